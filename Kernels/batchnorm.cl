@@ -1,0 +1,131 @@
+// Batch normalisation over all rows (N, H, W) of each channel; optionally followed by ReLU.
+//
+//   y = gamma (x - mean) / sqrt(var + eps) + beta
+//
+// Statistics are deterministic and free of cancellation: each chunk of rows takes two passes over its own
+// rows (mean, then squared deviations), the chunks are merged with Chan's update in chunk order.
+//
+//   batchnorm_statistics   (channel vector, chunk): partial [chunks][2][C] of mean and M2
+//   batchnorm_merge        (channel vector): mean, inverse deviation, unbiased variance [C]
+//   batchnorm_normalise    rows: y from x and saved statistics
+//   batchnorm_inference    rows: y from x and running statistics
+//   batchnorm_backward_sums  (channel vector, chunk): partial sums of dy and dy xhat
+//   batchnorm_backward_merge (channel vector): dbeta, dgamma
+//   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
+//   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
+//
+// `relu` 1: the output passes through ReLU and gradients are masked by y > 0.
+// C = stored channels; M = rows; a chunk covers `span` rows.
+
+__kernel void batchnorm_statistics(__global const float *x, __global float *partial, int rows, int C, int span) {
+    const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
+    const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
+    floatW sum = 0.0f;
+    for (int row = begin; row < end; ++row) sum += VLOAD((size_t)row * vectors + vector, x);
+    const floatW mean = sum / (float)(end - begin);
+    floatW deviations = 0.0f;
+    for (int row = begin; row < end; ++row) {
+        const floatW d = VLOAD((size_t)row * vectors + vector, x) - mean;
+        deviations = fma(d, d, deviations);
+    }
+    VSTORE(mean, (size_t)chunk * 2 * vectors + vector, partial);
+    VSTORE(deviations, ((size_t)chunk * 2 + 1) * vectors + vector, partial);
+}
+
+__kernel void batchnorm_merge(__global const float *partial, __global float *mean, __global float *inverse,
+                              __global float *unbiased, int rows, int C, int span, int chunks, float epsilon) {
+    const int vector = (int)get_global_id(0), vectors = C / W;
+    floatW m = VLOAD(vector, partial), deviations = VLOAD(vectors + vector, partial);
+    float count = (float)min(span, rows);
+    for (int chunk = 1; chunk < chunks; ++chunk) {
+        const float more = (float)(min((chunk + 1) * span, rows) - chunk * span), total = count + more;
+        const floatW delta = VLOAD((size_t)chunk * 2 * vectors + vector, partial) - m;
+        m += delta * (more / total);
+        deviations += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial) + delta * delta * (count * more / total);
+        count = total;
+    }
+    VSTORE(m, vector, mean);
+    VSTORE(1.0f / sqrt(deviations / count + epsilon), vector, inverse);
+    VSTORE(deviations / fmax(count - 1.0f, 1.0f), vector, unbiased);
+}
+
+__kernel void batchnorm_normalise(__global const float *x, __global const float *gamma, __global const float *beta,
+                                  __global const float *mean, __global const float *inverse, __global float *y,
+                                  int rows, int C, int relu) {
+    const int vectors = C / W;
+    const float floor_value = relu ? 0.0f : -INFINITY;
+    FOR_RANGE(i, rows * vectors) {
+        const int v = i % vectors;
+        const floatW factor = VLOAD(v, gamma) * VLOAD(v, inverse);
+        VSTORE(fmax(fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta)), floor_value), i, y);
+    }
+}
+
+__kernel void batchnorm_inference(__global const float *x, __global const float *gamma, __global const float *beta,
+                                  __global const float *mean, __global const float *variance, __global float *y,
+                                  int rows, int C, float epsilon, int relu) {
+    const int vectors = C / W;
+    const float floor_value = relu ? 0.0f : -INFINITY;
+    FOR_RANGE(i, rows * vectors) {
+        const int v = i % vectors;
+        const floatW factor = VLOAD(v, gamma) / sqrt(VLOAD(v, variance) + epsilon);
+        VSTORE(fmax(fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta)), floor_value), i, y);
+    }
+}
+
+__kernel void batchnorm_backward_sums(__global const float *x, __global const float *y, __global const float *dy,
+                                      __global const float *mean, __global const float *inverse,
+                                      __global float *partial, int rows, int C, int span, int relu) {
+    const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
+    const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
+    const floatW m = VLOAD(vector, mean), s = VLOAD(vector, inverse);
+    floatW sum = 0.0f, product = 0.0f;
+    for (int row = begin; row < end; ++row) {
+        const size_t i = (size_t)row * vectors + vector;
+        floatW g = VLOAD(i, dy);
+        if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
+        sum += g;
+        product = fma(g, (VLOAD(i, x) - m) * s, product);
+    }
+    VSTORE(sum, (size_t)chunk * 2 * vectors + vector, partial);
+    VSTORE(product, ((size_t)chunk * 2 + 1) * vectors + vector, partial);
+}
+
+__kernel void batchnorm_backward_merge(__global const float *partial, __global float *dgamma, __global float *dbeta,
+                                       int C, int chunks) {
+    const int vector = (int)get_global_id(0), vectors = C / W;
+    floatW sum = 0.0f, product = 0.0f;
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+        sum += VLOAD((size_t)chunk * 2 * vectors + vector, partial);
+        product += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial);
+    }
+    VSTORE(sum, vector, dbeta);
+    VSTORE(product, vector, dgamma);
+}
+
+__kernel void batchnorm_backward_input(__global const float *x, __global const float *y, __global const float *dy,
+                                       __global const float *gamma, __global const float *mean,
+                                       __global const float *inverse, __global const float *dgamma,
+                                       __global const float *dbeta, __global float *dx, int rows, int C, int relu) {
+    const int vectors = C / W;
+    const float share = 1.0f / (float)rows;
+    FOR_RANGE(i, rows * vectors) {
+        const int v = i % vectors;
+        const floatW s = VLOAD(v, inverse), normalised = (VLOAD(i, x) - VLOAD(v, mean)) * s;
+        floatW g = VLOAD(i, dy);
+        if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
+        const floatW centred = g - share * fma(normalised, VLOAD(v, dgamma), VLOAD(v, dbeta));
+        VSTORE(VLOAD(v, gamma) * s * centred, i, dx);
+    }
+}
+
+__kernel void batchnorm_update(__global const float *mean, __global const float *unbiased, __global float *running_mean,
+                               __global float *running_variance, __global int *tracked, __global const int *flag,
+                               int C, float keep, int batches) {
+    if (flag[0] != 0) return;
+    const int vector = (int)get_global_id(0);
+    const floatW m = VLOAD(vector, mean), s = VLOAD(vector, unbiased);
+    VSTORE(fma((floatW)(keep), VLOAD(vector, running_mean) - m, m), vector, running_mean);
+    VSTORE(fma((floatW)(keep), VLOAD(vector, running_variance) - s, s), vector, running_variance);
+    if (vector == 0) tracked[0] += batches;
+}

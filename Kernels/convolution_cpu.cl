@@ -1,0 +1,163 @@
+// Convolution for CPUs: register tiles of pixels x channels, NHWC, no local memory, one work-item per group.
+//
+// convolution_gather computes, for every output pixel (p, q) and channel k,
+//
+//   y[n,p,q,k] = bias[k] + sum_{r,s,c} x[n, (p STR + r DIL - PAD)/DIV, (q STR + s DIL - PAD)/DIV, c] w[r,s,c,k]
+//
+// over the taps whose source is whole and inside the image. DIV = 1 is the forward pass; STR = 1, DIV = stride,
+// PAD = DIL (R-1) - padding on flipped weights is the input gradient (parity sub-convolutions, no atomics).
+//
+// Work-item: PT pixels of one row, DIV apart (same parity), times KV vectors of 16 channels, all in registers.
+//   acc[PT][KV] += x[pixel][c] * w[c][16 KV]       one broadcast and KV fused multiply-adds per pixel and c
+// A tap that falls outside for the whole tile is skipped; for part of it, the missing pixels read `zeros`.
+// The last tile of a row is moved left to stay full and stores only pixels its neighbour does not.
+//
+// Layout: global (channel tiles, rows * tiles per row, N). Weights [K/KT][R][S][C][KT], KT = 16 KV.
+// Tunables: PT 1...28, KV 1 or 2; PT * KV <= 28 keeps accumulators in 32 registers.
+//
+// convolution_weights computes dw[r,s,c,k] = sum over n,p,q of x[n, p STR + r DIL - PAD, ...][c] dy[n,p,q][k]:
+// CT input channels x KV vectors of output channels in registers, over the rectangle of valid pixels of the tap.
+// Layout: global (channel tiles of c, channel tiles of k, R*S*splits); split j takes rows [j span, (j+1) span) of N*P.
+
+#ifndef PT
+#define PT 14
+#endif
+#ifndef KV
+#define KV 2
+#endif
+#ifndef CT
+#define CT 8
+#endif
+#define KT (16 * KV)
+
+#define LOAD_WEIGHTS(base)                 \
+    float16 wv[KV];                        \
+    __attribute__((opencl_unroll_hint))    \
+    for (int j = 0; j < KV; ++j) wv[j] = vload16(j, base);
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void convolution_gather(__global const float *restrict x, __global const float *restrict w,
+                        __global const float *restrict bias, __global const float *restrict zeros,
+                        __global float *restrict y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S,
+                        int STR, int DIL, int PAD, int DIV, int biased) {
+    const int kt = (int)get_global_id(0), n = (int)get_global_id(2);
+    const int parity_tiles = ((Q + DIV - 1) / DIV + PT - 1) / PT;
+    const int p = (int)get_global_id(1) / (parity_tiles * DIV), t = (int)get_global_id(1) % (parity_tiles * DIV);
+    const int parity = t / parity_tiles, columns = (Q - parity + DIV - 1) / DIV;
+    int j0 = (t % parity_tiles) * PT, first = 0, count = min(PT, columns - j0);
+    if (count <= 0) return;
+    if (count < PT && columns >= PT) {
+        first = PT - count;
+        j0 = columns - PT;
+        count = PT;
+    }
+
+    float16 acc[PT][KV];
+    __attribute__((opencl_unroll_hint))
+    for (int j = 0; j < KV; ++j) {
+        float16 start = 0.0f;
+        if (biased && kt * KT + 16 * j < YS) start = vload16(0, bias + kt * KT + 16 * j);
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < PT; ++i) acc[i][j] = start;
+    }
+
+    for (int r = 0; r < R; ++r) {
+        const int above = p * STR + r * DIL - PAD;
+        if (above < 0 || above % DIV != 0 || above / DIV >= H) continue;
+        __global const float *row = x + ((size_t)n * H + above / DIV) * Wd * XS;
+        for (int s = 0; s < S; ++s) {
+            const int left = parity * STR + s * DIL - PAD;
+            if (left % DIV != 0) continue;
+            const int column = left / DIV + j0 * STR;
+            if (column + (count - 1) * STR < 0 || column >= Wd) continue;
+            __global const float *wp = w + (size_t)((kt * R + r) * S + s) * C * KT;
+            if (column >= 0 && column + (PT - 1) * STR < Wd) {
+                __global const float *xp = row + (size_t)column * XS;
+                const int step = STR * XS;
+                for (int c = 0; c < C; ++c) {
+                    LOAD_WEIGHTS(wp)
+                    wp += KT;
+                    __attribute__((opencl_unroll_hint))
+                    for (int i = 0; i < PT; ++i) {
+                        const float16 value = (float16)(xp[i * step + c]);
+                        __attribute__((opencl_unroll_hint))
+                        for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+                    }
+                }
+            } else {
+                __global const float *xp[PT];
+                for (int i = 0; i < PT; ++i) {
+                    const int source = column + i * STR;
+                    xp[i] = source >= 0 && source < Wd ? row + (size_t)source * XS : zeros;
+                }
+                for (int c = 0; c < C; ++c) {
+                    LOAD_WEIGHTS(wp)
+                    wp += KT;
+                    __attribute__((opencl_unroll_hint))
+                    for (int i = 0; i < PT; ++i) {
+                        const float16 value = (float16)(xp[i][c]);
+                        __attribute__((opencl_unroll_hint))
+                        for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+                    }
+                }
+            }
+        }
+    }
+
+    __global float *out = y + (((size_t)n * P + p) * Q + parity + (size_t)j0 * DIV) * YS + kt * KT;
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < PT; ++i) {
+        if (i < first || i >= count) continue;
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < KV; ++j)
+            if (kt * KT + 16 * j < YS) vstore16(acc[i][j], 0, out + (size_t)i * DIV * YS + 16 * j);
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void convolution_weights(__global const float *restrict x, __global const float *restrict dy,
+                         __global float *restrict dw, int N, int H, int Wd, int C, int XS, int P, int Q, int KS, int R,
+                         int S, int STR, int DIL, int PAD, int span) {
+    const int kt = (int)get_global_id(1), tap = (int)get_global_id(2) % (R * S), split = (int)get_global_id(2) / (R * S);
+    const int r = tap / S, s = tap % S;
+    int c0 = (int)get_global_id(0) * CT, first = 0;
+    if (c0 + CT > C) {
+        first = c0 + CT - C;
+        c0 = C - CT;
+    }
+    const int shift = s * DIL - PAD;
+    const int q0 = shift < 0 ? (-shift + STR - 1) / STR : 0, q1 = Wd - shift > 0 ? min(Q, (Wd - 1 - shift) / STR + 1) : 0;
+
+    float16 acc[CT][KV];
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < CT; ++i)
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < KV; ++j) acc[i][j] = 0.0f;
+
+    const int end = min((split + 1) * span, N * P);
+    for (int index = split * span; index < end; ++index) {
+        const int n = index / P, h = (index % P) * STR + r * DIL - PAD;
+        if (h < 0 || h >= H || q0 >= q1) continue;
+        __global const float *xp = x + (((size_t)n * H + h) * Wd + q0 * STR + shift) * XS + c0;
+        __global const float *yp = dy + ((size_t)index * Q + q0) * KS + kt * KT;
+        for (int q = q0; q < q1; ++q) {
+            LOAD_WEIGHTS(yp)
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < CT; ++i) {
+                const float16 value = (float16)(xp[i]);
+                __attribute__((opencl_unroll_hint))
+                for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+            }
+            xp += STR * XS;
+            yp += KS;
+        }
+    }
+
+    __global float *out = dw + (((size_t)split * R * S + tap) * C + c0) * KS + kt * KT;
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < CT; ++i) {
+        if (i < first) continue;
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < KV; ++j) vstore16(acc[i][j], 0, out + (size_t)i * KS + 16 * j);
+    }
+}

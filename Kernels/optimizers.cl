@@ -1,0 +1,35 @@
+// Parameter updates with coupled (L2) weight decay, PyTorch's formulas, in place.
+//
+//   sgd    g += decay p;  b = momentum b + g;  p -= rate b            (b starts at 0, so b = g on the first step)
+//   adam   g += decay p;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
+//          p -= rate / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+//
+// Rates and bias corrections come from the step buffer at `slot`; nothing moves once the non-finite flag is set.
+// Layout: FOR_RANGE over vectors.
+
+__kernel void sgd(__global float *p, __global const float *gradient, __global float *b, __global const float *step,
+                  __global const int *flag, int slot, float momentum, float decay, int n) {
+    if (flag[0] != 0) return;
+    const float rate = step[slot];
+    FOR_RANGE(i, n) {
+        const floatW value = VLOAD(i, p);
+        const floatW velocity = fma((floatW)(momentum), VLOAD(i, b), fma((floatW)(decay), value, VLOAD(i, gradient)));
+        VSTORE(velocity, i, b);
+        VSTORE(fma((floatW)(-rate), velocity, value), i, p);
+    }
+}
+
+__kernel void adam(__global float *p, __global const float *gradient, __global float *m, __global float *v,
+                   __global const float *step, __global const int *flag, int slot, float beta1, float beta2,
+                   float epsilon, float decay, int n) {
+    if (flag[0] != 0) return;
+    const float size = step[slot] / step[slot + 1], root = step[slot + 2];
+    FOR_RANGE(i, n) {
+        const floatW value = VLOAD(i, p), g = fma((floatW)(decay), value, VLOAD(i, gradient));
+        const floatW first = fma((floatW)(beta1), VLOAD(i, m), (1.0f - beta1) * g);
+        const floatW second = fma((floatW)(beta2), VLOAD(i, v), (1.0f - beta2) * g * g);
+        VSTORE(first, i, m);
+        VSTORE(second, i, v);
+        VSTORE(value - size * first / (sqrt(second) / root + epsilon), i, p);
+    }
+}

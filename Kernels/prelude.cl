@@ -1,0 +1,78 @@
+// Common ground of every kernel file: vector width, loops over vectors, and the step buffer.
+//
+// Storage: the last axis (channels) is stored padded to a multiple of 16 floats, pads hold zeros, so every
+// kernel works on whole vectors of W floats and needs no guard. Compact tensors (images, labels) are the
+// exception and are only ever read one scalar at a time.
+//
+// Tunables set by the host:
+//   CPU_FAMILY  1: one work-item per group, float16 vectors, each work-item owns a contiguous range.
+//               0: work-groups of many items, float4 vectors, neighbouring items read neighbouring vectors.
+
+#if CPU_FAMILY
+#define W 16
+typedef float16 floatW;
+typedef int16 intW;
+typedef uint16 uintW;
+#define VLOAD(i, p) vload16((i), (p))
+#define VSTORE(v, i, p) vstore16((v), (i), (p))
+#define AS_INTW as_int16
+#define CONVERT_FLOATW convert_float16
+#define CONVERT_UINTW convert_uint16
+#define LANE_INDEX ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#else
+#define W 4
+typedef float4 floatW;
+typedef int4 intW;
+typedef uint4 uintW;
+#define VLOAD(i, p) vload4((i), (p))
+#define VSTORE(v, i, p) vstore4((v), (i), (p))
+#define AS_INTW as_int4
+#define CONVERT_FLOATW convert_float4
+#define CONVERT_UINTW convert_uint4
+#define LANE_INDEX ((uint4)(0, 1, 2, 3))
+#endif
+
+// Loop over i in [0, n): a contiguous range per work-item on CPUs, a grid stride on GPUs. `n` is an int.
+#if CPU_FAMILY
+#define FOR_RANGE(i, n)                                                                         \
+    const int i##_span = ((n) + (int)get_global_size(0) - 1) / (int)get_global_size(0);         \
+    const int i##_end = min((int)(get_global_id(0) + 1) * i##_span, (int)(n));                  \
+    for (int i = (int)get_global_id(0) * i##_span; i < i##_end; ++i)
+#else
+#define FOR_RANGE(i, n) for (int i = (int)get_global_id(0); i < (int)(n); i += (int)get_global_size(0))
+#endif
+
+inline float horizontal_sum(floatW v) {
+#if CPU_FAMILY
+    const float8 a = v.lo + v.hi;
+    const float4 b = a.lo + a.hi;
+#else
+    const float4 b = v;
+#endif
+    const float2 c = b.lo + b.hi;
+    return c.x + c.y;
+}
+
+// The step buffer: everything that changes from step to step. Mirrors `StepState` on the host.
+#define STEP_INDEX 0
+#define STEP_SEED_LOW 1
+#define STEP_SEED_HIGH 2
+#define STEP_PHASE 3
+#define STEP_TEMPERATURE 4
+#define STEP_RATES 8    // learning rate of group g at STEP_RATES + 4 g, then 1 - beta1^t, sqrt(1 - beta2^t)
+
+// Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011), one counter per vector lane.
+#define PHILOX_ROUNDS(T)                                                                        \
+    for (int round = 0; round < 10; ++round) {                                                  \
+        const T high0 = mul_hi((T)(0xD2511F53u), c0), low0 = (T)(0xD2511F53u) * c0;             \
+        const T high1 = mul_hi((T)(0xCD9E8D57u), c2), low1 = (T)(0xCD9E8D57u) * c2;             \
+        c0 = high1 ^ c1 ^ (T)(k0);                                                              \
+        c1 = low1;                                                                              \
+        c2 = high0 ^ c3 ^ (T)(k1);                                                              \
+        c3 = low0;                                                                              \
+        k0 += 0x9E3779B9u;                                                                      \
+        k1 += 0xBB67AE85u;                                                                      \
+    }
+
+// Uniform in (0, 1) from 23 random bits: (k + 1/2) 2^-23, exact in float32 and never 0 or 1.
+#define UNIT_UNIFORM(bits, convert) ((convert((bits) >> 9) + 0.5f) * 1.1920928955078125e-7f)

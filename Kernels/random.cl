@@ -1,0 +1,48 @@
+// Counter-based random numbers: dropout masks and uniform noise.
+//
+// Philox key = seed XOR the operation's 64-bit name hash; counter = (index, step, phase, 0). A draw depends on
+// nothing else, so it is the same in every plan, on every device and after recomputation.
+//
+//   dropout  y[e] = x[e] / (1 - p) where u >= p, else 0. Applied to dy with the same name it is its own gradient.
+//            Element e uses counter (e/64)*16 + e%16 and word (e/16)%4, so 64 elements share 16 counters.
+//   uniform  u[row, column] in (0, 1), column < 4, row stride 16: counter = row, word = column.
+//   philox   raw words for the published test vectors.
+
+__kernel void dropout(__global const float *x, __global float *y, __global const uint *step, uint name_low,
+                      uint name_high, float probability, int groups) {
+    const float keep_scale = 1.0f / (1.0f - probability);
+    FOR_RANGE(g, groups) {
+        const int base = (g / (16 / W)) * 64 + (g % (16 / W)) * W;
+        uintW c0 = (uintW)((g / (16 / W)) * 16 + (g % (16 / W)) * W) + LANE_INDEX;
+        uintW c1 = (uintW)(step[STEP_INDEX]), c2 = (uintW)(step[STEP_PHASE]), c3 = (uintW)(0u);
+        uint k0 = step[STEP_SEED_LOW] ^ name_low, k1 = step[STEP_SEED_HIGH] ^ name_high;
+        PHILOX_ROUNDS(uintW)
+        const uintW words[4] = {c0, c1, c2, c3};
+        for (int word = 0; word < 4; ++word) {
+            const floatW u = UNIT_UNIFORM(words[word], CONVERT_FLOATW);
+            const floatW value = VLOAD(0, x + base + word * 16) * keep_scale;
+            VSTORE(select(value, (floatW)(0.0f), u < probability), 0, y + base + word * 16);
+        }
+    }
+}
+
+__kernel void uniform(__global float *u, __global const uint *step, uint name_low, uint name_high, int columns) {
+    const int row = (int)get_global_id(0);
+    uint c0 = (uint)row, c1 = step[STEP_INDEX], c2 = step[STEP_PHASE], c3 = 0u;
+    uint k0 = step[STEP_SEED_LOW] ^ name_low, k1 = step[STEP_SEED_HIGH] ^ name_high;
+    PHILOX_ROUNDS(uint)
+    const uint words[4] = {c0, c1, c2, c3};
+    for (int column = 0; column < 16; ++column)
+        u[row * 16 + column] = column < columns ? UNIT_UNIFORM(words[column & 3], convert_float) : 0.0f;
+}
+
+__kernel void philox(__global const uint *counters, __global uint *words) {
+    const int i = (int)get_global_id(0);
+    uint c0 = counters[6 * i], c1 = counters[6 * i + 1], c2 = counters[6 * i + 2], c3 = counters[6 * i + 3];
+    uint k0 = counters[6 * i + 4], k1 = counters[6 * i + 5];
+    PHILOX_ROUNDS(uint)
+    words[4 * i] = c0;
+    words[4 * i + 1] = c1;
+    words[4 * i + 2] = c2;
+    words[4 * i + 3] = c3;
+}

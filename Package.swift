@@ -1,0 +1,44 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "adashare",
+    products: [
+        .executable(name: "adashare", targets: ["adashare"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Shims: headers and module maps, no logic.
+        .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CKernels"),
+
+        // The house, bottom to top; tools/check verifies that imports only go down.
+        .target(name: "DeviceLayer", dependencies: ["COpenCL"]),
+        .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"]),
+        .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"]),
+        .target(name: "Models", dependencies: ["Graph", "Operators"]),
+        .target(name: "Datasets", dependencies: ["CPNG"]),
+        .target(
+            name: "Training",
+            dependencies: ["Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams")]),
+        .executableTarget(
+            name: "adashare",
+            dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+        .target(name: "Reference", path: "Tests/Reference"),
+        .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
+        .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer"]),
+        .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference"]),
+        .testTarget(name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Graph", "Operators", "DeviceLayer"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["adashare", "Training", "Datasets"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c2x
+)

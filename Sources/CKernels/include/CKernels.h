@@ -1,0 +1,8 @@
+// The OpenCL sources under Kernels/, embedded at build time.
+#ifndef ADASHARE_CKERNELS_H
+#define ADASHARE_CKERNELS_H
+
+/// The text of `Kernels/<name>.cl`, null-terminated, or NULL when there is no such file.
+const char *adashare_kernel_source(const char *name);
+
+#endif

@@ -1,0 +1,72 @@
+#include "CKernels.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const char k_prelude[] = {
+#embed "../../Kernels/prelude.cl"
+    , 0};
+static const char k_elementwise[] = {
+#embed "../../Kernels/elementwise.cl"
+    , 0};
+static const char k_residual[] = {
+#embed "../../Kernels/residual.cl"
+    , 0};
+static const char k_batchnorm[] = {
+#embed "../../Kernels/batchnorm.cl"
+    , 0};
+static const char k_pooling[] = {
+#embed "../../Kernels/pooling.cl"
+    , 0};
+static const char k_resize[] = {
+#embed "../../Kernels/resize.cl"
+    , 0};
+static const char k_random[] = {
+#embed "../../Kernels/random.cl"
+    , 0};
+static const char k_reduction[] = {
+#embed "../../Kernels/reduction.cl"
+    , 0};
+static const char k_losses[] = {
+#embed "../../Kernels/losses.cl"
+    , 0};
+static const char k_policy[] = {
+#embed "../../Kernels/policy.cl"
+    , 0};
+static const char k_optimizers[] = {
+#embed "../../Kernels/optimizers.cl"
+    , 0};
+static const char k_convolution_pack[] = {
+#embed "../../Kernels/convolution_pack.cl"
+    , 0};
+static const char k_convolution_cpu[] = {
+#embed "../../Kernels/convolution_cpu.cl"
+    , 0};
+static const char k_convolution_gpu[] = {
+#embed "../../Kernels/convolution_gpu.cl"
+    , 0};
+
+static const struct {
+    const char *name, *source;
+} kernels[] = {
+    {"prelude", k_prelude},
+    {"elementwise", k_elementwise},
+    {"residual", k_residual},
+    {"batchnorm", k_batchnorm},
+    {"pooling", k_pooling},
+    {"resize", k_resize},
+    {"random", k_random},
+    {"reduction", k_reduction},
+    {"losses", k_losses},
+    {"policy", k_policy},
+    {"optimizers", k_optimizers},
+    {"convolution_pack", k_convolution_pack},
+    {"convolution_cpu", k_convolution_cpu},
+    {"convolution_gpu", k_convolution_gpu},
+};
+
+const char *adashare_kernel_source(const char *name) {
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; ++i)
+        if (strcmp(kernels[i].name, name) == 0) return kernels[i].source;
+    return NULL;
+}

@@ -1,0 +1,2 @@
+// libpng's simplified API (png_image_*).
+#include <png.h>

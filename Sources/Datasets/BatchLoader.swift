@@ -1,0 +1,107 @@
+import Foundation
+
+/// Batches in step order, made ahead of time by a few threads.
+///
+/// Step s belongs to pass s / ``stepsPerPass``; the leftover of a pass is dropped. The order of a pass and the augmentation
+/// of each place in it are pure functions of (seed, phase, pass, place), so the batch of a step does not depend on the number
+/// of threads, on timing, or on where the loader started.
+public final class BatchLoader: Sendable {
+    /// Batches in one pass over the indices: ⌊indices / batch⌋.
+    public let stepsPerPass: Int
+    private let queue: PrefetchQueue
+
+    /// Creates a loader and starts its threads; they end when it is released.
+    ///
+    /// - Parameters:
+    ///   - indices: the samples of the split, in the order used when `shuffle` is false.
+    ///   - batch: images per step.
+    ///   - crop: size of every image, pixels.
+    ///   - phase: names the phase, so that phases see different orders and augmentations.
+    ///   - startStep: the step the first `next()` returns.
+    ///   - prefetch: steps made ahead of the one asked for, at least 1.
+    ///   - threads: worker threads, at least 1.
+    /// - Throws: `DatasetError` if the batch is larger than the data, a size is not positive, an index is not in the data
+    ///   set, or the data set lacks a label.
+    public init(
+        dataset: any DenseDataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
+        augmentation: AugmentationKind, shuffle: Bool, labels: Set<LabelKind>, seed: UInt64, phase: String,
+        startStep: Int,
+        prefetch: Int = 4, threads: Int = 2
+    ) throws {
+        guard batch > 0, crop.height > 0, crop.width > 0, startStep >= 0 else {
+            throw DatasetError(
+                "\(dataset.name): batch \(batch), crop \(crop.height) x \(crop.width), start step \(startStep): "
+                    + "expected positive numbers")
+        }
+        guard !indices.isEmpty else {
+            throw DatasetError(
+                "\(dataset.name): the split of phase '\(phase)' is empty, expected at least \(batch) samples")
+        }
+        guard batch <= indices.count else {
+            throw DatasetError(
+                "\(dataset.name): a batch of \(batch) is larger than the \(indices.count) samples of phase '\(phase)'; "
+                    + "use a batch of at most \(indices.count)")
+        }
+        if let index = indices.first(where: { !(0..<dataset.count).contains($0) }) {
+            throw DatasetError("\(dataset.name): sample \(index), expected 0...\(dataset.count - 1)")
+        }
+        if let kind = labels.subtracting(dataset.labels).map(\.rawValue).min() {
+            throw DatasetError("\(dataset.name): the data set has no \(kind) labels")
+        }
+        stepsPerPass = indices.count / batch
+        let maker = BatchMaker(
+            dataset: dataset, indices: indices, batch: batch, height: crop.height, width: crop.width,
+            augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase)
+        queue = PrefetchQueue(start: startStep, ahead: max(1, prefetch), threads: max(1, threads)) { step in
+            try maker.make(step)
+        }
+    }
+
+    deinit {
+        queue.stop()
+    }
+
+    /// The batch of the next step; waits only if the threads are behind.
+    ///
+    /// - Throws: what making the batch of this very step threw.
+    public func next() throws -> Batch {
+        try queue.take()
+    }
+
+    /// The order of a pass: a permutation of `0..<count`.
+    public static func permutation(count: Int, seed: UInt64, phase: String, pass: Int) -> [Int] {
+        var random = CounterRandom(seed: seed, name: "shuffle/" + phase, UInt64(pass))
+        return random.permutation(count)
+    }
+}
+
+/// Makes the batch of any step, alone from its number.
+struct BatchMaker: Sendable {
+    var dataset: any DenseDataset
+    var indices: [Int]
+    var batch, height, width: Int
+    var augmentation: AugmentationKind
+    var shuffle: Bool
+    var labels: Set<LabelKind>
+    var seed: UInt64
+    var phase: String
+
+    /// Decodes, augments and packs the batch of a step.
+    func make(_ step: Int) throws -> Batch {
+        let stepsPerPass = indices.count / batch
+        let (pass, offset) = step.quotientAndRemainder(dividingBy: stepsPerPass)
+        let order = shuffle ? BatchLoader.permutation(count: indices.count, seed: seed, phase: phase, pass: pass) : nil
+        let places = offset * batch..<(offset + 1) * batch
+        let chosen = places.map { indices[order?[$0] ?? $0] }
+        var result = Batch(count: batch, height: height, width: width, indices: chosen)
+        result.reserve(labels)
+        for (place, index) in zip(places, chosen) {
+            let sample = try dataset.sample(index)
+            var random = CounterRandom(seed: seed, name: "augment/" + phase, UInt64(pass), UInt64(place))
+            let transform = CropTransform(
+                augmentation, height: sample.height, width: sample.width, crop: (height, width), random: &random)
+            try result.append(sample, transform, labels: labels)
+        }
+        return result
+    }
+}

@@ -1,0 +1,127 @@
+internal import COpenCL
+import Foundation
+
+/// An in-order queue: its commands run one after another in the order they were enqueued.
+///
+/// May be used from several threads, each with kernels of its own. Two queues run independently unless one waits for
+/// the other's event.
+public final class CommandQueue: @unchecked Sendable {
+    /// Whether each launch is recorded for `takeProfile()`.
+    public let isProfiling: Bool
+
+    let handle: OpaquePointer
+    let device: Device
+    let uploads = UploadList()
+    private let lock = NSLock()
+    private var launches: [(label: String, kernelName: String, event: DeviceEvent)] = []
+
+    init(context: OpaquePointer, device: Device, profiling: Bool) throws(DeviceError) {
+        let properties = cl_command_queue_properties(profiling ? CL_QUEUE_PROFILING_ENABLE : 0)
+        handle = try create("clCreateCommandQueue", device: device) {
+            clCreateCommandQueue(context, device.handle.device, properties, $0)
+        }
+        self.device = device
+        isProfiling = profiling
+    }
+
+    deinit {
+        // Host memory of pending uploads must outlive the device's use of it. A failure here has been seen, or will
+        // be, by whoever waits for the results.
+        _ = clFinish(handle)
+        checkRelease(clReleaseCommandQueue(handle), "clReleaseCommandQueue")
+    }
+
+    /// Enqueues a kernel with the arguments it has now.
+    ///
+    /// - Throws: `DeviceError` if the device refuses, for example a work-group too large for the kernel.
+    public func launch(_ kernel: Kernel, _ size: WorkSize) throws(DeviceError) {
+        var event: cl_event?
+        let status = isProfiling ? enqueue(kernel, size, &event) : enqueue(kernel, size, nil)
+        try check(
+            status, "clEnqueueNDRangeKernel", device: device, kernel: kernel.name,
+            detail: "launch of '\(kernel.label)' with global size \(size.global), "
+                + "local size \(size.local.map { "\($0)" } ?? "of the driver's choice")")
+        guard let event else { return }
+        let launch = (kernel.label, kernel.name, DeviceEvent(handle: event, device: device))
+        lock.lock()
+        defer { lock.unlock() }
+        launches.append(launch)
+    }
+
+    /// Sends what is enqueued to the device without waiting.
+    ///
+    /// - Throws: `DeviceError` if the driver refuses.
+    public func flush() throws(DeviceError) {
+        try check(clFlush(handle), "clFlush", device: device)
+    }
+
+    /// Blocks until everything enqueued so far is done.
+    ///
+    /// - Throws: `DeviceError` if the device failed.
+    public func finish() throws(DeviceError) {
+        try check(clFinish(handle), "clFinish", device: device)
+        try uploads.sweep(device: device)
+    }
+
+    /// Marks this point of the queue and sends everything before it to the device.
+    ///
+    /// - Returns: an event that completes when all earlier work has.
+    /// - Throws: `DeviceError` if the driver refuses.
+    public func marker() throws(DeviceError) -> DeviceEvent {
+        var marker: cl_event?
+        try check(
+            clEnqueueMarkerWithWaitList(handle, 0, nil, &marker), "clEnqueueMarkerWithWaitList", device: device)
+        guard let marker else {
+            throw DeviceError(
+                call: "clEnqueueMarkerWithWaitList", code: CL_OUT_OF_HOST_MEMORY, device: device.name,
+                detail: "no event came back")
+        }
+        let event = DeviceEvent(handle: marker, device: device)
+        // An event of work that was never sent would be polled, or waited for by another queue, for ever.
+        try flush()
+        return event
+    }
+
+    /// Lets later commands of this queue start only after an event, usually of another queue; does not block the host.
+    ///
+    /// - Throws: `DeviceError` if the driver refuses.
+    public func wait(for event: DeviceEvent) throws(DeviceError) {
+        var waited: cl_event? = event.handle
+        try check(
+            clEnqueueBarrierWithWaitList(handle, 1, &waited, nil), "clEnqueueBarrierWithWaitList", device: device)
+    }
+
+    /// Waits for the queue and gives one entry for each launch since the last call, in the order of launching.
+    ///
+    /// Events are held until then: a profiling queue wants this call once every step.
+    ///
+    /// - Returns: the entries; none if the queue does not profile.
+    /// - Throws: `DeviceError` if the device failed.
+    public func takeProfile() throws(DeviceError) -> [ProfileEntry] {
+        try finish()
+        var entries: [ProfileEntry] = []
+        for launch in takeLaunches() {
+            let name = launch.kernelName
+            entries.append(
+                ProfileEntry(
+                    label: launch.label, kernelName: name,
+                    queuedNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_QUEUED, kernel: name),
+                    startNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name),
+                    endNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name)))
+        }
+        return entries
+    }
+
+    private func takeLaunches() -> [(label: String, kernelName: String, event: DeviceEvent)] {
+        lock.lock()
+        defer { lock.unlock() }
+        let taken = launches
+        launches = []
+        return taken
+    }
+
+    private func enqueue(_ kernel: Kernel, _ size: WorkSize, _ event: UnsafeMutablePointer<cl_event?>?) -> cl_int {
+        clEnqueueNDRangeKernel(
+            handle, kernel.handle, cl_uint(size.global.count), nil, size.global, size.local, 0, nil, event)
+    }
+}

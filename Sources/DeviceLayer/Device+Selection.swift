@@ -1,0 +1,82 @@
+internal import COpenCL
+
+extension Device {
+    /// Finds the device a user asks for.
+    ///
+    /// - Parameter selector: `nil` or empty for the GPU with most compute units, or else a CPU; `gpu` or `cpu` for the
+    ///   largest of that type; `0:1` for platform 0, device 1; anything else is part of a device's name, in any case.
+    /// - Returns: the device; the first one if several devices that match are the same model under the same driver.
+    /// - Throws: `DeviceError` listing the devices there are if none or several different ones match, or naming the
+    ///   package that brings a CPU device if there is none at all.
+    public static func select(_ selector: String?) throws(DeviceError) -> Device {
+        try select(selector, from: try all())
+    }
+
+    /// The rules of `select(_:)` for a given list of devices.
+    static func select(_ selector: String?, from devices: [Device]) throws(DeviceError) -> Device {
+        guard !devices.isEmpty else {
+            throw refusal(
+                "no OpenCL device on this machine: `apt-get install pocl-opencl-icd` brings a CPU device, "
+                    + "a GPU's own driver brings the GPU")
+        }
+        let wanted = (selector ?? "").trimmed.lowercased()
+        switch wanted {
+        case "":
+            for type in [DeviceType.gpu, .cpu, .accelerator, .other] {
+                if let device = largest(type, in: devices) { return device }
+            }
+            throw refusal("no usable OpenCL device")
+        case "gpu", "cpu":
+            let type: DeviceType = wanted == "gpu" ? .gpu : .cpu
+            if let device = largest(type, in: devices) { return device }
+            throw refusal("no OpenCL device of type \(wanted); there is \(list(devices))")
+        default:
+            return try named(wanted, from: devices)
+        }
+    }
+
+    private static func named(_ wanted: String, from devices: [Device]) throws(DeviceError) -> Device {
+        if let device = devices.first(where: { $0.selector == wanted }) { return device }
+        let matches = devices.filter { $0.name.lowercased().contains(wanted) }
+        guard let first = matches.first else {
+            throw refusal(
+                "no OpenCL device matches '\(wanted)' (gpu, cpu, an index such as 0:0, or part of a name); "
+                    + "there is \(list(devices))")
+        }
+        guard matches.allSatisfy({ $0.isSameModel(as: first) }) else {
+            throw refusal(
+                "'\(wanted)' matches several OpenCL devices: \(list(matches)); choose one by its index, "
+                    + "such as \(first.selector)")
+        }
+        return first
+    }
+
+    /// The device of a type with most compute units, the first of equals.
+    private static func largest(_ type: DeviceType, in devices: [Device]) -> Device? {
+        var best: Device?
+        for device in devices where device.type == type && device.computeUnits > (best?.computeUnits ?? -1) {
+            best = device
+        }
+        return best
+    }
+
+    private func isSameModel(as other: Device) -> Bool {
+        name == other.name && platformName == other.platformName && driverVersion == other.driverVersion
+            && type == other.type && computeUnits == other.computeUnits
+            && globalMemoryBytes == other.globalMemoryBytes
+    }
+
+    private static func list(_ devices: [Device]) -> String {
+        devices.map(\.description).joined(separator: ", ")
+    }
+
+    private static func refusal(_ message: String) -> DeviceError {
+        DeviceError(call: "Device.select", code: CL_DEVICE_NOT_FOUND, detail: message)
+    }
+}
+
+extension String {
+    fileprivate var trimmed: String {
+        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+    }
+}

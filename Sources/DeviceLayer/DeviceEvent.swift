@@ -1,0 +1,51 @@
+internal import COpenCL
+
+/// A point in a queue's work that can be waited for, from any thread.
+public final class DeviceEvent: @unchecked Sendable {
+    let handle: OpaquePointer
+    private let device: Device
+
+    /// Takes over an event.
+    init(handle: OpaquePointer, device: Device) {
+        self.handle = handle
+        self.device = device
+    }
+
+    deinit {
+        checkRelease(clReleaseEvent(handle), "clReleaseEvent")
+    }
+
+    /// Blocks until the point is reached.
+    ///
+    /// - Throws: `DeviceError` if the work before it failed.
+    public func wait() throws(DeviceError) {
+        var event: cl_event? = handle
+        try check(clWaitForEvents(1, &event), "clWaitForEvents", device: device)
+    }
+
+    /// Whether the point is reached, or never will be because the work failed; `wait()` tells the two apart.
+    public var isComplete: Bool {
+        var status: cl_int = 0
+        let query = clGetEventInfo(
+            handle, cl_event_info(CL_EVENT_COMMAND_EXECUTION_STATUS), MemoryLayout<cl_int>.size, &status, nil)
+        return query != CL_SUCCESS || status <= CL_COMPLETE
+    }
+
+    /// The event's status: `CL_COMPLETE`, negative after a failure, positive before its end.
+    ///
+    /// - Throws: `DeviceError` if the query fails.
+    func status() throws(DeviceError) -> cl_int {
+        try queryScalar(cl_int(0), "clGetEventInfo", device: device) {
+            clGetEventInfo(handle, cl_event_info(CL_EVENT_COMMAND_EXECUTION_STATUS), $0, $1, $2)
+        }
+    }
+
+    /// One of the event's time stamps, in nanoseconds of the device's clock.
+    ///
+    /// - Throws: `DeviceError` if the queue does not profile.
+    func time(_ property: Int32, kernel: String) throws(DeviceError) -> UInt64 {
+        try queryScalar(cl_ulong(0), "clGetEventProfilingInfo", device: device, kernel: kernel) {
+            clGetEventProfilingInfo(handle, cl_profiling_info(property), $0, $1, $2)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+internal import COpenCL
+
+/// One argument of a kernel, in the order of the kernel's parameters.
+public enum KernelArgument: Sendable {
+    /// A `__global` pointer.
+    case buffer(DeviceBuffer)
+    /// An `int`.
+    case int(Int32)
+    /// A `uint`.
+    case uint(UInt32)
+    /// A `ulong`.
+    case ulong(UInt64)
+    /// A `float`.
+    case float(Float)
+    /// A `__local` pointer to that many bytes per work-group.
+    case local(byteCount: Int)
+}
+
+/// A kernel together with its arguments: one launch site of a plan.
+///
+/// OpenCL calls on one kernel object are not thread-safe, so one `Kernel` belongs to one thread at a time: setting its
+/// arguments or its label while another thread launches it is a race. Different kernels are independent of each other,
+/// even if they come from the same program.
+public final class Kernel: @unchecked Sendable {
+    /// Name of the function in the source.
+    public let name: String
+    /// What a profile calls this launch site; the kernel's name unless changed.
+    public var label: String
+
+    let handle: OpaquePointer
+    private let program: Program
+    private let parameterCount: Int
+    private var buffers: [DeviceBuffer] = []
+
+    init(program: Program, name: String) throws(DeviceError) {
+        let device = program.device
+        let handle = try create(
+            "clCreateKernel", device: device, kernel: name, detail: program.explainMissing(kernel: name)
+        ) {
+            clCreateKernel(program.handle, name, $0)
+        }
+        do throws(DeviceError) {
+            let count = try queryScalar(cl_uint(0), "clGetKernelInfo", device: device, kernel: name) {
+                clGetKernelInfo(handle, cl_kernel_info(CL_KERNEL_NUM_ARGS), $0, $1, $2)
+            }
+            parameterCount = Int(count)
+        } catch {
+            checkRelease(clReleaseKernel(handle), "clReleaseKernel")
+            throw error
+        }
+        self.handle = handle
+        self.program = program
+        self.name = name
+        label = name
+    }
+
+    deinit {
+        checkRelease(clReleaseKernel(handle), "clReleaseKernel")
+    }
+
+    /// Sets all arguments; they stay for every later launch, and their buffers stay alive with this kernel.
+    ///
+    /// - Parameter arguments: one for each parameter, in order.
+    /// - Throws: `DeviceError` if their number or a type's size is not what the kernel expects.
+    public func setArguments(_ arguments: [KernelArgument]) throws(DeviceError) {
+        guard arguments.count == parameterCount else {
+            throw DeviceError(
+                call: "clSetKernelArg", code: CL_INVALID_KERNEL_ARGS, kernel: name, device: program.device.name,
+                detail: "\(arguments.count) arguments for a kernel of program '\(program.name)' "
+                    + "that has \(parameterCount) parameters")
+        }
+        var retained: [DeviceBuffer] = []
+        for (index, argument) in arguments.enumerated() {
+            let status: cl_int
+            switch argument {
+            case .buffer(let buffer):
+                retained.append(buffer)
+                status = set(index, Optional(buffer.handle))
+            case .int(let value): status = set(index, value)
+            case .uint(let value): status = set(index, value)
+            case .ulong(let value): status = set(index, value)
+            case .float(let value): status = set(index, value)
+            case .local(let byteCount): status = clSetKernelArg(handle, cl_uint(index), byteCount, nil)
+            }
+            try check(
+                status, "clSetKernelArg", device: program.device, kernel: name,
+                detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")
+        }
+        buffers = retained
+    }
+
+    private func set<Value: BitwiseCopyable>(_ index: Int, _ value: Value) -> cl_int {
+        withUnsafeBytes(of: value) { clSetKernelArg(handle, cl_uint(index), $0.count, $0.baseAddress) }
+    }
+}
+
+extension KernelArgument {
+    /// The argument in words, for errors.
+    fileprivate var summary: String {
+        switch self {
+        case .buffer(let buffer): "a buffer of \(buffer.byteCount) bytes"
+        case .int(let value): "int \(value)"
+        case .uint(let value): "uint \(value)"
+        case .ulong(let value): "ulong \(value)"
+        case .float(let value): "float \(value)"
+        case .local(let byteCount): "\(byteCount) bytes of local memory"
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import Foundation
+
+/// The place on disk where binaries of programs are kept between runs.
+public enum ProgramCache {
+    /// `adashare/programs` in the user's cache directory, `~/.cache` unless the system is set up otherwise.
+    ///
+    /// `nil` if the user has no such directory.
+    public static var defaultDirectory: URL? {
+        FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
+            .appendingPathComponent("adashare/programs", isDirectory: true)
+    }
+}
+
+/// What a binary depends on: source, options, device and driver.
+struct ProgramCacheKey: Hashable {
+    /// SHA-256 of all of it, 32 bytes.
+    let digest: [UInt8]
+
+    init(source: String, options: [String], device: Device) {
+        var hash = SHA256()
+        let fields = [
+            source, device.name, device.driverVersion, device.version, device.platformName, device.platformVersion,
+        ]
+        // The length before each field keeps ("ab", "c") and ("a", "bc") apart.
+        for field in fields + options {
+            var field = field
+            field.withUTF8 { text in
+                withUnsafeBytes(of: UInt64(text.count).littleEndian) { hash.update($0) }
+                hash.update(UnsafeRawBufferPointer(text))
+            }
+        }
+        digest = hash.finalize()
+    }
+
+    /// Name of the file that holds the binary.
+    var fileName: String {
+        let digits = Array("0123456789abcdef")
+        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }) + ".program"
+    }
+}

@@ -1,0 +1,63 @@
+internal import COpenCL
+import Foundation
+
+/// Host memory that holds the bytes of one upload.
+final class StagedBytes {
+    let memory: UnsafeMutableRawBufferPointer
+
+    init(copying bytes: UnsafeRawBufferPointer) {
+        memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
+        memory.copyMemory(from: bytes)
+    }
+
+    deinit { memory.deallocate() }
+}
+
+/// The uploads of one in-order queue that the device may still be reading, oldest first.
+final class UploadList: @unchecked Sendable {
+    private let lock = NSLock()
+    private var pending: [(bytes: StagedBytes, event: DeviceEvent)] = []
+
+    /// Number of uploads whose memory is still held.
+    var count: Int {
+        lock.lock()
+        defer { lock.unlock() }
+        return pending.count
+    }
+
+    /// Enqueues an upload and keeps its memory until it is complete.
+    ///
+    /// - Parameter body: enqueues the command and stores its event.
+    /// - Throws: `DeviceError` if the driver refuses.
+    func enqueue(
+        _ bytes: StagedBytes, device: Device, _ body: (UnsafeMutablePointer<cl_event?>) -> cl_int
+    ) throws(DeviceError) {
+        // Held across the call, so that the list's order is the queue's.
+        lock.lock()
+        defer { lock.unlock() }
+        let event = try create(
+            "clEnqueueWriteBuffer", device: device, detail: "writing \(bytes.memory.count) bytes"
+        ) { status in
+            var event: cl_event?
+            status.pointee = body(&event)
+            return event
+        }
+        pending.append((bytes, DeviceEvent(handle: event, device: device)))
+    }
+
+    /// Lets go of the memory of uploads that are complete.
+    ///
+    /// - Throws: `DeviceError` if one of them failed.
+    func sweep(device: Device) throws(DeviceError) {
+        lock.lock()
+        defer { lock.unlock() }
+        var done = 0
+        defer { pending.removeFirst(done) }
+        while done < pending.count {
+            let status = try pending[done].event.status()
+            guard status <= CL_COMPLETE else { return }
+            done += 1
+            try check(status, "clEnqueueWriteBuffer", device: device, detail: "an upload failed on the device")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import DeviceLayer
+import Operators
+
+/// Plans graphs and enqueues plans. It makes no decisions of its own.
+public final class Executor {
+    public let library: KernelLibrary
+    public let store: TensorStore
+    private let arena: ChunkedArena
+    private let derived: DerivedTensors
+    private var plans: [AnyHashable: Plan] = [:]
+    private var recency: [AnyHashable] = []
+    /// Cached plans at most; the least recently used one goes first.
+    private let capacity: Int
+
+    public var context: DeviceContext { library.context }
+    /// Bytes of the arena all plans share.
+    public var arenaBytes: Int { arena.totalBytes }
+
+    public init(library: KernelLibrary, capacity: Int = 64) {
+        self.library = library
+        self.capacity = capacity
+        store = TensorStore(context: library.context)
+        arena = ChunkedArena(context: library.context, chunkBytes: [])
+        derived = DerivedTensors(context: library.context)
+    }
+
+    /// The cached plan of `key`, or a new one from the graph that `trace` records.
+    ///
+    /// - Throws: `DeviceError`, `PlanError`, or what `trace` throws.
+    public func plan(_ key: some Hashable, trace: (Graph) throws -> Void) throws -> Plan {
+        let key = AnyHashable(key)
+        recency.removeAll { $0 == key }
+        recency.append(key)
+        if let known = plans[key] { return known }
+        let graph = Graph(family: library.family)
+        try trace(graph)
+        let plan = try makePlan(graph)
+        plans[key] = plan
+        if recency.count > capacity { plans[recency.removeFirst()] = nil }
+        return plan
+    }
+
+    /// Plans a graph without caching it.
+    public func makePlan(_ graph: Graph) throws -> Plan {
+        let schedule = Schedule(graph)
+        let device = context.device
+        let alignment = max(512, device.baseAddressAlignmentBytes)
+        let memory = try MemoryPlan(
+            graph, schedule: schedule, alignment: alignment, chunkLimit: device.maximumAllocationBytes)
+        if try arena.grow(to: memory.chunkBytes) {
+            // Buffers of earlier plans are gone with the old chunks.
+            plans = [:]
+            recency = recency.suffix(1)
+        }
+        return try Plan(
+            graph, library: library, store: store, derived: derived, arena: arena, schedule: schedule, memory: memory)
+    }
+
+    /// Forgets all plans and derived values, after tensors have been removed from the store.
+    public func reset() {
+        plans = [:]
+        recency = []
+        derived.removeAll()
+    }
+
+    /// Enqueues one step; returns without waiting.
+    public func run(_ plan: Plan) throws {
+        let queue = context.queue
+        for item in plan.prologue {
+            let versions = item.parameters.map { store.version($0) }
+            guard item.entry.versions != versions else { continue }
+            for launch in item.launches { try queue.launch(launch.kernel, launch.size) }
+            item.entry.versions = versions
+        }
+        for launch in plan.launches { try queue.launch(launch.kernel, launch.size) }
+        for name in plan.changed { store.markChanged(name) }
+    }
+
+    /// Logical values of a named output of the plan that ran last; waits for it.
+    ///
+    /// - Precondition: the plan has that output and no other plan has run since.
+    public func read(_ output: String, of plan: Plan) throws -> [Float] {
+        guard let operand = plan.outputs[output] else { preconditionFailure("no output named \(output)") }
+        let stored = try context.queue.read(Float.self, count: operand.shape.storedCount, from: operand.buffer)
+        return operand.shape.unpadded(stored)
+    }
+
+    /// Shape of a named output.
+    public func shape(_ output: String, of plan: Plan) -> Shape? { plan.outputs[output]?.shape }
+}

@@ -1,0 +1,124 @@
+import Operators
+
+/// One graph of immutable values: forward, losses, backward and updates of a step, for all tasks together.
+///
+/// Recording is value-numbered: the same operator on the same values gives the same values, so paths that tasks have in
+/// common are one path, whatever the policies, without any code that knows about tasks.
+public final class Graph: Recorder {
+    public let family: KernelFamily
+    public let step: Value
+    public private(set) var nodes: [Node] = []
+    /// Values that live outside a plan: parameters, state, inputs.
+    public private(set) var externals: [External] = []
+    /// Values kept until a plan has ended, by name.
+    public private(set) var outputs: [(name: String, value: Value)] = []
+
+    private var sources: [Source] = []
+    private var numbering: [NodeKey: Int] = [:]
+    private var externalsByName: [String: Value] = [:]
+    private var mutations: [Int: Int] = [:]
+    private var scopes: [String] = []
+
+    /// One application of an operator.
+    public struct Node {
+        public let operation: any Operator
+        public let inputs: [Value]
+        public let outputs: [Value]
+        /// Where in the network it was first recorded, for profiles.
+        public let label: String
+        var isUpdate: Bool { !operation.mutatedInputs.isEmpty }
+    }
+
+    /// A value with memory of its own, named in the tensor store.
+    public struct External: Hashable {
+        public enum Role: Hashable, Sendable {
+            /// Trainable or statistical state of the network; changed only by updates.
+            case parameter
+            /// Anything the host writes: batches, step buffer, given noise.
+            case input
+        }
+        public let name: String
+        public let value: Value
+        public let role: Role
+    }
+
+    enum Source {
+        case external(Int)
+        case node(Int)
+    }
+
+    private struct NodeKey: Hashable {
+        let operation: AnyHashable
+        let inputs: [Int]
+        /// How often each input had been changed in place when it was read.
+        let versions: [Int]
+    }
+
+    public static let stepName = "step"
+
+    public init(family: KernelFamily) {
+        self.family = family
+        step = Value(id: 0, shape: StepState.shape)
+        sources = [.external(0)]
+        externals = [External(name: Self.stepName, value: step, role: .input)]
+        externalsByName[Self.stepName] = step
+    }
+
+    /// The external value `name`, created on first use.
+    ///
+    /// - Precondition: every use of a name has the same shape.
+    public func external(_ name: String, _ shape: Shape, role: External.Role) -> Value {
+        if let known = externalsByName[name] {
+            precondition(known.shape == shape, "\(name) used as \(known.shape) and as \(shape)")
+            return known
+        }
+        let value = newValue(shape, .external(externals.count))
+        externals.append(External(name: name, value: value, role: role))
+        externalsByName[name] = value
+        return value
+    }
+
+    /// Whether an external value of that name is in use.
+    public func knows(_ name: String) -> Bool { externalsByName[name] != nil }
+
+    public func parameter(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .parameter) }
+
+    public func input(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .input) }
+
+    public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
+        let key = NodeKey(
+            operation: AnyHashable(operation), inputs: inputs.map(\.id),
+            versions: inputs.map { mutations[$0.id, default: 0] })
+        if let known = numbering[key] { return nodes[known].outputs }
+        let index = nodes.count
+        let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }
+        nodes.append(
+            Node(operation: operation, inputs: inputs, outputs: results, label: scopes.joined(separator: "/")))
+        numbering[key] = index
+        for position in operation.mutatedInputs {
+            guard case .external = sources[inputs[position].id] else {
+                preconditionFailure("\(operation) changes a computed value in place")
+            }
+            mutations[inputs[position].id, default: 0] += 1
+        }
+        return results
+    }
+
+    /// Keeps a value until the plan has ended, readable under `name`.
+    public func output(_ name: String, _ value: Value) { outputs.append((name, value)) }
+
+    /// Labels everything recorded by `body`.
+    public func scope<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+        scopes.append(name)
+        defer { scopes.removeLast() }
+        return try body()
+    }
+
+    func source(of value: Value) -> Source { sources[value.id] }
+    var valueCount: Int { sources.count }
+
+    private func newValue(_ shape: Shape, _ source: Source) -> Value {
+        sources.append(source)
+        return Value(id: sources.count - 1, shape: shape)
+    }
+}

@@ -1,0 +1,144 @@
+import Operators
+
+/// Where every computed value of a schedule lives in the arena.
+///
+/// Values are placed in schedule order, best fit among the gaps that earlier values have left; an operator that allows
+/// it writes over an input that dies there. No value crosses a chunk.
+struct MemoryPlan {
+    struct Place: Hashable {
+        let chunk: Int
+        let offset: Int
+        let byteCount: Int
+    }
+
+    /// Place of each arena value, by value id.
+    private(set) var places: [Int: Place] = [:]
+    /// Workspace of each node, by node index.
+    private(set) var workspaces: [Int: Place] = [:]
+    /// High-water mark of each chunk in bytes.
+    private(set) var chunkBytes: [Int] = []
+    /// The largest number of bytes in use at once, before fragmentation.
+    private(set) var peakLiveBytes = 0
+
+    private var gaps: [[(offset: Int, byteCount: Int)]] = []
+    private var liveBytes = 0
+    private let alignment: Int
+    private let chunkLimit: Int
+
+    /// - Parameters:
+    ///   - alignment: of every place, in bytes; sizes are rounded up to it, which also covers kernels that finish a
+    ///     last group of 64 elements.
+    ///   - chunkLimit: the device's allocation limit in bytes.
+    /// - Throws: `PlanError` if one value alone exceeds the limit.
+    init(_ graph: Graph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
+        self.alignment = alignment
+        self.chunkLimit = chunkLimit / alignment * alignment
+        let lastUse = Self.lastUses(graph, schedule)
+
+        for (position, index) in schedule.order.enumerated() {
+            let node = graph.nodes[index]
+            var dying = Set(node.inputs.map(\.id)).filter { lastUse[$0] == position && places[$0] != nil }
+            for (number, value) in node.outputs.enumerated() {
+                let size = roundUp(value.shape.byteCount, to: alignment)
+                let reused = node.operation.inPlaceInputs(output: number).map { node.inputs[$0].id }.first {
+                    dying.contains($0) && places[$0]?.byteCount == size
+                }
+                if let reused, let place = places[reused] {
+                    dying.remove(reused)
+                    places[value.id] = place
+                } else {
+                    places[value.id] = try allocate(size, for: node)
+                }
+            }
+            let shapes = (node.inputs.map(\.shape), node.outputs.map(\.shape))
+            let scratch = node.operation.workspaceByteCount(inputs: shapes.0, outputs: shapes.1, family: graph.family)
+            if scratch > 0 {
+                let place = try allocate(roundUp(scratch, to: alignment), for: node)
+                workspaces[index] = place
+                release(place)
+            }
+            for id in dying { if let place = places[id] { release(place) } }
+            for value in node.outputs where lastUse[value.id] == nil {
+                if let place = places[value.id] { release(place) }
+            }
+        }
+    }
+
+    var totalBytes: Int { chunkBytes.reduce(0, +) }
+
+    /// Position in the schedule where each value is read last; named outputs outlive it.
+    private static func lastUses(_ graph: Graph, _ schedule: Schedule) -> [Int: Int] {
+        var last: [Int: Int] = [:]
+        for (position, index) in schedule.order.enumerated() {
+            for value in graph.nodes[index].inputs { last[value.id] = position }
+        }
+        for output in graph.outputs { last[output.value.id] = Int.max }
+        return last
+    }
+
+    private mutating func allocate(_ size: Int, for node: Graph.Node) throws -> Place {
+        guard size <= chunkLimit else {
+            throw PlanError(
+                message: "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(size) bytes; "
+                    + "the device allocates at most \(chunkLimit) at once. Use a smaller batch or crop.")
+        }
+        liveBytes += size
+        peakLiveBytes = max(peakLiveBytes, liveBytes)
+        var best: (chunk: Int, gap: Int, waste: Int)?
+        for (chunk, list) in gaps.enumerated() {
+            for (index, gap) in list.enumerated() where gap.byteCount >= size {
+                if best.map({ gap.byteCount - size < $0.waste }) ?? true {
+                    best = (chunk, index, gap.byteCount - size)
+                }
+            }
+        }
+        if let best {
+            let gap = gaps[best.chunk][best.gap]
+            if gap.byteCount == size {
+                gaps[best.chunk].remove(at: best.gap)
+            } else {
+                gaps[best.chunk][best.gap] = (gap.offset + size, gap.byteCount - size)
+            }
+            return Place(chunk: best.chunk, offset: gap.offset, byteCount: size)
+        }
+        return extend(by: size)
+    }
+
+    /// Grows the first chunk with room, starting in a gap at its end if there is one.
+    private mutating func extend(by size: Int) -> Place {
+        for chunk in chunkBytes.indices {
+            let tail = gaps[chunk].last.flatMap { $0.offset + $0.byteCount == chunkBytes[chunk] ? $0 : nil }
+            let offset = tail?.offset ?? chunkBytes[chunk]
+            if offset + size <= chunkLimit {
+                if tail != nil { gaps[chunk].removeLast() }
+                chunkBytes[chunk] = offset + size
+                return Place(chunk: chunk, offset: offset, byteCount: size)
+            }
+        }
+        chunkBytes.append(size)
+        gaps.append([])
+        return Place(chunk: chunkBytes.count - 1, offset: 0, byteCount: size)
+    }
+
+    private mutating func release(_ place: Place) {
+        liveBytes -= place.byteCount
+        var list = gaps[place.chunk]
+        let index = list.firstIndex { $0.offset > place.offset } ?? list.count
+        list.insert((place.offset, place.byteCount), at: index)
+        if index + 1 < list.count, list[index].offset + list[index].byteCount == list[index + 1].offset {
+            list[index].byteCount += list[index + 1].byteCount
+            list.remove(at: index + 1)
+        }
+        if index > 0, list[index - 1].offset + list[index - 1].byteCount == list[index].offset {
+            list[index - 1].byteCount += list[index].byteCount
+            list.remove(at: index)
+        }
+        gaps[place.chunk] = list
+    }
+}
+
+/// A graph that cannot be planned on a device.
+public struct PlanError: Error, CustomStringConvertible, Sendable {
+    public let message: String
+    public var description: String { message }
+}

@@ -1,0 +1,91 @@
+import Operators
+
+/// The order in which a graph's live nodes run.
+///
+/// Dead-code elimination keeps what outputs and updates need. Nodes run in recorded order, except that an update moves
+/// up to just after the last node it must wait for: the readers of what it changes, and what it reads. So gradients
+/// die early.
+struct Schedule {
+    /// Node indices in execution order.
+    let order: [Int]
+    /// Live nodes that read only parameters nobody changes here: they run once per parameter version, not per step.
+    let hoisted: [Int]
+
+    init(_ graph: Graph) {
+        let live = Self.liveNodes(graph)
+        let hoisted = Self.hoistable(graph, live: live)
+        self.hoisted = hoisted
+        let isHoisted = Set(hoisted)
+
+        // position = the node after which this one runs; updates sort behind the compute node they follow.
+        var position = [Int](repeating: -1, count: graph.nodes.count)
+        var hazards = Hazards()
+        for index in live {
+            let node = graph.nodes[index]
+            var ready = node.inputs.reduce(-1) { latest, value in
+                guard case .node(let producer) = graph.source(of: value), !isHoisted.contains(producer) else {
+                    return latest
+                }
+                return max(latest, position[producer])
+            }
+            let order = hazards.predecessors(of: node, index: index)
+            ready = order.reduce(ready) { isHoisted.contains($1) ? $0 : max($0, position[$1]) }
+            position[index] = node.isUpdate ? ready : index
+        }
+        order = live.filter { !isHoisted.contains($0) }.sorted {
+            let (a, b) = (graph.nodes[$0].isUpdate, graph.nodes[$1].isUpdate)
+            return (position[$0], a ? 1 : 0, $0) < (position[$1], b ? 1 : 0, $1)
+        }
+    }
+
+    private static func liveNodes(_ graph: Graph) -> [Int] {
+        var live = [Bool](repeating: false, count: graph.nodes.count)
+        var needed = [Bool](repeating: false, count: graph.valueCount)
+        for output in graph.outputs { needed[output.value.id] = true }
+        for index in graph.nodes.indices.reversed() {
+            let node = graph.nodes[index]
+            guard node.isUpdate || node.outputs.contains(where: { needed[$0.id] }) else { continue }
+            live[index] = true
+            for input in node.inputs { needed[input.id] = true }
+        }
+        return live.indices.filter { live[$0] }
+    }
+
+    private static func hoistable(_ graph: Graph, live: [Int]) -> [Int] {
+        var changed = Set<Int>()
+        for index in live {
+            let node = graph.nodes[index]
+            for position in node.operation.mutatedInputs { changed.insert(node.inputs[position].id) }
+        }
+        return live.filter { index in
+            let node = graph.nodes[index]
+            return !node.isUpdate && !node.inputs.isEmpty
+                && node.inputs.allSatisfy { value in
+                    guard case .external(let external) = graph.source(of: value) else { return false }
+                    return graph.externals[external].role == .parameter && !changed.contains(value.id)
+                }
+        }
+    }
+
+    /// Read-after-write, write-after-read and write-after-write order on values changed in place.
+    private struct Hazards {
+        private var lastWriter: [Int: Int] = [:]
+        private var readers: [Int: [Int]] = [:]
+
+        mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {
+            var found: [Int] = []
+            let written = Set(node.operation.mutatedInputs.map { node.inputs[$0].id })
+            for value in node.inputs {
+                if let writer = lastWriter[value.id] { found.append(writer) }
+                if written.contains(value.id) {
+                    found += readers[value.id] ?? []
+                    readers[value.id] = []
+                    lastWriter[value.id] = index
+                } else {
+                    readers[value.id, default: []].append(index)
+                }
+            }
+            return found
+        }
+    }
+}

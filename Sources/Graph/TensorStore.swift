@@ -1,0 +1,76 @@
+import DeviceLayer
+import Operators
+
+/// Named tensors that outlive a plan: parameters, running statistics, optimiser state, inputs.
+public final class TensorStore {
+    public let context: DeviceContext
+    private var tensors: [String: Stored] = [:]
+
+    private struct Stored {
+        let buffer: DeviceBuffer
+        let shape: Shape
+        var version = 0
+    }
+
+    public init(context: DeviceContext) { self.context = context }
+
+    /// The memory of `name`, allocated with zeros on first use.
+    ///
+    /// - Precondition: a name keeps its shape.
+    /// - Throws: `DeviceError` if memory cannot be had.
+    @discardableResult
+    public func tensor(_ name: String, _ shape: Shape) throws -> DeviceBuffer {
+        if let known = tensors[name] {
+            precondition(known.shape == shape, "\(name) is stored as \(known.shape), not \(shape)")
+            return known.buffer
+        }
+        let buffer = try context.makeBuffer(byteCount: roundUp(shape.byteCount, to: 512))
+        tensors[name] = Stored(buffer: buffer, shape: shape)
+        return buffer
+    }
+
+    /// Forgets a tensor; plans that use it must be forgotten too.
+    public func remove(_ name: String) { tensors[name] = nil }
+
+    public func contains(_ name: String) -> Bool { tensors[name] != nil }
+    public var names: [String] { tensors.keys.sorted() }
+    /// Bytes of all tensors.
+    public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.buffer.byteCount } }
+
+    /// Counts changes, so that values derived from a tensor know when they are stale.
+    func version(_ name: String) -> Int { tensors[name]?.version ?? 0 }
+    func markChanged(_ name: String) { tensors[name]?.version += 1 }
+
+    /// Writes logical values (pads are added); asynchronous, in queue order.
+    ///
+    /// - Precondition: the value count fits the shape.
+    public func write(_ name: String, _ shape: Shape, _ values: [Float]) throws {
+        try context.queue.write(shape.padded(values), to: tensor(name, shape))
+        markChanged(name)
+    }
+
+    /// Writes logical integer values.
+    public func write(_ name: String, _ shape: Shape, _ values: [Int32]) throws {
+        try context.queue.write(shape.padded(values), to: tensor(name, shape))
+        markChanged(name)
+    }
+
+    /// Reads logical values; waits for the queue.
+    ///
+    /// - Precondition: the tensor exists.
+    public func read(_ name: String) throws -> [Float] { try readElements(Float.self, name) }
+
+    /// Reads logical integer values.
+    public func readIntegers(_ name: String) throws -> [Int32] { try readElements(Int32.self, name) }
+
+    private func readElements<T: BitwiseCopyable>(_ type: T.Type, _ name: String) throws -> [T] {
+        guard let stored = tensors[name] else { preconditionFailure("no tensor named \(name)") }
+        let elements = try context.queue.read(type, count: stored.shape.storedCount, from: stored.buffer)
+        return stored.shape.unpadded(elements)
+    }
+
+    /// Writes the step buffer.
+    public func write(_ state: StepState) throws {
+        try context.queue.write(state.words, to: tensor(Graph.stepName, StepState.shape))
+    }
+}

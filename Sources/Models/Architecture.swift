@@ -1,0 +1,202 @@
+import Foundation
+
+/// A residual backbone of the method, by its published name.
+public enum BackboneKind: String, Sendable, CaseIterable, Codable {
+    case resnet18, resnet34, resnet50, resnet101
+
+    /// Residual blocks in each of the four stages, bottom to top.
+    public var blocksPerStage: [Int] {
+        switch self {
+        case .resnet18: [2, 2, 2, 2]
+        case .resnet34, .resnet50: [3, 4, 6, 3]
+        case .resnet101: [3, 4, 23, 3]
+        }
+    }
+
+    /// Whether the blocks are bottlenecks (1×1, 3×3, 1×1) instead of basic (3×3, 3×3).
+    public var isBottleneck: Bool { self == .resnet50 || self == .resnet101 }
+
+    /// Output channels of a block over its inner width: 4 for bottlenecks, else 1.
+    public var expansion: Int { isBottleneck ? 4 : 1 }
+}
+
+/// What a dense task puts on the last features.
+public enum HeadKind: String, Sendable, Codable, CaseIterable {
+    /// Four dilated branches with rates 6, 12, 18, 24, summed.
+    case fourRate = "four_rate"
+    /// One 1×1 convolution with bias.
+    case light
+}
+
+/// One task: its name and how many channels (or classes) its head puts out.
+public struct TaskHead: Sendable, Hashable {
+    public var name: String
+    public var channels: Int
+
+    public init(name: String, channels: Int) {
+        self.name = name
+        self.channels = channels
+    }
+}
+
+/// One of the four stages of a backbone.
+public struct ResidualStage: Sendable, Hashable {
+    /// Position from the bottom, from 0.
+    public let index: Int
+    /// Inner width of the blocks: 64, 128, 256, 512 times the width multiplier.
+    public let planes: Int
+    /// Channels that leave every block of the stage: `planes` times the expansion.
+    public let outputChannels: Int
+    public let blockCount: Int
+    /// Stride of the first block; the others have stride 1.
+    public let stride: Int
+    /// Dilation of every 3×3 convolution of the stage.
+    public let dilation: Int
+}
+
+/// The shape of a multi-task residual network: what there is, without weights, values or device.
+///
+/// Dense tasks use the dilated form (strides 1/2/1/1, dilations 1/1/2/4, output stride 8, max pool in ceil mode),
+/// classification the ordinary one (strides 1/2/2/2, no dilation, floor mode).
+///
+/// - Source: `method.md` section 1; Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423).
+public struct NetworkArchitecture: Sendable, Hashable {
+    public let backbone: BackboneKind
+    /// Factor on all channel counts; 1 is the published network.
+    public let width: Double
+    /// Head of dense tasks; without effect on classification.
+    public let head: HeadKind
+    /// Tasks in order; task `k` of the parameter names is `tasks[k - 1]`.
+    public let tasks: [TaskHead]
+    /// Whether this is the classification variant: linear heads on pooled features, images of its own for every task.
+    public let classification: Bool
+    /// Hidden channels of a four-rate branch, already scaled by `width`.
+    public let headHidden: Int
+    /// 7×7 convolution, stride 2, padding 3, on three input channels.
+    public let stem: ConvolutionSpec
+    /// Parameter prefix of the batch norm after the stem.
+    public let stemBatchNorm: String
+    public let stages: [ResidualStage]
+    /// All residual blocks, bottom to top.
+    public let blocks: [ResidualBlock]
+    /// Channels of the last features.
+    public let featureChannels: Int
+
+    /// Lays out the network.
+    ///
+    /// Channel counts are scaled by `width` and rounded to a multiple of 16, at least 16.
+    ///
+    /// - Parameters:
+    ///   - backbone: which residual network.
+    ///   - width: channel multiplier, above 0 and at most 16.
+    ///   - head: head of dense tasks.
+    ///   - tasks: at least one, names distinct and not empty, channels at least 1.
+    ///   - classification: the ordinary, not dilated form with linear heads.
+    ///   - headHidden: hidden channels of a four-rate branch before scaling.
+    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds.
+    public init(
+        backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, tasks: [TaskHead],
+        classification: Bool = false, headHidden: Int = 1024
+    ) throws {
+        guard width.isFinite, width > 0, width <= 16 else { throw ArchitectureError.badWidth(width) }
+        guard (1...65536).contains(headHidden) else { throw ArchitectureError.badHeadHidden(headHidden) }
+        try Self.validate(tasks)
+
+        self.backbone = backbone
+        self.width = width
+        self.head = head
+        self.tasks = tasks
+        self.classification = classification
+        self.headHidden = Self.scaled(headHidden, by: width)
+        let stem = ConvolutionSpec(
+            parameter: "backbone.conv1", kernel: 7, inputChannels: 3,
+            outputChannels: Self.scaled(64, by: width), stride: 2, padding: 3)
+        self.stem = stem
+        stemBatchNorm = "backbone.bn1"
+
+        let strides = classification ? [1, 2, 2, 2] : [1, 2, 1, 1]
+        let dilations = classification ? [1, 1, 1, 1] : [1, 1, 2, 4]
+        var stages: [ResidualStage] = []
+        var blocks: [ResidualBlock] = []
+        var channels = stem.outputChannels
+        for (index, blockCount) in backbone.blocksPerStage.enumerated() {
+            let planes = Self.scaled(64 << index, by: width)
+            let stage = ResidualStage(
+                index: index, planes: planes, outputChannels: planes * backbone.expansion, blockCount: blockCount,
+                stride: strides[index], dilation: dilations[index])
+            stages.append(stage)
+            for position in 0..<blockCount {
+                blocks.append(
+                    ResidualBlock(
+                        index: blocks.count, position: position, stage: stage, inputChannels: channels,
+                        isBottleneck: backbone.isBottleneck))
+                channels = stage.outputChannels
+            }
+        }
+        self.stages = stages
+        self.blocks = blocks
+        featureChannels = channels
+    }
+
+    /// Whether the stem's max pool rounds its output size up.
+    public var poolCeilMode: Bool { !classification }
+
+    /// Scales a published channel count: a multiple of 16, at least 16.
+    public static func scaled(_ channels: Int, by width: Double) -> Int {
+        max(16, Int((Double(channels) * width / 16).rounded()) * 16)
+    }
+
+    private static func validate(_ tasks: [TaskHead]) throws {
+        guard !tasks.isEmpty else { throw ArchitectureError.noTasks }
+        var seen: Set<String> = []
+        for (index, task) in tasks.enumerated() {
+            guard !task.name.isEmpty else { throw ArchitectureError.emptyTaskName(index: index) }
+            guard seen.insert(task.name).inserted else { throw ArchitectureError.duplicateTask(task.name) }
+            guard (1...65536).contains(task.channels) else {
+                throw ArchitectureError.badChannels(task: task.name, found: task.channels)
+            }
+        }
+    }
+}
+
+/// A network or policy that cannot be laid out as asked.
+public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
+    case badWidth(Double)
+    case badHeadHidden(Int)
+    case noTasks
+    case emptyTaskName(index: Int)
+    case duplicateTask(String)
+    case badChannels(task: String, found: Int)
+    case policyTaskCount(found: Int, expected: Int)
+    case policyBlockCount(task: String, found: Int, expected: Int, backbone: String)
+    case policyMissingTask(String, found: [String])
+    case policyUnknownTask(String, expected: [String])
+    case policyBadDecision(task: String, block: Int, found: Int)
+
+    public var description: String {
+        switch self {
+        case .badWidth(let width):
+            "model.width: found \(width), expected a number above 0 and at most 16"
+        case .badHeadHidden(let hidden):
+            "head hidden channels: found \(hidden), expected 1 to 65536"
+        case .noTasks:
+            "tasks: found an empty list, expected at least one task"
+        case .emptyTaskName(let index):
+            "tasks[\(index)].name: found an empty name, expected a name"
+        case .duplicateTask(let name):
+            "tasks: found the name '\(name)' twice, expected distinct names"
+        case .badChannels(let task, let found):
+            "task '\(task)': found \(found) channels, expected 1 to 65536"
+        case .policyTaskCount(let found, let expected):
+            "policy: found \(found) tasks, expected \(expected)"
+        case .policyBlockCount(let task, let found, let expected, let backbone):
+            "policy of task '\(task)': found \(found) decisions, expected \(expected), one per block of \(backbone)"
+        case .policyMissingTask(let name, let found):
+            "policy: no decisions for task '\(name)', found \(found.joined(separator: ", "))"
+        case .policyUnknownTask(let name, let expected):
+            "policy: found task '\(name)', expected only \(expected.joined(separator: ", "))"
+        case .policyBadDecision(let task, let block, let found):
+            "policy of task '\(task)', block \(block + 1): found \(found), expected 1 (select) or 0 (skip)"
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import Foundation
+
+/// What a network with a policy costs for one image; encodes to the JSON of the `cost` command.
+public struct CostReport: Sendable, Hashable, Codable {
+    /// Stem, projections and blocks.
+    public struct Backbone: Sendable, Hashable, Codable {
+        /// One pass per task with every block.
+        public let macsAll: Int
+        /// One pass per task with the policy.
+        public let macsSelected: Int
+        /// Every distinct (input, block) once.
+        public let macsShared: Int
+        /// Trainable parameters, scales and shifts of batch norms included.
+        public let parameters: Int
+
+        enum CodingKeys: String, CodingKey {
+            case macsAll = "macs_all"
+            case macsSelected = "macs_selected"
+            case macsShared = "macs_shared"
+            case parameters
+        }
+    }
+
+    /// All heads together.
+    public struct Heads: Sendable, Hashable, Codable {
+        public let macs: Int
+        public let parameters: Int
+    }
+
+    /// One residual block.
+    public struct Block: Sendable, Hashable, Codable {
+        /// From 0 at the bottom.
+        public let index: Int
+        public let name: String
+        /// MACs of the branch for one execution.
+        public let macs: Int
+        /// MACs of the projection for one execution, 0 without one.
+        public let projectionMacs: Int
+        /// Trainable parameters of branch and projection.
+        public let parameters: Int
+        /// Names of the tasks that select the block, in task order.
+        public let selectedBy: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case index, name, macs, parameters
+            case projectionMacs = "projection_macs"
+            case selectedBy = "selected_by"
+        }
+    }
+
+    public let backbone: Backbone
+    public let heads: Heads
+    public let blocks: [Block]
+
+    /// The report as text for a person: totals with and without heads, then one line per block, counted from 1.
+    public func table() -> String {
+        func giga(_ macs: Int) -> String { String(format: "%.2f G", Double(macs) / 1e9) }
+        func mega(_ count: Int) -> String { String(format: "%.2f M", Double(count) / 1e6) }
+        func total(_ title: String, _ macs: Int) -> [String] { [title, giga(macs), giga(macs + heads.macs)] }
+
+        let totals = [
+            ["MACs per image", "backbone", "with heads"],
+            total("all blocks, one pass per task", backbone.macsAll),
+            total("policy, one pass per task", backbone.macsSelected),
+            total("policy, shared once", backbone.macsShared),
+            ["parameters", mega(backbone.parameters), mega(backbone.parameters + heads.parameters)],
+        ]
+        let lines =
+            [["block", "name", "MACs", "projection", "parameters", "selected by"]]
+            + blocks.map { block in
+                [
+                    "\(block.index + 1)", block.name, giga(block.macs),
+                    block.projectionMacs == 0 ? "-" : giga(block.projectionMacs), mega(block.parameters),
+                    block.selectedBy.isEmpty ? "-" : block.selectedBy.joined(separator: ", "),
+                ]
+            }
+        return Self.aligned(totals, left: [0]) + "\n" + Self.aligned(lines, left: [1, 5])
+    }
+
+    /// Columns padded to their widest cell, those in `left` to the left, the others to the right.
+    private static func aligned(_ rows: [[String]], left: Set<Int>) -> String {
+        let columns = rows.first?.count ?? 0
+        let widths = (0..<columns).map { column in rows.reduce(0) { max($0, $1[column].count) } }
+        return rows.map { row in
+            var line = row.enumerated().map { column, cell in
+                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                return left.contains(column) ? cell + padding : padding + cell
+            }.joined(separator: "  ")
+            while line.hasSuffix(" ") { line.removeLast() }
+            return line + "\n"
+        }.joined()
+    }
+}

@@ -1,0 +1,176 @@
+/// Counts multiply-accumulates and parameters of a network for one image.
+///
+/// MACs are those of convolutions only (and the linear layers of classification heads), taps in the padding included.
+/// Parameters are those an optimiser moves: convolution weights and biases and the scales and shifts of batch norms, but
+/// not running statistics, counters or logits.
+///
+/// - Source: `method.md` section 7.
+public struct CostModel: Sendable {
+    /// One residual block, whatever the policy.
+    public struct Block: Sendable, Hashable {
+        /// From 0 at the bottom.
+        public let index: Int
+        /// Parameter prefix, such as `backbone.blocks.0.1`.
+        public let name: String
+        /// MACs of the branch F.
+        public let macs: Int
+        /// MACs of the projection, 0 without one.
+        public let projectionMacs: Int
+        /// Parameters of branch and projection.
+        public let parameters: Int
+        let hasProjection: Bool
+    }
+
+    /// The head of one task.
+    public struct Head: Sendable, Hashable {
+        public let task: String
+        public let macs: Int
+        public let parameters: Int
+    }
+
+    public let architecture: NetworkArchitecture
+    /// Image height in pixels.
+    public let height: Int
+    /// Image width in pixels.
+    public let width: Int
+    public let stemMacs: Int
+    /// Stem, projections and blocks.
+    public let backboneParameters: Int
+    public let blocks: [Block]
+    public let heads: [Head]
+
+    /// Counts a network at one image size.
+    ///
+    /// - Precondition: height and width are at least 1 pixel.
+    public init(_ architecture: NetworkArchitecture, height: Int, width: Int) {
+        precondition(height >= 1 && width >= 1, "image of \(height)×\(width) pixels")
+        self.architecture = architecture
+        self.height = height
+        self.width = width
+
+        let stem = architecture.stem
+        let stemSize = architecture.stemSize(height: height, width: width)
+        stemMacs = stem.macs(outputHeight: stemSize.height, outputWidth: stemSize.width)
+
+        let sizes = architecture.blockOutputSizes(height: height, width: width)
+        var input = architecture.pooledSize(height: height, width: width)
+        blocks = zip(architecture.blocks, sizes).map { block, output in
+            defer { input = output }
+            let projection = block.projection?.convolution
+            let convolutions = block.convolutions + (projection.map { [$0] } ?? [])
+            return Block(
+                index: block.index, name: block.name,
+                macs: block.macs(inputHeight: input.height, inputWidth: input.width),
+                projectionMacs: projection?.macs(outputHeight: output.height, outputWidth: output.width) ?? 0,
+                parameters: convolutions.reduce(0) { $0 + Self.parametersWithBatchNorm($1) },
+                hasProjection: projection != nil)
+        }
+        backboneParameters = Self.parametersWithBatchNorm(stem) + blocks.reduce(0) { $0 + $1.parameters }
+
+        let features = architecture.classification ? (height: 1, width: 1) : input
+        heads = architecture.tasks.enumerated().map { index, task in
+            let convolutions = architecture.headBranches(task: index).joined()
+            return Head(
+                task: task.name,
+                macs: convolutions.reduce(0) {
+                    $0 + $1.macs(outputHeight: features.height, outputWidth: features.width)
+                },
+                parameters: convolutions.reduce(0) { $0 + $1.parameterCount })
+        }
+    }
+
+    /// Backbone MACs of one pass per task with every block selected.
+    public var macsAll: Int {
+        architecture.tasks.count * (stemMacs + blocks.reduce(0) { $0 + $1.macs + $1.projectionMacs })
+    }
+
+    /// Backbone MACs of one pass per task that executes only the selected blocks; stem and projections always run.
+    ///
+    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
+    public func macsSelected(_ policy: DiscretePolicy) -> Int {
+        requireFit(policy)
+        return policy.select.reduce(0) { total, row in
+            total + stemMacs
+                + zip(blocks, row).reduce(0) { $0 + $1.0.projectionMacs + ($1.1 ? $1.0.macs : 0) }
+        }
+    }
+
+    /// Backbone MACs if every distinct (input, block) is computed once.
+    ///
+    /// Values are numbered by how they are made; skipping a block without a projection leaves the value unchanged. In the
+    /// classification variant every task has images of its own, so nothing is shared.
+    ///
+    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
+    public func macsShared(_ policy: DiscretePolicy) -> Int {
+        requireFit(policy)
+        var values = ValueNumbers()
+        for (task, row) in policy.select.enumerated() {
+            let image = architecture.classification ? task : 0
+            var value = values.number(of: .stem(image: image), macs: stemMacs)
+            for (block, isSelected) in zip(blocks, row) {
+                let input = value
+                if block.hasProjection {
+                    value = values.number(
+                        of: .projection(block: block.index, input: input), macs: block.projectionMacs)
+                }
+                if isSelected {
+                    value = values.number(of: .block(block: block.index, input: input), macs: block.macs)
+                }
+            }
+        }
+        return values.macs
+    }
+
+    /// The whole count as the `cost` command prints it.
+    ///
+    /// - Parameter policy: which task executes which block; every task every block if nil.
+    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
+    public func report(policy: DiscretePolicy? = nil) -> CostReport {
+        let tasks = architecture.tasks
+        let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks.count)
+        requireFit(policy)
+        return CostReport(
+            backbone: CostReport.Backbone(
+                macsAll: macsAll, macsSelected: macsSelected(policy), macsShared: macsShared(policy),
+                parameters: backboneParameters),
+            heads: CostReport.Heads(
+                macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
+            blocks: blocks.map { block in
+                CostReport.Block(
+                    index: block.index, name: block.name, macs: block.macs, projectionMacs: block.projectionMacs,
+                    parameters: block.parameters,
+                    selectedBy: zip(tasks, policy.select).filter { $0.1[block.index] }.map(\.0.name))
+            })
+    }
+
+    private func requireFit(_ policy: DiscretePolicy) {
+        precondition(
+            policy.taskCount == architecture.tasks.count && policy.blockCount == blocks.count,
+            "policy of \(policy.taskCount) tasks × \(policy.blockCount) blocks for a network of "
+                + "\(architecture.tasks.count) × \(blocks.count)")
+    }
+
+    private static func parametersWithBatchNorm(_ convolution: ConvolutionSpec) -> Int {
+        convolution.parameterCount + 2 * convolution.outputChannels
+    }
+}
+
+/// Numbers for values: the same operation on the same input has the same number and is paid for once.
+private struct ValueNumbers {
+    enum Operation: Hashable {
+        case stem(image: Int)
+        case projection(block: Int, input: Int)
+        case block(block: Int, input: Int)
+    }
+
+    private var numbers: [Operation: Int] = [:]
+    private(set) var macs = 0
+
+    mutating func number(of operation: Operation, macs cost: Int) -> Int {
+        if let known = numbers[operation] { return known }
+        let new = numbers.count
+        numbers[operation] = new
+        macs += cost
+        return new
+    }
+}

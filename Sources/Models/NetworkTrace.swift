@@ -1,0 +1,153 @@
+import Graph
+import Operators
+
+/// What a task does at a residual block.
+public enum BlockDecision: Hashable, Sendable {
+    /// x ← ReLU(res + F(x))
+    case select
+    /// x ← res; the branch is not traced at all.
+    case skip
+    /// x ← v_select · ReLU(res + F(x)) + v_skip · res
+    case mix
+}
+
+/// Traces a network's forward passes onto a graph, one task path after the other.
+///
+/// Value numbering in the graph makes common prefixes one path; the trace itself knows nothing about sharing.
+public struct NetworkTrace {
+    public enum Mode: Sendable {
+        /// Batch statistics, dropout.
+        case training
+        /// Running statistics, no dropout.
+        case inference
+    }
+
+    public let graph: Graph
+    public let architecture: NetworkArchitecture
+    public let mode: Mode
+    /// Dropout probability of the heads.
+    public let dropout: Double
+
+    /// Batch norms in the order of their first visit, with the number of task paths through each.
+    private var visits: [(prefix: String, outputs: [Value], paths: Int)] = []
+    private var visitIndex: [Int: Int] = [:]
+
+    public init(graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0) {
+        self.graph = graph
+        self.architecture = architecture
+        self.mode = mode
+        self.dropout = dropout
+    }
+
+    /// One path through the backbone.
+    ///
+    /// - Parameters:
+    ///   - image: [N, H, W, 3].
+    ///   - decisions: one per block.
+    ///   - gates: [L, 2], needed where a decision is `.mix`.
+    /// - Returns: the features after the last block, [N, h, w, featureChannels].
+    public mutating func features(image: Value, decisions: [BlockDecision], gates: Value? = nil) -> Value {
+        precondition(decisions.count == architecture.blocks.count, "one decision per block")
+        var x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, relu: true)
+        x = graph.scope("pool") { graph.record(MaxPool(ceilMode: architecture.poolCeilMode), [x])[0] }
+        for (block, decision) in zip(architecture.blocks, decisions) {
+            var residual = x
+            if let projection = block.projection {
+                residual = convolutionBatchNorm(x, projection.convolution, projection.batchNorm, relu: false)
+            }
+            switch decision {
+            case .skip:
+                x = residual
+            case .select:
+                let branch = branch(block, x)
+                x = graph.scope(block.name) { graph.record(ResidualAdd(), [residual, branch])[0] }
+            case .mix:
+                guard let gates else { preconditionFailure("mixing block \(block.index) needs gates") }
+                let branch = branch(block, x)
+                x = graph.scope(block.name) {
+                    graph.record(ResidualMix(block: block.index), [residual, branch, gates])[0]
+                }
+            }
+        }
+        return x
+    }
+
+    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification.
+    public func head(task: Int, features: Value) -> Value {
+        var x = features
+        if architecture.classification { x = graph.record(GlobalAveragePool(), [x])[0] }
+        let branches = architecture.headBranches(task: task).map { chain in
+            chain.indices.reduce(x) { input, position in
+                let spec = chain[position]
+                return graph.scope(spec.parameter) {
+                    let y = convolution(input, spec)
+                    guard position < chain.count - 1 else { return y }
+                    let active = graph.record(ReLU(), [y])[0]
+                    guard mode == .training, dropout > 0 else { return active }
+                    let name = "\(spec.parameter).dropout"
+                    return graph.record(Dropout(probability: dropout, name: name), [active, graph.step])[0]
+                }
+            }
+        }
+        return branches.count == 1 ? branches[0] : graph.record(Sum(), branches)[0]
+    }
+
+    /// Records the running-statistics updates of every batch norm visited: n equal updates where n paths met, one
+    /// after the other, in task order, where inputs differ.
+    ///
+    /// - Parameter flag: the non-finite flag that gates updates.
+    public func updateStatistics(flag: Value) {
+        for visit in visits {
+            let channels = visit.outputs[1].shape
+            let mean = graph.parameter("\(visit.prefix).running_mean", channels)
+            let variance = graph.parameter("\(visit.prefix).running_var", channels)
+            let tracked = graph.parameter("\(visit.prefix).num_batches_tracked", Shape([1], compact: true))
+            graph.scope("\(visit.prefix)/statistics") {
+                _ = graph.record(
+                    BatchNormUpdate(batches: visit.paths),
+                    [visit.outputs[1], visit.outputs[3], mean, variance, tracked, flag])
+            }
+        }
+    }
+
+    private mutating func branch(_ block: ResidualBlock, _ x: Value) -> Value {
+        let last = block.convolutions.count - 1
+        return block.convolutions.indices.reduce(x) { input, position in
+            convolutionBatchNorm(
+                input, block.convolutions[position], block.batchNorms[position], relu: position < last)
+        }
+    }
+
+    private func convolution(_ x: Value, _ spec: ConvolutionSpec) -> Value {
+        let weights = graph.parameter(
+            "\(spec.parameter).weight",
+            Shape([spec.kernelHeight, spec.kernelWidth, spec.inputChannels, spec.outputChannels]))
+        let bias = spec.bias ? graph.parameter("\(spec.parameter).bias", Shape([spec.outputChannels])) : nil
+        return graph.convolution(
+            x, weights: weights, bias: bias, stride: spec.stride, dilation: spec.dilation, padding: spec.padding)
+    }
+
+    private mutating func convolutionBatchNorm(
+        _ x: Value, _ spec: ConvolutionSpec, _ prefix: String, relu: Bool
+    ) -> Value {
+        let y = graph.scope(spec.parameter) { convolution(x, spec) }
+        let channels = Shape([spec.outputChannels])
+        let gamma = graph.parameter("\(prefix).weight", channels)
+        let beta = graph.parameter("\(prefix).bias", channels)
+        if mode == .inference {
+            let mean = graph.parameter("\(prefix).running_mean", channels)
+            let variance = graph.parameter("\(prefix).running_var", channels)
+            return graph.scope(prefix) {
+                graph.record(BatchNormInference(relu: relu), [y, gamma, beta, mean, variance])[0]
+            }
+        }
+        let outputs = graph.scope(prefix) { graph.record(BatchNorm(relu: relu), [y, gamma, beta]) }
+        if let known = visitIndex[outputs[0].id] {
+            visits[known].paths += 1
+        } else {
+            visitIndex[outputs[0].id] = visits.count
+            visits.append((prefix, outputs, 1))
+        }
+        return outputs[0]
+    }
+}

@@ -1,0 +1,61 @@
+/// A policy from the publication with the network it belongs to.
+public struct PublishedPolicy: Sendable, Hashable {
+    /// Human name of the setting.
+    public let name: String
+    public let backbone: BackboneKind
+    public let tasks: [TaskHead]
+    public let policy: DiscretePolicy
+
+    init(_ name: String, _ backbone: BackboneKind, _ rows: [(task: String, channels: Int, skipped: Set<Int>)]) {
+        self.name = name
+        self.backbone = backbone
+        tasks = rows.map { TaskHead(name: $0.task, channels: $0.channels) }
+        policy = DiscretePolicy(skipped: rows.map(\.skipped), blocks: backbone.blocksPerStage.reduce(0, +))
+    }
+
+    /// The network of the setting.
+    ///
+    /// - Throws: `ArchitectureError` for a width out of bounds.
+    public func architecture(width: Double = 1, head: HeadKind = .fourRate) throws -> NetworkArchitecture {
+        try NetworkArchitecture(backbone: backbone, width: width, head: head, tasks: tasks)
+    }
+}
+
+/// The learned policies of the publication; skipped blocks are counted from 1.
+///
+/// - Source: `method.md` section 7.
+public enum PublishedPolicies {
+    public static let nyu2 = PublishedPolicy(
+        "NYU v2 2-task", .resnet18,
+        [
+            ("segmentation", 40, [2]),
+            ("normals", 3, [6]),
+        ])
+
+    public static let nyu3 = PublishedPolicy(
+        "NYU v2 3-task", .resnet34,
+        [
+            ("segmentation", 40, [7]),
+            ("normals", 3, [10, 11, 12]),
+            ("depth", 1, [6, 11, 12]),
+        ])
+
+    public static let cityscapes = PublishedPolicy(
+        "Cityscapes 2-task", .resnet34,
+        [
+            ("segmentation", 19, [6, 7, 9, 13]),
+            ("depth", 1, [3, 10]),
+        ])
+
+    public static let taskonomy = PublishedPolicy(
+        "Tiny-Taskonomy 5-task", .resnet34,
+        [
+            ("segmentation", 17, []),
+            ("normals", 3, [6, 13]),
+            ("depth", 1, [5, 7]),
+            ("keypoints", 1, [4]),
+            ("edges", 1, [10, 11, 13]),
+        ])
+
+    public static let all = [nyu2, cityscapes, nyu3, taskonomy]
+}

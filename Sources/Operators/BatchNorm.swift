@@ -1,0 +1,157 @@
+import DeviceLayer
+
+/// Normalises each channel over the batch and both spatial axes, optionally followed by ReLU.
+///
+///     y = γ · (x − μ) / sqrt(σ² + ε) + β
+///
+/// Inputs: x [N, H, W, C], γ [C], β [C]. Outputs: y, μ [C], 1/sqrt(σ² + ε) [C], unbiased σ² [C].
+///
+/// - Source: Ioffe & Szegedy 2015, algorithm 1. Kernel: `batchnorm.cl`.
+public struct BatchNorm: DifferentiableOperator {
+    public let epsilon: Double
+    public let relu: Bool
+
+    public init(epsilon: Double = 1e-5, relu: Bool = false) {
+        self.epsilon = epsilon
+        self.relu = relu
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        let statistics = Shape([inputs[0].channels])
+        precondition(inputs[1] == statistics && inputs[2] == statistics, "γ, β must be \(statistics)")
+        return [inputs[0], statistics, statistics, statistics]
+    }
+
+    public func inPlaceInputs(output: Int) -> [Int] { output == 0 ? [0] : [] }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        ColumnChunks(inputs[0], family: family).count * 2 * inputs[0].storedChannels * 4
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let shape = e.inputs[0].shape
+        let chunks = ColumnChunks(shape, family: e.library.family)
+        let vectors = e.rowVectors(shape)
+        let rows = KernelArgument.int(shape.rows)
+        let stored = KernelArgument.int(shape.storedChannels)
+        try e.launch(
+            "batchnorm", "batchnorm_statistics", [e.input(0), e.scratch, rows, stored, .int(chunks.span)],
+            e.library.grid(vectors, chunks.count))
+        try e.launch(
+            "batchnorm", "batchnorm_merge",
+            [
+                e.scratch, e.output(1), e.output(2), e.output(3), rows, stored, .int(chunks.span), .int(chunks.count),
+                .float(epsilon),
+            ], e.library.grid(vectors))
+        try e.launch(
+            "batchnorm", "batchnorm_normalise",
+            [
+                e.input(0), e.input(1), e.input(2), e.output(1), e.output(2), e.output(0), rows, stored, .flag(relu),
+            ], e.library.range(e.vectors(shape)))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil, nil, nil] }
+        let inputs = [call.inputs[0], call.outputs[0], dy, call.inputs[1], call.outputs[1], call.outputs[2]]
+        let gradients = recorder.record(BatchNormGradient(relu: relu), inputs)
+        return zip(call.wanted, gradients).map { $0 ? $1 : nil }
+    }
+}
+
+/// Gradients of `BatchNorm`; inputs x, y, dy, γ, μ, inverse deviation; outputs dx, dγ, dβ.
+public struct BatchNormGradient: Operator {
+    public let relu: Bool
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[3], inputs[3]] }
+
+    public func inPlaceInputs(output: Int) -> [Int] { output == 0 ? [2, 0, 1] : [] }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        ColumnChunks(inputs[0], family: family).count * 2 * inputs[0].storedChannels * 4
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let shape = e.inputs[0].shape
+        let chunks = ColumnChunks(shape, family: e.library.family)
+        let vectors = e.rowVectors(shape)
+        let rows = KernelArgument.int(shape.rows)
+        let stored = KernelArgument.int(shape.storedChannels)
+        try e.launch(
+            "batchnorm", "batchnorm_backward_sums",
+            [
+                e.input(0), e.input(1), e.input(2), e.input(4), e.input(5), e.scratch, rows, stored, .int(chunks.span),
+                .flag(relu),
+            ], e.library.grid(vectors, chunks.count))
+        try e.launch(
+            "batchnorm", "batchnorm_backward_merge",
+            [e.scratch, e.output(1), e.output(2), stored, .int(chunks.count)], e.library.grid(vectors))
+        try e.launch(
+            "batchnorm", "batchnorm_backward_input",
+            [
+                e.input(0), e.input(1), e.input(2), e.input(3), e.input(4), e.input(5), e.output(1), e.output(2),
+                e.output(0), rows, stored, .flag(relu),
+            ], e.library.range(e.vectors(shape)))
+    }
+}
+
+/// Batch normalisation with running statistics; inputs x, γ, β, running mean, running variance.
+public struct BatchNormInference: Operator {
+    public let epsilon: Double
+    public let relu: Bool
+
+    public init(epsilon: Double = 1e-5, relu: Bool = false) {
+        self.epsilon = epsilon
+        self.relu = relu
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let shape = e.inputs[0].shape
+        let buffers = (0..<5).map { e.input($0) }
+        try e.launch(
+            "batchnorm", "batchnorm_inference",
+            buffers + [
+                e.output(0), .int(shape.rows), .int(shape.storedChannels), .float(epsilon), .flag(relu),
+            ], e.library.range(e.vectors(shape)))
+    }
+}
+
+/// Moves running statistics by n equal updates: r ← (1−m)ⁿ r + (1−(1−m)ⁿ) s, and counts n batches.
+///
+/// Inputs: μ, unbiased σ², running mean, running variance, batches tracked, non-finite flag.
+public struct BatchNormUpdate: Operator {
+    public let momentum: Double
+    /// n, the number of task paths through the node.
+    public let batches: Int
+
+    public init(momentum: Double = 0.1, batches: Int) {
+        self.momentum = momentum
+        self.batches = batches
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
+    public var mutatedInputs: [Int] { [2, 3, 4] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let shape = e.inputs[0].shape
+        let buffers = (0..<6).map { e.input($0) }
+        try e.launch(
+            "batchnorm", "batchnorm_update",
+            buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],
+            e.library.grid(e.rowVectors(shape)))
+    }
+}
+
+/// How a reduction over rows is cut: a function of shape and family alone, so sums keep their order.
+struct ColumnChunks {
+    /// Rows per chunk.
+    let span: Int
+    let count: Int
+
+    init(_ shape: Shape, family: KernelFamily) {
+        span = KernelLibrary.rowsPerChunk(shape, family: family)
+        count = (shape.rows + span - 1) / span
+    }
+}

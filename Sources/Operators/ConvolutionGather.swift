@@ -1,0 +1,60 @@
+import DeviceLayer
+
+/// The one launch behind the forward pass and the input gradient (index formula in `convolution_cpu.cl`).
+struct ConvolutionGather {
+    let geometry: ConvolutionGeometry
+    /// 1 forward; the stride in the input gradient, where only whole source positions count.
+    let divisor: Int
+    let padding: Int
+
+    func encode(_ e: inout LaunchEncoder, x: Operand, packed: Operand, bias: DeviceBuffer?) throws {
+        let y = e.outputs[0].shape
+        precondition(x.shape.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
+        let arguments: [KernelArgument] = [
+            .buffer(x.buffer), .buffer(packed.buffer), .buffer(bias ?? e.library.zeros), .buffer(e.library.zeros),
+            e.output(0), .int(x.shape.height), .int(x.shape.width), .int(x.shape.channels),
+            .int(x.shape.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
+            .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(divisor == 1 ? geometry.stride : 1),
+            .int(geometry.dilation), .int(padding), .int(divisor), .flag(bias != nil),
+        ]
+        switch e.library.family {
+        case .cpu:
+            let tile = RegisterTile(columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels)
+            let tilesPerRow = tile.tiles * divisor
+            let size = WorkSize(
+                global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
+            try e.launch("convolution_cpu", "convolution_gather", options: tile.options, arguments, size)
+        case .gpu:
+            let size = WorkSize(
+                global: [(y.storedChannels + 63) / 64 * 16, (y.rows + 63) / 64 * 16], local: [16, 16])
+            try e.launch("convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size)
+        }
+    }
+}
+
+/// The CPU family's register tile: `pixels` of one row times `width` channels.
+struct RegisterTile {
+    let pixels: Int
+    /// Channels per tile, 16 or 32.
+    let width: Int
+    /// Tiles that cover a row.
+    let tiles: Int
+
+    /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights.
+    init(columns: Int, storedChannels: Int) {
+        width = Self.width(channels: storedChannels)
+        let candidates = width == 32 ? [14, 10, 7, 4] : [28, 20, 14, 7, 4]
+        func cost(_ pixels: Int) -> Int { (columns + pixels - 1) / pixels * (pixels + 2) }
+        let best = candidates.min { cost($0) < cost($1) } ?? 14
+        pixels = best
+        tiles = (columns + best - 1) / best
+    }
+
+    var options: [String] { ["-DPT=\(pixels)", "-DKV=\(width / 16)"] }
+
+    /// Two vectors of output channels where they divide evenly, else one.
+    static func width(channels stored: Int) -> Int { stored % 32 == 0 ? 32 : 16 }
+
+    /// Input channels per tile of the weight gradient.
+    static func weightChannels(_ channels: Int) -> Int { min(8, channels) }
+}

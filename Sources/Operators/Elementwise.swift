@@ -1,0 +1,101 @@
+import DeviceLayer
+
+/// y = max(x, 0).
+///
+/// - Source: kernel `relu` in `elementwise.cl`.
+public struct ReLU: DifferentiableOperator {
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.inputs[0].shape)
+        try e.launch("elementwise", "relu", [e.input(0), e.output(0), .int(n)], e.library.range(n))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil] }
+        return recorder.record(ReLUGradient(), [call.outputs[0], dy])
+    }
+}
+
+/// dx = dy where y > 0; inputs y, dy.
+public struct ReLUGradient: Operator {
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.inputs[0].shape)
+        let arguments = [e.input(0), e.input(1), e.output(0), .int(n)]
+        try e.launch("elementwise", "relu_backward", arguments, e.library.range(n))
+    }
+}
+
+/// Sum of two or more tensors of one shape, added in order.
+public struct Sum: DifferentiableOperator {
+    public init() {}
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs.count >= 2 && inputs.allSatisfy { $0 == inputs[0] }, "cannot add \(inputs)")
+        return [inputs[0]]
+    }
+
+    /// Later inputs are read after the output is first written, so only the first few may be overwritten.
+    public func inPlaceInputs(output: Int) -> [Int] { [0, 1] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.outputs[0].shape)
+        let size = e.library.range(n)
+        var position = 0
+        while position < e.inputs.count {
+            let carried = position == 0 ? 0 : 1
+            let taken = min(e.inputs.count - position, 4 - carried)
+            let terms = (position..<(position + taken)).map { e.input($0) }
+            let operands = (carried == 1 ? [e.output(0)] : []) + terms
+            try e.launch("elementwise", "sum\(operands.count)", operands + [e.output(0), .int(n)], size)
+            position += taken
+        }
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        call.wanted.map { $0 ? call.gradients[0] : nil }
+    }
+}
+
+/// y = factor · x.
+public struct Scale: DifferentiableOperator {
+    public let factor: Double
+    public init(_ factor: Double) { self.factor = factor }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.inputs[0].shape)
+        try e.launch("elementwise", "scale", [e.input(0), e.output(0), .float(factor), .int(n)], e.library.range(n))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        [call.gradients[0].map { recorder.record(Scale(factor), [$0])[0] }]
+    }
+}
+
+/// A constant tensor: `value` on every logical element.
+public struct Fill: Operator {
+    public let shape: Shape
+    public let value: Double
+
+    public init(_ shape: Shape, value: Double) {
+        self.shape = shape
+        self.value = value
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [shape] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let arguments: [KernelArgument] = [
+            e.output(0), .float(value), .int(shape.channels), .int(shape.storedChannels), .int(shape.storedCount),
+        ]
+        try e.launch("elementwise", "fill", arguments, e.library.range(shape.storedCount))
+    }
+}

@@ -1,0 +1,70 @@
+import CKernels
+import DeviceLayer
+
+/// Which form of kernels runs: wide registers for CPUs, work-groups and local memory for GPUs.
+public enum KernelFamily: String, Sendable, CaseIterable {
+    case cpu, gpu
+
+    /// The family made for a device, decided by its type alone.
+    public init(for device: Device) { self = device.type == .cpu ? .cpu : .gpu }
+
+    /// Floats per vector.
+    public var vectorWidth: Int { self == .cpu ? 16 : 4 }
+}
+
+/// Compiles the embedded kernel sources for one device and kernel family.
+public final class KernelLibrary: @unchecked Sendable {
+    public let context: DeviceContext
+    public let family: KernelFamily
+    /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
+    let zeros: DeviceBuffer
+    /// The widest tensor row a convolution may read.
+    static let zeroCount = 1 << 16
+
+    /// - Parameter family: nil picks the family made for the device.
+    /// - Throws: `DeviceError` if memory for the shared zeros cannot be had.
+    public init(context: DeviceContext, family: KernelFamily? = nil) throws {
+        self.context = context
+        self.family = family ?? KernelFamily(for: context.device)
+        self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
+    }
+
+    /// A fresh kernel object, so that its arguments are set once and stay.
+    func kernel(file: String, name: String, options: [String]) throws -> Kernel {
+        let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"]
+        let source = Self.source("prelude") + Self.source(file)
+        return try context.program(name: file, source: source, options: family + options).kernel(name)
+    }
+
+    private static func source(_ name: String) -> String {
+        guard let text = adashare_kernel_source(name) else { preconditionFailure("no kernel file \(name).cl") }
+        return String(cString: text)
+    }
+
+    /// Work size of a `FOR_RANGE` loop over `count` items; a function of the count and family alone.
+    func range(_ count: Int) -> WorkSize {
+        switch family {
+        case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
+        case .gpu: WorkSize(global: [roundUp(min(count, 1 << 16), to: 64)], local: [64])
+        }
+    }
+
+    /// Work-items of a `FOR_RANGE` loop that leaves one partial result per item; few enough to add up serially.
+    func partialRange(_ count: Int) -> WorkSize {
+        switch family {
+        case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
+        case .gpu: WorkSize(global: [min(1024, roundUp(count, to: 64))], local: [64])
+        }
+    }
+
+    /// One work-item per grid point.
+    func grid(_ extents: Int...) -> WorkSize {
+        WorkSize(global: extents, local: family == .cpu ? extents.map { _ in 1 } : nil)
+    }
+
+    /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.
+    static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
+        let elements = family == .cpu ? 1 << 15 : 1 << 12
+        return min(shape.rows, max(16, elements / shape.storedChannels))
+    }
+}

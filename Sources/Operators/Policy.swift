@@ -1,0 +1,138 @@
+import DeviceLayer
+
+/// Samples the gates of one task; inputs logits z [L, 2], uniforms u [L, 2], step buffer (temperature τ).
+/// Outputs: gates v [L, 2] and the soft sample kept for the gradient.
+///
+///     v = softmax((log softmax(z) + G) / τ),  G = −log(−log u)
+///
+/// Straight-through: the forward value is the one-hot of v, the gradient that of the soft v.
+///
+/// - Source: Jang et al. 2017, Maddison et al. 2017; kernel `gumbel_forward` in `policy.cl`.
+public struct GumbelSoftmax: DifferentiableOperator {
+    public let straightThrough: Bool
+
+    public init(straightThrough: Bool) { self.straightThrough = straightThrough }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0].channels == 2 && inputs[0] == inputs[1], "logits and uniforms are [L, 2] alike")
+        return [inputs[0], inputs[0]]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch(
+            "policy", "gumbel_forward",
+            [e.input(0), e.input(1), e.input(2), e.output(0), e.output(1), .flag(straightThrough)],
+            e.library.grid(e.inputs[0].shape.rows))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dv = call.gradients[0], call.wanted[0] else { return [nil, nil, nil] }
+        return recorder.record(GumbelSoftmaxGradient(), [call.inputs[0], call.outputs[1], dv, call.inputs[2]])
+            + [nil, nil]
+    }
+}
+
+/// dz of `GumbelSoftmax`; inputs z, soft v, dv, step buffer.
+public struct GumbelSoftmaxGradient: Operator {
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch(
+            "policy", "gumbel_backward", [e.input(0), e.input(1), e.input(2), e.input(3), e.output(0)],
+            e.library.grid(e.inputs[0].shape.rows))
+    }
+}
+
+/// The two forms in which a policy regulariser is written down.
+public enum RegulariserForm: String, CaseIterable, Sendable {
+    /// As printed in the paper.
+    case paper
+    /// As computed by the authors' published code.
+    case published
+
+    /// How kernels name the form.
+    var code: KernelArgument { .int(self == .paper ? 0 : 1) }
+}
+
+/// Sparsity loss of one task's logits over blocks `first` ..< L.
+///
+/// Paper: Σ log α. Published: mean of −log(1 − α), each block weighted 2l/L if `layered` (l from 1).
+public struct SparsityLoss: DifferentiableOperator {
+    public let form: RegulariserForm
+    public let first: Int
+    public let layered: Bool
+
+    public init(form: RegulariserForm, first: Int, layered: Bool = false) {
+        self.form = form
+        self.first = first
+        self.layered = layered
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(first < inputs[0].rows, "no open block among \(inputs[0].rows)")
+        return [.scalar]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch("policy", "sparsity", [e.input(0), e.output(0)] + attributes(e), e.library.grid(1))
+    }
+
+    func attributes(_ e: LaunchEncoder) -> [KernelArgument] {
+        [.int(e.inputs[0].shape.rows), .int(first), form.code, .flag(layered)]
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dloss = call.gradients[0] else { return [nil] }
+        return recorder.record(SparsityLossGradient(loss: self), [call.inputs[0], dloss])
+    }
+}
+
+/// Gradient of `SparsityLoss`; inputs logits, dloss.
+public struct SparsityLossGradient: Operator {
+    public let loss: SparsityLoss
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let arguments = [e.input(0), e.input(1), e.output(0)] + loss.attributes(e)
+        try e.launch("policy", "sparsity_backward", arguments, e.library.grid(1))
+    }
+}
+
+/// Sharing loss of two tasks' logits, l from 1.
+///
+/// Paper: Σ (L−l)/L · |α₁ − α₂|. Published: Σ l/L · |z₁ − z₂| on the raw select logits.
+public struct SharingLoss: DifferentiableOperator {
+    public let form: RegulariserForm
+
+    public init(form: RegulariserForm) { self.form = form }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch(
+            "policy", "sharing",
+            [e.input(0), e.input(1), e.output(0), .int(e.inputs[0].shape.rows), form.code],
+            e.library.grid(1))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dloss = call.gradients[0] else { return [nil, nil] }
+        let gradients = recorder.record(SharingLossGradient(form: form), call.inputs + [dloss])
+        return zip(call.wanted, gradients).map { $0 ? $1 : nil }
+    }
+}
+
+/// Gradients of `SharingLoss`; inputs both logits, dloss.
+public struct SharingLossGradient: Operator {
+    public let form: RegulariserForm
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[1]] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch(
+            "policy", "sharing_backward",
+            [
+                e.input(0), e.input(1), e.input(2), e.output(0), e.output(1), .int(e.inputs[0].shape.rows),
+                form.code,
+            ], e.library.grid(1))
+    }
+}

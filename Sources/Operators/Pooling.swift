@@ -1,0 +1,101 @@
+import DeviceLayer
+
+/// Max pooling over a square window; outputs y and, for the gradient, the tap of each maximum.
+///
+/// With `ceilMode` a last partial window counts if it starts inside the input or its left padding, as in PyTorch.
+///
+/// - Source: kernel `maxpool_forward` in `pooling.cl`.
+public struct MaxPool: DifferentiableOperator {
+    public let window, stride, padding: Int
+    public let ceilMode: Bool
+
+    public init(window: Int = 3, stride: Int = 2, padding: Int = 1, ceilMode: Bool) {
+        self.window = window
+        self.stride = stride
+        self.padding = padding
+        self.ceilMode = ceilMode
+    }
+
+    func outputSize(_ size: Int) -> Int {
+        let span = size + 2 * padding - window
+        guard ceilMode else { return span / stride + 1 }
+        let count = (span + stride - 1) / stride + 1
+        return (count - 1) * stride >= size + padding ? count - 1 : count
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        let x = inputs[0]
+        let y = Shape([x.batch, outputSize(x.height), outputSize(x.width), x.channels])
+        return [y, y]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (x, y) = (e.inputs[0].shape, e.outputs[0].shape)
+        try e.launch(
+            "pooling", "maxpool_forward",
+            [e.input(0), e.output(0), e.output(1)] + extents(x, y),
+            e.library.grid(e.rowVectors(y) * y.width, y.height, y.batch))
+    }
+
+    func extents(_ x: Shape, _ y: Shape) -> [KernelArgument] {
+        [
+            .int(x.height), .int(x.width), .int(x.storedChannels), .int(y.height), .int(y.width), .int(window),
+            .int(stride), .int(padding),
+        ]
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil] }
+        return recorder.record(MaxPoolGradient(pool: self, inputShape: call.inputs[0].shape), [dy, call.outputs[1]])
+    }
+}
+
+/// Gradient of `MaxPool`; inputs dy and the taps.
+public struct MaxPoolGradient: Operator {
+    public let pool: MaxPool
+    public let inputShape: Shape
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (x, y) = (inputShape, e.inputs[0].shape)
+        try e.launch(
+            "pooling", "maxpool_backward", [e.input(0), e.input(1), e.output(0)] + pool.extents(x, y),
+            e.library.grid(e.rowVectors(x) * x.width, x.height, x.batch))
+    }
+}
+
+/// Mean over both spatial axes: [N, H, W, C] → [N, 1, 1, C].
+public struct GlobalAveragePool: DifferentiableOperator {
+    public init() {}
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].batch, 1, 1, inputs[0].channels])] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let x = e.inputs[0].shape
+        try e.launch(
+            "pooling", "average_forward",
+            [e.input(0), e.output(0), .int(x.height * x.width), .int(x.storedChannels)],
+            e.library.grid(e.rowVectors(x), x.batch))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil] }
+        return recorder.record(GlobalAveragePoolGradient(inputShape: call.inputs[0].shape), [dy])
+    }
+}
+
+/// Gradient of `GlobalAveragePool`: dy spread evenly.
+public struct GlobalAveragePoolGradient: Operator {
+    public let inputShape: Shape
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let pixels = inputShape.height * inputShape.width
+        try e.launch(
+            "pooling", "average_backward",
+            [e.input(0), e.output(0), .int(pixels), .int(inputShape.storedChannels)],
+            e.library.grid(e.rowVectors(inputShape), pixels, inputShape.batch))
+    }
+}

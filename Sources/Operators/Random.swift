@@ -1,0 +1,74 @@
+import DeviceLayer
+
+/// Zeroes elements with probability p and scales the rest by 1/(1 − p); inputs x and the step buffer.
+///
+/// The mask depends on seed, phase, step and `name` alone, so the operator applied to dy is its own gradient and
+/// nothing is stored.
+///
+/// - Source: Srivastava et al. 2014; kernel `dropout` in `random.cl`.
+public struct Dropout: DifferentiableOperator {
+    /// p in [0, 1).
+    public let probability: Double
+    /// Stable name of the operation: task, branch, layer.
+    public let name: String
+
+    public init(probability: Double, name: String) {
+        precondition((0..<1).contains(probability), "dropout probability \(probability) outside [0, 1)")
+        self.probability = probability
+        self.name = name
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`Plan.alignment`).
+        let groups = roundUp(e.inputs[0].shape.storedCount, to: 64) / (4 * e.library.family.vectorWidth)
+        let (low, high) = nameWords(name)
+        try e.launch(
+            "random", "dropout",
+            [e.input(0), e.output(0), e.input(1), .uint(low), .uint(high), .float(probability), .int(groups)],
+            e.library.range(groups))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        [call.gradients[0].map { recorder.record(self, [$0, call.inputs[1]])[0] }, nil]
+    }
+}
+
+/// Uniform noise in (0, 1), [rows, columns] with at most four columns; input: the step buffer.
+public struct UniformNoise: Operator {
+    public let rows, columns: Int
+    public let name: String
+
+    public init(rows: Int, columns: Int, name: String) {
+        precondition((1...4).contains(columns), "uniform noise has 1 to 4 columns, not \(columns)")
+        self.rows = rows
+        self.columns = columns
+        self.name = name
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([rows, columns])] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (low, high) = nameWords(name)
+        try e.launch(
+            "random", "uniform", [e.output(0), e.input(0), .uint(low), .uint(high), .int(columns)],
+            e.library.grid(rows))
+    }
+}
+
+/// Raw Philox words: input counters and keys [n, 6] (compact), output [n, 4] (compact).
+public struct PhiloxWords: Operator {
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].rows, 4], compact: true)] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        try e.launch("random", "philox", [e.input(0), e.output(0)], e.library.grid(e.inputs[0].shape.rows))
+    }
+}
+
+private func nameWords(_ name: String) -> (UInt32, UInt32) {
+    let hash = Philox.nameHash(name)
+    return (UInt32(truncatingIfNeeded: hash), UInt32(truncatingIfNeeded: hash >> 32))
+}

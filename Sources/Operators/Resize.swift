@@ -1,0 +1,50 @@
+import DeviceLayer
+
+/// Nearest-neighbour resize, source index floor(i · in / out); float maps and integer labels alike.
+///
+/// - Source: the index rule of PyTorch's `nearest` mode; kernel `resize_forward` in `resize.cl`.
+public struct NearestResize: DifferentiableOperator {
+    public let height, width: Int
+
+    public init(height: Int, width: Int) {
+        self.height = height
+        self.width = width
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        let x = inputs[0]
+        return [Shape([x.batch, height, width, x.channels], compact: x.isCompact)]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (x, y) = (e.inputs[0].shape, e.outputs[0].shape)
+        try e.launch(
+            "resize", "resize_forward",
+            [
+                e.input(0), e.output(0), .int(x.height), .int(x.width), .int(height), .int(width),
+                .int(x.storedChannels),
+            ], e.library.grid(y.width, y.height, y.batch))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil] }
+        return recorder.record(NearestResizeGradient(inputShape: call.inputs[0].shape), [dy])
+    }
+}
+
+/// Gradient of `NearestResize`: each source pixel gathers the pixels that read it.
+public struct NearestResizeGradient: Operator {
+    public let inputShape: Shape
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (x, y) = (inputShape, e.inputs[0].shape)
+        try e.launch(
+            "resize", "resize_backward",
+            [
+                e.input(0), e.output(0), .int(x.height), .int(x.width), .int(y.height), .int(y.width),
+                .int(x.storedChannels),
+            ], e.library.grid(x.width, x.height, x.batch))
+    }
+}

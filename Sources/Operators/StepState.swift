@@ -1,0 +1,74 @@
+/// Everything that changes from step to step, laid out as the kernels read it (`prelude.cl`).
+///
+/// It lives in one small device buffer so that a plan never changes.
+public struct StepState: Sendable, Equatable {
+    /// Words in the buffer.
+    public static let wordCount = 64
+    /// Shape of the value that carries the buffer.
+    public static let shape = Shape([wordCount], compact: true)
+
+    /// Steps of the current phase taken before this one.
+    public var step: UInt32 = 0
+    public var seed: UInt64 = 0
+    /// Which phase the noise belongs to.
+    public var phase: UInt32 = 0
+    /// Gumbel-Softmax temperature τ.
+    public var temperature: Float = 1
+    /// Per parameter group: rate and Adam's bias corrections.
+    public var rates: [RateSlot: Rate] = [:]
+
+    /// Learning rate of one parameter group, with Adam's bias corrections (unused by SGD).
+    public struct Rate: Sendable, Equatable {
+        public var learningRate: Float
+        /// 1 − β₁ᵗ
+        public var biasCorrection1: Float
+        /// sqrt(1 − β₂ᵗ)
+        public var rootBiasCorrection2: Float
+
+        /// Corrections of step `t`, counted from 1, computed in float64.
+        public init(learningRate: Double, beta1: Double = 0, beta2: Double = 0, t: Int = 1) {
+            self.learningRate = Float(learningRate)
+            biasCorrection1 = Float(1 - power(beta1, t))
+            rootBiasCorrection2 = Float((1 - power(beta2, t)).squareRoot())
+        }
+    }
+
+    public init() {}
+
+    /// The buffer's words.
+    public var words: [UInt32] {
+        var words = [UInt32](repeating: 0, count: Self.wordCount)
+        words[0] = step
+        words[1] = UInt32(truncatingIfNeeded: seed)
+        words[2] = UInt32(truncatingIfNeeded: seed >> 32)
+        words[3] = phase
+        words[4] = temperature.bitPattern
+        for (slot, rate) in rates {
+            words[slot.offset] = rate.learningRate.bitPattern
+            words[slot.offset + 1] = rate.biasCorrection1.bitPattern
+            words[slot.offset + 2] = rate.rootBiasCorrection2.bitPattern
+        }
+        return words
+    }
+}
+
+/// Parameter groups with a learning rate of their own.
+public enum RateSlot: Int, Sendable, CaseIterable {
+    case backbone, heads, policy
+
+    /// Word of the step buffer where the group's rate begins.
+    var offset: Int { 8 + 4 * rawValue }
+}
+
+/// baseᵗ by repeated squaring: the same bits on every platform.
+func power(_ base: Double, _ exponent: Int) -> Double {
+    var result = 1.0
+    var factor = base
+    var rest = exponent
+    while rest > 0 {
+        if rest & 1 == 1 { result *= factor }
+        factor *= factor
+        rest >>= 1
+    }
+    return result
+}

@@ -1,0 +1,163 @@
+extension ConfigurationReference {
+    private typealias Field = ConfigurationField<ExperimentConfiguration>
+
+    private static var positive: ConfigurationLimit<ImageSize> {
+        ConfigurationLimit(text: "of at least 1") {
+            $0.height >= 1 && $0.width >= 1
+        }
+    }
+
+    static var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key(
+                "dataset.kind", \.dataset.kind,
+                "NYU v2 in the authors' format, or rooms generated on the host. Needed to train and evaluate."),
+            .key("dataset.root", \.dataset.root, "Folder of the data set, for kind nyu_v2."),
+            .key("dataset.crop", \.dataset.crop, limit: positive, "Size of a training crop."),
+            .key(
+                "dataset.augmentation", \.dataset.augmentation,
+                "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
+            .key("dataset.shuffle", \.dataset.shuffle, "Whether each pass takes the images in a new order."),
+            .key(
+                "dataset.normals", \.dataset.normals,
+                "Space in which normals are trained: decoded (n_x, n_y, n_z), or raw colours B, G, R as published."),
+            .key(
+                "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
+                "Share of `train` kept out of training for validation, if the data set has no split `validation`."),
+            .key("dataset.count", \.dataset.count, limit: .atLeast(1), "Scenes: number of images."),
+            .key("dataset.size", \.dataset.size, limit: positive, "Scenes: size of the images."),
+            .key("dataset.seed", \.dataset.seed, limit: .atLeast(0), "Scenes: seed of the generator."),
+        ]
+    }
+
+    static var modelFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key("model.backbone", \.model.backbone, "Residual network: 8, 16, 16 or 33 blocks."),
+            .key(
+                "model.width", \.model.width, limit: .between(0.015625, 8),
+                "Multiplier of the channel counts; 1 is published."),
+            .key("model.head", \.model.head, "Head of a dense task: four dilated branches, or one 1×1 convolution."),
+            .key(
+                "model.dropout", \.model.dropout, limit: .from(0, below: 1),
+                "Probability of dropping an activation in the four-rate heads while training."),
+            .key(
+                "model.initial_checkpoint", \.model.initialCheckpoint,
+                "Safetensors file with weights to start from, in the published names."),
+        ]
+    }
+
+    static var trainingFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key(
+                "training.seed", \.training.seed, limit: .atLeast(0),
+                "Seed of weights, order, augmentation, dropout and policy noise."),
+            .key("training.batch", \.training.batch, limit: .atLeast(1), "Images per step."),
+            .key(
+                "training.log_every", \.training.logEvery, limit: .atLeast(1),
+                "Iterations between two lines of the log."),
+            .key(
+                "training.checkpoint_every", \.training.checkpointEvery, limit: .atLeast(1),
+                "Iterations between two checkpoints: the most a resumed run repeats."),
+            .key(
+                "training.evaluate_every", \.training.evaluateEvery, limit: .atLeast(0),
+                "Iterations between two evaluations on the validation split; 0 = at the ends of phases only."),
+            .key(
+                "training.warmup.iterations", \.training.warmup.iterations, limit: .atLeast(0),
+                "Steps with hard sharing, weights only."),
+            .key(
+                "training.policy.iterations", \.training.policy.iterations, limit: .atLeast(0),
+                "Steps of policy learning; a weight step and a logit step each count one."),
+            .key(
+                "training.retrain.iterations", \.training.retrain.iterations, limit: .atLeast(0),
+                "Steps with the discrete policy, weights only."),
+            .key(
+                "training.retrain.start", \.training.retrain.start,
+                "Whether retraining starts from new weights or from those of policy learning."),
+            .key(
+                "training.learning_rate.heads", \.training.learningRate.heads, limit: .above(0),
+                "Learning rate of the heads."),
+            .key(
+                "training.learning_rate.backbone", \.training.learningRate.backbone, limit: .above(0),
+                "Learning rate of stem, projections and blocks."),
+            .key(
+                "training.learning_rate_decay.factor", \.training.learningRateDecay.factor, limit: .above(0, to: 1),
+                "Factor on the learning rates at each step of their decay, in warm-up and retraining."),
+            .key(
+                "training.learning_rate_decay.every", \.training.learningRateDecay.every, limit: .atLeast(0),
+                "Iterations between two steps of the decay; 0 = no decay."),
+            .key(
+                "training.learning_rate_decay.scope", \.training.learningRateDecay.scope,
+                "Which learning rates decay."),
+            .key(
+                "training.weight_decay", \.training.weightDecay, limit: .atLeast(0),
+                "Coupled (L2) decay of all weights."),
+            .key(
+                "training.momentum", \.training.momentum, limit: .from(0, below: 1),
+                "SGD momentum of the weights in policy learning."),
+            .key(
+                "training.adam.beta1", \.training.adam.beta1, limit: .from(0, below: 1),
+                "β₁ of the weights' Adam in warm-up and retraining."),
+            .key(
+                "training.adam.beta2", \.training.adam.beta2, limit: .from(0, below: 1),
+                "β₂ of the weights' Adam in warm-up and retraining."),
+            .key("training.adam.epsilon", \.training.adam.epsilon, limit: .above(0), "ε of the weights' Adam."),
+            .key(
+                "training.hard_sharing_baseline", \.training.hardSharingBaseline,
+                "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
+        ]
+    }
+
+    static var policyFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key("policy.sparsity", \.policy.sparsity, limit: .atLeast(0), "Weight λ_sp of the sparsity loss."),
+            .key("policy.sharing", \.policy.sharing, limit: .atLeast(0), "Weight λ_sh of the sharing loss."),
+            .key(
+                "policy.sparsity_form", \.policy.sparsityForm,
+                "`paper`: Σ log α. `published`: mean over open blocks of −log(1−α), bounded."),
+            .key(
+                "policy.sharing_form", \.policy.sharingForm,
+                "`paper`: differences of α, bottom blocks weighted most. `published`: raw logits, top blocks most."),
+            .key(
+                "policy.sparsity_layer_weights", \.policy.sparsityLayerWeights,
+                "Published sparsity with `policy.sharing` 0: weigh block l by 2l/L."),
+            .key(
+                "policy.sampling", \.policy.sampling,
+                "Decisions in policy learning: mixed by Gumbel-Softmax, or one-hot with the soft gradient."),
+            .key(
+                "policy.curriculum_speed", \.policy.curriculumSpeed, limit: .atLeast(1),
+                "Policy epochs after which the curriculum opens one block more, from the top."),
+            .key(
+                "policy.temperature", \.policy.temperature, limit: .above(0), "Temperature τ of the first policy epoch."
+            ),
+            .key(
+                "policy.temperature_decay", \.policy.temperatureDecay, limit: .above(0, to: 1),
+                "Factor on τ after each policy epoch."),
+            .key(
+                "policy.learning_rate", \.policy.learningRate, limit: .above(0), "Adam's learning rate for the logits."),
+            .key("policy.weight_decay", \.policy.weightDecay, limit: .atLeast(0), "Coupled (L2) decay of the logits."),
+            .key("policy.adam.beta1", \.policy.adam.beta1, limit: .from(0, below: 1), "β₁ of the logits' Adam."),
+            .key("policy.adam.beta2", \.policy.adam.beta2, limit: .from(0, below: 1), "β₂ of the logits' Adam."),
+            .key("policy.adam.epsilon", \.policy.adam.epsilon, limit: .above(0), "ε of the logits' Adam."),
+            .key(
+                "policy.initial", \.policy.initial,
+                "Logits at the start: both equal to the scale, normal with that deviation, or (0, −scale)."
+            ) { $0.policy.initialScale = $0.policy.initial.defaultScale },
+            .key(
+                "policy.initial_scale", \.policy.initialScale, limit: .atLeast(0),
+                defaultText: "by policy.initial: equal 0.5; normal 0.001; all_chosen 3",
+                "The number that `policy.initial` speaks of."),
+            .key(
+                "policy.alternation.weights", \.policy.alternation.weights,
+                "Weight steps on `train1` in each policy epoch."),
+            .key(
+                "policy.alternation.logits", \.policy.alternation.logits,
+                "Logit steps on `train2` in each policy epoch."),
+            .key(
+                "policy.discrete", \.policy.discrete,
+                "Discrete policy: select where α ≥ ½, or draw from Bernoulli(α)."),
+            .key(
+                "policy.samples", \.policy.samples, limit: .atLeast(1),
+                "Policies drawn by `sample`, of which the best is kept."),
+        ]
+    }
+}

@@ -1,0 +1,74 @@
+extension ExperimentConfiguration {
+    /// Checks what training needs beyond what `parse` has checked: the data set and phases that fit together.
+    ///
+    /// - Parameter file: named in errors.
+    /// - Throws: `ConfigurationError` naming the key.
+    public func validateForTraining(file: String = "configuration") throws {
+        func fail(_ path: String, _ found: String, _ expected: String) -> ConfigurationError {
+            ConfigurationError(file: file, path: path, found: found, expected: expected)
+        }
+        try validateTasks(file: file)
+        switch dataset.kind {
+        case nil:
+            throw fail("dataset.kind", "nothing", DatasetKind.expectation)
+        case .nyuV2 where (dataset.root ?? "").isEmpty:
+            throw fail("dataset.root", "nothing", "the folder of the data set, which kind nyu_v2 needs")
+        case .scenes where dataset.count < training.batch:
+            throw fail("training.batch", "\(training.batch)", "at most dataset.count, which is \(dataset.count)")
+        default: break
+        }
+        if training.batch < 1 {
+            throw fail("training.batch", "\(training.batch)", "at least 1")
+        }
+        if training.warmup.iterations + training.policy.iterations + training.retrain.iterations < 1 {
+            throw fail("training", "0 iterations in all phases", "a phase with iterations")
+        }
+        if training.retrain.start == .learned && training.retrain.iterations > 0
+            && training.warmup.iterations + training.policy.iterations < 1 && model.initialCheckpoint == nil
+        {
+            throw fail("training.retrain.start", "learned", "fresh, or an earlier phase with iterations")
+        }
+        for (index, task) in tasks.enumerated() where task.kind == .classification {
+            throw fail(
+                "tasks.\(index).kind", "classification",
+                "a dense task: data set kind \(dataset.kind?.rawValue ?? "") has no labels for images as a whole")
+        }
+    }
+
+    /// Checks the list of tasks: names, outputs and class weights.
+    func validateTasks(file: String) throws {
+        func fail(_ path: String, _ found: String, _ expected: String) -> ConfigurationError {
+            ConfigurationError(file: file, path: path, found: found, expected: expected)
+        }
+        if tasks.isEmpty {
+            throw fail("tasks", "no task", "at least one")
+        }
+        var seen: [String: Int] = [:]
+        for (index, task) in tasks.enumerated() {
+            let path = "tasks.\(index)"
+            if task.name.isEmpty || task.name.contains(where: { "/\\".contains($0) || $0.isNewline }) {
+                throw fail("\(path).name", "'\(task.name)'", "a name without slashes, at least one character")
+            }
+            if let earlier = seen.updateValue(index, forKey: task.name) {
+                throw fail("\(path).name", "'\(task.name)', the name of tasks.\(earlier)", "a name of its own")
+            }
+            if let channels = task.kind.fixedChannels, task.channels != channels {
+                throw fail("\(path).channels", "\(task.channels)", "\(channels) for kind \(task.kind.rawValue)")
+            }
+            if task.kind.fixedChannels == nil && task.channels < 2 {
+                throw fail(
+                    "\(path).channels", task.channels < 1 ? "nothing" : "\(task.channels)",
+                    "the number of classes, at least 2, for kind \(task.kind.rawValue)")
+            }
+            if task.classWeights != .equal && task.kind.fixedChannels != nil {
+                throw fail("\(path).class_weights", "weights", "none for kind \(task.kind.rawValue)")
+            }
+            if case .values(let values) = task.classWeights, values.count != task.channels {
+                throw fail("\(path).class_weights", "\(values.count) weights", "\(task.channels), one per class")
+            }
+            if case .values(let values) = task.classWeights, !values.contains(where: { $0 > 0 }) {
+                throw fail("\(path).class_weights", "only zeros", "a weight above 0")
+            }
+        }
+    }
+}

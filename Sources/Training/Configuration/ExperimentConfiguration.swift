@@ -1,0 +1,79 @@
+import Foundation
+import Yams
+
+/// Everything a run depends on, as read from a YAML file.
+///
+/// `ConfigurationReference` lists every key with its default: the NYU v2 3-task column of the method's settings.
+public struct ExperimentConfiguration: Sendable, Equatable {
+    /// The tasks, in the order of their heads.
+    public var tasks: [TaskConfiguration]
+    /// Images and labels.
+    public var dataset = DatasetConfiguration()
+    /// The network.
+    public var model = ModelConfiguration()
+    /// The three phases.
+    public var training = TrainingConfiguration()
+    /// Policy learning.
+    public var policy = PolicyConfiguration()
+
+    /// Creates the defaults for these tasks.
+    public init(tasks: [TaskConfiguration] = []) {
+        self.tasks = tasks
+    }
+
+    /// Reads a YAML file and applies `path=value` overrides to it.
+    ///
+    /// - Throws: `ConfigurationError` if the file cannot be read, is not YAML, or has an unknown key, a wrong type or a
+    ///   value out of range.
+    public static func load(_ url: URL, overrides: [String] = []) throws -> ExperimentConfiguration {
+        guard let data = try? Data(contentsOf: url) else {
+            throw ConfigurationError(file: url.path, found: "no readable file", expected: "a YAML configuration")
+        }
+        guard let text = String(data: data, encoding: .utf8) else {
+            throw ConfigurationError(
+                file: url.path, found: "bytes that are not UTF-8", expected: "a YAML configuration")
+        }
+        return try parse(yaml: text, file: url.path, overrides: overrides)
+    }
+
+    /// Decodes YAML text; `file` names it in errors.
+    ///
+    /// - Throws: as `load`.
+    public static func parse(
+        yaml: String, file: String, overrides: [String] = []
+    ) throws -> ExperimentConfiguration {
+        let tree = try ConfigurationTree(yaml: yaml, file: file, overrides: overrides)
+        var result = ExperimentConfiguration()
+        try tree.decode(ConfigurationReference.fields, into: &result, at: tree.root, prefix: "")
+        try result.validateTasks(file: file)
+        return result
+    }
+
+    /// The resolved configuration: every key with its value, as YAML that parses back to an equal value.
+    public func yaml() -> String {
+        let node = ConfigurationTree.encode(ConfigurationReference.fields, of: self)
+        do {
+            return try Yams.serialize(node: node, width: -1, allowUnicode: true)
+        } catch {
+            preconditionFailure("the emitter refused a tree of scalars, lists and mappings: \(error)")
+        }
+    }
+
+    /// The keys whose values differ, in the order of the reference, with both values as YAML text.
+    public func differences(
+        to other: ExperimentConfiguration
+    ) -> [(path: String, mine: String, other: String)] {
+        let (left, right) = (flattened(), other.flattened())
+        let values = Dictionary(right, uniquingKeysWith: { first, _ in first })
+        let known = Set(left.map(\.0))
+        let changed = left.filter { values[$0.0] != $0.1 }
+            .map { (path: $0.0, mine: $0.1, other: values[$0.0] ?? "nothing") }
+        return changed
+            + right.filter { !known.contains($0.0) }.map { (path: $0.0, mine: "nothing", other: $0.1) }
+    }
+
+    private func flattened() -> [(String, String)] {
+        let node = ConfigurationTree.encode(ConfigurationReference.fields, of: self)
+        return ConfigurationTree.leaves(of: node)
+    }
+}

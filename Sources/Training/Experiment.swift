@@ -1,0 +1,132 @@
+import Datasets
+import Foundation
+import Models
+import Operators
+
+/// A configuration turned into the objects it speaks of.
+public struct Experiment: Sendable {
+    public let configuration: ExperimentConfiguration
+    public let architecture: NetworkArchitecture
+    public let catalog: ParameterCatalog
+    public let tasks: [TaskSettings]
+    /// Label maps the tasks need.
+    public let labels: Set<LabelKind>
+
+    /// - Throws: `ArchitectureError` if the network cannot be built.
+    public init(_ configuration: ExperimentConfiguration) throws {
+        self.configuration = configuration
+        architecture = try NetworkArchitecture(
+            backbone: configuration.model.backbone, width: configuration.model.width, head: configuration.model.head,
+            tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels) },
+            classification: configuration.tasks.contains { $0.kind == .classification })
+        let scale = configuration.policy.initialScale
+        let initial: PolicyInitial =
+            switch configuration.policy.initial {
+            case .equal: .equal(scale)
+            case .normal: .normal(std: scale)
+            case .allChosen: .allChosen(skip: -scale)
+            }
+        catalog = ParameterCatalog(architecture, policyInitial: initial)
+        tasks = configuration.tasks.map { task in
+            TaskSettings(
+                name: task.name, loss: Self.loss(task, normals: configuration.dataset.normals), weight: task.weight,
+                label: task.kind.rawValue, labelChannels: task.kind == .normals ? 3 : 1,
+                hasClassWeights: task.classWeights != .equal)
+        }
+        labels = Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) })
+    }
+
+    private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
+        switch task.kind {
+        case .segmentation, .classification: .crossEntropy(ignore: task.ignoreLabel)
+        case .normals: .cosine(published: normals == .published)
+        case .depth: .absolutePositive
+        case .keypoints, .edges: .absoluteNot255
+        }
+    }
+
+    /// The step graphs under the configuration's optimisers and policy settings.
+    public var stepGraphs: StepGraphs {
+        let training = configuration.training
+        let policy = configuration.policy
+        return StepGraphs(
+            architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
+            policy: PolicySettings(
+                straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
+                sharing: policy.sharing, sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
+                layered: policy.sparsityLayerWeights && policy.sharing == 0),
+            trainingRule: .adam(
+                beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,
+                weightDecay: training.weightDecay),
+            policyWeightRule: .sgd(momentum: training.momentum, weightDecay: training.weightDecay),
+            logitRule: .adam(
+                beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
+                weightDecay: policy.weightDecay))
+    }
+
+    /// Opens the data set the configuration names.
+    ///
+    /// - Throws: `DatasetError` naming the file, `ConfigurationError` naming the key.
+    public func makeDataset() throws -> any DenseDataset {
+        let dataset = configuration.dataset
+        let seed = UInt64(configuration.training.seed)
+        let made: any DenseDataset
+        switch dataset.kind {
+        case .nyuV2:
+            let classes = configuration.tasks.first { $0.kind == .segmentation }?.channels ?? 40
+            made = try NYUv2Dataset(
+                root: URL(fileURLWithPath: dataset.root ?? ""), labels: labels, seed: seed,
+                validation: dataset.validation, classes: classes)
+        case .scenes:
+            made = try ScenesDataset(
+                count: dataset.count, height: dataset.size.height, width: dataset.size.width,
+                seed: UInt64(dataset.seed), labels: labels)
+        case nil:
+            throw ConfigurationError(
+                file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
+        }
+        for (index, task) in configuration.tasks.enumerated() {
+            guard let label = LabelKind(rawValue: task.kind.rawValue), made.labels.contains(label) else {
+                throw ConfigurationError(
+                    file: "configuration", path: "tasks.\(index).kind", found: task.kind.rawValue,
+                    expected: "a label of data set \(made.name): "
+                        + made.labels.map(\.rawValue).sorted().joined(separator: ", "))
+            }
+            if made is ScenesDataset, task.kind == .segmentation,
+                task.channels < ScenesDataset.classNames.count
+            {
+                throw ConfigurationError(
+                    file: "configuration", path: "tasks.\(index).channels", found: "\(task.channels)",
+                    expected: "at least \(ScenesDataset.classNames.count), the classes of generated scenes")
+            }
+        }
+        return made
+    }
+
+    /// A loader of training batches over one split.
+    func loader(
+        _ dataset: any DenseDataset, split: [Int], phase: String, startStep: Int
+    ) throws -> BatchLoader {
+        try BatchLoader(
+            dataset: dataset, indices: split, batch: configuration.training.batch,
+            crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
+            augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle, labels: labels,
+            seed: UInt64(configuration.training.seed), phase: phase, startStep: startStep)
+    }
+
+    /// Class weights of a task, nil if all are equal.
+    ///
+    /// - Throws: `DatasetError` if the file cannot be read or has another length.
+    func classWeights(_ task: TaskConfiguration) throws -> [Float]? {
+        switch task.classWeights {
+        case .equal: return nil
+        case .values(let values): return values.map { Float($0) }
+        case .file(let path):
+            let array = try NPYArray.read(URL(fileURLWithPath: path))
+            guard array.values.count == task.channels else {
+                throw DatasetError("\(path): \(array.values.count) class weights, expected \(task.channels)")
+            }
+            return array.values
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Graph
+import Models
+import Operators
+
+extension NetworkRuntime {
+    /// Every parameter under its published name, OIHW shapes, counters as I64 scalars; waits for the device.
+    public func checkpoint() throws -> TensorFile {
+        var file = TensorFile()
+        for spec in graphs.catalog.specs {
+            let values = try read(spec)
+            if spec.layout == .counter {
+                file.add(spec.name, integers: values.map { Int64($0) }, shape: [])
+            } else {
+                file.add(spec.name, floats: values, shape: spec.diskShape)
+            }
+        }
+        return file
+    }
+
+    /// Sets every parameter from a checkpoint of the same architecture.
+    ///
+    /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none.
+    ///
+    /// - Parameter partial: also accept missing heads and batch counters, for initial weights.
+    /// - Throws: `FormatError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
+    public func load(_ file: TensorFile, partial: Bool = false) throws {
+        let specs = graphs.catalog.specs
+        for name in file.names where graphs.catalog[name] == nil && !partial {
+            throw FormatError(
+                file: file.file, place: name, found: "a tensor this network does not have",
+                expected: "a checkpoint of \(describe(graphs.architecture))")
+        }
+        var loaded: [(ParameterSpec, [Float])] = []
+        for spec in specs {
+            guard file.tensors[spec.name] != nil else {
+                let optional = spec.group == .policy || (partial && (spec.group == .heads || spec.layout == .counter))
+                if optional { continue }
+                throw FormatError(
+                    file: file.file, place: spec.name, found: "no such tensor",
+                    expected: "shape \(spec.diskShape), a checkpoint of \(describe(graphs.architecture))")
+            }
+            if spec.layout == .counter {
+                loaded.append((spec, try file.integers(spec.name, shape: []).map { Float($0) }))
+            } else {
+                loaded.append((spec, try file.floats(spec.name, shape: spec.diskShape)))
+            }
+        }
+        for (spec, values) in loaded { try write(spec, values) }
+    }
+
+    /// The optimisers' state, stored layout, by name.
+    func optimizerState() throws -> [(name: String, values: [Float])] {
+        try executor.store.names.filter { $0.hasPrefix(OptimizerState.prefix) }.map {
+            ($0, try executor.store.read($0))
+        }
+    }
+
+    /// Restores what `optimizerState` gave.
+    func restoreOptimizerState(_ name: String, _ values: [Float], file: String) throws {
+        let parameter = String(name.dropFirst(OptimizerState.prefix.count).prefix { $0 != "/" })
+        guard let spec = graphs.catalog[parameter], spec.elementCount == values.count else {
+            throw FormatError(
+                file: file, place: name, found: "\(values.count) values",
+                expected: "the state of a parameter of \(describe(graphs.architecture))")
+        }
+        try executor.store.write(name, spec.storedShape, values)
+    }
+
+    private func describe(_ architecture: NetworkArchitecture) -> String {
+        "\(architecture.backbone.rawValue), width \(architecture.width), \(architecture.head.rawValue) heads, tasks "
+            + architecture.tasks.map { "\($0.name) (\($0.channels))" }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,148 @@
+import Datasets
+import DeviceLayer
+import Foundation
+import Graph
+import Models
+import Operators
+
+/// A network on a device: its parameters, its plans, and the steps that change them.
+public final class NetworkRuntime {
+    public let executor: Executor
+    public let graphs: StepGraphs
+    /// Marks the ends of steps in flight, so that the host never runs far ahead of the device.
+    private var inFlight: [DeviceEvent] = []
+    private static let stepsAhead = 2
+
+    /// - Throws: `DeviceError` if memory cannot be had.
+    public init(library: KernelLibrary, graphs: StepGraphs) throws {
+        executor = Executor(library: library)
+        self.graphs = graphs
+        for spec in graphs.catalog.specs { try executor.store.tensor(spec.name, spec.storedShape) }
+        try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
+    }
+
+    private var store: TensorStore { executor.store }
+
+    /// Sets every parameter to its first value; a pure function of the seed.
+    public func initialise(seed: UInt64) throws {
+        for spec in graphs.catalog.specs { try write(spec, spec.initialValues(seed: seed)) }
+    }
+
+    /// Sets one parameter.
+    ///
+    /// - Parameter values: in disk order.
+    public func write(_ spec: ParameterSpec, _ values: [Float]) throws {
+        if spec.layout == .counter {
+            try store.write(spec.name, spec.storedShape, values.map { Int32($0) })
+        } else {
+            try store.write(spec.name, spec.storedShape, spec.deviceOrder(values))
+        }
+    }
+
+    /// One parameter in disk order; waits for the device.
+    public func read(_ spec: ParameterSpec) throws -> [Float] {
+        if spec.layout == .counter { return try store.readIntegers(spec.name).map(Float.init) }
+        return spec.diskOrder(try store.read(spec.name))
+    }
+
+    /// The plan of a step, from the cache or built now.
+    ///
+    /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
+    public func plan(_ kind: StepKind, _ shape: BatchShape) throws -> Plan {
+        try executor.plan(PlanKey(kind: kind, shape: shape)) { graphs.trace(kind, batch: shape, into: $0) }
+    }
+
+    private struct PlanKey: Hashable {
+        let kind: StepKind
+        let shape: BatchShape
+    }
+
+    /// Uploads a batch and the step state and enqueues one step; returns without waiting for it.
+    @discardableResult
+    public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan {
+        let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
+        let plan = try plan(kind, shape)
+        if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
+        try upload(batch, shape, labels: true)
+        try store.write(state)
+        try executor.run(plan)
+        inFlight.append(try executor.context.queue.marker())
+        return plan
+    }
+
+    /// The losses of the step that ran last, by task name and `total`; waits for it.
+    public func losses(of plan: Plan) throws -> [String: Double] {
+        var losses: [String: Double] = [:]
+        for task in graphs.tasks { losses[task.name] = Double(try executor.read("loss/\(task.name)", of: plan)[0]) }
+        losses["total"] = Double(try executor.read("loss/total", of: plan)[0])
+        return losses
+    }
+
+    /// The first step (from 0) and task whose loss was not finite; no update has happened since.
+    public func failure() throws -> (step: Int, task: String)? {
+        let flag = try store.readIntegers(StepGraphs.flagName)
+        return flag[0] == 0 ? nil : (Int(flag[0]) - 1, graphs.tasks[Int(flag[1])].name)
+    }
+
+    /// Clears the non-finite flag and forgets the optimisers' state: phases start fresh.
+    public func beginPhase() throws {
+        try executor.context.queue.finish()
+        inFlight = []
+        executor.reset()
+        for name in store.names where name.hasPrefix(OptimizerState.prefix) { store.remove(name) }
+        try store.write(StepGraphs.flagName, StepGraphs.flagShape, [Int32](repeating: 0, count: 2))
+    }
+
+    /// Head outputs for a batch under a policy, inference mode.
+    ///
+    /// - Returns: per task, [N, h, w, channels] row-major.
+    public func predict(_ batch: Batch, policy: DiscretePolicy) throws -> [String: Prediction] {
+        let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
+        let plan = try plan(.inference(policy), shape)
+        try upload(batch, shape, labels: false)
+        try executor.run(plan)
+        var predictions: [String: Prediction] = [:]
+        for task in graphs.tasks {
+            let name = "output/\(task.name)"
+            guard let extents = executor.shape(name, of: plan)?.dimensions else { continue }
+            predictions[task.name] = Prediction(
+                height: extents[1], width: extents[2], channels: extents[3], values: try executor.read(name, of: plan))
+        }
+        return predictions
+    }
+
+    private func upload(_ batch: Batch, _ shape: BatchShape, labels: Bool) throws {
+        try store.write(
+            graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
+        guard labels else { return }
+        for task in graphs.tasks {
+            let name = graphs.inputName(StepGraphs.labelName(task.label), shape)
+            let extents = StepGraphs.labelShape(shape, channels: task.labelChannels)
+            switch task.label {
+            case LabelKind.segmentation.rawValue: try store.write(name, extents, batch.segmentation)
+            case LabelKind.normals.rawValue: try store.write(name, extents, batch.normals)
+            case LabelKind.depth.rawValue: try store.write(name, extents, batch.depth)
+            case LabelKind.keypoints.rawValue: try store.write(name, extents, batch.keypoints)
+            case LabelKind.edges.rawValue: try store.write(name, extents, batch.edges)
+            default: preconditionFailure("no label named \(task.label) in a batch")
+            }
+        }
+    }
+}
+
+/// One task's head output.
+public struct Prediction: Sendable {
+    public let height, width, channels: Int
+    /// [N, height, width, channels], row-major.
+    public let values: [Float]
+
+    /// [channels, height, width] of the first image, as files carry it.
+    public var channelsFirst: [Float] {
+        (0..<channels).flatMap { c in (0..<(height * width)).map { values[$0 * channels + c] } }
+    }
+}
+
+extension ParameterSpec {
+    /// Shape in the tensor store.
+    var storedShape: Shape { layout == .counter ? Shape([1], compact: true) : Shape(deviceShape) }
+}

@@ -1,0 +1,106 @@
+import Datasets
+import Foundation
+import Models
+
+/// The checkpoints of a run.
+///
+/// `latest.json` names a pair of files, weights and training state. Both are complete on disk before it is renamed into
+/// place, and the pair before it is removed only afterwards, so a kill at any moment leaves one whole pair.
+struct CheckpointStore {
+    let run: RunDirectory
+
+    private var pointer: URL { run.checkpoints.appendingPathComponent("latest.json") }
+
+    private struct Pointer: Codable {
+        let model: String
+        let state: String
+    }
+
+    /// Splits in the order a loader takes them, to notice a changed data set.
+    typealias Permutations = [String: [Int]]
+
+    /// Writes a resumable checkpoint of the network and the run.
+    func save(
+        _ network: NetworkRuntime, state: RunState, derived: RunState.Derived, permutations: Permutations,
+        environment: [String: String]
+    ) throws {
+        let stem = "\(state.stage.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
+        let names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
+        var training = TensorFile()
+        for (name, values) in try network.optimizerState() {
+            training.add(name, floats: values, shape: [values.count])
+        }
+        for (name, order) in permutations {
+            training.add("permutation/\(name)", integers: order.map(Int64.init), shape: [order.count])
+        }
+        training.metadata = environment
+        training.metadata["state"] = try Self.json(state)
+        training.metadata["derived"] = try Self.json(derived)
+        try model(network, state: state).write(to: url(names.model))
+        try training.write(to: url(names.state))
+        let previous = try? readPointer()
+        try AtomicFile.write(Data(Self.json(names).utf8), to: pointer)
+        if let previous {
+            for name in [previous.model, previous.state] where name != names.model && name != names.state {
+                try? FileManager.default.removeItem(at: url(name))
+            }
+        }
+    }
+
+    /// Writes weights under a name of their own, with the policy they belong to.
+    func export(_ network: NetworkRuntime, state: RunState, name: String) throws {
+        try model(network, state: state).write(to: url("\(name).safetensors"))
+    }
+
+    func url(_ name: String) -> URL { run.checkpoints.appendingPathComponent(name) }
+
+    private func model(_ network: NetworkRuntime, state: RunState) throws -> TensorFile {
+        var file = try network.checkpoint()
+        file.metadata = ["stage": state.stage.rawValue, "iteration": String(state.iteration)]
+        if let policy = state.policy { file.metadata["policy"] = try Self.json(policy) }
+        return file
+    }
+
+    var hasCheckpoint: Bool { FileManager.default.fileExists(atPath: pointer.path) }
+
+    /// What `save` stored last.
+    struct Saved {
+        let state: RunState
+        let model: TensorFile
+        let training: TensorFile
+    }
+
+    /// - Throws: `FormatError` if a file is damaged or missing.
+    func load() throws -> Saved {
+        let names = try readPointer()
+        let training = try TensorFile.read(url(names.state))
+        guard let text = training.metadata["state"],
+            let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8))
+        else {
+            throw FormatError(
+                file: training.file, place: "metadata", found: "no state of a run", expected: "a file of `train`")
+        }
+        return Saved(state: state, model: try TensorFile.read(url(names.model)), training: training)
+    }
+
+    private func readPointer() throws -> Pointer {
+        guard let data = try? Data(contentsOf: pointer),
+            let names = try? JSONDecoder().decode(Pointer.self, from: data)
+        else {
+            throw FormatError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
+        }
+        return names
+    }
+
+    static func json(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+extension String {
+    func leftPadded(to width: Int, with character: Character = "0") -> String {
+        String(repeating: character, count: max(0, width - count)) + self
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+import Models
+
+/// The parts of a run, in order.
+public enum Stage: String, Codable, Sendable, CaseIterable {
+    case warmup, policy, retrain
+    /// Hard sharing trained for the retraining's iterations, to compare with.
+    case baseline
+
+    /// Which random numbers belong to the stage.
+    var number: UInt32 {
+        switch self {
+        case .warmup: 1
+        case .policy: 2
+        case .retrain: 3
+        case .baseline: 4
+        }
+    }
+}
+
+/// Where a run stands; with the tensors of a checkpoint it determines everything that follows.
+public struct RunState: Codable, Sendable, Equatable {
+    public var stage: Stage
+    /// Steps of the stage that are done.
+    public var iteration = 0
+    /// Stages that are over.
+    public var finished: [Stage] = []
+    /// Validation metrics at the end of warm-up, what scores are relative to.
+    public var reference: [String: [Metric]]?
+    /// Best validation score so far, by stage.
+    public var bestScore: [String: Double] = [:]
+    /// Iteration of the best checkpoint, by stage.
+    public var bestIteration: [String: Int] = [:]
+    /// Policies drawn after policy learning, by task name.
+    public var sampledPolicies: [SelectionPolicy] = []
+    /// The policy that is retrained.
+    public var policy: SelectionPolicy?
+    /// Seconds spent, by stage.
+    public var seconds: [String: Double] = [:]
+    /// Length of the log when the checkpoint was written.
+    public var logOffset: UInt64 = 0
+
+    public init(stage: Stage) { self.stage = stage }
+
+    /// Facts that follow from `iteration`, stored so that a person can read them.
+    public struct Derived: Codable, Sendable {
+        public var policyEpoch: Int?
+        public var openBlocks: Int?
+        public var temperature: Double?
+        /// Per loader: pass and steps taken in it.
+        public var positions: [String: [Int]] = [:]
+
+        public init() {}
+    }
+}
+
+extension SelectionPolicy {
+    init(_ policy: DiscretePolicy, tasks: [String], probabilities: [String: [Double]] = [:]) {
+        let rows = zip(tasks, policy.select.map { $0.map { $0 ? 1 : 0 } })
+        self.init(tasks: Dictionary(uniqueKeysWithValues: rows), probabilities: probabilities)
+    }
+
+    /// The decisions in the order of `tasks`.
+    ///
+    /// - Precondition: every task has a row.
+    public func discrete(tasks: [String]) -> DiscretePolicy {
+        DiscretePolicy(
+            select: tasks.map { name in
+                guard let row = selections(of: name) else { preconditionFailure("no policy for task \(name)") }
+                return row
+            })
+    }
+}

@@ -1,0 +1,205 @@
+import Datasets
+import Foundation
+import Graph
+import Models
+import Operators
+
+extension Trainer {
+    /// Runs the remaining steps of a stage.
+    func runStage(_ stage: Stage) throws {
+        let total = iterations(of: stage)
+        guard state.iteration < total else { return }
+        let training = experiment.configuration.training
+        let source = try makeSource(stage)
+        var pace = Pace()
+        while state.iteration < total {
+            let start = Date()
+            let step = source.step(state.iteration)
+            let batch = try step.loader.next()
+            let plan = try network.step(step.kind, batch: batch, state: stepState(step, stage))
+            state.iteration += 1
+            let isLast = state.iteration == total
+            let isLogged = state.iteration % training.logEvery == 0 || isLast
+            if isLogged {
+                let losses = try network.losses(of: plan)
+                try checkFinite()
+                try logStep(step, losses)
+                pace.add(images: batch.count, seconds: Date().timeIntervalSince(start))
+                report(
+                    .step(
+                        StepReport(
+                            stage: stage, iteration: state.iteration, total: total, losses: losses,
+                            imagesPerSecond: pace.imagesPerSecond,
+                            secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
+            } else {
+                pace.add(images: batch.count, seconds: Date().timeIntervalSince(start))
+            }
+            if training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast {
+                state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+                _ = try validate()
+            }
+            if state.iteration % training.checkpointEvery == 0 && !isLast {
+                state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+                try saveCheckpoint()
+            }
+        }
+        try network.executor.context.queue.finish()
+        state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+    }
+
+    /// One step: what it does and where its batch comes from.
+    struct Step {
+        let kind: StepKind
+        let loader: BatchLoader
+        /// Adam's step counter for weights and logits, from 1.
+        let update: Int
+        let temperature: Double
+        let schedule: PolicySchedule.Step?
+    }
+
+    /// Maps iterations to steps.
+    struct Source {
+        let step: (Int) -> Step
+    }
+
+    private func makeSource(_ stage: Stage) throws -> Source {
+        let splits = dataset.splits
+        switch stage {
+        case .warmup, .baseline, .retrain:
+            let kind: StepKind = stage == .retrain ? .retrain(try currentPolicy()) : .warmup
+            let loader = try experiment.loader(
+                dataset, split: splits.train, phase: stage.rawValue, startStep: state.iteration)
+            return Source { Step(kind: kind, loader: loader, update: $0 + 1, temperature: 1, schedule: nil) }
+        case .policy:
+            let schedule = try policySchedule()
+            let done = schedule.counts(state.iteration)
+            let weights = try experiment.loader(
+                dataset, split: splits.train1, phase: "policy/weights", startStep: done.weights)
+            let logits = try experiment.loader(
+                dataset, split: splits.train2, phase: "policy/logits", startStep: done.logits)
+            return Source { iteration in
+                let step = schedule.step(iteration)
+                let isWeights = step.kind == .weights
+                return Step(
+                    kind: isWeights ? .weights(open: step.open) : .logits(open: step.open),
+                    loader: isWeights ? weights : logits, update: step.index + 1, temperature: step.temperature,
+                    schedule: step)
+            }
+        }
+    }
+
+    /// Alternation and curriculum of this configuration on this data set.
+    func policySchedule() throws -> PolicySchedule {
+        let policy = experiment.configuration.policy
+        let batch = experiment.configuration.training.batch
+        func length(_ setting: AlternationLength, _ split: [Int], _ name: String) throws -> Int {
+            guard split.count >= batch else {
+                throw DatasetError(
+                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)")
+            }
+            return switch setting {
+            case .epoch: split.count / batch
+            case .iterations(let count): count
+            }
+        }
+        return PolicySchedule(
+            weightSteps: try length(policy.alternation.weights, dataset.splits.train1, "train1"),
+            logitSteps: try length(policy.alternation.logits, dataset.splits.train2, "train2"), blocks: blocks,
+            curriculumSpeed: policy.curriculumSpeed, temperature: policy.temperature,
+            temperatureDecay: policy.temperatureDecay)
+    }
+
+    /// What to say when policy learning ends before every block is open.
+    func curriculumWarning() -> String? {
+        guard let schedule = try? policySchedule() else { return nil }
+        let given = experiment.configuration.training.policy.iterations
+        let open = schedule.openBlocks(after: given)
+        guard open < blocks else { return nil }
+        return "policy learning opens only the last \(open) of \(blocks) blocks in \(given) iterations; the others stay "
+            + "selected by every task. All open needs training.policy.iterations >= \(schedule.iterationsToOpenAll) "
+            + "(or a smaller policy.curriculum_speed)"
+    }
+
+    private func stepState(_ step: Step, _ stage: Stage) -> StepState {
+        let training = experiment.configuration.training
+        let policy = experiment.configuration.policy
+        var result = StepState()
+        result.step = UInt32(state.iteration)
+        result.seed = UInt64(training.seed)
+        result.phase = stage.number
+        result.temperature = Float(step.temperature)
+        func rate(_ base: Double, decays: Bool) -> StepState.Rate {
+            // In policy learning the rates stay at the configured values.
+            let decay = training.learningRateDecay
+            let steps = stage == .policy || !decays || decay.every == 0 ? 0 : state.iteration / decay.every
+            return StepState.Rate(
+                learningRate: base * pow(decay.factor, Double(steps)), beta1: training.adam.beta1,
+                beta2: training.adam.beta2, t: step.update)
+        }
+        result.rates[.backbone] = rate(
+            training.learningRate.backbone, decays: training.learningRateDecay.scope == .all)
+        result.rates[.heads] = rate(training.learningRate.heads, decays: true)
+        result.rates[.policy] = StepState.Rate(
+            learningRate: policy.learningRate, beta1: policy.adam.beta1, beta2: policy.adam.beta2, t: step.update)
+        return result
+    }
+
+    private func logStep(_ step: Step, _ losses: [String: Double]) throws {
+        var event = event("step")
+        event["loss"] = .object(losses.mapValues { .number($0) })
+        if let schedule = step.schedule {
+            event["step"] = .string(schedule.kind == .weights ? "weights" : "logits")
+            event["policy_epoch"] = .integer(schedule.epoch)
+            event["open_blocks"] = .integer(schedule.open)
+            event["temperature"] = .number(schedule.temperature)
+        }
+        try log.append(.object(event))
+    }
+
+    /// Facts that follow from the iteration, for people who read a checkpoint.
+    func derivedState() -> RunState.Derived {
+        var derived = RunState.Derived()
+        for (name, position) in positions() { derived.positions[name] = [position.pass, position.offset] }
+        if state.stage == .policy, let schedule = try? policySchedule() {
+            let next = schedule.step(state.iteration)
+            derived.policyEpoch = next.epoch
+            derived.openBlocks = next.open
+            derived.temperature = next.temperature
+        }
+        return derived
+    }
+
+    /// Where each loader of the stage stands.
+    private func positions() -> [(name: String, position: (split: [Int], phase: String, pass: Int, offset: Int))] {
+        let batch = experiment.configuration.training.batch
+        func position(_ split: [Int], _ phase: String, _ steps: Int) -> (split: [Int], phase: String, pass: Int, offset: Int) {
+            let perPass = max(1, split.count / batch)
+            return (split, phase, steps / perPass, steps % perPass)
+        }
+        if state.stage == .policy {
+            guard let schedule = try? policySchedule() else { return [] }
+            let done = schedule.counts(state.iteration)
+            return [
+                ("train1", position(dataset.splits.train1, "policy/weights", done.weights)),
+                ("train2", position(dataset.splits.train2, "policy/logits", done.logits)),
+            ]
+        }
+        return [("train", position(dataset.splits.train, state.stage.rawValue, state.iteration))]
+    }
+
+    /// Every split of the stage in the order of its current pass.
+    func permutations() -> CheckpointStore.Permutations {
+        var result: CheckpointStore.Permutations = [:]
+        for (name, place) in positions() {
+            guard experiment.configuration.dataset.shuffle else {
+                result[name] = place.split
+                continue
+            }
+            let order = BatchLoader.permutation(
+                count: place.split.count, seed: UInt64(experiment.configuration.training.seed), phase: place.phase,
+                pass: place.pass)
+            result[name] = order.map { place.split[$0] }
+        }
+        return result
+    }
+}

@@ -1,0 +1,228 @@
+import Datasets
+import DeviceLayer
+import Foundation
+import Graph
+import Models
+import Operators
+
+/// Runs the phases of the method on one device and writes a run directory.
+///
+/// Data flows one way: the stage decides what a step does, the plan cache gives its plan, a loader gives the batch, the
+/// executor enqueues, and only the scalars due for logging come back.
+public final class Trainer {
+    public let experiment: Experiment
+    public let dataset: any DenseDataset
+    public let network: NetworkRuntime
+    let run: RunDirectory
+    let log: EventLog
+    let checkpoints: CheckpointStore
+    let evaluator: Evaluator
+    let report: (ProgressEvent) -> Void
+    var state: RunState
+    /// Read back when a run is resumed.
+    private var isResumed = false
+    private let environment: [String: String]
+
+    /// Opens a new run, or the one in `run` at its last checkpoint.
+    ///
+    /// - Parameters:
+    ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
+    ///   - report: receives progress for people; never called from another thread.
+    /// - Throws: what is wrong with data set, device, checkpoint or folder.
+    public init(
+        experiment: Experiment, context: DeviceContext, family: KernelFamily? = nil, run: RunDirectory,
+        report: @escaping (ProgressEvent) -> Void
+    ) throws {
+        self.experiment = experiment
+        self.run = run
+        self.report = report
+        checkpoints = CheckpointStore(run: run)
+        let saved = checkpoints.hasCheckpoint ? try checkpoints.load() : nil
+        dataset = try experiment.makeDataset()
+        for notice in dataset.splits.notices { report(.notice(notice)) }
+        evaluator = Evaluator(experiment: experiment, dataset: dataset)
+
+        let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
+        let library = try KernelLibrary(context: context, family: family ?? recorded)
+        environment = [
+            "kernel_family": library.family.rawValue, "device": context.device.name,
+            "driver": context.device.driverVersion,
+        ]
+        network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)
+        for task in experiment.configuration.tasks {
+            if let weights = try experiment.classWeights(task) {
+                let name = StepGraphs.classWeightsName(task.name)
+                try network.executor.store.write(name, Shape([weights.count]), weights)
+            }
+        }
+        state = saved?.state ?? RunState(stage: .warmup)
+        log = try EventLog(run.log)
+        try log.truncate(to: saved?.state.logOffset ?? 0)
+        if let saved {
+            try restore(saved)
+            report(.notice("resuming in phase \(state.stage.rawValue) after iteration \(state.iteration)"))
+        }
+    }
+
+    private func restore(_ saved: CheckpointStore.Saved) throws {
+        isResumed = true
+        for (key, now) in environment where saved.training.metadata[key] ?? now != now {
+            report(
+                .notice(
+                    "\(key) was \(saved.training.metadata[key] ?? "unknown"), is \(now): the result can differ in its "
+                        + "last bits"))
+        }
+        try network.load(saved.model)
+        for entry in saved.training.ordered where entry.name.hasPrefix(OptimizerState.prefix) {
+            let values = try saved.training.floats(entry.name)
+            try network.restoreOptimizerState(entry.name, values, file: saved.training.file)
+        }
+        for (name, order) in permutations() {
+            let stored = try saved.training.integers("permutation/\(name)")
+            guard stored == order.map(Int64.init) else {
+                throw RunError(
+                    path: run.url.path, found: "split \(name) with other images than when the run was started",
+                    expected: "the same data set")
+            }
+        }
+    }
+
+    /// Runs the stages that are not finished yet.
+    ///
+    /// - Parameter phases: which of warm-up, policy and retrain to run.
+    /// - Returns: the stages that ran or had run before.
+    @discardableResult
+    public func train(phases: Set<Stage>) throws -> [Stage] {
+        var wanted = Stage.allCases.filter { phases.contains($0) && iterations(of: $0) > 0 }
+        if experiment.configuration.training.hardSharingBaseline && wanted.contains(.retrain) {
+            wanted.append(.baseline)
+        }
+        if wanted.contains(.policy), let warning = curriculumWarning() { report(.notice(warning)) }
+        if isResumed {
+            var event = event("resume")
+            event["stages_finished"] = .array(state.finished.map { .string($0.rawValue) })
+            try log.append(.object(event))
+        }
+        for stage in wanted where !state.finished.contains(stage) {
+            let isContinued = isResumed && state.stage == stage
+            if !isContinued {
+                state.stage = stage
+                state.iteration = 0
+                try enter(stage)
+                try saveCheckpoint()
+            }
+            isResumed = false
+            try runStage(stage)
+            try finish(stage)
+        }
+        return state.finished
+    }
+
+    /// Steps of a stage.
+    func iterations(of stage: Stage) -> Int {
+        let training = experiment.configuration.training
+        return switch stage {
+        case .warmup: training.warmup.iterations
+        case .policy: training.policy.iterations
+        case .retrain, .baseline: training.retrain.iterations
+        }
+    }
+
+    var taskNames: [String] { experiment.tasks.map(\.name) }
+    var blocks: Int { experiment.architecture.blocks.count }
+    var hardSharing: DiscretePolicy { .hardSharing(tasks: taskNames.count, blocks: blocks) }
+
+    /// Prepares the network for a stage: weights, fresh optimisers.
+    private func enter(_ stage: Stage) throws {
+        let seed = UInt64(experiment.configuration.training.seed)
+        try network.beginPhase()
+        switch stage {
+        case .warmup:
+            try network.initialise(seed: seed)
+            try loadInitialCheckpoint()
+        case .policy:
+            if !state.finished.contains(.warmup) {
+                try network.initialise(seed: seed)
+                try loadInitialCheckpoint()
+            }
+        case .retrain, .baseline:
+            if stage == .retrain && state.policy == nil {
+                report(.notice("no policy has been learned: retraining under hard sharing"))
+                state.policy = SelectionPolicy.allSelected(tasks: taskNames, blocks: blocks)
+            }
+            let isLearned = experiment.configuration.training.retrain.start == .learned && stage == .retrain
+            if !isLearned || state.finished.isEmpty {
+                // Retraining and its baseline start from the same weights.
+                try network.initialise(seed: seed ^ Philox.nameHash("retrain"))
+                try loadInitialCheckpoint()
+            }
+        }
+    }
+
+    private func loadInitialCheckpoint() throws {
+        guard let path = experiment.configuration.model.initialCheckpoint else { return }
+        try network.load(try TensorFile.read(URL(fileURLWithPath: path)), partial: true)
+    }
+
+    /// Ends a stage: its weights under a name of their own, its validation metrics, what the next stage needs.
+    private func finish(_ stage: Stage) throws {
+        try checkFinite()
+        let result = try validate()
+        if stage == .warmup { state.reference = result?.metrics(.exact) }
+        try restoreBest(stage)
+        if stage == .policy { try drawPolicy() }
+        try checkpoints.export(network, state: state, name: stage.rawValue)
+        state.finished.append(stage)
+        state.iteration = iterations(of: stage)
+        try saveCheckpoint()
+    }
+
+    /// Continues from the best checkpoint of a stage, if validation chose one.
+    private func restoreBest(_ stage: Stage) throws {
+        guard let iteration = state.bestIteration[stage.rawValue], iteration != state.iteration else { return }
+        try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue)-best.safetensors")))
+        report(.notice("best \(stage.rawValue) checkpoint on validation: iteration \(iteration)"))
+    }
+
+    /// The policy to validate a stage with.
+    func currentPolicy() throws -> DiscretePolicy {
+        switch state.stage {
+        case .warmup, .baseline: hardSharing
+        case .policy: argmaxPolicy(try probabilities())
+        case .retrain: state.policy?.discrete(tasks: taskNames) ?? hardSharing
+        }
+    }
+
+    /// Stores everything needed to continue from here.
+    func saveCheckpoint() throws {
+        try checkFinite()
+        try log.synchronize()
+        state.logOffset = log.offset
+        try checkpoints.save(
+            network, state: state, derived: derivedState(), permutations: permutations(), environment: environment)
+    }
+
+    /// - Throws: `NonFiniteLoss`; the last checkpoint is untouched.
+    func checkFinite() throws {
+        if let failure = try network.failure() {
+            throw NonFiniteLoss(stage: state.stage, iteration: failure.step + 1, task: failure.task)
+        }
+    }
+
+    func event(_ kind: String) -> [String: JSONValue] {
+        ["event": .string(kind), "phase": .string(state.stage.rawValue), "iteration": .integer(state.iteration)]
+    }
+}
+
+/// A loss that became infinite or not a number.
+public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
+    public let stage: Stage
+    /// Counted from 1.
+    public let iteration: Int
+    public let task: String
+
+    public var description: String {
+        "\(stage.rawValue) step \(iteration): the loss of task \(task) is not finite; nothing was updated since. "
+            + "The last checkpoint is kept; try a lower learning rate (training.learning_rate)"
+    }
+}

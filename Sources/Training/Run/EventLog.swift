@@ -1,0 +1,112 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The log of a run, `metrics.jsonl`: one JSON object per line, keys sorted, each line handed to the system at once.
+///
+/// A killed process leaves at most one half-written line, which the next `EventLog` on the file removes. A checkpoint
+/// stores `offset`; resuming from it calls `truncate(to:)`, so that the log holds exactly the steps up to it.
+/// Not safe for use from several threads.
+public final class EventLog {
+    /// The file.
+    public let url: URL
+    /// Bytes in the log, always at the end of a line.
+    public private(set) var offset: UInt64
+    private let file: Int32
+
+    /// Opens or creates the log and removes a half-written last line.
+    ///
+    /// - Throws: `RunError` if the file cannot be opened or written.
+    public init(_ url: URL) throws {
+        self.url = url
+        file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        offset = 0
+        guard file >= 0 else { throw RunError.system("open", url.path, expected: "a file that can be written") }
+        let length = UInt64(max(0, lseek(file, 0, SEEK_END)))
+        offset = endOfLastLine(before: length)
+        if offset < length { try cut(to: offset) }
+    }
+
+    deinit {
+        if file >= 0 { close(file) }
+    }
+
+    /// Appends one line.
+    ///
+    /// - Precondition: `event` is an object.
+    /// - Throws: `RunError` if the line cannot be written.
+    public func append(_ event: JSONValue) throws {
+        guard case .object = event else { preconditionFailure("an event is a JSON object") }
+        let line = Data((event.text + "\n").utf8)
+        do {
+            try AtomicFile.writeAll(line, to: file, path: url.path)
+        } catch {
+            ftruncate(file, off_t(offset))
+            throw error
+        }
+        offset += UInt64(line.count)
+    }
+
+    /// Flushes the log to disk; to be called before a checkpoint stores `offset`.
+    ///
+    /// - Throws: `RunError` if the disk refuses.
+    public func synchronize() throws {
+        guard fsync(file) == 0 else { throw RunError.system("fsync", url.path, expected: "a disk with space left") }
+    }
+
+    /// Cuts the log back to an `offset` that a checkpoint stored.
+    ///
+    /// - Throws: `RunError` if the log is shorter than that or no line ends there: it is then not the log of the
+    ///   checkpoint's run.
+    public func truncate(to checkpoint: UInt64) throws {
+        guard checkpoint <= offset else {
+            throw RunError(
+                path: url.path, found: "\(offset) bytes of whole lines",
+                expected: "at least the \(checkpoint) bytes that the checkpoint has seen")
+        }
+        guard endOfLastLine(before: checkpoint) == checkpoint else {
+            throw RunError(
+                path: url.path, found: "no end of a line at byte \(checkpoint)",
+                expected: "the log that the checkpoint belongs to")
+        }
+        try cut(to: checkpoint)
+    }
+
+    /// All whole lines of a log; a half-written last line is left out.
+    ///
+    /// - Throws: `FormatError` if the file cannot be read or a whole line is not a JSON object.
+    public static func read(_ url: URL) throws -> [JSONValue] {
+        guard let data = try? Data(contentsOf: url) else {
+            throw FormatError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
+        }
+        let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+        return try lines.enumerated().map { index, line in
+            guard let value = try? JSONValue.parse(Data(line)), case .object = value else {
+                throw FormatError(
+                    file: url.path, place: "line \(index + 1)", found: "no JSON object", expected: "a JSON object")
+            }
+            return value
+        }
+    }
+
+    private func cut(to length: UInt64) throws {
+        guard ftruncate(file, off_t(length)) == 0 else {
+            throw RunError.system("ftruncate", url.path, expected: "a file that can be written")
+        }
+        offset = length
+    }
+
+    /// Where the last line that ends at or before `length` ends.
+    private func endOfLastLine(before length: UInt64) -> UInt64 {
+        var position = length
+        var byte: UInt8 = 0
+        while position > 0, pread(file, &byte, 1, off_t(position - 1)) == 1, byte != UInt8(ascii: "\n") {
+            position -= 1
+        }
+        return position
+    }
+}

@@ -1,0 +1,160 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The folder of one run: resolved config, log, policy, checkpoints and summary, held by at most one writing process.
+///
+/// The lock is `flock` on `run.lock`: the system releases it however the process ends, so a leftover file is harmless.
+public final class RunDirectory: Sendable {
+    /// How a run directory is opened.
+    public enum Mode: Sendable {
+        /// A new run: the folder must be missing or empty.
+        case create
+        /// An earlier run, or what one killed before its first file left: the folder must exist.
+        case resume
+        /// Without the lock, to evaluate or report.
+        case read
+    }
+
+    /// The folder.
+    public let url: URL
+    /// How it was opened.
+    public let mode: Mode
+    private let lock: Int32?
+
+    /// The resolved configuration, `config.yml`.
+    public var configuration: URL { url.appendingPathComponent("config.yml") }
+    /// The log, `metrics.jsonl`.
+    public var log: URL { url.appendingPathComponent("metrics.jsonl") }
+    /// The learned policy, `policy.json`.
+    public var policy: URL { url.appendingPathComponent("policy.json") }
+    /// What the run ended with, `summary.json`.
+    public var summary: URL { url.appendingPathComponent("summary.json") }
+    /// The folder of checkpoints.
+    public var checkpoints: URL { url.appendingPathComponent("checkpoints") }
+
+    private static let lockName = "run.lock"
+    private static let checkpointsName = "checkpoints"
+
+    /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
+    ///
+    /// - Throws: `RunError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot be
+    ///   written, or is held by another process.
+    public init(_ url: URL, mode: Mode) throws {
+        self.url = url
+        self.mode = mode
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+        if exists && !isFolder.boolValue {
+            throw RunError(path: url.path, found: "a file", expected: "a folder for the run")
+        }
+        if mode != .create && !exists {
+            throw RunError(path: url.path, found: "no such folder", expected: "the folder of an earlier run")
+        }
+        if mode == .read {
+            lock = nil
+            try Self.requireRun(at: url)
+            return
+        }
+        if !exists { try Self.makeFolder(url) }
+        // Before the lock file is made: a foreign folder is left as it was found.
+        let contents = try Self.contents(of: url)
+        if mode == .create, let name = contents.first {
+            throw RunError(
+                path: url.path, found: "a folder that is not empty (\(name))",
+                expected: "an empty or new folder, or --resume to continue the run in it")
+        }
+        if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
+        lock = try Self.takeLock(in: url)
+        try Self.makeFolder(checkpoints)
+        AtomicFile.removeLeftovers(in: url)
+        AtomicFile.removeLeftovers(in: checkpoints)
+    }
+
+    deinit {
+        if let lock { close(lock) }
+    }
+
+    /// Whether the run has stored its configuration; false for a new run and for one killed before it could.
+    public var hasConfiguration: Bool { FileManager.default.fileExists(atPath: configuration.path) }
+
+    /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
+    ///
+    /// - Throws: `RunError` naming the keys that differ; `ConfigurationError` if the stored file is not valid.
+    public func prepare(_ configuration: ExperimentConfiguration) throws {
+        guard hasConfiguration else {
+            return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
+        }
+        let differences = try readConfiguration().differences(to: configuration)
+        guard let first = differences.first else { return }
+        let others = differences.dropFirst().prefix(3).map(\.path)
+        throw RunError(
+            path: self.configuration.path,
+            found: "\(first.path): \(first.mine) in the run, \(first.other) now"
+                + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")"),
+            expected: "an unchanged configuration to resume with")
+    }
+
+    /// The configuration the run was started with.
+    ///
+    /// - Throws: `ConfigurationError` if the file is missing or not valid.
+    public func readConfiguration() throws -> ExperimentConfiguration {
+        try ExperimentConfiguration.load(configuration, overrides: [])
+    }
+
+    /// Paths of the finished checkpoint files with this extension, sorted by name; temporary files are left out.
+    public func checkpointFiles(extension suffix: String = "safetensors") -> [URL] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
+        return names.filter { !AtomicFile.isTemporary($0) && $0.hasSuffix("." + suffix) }.sorted()
+            .map { checkpoints.appendingPathComponent($0) }
+    }
+
+    /// What the folder holds, apart from what a run killed right after its start may leave.
+    private static func contents(of url: URL) throws -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
+            throw RunError(path: url.path, found: "a folder that cannot be read", expected: "a folder for the run")
+        }
+        return names.sorted().filter { name in
+            if name == lockName || AtomicFile.isTemporary(name) { return false }
+            guard name == checkpointsName else { return true }
+            return (try? FileManager.default.contentsOfDirectory(atPath: url.path + "/" + name))?.isEmpty != true
+        }
+    }
+
+    private static func requireRun(at url: URL) throws {
+        guard FileManager.default.fileExists(atPath: url.appendingPathComponent("config.yml").path) else {
+            throw RunError(path: url.path, found: "no config.yml", expected: "the folder of an earlier run")
+        }
+    }
+
+    private static func makeFolder(_ url: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw RunError(
+                path: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
+        }
+    }
+
+    private static func takeLock(in url: URL) throws -> Int32 {
+        let path = url.appendingPathComponent(lockName).path
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw RunError.system("open", path, expected: "a folder that can be written") }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let process = (try? String(contentsOfFile: path, encoding: .utf8))?
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            close(file)
+            throw RunError(
+                path: url.path,
+                found: "another process on this run" + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
+                expected: "one process per run: wait for it or end it")
+        }
+        ftruncate(file, 0)
+        try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
+        return file
+    }
+}

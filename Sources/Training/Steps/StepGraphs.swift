@@ -1,0 +1,236 @@
+import Graph
+import Models
+import Operators
+
+/// What a step does; together with the image size it names a plan.
+public enum StepKind: Hashable, Sendable {
+    /// Hard sharing in one pass; updates the weights.
+    case warmup
+    /// Policy learning, weights: the last `open` blocks mixed, logits frozen.
+    case weights(open: Int)
+    /// Policy learning, logits: the last `open` blocks mixed, weights frozen.
+    case logits(open: Int)
+    /// Weights under a fixed policy; unselected blocks are not traced.
+    case retrain(DiscretePolicy)
+    /// Forward only, running statistics.
+    case inference(DiscretePolicy)
+}
+
+/// Batch and image size of a step.
+public struct BatchShape: Hashable, Sendable {
+    public let count, height, width: Int
+
+    public init(count: Int, height: Int, width: Int) {
+        self.count = count
+        self.height = height
+        self.width = width
+    }
+}
+
+/// Records the graph of every kind of step: forward passes per task, losses, backward, updates.
+public struct StepGraphs: Sendable {
+    public let architecture: NetworkArchitecture
+    public let catalog: ParameterCatalog
+    public let tasks: [TaskSettings]
+    public let dropout: Double
+    public let policy: PolicySettings
+    /// Rule for the weights in warm-up and retraining, in policy learning, and for the logits.
+    public let trainingRule, policyWeightRule, logitRule: UpdateRule
+    /// Also keeps every parameter's gradient as output `gradient/<name>`, for comparisons.
+    public var keepsGradients = false
+
+    public init(
+        architecture: NetworkArchitecture, catalog: ParameterCatalog, tasks: [TaskSettings], dropout: Double,
+        policy: PolicySettings, trainingRule: UpdateRule, policyWeightRule: UpdateRule, logitRule: UpdateRule
+    ) {
+        self.architecture = architecture
+        self.catalog = catalog
+        self.tasks = tasks
+        self.dropout = dropout
+        self.policy = policy
+        self.trainingRule = trainingRule
+        self.policyWeightRule = policyWeightRule
+        self.logitRule = logitRule
+    }
+
+    public static let imageName = "input/image"
+    public static let flagName = "flag"
+    static let flagShape = Shape([2], compact: true)
+
+    public static func labelName(_ label: String) -> String { "input/\(label)" }
+    public static func classWeightsName(_ task: String) -> String { "class_weights/\(task)" }
+    public static func imageShape(_ batch: BatchShape) -> Shape {
+        Shape([batch.count, batch.height, batch.width, 3], compact: true)
+    }
+    public static func labelShape(_ batch: BatchShape, channels: Int) -> Shape {
+        Shape([batch.count, batch.height, batch.width, channels], compact: true)
+    }
+
+    /// Records one step. Outputs: `loss/<task>`, `loss/total`, and `output/<task>` for inference.
+    public func trace(_ kind: StepKind, batch: BatchShape, into graph: Graph) {
+        let image = graph.input(inputName(Self.imageName, batch), Self.imageShape(batch))
+        if case .inference(let chosen) = kind {
+            traceInference(chosen, image: image, into: graph)
+            return
+        }
+
+        var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training, dropout: dropout)
+        let predictions = forward(kind, image: image, trace: &trace)
+        let flag = graph.parameter(Self.flagName, Self.flagShape)
+        let losses = tasks.indices.map { loss($0, prediction: predictions[$0], batch: batch, graph: graph) }
+        var total = graph.record(WeightedSum(tasks.map(\.weight)), losses)[0]
+        for (task, loss) in zip(tasks, losses) { graph.output("loss/\(task.name)", loss) }
+        for (index, loss) in losses.enumerated() { _ = graph.record(FiniteCheck(task: index), [loss, flag, graph.step]) }
+        if case .logits(let open) = kind { total = addRegularisers(to: total, open: open, graph: graph) }
+        graph.output("loss/total", total)
+
+        let isLogitStep = if case .logits = kind { true } else { false }
+        let specs = catalog.specs.filter {
+            $0.isTrainable && ($0.group == .policy) == isLogitStep && graph.knows($0.name)
+        }
+        let targets = specs.map { graph.parameter($0.name, Shape($0.deviceShape)) }
+        let gradients = graph.gradients(of: total, for: targets)
+        for (spec, (parameter, gradient)) in zip(specs, zip(targets, gradients)) {
+            guard let gradient else { continue }
+            if keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
+            graph.scope("update/\(spec.name)") {
+                update(spec, parameter, gradient, rule: rule(kind), flag: flag, graph: graph)
+            }
+        }
+        trace.updateStatistics(flag: flag)
+    }
+
+    /// Inputs of different sizes are different tensors.
+    func inputName(_ name: String, _ batch: BatchShape) -> String {
+        "\(name)/\(batch.count)x\(batch.height)x\(batch.width)"
+    }
+
+    private func rule(_ kind: StepKind) -> UpdateRule {
+        switch kind {
+        case .warmup, .retrain, .inference: trainingRule
+        case .weights: policyWeightRule
+        case .logits: logitRule
+        }
+    }
+
+    private func forward(_ kind: StepKind, image: Value, trace: inout NetworkTrace) -> [Value] {
+        let blocks = architecture.blocks.count
+        switch kind {
+        case .warmup:
+            let all = [BlockDecision](repeating: .select, count: blocks)
+            let features = trace.features(image: image, decisions: all)
+            return tasks.indices.map { trace.head(task: $0, features: features) }
+        case .weights(let open), .logits(let open):
+            let decisions = (0..<blocks).map { $0 < blocks - open ? BlockDecision.select : .mix }
+            return tasks.indices.map { task in
+                let gates = gates(task: task, graph: trace.graph)
+                let features = trace.features(image: image, decisions: decisions, gates: gates)
+                return trace.head(task: task, features: features)
+            }
+        case .retrain(let chosen), .inference(let chosen):
+            return tasks.indices.map { task in
+                let decisions = chosen.select[task].map { $0 ? BlockDecision.select : .skip }
+                let features = trace.features(image: image, decisions: decisions)
+                return trace.head(task: task, features: features)
+            }
+        }
+    }
+
+    private func traceInference(_ chosen: DiscretePolicy, image: Value, into graph: Graph) {
+        var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .inference)
+        let predictions = forward(.inference(chosen), image: image, trace: &trace)
+        for (task, prediction) in zip(tasks, predictions) { graph.output("output/\(task.name)", prediction) }
+    }
+
+    private func logits(task: Int, graph: Graph) -> Value {
+        graph.parameter(architecture.logitsParameter(task: task), Shape([architecture.blocks.count, 2]))
+    }
+
+    private func gates(task: Int, graph: Graph) -> Value {
+        graph.scope("task\(task + 1)/gates") {
+            let blocks = architecture.blocks.count
+            let logits = logits(task: task, graph: graph)
+            let noise =
+                policy.noiseGiven
+                ? graph.input("noise/task\(task + 1)", Shape([blocks, 2]))
+                : graph.record(
+                    UniformNoise(rows: blocks, columns: 2, name: "task\(task + 1)_gumbel"), [graph.step])[0]
+            let sample = GumbelSoftmax(straightThrough: policy.straightThrough)
+            return graph.record(sample, [logits, noise, graph.step])[0]
+        }
+    }
+
+    private func loss(_ index: Int, prediction: Value, batch: BatchShape, graph: Graph) -> Value {
+        let task = tasks[index]
+        return graph.scope("\(task.name)/loss") {
+            let name = inputName(Self.labelName(task.label), batch)
+            var label: Value
+            if architecture.classification {
+                label = graph.input(name, Shape([batch.count, 1, 1, 1], compact: true))
+            } else {
+                let size = prediction.shape.dimensions
+                label = graph.input(name, Self.labelShape(batch, channels: task.labelChannels))
+                label = graph.record(NearestResize(height: size[1], width: size[2]), [label])[0]
+            }
+            var inputs = [prediction, label]
+            if task.hasClassWeights {
+                let weights = Shape([prediction.shape.channels])
+                inputs.append(graph.input(Self.classWeightsName(task.name), weights))
+            }
+            return graph.record(TaskLoss(task.loss), inputs)[0]
+        }
+    }
+
+    /// total + λ_sp Σ sparsity + λ_sh Σ sharing over pairs of tasks.
+    private func addRegularisers(to total: Value, open: Int, graph: Graph) -> Value {
+        graph.scope("regularisers") {
+            let all = tasks.indices.map { logits(task: $0, graph: graph) }
+            var terms = [total]
+            var weights = [1.0]
+            if policy.sparsity != 0 {
+                let operation = SparsityLoss(
+                    form: policy.sparsityForm, first: architecture.blocks.count - open, layered: policy.layered)
+                terms += all.map { graph.record(operation, [$0])[0] }
+                weights += all.map { _ in policy.sparsity }
+            }
+            if policy.sharing != 0 {
+                for (first, left) in all.enumerated() {
+                    for right in all[(first + 1)...] {
+                        terms.append(graph.record(SharingLoss(form: policy.sharingForm), [left, right])[0])
+                        weights.append(policy.sharing)
+                    }
+                }
+            }
+            return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
+        }
+    }
+
+    private func update(
+        _ spec: ParameterSpec, _ parameter: Value, _ gradient: Value, rule: UpdateRule, flag: Value, graph: Graph
+    ) {
+        let slot: RateSlot =
+            switch spec.group {
+            case .backbone, .batchNormState: .backbone
+            case .heads: .heads
+            case .policy: .policy
+            }
+        func state(_ name: String) -> Value {
+            graph.parameter(OptimizerState.name(spec.name, name), parameter.shape)
+        }
+        switch rule {
+        case .sgd(let momentum, let decay):
+            let operation = SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay)
+            _ = graph.record(operation, [parameter, gradient, state("momentum"), graph.step, flag])
+        case .adam(let beta1, let beta2, let epsilon, let decay):
+            let operation = AdamUpdate(rate: slot, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay)
+            _ = graph.record(operation, [parameter, gradient, state("first"), state("second"), graph.step, flag])
+        }
+    }
+}
+
+/// Names of optimiser state in the tensor store and in training-state files.
+public enum OptimizerState {
+    static let prefix = "optimizer/"
+
+    static func name(_ parameter: String, _ kind: String) -> String { "\(prefix)\(parameter)/\(kind)" }
+}

@@ -1,0 +1,59 @@
+import Operators
+
+/// One task as the step graphs see it.
+public struct TaskSettings: Hashable, Sendable {
+    public let name: String
+    public let loss: LossKind
+    /// λ of the task's loss.
+    public let weight: Double
+    /// Which label tensor the loss reads; classification and segmentation labels are integers.
+    public let label: String
+    public let labelChannels: Int
+    /// Whether the tensor store holds class weights for this task.
+    public let hasClassWeights: Bool
+
+    public init(
+        name: String, loss: LossKind, weight: Double, label: String, labelChannels: Int = 1,
+        hasClassWeights: Bool = false
+    ) {
+        self.name = name
+        self.loss = loss
+        self.weight = weight
+        self.label = label
+        self.labelChannels = labelChannels
+        self.hasClassWeights = hasClassWeights
+    }
+}
+
+/// How parameters move in one phase.
+public enum UpdateRule: Hashable, Sendable {
+    case sgd(momentum: Double, weightDecay: Double)
+    case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double)
+}
+
+/// Weights, forms and sampling of the policy update.
+public struct PolicySettings: Hashable, Sendable {
+    public var straightThrough: Bool
+    /// λ_sp and λ_sh.
+    public var sparsity: Double
+    public var sharing: Double
+    public var sparsityForm: RegulariserForm
+    public var sharingForm: RegulariserForm
+    /// Weights each block 2l/L in the sparsity loss.
+    public var layered: Bool
+    /// Reads the uniforms from inputs `noise/task<k>` instead of drawing them, for comparisons with given noise.
+    public var noiseGiven: Bool
+
+    public init(
+        straightThrough: Bool = false, sparsity: Double, sharing: Double, sparsityForm: RegulariserForm = .published,
+        sharingForm: RegulariserForm = .paper, layered: Bool = false, noiseGiven: Bool = false
+    ) {
+        self.straightThrough = straightThrough
+        self.sparsity = sparsity
+        self.sharing = sharing
+        self.sparsityForm = sparsityForm
+        self.sharingForm = sharingForm
+        self.layered = layered
+        self.noiseGiven = noiseGiven
+    }
+}

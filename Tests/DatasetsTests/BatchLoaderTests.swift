@@ -1,0 +1,103 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Datasets
+
+@Suite struct BatchLoaderTests {
+    private func loader(
+        _ dataset: any DenseDataset, indices: [Int]? = nil, batch: Int = 3, shuffle: Bool = true,
+        labels: Set<LabelKind> = [.depth], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1
+    ) throws -> BatchLoader {
+        try BatchLoader(
+            dataset: dataset, indices: indices ?? Array(0..<dataset.count), batch: batch, crop: (12, 16),
+            augmentation: .dense, shuffle: shuffle, labels: labels, seed: seed, phase: phase, startStep: start,
+            threads: threads)
+    }
+
+    private func scenes() throws -> ScenesDataset { try ScenesDataset(count: 10, height: 16, width: 16, seed: 1) }
+
+    @Test func batchesDependOnTheStepAlone() throws {
+        let dataset = try scenes()
+        func batches(threads: Int, start: Int, phase: String = "warmup", seed: UInt64 = 1) throws -> [Batch] {
+            let loader = try loader(
+                dataset, labels: ScenesDataset.availableLabels, phase: phase, start: start, threads: threads, seed: seed
+            )
+            return try (start..<11).map { _ in try loader.next() }
+        }
+        let one = try batches(threads: 1, start: 0)
+        #expect(try batches(threads: 4, start: 0) == one)
+        #expect(try batches(threads: 3, start: 5) == Array(one[5...]))
+        #expect(try batches(threads: 1, start: 0, phase: "retrain") != one)
+        #expect(try batches(threads: 1, start: 0, seed: 2) != one)
+        #expect(Set(one.map(\.indices)).count > 8, "every pass has its own order")
+    }
+
+    @Test func aPassDropsItsLeftover() throws {
+        let loader = try loader(scenes(), indices: [9, 8, 7, 6, 5, 4, 3, 2])
+        #expect(loader.stepsPerPass == 2)
+        for pass in 0..<3 {
+            let seen = try loader.next().indices + loader.next().indices
+            #expect(Set(seen).count == 6 && Set(seen).isSubset(of: Set(2..<10)))
+            let order = BatchLoader.permutation(count: 8, seed: 1, phase: "warmup", pass: pass)
+            #expect(seen == order.prefix(6).map { 9 - $0 })
+        }
+    }
+
+    @Test func naturalOrderWithoutShuffling() throws {
+        let loader = try loader(scenes(), indices: [4, 9, 1, 0], batch: 2, shuffle: false)
+        let seen = try (0..<4).map { _ in try loader.next().indices }
+        #expect(seen == [[4, 9], [1, 0], [4, 9], [1, 0]])
+    }
+
+    @Test func badRequestsAreErrors() throws {
+        let dataset = try scenes()
+        expectError("batch of 11", "10 samples") { _ = try loader(dataset, batch: 11) }
+        expectError("batch 0") { _ = try loader(dataset, batch: 0) }
+        expectError("empty", "warmup") { _ = try loader(dataset, indices: []) }
+        expectError("sample 10", "0...9") { _ = try loader(dataset, indices: [1, 2, 10]) }
+        expectError("no keypoints") { _ = try loader(dataset, labels: [.keypoints]) }
+    }
+
+    @Test func anErrorSurfacesAtItsStep() throws {
+        let dataset = try FakeDataset(count: 6, labels: [.depth]) { index in
+            if index == 3 { throw DatasetError("img/3.png: broken") }
+            return DenseSample(
+                name: "\(index)", height: 2, width: 2, image: [UInt8](repeating: 0, count: 12), depth: [1, 1, 1, 1])
+        }
+        let loader = try loader(dataset, batch: 1, shuffle: false, threads: 2)
+        for step in 0..<6 {
+            if step == 3 {
+                expectError("img/3.png") { _ = try loader.next() }
+            } else {
+                #expect(try loader.next().indices == [step])
+            }
+        }
+    }
+
+    @Test func prefetchIsBoundedAndThreadsEnd() throws {
+        let counter = Counter()
+        let dataset = try FakeDataset(count: 100, labels: [.depth]) { _ in
+            counter.increment()
+            return DenseSample(name: "", height: 1, width: 1, image: [0, 0, 0], depth: [1])
+        }
+        var running: BatchLoader? = try loader(dataset, batch: 1, threads: 3)
+        _ = try running?.next()
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while counter.value < 5, Date() < deadline { Thread.sleep(forTimeInterval: 0.01) }
+        Thread.sleep(forTimeInterval: 0.05)
+        #expect(counter.value == 5, "one taken and four ahead")
+        weak let released = running
+        running = nil
+        #expect(released == nil)
+        Thread.sleep(forTimeInterval: 0.05)
+        #expect(counter.value == 5)
+    }
+
+    /// A count shared by threads.
+    private final class Counter: Sendable {
+        private let count = Mutex(0)
+        var value: Int { count.withLock { $0 } }
+        func increment() { count.withLock { $0 += 1 } }
+    }
+}

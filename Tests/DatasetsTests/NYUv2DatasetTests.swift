@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+@testable import Datasets
+
+@Suite struct NYUv2DatasetTests {
+    static let all: Set<LabelKind> = [.segmentation, .normals, .depth]
+    let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Writes six tiny samples "0"..."5" without a split file.
+    private func writeFiles(classOf: (Int) -> UInt8 = { UInt8($0) }) throws {
+        for name in ["img", "seg", "normal_mask", "depth"] { try makeFolder(folder.file(name)) }
+        for i in 0..<6 {
+            let rgb = [UInt8](repeating: UInt8(i), count: 4 * 3 * 3)
+            try PNGImage(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("img/\(i).png"))
+            try PNGImage(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("normal_mask/\(i).png"))
+            try PNGImage(width: 3, height: 4, channels: 1, pixels: [UInt8](repeating: classOf(i), count: 12))
+                .write(to: folder.file("seg/\(i).png"))
+            try NPYArray(shape: [4, 3], values: (0..<12).map { Float($0 + i) }).write(to: folder.file("depth/\(i).npy"))
+        }
+    }
+
+    private func open(labels: Set<LabelKind> = all, classes: Int = 40) throws -> NYUv2Dataset {
+        try NYUv2Dataset(root: folder.url, labels: labels, seed: 1, classes: classes)
+    }
+
+    private func writeSplits(_ json: String) throws {
+        try Data(json.utf8).write(to: folder.file("nyu_v2_3task.json"))
+    }
+
+    @Test(.enabled(if: realSamples != nil, "the shared NYU v2 samples are not beside the repository"))
+    func readsRealSamples() throws {
+        let root = try #require(realSamples)
+        let dataset = try NYUv2Dataset(root: root, labels: Self.all, seed: 1)
+        #expect(dataset.count == 4)
+        #expect(dataset.splits.train == [0, 1, 2, 3] && dataset.splits.test == [0, 1, 2, 3])
+        #expect(dataset.splits.train1 == [0, 1, 2, 3] && dataset.splits.train2 == [0, 1, 2, 3])
+        #expect(dataset.splits.validation.isEmpty && dataset.splits.notices.count >= 2)
+        for (index, name) in ["0061", "0295", "0774", "1314"].enumerated() {
+            let sample = try dataset.sample(index)
+            #expect(sample.name == name && sample.height == 480 && sample.width == 640)
+            let depth = try #require(sample.depth)
+            #expect(depth.allSatisfy { $0 > 0.5 && $0 < 10 })
+            #expect(Set(try #require(sample.segmentation)).count > 3)
+            #expect(Set(sample.image).count > 100)
+            let normals = try #require(sample.normals)
+            var (valid, unit) = (0, 0)
+            for at in stride(from: 0, to: normals.count, by: 3) where normals[at..<at + 3].max() != 255 {
+                valid += 1
+                let n = normals[at..<at + 3].map { Float($0) / 127.5 - 1 }
+                let length = (n[0] * n[0] + n[1] * n[1] + n[2] * n[2]).squareRoot()
+                if abs(length - 1) < 0.05 { unit += 1 }
+            }
+            #expect(valid > 100_000 && Double(unit) > 0.95 * Double(valid))
+        }
+        // The file is column-major: converted, neighbours along a row are closer than along the stored order.
+        let array = try NPYArray.read(root.appendingPathComponent("depth/0061.npy"))
+        let jumps = (1..<array.values.count).map { abs(array.values[$0] - array.values[$0 - 1]) }
+        #expect(jumps.sorted()[jumps.count / 2] < 0.01)
+    }
+
+    @Test func pairsByStem() throws {
+        try writeFiles()
+        let dataset = try open()
+        #expect(dataset.count == 6)
+        let sample = try dataset.sample(2)
+        #expect(sample.segmentation == [UInt8](repeating: 2, count: 12))
+        #expect(sample.depth == (2..<14).map { Float($0) })
+        #expect(try open(labels: [.depth]).sample(2).segmentation == nil)
+        try FileManager.default.removeItem(at: folder.file("depth/3.npy"))
+        expectError("depth/3.npy", "missing") { _ = try open() }
+        #expect(try open(labels: [.segmentation]).count == 6)
+    }
+
+    @Test func readsSplitFile() throws {
+        try writeFiles()
+        func row(_ i: Int) -> String {
+            "[\"img/\(i).png\",\"seg/\(i).png\",\"normal_mask/\(i).png\",\"depth/\(i).npy\"]"
+        }
+        try writeSplits("{\"train\": [\(row(4)), \(row(1)), \(row(2))], \"test\": [\(row(0))]}")
+        let dataset = try open()
+        #expect(dataset.count == 4)
+        #expect(try dataset.splits.train.map { try dataset.sample($0).name } == ["4", "1", "2"])
+        #expect(try dataset.splits.test.map { try dataset.sample($0).name } == ["0"])
+        try writeSplits("{\"train\": [\(row(4)), \(row(7))]}")
+        expectError("nyu_v2_3task.json", "'train', entry 1", "7", "missing") { _ = try open() }
+        try writeSplits("{\"train\": [[\"img/1.png\"]]}")
+        expectError("nyu_v2_3task.json", "entry 0", "1 paths") { _ = try open() }
+        try writeSplits("{\"train\": []}")
+        expectError("'train' is empty") { _ = try open() }
+        try writeSplits("{\"train\": [\"a\"]}")
+        expectError("nyu_v2_3task.json", "train") { _ = try open() }
+        try writeSplits("{\"train\": ")
+        expectError("nyu_v2_3task.json", "JSON") { _ = try open() }
+    }
+
+    @Test func badLabelsAreErrors() throws {
+        try writeFiles { $0 == 5 ? 40 : 255 }
+        #expect(try open().sample(4).segmentation?[0] == 255)
+        expectError("seg/5.png", "label 40", "0...39") { _ = try open().sample(5) }
+        #expect(try open(classes: 41).sample(5).segmentation?[0] == 40)
+        try NPYArray(shape: [3, 4], values: [Float](repeating: 1, count: 12)).write(to: folder.file("depth/0.npy"))
+        expectError("depth/0.npy", "[3, 4]", "[4, 3]") { _ = try open().sample(0) }
+        try NPYArray(shape: [4, 3], values: [Float](repeating: .nan, count: 12)).write(to: folder.file("depth/1.npy"))
+        expectError("depth/1.npy", "nan", "finite") { _ = try open().sample(1) }
+        try PNGImage(width: 4, height: 3, channels: 1, pixels: [UInt8](repeating: 1, count: 12))
+            .write(to: folder.file("seg/2.png"))
+        expectError("seg/2.png", "3 x 4", "4 x 3") { _ = try open().sample(2) }
+        _ = try folder.write([1, 2, 3], "img/3.png")
+        expectError("img/3.png", "signature") { _ = try open().sample(3) }
+    }
+
+    @Test func missingThingsAreErrors() throws {
+        expectError("nowhere", "missing") {
+            _ = try NYUv2Dataset(root: folder.file("nowhere"), labels: Self.all, seed: 1)
+        }
+        expectError("img", "missing") { _ = try open() }
+        try makeFolder(folder.file("img"))
+        expectError("img", "no *.png") { _ = try open() }
+        expectError("no keypoints") { _ = try open(labels: [.keypoints]) }
+    }
+
+    @Test func synthesizedScenesReadBackIdentical() throws {
+        let scenes = try ScenesDataset(count: 12, height: 24, width: 32, seed: 5)
+        let root = folder.file("out/scenes")
+        try writeNYUFormat(scenes, to: root)
+        let read = try NYUv2Dataset(
+            root: root, labels: ScenesDataset.availableLabels, seed: 99, classes: ScenesDataset.classNames.count)
+        #expect(read.count == scenes.count && read.splits == scenes.splits)
+        for index in 0..<scenes.count { #expect(try read.sample(index) == scenes.sample(index)) }
+        expectError("not empty") { try writeNYUFormat(scenes, to: root) }
+        let partial = try ScenesDataset(count: 2, height: 8, width: 8, seed: 5, labels: [.depth])
+        expectError("no segmentation") { try writeNYUFormat(partial, to: folder.file("partial")) }
+        // Without the split file the pairing finds the same samples.
+        try FileManager.default.removeItem(at: root.appendingPathComponent("nyu_v2_3task.json"))
+        let paired = try NYUv2Dataset(root: root, labels: Self.all, seed: 99)
+        #expect(paired.count == 12 && paired.splits.test.count == 12 && paired.splits.validation.count == 1)
+    }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+@testable import DeviceLayer
+
+extension DeviceLayerTests {
+    @Suite struct ProgramCacheTests {
+        @Test func buildErrorCarriesLogAndName() throws {
+            let context = try TestDevice.context()
+            let error = try TestDevice.error {
+                _ = try context.program(
+                    name: "broken.cl", source: "__kernel void f() { undeclared_thing = 1; }", options: ["-DX=1"])
+            }
+            #expect(error.call == "clBuildProgram" && error.device == context.device.name)
+            #expect(try #require(error.buildLog).contains("undeclared_thing"))
+            for part in ["broken.cl", "-DX=1", "undeclared_thing"] { #expect(error.description.contains(part)) }
+            #expect(context.programsBuilt == 0)
+        }
+
+        @Test func languageVersionIsAddedUnlessNamed() {
+            #expect(ProgramBuilder.complete(["-DA"]) == ["-DA", "-cl-std=CL1.2"])
+            #expect(ProgramBuilder.complete(["-cl-std=CL3.0"]) == ["-cl-std=CL3.0"])
+        }
+
+        @Test func memoryCacheBuildsOnce() async throws {
+            let context = try TestDevice.context()
+            let first = try TestDevice.program(context)
+            #expect(try TestDevice.program(context) === first)
+            #expect(context.programsBuilt == 1 && context.programsLoaded == 0 && context.compileSeconds > 0)
+            #expect(try TestDevice.program(context, offset: 1) !== first)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { _ = try TestDevice.program(context, offset: 2) } }
+                try await group.waitForAll()
+            }
+            #expect(context.programsBuilt == 3)
+        }
+
+        @Test func secondContextLoadsTheBinary() throws {
+            try TestDevice.withDirectory { root in
+                let cache = root.appendingPathComponent("made/when/needed")
+                let first = try TestDevice.context(cache: cache)
+                #expect(try TestDevice.numbers(first) == TestDevice.expectedNumbers())
+                #expect(first.programsBuilt == 1 && first.programsLoaded == 0)
+                try expectHit(cache)
+                let other = try TestDevice.context(cache: cache)
+                #expect(try TestDevice.numbers(other, offset: 9) == TestDevice.expectedNumbers(offset: 9))
+                #expect(other.programsBuilt == 1, "other options, other binary")
+                let names = try FileManager.default.contentsOfDirectory(atPath: cache.path)
+                #expect(names.count == 2 && names.allSatisfy { $0.hasSuffix(".program") })
+            }
+        }
+
+        /// One byte of every field of the header, then the payload's first, middle and last.
+        @Test(arguments: [0, 8, 12, 43, 44, 52, 83, 84, -2, -1]) func flippedByteIsRebuilt(position: Int) throws {
+            try expectRebuild { file, _ in
+                let index = position == -1 ? file.count - 1 : position == -2 ? file.count / 2 : position
+                file[index] ^= 0x10
+            }
+        }
+
+        @Test(arguments: [0, 1, 50, 84, -1]) func truncatedFileIsRebuilt(length: Int) throws {
+            try expectRebuild { file, _ in file = Array(file.prefix(length < 0 ? file.count + length : length)) }
+        }
+
+        @Test func longerFileIsRebuilt() throws {
+            try expectRebuild { file, _ in file.append(0) }
+        }
+
+        @Test func strangersFileIsRebuilt() throws {
+            try expectRebuild { file, _ in file = Array("not one of ours".utf8) + file }
+        }
+
+        /// A whole entry, but of the program with another option: to run it would give other numbers.
+        @Test func entryOfAnotherProgramIsRebuilt() throws {
+            try expectRebuild { file, cache in
+                let context = try TestDevice.context(cache: cache)
+                _ = try TestDevice.program(context, offset: 1000)
+                let key = key(context.device, offset: 1000)
+                file = [UInt8](try Data(contentsOf: cache.appendingPathComponent(key.fileName)))
+                #expect(ProgramCacheFile.payload(of: file, key: key) != nil)
+            }
+        }
+
+        /// A whole entry whose contents only the driver can refuse.
+        @Test func binaryTheDriverRefusesIsRebuilt() throws {
+            try expectRebuild { file, cache in
+                let device = try Device.select(nil)
+                file = ProgramCacheFile.encode(Array("no binary of any driver".utf8), key: key(device, offset: 0))
+            }
+        }
+
+        @Test func keyDependsOnEveryPart() throws {
+            let device = try Device.select(nil)
+            let keys = [
+                ProgramCacheKey(source: "ab", options: ["c", "d"], device: device),
+                ProgramCacheKey(source: "ab", options: ["cd"], device: device),
+                ProgramCacheKey(source: "ab", options: ["d", "c"], device: device),
+                ProgramCacheKey(source: "a", options: ["c", "d"], device: device),
+            ]
+            #expect(Set(keys).count == keys.count)
+            #expect(ProgramCacheKey(source: "ab", options: ["c", "d"], device: device) == keys[0])
+            #expect(keys[0].fileName.count == 64 + ".program".count)
+        }
+
+        @Test func unwritableDirectoryIsNoError() throws {
+            try TestDevice.withDirectory { root in
+                let file = root.appendingPathComponent("file")
+                try Data([1]).write(to: file)
+                for _ in 0..<2 {
+                    let context = try TestDevice.context(cache: file.appendingPathComponent("below"))
+                    #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
+                    #expect(context.programsBuilt == 1 && context.programsLoaded == 0)
+                }
+                #expect(try Data(contentsOf: file) == Data([1]))
+            }
+        }
+
+        @Test func abandonedTemporaryFilesGo() throws {
+            try TestDevice.withDirectory { cache in
+                let old = cache.appendingPathComponent("old\(ProgramCacheDirectory.temporarySuffix)")
+                let fresh = cache.appendingPathComponent("fresh\(ProgramCacheDirectory.temporarySuffix)")
+                for file in [old, fresh] { try Data([1]).write(to: file) }
+                let date = Date(timeIntervalSinceNow: -7200)
+                try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: old.path)
+                _ = try TestDevice.program(TestDevice.context(cache: cache))
+                #expect(!FileManager.default.fileExists(atPath: old.path))
+                #expect(FileManager.default.fileExists(atPath: fresh.path))
+            }
+        }
+
+        @Test func defaultDirectoryIsTheUsersCache() throws {
+            let directory = try #require(ProgramCache.defaultDirectory)
+            #expect(directory.path.hasSuffix("/adashare/programs"))
+        }
+
+        private func key(_ device: Device, offset: Int) -> ProgramCacheKey {
+            let options = ProgramBuilder.complete(["-DOFFSET=\(offset)"])
+            return ProgramCacheKey(source: TestDevice.source, options: options, device: device)
+        }
+
+        private func expectHit(_ cache: URL) throws {
+            let context = try TestDevice.context(cache: cache)
+            #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
+            #expect(context.programsBuilt == 0 && context.programsLoaded == 1)
+        }
+
+        /// Fills a cache, spoils its entry and expects a rebuild with right results, then a hit.
+        private func expectRebuild(_ spoil: (inout [UInt8], URL) throws -> Void) throws {
+            try TestDevice.withDirectory { cache in
+                let first = try TestDevice.context(cache: cache)
+                _ = try TestDevice.program(first)
+                let url = cache.appendingPathComponent(key(first.device, offset: 0).fileName)
+                var file = [UInt8](try Data(contentsOf: url))
+                try spoil(&file, cache)
+                try Data(file).write(to: url)
+                let second = try TestDevice.context(cache: cache)
+                #expect(try TestDevice.numbers(second) == TestDevice.expectedNumbers())
+                #expect(second.programsBuilt == 1 && second.programsLoaded == 0)
+                try expectHit(cache)
+            }
+        }
+    }
+}

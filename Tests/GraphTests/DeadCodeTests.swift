@@ -1,0 +1,53 @@
+import Operators
+import Testing
+
+@testable import Graph
+
+extension GraphTests {
+    @Suite struct DeadCodeTests {
+        @Test func unusedValuesAreNotComputed() {
+            let graph = Graph(family: .cpu)
+            let x = graph.input("x", .scalar)
+            let kept = graph.record(Scale(2), [x])[0]
+            let dead = graph.record(Scale(3), [x])[0]
+            _ = graph.record(ReLU(), [dead])
+            let result = graph.record(ReLU(), [kept])[0]
+            #expect(Schedule(graph).order == [], "nothing is wanted yet")
+            graph.output("y", result)
+            #expect(Schedule(graph).order == [0, 3])
+            graph.output("z", dead)
+            #expect(Schedule(graph).order == [0, 1, 3])
+        }
+
+        @Test func anyUsedOutputKeepsTheNode() {
+            let graph = Graph(family: .cpu)
+            let x = graph.input("x", .scalar)
+            let pair = graph.record(Probe(results: [.scalar, .scalar]), [x])
+            graph.output("second", pair[1])
+            #expect(Schedule(graph).order == [0])
+        }
+
+        @Test func updatesAreRootsWithAllTheyRead() {
+            let graph = Graph(family: .cpu)
+            let (x, p) = (graph.input("x", .scalar), graph.parameter("p", .scalar))
+            let gradient = graph.record(Scale(2), [graph.record(ReLU(), [x])[0]])[0]
+            _ = graph.record(Scale(5), [x])
+            _ = graph.record(Probe(results: [], mutatedInputs: [0]), [p, gradient])
+            #expect(Schedule(graph).order == [0, 1, 3])
+        }
+
+        @Test(arguments: 0..<60) func agreesWithFollowingInputsBackwards(seed: UInt64) {
+            let graph = Graph.randomProbes(seed: seed)
+            let schedule = Schedule(graph)
+            #expect(Set(schedule.order).isDisjoint(with: schedule.hoisted))
+            #expect(Set(schedule.order + schedule.hoisted) == graph.neededNodes)
+            #expect(schedule.order.count + schedule.hoisted.count == graph.neededNodes.count, "nothing runs twice")
+        }
+
+        @Test func randomGraphsHaveDeadEndsAndHoistedNodes() {
+            let graphs = (0..<60).map { Graph.randomProbes(seed: $0) }
+            #expect(graphs.count { $0.neededNodes.count < $0.nodes.count } > 30)
+            #expect(graphs.count { !Schedule($0).hoisted.isEmpty } > 5)
+        }
+    }
+}

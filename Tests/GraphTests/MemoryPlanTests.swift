@@ -1,0 +1,126 @@
+import Operators
+import Testing
+
+@testable import Graph
+
+extension GraphTests {
+    @Suite struct MemoryPlanTests {
+        /// A limit that one value of a random graph just fits under, so that plans need several chunks.
+        private static let tightLimit = 20 * 48 * 4 + 256
+
+        @Test(arguments: 0..<100) func valuesDoNotOverlapWhileTheyLive(seed: UInt64) throws {
+            let graph = Graph.randomProbes(seed: seed, nodes: 60)
+            let schedule = Schedule(graph)
+            for (alignment, limit) in [(512, 1 << 30), (512, Self.tightLimit), (1024, 8192), (64, 5000)] {
+                let plan = try MemoryPlan(graph, schedule: schedule, alignment: alignment, chunkLimit: limit)
+                let check = MemoryCheck(graph, schedule, alignment: alignment, limit: limit)
+                #expect(check.faults(plan.places, plan.workspaces, plan.chunkBytes) == [])
+                #expect(plan.peakLiveBytes == check.peak(plan.places, plan.workspaces))
+                #expect(plan.peakLiveBytes <= plan.totalBytes)
+                let sizes = plan.places.values.map(\.byteCount) + plan.workspaces.values.map(\.byteCount)
+                #expect(plan.peakLiveBytes <= sizes.reduce(0, +))
+            }
+        }
+
+        @Test func randomGraphsUseEveryFeature() throws {
+            var (inPlace, workspaces, chunks, saved) = (0, 0, 0, 0)
+            for seed in 0..<20 {
+                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60)
+                let schedule = Schedule(graph)
+                let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: Self.tightLimit)
+                inPlace += MemoryCheck(graph, schedule, alignment: 512, limit: Self.tightLimit).overwrites(plan.places)
+                workspaces += plan.workspaces.count
+                chunks += plan.chunkBytes.count
+                if plan.totalBytes < plan.places.values.reduce(0, { $0 + $1.byteCount }) * 2 / 3 { saved += 1 }
+            }
+            #expect(inPlace > 20 && workspaces > 100 && chunks > 40 && saved > 15)
+        }
+
+        @Test func theCheckFindsWrongPlans() throws {
+            var found = [0, 0, 0, 0]
+            for seed in 0..<20 {
+                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60)
+                let schedule = Schedule(graph)
+                let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: 1 << 30)
+                let check = MemoryCheck(graph, schedule, alignment: 512, limit: 1 << 30)
+                let folded = plan.places.mapValues { MemoryPlan.Place(chunk: 0, offset: 0, byteCount: $0.byteCount) }
+                let shifted = plan.places.mapValues {
+                    MemoryPlan.Place(chunk: 0, offset: $0.offset + 64, byteCount: $0.byteCount)
+                }
+                let scratch = plan.workspaces.mapValues {
+                    MemoryPlan.Place(chunk: 0, offset: 0, byteCount: max($0.byteCount, plan.totalBytes))
+                }
+                if !check.faults(folded, plan.workspaces, plan.chunkBytes).isEmpty { found[0] += 1 }
+                if !check.faults(shifted, plan.workspaces, plan.chunkBytes).isEmpty { found[1] += 1 }
+                if !check.faults(plan.places, scratch, plan.chunkBytes).isEmpty { found[2] += 1 }
+                if !check.faults(plan.places, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty { found[3] += 1 }
+            }
+            #expect(found == [20, 20, 20, 20])
+        }
+
+        @Test func aChainOfReLUsUsesOnePlace() throws {
+            let shape = Shape([10, 100])
+            func total(_ operations: [any Operator]) throws -> Int {
+                let graph = Graph(family: .cpu)
+                graph.output("y", operations.reduce(graph.input("x", shape)) { graph.record($1, [$0])[0] })
+                return try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30).totalBytes
+            }
+            let size = roundUp(shape.byteCount, to: 512)
+            #expect(try total([Scale(2), ReLU(), Scale(3), ReLU(), Scale(4), ReLU()]) == size)
+            let copying = (0..<6).map { Probe(tag: $0, results: [shape]) }
+            #expect(try total(copying) == 2 * size, "negative control: not in place, two places alternate")
+        }
+
+        @Test func anInputThatIsStillNeededIsNotOverwritten() throws {
+            let graph = Graph(family: .cpu)
+            let x = graph.record(Scale(2), [graph.input("x", .scalar)])[0]
+            let y = graph.record(ReLU(), [x])[0]
+            graph.output("z", graph.record(ReLUGradient(), [x, y])[0])
+            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            #expect(plan.places[x.id] != plan.places[y.id])
+            #expect(plan.totalBytes == 1024)
+        }
+
+        @Test func anInputThatIsReadAgainByTheSameNodeIsNotOverwritten() throws {
+            let graph = Graph(family: .cpu)
+            let x = graph.record(Scale(2), [graph.input("x", .scalar)])[0]
+            let twice = graph.record(Sum(), [x, x])[0]
+            let fivefold = graph.record(Sum(), Array(repeating: twice, count: 5))[0]
+            graph.output("y", fivefold)
+            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            #expect(plan.places[twice.id] == plan.places[x.id], "both inputs of the first sum may be overwritten")
+            #expect(plan.places[fivefold.id] != plan.places[twice.id], "the fifth term is read after the first write")
+        }
+
+        @Test func namedOutputsOutliveEverything() throws {
+            let graph = Graph(family: .cpu)
+            let x = graph.input("x", .scalar)
+            let values = (0..<5).map { graph.record(Scale(Double($0)), [x])[0] }
+            graph.output("first", values[0])
+            graph.output("last", values[1...].reduce(values[0]) { graph.record(Sum(), [$0, $1])[0] })
+            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            #expect(plan.places.count { $0.value == plan.places[values[0].id] } == 1)
+        }
+
+        @Test func aTensorLargerThanTheDeviceAllocatesIsNamed() throws {
+            let graph = Graph(family: .cpu)
+            let x = graph.input("x", .scalar)
+            graph.scope("stage") {
+                graph.output("y", graph.scope("big") { graph.record(Probe(results: [Shape([100, 16])]), [x])[0] })
+            }
+            let schedule = Schedule(graph)
+            _ = try MemoryPlan(graph, schedule: schedule, alignment: 64, chunkLimit: 6400)
+            let error = #expect(throws: PlanError.self) {
+                try MemoryPlan(graph, schedule: schedule, alignment: 64, chunkLimit: 6399)
+            }
+            let message = error?.message ?? ""
+            #expect(message.contains("stage/big") && message.contains("6400") && message.contains("6336"), "\(message)")
+        }
+
+        @Test func aWorkspaceLargerThanTheDeviceAllocatesIsAnError() throws {
+            let graph = Graph(family: .cpu)
+            graph.output("y", graph.record(Probe(workspace: 10_000), [graph.input("x", .scalar)])[0])
+            #expect(throws: PlanError.self) { try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 8192) }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite struct RunDirectoryTests {
+    private func message(_ body: () throws -> Void) -> String {
+        do { try body() } catch { return "\(error)" }
+        return "no error"
+    }
+
+    private func configuration(_ overrides: [String] = []) throws -> ExperimentConfiguration {
+        try ExperimentConfiguration.parse(yaml: ConfigurationTests.three, file: "c.yml", overrides: overrides)
+    }
+
+    @Test func createsResumesAndReads() throws {
+        let folder = try TemporaryFolder()
+        let url = folder.url.appendingPathComponent("a/run")
+        do {
+            let run = try RunDirectory(url, mode: .create)
+            #expect(FileManager.default.fileExists(atPath: run.checkpoints.path) && !run.hasConfiguration)
+            try run.prepare(configuration())
+            #expect(run.hasConfiguration)
+        }
+        #expect(
+            message { _ = try RunDirectory(url, mode: .create) }
+                == "\(url.path): found a folder that is not empty (config.yml), "
+                + "expected an empty or new folder, or --resume to continue the run in it")
+        let run = try RunDirectory(url, mode: .resume)
+        try run.prepare(configuration())
+        #expect(
+            message { try run.prepare(configuration(["training.batch=8", "policy.samples=2"])) }
+                == "\(run.configuration.path): found training.batch: 16 in the run, 8 now (also policy.samples), "
+                + "expected an unchanged configuration to resume with")
+        #expect(try RunDirectory(url, mode: .read).readConfiguration() == configuration())
+    }
+
+    @Test func holdsOffAnotherProcess() throws {
+        let folder = try TemporaryFolder()
+        var first: RunDirectory? = try RunDirectory(folder.url, mode: .create)
+        try first?.prepare(configuration())
+        let found = message { _ = try RunDirectory(folder.url, mode: .resume) }
+        #expect(found.contains("another process on this run (process \(ProcessInfo.processInfo.processIdentifier))"))
+        #expect(message { _ = try RunDirectory(folder.url, mode: .read) } == "no error")
+        first = nil
+        #expect(message { _ = try RunDirectory(folder.url, mode: .resume) } == "no error")
+    }
+
+    @Test func refusesForeignAndMissingFolders() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("notes.txt", "x")
+        #expect(message { _ = try RunDirectory(folder.url, mode: .create) }.contains("not empty (notes.txt)"))
+        #expect(message { _ = try RunDirectory(folder.url, mode: .resume) }.contains("found no config.yml"))
+        #expect(message { _ = try RunDirectory(folder.url, mode: .read) }.contains("found no config.yml"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["notes.txt"])
+        #expect(message { _ = try RunDirectory(file, mode: .create) }.contains("found a file"))
+        let below = file.appendingPathComponent("run")
+        #expect(message { _ = try RunDirectory(below, mode: .create) }.contains("cannot be made"))
+        let missing = folder.url.appendingPathComponent("none")
+        #expect(message { _ = try RunDirectory(missing, mode: .resume) }.contains("no such folder"))
+    }
+
+    @Test func unwritableFolderIsAnError() throws {
+        // Nobody can make files there, not even the superuser.
+        let found = message { _ = try RunDirectory(URL(fileURLWithPath: "/proc/training-run"), mode: .create) }
+        #expect(found.contains("cannot be made"))
+    }
+
+    @Test func aRunKilledAtItsStartCanBeRepeatedOrResumed() throws {
+        for mode in [RunDirectory.Mode.create, .resume] {
+            let folder = try TemporaryFolder()
+            do { _ = try RunDirectory(folder.url, mode: .create) }
+            let leftover = try folder.file(".config.yml.partial-abc", "half")
+            let run = try RunDirectory(folder.url, mode: mode)
+            #expect(!run.hasConfiguration)
+            #expect(!FileManager.default.fileExists(atPath: leftover.path))
+        }
+    }
+
+    @Test func listsWholeCheckpointsOnly() throws {
+        let folder = try TemporaryFolder()
+        let run = try RunDirectory(folder.url, mode: .create)
+        for name in ["b.safetensors", "a.safetensors", ".c.safetensors.partial-1.safetensors", "x.txt"] {
+            try Data().write(to: run.checkpoints.appendingPathComponent(name))
+        }
+        #expect(run.checkpointFiles().map(\.lastPathComponent) == ["a.safetensors", "b.safetensors"])
+    }
+
+    // MARK: - Atomic files
+
+    @Test func atomicFileReplacesWholeContents() throws {
+        let folder = try TemporaryFolder()
+        let url = try folder.file("a", "old")
+        try AtomicFile.write(chunks: [Data("new ".utf8), Data(), Data("text".utf8)], to: url)
+        #expect(try String(contentsOf: url, encoding: .utf8) == "new text")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["a"])
+        // A failed rename (onto a folder) leaves no temporary file.
+        let busy = folder.url.appendingPathComponent("busy")
+        try FileManager.default.createDirectory(at: busy, withIntermediateDirectories: true)
+        #expect(throws: RunError.self) { try AtomicFile.write(Data(), to: busy) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == ["a", "busy"])
+        #expect(AtomicFile.isTemporary(".a.partial-1") && !AtomicFile.isTemporary("a.partial-1"))
+    }
+
+    // MARK: - Event log
+
+    @Test func logIsOneSortedObjectPerLine() throws {
+        let folder = try TemporaryFolder()
+        let url = folder.url.appendingPathComponent("metrics.jsonl")
+        let log = try EventLog(url)
+        try log.append(["phase": "warmup", "iteration": 1, "loss": ["total": .number(.nan), "depth": 0.25]])
+        try log.append(["b": [true, JSONValue.null], "a": "x\"\n"])
+        let text = try String(contentsOf: url, encoding: .utf8)
+        #expect(
+            text == #"{"iteration":1,"loss":{"depth":0.25,"total":null},"phase":"warmup"}"# + "\n"
+                + #"{"a":"x\"\n","b":[true,null]}"# + "\n")
+        #expect(log.offset == UInt64(text.utf8.count))
+        let events = try EventLog.read(url)
+        #expect(events.count == 2 && events[0]["loss"]?["depth"]?.double == 0.25)
+        #expect(events[1]["a"]?.string == "x\"\n")
+        try log.synchronize()
+    }
+
+    @Test func logIsCutBackToACheckpoint() throws {
+        let folder = try TemporaryFolder()
+        let url = folder.url.appendingPathComponent("metrics.jsonl")
+        var offset: UInt64 = 0
+        do {
+            let log = try EventLog(url)
+            for iteration in 1...5 {
+                try log.append(["iteration": .integer(iteration)])
+                if iteration == 3 { offset = log.offset }
+            }
+        }
+        // What a killed process leaves: a half-written line.
+        let handle = try FileHandle(forWritingTo: url)
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data(#"{"iterat"#.utf8))
+        try handle.close()
+        #expect(try EventLog.read(url).count == 5)
+        let log = try EventLog(url)
+        #expect(try EventLog.read(url).count == 5 && log.offset > offset)
+        try log.truncate(to: offset)
+        try log.append(["iteration": 4, "again": true])
+        let text = try String(contentsOf: url, encoding: .utf8)
+        #expect(text.hasSuffix("{\"iteration\":3}\n{\"again\":true,\"iteration\":4}\n"))
+        #expect(message { try log.truncate(to: offset + 1) }.contains("found no end of a line at byte"))
+        #expect(message { try log.truncate(to: 10_000) }.contains("expected at least the 10000 bytes"))
+        try log.truncate(to: 0)
+        #expect(try Data(contentsOf: url).isEmpty)
+    }
+
+    @Test func badLogsAreErrors() throws {
+        let folder = try TemporaryFolder()
+        let url = try folder.file("m.jsonl", "{\"a\":1}\nnonsense\n{}\n")
+        #expect(
+            message { _ = try EventLog.read(url) }
+                == "\(url.path): line 2: found no JSON object, expected a JSON object")
+        #expect(message { _ = try EventLog(URL(fileURLWithPath: "/nonexistent/m.jsonl")) }.contains("open failed"))
+    }
+}
