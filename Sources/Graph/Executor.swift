@@ -29,13 +29,16 @@ public final class Executor {
     /// - Throws: `DeviceError`, `PlanError`, or what `trace` throws.
     public func plan(_ key: some Hashable, trace: (Graph) throws -> Void) throws -> Plan {
         let key = AnyHashable(key)
-        recency.removeAll { $0 == key }
-        recency.append(key)
-        if let known = plans[key] { return known }
+        if let known = plans[key] {
+            recency.removeAll { $0 == key }
+            recency.append(key)
+            return known
+        }
         let graph = Graph(family: library.family)
         try trace(graph)
         let plan = try makePlan(graph)
         plans[key] = plan
+        recency.append(key)
         if recency.count > capacity { plans[recency.removeFirst()] = nil }
         return plan
     }
@@ -50,7 +53,7 @@ public final class Executor {
         if try arena.grow(to: memory.chunkBytes) {
             // Buffers of earlier plans are gone with the old chunks.
             plans = [:]
-            recency = recency.suffix(1)
+            recency = []
         }
         return try Plan(
             graph, library: library, store: store, derived: derived, arena: arena, schedule: schedule, memory: memory)

@@ -40,8 +40,11 @@ struct MemoryPlan {
             var dying = Set(node.inputs.map(\.id)).filter { lastUse[$0] == position && places[$0] != nil }
             for (number, value) in node.outputs.enumerated() {
                 let size = roundUp(value.shape.byteCount, to: alignment)
-                let reused = node.operation.inPlaceInputs(output: number).map { node.inputs[$0].id }.first {
-                    dying.contains($0) && places[$0]?.byteCount == size
+                let allowed = node.operation.inPlaceInputs(output: number)
+                let reused = allowed.map { node.inputs[$0].id }.first { id in
+                    // A value given twice may be overwritten only if that is allowed for both.
+                    dying.contains(id) && places[id]?.byteCount == size
+                        && node.inputs.indices.allSatisfy { node.inputs[$0].id != id || allowed.contains($0) }
                 }
                 if let reused, let place = places[reused] {
                     dying.remove(reused)

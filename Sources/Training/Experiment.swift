@@ -1,4 +1,5 @@
 import Datasets
+import DeviceLayer
 import Foundation
 import Models
 import Operators
@@ -128,5 +129,38 @@ public struct Experiment: Sendable {
             }
             return array.values
         }
+    }
+}
+
+extension Experiment {
+    /// A network with memory for its parameters on a device.
+    public func makeNetwork(context: DeviceContext, family: KernelFamily? = nil) throws -> NetworkRuntime {
+        try NetworkRuntime(library: try KernelLibrary(context: context, family: family), graphs: stepGraphs)
+    }
+
+    /// A policy file for this network.
+    ///
+    /// - Throws: `FormatError` if names, lengths or values do not fit.
+    public func policy(at url: URL) throws -> DiscretePolicy {
+        let names = tasks.map(\.name)
+        return try SelectionPolicy.read(url, tasks: names, blocks: architecture.blocks.count).discrete(tasks: names)
+    }
+
+    /// The policy a checkpoint was trained with; every block for every task if it records none.
+    ///
+    /// - Throws: `FormatError` if the record does not fit this network.
+    public func policy(recordedIn file: TensorFile) throws -> DiscretePolicy {
+        let names = tasks.map(\.name)
+        guard let text = file.metadata["policy"] else {
+            return .hardSharing(tasks: names.count, blocks: architecture.blocks.count)
+        }
+        guard let recorded = try? JSONDecoder().decode(SelectionPolicy.self, from: Data(text.utf8)),
+            names.allSatisfy({ recorded.tasks[$0]?.count == architecture.blocks.count })
+        else {
+            throw FormatError(
+                file: file.file, place: "metadata.policy", found: text,
+                expected: "\(architecture.blocks.count) decisions for each of \(names.joined(separator: ", "))")
+        }
+        return recorded.discrete(tasks: names)
     }
 }

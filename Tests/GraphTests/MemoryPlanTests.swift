@@ -53,7 +53,9 @@ extension GraphTests {
                 if !check.faults(folded, plan.workspaces, plan.chunkBytes).isEmpty { found[0] += 1 }
                 if !check.faults(shifted, plan.workspaces, plan.chunkBytes).isEmpty { found[1] += 1 }
                 if !check.faults(plan.places, scratch, plan.chunkBytes).isEmpty { found[2] += 1 }
-                if !check.faults(plan.places, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty { found[3] += 1 }
+                if !check.faults(plan.places, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty {
+                    found[3] += 1
+                }
             }
             #expect(found == [20, 20, 20, 20])
         }

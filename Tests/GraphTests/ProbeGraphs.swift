@@ -34,10 +34,11 @@ extension Graph {
             }
             var probe = Probe(tag: tag, workspace: random.chance(0.3) ? Int.random(in: 1...3000, using: &random) : 0)
             if random.chance(0.25) {
-                let changed = Array(parameters.shuffled(using: &random).prefix(Int.random(in: 1...2, using: &random)))
+                let trainable = parameters.dropLast().shuffled(using: &random)
+                let changed = Array(trainable.prefix(Int.random(in: 1...2, using: &random)))
                 inputs = changed + inputs.filter { !changed.contains($0) }
                 probe.mutatedInputs = Array(changed.indices)
-                probe.results = []
+                if random.chance(0.8) { probe.results = [] }
             } else {
                 probe.results = (0..<Int.random(in: 1...3, using: &random)).map { number in
                     if number == 0, random.chance(0.6) { return inputs[0].shape }

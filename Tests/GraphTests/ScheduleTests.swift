@@ -28,7 +28,9 @@ extension GraphTests {
                 let check = ScheduleCheck(graph, hoisted: schedule.hoisted)
                 let reversed = Array(schedule.order.reversed())
                 if !check.faults(in: reversed).isEmpty { swapsFound += 1 }
-                let last = schedule.order.filter { !graph.nodes[$0].isUpdate } + schedule.order.filter { graph.nodes[$0].isUpdate }
+                let last =
+                    schedule.order.filter { !graph.nodes[$0].isUpdate }
+                    + schedule.order.filter { graph.nodes[$0].isUpdate }
                 if !check.faults(in: last).isEmpty || !check.lateUpdates(in: last).isEmpty { lateFound += 1 }
             }
             #expect(swapsFound == 20 && lateFound == 20)

@@ -1,0 +1,121 @@
+import Datasets
+import Foundation
+import Models
+
+/// What a run ended with, `summary.json`.
+public struct RunSummary: Codable, Sendable {
+    public var device: String
+    public var kernelFamily: String
+    /// Which stage's weights are scored, and on which images.
+    public var stage: Stage
+    public var split: String
+    public var images: Int
+    /// task → convention → metrics.
+    public var metrics: [String: [String: [Metric]]]
+    public var constantGuess: [String: [String: [Metric]]]
+    /// Hard sharing trained for the same iterations, if asked for.
+    public var hardSharing: [String: [String: [Metric]]]?
+    /// Mean over metrics of the relative gain over the constant guess in percent, exact convention, by task.
+    public var gainOverConstant: [String: Double]
+    /// Mean over tasks of the mean over metrics of the relative gain over hard sharing in percent.
+    public var gainOverHardSharing: Double?
+    /// How normals were trained.
+    public var normals: String
+    public var policy: SelectionPolicy?
+    public var cost: CostReport
+    public var secondsPerPhase: [String: Double]
+    /// Bytes of the shared arena and of parameters, optimiser state and inputs.
+    public var arenaBytes: Int
+    public var tensorBytes: Int
+    public var compileSeconds: Double
+}
+
+extension Trainer {
+    /// Scores the run's weights on the test split, beside a constant guess and hard sharing, and writes `summary.json`.
+    ///
+    /// - Returns: nil when no stage has finished.
+    public func summarise() throws -> RunSummary? {
+        guard let stage = [Stage.retrain, .policy, .warmup].first(where: state.finished.contains) else { return nil }
+        let (name, split) = evaluationSplit()
+        func evaluate(_ stage: Stage, _ policy: DiscretePolicy) throws -> EvaluationResult {
+            try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue).safetensors")))
+            return try evaluator.evaluate(network, policy: policy, split: split) { done in
+                self.report(.evaluating(stage: stage, done: done, total: split.count))
+            }
+        }
+        let policy = stage == .warmup ? hardSharing : state.policy?.discrete(tasks: taskNames) ?? hardSharing
+        let ours = try evaluate(stage, policy)
+        let guesses = try evaluator.constantGuess(split: dataset.splits.train)
+        let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, split: split)
+        let baseline = state.finished.contains(.baseline) ? try evaluate(.baseline, hardSharing) : nil
+
+        let exact = ours.metrics(.exact)
+        let reference = constant.metrics(.exact)
+        let crop = experiment.configuration.dataset.crop
+        let executor = network.executor
+        let summary = RunSummary(
+            device: executor.context.device.name, kernelFamily: executor.library.family.rawValue, stage: stage,
+            split: name, images: split.count, metrics: ours.tasks, constantGuess: constant.tasks,
+            hardSharing: baseline?.tasks,
+            gainOverConstant: exact.compactMapValues { $0 }.reduce(into: [:]) { gains, entry in
+                gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
+            },
+            gainOverHardSharing: baseline.flatMap { ours.score(over: $0.metrics(.exact)) },
+            normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
+            cost: CostModel(experiment.architecture, height: crop.height, width: crop.width).report(policy: policy),
+            secondsPerPhase: state.seconds, arenaBytes: executor.arenaBytes, tensorBytes: executor.store.byteCount,
+            compileSeconds: executor.context.compileSeconds)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        try AtomicFile.write(try encoder.encode(summary), to: run.summary)
+        return summary
+    }
+
+    private func evaluationSplit() -> (String, [Int]) {
+        let splits = dataset.splits
+        if !splits.test.isEmpty { return ("test", splits.test) }
+        if !splits.validation.isEmpty { return ("validation", splits.validation) }
+        report(.notice("the data set has neither test nor validation images: scoring on the training images"))
+        return ("train", splits.train)
+    }
+}
+
+extension RunSummary {
+    /// The learned policy, block by task, with the probability of selecting.
+    public func policyTable(tasks: [String]) -> String? {
+        guard let policy else { return nil }
+        var table = Table(["block"] + tasks)
+        for block in cost.blocks {
+            let cells = tasks.map { task -> String in
+                guard let row = policy.tasks[task], block.index < row.count else { return "–" }
+                let mark = row[block.index] == 1 ? "select" : "skip"
+                guard let alpha = policy.probabilities[task]?[block.index] else { return mark }
+                return "\(mark) \(readable(alpha, digits: 3))"
+            }
+            table.add(["\(block.index + 1) \(block.name)"] + cells)
+        }
+        return table.text
+    }
+
+    /// Metrics of one convention beside the constant guess and hard sharing.
+    public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
+        var table = Table(["task", "metric", "constant", "hard sharing", "learned", "gain over constant"])
+        for task in tasks {
+            let mine = metrics[task]?[convention.rawValue] ?? []
+            for (row, metric) in mine.enumerated() {
+                func find(_ results: [String: [String: [Metric]]]?) -> Metric? {
+                    results?[task]?[convention.rawValue]?.first { $0.name == metric.name }
+                }
+                let base = find(constantGuess)
+                let gain = base.flatMap { RelativeGain.ofTask([metric], over: [$0]) }
+                table.add([
+                    row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓"),
+                    base.map { readable($0.value) } ?? "–", find(hardSharing).map { readable($0.value) } ?? "–",
+                    readable(metric.value), gain.map { "\(readable($0, digits: 2)) %" } ?? "–",
+                ])
+            }
+        }
+        return table.text
+    }
+}

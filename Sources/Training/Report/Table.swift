@@ -1,0 +1,36 @@
+/// A plain text table: first column left, others right aligned.
+public struct Table {
+    private var rows: [[String]]
+
+    public init(_ header: [String]) { rows = [header] }
+
+    public mutating func add(_ row: [String]) { rows.append(row) }
+
+    public var text: String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        let lines = rows.map { row in
+            row.enumerated().map { column, cell in
+                let pad = String(repeating: " ", count: widths[column] - cell.count)
+                return column == 0 ? cell + pad : pad + cell
+            }.joined(separator: "  ")
+        }
+        let rule = String(repeating: "─", count: widths.reduce(0, +) + 2 * max(0, columns - 1))
+        return ([lines[0], rule] + lines.dropFirst()).joined(separator: "\n")
+    }
+}
+
+/// A number with as many digits as a person reads.
+public func readable(_ value: Double, digits: Int = 4) -> String {
+    guard value.isFinite else { return "–" }
+    let magnitude = abs(value)
+    let decimals = magnitude >= 100 ? 1 : magnitude >= 10 ? 2 : digits - 1
+    var text = String(Int((magnitude * powerOfTen(decimals)).rounded()))
+    while text.count <= decimals { text = "0" + text }
+    if decimals > 0 { text.insert(".", at: text.index(text.endIndex, offsetBy: -decimals)) }
+    return (value < 0 ? "-" : "") + text
+}
+
+private func powerOfTen(_ exponent: Int) -> Double { (0..<exponent).reduce(1) { value, _ in value * 10 } }

@@ -1,0 +1,38 @@
+import ArgumentParser
+import DeviceLayer
+import Training
+
+struct Devices: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List OpenCL devices.")
+
+    @Flag(help: "Print JSON.") var json = false
+
+    struct Row: Encodable {
+        let index, name, type, platform, version, driver: String
+        let computeUnits, globalMemoryBytes, maximumAllocationBytes, localMemoryBytes: Int
+    }
+
+    func run() throws {
+        let rows = try Device.all().map {
+            Row(
+                index: $0.selector, name: $0.name, type: $0.type.rawValue, platform: $0.platformName,
+                version: $0.version, driver: $0.driverVersion, computeUnits: $0.computeUnits,
+                globalMemoryBytes: $0.globalMemoryBytes, maximumAllocationBytes: $0.maximumAllocationBytes,
+                localMemoryBytes: $0.localMemoryBytes)
+        }
+        if json {
+            print(try JSONText(rows).text)
+            return
+        }
+        // Fails with the advice on which package brings a device when there is none.
+        let chosen = try Device.select(nil).selector
+        var table = Table(["device", "name", "type", "compute units", "memory GiB", "driver"])
+        for row in rows {
+            table.add([
+                row.index + (row.index == chosen ? " *" : ""), row.name, row.type, String(row.computeUnits),
+                readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2), row.driver,
+            ])
+        }
+        print(table.text + "\n* used unless --device or ADASHARE_DEVICE says otherwise")
+    }
+}

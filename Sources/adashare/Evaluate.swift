@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+import Models
+import Training
+
+struct Evaluate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Score a run's weights on a split, in both metric conventions.",
+        discussion: "Without --checkpoint: the weights of the last phase that finished.")
+
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
+    @Option(help: "Checkpoint to score instead.") var checkpoint: String?
+    @Option(help: "Split: train, train1, train2, validation or test.") var split = "test"
+    @Flag(help: "Print JSON.") var json = false
+    @OptionGroup var device: DeviceOptions
+
+    func run() throws {
+        let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
+        let experiment = try Experiment(try folder.readConfiguration())
+        let dataset = try experiment.makeDataset()
+        let indices = try dataset.splits[split]
+        let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
+        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
+        try network.load(file)
+        let policy = try experiment.policy(recordedIn: file)
+        let result = try Evaluator(experiment: experiment, dataset: dataset)
+            .evaluate(network, policy: policy, split: indices)
+        if json {
+            print(try JSONText(result).text)
+            return
+        }
+        for convention in MetricConvention.allCases {
+            print("\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
+                + "\(experiment.configuration.dataset.normals.rawValue)\n")
+            var table = Table(["task", "metric", "value"])
+            for task in experiment.tasks {
+                for metric in result.tasks[task.name]?[convention.rawValue] ?? [] {
+                    table.add([task.name, metric.name, readable(metric.value)])
+                }
+            }
+            print(table.text)
+        }
+    }
+
+    private func latest(_ folder: RunDirectory) throws -> URL {
+        for stage in [Stage.retrain, .policy, .warmup] {
+            let url = folder.checkpoints.appendingPathComponent("\(stage.rawValue).safetensors")
+            if FileManager.default.fileExists(atPath: url.path) { return url }
+        }
+        throw ValidationError("\(path): no finished phase to score; pass --checkpoint")
+    }
+}
+
+/// Pretty JSON with sorted keys in snake case.
+struct JSONText {
+    let text: String
+
+    init(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        text = String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}

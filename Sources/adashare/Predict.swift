@@ -1,0 +1,86 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Models
+import Training
+
+struct Predict: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Predict every task for images.",
+        discussion: """
+            Writes <stem>_<task>.png at image size and <stem>_panel.png side by side. With --raw instead:
+            <stem>.safetensors, one tensor per task, [channels, h, w] at feature resolution.
+            Without --policy: the policy recorded in the checkpoint, else every task uses every block.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+    @Option(help: "Weights, safetensors.") var checkpoint: String
+    @Option(help: "Policy, JSON as in policy.json.") var policy: String?
+    @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
+    @Option(help: "Folder for the results; created if missing.") var output: String
+    @OptionGroup var device: DeviceOptions
+    @Argument(help: "Images, PNG, 8-bit RGB.") var images: [String]
+
+    func validate() throws {
+        if images.isEmpty { throw ValidationError("Name at least one image.") }
+        let stems = images.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
+        if Set(stems).count < stems.count { throw ValidationError("Two images have the same name without extension.") }
+    }
+
+    func run() throws {
+        let experiment = try Experiment(try options.load())
+        let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
+        let chosen: DiscretePolicy
+        if let policy {
+            chosen = try experiment.policy(at: URL(fileURLWithPath: policy))
+        } else {
+            chosen = try experiment.policy(recordedIn: file)
+        }
+        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
+        try network.load(file)
+        let folder = URL(fileURLWithPath: output)
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw RunError(path: output, found: "a folder that cannot be made", expected: "a place that can be written")
+        }
+        for path in images {
+            let url = URL(fileURLWithPath: path)
+            let image = try PNGImage.read(url, channels: 3)
+            var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
+            batch.image = networkInput(image)
+            let predictions = try network.predict(batch, policy: chosen)
+            let stem = url.deletingPathExtension().lastPathComponent
+            if raw {
+                try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
+            } else {
+                try writePictures(predictions, of: image, experiment: experiment, stem: stem, folder: folder)
+            }
+        }
+    }
+
+    private func writeRaw(_ predictions: [String: Prediction], to url: URL) throws {
+        var file = TensorFile()
+        for (task, prediction) in predictions {
+            file.add(
+                task, floats: prediction.channelsFirst,
+                shape: [prediction.channels, prediction.height, prediction.width])
+        }
+        try file.write(to: url)
+    }
+
+    private func writePictures(
+        _ predictions: [String: Prediction], of image: PNGImage, experiment: Experiment, stem: String, folder: URL
+    ) throws {
+        var pictures = [image]
+        for task in experiment.configuration.tasks {
+            guard let prediction = predictions[task.name] else { continue }
+            let picture = PredictionImages.picture(
+                prediction, kind: task.kind, normals: experiment.configuration.dataset.normals, height: image.height,
+                width: image.width)
+            try picture.write(to: folder.appendingPathComponent("\(stem)_\(task.name).png"))
+            pictures.append(picture)
+        }
+        try PredictionImages.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import Training
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Progress on standard error: one line that is rewritten on a terminal, else a line every few seconds.
+final class ProgressPrinter {
+    private let isTerminal = isatty(2) == 1
+    private var last = Date.distantPast
+    private var isOpen = false
+    private let interval: Double
+
+    init() { interval = isTerminal ? 0.2 : 5 }
+
+    func report(_ event: ProgressEvent) {
+        switch event {
+        case .notice(let text): line("note: \(text)")
+        case .step(let step): transient(describe(step), force: step.iteration == step.total)
+        case .evaluating(let stage, let done, let total):
+            transient("\(stage.rawValue)  evaluating \(done)/\(total)", force: false)
+        }
+    }
+
+    /// A line that stays.
+    func line(_ text: String) {
+        finish()
+        write(text + "\n")
+    }
+
+    /// Ends a line that is being rewritten.
+    func finish() {
+        if isOpen { write("\n") }
+        isOpen = false
+    }
+
+    private func transient(_ text: String, force: Bool) {
+        guard force || Date().timeIntervalSince(last) >= interval else { return }
+        last = Date()
+        if isTerminal {
+            write("\r\u{1B}[2K" + text)
+            isOpen = true
+            if force { finish() }
+        } else {
+            write(text + "\n")
+        }
+    }
+
+    private func describe(_ step: StepReport) -> String {
+        let losses = step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
+            .map { "\($0.key) \(readable($0.value))" } + ["total \(readable(step.losses["total"] ?? .nan))"]
+        let left = Int(step.secondsLeft.rounded())
+        let time = left >= 3600 ? "\(left / 3600) h \(left % 3600 / 60) min" : left >= 60 ? "\(left / 60) min \(left % 60) s" : "\(left) s"
+        return "\(step.stage.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
+            + "\(readable(step.imagesPerSecond)) images/s  \(time) left"
+    }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}

@@ -1,0 +1,63 @@
+import Models
+import Training
+
+/// The tables a run ends with.
+struct SummaryText {
+    private let summary: RunSummary
+    private let tasks: [String]
+
+    init(_ summary: RunSummary, tasks: [String]) {
+        self.summary = summary
+        self.tasks = tasks
+    }
+
+    var text: String {
+        var parts: [String] = []
+        if let policy = summary.policyTable(tasks: tasks) {
+            parts.append("Learned policy (block × task, with the probability of selecting)\n\n\(policy)")
+        }
+        let subject = "\(summary.images) images of split \(summary.split), normals trained as \(summary.normals)"
+        for convention in [MetricConvention.exact, .published] {
+            let table = summary.metricsTable(tasks: tasks, convention: convention)
+            parts.append("Metrics, \(convention.rawValue) convention (\(subject))\n\n\(table)")
+        }
+        parts.append(gains)
+        parts.append("Cost of one image\n\n\(cost)")
+        parts.append("Seconds per phase\n\n\(seconds)")
+        return "\n" + parts.joined(separator: "\n\n") + "\n"
+    }
+
+    private var gains: String {
+        var lines = tasks.map { task in
+            let gain = summary.gainOverConstant[task].map { "\(readable($0, digits: 2)) %" } ?? "–"
+            return "\(task): \(gain) better than the best constant guess (mean over metrics, exact)"
+        }
+        if let gain = summary.gainOverHardSharing {
+            lines.append("all tasks: \(readable(gain, digits: 2)) % against hard sharing")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private var cost: String {
+        var table = Table(["", "M parameters", "M MACs"])
+        func row(_ name: String, _ parameters: Int?, _ macs: Int) {
+            table.add([
+                name, parameters.map { readable(Double($0) / 1e6) } ?? "", readable(Double(macs) / 1e6),
+            ])
+        }
+        row("backbone, all blocks, one pass per task", summary.cost.backbone.parameters, summary.cost.backbone.macsAll)
+        row("backbone, policy, one pass per task", nil, summary.cost.backbone.macsSelected)
+        row("backbone, policy, common work once", nil, summary.cost.backbone.macsShared)
+        row("heads", summary.cost.heads.parameters, summary.cost.heads.macs)
+        return table.text
+    }
+
+    private var seconds: String {
+        var table = Table(["phase", "seconds"])
+        for stage in Stage.allCases {
+            if let spent = summary.secondsPerPhase[stage.rawValue] { table.add([stage.rawValue, readable(spent)]) }
+        }
+        table.add(["(compiling kernels)", readable(summary.compileSeconds)])
+        return table.text
+    }
+}

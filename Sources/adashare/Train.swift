@@ -1,0 +1,62 @@
+import ArgumentParser
+import DeviceLayer
+import Foundation
+import Training
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a network: warm-up, policy learning, retraining.",
+        discussion: """
+            Writes into the output folder: config.yml (resolved), metrics.jsonl (losses and metrics), policy.json,
+            checkpoints/*.safetensors and summary.json. A killed run continues with --resume and ends in the same bits.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var device: DeviceOptions
+
+    @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
+    var output: String?
+
+    @Option(help: "Phases to run, comma-separated: warmup, policy, retrain.")
+    var phases: PhaseList = PhaseList(stages: [.warmup, .policy, .retrain])
+
+    @Flag(help: "Continue the run in the output folder at its last checkpoint.")
+    var resume = false
+
+    struct PhaseList: ExpressibleByArgument {
+        let stages: Set<Stage>
+        init(stages: Set<Stage>) { self.stages = stages }
+        init?(argument: String) {
+            let names = argument.split(separator: ",").map(String.init)
+            let stages = names.compactMap(Stage.init(rawValue:))
+            guard !stages.isEmpty, stages.count == names.count, !stages.contains(.baseline) else { return nil }
+            self.stages = Set(stages)
+        }
+        var defaultValueDescription: String { "warmup,policy,retrain" }
+    }
+
+    func run() throws {
+        var configuration = try options.load()
+        if let root = configuration.dataset.root {
+            configuration.dataset.root = URL(fileURLWithPath: root).standardizedFileURL.path
+        }
+        try configuration.validateForTraining(file: options.config)
+        let experiment = try Experiment(configuration)
+        let context = try device.makeContext()
+        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
+        let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
+        let mode: RunDirectory.Mode = resume && FileManager.default.fileExists(atPath: folder.path) ? .resume : .create
+        let run = try RunDirectory(folder, mode: mode)
+        try run.prepare(configuration)
+
+        let progress = ProgressPrinter()
+        progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
+        let trainer = try Trainer(
+            experiment: experiment, context: context, family: device.kernelFamily, run: run,
+            report: progress.report)
+        try trainer.train(phases: phases.stages)
+        let summary = try trainer.summarise()
+        progress.finish()
+        if let summary { print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
+    }
+}

@@ -1,0 +1,119 @@
+import DeviceLayer
+import Operators
+import Testing
+
+@testable import Graph
+
+extension GraphTests {
+    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct ExecutorTests {
+        @Test(arguments: KernelFamily.allCases) func randomGraphsAgreeWithAnInterpreter(family: KernelFamily) throws {
+            let executor = try TestDevice.executor(family)
+            var (updates, hoisted, outputs) = (0, 0, 0)
+            for seed in 0..<40 as Range<UInt64> {
+                let graph = Graph(family: family)
+                ExactGraphs.record(seed: seed, nodes: 40, in: graph)
+                let plan = try executor.makePlan(graph)
+                var interpreter = Interpreter(state: ExactGraphs.state(seed: seed))
+                try ExactGraphs.write(interpreter.state, to: executor.store)
+                let found = try executor.results(plan)
+                let expected = interpreter.run(graph)
+                #expect(found.mapValues { $0.map(Double.init) } == expected, "seed \(seed)")
+                for external in graph.externals where external.role == .parameter {
+                    let stored = try executor.store.read(external.name).map(Double.init)
+                    #expect(stored == interpreter.state[external.name], "\(external.name), seed \(seed)")
+                }
+                updates += graph.count(SGDUpdate.self)
+                hoisted += plan.prologue.count
+                outputs += expected.count
+            }
+            #expect(updates > 100 && hoisted > 20 && outputs > 200, "few of what should be compared")
+        }
+
+        @Test(arguments: KernelFamily.allCases) func theComparisonSeesWrongPlans(family: KernelFamily) throws {
+            var mismatches = 0
+            for seed in 0..<10 as Range<UInt64> {
+                let executor = try TestDevice.executor(family)
+                let graph = Graph(family: family)
+                ExactGraphs.record(seed: seed, nodes: 40, in: graph)
+                let plan = try executor.makePlan(graph)
+                var interpreter = Interpreter(state: ExactGraphs.state(seed: seed))
+                try ExactGraphs.write(interpreter.state, to: executor.store)
+                // Updates of this run come before the reads of the next one.
+                try executor.run(plan)
+                let found = try executor.results(plan)
+                if found.mapValues({ $0.map(Double.init) }) != interpreter.run(graph) { mismatches += 1 }
+            }
+            #expect(mismatches >= 8)
+        }
+
+        @Test(arguments: KernelFamily.allCases) func readsSeeTheValueOfTheirTime(family: KernelFamily) throws {
+            let executor = try TestDevice.executor(family)
+            let shape = Shape([3, 5])
+            let plan = try executor.plan("updates") { graph in
+                let (p, g) = (graph.parameter("p0", shape), graph.input("x0", shape))
+                let flag = graph.input("flag", Shape([2], compact: true))
+                for number in 0...2 {
+                    graph.output("read\(number)", graph.record(Scale(2), [p])[0])
+                    _ = graph.record(
+                        SGDUpdate(rate: .backbone, momentum: 0, weightDecay: 0),
+                        [p, g, graph.parameter("p0.momentum", shape), graph.step, flag])
+                }
+                graph.output("p", p)
+            }
+            let state = ExactGraphs.state(seed: 3)
+            try ExactGraphs.write(state, to: executor.store)
+            let found = try executor.results(plan)
+            func expected(_ updates: Double, _ factor: Double) -> [Float] {
+                zip(state["p0"]!, state["x0"]!).map { Float(factor * ($0 - updates * ExactGraphs.rate * $1)) }
+            }
+            for number in 0...2 { #expect(found["read\(number)"] == expected(Double(number), 2)) }
+            #expect(found["p"] == expected(3, 1))
+            #expect(expected(1, 2) != expected(2, 2), "negative control")
+        }
+
+        @Test(arguments: KernelFamily.allCases) func longSumsOfOneValueAreWhole(family: KernelFamily) throws {
+            let executor = try TestDevice.executor(family)
+            let plan = try executor.plan("sum") { graph in
+                let x = graph.record(Scale(2), [graph.input("x0", Shape([3, 5]))])[0]
+                graph.output("y", graph.record(Sum(), Array(repeating: x, count: 9))[0])
+            }
+            let state = ExactGraphs.state(seed: 4)
+            try ExactGraphs.write(state, to: executor.store)
+            #expect(try executor.results(plan)["y"] == state["x0"]!.map { Float(18 * $0) })
+        }
+
+        @Test(arguments: KernelFamily.allCases) func trainingTwiceGivesTheSameBits(family: KernelFamily) throws {
+            func train(_ executor: Executor, seed: UInt64, steps: Int = 4) throws -> [String: [UInt32]] {
+                let plan = try executor.plan("training", trace: SmallNetwork.recordTraining)
+                try SmallNetwork.write(SmallNetwork.state(seed: seed), to: executor.store)
+                var losses: [Float] = []
+                for _ in 0..<steps { losses += try executor.results(plan)["loss"]! }
+                #expect(losses.allSatisfy(\.isFinite) && losses.last! < losses[0], "it learns: \(losses)")
+                var bits = ["losses": losses.map(\.bitPattern)]
+                let names =
+                    SmallNetwork.parameters.flatMap { [$0.name, $0.name + ".momentum"] } + SmallNetwork.statistics
+                for name in names { bits[name] = try executor.store.read(name).map(\.bitPattern) }
+                #expect(try executor.store.readIntegers("tracked1") == [Int32(steps)])
+                return bits
+            }
+            let executor = try TestDevice.executor(family)
+            let first = try train(executor, seed: 1)
+            #expect(try train(executor, seed: 1) == first)
+            // Another plan leaves its values in the arena; a new executor has another arena.
+            _ = try executor.results(executor.plan("gradients", trace: SmallNetwork.recordGradients))
+            #expect(try train(executor, seed: 1) == first)
+            #expect(try train(TestDevice.executor(family), seed: 1) == first)
+            #expect(try train(executor, seed: 2) != first, "negative control")
+        }
+
+        @Test func launchesCarryTheScopeTheyWereRecordedIn() throws {
+            let executor = try TestDevice.executor(.cpu)
+            let plan = try executor.plan("scopes") { graph in
+                let x = graph.input("x0", Shape([3, 5]))
+                graph.output("y", graph.scope("stage") { graph.scope("relu") { graph.record(ReLU(), [x])[0] } })
+            }
+            #expect(plan.launches.map(\.kernel.label) == ["stage/relu"])
+            #expect(executor.shape("y", of: plan) == Shape([3, 5]) && executor.shape("z", of: plan) == nil)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+/// One batch normalisation in training mode.
+struct BatchNormCase: Hashable, Sendable, CustomTestStringConvertible {
+    let shape: [Int]
+    /// Mean of the input; its standard deviation is about 0.6.
+    var offset = 0.0
+    /// The float32 input holds less of the signal the larger its mean.
+    var tolerance = 2e-5
+
+    var testDescription: String { "\(shape)" + (offset == 0 ? "" : " around \(offset)") }
+
+    /// A chunk is 2048 rows of 16 channels in the CPU family and 256 in the GPU family.
+    static let all: [BatchNormCase] = [
+        .init(shape: [1, 1, 1, 16]),
+        .init(shape: [3, 1, 1, 19]),
+        .init(shape: [2, 5, 7, 1]),
+        .init(shape: [3, 9, 11, 64]),
+        .init(shape: [1, 61, 83, 3]),
+        .init(shape: [2, 29, 29, 40]),
+        .init(shape: [2, 29, 29, 19], offset: 1000, tolerance: 1e-4),
+        .init(shape: [1, 61, 83, 16], offset: -1000, tolerance: 1e-4),
+    ]
+}
+
+private struct BatchNormReference: Sendable {
+    let x, gamma, beta, dy, y, mean, inverse, unbiased: Tensor
+
+    static let memo = Memo<BatchNormCase, BatchNormReference>()
+    static func of(_ a: BatchNormCase) -> BatchNormReference { memo(a) { BatchNormReference(a) } }
+
+    private init(_ a: BatchNormCase) {
+        let statistics = [a.shape[3]]
+        x = Tensor.random(shape: a.shape, seed: 1).map { Double(Float($0 + a.offset)) }
+        gamma = .awayFromZero(shape: statistics, seed: 2)
+        beta = .random(shape: statistics, seed: 3)
+        dy = .random(shape: a.shape, seed: 4)
+        (y, mean, inverse, unbiased) = Reference.batchNormTraining(x: x, gamma: gamma, beta: beta)
+    }
+}
+
+extension OperatorsTests {
+    @Suite struct BatchNormTests {
+        @Test(arguments: KernelFamily.allCases, BatchNormCase.all)
+        func trainingMatchesReference(family: KernelFamily, a: BatchNormCase) throws {
+            try check(family, a, relu: false)
+        }
+
+        @Test(arguments: KernelFamily.allCases, BatchNormCase.all)
+        func trainingWithReLUMatchesReference(family: KernelFamily, a: BatchNormCase) throws {
+            try check(family, a, relu: true)
+        }
+
+        private func check(_ family: KernelFamily, _ a: BatchNormCase, relu: Bool) throws {
+            let reference = BatchNormReference.of(a)
+            let trial = try Trial(family)
+            let x = try trial.input("x", reference.x)
+            let gamma = try trial.parameter("gamma", reference.gamma)
+            let beta = try trial.parameter("beta", reference.beta)
+            let outputs = trial.graph.record(BatchNorm(relu: relu), [x, gamma, beta])
+            for (name, value) in zip(["y", "mean", "inverse", "unbiased"], outputs) { trial.graph.output(name, value) }
+            let dy = try trial.input("dy", reference.dy)
+            trial.gradients(of: outputs[0], along: dy, for: ["dx": x, "dgamma": gamma, "dbeta": beta])
+            let results = try trial.runTwice()
+
+            try results.expect("y", relu ? Reference.relu(reference.y) : reference.y, tolerance: a.tolerance)
+            try results.expect("mean", reference.mean, tolerance: 1e-6)
+            try results.expect("inverse", reference.inverse)
+            try results.expect("unbiased", reference.unbiased)
+            // The mask is the device's own, compared above: rounding decides which side of zero an element lies on.
+            let gradient =
+                relu ? Reference.reluGradient(y: try results.tensor("y"), dy: reference.dy) : reference.dy
+            let expected = Reference.batchNormBackward(
+                x: reference.x, dy: gradient, gamma: reference.gamma, mean: reference.mean,
+                inverseDeviation: reference.inverse)
+            try results.expect("dx", expected.dx, tolerance: a.tolerance)
+            try results.expect("dgamma", expected.dgamma, tolerance: a.tolerance)
+            try results.expect("dbeta", expected.dbeta, tolerance: a.tolerance)
+        }
+
+        @Test(arguments: KernelFamily.allCases, [[1, 1, 1, 16], [2, 5, 7, 19], [1, 61, 83, 3]])
+        func inferenceUsesRunningStatistics(family: KernelFamily, shape: [Int]) throws {
+            let x = Tensor.random(shape: shape, seed: 5)
+            let (gamma, beta, mean) = (
+                Tensor.random(shape: [shape[3]], seed: 6), Tensor.random(shape: [shape[3]], seed: 7),
+                Tensor.random(shape: [shape[3]], seed: 8)
+            )
+            let variance = Tensor.random(shape: [shape[3]], seed: 9).map { Double(Float(abs($0) + 0.01)) }
+            let trial = try Trial(family)
+            let inputs = [
+                try trial.input("x", x), try trial.parameter("gamma", gamma), try trial.parameter("beta", beta),
+                try trial.parameter("mean", mean), try trial.parameter("variance", variance),
+            ]
+            for relu in [false, true] {
+                trial.graph.output("y\(relu)", trial.graph.record(BatchNormInference(relu: relu), inputs)[0])
+            }
+            let results = try trial.runTwice()
+            let y = Reference.batchNormInference(x: x, gamma: gamma, beta: beta, mean: mean, variance: variance)
+            try results.expect("yfalse", y)
+            try results.expect("ytrue", Reference.relu(y))
+        }
+
+        @Test(arguments: KernelFamily.allCases, [(1, false), (3, false), (3, true)])
+        func runningStatisticsMoveOncePerBatch(family: KernelFamily, setting: (batches: Int, gated: Bool)) throws {
+            let channels = 19
+            let tensors = (0..<4).map { Tensor.random(shape: [channels], seed: UInt64(10 + $0)) }
+            let trial = try Trial(family)
+            let inputs = [
+                try trial.input("mean", tensors[0]), try trial.input("unbiased", tensors[1]),
+                try trial.parameter("running_mean", tensors[2]), try trial.parameter("running_variance", tensors[3]),
+                try trial.integers("tracked", [1], [5]), try trial.integers("flag", [2], [setting.gated ? 1 : 0, 0]),
+            ]
+            _ = trial.graph.record(BatchNormUpdate(batches: setting.batches), inputs)
+            _ = try trial.run()
+            _ = try trial.run()
+            for (name, running, statistic) in [
+                ("running_mean", tensors[2], tensors[0]), ("running_variance", tensors[3], tensors[1]),
+            ] {
+                let moved = Reference.runningStatistics(
+                    running: running, statistic: statistic, count: 2 * setting.batches)
+                let results = try trial.stored(name, [channels])
+                try results.expect(name, setting.gated ? running : moved, tolerance: setting.gated ? 0 : 1e-6)
+                if !setting.gated {
+                    let once = Reference.runningStatistics(running: running, statistic: statistic, count: 1)
+                    #expect(try results.error(name, once) > 0.01)
+                }
+            }
+            let count = Int32(setting.gated ? 5 : 5 + 2 * setting.batches)
+            #expect(try trial.executor.store.readIntegers("tracked") == [count])
+        }
+
+        /// A broken activation must reach the loss, where the finite check sees it.
+        @Test(arguments: KernelFamily.allCases)
+        func reluPassesNaN(family: KernelFamily) throws {
+            var x = Tensor.random(shape: [1, 3, 3, 16], seed: 14)
+            x[0, 1, 1, 2] = .nan
+            let one = Tensor.filled(shape: [16], with: 1)
+            let trial = try Trial(family)
+            let y = trial.apply(
+                "y", BatchNorm(relu: true), try trial.input("x", x), try trial.parameter("gamma", one),
+                try trial.parameter("beta", one))
+            #expect(y.shape.dimensions == x.shape)
+            let values = try trial.run().values("y")
+            #expect(values.indices.allSatisfy { values[$0].isNaN == ($0 % 16 == 2) })
+        }
+
+        /// Negative control: statistics that are slightly off, or biased instead of unbiased, must not pass.
+        @Test(arguments: KernelFamily.allCases)
+        func wrongReferenceIsNoticed(family: KernelFamily) throws {
+            let reference = BatchNormReference.of(.init(shape: [2, 5, 7, 1]))
+            let trial = try Trial(family)
+            let outputs = trial.graph.record(
+                BatchNorm(),
+                [
+                    try trial.input("x", reference.x), try trial.parameter("gamma", reference.gamma),
+                    try trial.parameter("beta", reference.beta),
+                ])
+            trial.graph.output("y", outputs[0])
+            trial.graph.output("unbiased", outputs[3])
+            let results = try trial.run()
+            let other = Reference.batchNormTraining(
+                x: reference.x, gamma: reference.gamma, beta: reference.beta, epsilon: 1e-3)
+            #expect(try results.error("y", other.y) > 1e-4)
+            #expect(try results.error("unbiased", reference.unbiased.map { $0 * 69 / 70 }) > 1e-3)
+        }
+    }
+}

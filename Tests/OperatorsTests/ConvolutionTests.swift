@@ -1,0 +1,202 @@
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+/// One convolution to compare.
+struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
+    var n = 1
+    let h: Int, w: Int, c: Int, k: Int, kernel: Int
+    var stride = 1, dilation = 1
+    /// nil: as in the method, the dilation for 3×3 and half the kernel otherwise.
+    var pad: Int?
+    var bias = false
+    /// Input as it comes from the host, without channel pads.
+    var compact = false
+
+    var padding: Int { pad ?? (kernel == 3 ? dilation : kernel / 2) }
+
+    var testDescription: String {
+        "\(n)×\(h)×\(w)×\(c)→\(k), \(kernel)×\(kernel) stride \(stride) dilation \(dilation) pad \(padding)"
+            + (bias ? " bias" : "") + (compact ? " compact" : "")
+    }
+
+    /// Tiles of the CPU family are 28, 20, 14, 10, 7 and 4 pixels times 16 or 32 channels, those of the GPU family
+    /// 64 pixels times 64 channels; dilations reach beyond the image.
+    static let all: [ConvolutionCase] = [
+        .init(n: 3, h: 1, w: 1, c: 40, k: 19, kernel: 1, bias: true),
+        .init(h: 1, w: 1, c: 16, k: 16, kernel: 3),
+        .init(h: 1, w: 1, c: 3, k: 32, kernel: 3, dilation: 12),
+        .init(h: 5, w: 5, c: 1, k: 1, kernel: 3, bias: true),
+        .init(n: 2, h: 7, w: 5, c: 3, k: 16, kernel: 3, stride: 2),
+        .init(h: 15, w: 19, c: 3, k: 64, kernel: 7, stride: 2, compact: true),
+        .init(n: 2, h: 6, w: 9, c: 1, k: 40, kernel: 3, compact: true),
+        .init(n: 2, h: 9, w: 11, c: 19, k: 40, kernel: 3, bias: true),
+        .init(n: 2, h: 14, w: 14, c: 16, k: 32, kernel: 3, stride: 2),
+        .init(h: 13, w: 9, c: 32, k: 48, kernel: 1, stride: 2),
+        .init(n: 3, h: 8, w: 7, c: 19, k: 3, kernel: 1, stride: 2, bias: true),
+        .init(n: 2, h: 10, w: 9, c: 16, k: 16, kernel: 3, dilation: 2),
+        .init(h: 6, w: 7, c: 32, k: 16, kernel: 3, dilation: 4),
+        .init(h: 9, w: 13, c: 19, k: 32, kernel: 3, dilation: 4),
+        .init(n: 2, h: 7, w: 8, c: 16, k: 19, kernel: 3, dilation: 6, bias: true),
+        .init(h: 5, w: 9, c: 16, k: 32, kernel: 3, dilation: 12),
+        .init(h: 13, w: 15, c: 3, k: 32, kernel: 3, dilation: 12, bias: true),
+        .init(h: 3, w: 57, c: 3, k: 16, kernel: 3),
+        .init(h: 2, w: 28, c: 16, k: 1, kernel: 3),
+        .init(h: 3, w: 29, c: 16, k: 64, kernel: 1, bias: true),
+        .init(n: 2, h: 8, w: 8, c: 64, k: 48, kernel: 1),
+        .init(h: 11, w: 12, c: 16, k: 16, kernel: 3, stride: 2, dilation: 2),
+        .init(h: 6, w: 6, c: 3, k: 3, kernel: 3, pad: 0),
+        .init(n: 3, h: 17, w: 31, c: 8, k: 16, kernel: 3),
+        .init(h: 5, w: 6, c: 80, k: 96, kernel: 1, bias: true),
+        .init(h: 4, w: 33, c: 48, k: 19, kernel: 3, stride: 2),
+        .init(h: 8, w: 10, c: 3, k: 3, kernel: 7),
+    ]
+}
+
+/// Inputs of a case and what the reference makes of them.
+private struct ConvolutionReference: Sendable {
+    let x, w, dy, y, dx, dw, db: Tensor
+    let bias: Tensor?
+
+    static let memo = Memo<ConvolutionCase, ConvolutionReference>()
+
+    static func of(_ a: ConvolutionCase) -> ConvolutionReference { memo(a) { ConvolutionReference(a) } }
+
+    private init(_ a: ConvolutionCase) {
+        x = .random(shape: [a.n, a.h, a.w, a.c], seed: 1)
+        w = .random(shape: [a.kernel, a.kernel, a.c, a.k], seed: 2)
+        bias = a.bias ? .random(shape: [a.k], seed: 3) : nil
+        y = Reference.convolution(
+            x: x, w: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
+        dy = .random(shape: y.shape, seed: 4)
+        dx = Reference.convolutionInputGradient(
+            dy: dy, w: w, inputShape: x.shape, stride: a.stride, dilation: a.dilation, padding: a.padding)
+        dw = Reference.convolutionWeightGradient(
+            x: x, dy: dy, kernel: (a.kernel, a.kernel), stride: a.stride, dilation: a.dilation, padding: a.padding)
+        db = Reference.biasGradient(dy: dy)
+    }
+}
+
+extension OperatorsTests {
+    @Suite struct ConvolutionTests {
+        @Test(arguments: KernelFamily.allCases, ConvolutionCase.all)
+        func outputAndAllGradientsMatchReference(family: KernelFamily, a: ConvolutionCase) throws {
+            let reference = ConvolutionReference.of(a)
+            let trial = try Trial(family)
+            let x = try trial.input("x", reference.x, compact: a.compact)
+            let w = try trial.parameter("w", reference.w)
+            let bias = try reference.bias.map { try trial.parameter("b", $0) }
+            let y = trial.graph.convolution(
+                x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
+            trial.graph.output("y", y)
+            let dy = try trial.input("dy", reference.dy)
+            if let bias {
+                trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
+            } else {
+                trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w])
+            }
+            let results = try trial.runTwice()
+            try results.expect("y", reference.y)
+            try results.expect("dx", reference.dx)
+            try results.expect("dw", reference.dw, tolerance: 5e-5)
+            if bias != nil { try results.expect("db", reference.db) }
+        }
+
+        @Test(arguments: KernelFamily.allCases, [ConvolutionCase.all[7], ConvolutionCase.all[8]])
+        func gradientOperatorsStandAlone(family: KernelFamily, a: ConvolutionCase) throws {
+            let reference = ConvolutionReference.of(a)
+            let trial = try Trial(family)
+            let geometry = ConvolutionGeometry(
+                kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
+                padding: a.padding)
+            let (x, dy) = (try trial.input("x", reference.x), try trial.input("dy", reference.dy))
+            let flipped = trial.graph.packedWeights(try trial.parameter("w", reference.w), flipped: true)
+            trial.apply("dx", ConvolutionInputGradient(geometry, inputShape: x.shape), dy, flipped)
+            trial.apply("dw", ConvolutionWeightGradient(geometry, weightShape: Shape(reference.w.shape)), x, dy)
+            trial.apply("db", ColumnSum(), dy)
+            let results = try trial.runTwice()
+            try results.expect("dx", reference.dx)
+            try results.expect("dw", reference.dw, tolerance: 5e-5)
+            try results.expect("db", reference.db)
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func columnSumTakesManyChunks(family: KernelFamily) throws {
+            let dy = Tensor.random(shape: [1, 61, 83, 19], seed: 5)
+            let trial = try Trial(family)
+            trial.apply("db", ColumnSum(), try trial.input("dy", dy))
+            try trial.runTwice().expect("db", Reference.biasGradient(dy: dy))
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func linearLayerIsAConvolutionOfOnePixel(family: KernelFamily) throws {
+            let x = Tensor.random(shape: [3, 40], seed: 6)
+            let w = Tensor.random(shape: [40, 19], seed: 7)
+            let b = Tensor.random(shape: [19], seed: 8)
+            let dy = Tensor.random(shape: [3, 19], seed: 9)
+            let trial = try Trial(family)
+            let input = try trial.input("x", x.reshaped([3, 1, 1, 40]))
+            let weights = try trial.parameter("w", w.reshaped([1, 1, 40, 19]))
+            let bias = try trial.parameter("b", b)
+            let y = trial.graph.convolution(input, weights: weights, bias: bias)
+            trial.graph.output("y", y)
+            trial.gradients(
+                of: y, along: try trial.input("dy", dy.reshaped([3, 1, 1, 19])),
+                for: ["dx": input, "dw": weights, "db": bias])
+            let results = try trial.runTwice()
+            let gradients = Reference.linearGradients(x: x, w: w, dy: dy)
+            try results.expect("y", Reference.linear(x: x, w: w, bias: b).reshaped([3, 1, 1, 19]))
+            try results.expect("dx", gradients.dx.reshaped([3, 1, 1, 40]))
+            try results.expect("dw", gradients.dw.reshaped([1, 1, 40, 19]))
+            try results.expect("db", gradients.db)
+        }
+
+        /// Packed weights outlive a step while the weights are frozen, and no longer.
+        @Test(arguments: KernelFamily.allCases)
+        func changedWeightsArePackedAgain(family: KernelFamily) throws {
+            let a = ConvolutionCase.all[12]
+            let reference = ConvolutionReference.of(a)
+            let trial = try Trial(family)
+            let w = try trial.parameter("w", reference.w)
+            let y = trial.graph.convolution(
+                try trial.input("x", reference.x), weights: w, dilation: a.dilation, padding: a.padding)
+            trial.graph.output("y", y)
+            try trial.run().expect("y", reference.y)
+            let halved = reference.w.map { 0.5 * $0 }
+            try trial.executor.store.write("w", w.shape, halved.floats)
+            try trial.run().expect("y", reference.y.map { 0.5 * $0 })
+        }
+
+        /// Negative control: a reference of another dilation, stride or bias must not pass.
+        @Test(arguments: KernelFamily.allCases)
+        func wrongReferenceIsNoticed(family: KernelFamily) throws {
+            let x = Tensor.random(shape: [1, 9, 9, 16], seed: 10)
+            let w = Tensor.random(shape: [3, 3, 16, 16], seed: 11)
+            let dy = Tensor.random(shape: [1, 9, 9, 16], seed: 12)
+            let trial = try Trial(family)
+            let (input, weights) = (try trial.input("x", x), try trial.parameter("w", w))
+            let y = trial.graph.convolution(input, weights: weights, dilation: 2, padding: 2)
+            trial.graph.output("y", y)
+            trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input, "dw": weights])
+            let results = try trial.run()
+            let biased = Reference.convolution(
+                x: x, w: w, bias: .filled(shape: [16], with: 0.01), dilation: 2, padding: 2)
+            #expect(try results.error("y", biased) > 1e-4)
+            #expect(try results.error("y", Reference.convolution(x: x, w: w, padding: 1)) > 0.1)
+            let dx = Reference.convolutionInputGradient(dy: dy, w: w, inputShape: x.shape, padding: 1)
+            #expect(try results.error("dx", dx) > 0.1)
+            let dw = Reference.convolutionWeightGradient(x: x, dy: dy, kernel: (3, 3), padding: 1)
+            #expect(try results.error("dw", dw) > 0.1)
+
+            let strided = try Trial(family)
+            let z = strided.graph.convolution(
+                try strided.input("x", x), weights: try strided.parameter("w", w), stride: 2, padding: 1)
+            strided.graph.output("y", z)
+            // Same output shape, [1, 5, 5, 16], by another path.
+            let other = Reference.convolution(x: x, w: w, stride: 2, dilation: 2, padding: 2)
+            #expect(try strided.run().error("y", other) > 0.1)
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import DeviceLayer
+import Foundation
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+/// Root of every suite that uses a device: the tests of one process take turns.
+@Suite(.serialized, .enabled(if: TestDevice.isPresent, "no OpenCL device: apt-get install pocl-opencl-icd"))
+struct OperatorsTests {}
+
+/// The device under test, with one kernel library per family.
+enum TestDevice {
+    static let isPresent = (try? Device.all().isEmpty) == false
+
+    private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
+        let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+        let context = try DeviceContext(device: device, cacheDirectory: nil)
+        let pairs = try KernelFamily.allCases.map { ($0, try KernelLibrary(context: context, family: $0)) }
+        return Dictionary(uniqueKeysWithValues: pairs)
+    }
+
+    static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
+}
+
+/// One graph with its data, planned and run on one kernel family.
+///
+/// Before each run the whole arena is filled with NaN, so that an element or a pad nobody writes shows.
+final class Trial {
+    let graph: Graph
+    let executor: Executor
+    var state = StepState()
+    private var plan: Plan?
+    private var poison: Plan?
+
+    init(_ family: KernelFamily) throws {
+        executor = Executor(library: try TestDevice.library(family))
+        graph = Graph(family: family)
+    }
+
+    /// A value the host writes.
+    func input(_ name: String, _ tensor: Tensor, compact: Bool = false) throws -> Value {
+        let shape = Shape(tensor.shape, compact: compact)
+        try executor.store.write(name, shape, tensor.floats)
+        return graph.input(name, shape)
+    }
+
+    /// Integer labels, flags or counters.
+    func integers(_ name: String, _ dimensions: [Int], _ values: [Int32]) throws -> Value {
+        let shape = Shape(dimensions, compact: true)
+        try executor.store.write(name, shape, values)
+        return graph.input(name, shape)
+    }
+
+    /// State that updates may change.
+    func parameter(_ name: String, _ tensor: Tensor) throws -> Value {
+        let shape = Shape(tensor.shape)
+        try executor.store.write(name, shape, tensor.floats)
+        return graph.parameter(name, shape)
+    }
+
+    /// Applies an operator, gives its first output and keeps it under `name`.
+    @discardableResult
+    func apply(_ name: String, _ operation: any Operator, _ inputs: Value...) -> Value {
+        let value = graph.record(operation, inputs)[0]
+        graph.output(name, value)
+        return value
+    }
+
+    /// Keeps the gradients of ⟨y, dy⟩ with respect to the targets, each under its name.
+    func gradients(of y: Value, along dy: Value, for targets: KeyValuePairs<String, Value>) {
+        keepGradients(of: graph.record(Projection(), [y, dy])[0], for: targets)
+    }
+
+    /// Keeps the gradients of a scalar.
+    func keepGradients(of loss: Value, for targets: KeyValuePairs<String, Value>) {
+        for (target, gradient) in zip(targets, graph.gradients(of: loss, for: targets.map(\.value))) {
+            if let gradient {
+                graph.output(target.key, gradient)
+            } else {
+                Issue.record("no gradient for \(target.key)")
+            }
+        }
+    }
+
+    /// Runs one step and reads every output.
+    func run() throws -> Results {
+        let plan = try self.plan ?? executor.makePlan(graph)
+        self.plan = plan
+        if plan.arenaBytes > 0 {
+            let poison = try self.poison ?? makePoison(byteCount: plan.arenaBytes)
+            self.poison = poison
+            try executor.run(poison)
+        }
+        try executor.store.write(state)
+        try executor.run(plan)
+        let queue = executor.context.queue
+        return Results(
+            outputs: try plan.outputs.mapValues { operand in
+                let count = operand.shape.storedCount
+                return (operand.shape, try queue.read(UInt32.self, count: count, from: operand.buffer))
+            })
+    }
+
+    /// Runs a graph without updates twice; both runs must give the same bits.
+    func runTwice(_ location: SourceLocation = #_sourceLocation) throws -> Results {
+        let (first, second) = (try run(), try run())
+        for (name, output) in first.outputs {
+            #expect(
+                output.stored == second.outputs[name]?.stored, "\(name) differs between two runs",
+                sourceLocation: location)
+        }
+        return first
+    }
+
+    /// The stored tensor `name`, pads included.
+    func stored(_ name: String, _ dimensions: [Int]) throws -> Results {
+        let shape = Shape(dimensions)
+        let buffer = try executor.store.tensor(name, shape)
+        let words = try executor.context.queue.read(UInt32.self, count: shape.storedCount, from: buffer)
+        return Results(outputs: [name: (shape, words)])
+    }
+
+    private func makePoison(byteCount: Int) throws -> Plan {
+        let graph = Graph(family: self.graph.family)
+        let shape = Shape([byteCount / (4 * Shape.lanes), Shape.lanes])
+        graph.output("poison", graph.record(Fill(shape, value: .nan), [])[0])
+        return try executor.makePlan(graph)
+    }
+}
+
+/// What a trial left in its outputs, as raw words.
+struct Results {
+    let outputs: [String: (shape: Shape, stored: [UInt32])]
+
+    /// Logical words of an output.
+    func words(_ name: String) throws -> [UInt32] {
+        let output = try #require(outputs[name])
+        return output.shape.unpadded(output.stored)
+    }
+
+    /// Logical values of an output.
+    func values(_ name: String) throws -> [Float] { try words(name).map(Float.init(bitPattern:)) }
+
+    /// Logical values as a reference tensor.
+    func tensor(_ name: String) throws -> Tensor {
+        Tensor(shape: try #require(outputs[name]).shape.dimensions, floats: try values(name))
+    }
+
+    /// Largest error of any element relative to the largest magnitude expected.
+    func error(_ name: String, _ expected: Tensor) throws -> Double {
+        Comparison.maximumError(actual: try values(name), expected: expected)
+    }
+
+    /// Compares every element, and every pad with zero.
+    func expect(
+        _ name: String, _ expected: Tensor, tolerance: Double = 2e-5, _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        let output = try #require(outputs[name], sourceLocation: location)
+        #expect(output.shape.dimensions == expected.shape, "\(name)", sourceLocation: location)
+        let worst = Comparison.worst(actual: try values(name), expected: expected)
+        #expect(worst.error <= tolerance, "\(name): \(worst)", sourceLocation: location)
+        expectCleanPads(name, location)
+    }
+
+    /// Requires zeros in the pads of an output.
+    func expectCleanPads(_ name: String, _ location: SourceLocation = #_sourceLocation) {
+        guard let (shape, stored) = outputs[name] else { return }
+        let dirty = stored.indices.first {
+            $0 % shape.storedChannels >= shape.channels && Float(bitPattern: stored[$0]) != 0
+        }
+        if let dirty {
+            let (row, column) = (dirty / shape.storedChannels, dirty % shape.storedChannels)
+            let found = Float(bitPattern: stored[dirty])
+            Issue.record("\(name): pad \(column) of row \(row) holds \(found)", sourceLocation: location)
+        }
+    }
+}
+
+/// ⟨x, dy⟩ as a loss whose gradient with respect to x is dy; the value itself is never computed.
+private struct Projection: DifferentiableOperator {
+    func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0] == inputs[1], "gradient \(inputs[1]) does not fit \(inputs[0])")
+        return [.scalar]
+    }
+    func encode(_ encoder: inout LaunchEncoder) throws {}
+    func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] { [call.inputs[1], nil] }
+}
+
+/// Results of a slow function by argument: both kernel families are compared with one reference.
+final class Memo<Key: Hashable & Sendable, Result: Sendable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var known: [Key: Result] = [:]
+
+    func callAsFunction(_ key: Key, _ compute: () -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        if let result = known[key] { return result }
+        let result = compute()
+        known[key] = result
+        return result
+    }
+}
+
+extension Tensor {
+    /// A tensor of one number, the shape of a loss.
+    static func scalar(_ value: Double) -> Tensor { Tensor(shape: [1], values: [value]) }
+
+    /// Random values of a magnitude between 0.25 and 1, far from every kink at zero.
+    static func awayFromZero(shape: [Int], seed: UInt64) -> Tensor {
+        random(shape: shape, seed: seed).map { Double(Float($0 < 0 ? 0.75 * $0 - 0.25 : 0.75 * $0 + 0.25)) }
+    }
+}

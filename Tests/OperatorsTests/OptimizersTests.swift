@@ -1,0 +1,132 @@
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+/// One optimiser setting of the method.
+struct OptimizerCase: Hashable, Sendable, CustomTestStringConvertible {
+    let name: String
+    let rate: RateSlot
+    let learningRate, weightDecay: Double
+    /// SGD's momentum, or nil for Adam.
+    var momentum: Double?
+    var beta1 = 0.9, beta2 = 0.999
+
+    var testDescription: String { name }
+
+    static let all: [OptimizerCase] = [
+        .init(name: "SGD", rate: .heads, learningRate: 0.05, weightDecay: 1e-2, momentum: 0.9),
+        .init(name: "Adam of the logits", rate: .policy, learningRate: 0.01, weightDecay: 5e-4),
+        .init(name: "Adam of the warm-up", rate: .backbone, learningRate: 1e-3, weightDecay: 1e-4, beta1: 0.5),
+    ]
+}
+
+extension OperatorsTests {
+    @Suite struct OptimizersTests {
+        static let shapes = [[16, 2], [3, 3, 19, 40]]
+        static let steps = 6
+
+        /// Parameter and optimiser state as the reference moves them.
+        private struct Track {
+            var parameter: Tensor
+            var first, second: Tensor
+            var t = 0
+
+            mutating func move(_ a: OptimizerCase, gradient: Tensor) {
+                t += 1
+                if let momentum = a.momentum {
+                    (parameter, first) = Reference.sgd(
+                        parameter: parameter, gradient: gradient, buffer: t == 1 ? nil : first,
+                        learningRate: a.learningRate, momentum: momentum, weightDecay: a.weightDecay)
+                } else {
+                    (parameter, first, second) = Reference.adam(
+                        parameter: parameter, gradient: gradient, first: first, second: second, step: t,
+                        learningRate: a.learningRate, betas: (a.beta1, a.beta2), weightDecay: a.weightDecay)
+                }
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        func severalStepsFollowReference(family: KernelFamily, a: OptimizerCase) throws {
+            for shape in Self.shapes {
+                var track = Track(
+                    parameter: .random(shape: shape, seed: 1), first: .zeros(shape: shape),
+                    second: .zeros(shape: shape))
+                let trial = try Trial(family)
+                try record(a, trial, track)
+                for step in 0..<Self.steps {
+                    let gradient = Tensor.random(shape: shape, seed: UInt64(10 + step), scale: 0.5)
+                    try advance(a, trial, gradient: gradient, t: step + 1)
+                    track.move(a, gradient: gradient)
+                    try trial.stored("p", shape).expect("p", track.parameter, tolerance: 2e-6)
+                    try trial.stored("m", shape).expect("m", track.first, tolerance: 2e-6)
+                    if a.momentum == nil { try trial.stored("v", shape).expect("v", track.second, tolerance: 2e-6) }
+                }
+                // Negative control: one more step must not pass.
+                track.move(a, gradient: .random(shape: shape, seed: 99, scale: 0.5))
+                #expect(try trial.stored("p", shape).error("p", track.parameter) > 1e-4)
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        func nothingMovesOnceTheFlagIsSet(family: KernelFamily, a: OptimizerCase) throws {
+            let shape = [5, 19]
+            var track = Track(
+                parameter: .random(shape: shape, seed: 2), first: .zeros(shape: shape), second: .zeros(shape: shape))
+            let trial = try Trial(family)
+            try record(a, trial, track)
+            let gradient = Tensor.random(shape: shape, seed: 3)
+            try advance(a, trial, gradient: gradient, t: 1)
+            track.move(a, gradient: gradient)
+            try trial.executor.store.write("flag", Shape([2], compact: true), [Int32(2), 0])
+            let before = try ["p", "m", "v"].map { try trial.executor.store.read($0) }
+            try advance(a, trial, gradient: gradient.map { _ in .nan }, t: 2)
+            #expect(try ["p", "m", "v"].map { try trial.executor.store.read($0) } == before)
+            try trial.stored("p", shape).expect("p", track.parameter, tolerance: 2e-6)
+        }
+
+        /// The same steps twice give the same bits.
+        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        func stepsRepeat(family: KernelFamily, a: OptimizerCase) throws {
+            let shape = [7, 19]
+            let start = Track(
+                parameter: .random(shape: shape, seed: 4), first: .zeros(shape: shape), second: .zeros(shape: shape))
+            let runs = try (0..<2).map { _ in
+                let trial = try Trial(family)
+                try record(a, trial, start)
+                for t in 1...3 {
+                    let gradient = Tensor.random(shape: shape, seed: UInt64(20 + t))
+                    try advance(a, trial, gradient: gradient, t: t)
+                }
+                return try trial.executor.store.read("p")
+            }
+            #expect(runs[0] == runs[1])
+        }
+
+        private func record(_ a: OptimizerCase, _ trial: Trial, _ start: Track) throws {
+            let parameter = try trial.parameter("p", start.parameter)
+            let gradient = try trial.input("g", .zeros(shape: start.parameter.shape))
+            let (m, v) = (try trial.parameter("m", start.first), try trial.parameter("v", start.second))
+            let flag = try trial.integers("flag", [2], [0, 0])
+            if let momentum = a.momentum {
+                let update = SGDUpdate(rate: a.rate, momentum: momentum, weightDecay: a.weightDecay)
+                _ = trial.graph.record(update, [parameter, gradient, m, trial.graph.step, flag])
+            } else {
+                let update = AdamUpdate(rate: a.rate, beta1: a.beta1, beta2: a.beta2, weightDecay: a.weightDecay)
+                _ = trial.graph.record(update, [parameter, gradient, m, v, trial.graph.step, flag])
+            }
+        }
+
+        private func advance(_ a: OptimizerCase, _ trial: Trial, gradient: Tensor, t: Int) throws {
+            trial.state.step = UInt32(t - 1)
+            // The other groups' rates must not be read.
+            for slot in RateSlot.allCases { trial.state.rates[slot] = .init(learningRate: 100) }
+            trial.state.rates[a.rate] = .init(
+                learningRate: a.learningRate, beta1: a.momentum == nil ? a.beta1 : 0,
+                beta2: a.momentum == nil ? a.beta2 : 0, t: t)
+            try trial.executor.store.write("g", Shape(gradient.shape), gradient.floats)
+            _ = try trial.run()
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+/// One form of a policy regulariser.
+struct SparsityCase: Hashable, Sendable, CustomTestStringConvertible {
+    let form: RegulariserForm
+    let first: Int
+    var layered = false
+
+    var testDescription: String { "\(form) from block \(first)" + (layered ? " layered" : "") }
+
+    static let all: [SparsityCase] = [
+        .init(form: .paper, first: 0), .init(form: .paper, first: 11), .init(form: .published, first: 0),
+        .init(form: .published, first: 5), .init(form: .published, first: 0, layered: true),
+        .init(form: .published, first: 15, layered: true),
+    ]
+}
+
+extension OperatorsTests {
+    @Suite struct PolicyTests {
+        static let blocks = 16
+
+        /// Logits from nearly equal to very sure.
+        static func logits(seed: UInt64) -> Tensor {
+            var z = Tensor.random(shape: [blocks, 2], seed: seed, scale: 3)
+            (z[0, 0], z[0, 1]) = (0.5, 0.5)
+            (z[1, 0], z[1, 1]) = (20, -20)
+            (z[2, 0], z[2, 1]) = (-9, 9)
+            return z
+        }
+
+        @Test(arguments: KernelFamily.allCases, [5, 0.5])
+        func gatesAndTheirGradient(family: KernelFamily, temperature: Double) throws {
+            let z = Self.logits(seed: 1)
+            let u = Tensor.randomUniforms(shape: z.shape, seed: 2)
+            let dv = Tensor.random(shape: z.shape, seed: 3)
+            for straightThrough in [false, true] {
+                let trial = try Trial(family)
+                trial.state.temperature = Float(temperature)
+                let logits = try trial.parameter("z", z)
+                let inputs = [logits, try trial.input("u", u), trial.graph.step]
+                let outputs = trial.graph.record(GumbelSoftmax(straightThrough: straightThrough), inputs)
+                trial.graph.output("v", outputs[0])
+                trial.graph.output("soft", outputs[1])
+                trial.gradients(of: outputs[0], along: try trial.input("dv", dv), for: ["dz": logits])
+                let results = try trial.runTwice()
+                let sample = Reference.gumbelSoftmax(
+                    logits: z, uniforms: u, temperature: temperature, straightThrough: straightThrough)
+                try results.expect("v", sample.v)
+                try results.expect("soft", sample.soft)
+                try results.expect("dz", sample.gradient(dv: dv))
+                if straightThrough { #expect(try results.values("v").allSatisfy { $0 == 0 || $0 == 1 }) }
+                // Negative control: another temperature must not pass.
+                let other = Reference.gumbelSoftmax(logits: z, uniforms: u, temperature: temperature * 0.965)
+                #expect(try results.error("soft", other.soft) > 1e-3)
+                #expect(try results.error("dz", other.gradient(dv: dv)) > 1e-3)
+            }
+        }
+
+        /// The rarest draws: the smallest and largest uniform of 23 bits must give finite gates.
+        @Test(arguments: KernelFamily.allCases)
+        func extremeUniformsStayFinite(family: KernelFamily) throws {
+            let (low, high) = (Reference.uniform(bits: 0), Reference.uniform(bits: .max))
+            let u = Tensor(shape: [4, 2], values: [low, high, high, low, low, low, high, high])
+            let z = Tensor.filled(shape: [4, 2], with: 0.5)
+            let trial = try Trial(family)
+            trial.state.temperature = 0.5
+            let (logits, uniforms) = (try trial.parameter("z", z), try trial.input("u", u))
+            trial.apply("v", GumbelSoftmax(straightThrough: false), logits, uniforms, trial.graph.step)
+            let sample = Reference.gumbelSoftmax(logits: z, uniforms: u, temperature: 0.5)
+            try trial.runTwice().expect("v", sample.v)
+        }
+
+        @Test(arguments: KernelFamily.allCases, SparsityCase.all)
+        func sparsityAndItsGradient(family: KernelFamily, a: SparsityCase) throws {
+            let z = Self.logits(seed: 4)
+            let trial = try Trial(family)
+            let logits = try trial.parameter("z", z)
+            let loss = trial.apply("loss", SparsityLoss(form: a.form, first: a.first, layered: a.layered), logits)
+            let total = trial.apply("total", WeightedSum([0.05]), loss)
+            trial.keepGradients(of: total, for: ["dz": logits])
+            let results = try trial.runTwice()
+            func reference(_ first: Int) -> (loss: Double, gradient: Tensor) {
+                Reference.sparsity(
+                    logits: z, open: first..<Self.blocks, form: a.form == .paper ? .paper : .published,
+                    perLayerWeights: a.layered)
+            }
+            let expected = reference(a.first)
+            try results.expect("loss", .scalar(expected.loss))
+            try results.expect("total", .scalar(0.05 * expected.loss))
+            try results.expect("dz", expected.gradient.map { 0.05 * $0 })
+            // Negative control: one block more or less must not pass.
+            let other = reference(a.first == 0 ? 1 : a.first - 1)
+            #expect(try results.error("dz", other.gradient.map { 0.05 * $0 }) > 1e-3)
+        }
+
+        @Test(arguments: KernelFamily.allCases, [RegulariserForm.paper, .published])
+        func sharingAndItsGradients(family: KernelFamily, form: RegulariserForm) throws {
+            var tasks = [Self.logits(seed: 5), Self.logits(seed: 6), Self.logits(seed: 7)]
+            // A block on which two tasks agree exactly pulls neither way.
+            for column in 0..<2 { tasks[1][9, column] = tasks[0][9, column] }
+            let trial = try Trial(family)
+            let logits = try tasks.enumerated().map { try trial.parameter("z\($0.offset)", $0.element) }
+            let pairs = [(0, 1), (0, 2), (1, 2)].map {
+                trial.graph.record(SharingLoss(form: form), [logits[$0.0], logits[$0.1]])[0]
+            }
+            let total = trial.apply("total", WeightedSum([0.05, 0.05, 0.05]), pairs[0], pairs[1], pairs[2])
+            trial.keepGradients(of: total, for: ["dz0": logits[0], "dz1": logits[1], "dz2": logits[2]])
+            let results = try trial.runTwice()
+            func reference(_ form: RegulariserForm) -> (loss: Double, gradient: Tensor) {
+                let stacked = Tensor(shape: [3, Self.blocks, 2], values: tasks.flatMap(\.values))
+                return Reference.sharing(logits: stacked, form: form == .paper ? .paper : .published)
+            }
+            let expected = reference(form)
+            try results.expect("total", .scalar(0.05 * expected.loss))
+            for task in 0..<3 {
+                let rows = expected.gradient.values[task * Self.blocks * 2..<(task + 1) * Self.blocks * 2]
+                let gradient = Tensor(shape: [Self.blocks, 2], values: rows.map { 0.05 * $0 })
+                try results.expect("dz\(task)", gradient)
+                #expect(try results.error("dz\(task)", gradient.map { -$0 }) > 0.1)
+            }
+            let other = reference(form == .paper ? .published : .paper)
+            #expect(try results.error("total", .scalar(0.05 * other.loss)) > 0.01)
+        }
+    }
+}

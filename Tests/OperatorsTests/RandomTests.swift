@@ -1,0 +1,137 @@
+import Reference
+import Testing
+
+@testable import Graph
+@testable import Operators
+
+extension OperatorsTests {
+    @Suite struct RandomTests {
+        static let state: StepState = {
+            var state = StepState()
+            (state.step, state.seed, state.phase) = (7, 0x1234_5678_9ABC_DEF0, 2)
+            return state
+        }()
+
+        /// Which elements of a stored tensor dropout keeps, from the reference generator and the published formula.
+        static func mask(storedCount: Int, probability: Double, name: String, state: StepState) -> [Bool] {
+            let key = state.seed ^ Philox.nameHash(name)
+            let halves = [UInt32(truncatingIfNeeded: key), UInt32(truncatingIfNeeded: key >> 32)]
+            return (0..<storedCount).map { e in
+                let counter = [UInt32(e / 64 * 16 + e % 16), state.step, state.phase, 0]
+                let word = Reference.philox4x32(counter: counter, key: halves)[e / 16 % 4]
+                return Float(Reference.uniform(bits: word)) >= Float(probability)
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func wordsAreThePublishedOnes(family: KernelFamily) throws {
+            let known: [(counter: [UInt32], words: [UInt32])] = [
+                ([0, 0, 0, 0, 0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
+                (Array(repeating: .max, count: 6), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),
+                (
+                    [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344, 0xa409_3822, 0x299f_31d0],
+                    [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+                ),
+            ]
+            let others = (0..<20).map { row in (0..<6).map { UInt32(truncatingIfNeeded: (row * 6 + $0) &* 0x9E37_79B1) } }
+            let counters = known.map(\.counter) + others
+            let trial = try Trial(family)
+            let input = try trial.integers(
+                "counters", [counters.count, 6], counters.flatMap { $0 }.map(Int32.init(bitPattern:)))
+            trial.apply("words", PhiloxWords(), input)
+            let words = try trial.runTwice().words("words")
+            for (row, vector) in known.enumerated() { #expect(Array(words[row * 4..<row * 4 + 4]) == vector.words) }
+            for (row, counter) in counters.enumerated() {
+                let (first, key) = (Array(counter[..<4]), Array(counter[4...]))
+                #expect(Array(words[row * 4..<row * 4 + 4]) == Reference.philox4x32(counter: first, key: key))
+                #expect(words[row * 4..<row * 4 + 4] != Reference.philox4x32(counter: first, key: key, rounds: 9)[...])
+                let host = Philox.block(
+                    counter: SIMD4(first[0], first[1], first[2], first[3]), key: SIMD2(key[0], key[1]))
+                #expect(Array(words[row * 4..<row * 4 + 4]) == [host[0], host[1], host[2], host[3]])
+            }
+        }
+
+        /// FNV-1a's published values: names must hash alike in every version of this project.
+        @Test func nameHashIsStable() {
+            #expect(Philox.nameHash("") == 0xcbf2_9ce4_8422_2325)
+            #expect(Philox.nameHash("a") == 0xaf63_dc4c_8601_ec8c)
+            #expect(Philox.nameHash("foobar") == 0x8594_4171_f739_67e8)
+        }
+
+        @Test(arguments: KernelFamily.allCases, [1, 2, 4])
+        func noiseEqualsTheHosts(family: KernelFamily, columns: Int) throws {
+            let trial = try Trial(family)
+            trial.state = Self.state
+            trial.apply("u", UniformNoise(rows: 33, columns: columns, name: "task/gate"), trial.graph.step)
+            let results = try trial.runTwice()
+            results.expectCleanPads("u")
+            let host = Philox.uniforms(rows: 33, columns: columns, name: "task/gate", state: Self.state)
+            #expect(try results.values("u") == host)
+            #expect(host.allSatisfy { $0 > 0 && $0 < 1 })
+            #expect(try results.values("u") != Philox.uniforms(rows: 33, columns: columns, name: "x", state: Self.state))
+        }
+
+        /// Shapes end inside, at and beyond a group of 64 elements; the families agree because both equal the formula.
+        @Test(arguments: KernelFamily.allCases, [[3, 19], [1, 1, 1, 16], [2, 5, 7, 19], [1, 4, 64]])
+        func dropoutFollowsTheFormula(family: KernelFamily, shape: [Int]) throws {
+            for probability in [0.5, 0.3, 0] {
+                let x = Tensor.awayFromZero(shape: shape, seed: 1)
+                let dy = Tensor.awayFromZero(shape: shape, seed: 2)
+                let trial = try Trial(family)
+                trial.state = Self.state
+                let input = try trial.input("x", x)
+                let y = trial.graph.record(Dropout(probability: probability, name: "head"), [input, trial.graph.step])[0]
+                trial.graph.output("y", y)
+                trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input])
+                let results = try trial.runTwice()
+                let layout = Shape(shape)
+                let kept = layout.unpadded(
+                    Self.mask(
+                        storedCount: layout.storedCount, probability: probability, name: "head", state: Self.state))
+                #expect(try results.values("y").map { $0 != 0 } == kept)
+                #expect(try results.values("dx").map { $0 != 0 } == kept)
+                let mask = Tensor(shape: shape, values: kept.map { $0 ? 1 : 0 })
+                try results.expect(
+                    "y", Reference.dropout(x, mask: mask, probability: probability), tolerance: 1e-6)
+                try results.expect(
+                    "dx", Reference.dropout(dy, mask: mask, probability: probability), tolerance: 1e-6)
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func dropoutKeepsTheRightShare(family: KernelFamily) throws {
+            let x = Tensor.filled(shape: [1, 64, 64, 16], with: 1)
+            for probability in [0.5, 0.2] {
+                let trial = try Trial(family)
+                trial.state = Self.state
+                let dropout = Dropout(probability: probability, name: "share")
+                trial.apply("y", dropout, try trial.input("x", x), trial.graph.step)
+                let values = try trial.run().values("y")
+                let share = Double(values.filter { $0 != 0 }.count) / Double(values.count)
+                // Five standard deviations of a binomial share.
+                let spread = 5 * (probability * (1 - probability) / Double(values.count)).squareRoot()
+                #expect(abs(share - (1 - probability)) < spread)
+            }
+        }
+
+        /// Negative control of the exact comparison: another name, step, phase or seed gives another mask.
+        @Test(arguments: KernelFamily.allCases)
+        func everyKeyMatters(family: KernelFamily) throws {
+            func kept(_ name: String, _ state: StepState) throws -> [Bool] {
+                let trial = try Trial(family)
+                trial.state = state
+                let x = try trial.input("x", .filled(shape: [40, 16], with: 1))
+                trial.apply("y", Dropout(probability: 0.5, name: name), x, trial.graph.step)
+                return try trial.run().values("y").map { $0 != 0 }
+            }
+            var states = [Self.state, Self.state, Self.state, Self.state]
+            states[1].step += 1
+            states[2].phase += 1
+            states[3].seed ^= 1 << 40
+            var masks = try states.map { try kept("a", $0) }
+            masks.append(try kept("b", Self.state))
+            #expect(Set(masks).count == masks.count)
+            #expect(try kept("a", Self.state) == masks[0])
+        }
+    }
+}
