@@ -24,10 +24,15 @@ let package = Package(
         .target(name: "Datasets", dependencies: ["CPNG"]),
         .target(
             name: "Training",
-            dependencies: ["Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams")]),
+            dependencies: [
+                "Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams"),
+            ]),
         .executableTarget(
             name: "adashare",
-            dependencies: ["Training", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: [
+                "Training", "Models", "Operators", "DeviceLayer", "Datasets",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         .target(name: "Reference", path: "Tests/Reference"),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
@@ -36,7 +41,9 @@ let package = Package(
         .testTarget(name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference"]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Graph", "Operators", "DeviceLayer"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
         .testTarget(name: "CommandLineTests", dependencies: ["adashare", "Training", "Datasets"]),
     ],
     swiftLanguageModes: [.v6],

@@ -3,7 +3,8 @@
 //   y = gamma (x - mean) / sqrt(var + eps) + beta
 //
 // Statistics are deterministic and free of cancellation: each chunk of rows takes two passes over its own
-// rows (mean, then squared deviations), the chunks are merged with Chan's update in chunk order.
+// rows (mean, then squared deviations, which also correct the rounding of the mean), the chunks are merged with
+// Chan's update in chunk order, relative to the first chunk's mean.
 //
 //   batchnorm_statistics   (channel vector, chunk): partial [chunks][2][C] of mean and M2
 //   batchnorm_merge        (channel vector): mean, inverse deviation, unbiased variance [C]
@@ -23,29 +24,36 @@ __kernel void batchnorm_statistics(__global const float *x, __global float *part
     floatW sum = 0.0f;
     for (int row = begin; row < end; ++row) sum += VLOAD((size_t)row * vectors + vector, x);
     const floatW mean = sum / (float)(end - begin);
-    floatW deviations = 0.0f;
+    floatW deviations = 0.0f, rest = 0.0f;
     for (int row = begin; row < end; ++row) {
         const floatW d = VLOAD((size_t)row * vectors + vector, x) - mean;
+        rest += d;
         deviations = fma(d, d, deviations);
     }
-    VSTORE(mean, (size_t)chunk * 2 * vectors + vector, partial);
-    VSTORE(deviations, ((size_t)chunk * 2 + 1) * vectors + vector, partial);
+    // A long sum of large values has lost digits of the mean; the deviations add up to what is missing.
+    const floatW correction = rest / (float)(end - begin);
+    VSTORE(mean + correction, (size_t)chunk * 2 * vectors + vector, partial);
+    VSTORE(rectify(fma(-rest, correction, deviations)), ((size_t)chunk * 2 + 1) * vectors + vector, partial);
 }
 
 __kernel void batchnorm_merge(__global const float *partial, __global float *mean, __global float *inverse,
-                              __global float *unbiased, int rows, int C, int span, int chunks, float epsilon) {
+                              __global float *unbiased, int rows, int C, int span, int chunks, float epsilon,
+                              int channels) {
     const int vector = (int)get_global_id(0), vectors = C / W;
-    floatW m = VLOAD(vector, partial), deviations = VLOAD(vectors + vector, partial);
+    // Means are merged relative to the first one: they differ little, so no digits are lost on a large mean.
+    const floatW origin = VLOAD(vector, partial);
+    floatW m = 0.0f, deviations = VLOAD(vectors + vector, partial);
     float count = (float)min(span, rows);
     for (int chunk = 1; chunk < chunks; ++chunk) {
         const float more = (float)(min((chunk + 1) * span, rows) - chunk * span), total = count + more;
-        const floatW delta = VLOAD((size_t)chunk * 2 * vectors + vector, partial) - m;
+        const floatW delta = VLOAD((size_t)chunk * 2 * vectors + vector, partial) - origin - m;
         m += delta * (more / total);
         deviations += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial) + delta * delta * (count * more / total);
         count = total;
     }
-    VSTORE(m, vector, mean);
-    VSTORE(1.0f / sqrt(deviations / count + epsilon), vector, inverse);
+    VSTORE(origin + m, vector, mean);
+    const intW pad = (uintW)(vector * W) + LANE_INDEX >= (uintW)(channels);
+    VSTORE(select(1.0f / sqrt(deviations / count + epsilon), (floatW)(0.0f), pad), vector, inverse);
     VSTORE(deviations / fmax(count - 1.0f, 1.0f), vector, unbiased);
 }
 
@@ -57,7 +65,8 @@ __kernel void batchnorm_normalise(__global const float *x, __global const float 
     FOR_RANGE(i, rows * vectors) {
         const int v = i % vectors;
         const floatW factor = VLOAD(v, gamma) * VLOAD(v, inverse);
-        VSTORE(fmax(fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta)), floor_value), i, y);
+        const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
+        VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
     }
 }
 
@@ -69,7 +78,8 @@ __kernel void batchnorm_inference(__global const float *x, __global const float 
     FOR_RANGE(i, rows * vectors) {
         const int v = i % vectors;
         const floatW factor = VLOAD(v, gamma) / sqrt(VLOAD(v, variance) + epsilon);
-        VSTORE(fmax(fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta)), floor_value), i, y);
+        const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
+        VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
     }
 }
 

@@ -9,7 +9,7 @@
 // Layout: FOR_RANGE over vectors of W floats; `n` counts vectors. Outputs may alias any input.
 
 __kernel void relu(__global const float *x, __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(fmax(VLOAD(i, x), 0.0f), i, y); }
+    FOR_RANGE(i, n) { VSTORE(rectify(VLOAD(i, x)), i, y); }
 }
 
 __kernel void relu_backward(__global const float *y, __global const float *dy, __global float *dx, int n) {

@@ -25,8 +25,8 @@ __kernel void loss_finish(__global const float *partial, __global float *loss, _
         sum += partial[i];
         weight += partial[count + i];
     }
-    loss[0] = weight != 0.0f ? bias + sign * sum / weight : 0.0f;
-    total[0] = weight;
+    store_scalar(loss, weight != 0.0f ? bias + sign * sum / weight : 0.0f);
+    store_scalar(total, weight);
 }
 
 __kernel void crossentropy_partial(__global const float *x, __global const int *labels,
@@ -129,9 +129,9 @@ __kernel void l1_backward(__global const float *x, __global const float *labels,
     }
 }
 
-// total = sum of weight_i loss_i, at most 8 terms, in order.
+// y = sum of weight_i loss_i, one launch per term, in order.
 __kernel void weighted_sum(__global const float *a, __global float *y, float weight, int first) {
-    y[0] = first ? weight * a[0] : fma(weight, a[0], y[0]);
+    store_scalar(y, first ? weight * a[0] : fma(weight, a[0], y[0]));
 }
 
 // Keeps the first (step + 1, task) whose loss is not finite; every update is gated by flag[0] == 0.

@@ -5,6 +5,7 @@
 //          p -= rate / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
 //
 // Rates and bias corrections come from the step buffer at `slot`; nothing moves once the non-finite flag is set.
+// rest1 = 1 - b1 and rest2 = 1 - b2 come from the host: in float32, 1 - 0.999f is off by 1.3e-5 of its value.
 // Layout: FOR_RANGE over vectors.
 
 __kernel void sgd(__global float *p, __global const float *gradient, __global float *b, __global const float *step,
@@ -20,14 +21,14 @@ __kernel void sgd(__global float *p, __global const float *gradient, __global fl
 }
 
 __kernel void adam(__global float *p, __global const float *gradient, __global float *m, __global float *v,
-                   __global const float *step, __global const int *flag, int slot, float beta1, float beta2,
-                   float epsilon, float decay, int n) {
+                   __global const float *step, __global const int *flag, int slot, float beta1, float rest1,
+                   float beta2, float rest2, float epsilon, float decay, int n) {
     if (flag[0] != 0) return;
     const float size = step[slot] / step[slot + 1], root = step[slot + 2];
     FOR_RANGE(i, n) {
         const floatW value = VLOAD(i, p), g = fma((floatW)(decay), value, VLOAD(i, gradient));
-        const floatW first = fma((floatW)(beta1), VLOAD(i, m), (1.0f - beta1) * g);
-        const floatW second = fma((floatW)(beta2), VLOAD(i, v), (1.0f - beta2) * g * g);
+        const floatW first = fma((floatW)(beta1), VLOAD(i, m), rest1 * g);
+        const floatW second = fma((floatW)(beta2), VLOAD(i, v), rest2 * g * g);
         VSTORE(first, i, m);
         VSTORE(second, i, v);
         VSTORE(value - size * first / (sqrt(second) / root + epsilon), i, p);

@@ -49,7 +49,7 @@ __kernel void sparsity(__global const float *z, __global float *loss, int L, int
         const float weight = layered ? 2.0f * (float)(l + 1) / (float)L : 1.0f;
         sum += form == 0 ? log_alpha(z[l * 16], z[l * 16 + 1]) : -weight * log_alpha(z[l * 16 + 1], z[l * 16]);
     }
-    loss[0] = form == 0 ? sum : sum / (float)(L - first);
+    store_scalar(loss, form == 0 ? sum : sum / (float)(L - first));
 }
 
 __kernel void sparsity_backward(__global const float *z, __global const float *dloss, __global float *dz, int L,
@@ -74,7 +74,7 @@ __kernel void sharing(__global const float *z1, __global const float *z2, __glob
         else
             sum += (float)(l + 1) / (float)L * fabs(z1[i] - z2[i]);
     }
-    loss[0] = sum;
+    store_scalar(loss, sum);
 }
 
 __kernel void sharing_backward(__global const float *z1, __global const float *z2, __global const float *dloss,

@@ -42,6 +42,15 @@ typedef uint4 uintW;
 #define FOR_RANGE(i, n) for (int i = (int)get_global_id(0); i < (int)(n); i += (int)get_global_size(0))
 #endif
 
+// max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
+inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
+
+// Writes a tensor of one number, pads included.
+inline void store_scalar(__global float *p, float value) {
+    p[0] = value;
+    for (int i = 1; i < 16; ++i) p[i] = 0.0f;
+}
+
 inline float horizontal_sum(floatW v) {
 #if CPU_FAMILY
     const float8 a = v.lo + v.hi;

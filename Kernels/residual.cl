@@ -11,7 +11,7 @@
 // Layout: FOR_RANGE over vectors; partials [2][work-items], work-items fixed by the shape alone.
 
 __kernel void residual_add(__global const float *r, __global const float *f, __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(fmax(VLOAD(i, r) + VLOAD(i, f), 0.0f), i, y); }
+    FOR_RANGE(i, n) { VSTORE(rectify(VLOAD(i, r) + VLOAD(i, f)), i, y); }
 }
 
 __kernel void residual_mixed(__global const float *r, __global const float *f, __global const float *gates,
@@ -19,7 +19,7 @@ __kernel void residual_mixed(__global const float *r, __global const float *f, _
     const float select_weight = gates[block * 16], skip_weight = gates[block * 16 + 1];
     FOR_RANGE(i, n) {
         const floatW a = VLOAD(i, r);
-        VSTORE(fma((floatW)(select_weight), fmax(a + VLOAD(i, f), 0.0f), skip_weight * a), i, y);
+        VSTORE(fma((floatW)(select_weight), rectify(a + VLOAD(i, f)), skip_weight * a), i, y);
     }
 }
 
@@ -31,7 +31,7 @@ __kernel void residual_mixed_backward(__global const float *r, __global const fl
     FOR_RANGE(i, n) {
         const floatW a = VLOAD(i, r), pre = a + VLOAD(i, f), g = VLOAD(i, dy);
         const floatW through = select((floatW)(0.0f), select_weight * g, pre > 0.0f);
-        sum_select = fma(g, fmax(pre, 0.0f), sum_select);
+        sum_select = fma(g, rectify(pre), sum_select);
         sum_skip = fma(g, a, sum_skip);
         VSTORE(through, i, df);
         VSTORE(fma((floatW)(skip_weight), g, through), i, dr);

@@ -9,6 +9,7 @@ extension Graph {
     /// - Parameters:
     ///   - loss: a scalar.
     ///   - targets: the values whose gradients are wanted.
+    /// - Precondition: every operator between a target and the loss has a gradient.
     /// - Returns: one gradient per target; nil where the loss does not depend on it.
     public func gradients(of loss: Value, for targets: [Value]) -> [Value?] {
         precondition(loss.shape == .scalar, "the loss must be a scalar, not \(loss.shape)")
@@ -19,17 +20,19 @@ extension Graph {
 
         for index in stride(from: forwardCount - 1, through: 0, by: -1) {
             let node = nodes[index]
-            guard let operation = node.operation as? any DifferentiableOperator,
-                node.outputs.contains(where: { contributions[$0.id] != nil })
-            else { continue }
             let wanted = node.inputs.map { reached.contains($0.id) }
-            guard wanted.contains(true) else { continue }
+            guard wanted.contains(true), node.outputs.contains(where: { contributions[$0.id] != nil }) else { continue }
+            guard let operation = node.operation as? any DifferentiableOperator else {
+                preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
+            }
             scope("backward/" + node.label) {
                 let call = BackwardCall(
                     inputs: node.inputs, outputs: node.outputs,
                     gradients: node.outputs.map { total(contributions[$0.id]) }, wanted: wanted)
                 for (input, gradient) in zip(node.inputs, operation.backward(call, in: self)) {
-                    if let gradient, reached.contains(input.id) { contributions[input.id, default: []].append(gradient) }
+                    if let gradient, reached.contains(input.id) {
+                        contributions[input.id, default: []].append(gradient)
+                    }
                 }
             }
         }

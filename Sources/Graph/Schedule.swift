@@ -9,6 +9,7 @@ struct Schedule {
     /// Node indices in execution order.
     let order: [Int]
     /// Live nodes that read only parameters nobody changes here: they run once per parameter version, not per step.
+    /// Nodes with a workspace stay in the step, because that lies in the arena.
     let hoisted: [Int]
 
     init(_ graph: Graph) {
@@ -59,7 +60,9 @@ struct Schedule {
         }
         return live.filter { index in
             let node = graph.nodes[index]
-            return !node.isUpdate && !node.inputs.isEmpty
+            let scratch = node.operation.workspaceByteCount(
+                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape), family: graph.family)
+            return !node.isUpdate && !node.inputs.isEmpty && scratch == 0
                 && node.inputs.allSatisfy { value in
                     guard case .external(let external) = graph.source(of: value) else { return false }
                     return graph.externals[external].role == .parameter && !changed.contains(value.id)

@@ -28,9 +28,10 @@ public struct NetworkTrace {
     /// Dropout probability of the heads.
     public let dropout: Double
 
-    /// Batch norms in the order of their first visit, with the number of task paths through each.
+    /// Batch norms in the order of their visits; visits of one that follow each other with equal input are counted.
     private var visits: [(prefix: String, outputs: [Value], paths: Int)] = []
-    private var visitIndex: [Int: Int] = [:]
+    /// Position of each batch norm's latest visit.
+    private var latestVisit: [String: Int] = [:]
 
     public init(graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0) {
         self.graph = graph
@@ -92,8 +93,8 @@ public struct NetworkTrace {
         return branches.count == 1 ? branches[0] : graph.record(Sum(), branches)[0]
     }
 
-    /// Records the running-statistics updates of every batch norm visited: n equal updates where n paths met, one
-    /// after the other, in task order, where inputs differ.
+    /// Records the running-statistics updates of every batch norm visited, in task order: n equal updates at once
+    /// where n paths in a row met, one after the other where inputs differ.
     ///
     /// - Parameter flag: the non-finite flag that gates updates.
     public func updateStatistics(flag: Value) {
@@ -142,10 +143,11 @@ public struct NetworkTrace {
             }
         }
         let outputs = graph.scope(prefix) { graph.record(BatchNorm(relu: relu), [y, gamma, beta]) }
-        if let known = visitIndex[outputs[0].id] {
-            visits[known].paths += 1
+        // Statistics forget: A, B, A is not A, A, B, so only neighbours are merged.
+        if let latest = latestVisit[prefix], visits[latest].outputs[0] == outputs[0] {
+            visits[latest].paths += 1
         } else {
-            visitIndex[outputs[0].id] = visits.count
+            latestVisit[prefix] = visits.count
             visits.append((prefix, outputs, 1))
         }
         return outputs[0]

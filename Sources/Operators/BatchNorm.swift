@@ -41,7 +41,7 @@ public struct BatchNorm: DifferentiableOperator {
             "batchnorm", "batchnorm_merge",
             [
                 e.scratch, e.output(1), e.output(2), e.output(3), rows, stored, .int(chunks.span), .int(chunks.count),
-                .float(epsilon),
+                .float(epsilon), .int(shape.channels),
             ], e.library.grid(vectors))
         try e.launch(
             "batchnorm", "batchnorm_normalise",

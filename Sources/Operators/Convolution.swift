@@ -153,7 +153,9 @@ public struct ConvolutionWeightGradient: Operator {
             units = inputs[1].batch * inputs[1].height
             let channels = inputs[0].channels
             let tile = RegisterTile.weightChannels(channels)
-            items = (channels + tile - 1) / tile * (weightShape.storedChannels / RegisterTile.width(channels: weightShape.storedChannels)) * taps
+            items =
+                (channels + tile - 1) / tile
+                * (weightShape.storedChannels / RegisterTile.width(channels: weightShape.storedChannels)) * taps
             wanted = 64
         case .gpu:
             units = inputs[1].rows

@@ -61,7 +61,8 @@ public struct AdamUpdate: Operator {
         try e.launch(
             "optimizers", "adam",
             buffers + [
-                .int(rate.offset), .float(beta1), .float(beta2), .float(epsilon), .float(weightDecay), .int(n),
+                .int(rate.offset), .float(beta1), .float(1 - beta1), .float(beta2), .float(1 - beta2),
+                .float(epsilon), .float(weightDecay), .int(n),
             ], e.library.range(n))
     }
 }

@@ -70,7 +70,10 @@ public struct ResidualMixGradient: Operator {
         let size = e.library.partialRange(n)
         try e.launch(
             "residual", "residual_mixed_backward",
-            [e.input(0), e.input(1), e.input(2), e.input(3), e.output(0), e.output(1), e.scratch, .int(block), .int(n)],
+            [
+                e.input(0), e.input(1), e.input(2), e.input(3), e.output(0), e.output(1), e.scratch, .int(block),
+                .int(n),
+            ],
             size)
         try e.launch(
             "residual", "residual_mixed_gate",

@@ -74,7 +74,7 @@ public struct Experiment: Sendable {
         let made: any DenseDataset
         switch dataset.kind {
         case .nyuV2:
-            let classes = configuration.tasks.first { $0.kind == .segmentation }?.channels ?? 40
+            let classes = configuration.tasks.filter { $0.kind == .segmentation }.map(\.channels).min() ?? 40
             made = try NYUv2Dataset(
                 root: URL(fileURLWithPath: dataset.root ?? ""), labels: labels, seed: seed,
                 validation: dataset.validation, classes: classes)
@@ -92,6 +92,11 @@ public struct Experiment: Sendable {
                     file: "configuration", path: "tasks.\(index).kind", found: task.kind.rawValue,
                     expected: "a label of data set \(made.name): "
                         + made.labels.map(\.rawValue).sorted().joined(separator: ", "))
+            }
+            if task.kind == .segmentation, task.ignoreLabel != 255 {
+                throw ConfigurationError(
+                    file: "configuration", path: "tasks.\(index).ignore_label", found: "\(task.ignoreLabel)",
+                    expected: "255, which marks pixels without a class in data set \(made.name)")
             }
             if made is ScenesDataset, task.kind == .segmentation,
                 task.channels < ScenesDataset.classNames.count

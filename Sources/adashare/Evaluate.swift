@@ -30,8 +30,9 @@ struct Evaluate: ParsableCommand {
             return
         }
         for convention in MetricConvention.allCases {
-            print("\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
-                + "\(experiment.configuration.dataset.normals.rawValue)\n")
+            print(
+                "\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
+                    + "\(experiment.configuration.dataset.normals.rawValue)\n")
             var table = Table(["task", "metric", "value"])
             for task in experiment.tasks {
                 for metric in result.tasks[task.name]?[convention.rawValue] ?? [] {
@@ -47,7 +48,9 @@ struct Evaluate: ParsableCommand {
             let url = folder.checkpoints.appendingPathComponent("\(stage.rawValue).safetensors")
             if FileManager.default.fileExists(atPath: url.path) { return url }
         }
-        throw ValidationError("\(path): no finished phase to score; pass --checkpoint")
+        throw RunError(
+            path: folder.checkpoints.path, found: "no weights of a finished phase",
+            expected: "one, or --checkpoint FILE")
     }
 }
 

@@ -30,14 +30,14 @@ struct Predict: ParsableCommand {
     func run() throws {
         let experiment = try Experiment(try options.load())
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
+        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
+        try network.load(file)
         let chosen: DiscretePolicy
         if let policy {
             chosen = try experiment.policy(at: URL(fileURLWithPath: policy))
         } else {
             chosen = try experiment.policy(recordedIn: file)
         }
-        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
-        try network.load(file)
         let folder = URL(fileURLWithPath: output)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -48,10 +48,13 @@ final class ProgressPrinter {
     }
 
     private func describe(_ step: StepReport) -> String {
-        let losses = step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
+        let losses =
+            step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
             .map { "\($0.key) \(readable($0.value))" } + ["total \(readable(step.losses["total"] ?? .nan))"]
         let left = Int(step.secondsLeft.rounded())
-        let time = left >= 3600 ? "\(left / 3600) h \(left % 3600 / 60) min" : left >= 60 ? "\(left / 60) min \(left % 60) s" : "\(left) s"
+        let time =
+            left >= 3600
+            ? "\(left / 3600) h \(left % 3600 / 60) min" : left >= 60 ? "\(left / 60) min \(left % 60) s" : "\(left) s"
         return "\(step.stage.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
             + "\(readable(step.imagesPerSecond)) images/s  \(time) left"
     }

@@ -29,8 +29,13 @@ struct SummaryText {
 
     private var gains: String {
         var lines = tasks.map { task in
-            let gain = summary.gainOverConstant[task].map { "\(readable($0, digits: 2)) %" } ?? "–"
-            return "\(task): \(gain) better than the best constant guess (mean over metrics, exact)"
+            let convention = MetricConvention.exact.rawValue
+            guard let mine = summary.metrics[task]?[convention]?.first,
+                let base = summary.constantGuess[task]?[convention]?.first(where: { $0.name == mine.name }),
+                let gain = RelativeGain.ofTask([mine], over: [base])
+            else { return "\(task): nothing to compare" }
+            return "\(task): \(mine.name) \(readable(mine.value)), best constant guess \(readable(base.value)): "
+                + "\(readable(gain, digits: 2)) % better (exact convention)"
         }
         if let gain = summary.gainOverHardSharing {
             lines.append("all tasks: \(readable(gain, digits: 2)) % against hard sharing")

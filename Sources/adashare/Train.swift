@@ -35,13 +35,16 @@ struct Train: ParsableCommand {
         var defaultValueDescription: String { "warmup,policy,retrain" }
     }
 
+    private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
     func run() throws {
         var configuration = try options.load()
-        if let root = configuration.dataset.root {
-            configuration.dataset.root = URL(fileURLWithPath: root).standardizedFileURL.path
-        }
+        // Absolute, so that the run can be evaluated and resumed from any folder.
+        configuration.dataset.root = configuration.dataset.root.map(absolute)
+        configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
+        let dataset = try experiment.openInputs(phases: phases.stages)
         let context = try device.makeContext()
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
         let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
@@ -52,7 +55,7 @@ struct Train: ParsableCommand {
         let progress = ProgressPrinter()
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         let trainer = try Trainer(
-            experiment: experiment, context: context, family: device.kernelFamily, run: run,
+            experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
             report: progress.report)
         try trainer.train(phases: phases.stages)
         let summary = try trainer.summarise()

@@ -75,6 +75,19 @@ extension GraphTests {
             #expect(found[0] == found[1] && graph.count(ReLUGradient.self) == 1)
         }
 
+        @Test func anOperatorWithoutGradientOnThePathStopsTheProcess() async {
+            await #expect(processExitsWith: .failure) { Self.differentiate(detached: false) }
+            await #expect(processExitsWith: .success) { Self.differentiate(detached: true) }
+        }
+
+        /// A loss that depends on a parameter directly and through a probe, which has no gradient.
+        private static func differentiate(detached: Bool) {
+            let graph = Graph(family: .cpu)
+            let (p, q) = (graph.parameter("p", .scalar), graph.parameter("q", .scalar))
+            let loss = graph.record(Sum(), [p, graph.record(Probe(), [detached ? q : p])[0]])[0]
+            _ = graph.gradients(of: loss, for: [p])
+        }
+
         @Test func backwardNodesAreLabelledByTheirForwardNodes() {
             let graph = Graph(family: .cpu)
             let p = graph.parameter("p", .scalar)

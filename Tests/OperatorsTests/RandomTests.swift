@@ -33,7 +33,8 @@ extension OperatorsTests {
                     [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
                 ),
             ]
-            let others = (0..<20).map { row in (0..<6).map { UInt32(truncatingIfNeeded: (row * 6 + $0) &* 0x9E37_79B1) } }
+            let others = (0..<20).map { row in (0..<6).map { UInt32(truncatingIfNeeded: (row * 6 + $0) &* 0x9E37_79B1) }
+            }
             let counters = known.map(\.counter) + others
             let trial = try Trial(family)
             let input = try trial.integers(
@@ -68,7 +69,8 @@ extension OperatorsTests {
             let host = Philox.uniforms(rows: 33, columns: columns, name: "task/gate", state: Self.state)
             #expect(try results.values("u") == host)
             #expect(host.allSatisfy { $0 > 0 && $0 < 1 })
-            #expect(try results.values("u") != Philox.uniforms(rows: 33, columns: columns, name: "x", state: Self.state))
+            #expect(
+                try results.values("u") != Philox.uniforms(rows: 33, columns: columns, name: "x", state: Self.state))
         }
 
         /// Shapes end inside, at and beyond a group of 64 elements; the families agree because both equal the formula.
@@ -80,7 +82,8 @@ extension OperatorsTests {
                 let trial = try Trial(family)
                 trial.state = Self.state
                 let input = try trial.input("x", x)
-                let y = trial.graph.record(Dropout(probability: probability, name: "head"), [input, trial.graph.step])[0]
+                let y = trial.graph.record(Dropout(probability: probability, name: "head"), [input, trial.graph.step])[
+                    0]
                 trial.graph.output("y", y)
                 trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input])
                 let results = try trial.runTwice()

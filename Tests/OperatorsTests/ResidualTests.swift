@@ -48,8 +48,10 @@ extension OperatorsTests {
                 try results.expect("df", gradients.dBranch, tolerance: 1e-6)
                 try results.expect("dv", dv)
 
-                let ungated = Reference.residualAddReLU(residual: tensors[0], branch: tensors[1])
-                if vSkip > 0 { #expect(try results.error("y", ungated) > 0.01) }
+                // Negative control: exchanged gates must not pass.
+                let exchanged = Reference.mixedResidual(
+                    residual: tensors[0], branch: tensors[1], vSelect: vSkip, vSkip: vSelect)
+                if vSkip != vSelect { #expect(try results.error("y", exchanged) > 0.01) }
             }
         }
 

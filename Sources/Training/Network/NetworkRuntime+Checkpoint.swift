@@ -25,27 +25,7 @@ extension NetworkRuntime {
     /// - Parameter partial: also accept missing heads and batch counters, for initial weights.
     /// - Throws: `FormatError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
-        let specs = graphs.catalog.specs
-        for name in file.names where graphs.catalog[name] == nil && !partial {
-            throw FormatError(
-                file: file.file, place: name, found: "a tensor this network does not have",
-                expected: "a checkpoint of \(describe(graphs.architecture))")
-        }
-        var loaded: [(ParameterSpec, [Float])] = []
-        for spec in specs {
-            guard file.tensors[spec.name] != nil else {
-                let optional = spec.group == .policy || (partial && (spec.group == .heads || spec.layout == .counter))
-                if optional { continue }
-                throw FormatError(
-                    file: file.file, place: spec.name, found: "no such tensor",
-                    expected: "shape \(spec.diskShape), a checkpoint of \(describe(graphs.architecture))")
-            }
-            if spec.layout == .counter {
-                loaded.append((spec, try file.integers(spec.name, shape: []).map { Float($0) }))
-            } else {
-                loaded.append((spec, try file.floats(spec.name, shape: spec.diskShape)))
-            }
-        }
+        let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
         for (spec, values) in loaded { try write(spec, values) }
     }
 
@@ -62,13 +42,46 @@ extension NetworkRuntime {
         guard let spec = graphs.catalog[parameter], spec.elementCount == values.count else {
             throw FormatError(
                 file: file, place: name, found: "\(values.count) values",
-                expected: "the state of a parameter of \(describe(graphs.architecture))")
+                expected: "the state of a parameter of \(graphs.architecture.summary)")
         }
         try executor.store.write(name, spec.storedShape, values)
     }
+}
 
-    private func describe(_ architecture: NetworkArchitecture) -> String {
-        "\(architecture.backbone.rawValue), width \(architecture.width), \(architecture.head.rawValue) heads, tasks "
-            + architecture.tasks.map { "\($0.name) (\($0.channels))" }.joined(separator: ", ")
+extension ParameterCatalog {
+    /// The parameters a checkpoint holds, in disk order, checked against this network.
+    ///
+    /// - Throws: as `NetworkRuntime.load`.
+    func values(
+        in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
+    ) throws -> [(ParameterSpec, [Float])] {
+        for name in file.names where self[name] == nil && !partial {
+            throw FormatError(
+                file: file.file, place: name, found: "a tensor this network does not have",
+                expected: "a checkpoint of \(architecture.summary)")
+        }
+        var loaded: [(ParameterSpec, [Float])] = []
+        for spec in specs {
+            guard file.tensors[spec.name] != nil else {
+                let optional = spec.group == .policy || (partial && (spec.group == .heads || spec.layout == .counter))
+                if optional { continue }
+                throw FormatError(
+                    file: file.file, place: spec.name, found: "no such tensor",
+                    expected: "shape \(spec.diskShape), a checkpoint of \(architecture.summary)")
+            }
+            if spec.layout == .counter {
+                loaded.append((spec, try file.integers(spec.name, shape: []).map { Float($0) }))
+            } else {
+                loaded.append((spec, try file.floats(spec.name, shape: spec.diskShape)))
+            }
+        }
+        return loaded
+    }
+}
+
+extension NetworkArchitecture {
+    fileprivate var summary: String {
+        "\(backbone.rawValue), width \(width), \(head.rawValue) heads, tasks "
+            + tasks.map { "\($0.name) (\($0.channels))" }.joined(separator: ", ")
     }
 }

@@ -38,13 +38,27 @@ struct CheckpointStore {
         training.metadata["derived"] = try Self.json(derived)
         try model(network, state: state).write(to: url(names.model))
         try training.write(to: url(names.state))
-        let previous = try? readPointer()
         try AtomicFile.write(Data(Self.json(names).utf8), to: pointer)
-        if let previous {
-            for name in [previous.model, previous.state] where name != names.model && name != names.state {
-                try? FileManager.default.removeItem(at: url(name))
-            }
+        for old in pairs() where old.state != names.state {
+            try? FileManager.default.removeItem(at: url(old.state))
+            try? FileManager.default.removeItem(at: url(old.model))
         }
+    }
+
+    /// Every whole pair in the folder, the furthest one last.
+    ///
+    /// A state is written after its weights, so weights without a state are no pair.
+    private func pairs() -> [Pointer] {
+        run.checkpointFiles(extension: "state")
+            .compactMap { file -> (stage: Int, name: String)? in
+                let name = file.deletingPathExtension().lastPathComponent
+                guard let stage = Stage.allCases.firstIndex(where: { name.hasPrefix($0.rawValue + "-") }) else {
+                    return nil
+                }
+                return (stage, name)
+            }
+            .sorted { ($0.stage, $0.name) < ($1.stage, $1.name) }
+            .map { Pointer(model: "\($0.name).safetensors", state: "\($0.name).state") }
     }
 
     /// Writes weights under a name of their own, with the policy they belong to.
@@ -61,7 +75,7 @@ struct CheckpointStore {
         return file
     }
 
-    var hasCheckpoint: Bool { FileManager.default.fileExists(atPath: pointer.path) }
+    var hasCheckpoint: Bool { FileManager.default.fileExists(atPath: pointer.path) || !pairs().isEmpty }
 
     /// What `save` stored last.
     struct Saved {
@@ -84,6 +98,7 @@ struct CheckpointStore {
     }
 
     private func readPointer() throws -> Pointer {
+        if !FileManager.default.fileExists(atPath: pointer.path), let last = pairs().last { return last }
         guard let data = try? Data(contentsOf: pointer),
             let names = try? JSONDecoder().decode(Pointer.self, from: data)
         else {

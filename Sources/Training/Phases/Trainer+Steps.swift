@@ -95,7 +95,8 @@ extension Trainer {
         func length(_ setting: AlternationLength, _ split: [Int], _ name: String) throws -> Int {
             guard split.count >= batch else {
                 throw DatasetError(
-                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)")
+                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)"
+                )
             }
             return switch setting {
             case .epoch: split.count / batch
@@ -115,7 +116,8 @@ extension Trainer {
         let given = experiment.configuration.training.policy.iterations
         let open = schedule.openBlocks(after: given)
         guard open < blocks else { return nil }
-        return "policy learning opens only the last \(open) of \(blocks) blocks in \(given) iterations; the others stay "
+        return
+            "policy learning opens only the last \(open) of \(blocks) blocks in \(given) iterations; the others stay "
             + "selected by every task. All open needs training.policy.iterations >= \(schedule.iterationsToOpenAll) "
             + "(or a smaller policy.curriculum_speed)"
     }
@@ -172,7 +174,9 @@ extension Trainer {
     /// Where each loader of the stage stands.
     private func positions() -> [(name: String, position: (split: [Int], phase: String, pass: Int, offset: Int))] {
         let batch = experiment.configuration.training.batch
-        func position(_ split: [Int], _ phase: String, _ steps: Int) -> (split: [Int], phase: String, pass: Int, offset: Int) {
+        func position(_ split: [Int], _ phase: String, _ steps: Int) -> (
+            split: [Int], phase: String, pass: Int, offset: Int
+        ) {
             let perPass = max(1, split.count / batch)
             return (split, phase, steps / perPass, steps % perPass)
         }

@@ -26,11 +26,13 @@ public final class Trainer {
     /// Opens a new run, or the one in `run` at its last checkpoint.
     ///
     /// - Parameters:
+    ///   - dataset: the data set, where `Experiment.openInputs` has opened it already.
     ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
-        experiment: Experiment, context: DeviceContext, family: KernelFamily? = nil, run: RunDirectory,
+        experiment: Experiment, dataset opened: (any DenseDataset)? = nil, context: DeviceContext,
+        family: KernelFamily? = nil, run: RunDirectory,
         report: @escaping (ProgressEvent) -> Void
     ) throws {
         self.experiment = experiment
@@ -38,7 +40,7 @@ public final class Trainer {
         self.report = report
         checkpoints = CheckpointStore(run: run)
         let saved = checkpoints.hasCheckpoint ? try checkpoints.load() : nil
-        dataset = try experiment.makeDataset()
+        dataset = try opened ?? experiment.makeDataset()
         for notice in dataset.splits.notices { report(.notice(notice)) }
         evaluator = Evaluator(experiment: experiment, dataset: dataset)
 
@@ -57,9 +59,13 @@ public final class Trainer {
         }
         state = saved?.state ?? RunState(stage: .warmup)
         log = try EventLog(run.log)
+        // A checkpoint that cannot be continued from leaves the log as it is.
+        if let saved { try restore(saved) }
+        let resumes = try log.events(after: saved?.state.logOffset ?? 0).filter { $0["event"] == "resume" }
         try log.truncate(to: saved?.state.logOffset ?? 0)
-        if let saved {
-            try restore(saved)
+        // A run killed again before its next checkpoint still shows where it had continued.
+        for event in resumes { try log.append(event) }
+        if saved != nil {
             report(.notice("resuming in phase \(state.stage.rawValue) after iteration \(state.iteration)"))
         }
     }

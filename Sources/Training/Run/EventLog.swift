@@ -76,6 +76,14 @@ public final class EventLog {
         try cut(to: checkpoint)
     }
 
+    /// The events in the whole lines after an `offset` that a checkpoint stored; lines that are no JSON are left out.
+    func events(after checkpoint: UInt64) throws -> [JSONValue] {
+        guard let data = try? Data(contentsOf: url), checkpoint < offset, Int(offset) <= data.count else { return [] }
+        return data[Int(checkpoint)..<Int(offset)].split(separator: UInt8(ascii: "\n")).compactMap {
+            try? JSONValue.parse(Data($0))
+        }
+    }
+
     /// All whole lines of a log; a half-written last line is left out.
     ///
     /// - Throws: `FormatError` if the file cannot be read or a whole line is not a JSON object.

@@ -36,7 +36,8 @@ public struct StepGraphs: Sendable {
     public let policy: PolicySettings
     /// Rule for the weights in warm-up and retraining, in policy learning, and for the logits.
     public let trainingRule, policyWeightRule, logitRule: UpdateRule
-    /// Also keeps every parameter's gradient as output `gradient/<name>`, for comparisons.
+    /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
+    /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
     public var keepsGradients = false
 
     public init(
@@ -80,7 +81,12 @@ public struct StepGraphs: Sendable {
         let losses = tasks.indices.map { loss($0, prediction: predictions[$0], batch: batch, graph: graph) }
         var total = graph.record(WeightedSum(tasks.map(\.weight)), losses)[0]
         for (task, loss) in zip(tasks, losses) { graph.output("loss/\(task.name)", loss) }
-        for (index, loss) in losses.enumerated() { _ = graph.record(FiniteCheck(task: index), [loss, flag, graph.step]) }
+        if keepsGradients {
+            for (task, prediction) in zip(tasks, predictions) { graph.output("output/\(task.name)", prediction) }
+        }
+        for (index, loss) in losses.enumerated() {
+            _ = graph.record(FiniteCheck(task: index), [loss, flag, graph.step])
+        }
         if case .logits(let open) = kind { total = addRegularisers(to: total, open: open, graph: graph) }
         graph.output("loss/total", total)
 
@@ -124,6 +130,7 @@ public struct StepGraphs: Sendable {
             let decisions = (0..<blocks).map { $0 < blocks - open ? BlockDecision.select : .mix }
             return tasks.indices.map { task in
                 let gates = gates(task: task, graph: trace.graph)
+                if keepsGradients { trace.graph.output("gates/\(tasks[task].name)", gates) }
                 let features = trace.features(image: image, decisions: decisions, gates: gates)
                 return trace.head(task: task, features: features)
             }
@@ -187,20 +194,20 @@ public struct StepGraphs: Sendable {
             let all = tasks.indices.map { logits(task: $0, graph: graph) }
             var terms = [total]
             var weights = [1.0]
-            if policy.sparsity != 0 {
-                let operation = SparsityLoss(
-                    form: policy.sparsityForm, first: architecture.blocks.count - open, layered: policy.layered)
-                terms += all.map { graph.record(operation, [$0])[0] }
-                weights += all.map { _ in policy.sparsity }
-            }
-            if policy.sharing != 0 {
-                for (first, left) in all.enumerated() {
-                    for right in all[(first + 1)...] {
-                        terms.append(graph.record(SharingLoss(form: policy.sharingForm), [left, right])[0])
-                        weights.append(policy.sharing)
-                    }
+            func add(_ name: String, _ losses: [Value], weight: Double) {
+                guard weight != 0, !losses.isEmpty else { return }
+                terms += losses
+                weights += losses.map { _ in weight }
+                if keepsGradients {
+                    graph.output("loss/\(name)", graph.record(WeightedSum(losses.map { _ in 1 }), losses)[0])
                 }
             }
+            let sparsity = SparsityLoss(
+                form: policy.sparsityForm, first: architecture.blocks.count - open, layered: policy.layered)
+            add("sparsity", all.map { graph.record(sparsity, [$0])[0] }, weight: policy.sparsity)
+            let sharing = SharingLoss(form: policy.sharingForm)
+            let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
+            add("sharing", pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
         }
     }

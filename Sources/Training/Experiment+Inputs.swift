@@ -1,0 +1,32 @@
+import Datasets
+import Foundation
+import Models
+
+extension Experiment {
+    /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.
+    ///
+    /// - Parameter phases: the phases that are to run; each must have a batch in every split it draws from.
+    /// - Returns: the data set.
+    /// - Throws: `DatasetError`, `FormatError` or `ConfigurationError` naming the file or key.
+    public func openInputs(phases: Set<Stage>) throws -> any DenseDataset {
+        let dataset = try makeDataset()
+        let training = configuration.training
+        func check(_ split: [Int], _ name: String, iterations: Int, _ stages: Set<Stage>) throws {
+            guard iterations > 0, !phases.isDisjoint(with: stages), split.count < training.batch else { return }
+            throw ConfigurationError(
+                file: "configuration", path: "training.batch", found: "\(training.batch)",
+                expected: "at most \(split.count), the images in split \(name) of data set \(dataset.name)")
+        }
+        let splits = dataset.splits
+        try check(splits.train, "train", iterations: training.warmup.iterations, [.warmup])
+        try check(splits.train1, "train1", iterations: training.policy.iterations, [.policy])
+        try check(splits.train2, "train2", iterations: training.policy.iterations, [.policy])
+        try check(splits.train, "train", iterations: training.retrain.iterations, [.retrain])
+        for task in configuration.tasks { _ = try classWeights(task) }
+        if let path = configuration.model.initialCheckpoint {
+            _ = try catalog.values(
+                in: try TensorFile.read(URL(fileURLWithPath: path)), partial: true, of: architecture)
+        }
+        return dataset
+    }
+}

@@ -1,0 +1,203 @@
+import Datasets
+import Foundation
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// Damaged images, arrays, labels and checkpoints: one line, and what was there stays.
+    @Suite(.needsDevice) struct BadDataTests {
+        let folder: TemporaryFolder
+        let configuration: URL
+        let data: URL
+        let run: URL
+
+        init() throws {
+            folder = try TemporaryFolder()
+            data = folder.url.appendingPathComponent("data")
+            run = folder.url.appendingPathComponent("run")
+            configuration = folder.file("c.yml", Tiny.folder(data.path))
+            // Eight images: all of them in train, and two steps see each once.
+            try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: data)
+        }
+
+        private func file(_ name: String) -> URL { data.appendingPathComponent(name) }
+
+        private func train(_ more: String...) -> [String] {
+            ["train", "--config", configuration.path, "--output", run.path] + more
+        }
+
+        private func cut(_ url: URL, by count: Int) throws {
+            try Data(contentsOf: url).dropLast(count).write(to: url)
+        }
+
+        struct Damage: Sendable, CustomTestStringConvertible {
+            let testDescription: String
+            let file: String
+            let parts: [String]
+            let apply: @Sendable (URL) throws -> Void
+        }
+
+        static let damages = [
+            Damage(testDescription: "truncated image", file: "img/000003.png", parts: ["truncated"]) {
+                try Data(contentsOf: $0).dropLast(100).write(to: $0)
+            },
+            Damage(testDescription: "corrupt image", file: "img/000003.png", parts: ["corrupt"]) {
+                var bytes = try Data(contentsOf: $0)
+                bytes[bytes.count / 2] ^= 0xFF
+                try bytes.write(to: $0)
+            },
+            Damage(testDescription: "grey image", file: "img/000003.png", parts: ["grey", "expected 8-bit RGB"]) {
+                let pixels = [UInt8](repeating: 9, count: 32 * 32)
+                try PNGImage(width: 32, height: 32, channels: 1, pixels: pixels).write(to: $0)
+            },
+            Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16 x 32", "32 x 32"]) {
+                let pixels = [UInt8](repeating: 0, count: 32 * 16)
+                try PNGImage(width: 32, height: 16, channels: 1, pixels: pixels).write(to: $0)
+            },
+            Damage(
+                testDescription: "label outside its classes", file: "seg/000003.png",
+                parts: ["label 6", "0...5", "255"]
+            ) {
+                let pixels = [UInt8](repeating: 6, count: 32 * 32)
+                try PNGImage(width: 32, height: 32, channels: 1, pixels: pixels).write(to: $0)
+            },
+            Damage(testDescription: "truncated array", file: "depth/000003.npy", parts: ["4092", "4096", "truncated"]) {
+                try Data(contentsOf: $0).dropLast(4).write(to: $0)
+            },
+            Damage(testDescription: "array of integers", file: "depth/000003.npy", parts: ["'<i4'", "'<f4'"]) {
+                var bytes = try Data(contentsOf: $0)
+                let type = try #require(bytes.range(of: Data("<f4".utf8)))
+                bytes.replaceSubrange(type, with: Data("<i4".utf8))
+                try bytes.write(to: $0)
+            },
+            Damage(testDescription: "array of another shape", file: "depth/000003.npy", parts: ["[4, 4]", "[32, 32]"]) {
+                try NPYArray(shape: [4, 4], values: [Float](repeating: 1, count: 16)).write(to: $0)
+            },
+            Damage(testDescription: "depth that is not a number", file: "depth/000003.npy", parts: ["nan", "row 1"]) {
+                var values = [Float](repeating: 1, count: 1024)
+                values[40] = .nan
+                try NPYArray(shape: [32, 32], values: values).write(to: $0)
+            },
+        ]
+
+        @Test(arguments: damages) func damagedFileIsNamed(_ damage: Damage) throws {
+            let url = file(damage.file)
+            try damage.apply(url)
+            let outcome = try Program.run(train())
+            #expect(outcome.status == 1)
+            for part in damage.parts + [url.path] { #expect(outcome.error.contains(part), "\(outcome.errors)") }
+            #expect(outcome.lines.last == outcome.error)
+        }
+
+        @Test func repairedDataLetsTheRunContinue() throws {
+            let url = file("depth/000003.npy")
+            let whole = try Data(contentsOf: url)
+            try cut(url, by: 4)
+            try expectFailure(train(), url.path)
+            try whole.write(to: url)
+            #expect(try Program.run(train("--resume")).status == 0)
+            #expect(FileManager.default.fileExists(atPath: run.appendingPathComponent("summary.json").path))
+        }
+
+        @Test func missingFilesAreFoundBeforeTheRunFolderIsMade() throws {
+            try FileManager.default.removeItem(at: file("seg/000003.png"))
+            try expectFailure(train(), "seg/000003.png", "missing")
+            #expect(!FileManager.default.fileExists(atPath: run.path))
+        }
+
+        @Test func emptySplitIsNamed() throws {
+            // Eight scenes have no test split.
+            #expect(try Program.run(train()).status == 0)
+            try expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test' is empty")
+            try expectFailure(["evaluate", "--run", run.path, "--split", "tset"], "'tset'", "train1", "validation")
+            let index = file("nyu_v2_3task.json")
+            let text = try String(contentsOf: index, encoding: .utf8)
+            try Data((text.prefix(1) + "\"test\": [], " + text.dropFirst()).utf8).write(to: index)
+            try expectFailure(
+                ["evaluate", "--run", run.path], index.deletingLastPathComponent().path, "'test' is empty")
+        }
+
+        @Test func lossThatIsNotFiniteStopsTheRun() throws {
+            // 1e38 metres over 1024 pixels leave the range of float32.
+            for index in 0..<8 {
+                let values = [Float](repeating: 1e38, count: 1024)
+                try NPYArray(shape: [32, 32], values: values).write(to: file("depth/00000\(index).npy"))
+            }
+            try expectFailure(train("--set", "training.log_every=2"), "warmup step 1", "task depth", "not finite")
+            try expectLastCheckpointIsGood()
+        }
+
+        @Test func exploderStopsAtTheStepAndKeepsTheCheckpoint() throws {
+            let rate = "training.learning_rate.backbone=1e30"
+            // Logged only at the end: the step named is the first one all the same.
+            try expectFailure(
+                train("--set", rate, "--set", "training.warmup.iterations=6", "--set", "training.log_every=6"),
+                "warmup step 2", "the loss of task", "not finite", "training.learning_rate")
+            try expectLastCheckpointIsGood()
+        }
+
+        private func expectLastCheckpointIsGood() throws {
+            let weights = run.appendingPathComponent("checkpoints/warmup-0000000.safetensors")
+            let file = try TensorFile.read(weights)
+            #expect(
+                try file.ordered.filter { $0.dtype == .F32 }.allSatisfy {
+                    try file.floats($0.name).allSatisfy(\.isFinite)
+                })
+            let outcome = try Program.run([
+                "evaluate", "--run", run.path, "--checkpoint", weights.path, "--split", "train",
+            ])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+
+        // MARK: - Checkpoints
+
+        @Test func foreignAndDamagedCheckpointsAreNamed() throws {
+            let finished = try FinishedRun.get()
+            let weights = finished.checkpoint("retrain")
+            let damaged = folder.url.appendingPathComponent("damaged.safetensors")
+            try Data(contentsOf: weights).dropLast(1000).write(to: damaged)
+            let text = folder.file("text.safetensors", "these are not tensors, but enough bytes")
+            let image = file("img/000000.png").path
+
+            func predict(_ checkpoint: URL, _ changes: String...) -> [String] {
+                ["predict", "--config", finished.configuration.path, "--checkpoint", checkpoint.path]
+                    + changes.flatMap { ["--set", $0] } + ["--output", run.path, image]
+            }
+            try expectFailure(predict(damaged), damaged.path, "truncated")
+            try expectFailure(predict(text), text.path, "header")
+            try expectFailure(
+                predict(folder.url.appendingPathComponent("no.safetensors")), "no.safetensors", "readable")
+            try expectFailure(predict(weights, "model.backbone=resnet34"), weights.path, "resnet34, width 0.125")
+            try expectFailure(predict(weights, "model.width=0.25"), weights.path, "shape [8, 3, 7, 7]", "[16, 3, 7, 7]")
+            try expectFailure(predict(weights, "model.head=light"), weights.path, "task1_fc1_c0")
+            #expect(!FileManager.default.fileExists(atPath: run.path))
+
+            func start(_ checkpoint: URL, _ changes: String...) -> [String] {
+                train("--set", "model.initial_checkpoint=\(checkpoint.path)") + changes.flatMap { ["--set", $0] }
+            }
+            try expectFailure(start(damaged), damaged.path, "truncated")
+            try expectFailure(start(weights, "model.backbone=resnet34"), weights.path, "resnet34")
+            #expect(!FileManager.default.fileExists(atPath: run.path))
+        }
+
+        @Test func predictNamesBadImages() throws {
+            let finished = try FinishedRun.get()
+            func predict(_ image: URL) -> [String] {
+                [
+                    "predict", "--config", finished.configuration.path, "--checkpoint",
+                    finished.checkpoint("retrain").path, "--output", run.path, image.path,
+                ]
+            }
+            let grey = file("seg/000000.png")
+            try expectFailure(predict(grey), grey.path, "grey", "expected 8-bit RGB")
+            try expectFailure(predict(folder.url.appendingPathComponent("no.png")), "no.png", "missing")
+            let short = file("img/000001.png")
+            try cut(short, by: 50)
+            try expectFailure(predict(short), short.path, "truncated")
+            try expectFailure(
+                predict(file("img/000000.png")).map { $0 == run.path ? configuration.path : $0 }, configuration.path,
+                "cannot be made")
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+extension CommandLineTests {
+    /// Mistakes in options and in the configuration: found before anything is written.
+    @Suite struct BadUsageTests {
+        let folder: TemporaryFolder
+        let configuration: URL
+
+        init() throws {
+            folder = try TemporaryFolder()
+            configuration = folder.file("c.yml", Tiny.complete)
+        }
+
+        private var run: URL { folder.url.appendingPathComponent("run") }
+
+        private func train(_ more: String...) -> [String] {
+            ["train", "--config", configuration.path, "--output", run.path] + more
+        }
+
+        private func expectUntouched(sourceLocation: SourceLocation = #_sourceLocation) {
+            #expect(!FileManager.default.fileExists(atPath: run.path), sourceLocation: sourceLocation)
+        }
+
+        @Test(arguments: [
+            (["train"], "--config"), (["cost", "--config", "c.yml", "--size", "224"], "224"),
+            (["train", "--config", "c.yml", "--phases", "warmup,polic"], "warmup,polic"),
+            (["train", "--config", "c.yml", "--phases", "baseline"], "baseline"),
+            (["data", "synthesize", "--output", "d", "--count", "0", "--size", "32x32"], "--count"),
+            (["predict", "--config", "c.yml", "--checkpoint", "w", "--output", "o"], "images"),
+            (
+                ["predict", "--config", "c.yml", "--checkpoint", "w", "--output", "o", "a/x.png", "b/x.png"],
+                "same name"
+            ),
+            (["evaluate", "--run", "r", "--nosuch"], "--nosuch"), (["nosuch"], "nosuch"),
+        ])
+        func wrongUsageIs64(arguments: [String], part: String) throws {
+            try expectFailure(arguments, in: folder.url, code: 64, part)
+            #expect(folder.names == ["c.yml"])
+        }
+
+        @Test func badConfigurationNamesFileKeyAndValue() throws {
+            try expectFailure(
+                ["train", "--config", "none.yml"], in: folder.url, "none.yml", "no readable file", "expected")
+            folder.file("list.yml", Tiny.tasks + "training: { batch: [1, 2] }")
+            try expectFailure(
+                ["train", "--config", "list.yml", "--output", run.path], in: folder.url, "list.yml: training.batch",
+                "found [1, 2]", "expected an integer")
+            folder.file("broken.yml", "tasks: [\n")
+            try expectFailure(["train", "--config", "broken.yml", "--output", run.path], in: folder.url, "broken.yml")
+            try expectFailure(train("--set", "training.batch=many"), "training.batch", "'many'", "an integer")
+            try expectFailure(train("--set", "training.bach=4"), "training.bach", "nearest is training.batch")
+            try expectFailure(train("--set", "training.batch"), "--set training.batch", "path=value")
+            try expectFailure(train("--set", "tasks.7.weight=1"), "tasks.7.weight", "'7'", "an index")
+            try expectFailure(train("--set", "tasks.0.ignore_label=0"), "tasks.0.ignore_label", "found 0", "255")
+            try expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
+            expectUntouched()
+        }
+
+        @Test func batchLargerThanTheDataIsFoundBeforeTraining() throws {
+            try expectFailure(train("--set", "training.batch=60"), "training.batch", "found 60", "40")
+            // 40 scenes: 32 in train, of these 25 in train1 and 7 in train2.
+            try expectFailure(train("--set", "training.batch=33"), "training.batch", "at most 32", "split train ")
+            try expectFailure(train("--set", "training.batch=8"), "training.batch", "at most 7", "split train2")
+            expectUntouched()
+        }
+
+        @Test func inputsAreOpenedBeforeTheRunFolder() throws {
+            try expectFailure(
+                train("--set", "model.initial_checkpoint=none.safetensors"), "none.safetensors", "no readable file")
+            try expectFailure(
+                train("--set", "tasks.0.class_weights=none.npy"), "none.npy", "missing")
+            try expectFailure(
+                train("--set", "dataset.kind=nyu_v2", "--set", "dataset.root=nowhere"), "nowhere", "missing")
+            expectUntouched()
+        }
+
+        @Test(.needsDevice) func noSuchDeviceListsThoseThereAre() throws {
+            let devices = try Program.run(["devices", "--json"]).json()
+            let first = try #require(devices.items.first?["index"]?.string)
+            try expectFailure(train("--device", "nosuchdevice"), "nosuchdevice", "there is", first)
+            expectUntouched()
+        }
+
+        @Test(.needsDevice) func unwritableOutputNamesThePath() throws {
+            // Not even the superuser can make these.
+            for output in [configuration.path + "/run", "/proc/run"] {
+                try expectFailure(
+                    ["train", "--config", configuration.path, "--output", output], output, "cannot be made")
+            }
+            try expectFailure(
+                ["train", "--config", configuration.path, "--output", configuration.path], "found a file",
+                "expected a folder")
+            try expectFailure(
+                ["data", "synthesize", "--output", "/proc/d", "--count", "1", "--size", "32x32"], "/proc/d",
+                "cannot be made")
+        }
+
+        @Test(.needsDevice) func nonEmptyOutputIsLeftAlone() throws {
+            try FileManager.default.createDirectory(at: run, withIntermediateDirectories: true)
+            try Data("mine".utf8).write(to: run.appendingPathComponent("notes.txt"))
+            try expectFailure(train(), run.path, "not empty (notes.txt)", "--resume")
+            try expectFailure(train("--resume"), run.path, "no config.yml")
+            try expectFailure(
+                ["data", "synthesize", "--output", run.path, "--count", "1", "--size", "32x32"], run.path, "not empty")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: run.path) == ["notes.txt"])
+        }
+
+        @Test func missingOrForeignRunIsNamed() throws {
+            try expectFailure(["evaluate", "--run", run.path], run.path, "no such folder")
+            try expectFailure(["evaluate", "--run", folder.url.path], folder.url.path, "no config.yml")
+        }
+
+        @Test func badPolicyFileIsNamed() throws {
+            func cost(_ text: String, _ parts: String...) throws {
+                let file = folder.file("p.json", text)
+                let outcome = try Program.run(["cost", "--config", configuration.path, "--policy", file.path])
+                #expect(outcome.status == 1)
+                for part in [file.path] + parts { #expect(outcome.error.contains(part), "\(outcome.errors)") }
+            }
+            let ones = "[1,1,1,1,1,1,1,1]"
+            try cost("{", "no JSON object")
+            try cost("{\"tasks\":{\"segmentation\":[1],\"normals\":\(ones),\"depth\":\(ones)}}", "1 values", "8")
+            try cost(
+                "{\"tasks\":{\"segmentaton\":\(ones),\"normals\":\(ones),\"depth\":\(ones)}}", "segmentaton",
+                "nearest is segmentation")
+            try cost("{\"tasks\":{\"segmentation\":\(ones),\"normals\":\(ones)}}", "tasks.depth", "nothing")
+            try cost(
+                "{\"tasks\":{\"segmentation\":[2,1,1,1,1,1,1,1],\"normals\":\(ones),\"depth\":\(ones)}}",
+                "tasks.segmentation[0]", "found 2")
+        }
+    }
+}

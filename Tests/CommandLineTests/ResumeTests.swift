@@ -1,0 +1,144 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// Runs that are killed, split or damaged end in the bits of the undisturbed one. `tools/kill-test` does more kills.
+    @Suite(.needsDevice) struct ResumeTests {
+        let finished: FinishedRun
+        let folder: TemporaryFolder
+        let run: URL
+
+        init() throws {
+            finished = try FinishedRun.get()
+            folder = try TemporaryFolder()
+            run = folder.url.appendingPathComponent("run")
+        }
+
+        private func train(_ more: String...) -> [String] {
+            ["train", "--config", finished.configuration.path, "--output", run.path] + more
+        }
+
+        private func events() -> [JSONValue] {
+            (try? EventLog.read(run.appendingPathComponent("metrics.jsonl"))) ?? []
+        }
+
+        /// Steps the log has seen, over all phases.
+        private func stepsDone() -> Int { events().count { $0["event"] == "step" } }
+
+        private func expectSameBits(sourceLocation: SourceLocation = #_sourceLocation) throws {
+            let manager = FileManager.default
+            let mine = run.appendingPathComponent("checkpoints")
+            let other = finished.folder.appendingPathComponent("checkpoints")
+            let names = try manager.contentsOfDirectory(atPath: other.path).filter { $0.hasSuffix(".safetensors") }
+            #expect(names.count >= 5)
+            #expect(
+                try manager.contentsOfDirectory(atPath: mine.path).filter { $0.hasSuffix(".safetensors") }.sorted()
+                    == names.sorted(), sourceLocation: sourceLocation)
+            for name in names {
+                let same = manager.contentsEqual(
+                    atPath: mine.appendingPathComponent(name).path, andPath: other.appendingPathComponent(name).path)
+                #expect(same, "\(name)", sourceLocation: sourceLocation)
+            }
+            #expect(
+                events().filter { $0["event"] != "resume" } == (try finished.events()), sourceLocation: sourceLocation)
+            let left = try manager.subpathsOfDirectory(atPath: run.path).filter { $0.contains(".partial-") }
+            #expect(left == [], sourceLocation: sourceLocation)
+        }
+
+        @Test func killedRunsEndInTheSameBits() throws {
+            var random = SeededGenerator(state: 20)
+            let total = Tiny.completePhases.reduce(0) { $0 + $1.1 }
+            let kills = 4
+            for number in 0..<kills {
+                // One moment in each quarter of the run.
+                let target = total * number / kills + Int.random(in: 0..<total / kills, using: &random)
+                let delay = UInt32.random(in: 0..<80_000, using: &random)
+                let process = try Program.start(number == 0 ? train() : train("--resume"))
+                while process.isRunning && stepsDone() < target { usleep(2000) }
+                usleep(delay)
+                #expect(process.isRunning, "killed before its end")
+                process.kill()
+            }
+            let outcome = try Program.run(train("--resume"))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let resumes = events().filter { $0["event"] == "resume" }
+            #expect(resumes.count == kills, "the log shows where each resume continued")
+            for resume in resumes { #expect(resume["phase"] != nil && resume["iteration"]?.integer != nil) }
+            try expectSameBits()
+        }
+
+        @Test func phasesOneByOneGiveTheSameBits() throws {
+            #expect(try Program.run(train("--phases", "warmup")).status == 0)
+            #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("policy.json").path))
+
+            // What a kill can leave: half-written files, weights without a state, a pointer not yet renamed into place.
+            let checkpoints = run.appendingPathComponent("checkpoints")
+            for name in [".latest.json.partial-1", ".policy-0000000.state.partial-x", "policy-0000003.safetensors"] {
+                try Data("half".utf8).write(to: checkpoints.appendingPathComponent(name))
+            }
+            try FileManager.default.removeItem(at: checkpoints.appendingPathComponent("latest.json"))
+
+            let outcome = try Program.run(train("--resume", "--phases", "policy,retrain"))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.errors.contains("resuming in phase warmup after iteration 7"))
+            try expectSameBits()
+        }
+
+        @Test func damagedStateIsNamedAndNothingIsLost() throws {
+            try FileManager.default.copyItem(at: finished.folder, to: run)
+            let checkpoints = run.appendingPathComponent("checkpoints")
+            let names = try FileManager.default.contentsOfDirectory(atPath: checkpoints.path)
+            let state = checkpoints.appendingPathComponent(try #require(names.first { $0.hasSuffix(".state") }))
+            let whole = try Data(contentsOf: state)
+            let log = try Data(contentsOf: run.appendingPathComponent("metrics.jsonl"))
+            try whole.dropLast(10).write(to: state)
+            try expectFailure(train("--resume"), state.path, "truncated")
+            try Data(whole.prefix(4)).write(to: state)
+            try expectFailure(train("--resume"), state.path, "4 bytes")
+            try FileManager.default.removeItem(at: state)
+            try expectFailure(train("--resume"), state.path, "no readable file")
+            try whole.write(to: state)
+            try Data("{".utf8).write(to: checkpoints.appendingPathComponent("latest.json"))
+            try expectFailure(train("--resume"), "latest.json", "no readable pointer")
+            #expect(try Data(contentsOf: run.appendingPathComponent("metrics.jsonl")) == log)
+        }
+
+        @Test func changedConfigurationIsRefused() throws {
+            try FileManager.default.copyItem(at: finished.folder, to: run)
+            try expectFailure(
+                train("--resume", "--set", "training.seed=2", "--set", "policy.samples=4"), "config.yml",
+                "training.seed: 1 in the run, 2 now", "policy.samples")
+            try expectFailure(train(), run.path, "not empty", "--resume")
+            // A finished run resumes to its end at once.
+            let outcome = try Program.run(train("--resume"))
+            #expect(outcome.status == 0 && outcome.output.contains("Learned policy"))
+        }
+
+        @Test func anotherProcessOnTheRunIsRefused() throws {
+            let long =
+                ["train", "--config", finished.configuration.path, "--output", run.path]
+                + ["--set", "training.warmup.iterations=1000000"]
+            let first = try Program.start(long)
+            defer { first.kill() }
+            while first.isRunning && stepsDone() < 1 { usleep(2000) }
+            try expectFailure(long + ["--resume"], run.path, "another process on this run (process ")
+            try expectFailure(long, run.path, "not empty")
+            #expect(first.isRunning)
+        }
+    }
+}
+
+/// SplitMix64: the same moments on every run.
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}

@@ -1,0 +1,192 @@
+import Datasets
+import Foundation
+import Models
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// What a run leaves in its folder, and what `evaluate` and `predict` make of it.
+    @Suite(.needsDevice) struct RunContractTests {
+        let run: FinishedRun
+        private let tasks = ["segmentation", "normals", "depth"]
+
+        init() throws { run = try FinishedRun.get() }
+
+        @Test func trainSucceedsAndPrintsItsTables() throws {
+            #expect(run.outcome.status == 0, "\(run.outcome.errors)")
+            for title in ["Learned policy", "Metrics, exact", "Metrics, published", "Cost of one image", "Seconds per"]
+            {
+                #expect(run.outcome.output.contains(title), "\(title)")
+            }
+            #expect(run.outcome.errors.contains("warmup  7/7") && run.outcome.errors.contains("images/s"))
+        }
+
+        @Test func resolvedConfigurationLoadsAgain() throws {
+            let resolved = run.folder.appendingPathComponent("config.yml")
+            let mine = try ExperimentConfiguration.load(run.configuration)
+            #expect(try ExperimentConfiguration.load(resolved) == mine)
+            let text = try String(contentsOf: resolved, encoding: .utf8)
+            #expect(text.contains("temperature_decay: 0.965"), "defaults are written out")
+        }
+
+        @Test func everyStepIsLogged() throws {
+            let steps = try run.events().filter { $0["event"] == "step" }
+            for (phase, count) in Tiny.completePhases {
+                let mine = steps.filter { $0["phase"]?.string == phase }
+                #expect(mine.compactMap { $0["iteration"]?.integer } == Array(1...count))
+                for step in mine {
+                    let loss = try #require(step["loss"])
+                    #expect(loss.keys == (tasks + ["total"]).sorted())
+                    let values = tasks.compactMap { loss[$0]?.double }
+                    #expect(values.count == 3 && values.allSatisfy(\.isFinite))
+                    guard step["step"] != "logits", let total = loss["total"]?.double else { continue }
+                    let sum = values[0] + 20 * values[1] + 3 * values[2]
+                    #expect(abs(sum - total) < 1e-4 * abs(sum))
+                }
+            }
+            #expect(steps.count == 37)
+            let policy = steps.filter { $0["phase"] == "policy" }
+            #expect(policy.compactMap { $0["step"]?.string } == (0..<16).map { $0 % 2 == 0 ? "weights" : "logits" })
+            #expect(policy.compactMap { $0["open_blocks"]?.integer } == (0..<16).map { $0 / 2 + 1 })
+        }
+
+        @Test func everyEvaluationIsLogged() throws {
+            let evaluations = try run.events().filter { $0["metrics"] != nil }
+            let places = evaluations.map { "\($0["phase"]?.string ?? "") \($0["iteration"]?.integer ?? -1)" }
+            #expect(
+                places == [
+                    "warmup 4", "warmup 7", "policy 4", "policy 8", "policy 12", "policy 16", "retrain 4", "retrain 7",
+                    "baseline 4", "baseline 7",
+                ])
+            for evaluation in evaluations {
+                #expect(evaluation["split"] == "validation")
+                let metrics = try #require(evaluation["metrics"])
+                #expect(metrics.keys == tasks.sorted())
+                for task in tasks { #expect(metrics[task]?.keys == ["exact", "published"]) }
+                #expect(metrics["segmentation"]?["exact"]?["miou"]?.double != nil)
+            }
+        }
+
+        @Test func policyIsWrittenWithItsProbabilities() throws {
+            let policy = try JSONValue.parse(Data(contentsOf: run.folder.appendingPathComponent("policy.json")))
+            #expect(policy.keys == ["probabilities", "tasks"])
+            for task in tasks {
+                let row = try #require(policy["tasks"]?[task]).items.compactMap(\.integer)
+                #expect(row.count == 8 && row.allSatisfy { $0 == 0 || $0 == 1 })
+                let alphas = try #require(policy["probabilities"]?[task]).items.compactMap(\.double)
+                #expect(alphas.count == 8 && alphas.allSatisfy { $0 > 0 && $0 < 1 })
+            }
+        }
+
+        @Test func checkpointsHaveThePublishedNamesAndShapes() throws {
+            for stage in ["warmup", "policy", "retrain", "baseline"] {
+                let file = try TensorFile.read(run.checkpoint(stage))
+                let shapes = file.tensors.mapValues(\.shape)
+                #expect(shapes["backbone.conv1.weight"] == [8, 3, 7, 7])
+                #expect(shapes["backbone.blocks.1.0.conv1.weight"] == [16, 8, 3, 3])
+                #expect(shapes["backbone.ds.1.0.weight"] == [16, 8, 1, 1])
+                #expect(shapes["backbone.bn1.running_var"] == [8])
+                #expect(shapes["task1_fc1_c3.conv3.weight"]?.first == 6)
+                #expect(shapes["task3_fc1_c0.conv3.bias"] == [1])
+                #expect(shapes["task2_logits"] == [8, 2])
+                let counter = try #require(file.tensors["backbone.bn1.num_batches_tracked"])
+                #expect(counter.dtype == .I64 && counter.shape == [])
+                #expect(file.tensors.values.allSatisfy { $0.dtype == .F32 || $0.shape == [] })
+            }
+            let steps = try TensorFile.read(run.checkpoint("warmup")).integers("backbone.bn1.num_batches_tracked")
+            #expect(steps == [7])
+            let names = try FileManager.default.contentsOfDirectory(
+                atPath: run.folder.appendingPathComponent("checkpoints").path)
+            #expect(names.filter { $0.hasSuffix(".state") }.count == 1, "one resumable pair: \(names)")
+            #expect(!names.contains { $0.hasPrefix(".") })
+        }
+
+        @Test func summaryAndEvaluationAgree() throws {
+            let summary = try JSONValue.parse(Data(contentsOf: run.folder.appendingPathComponent("summary.json")))
+            #expect(summary["stage"] == "retrain" && summary["split"] == "test" && summary["images"] == 4)
+            #expect(summary["seconds_per_phase"]?.keys == ["baseline", "policy", "retrain", "warmup"])
+            let evaluation = try Program.run(["evaluate", "--run", run.folder.path, "--json"]).json()
+            #expect(evaluation["images"] == 4)
+            #expect(evaluation["tasks"] == summary["metrics"])
+            let text = try Program.run(["evaluate", "--run", run.folder.path, "--split", "validation"])
+            #expect(text.status == 0 && text.output.contains("exact convention, 4 images of split validation"))
+            let baseline = try Program.run([
+                "evaluate", "--run", run.folder.path, "--json", "--checkpoint", run.checkpoint("baseline").path,
+            ]).json()
+            #expect(baseline["tasks"] == summary["hard_sharing"])
+        }
+
+        @Test func predictNeedsTasksAndModelOnly() throws {
+            let folder = try TemporaryFolder()
+            let lines = Tiny.complete.split(separator: "\n", omittingEmptySubsequences: false)
+            let short = lines.filter { !$0.hasPrefix("dataset") }.prefix { !$0.hasPrefix("training") }
+            let configuration = folder.file("c.yml", short.joined(separator: "\n"))
+            let images = try ["a", "b"].enumerated().map { index, name -> String in
+                let scene = try ScenesDataset(count: 2, height: 40, width: 56, seed: 5).sample(index)
+                let url = folder.url.appendingPathComponent("\(name).png")
+                try PNGImage(width: 56, height: 40, channels: 3, pixels: scene.image).write(to: url)
+                return url.path
+            }
+            let output = folder.url.appendingPathComponent("new/out")
+            func predict(_ more: String...) throws -> Program.Outcome {
+                try Program.run(
+                    [
+                        "predict", "--config", configuration.path, "--checkpoint", run.checkpoint("retrain").path,
+                        "--output", output.path,
+                    ] + more + images)
+            }
+            #expect(try predict().status == 0)
+            for name in ["a", "b"] {
+                for task in tasks {
+                    let picture = try PNGImage.read(output.appendingPathComponent("\(name)_\(task).png"), channels: 3)
+                    #expect(picture.width == 56 && picture.height == 40)
+                }
+                let panel = try PNGImage.read(output.appendingPathComponent("\(name)_panel.png"), channels: 3)
+                #expect(panel.width >= 4 * 56 && panel.height >= 40)
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: output.path).count == 8)
+
+            #expect(try predict("--raw").status == 0)
+            let raw = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
+            // Stride 8 with the pool's ceil mode: 40 x 56 pixels give 6 x 8 features.
+            #expect(
+                raw.tensors.mapValues(\.shape) == [
+                    "segmentation": [6, 6, 8], "normals": [3, 6, 8], "depth": [1, 6, 8],
+                ])
+            #expect(try raw.floats("depth").allSatisfy(\.isFinite))
+
+            // The policy recorded in the checkpoint is the one used; another gives other outputs.
+            #expect(
+                try predict("--raw", "--policy", run.folder.appendingPathComponent("policy.json").path).status == 0)
+            #expect(try TensorFile.read(output.appendingPathComponent("a.safetensors")) == raw)
+            let zeros = "[0,0,0,0,0,0,0,0]"
+            let skipping = folder.file(
+                "p.json", "{\"tasks\":{\"segmentation\":\(zeros),\"normals\":\(zeros),\"depth\":\(zeros)}}")
+            #expect(try predict("--raw", "--policy", skipping.path).status == 0)
+            #expect(try TensorFile.read(output.appendingPathComponent("a.safetensors")) != raw)
+        }
+
+        @Test func synthesizedDataTrains() throws {
+            let folder = try TemporaryFolder()
+            let data = folder.url.appendingPathComponent("data")
+            let arguments = ["--count", "20", "--size", "32x40", "--seed", "9"]
+            #expect(try Program.run(["data", "synthesize", "--output", data.path] + arguments).status == 0)
+            for name in ["img", "seg", "normal_mask", "depth"] {
+                let files = try FileManager.default.contentsOfDirectory(
+                    atPath: data.appendingPathComponent(name).path)
+                #expect(files.count == 20)
+            }
+            let image = try PNGImage.read(data.appendingPathComponent("img/000000.png"), channels: 3)
+            #expect(image.height == 32 && image.width == 40)
+            // A relative root is that of the folder the command runs in.
+            folder.file("c.yml", Tiny.folder("data"))
+            let outcome = try Program.run(["train", "--config", "c.yml", "--output", "runs/a"], in: folder.url)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let evaluation = try Program.run([
+                "evaluate", "--json", "--run", folder.url.appendingPathComponent("runs/a").path,
+            ])
+            #expect(try evaluation.json()["images"] == 2)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Graph
+import Models
+import Operators
+import Testing
+
+@testable import Training
+
+extension GoldenTests {
+    /// Logit steps against PyTorch: every pair of regulariser forms, all blocks open and three.
+    @Suite struct GoldenLogitTests {
+        struct Forms: Sendable, CustomTestStringConvertible {
+            let sparsity, sharing: RegulariserForm
+            let open: Int
+            var testDescription: String { "\(sparsity.rawValue).\(sharing.rawValue).open\(open)" }
+        }
+
+        static let forms = [8, 3].flatMap { open in
+            RegulariserForm.allCases.flatMap { sparsity in
+                RegulariserForm.allCases.map { Forms(sparsity: sparsity, sharing: $0, open: open) }
+            }
+        }
+        static let tasks = GoldenNetwork.tasks.count
+
+        @Test(arguments: KernelFamily.allCases, forms)
+        func stepsFollowPyTorch(family: KernelFamily, forms: Forms) throws {
+            let network = try Self.network(forms, family)
+            let prefix = forms.testDescription
+            for step in 0..<10 {
+                let plan = try network.run(.logits(open: forms.open), step: step, learningRate: 1e-2)
+                let kind = step == 0 ? "loss" : "losses"
+                try network.agreement.compareLosses(
+                    kind, "\(prefix)/losses", row: step, try Self.losses(network, plan))
+                guard step == 0 else { continue }
+                try network.compareOutputs(plan, prefix: "open\(forms.open)/")
+                try network.compareStatistics("statistics", prefix: "open\(forms.open)/bn")
+                try network.agreement.compare("gradients", prefix, "grad", try Self.gradients(network, plan))
+            }
+            let start = try (0..<Self.tasks).flatMap { try network.formula.initialValues(Self.spec(network, $0)) }
+            let final = try Self.logits(network)
+            try network.agreement.compare("final", prefix, "final", final)
+            try network.agreement.compare("delta", prefix, "delta", zip(final, start).map { $0 - $1 })
+            network.agreement.expect([
+                "outputs": 1e-4, "gradients": 1e-4, "statistics": 1e-4, "loss": 1e-4, "losses": 1e-3, "final": 1e-3,
+                "delta": 2e-2,
+            ])
+            network.agreement.report("\(GoldenCase.logits.file) \(prefix) \(family.rawValue)")
+            #expect(try Self.weightsAreUntouched(network))
+        }
+
+        /// The file holds nothing that the test above does not compare.
+        @Test func everyTensorIsCovered() throws {
+            let prefixes = Self.forms.map { $0.testDescription + "/" } + ["open8/", "open3/"]
+            for name in try TensorFile.golden(GoldenCase.logits.file).names {
+                #expect(prefixes.contains { name.hasPrefix($0) }, "\(name)")
+            }
+        }
+
+        /// Negative control: another form or frontier must not pass.
+        @Test func anotherFormDiffers() throws {
+            let prefix = "paper.paper.open8"
+            for (sparsity, sharing, open) in [
+                (RegulariserForm.published, RegulariserForm.paper, 8), (.paper, .published, 8), (.paper, .paper, 7),
+            ] {
+                let network = try Self.network(Forms(sparsity: sparsity, sharing: sharing, open: open), .cpu)
+                let plan = try network.run(.logits(open: open), step: 0, learningRate: 1e-2)
+                try network.agreement.compareLosses("loss", "\(prefix)/losses", row: 0, try Self.losses(network, plan))
+                try network.agreement.compare("gradients", prefix, "grad", try Self.gradients(network, plan))
+                #expect(network.agreement["loss"] > 1e-3)
+                #expect(network.agreement["gradients"] > 1e-3)
+            }
+        }
+
+        private static func network(_ forms: Forms, _ family: KernelFamily) throws -> GoldenNetwork {
+            try GoldenNetwork(
+                .logits, family,
+                policy: PolicySettings(
+                    sparsity: 0.05, sharing: 0.05, sparsityForm: forms.sparsity, sharingForm: forms.sharing))
+        }
+
+        private static func spec(_ network: GoldenNetwork, _ task: Int) throws -> ParameterSpec {
+            try #require(network.catalog["task\(task + 1)_logits"])
+        }
+
+        /// [3, 8, 2].
+        private static func logits(_ network: GoldenNetwork) throws -> [Float] {
+            try (0..<tasks).flatMap { try network.runtime.read(spec(network, $0)) }
+        }
+
+        private static func gradients(_ network: GoldenNetwork, _ plan: Plan) throws -> [Float] {
+            try (0..<tasks).flatMap {
+                try network.runtime.executor.read("gradient/task\($0 + 1)_logits", of: plan)
+            }
+        }
+
+        /// Tasks, sparsity, sharing, total.
+        private static func losses(_ network: GoldenNetwork, _ plan: Plan) throws -> [Double] {
+            let losses = try network.losses(plan)
+            let terms = try ["sparsity", "sharing"].map {
+                Double(try network.runtime.executor.read("loss/\($0)", of: plan)[0])
+            }
+            return losses.dropLast() + terms + losses.suffix(1)
+        }
+
+        private static func weightsAreUntouched(_ network: GoldenNetwork) throws -> Bool {
+            try network.catalog.specs.filter { $0.isTrainable && $0.group != .policy }.allSatisfy {
+                try network.runtime.read($0) == network.initial[$0.name]
+            }
+        }
+    }
+}

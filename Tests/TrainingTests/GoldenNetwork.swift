@@ -1,0 +1,189 @@
+import Datasets
+import Foundation
+import Graph
+import Models
+import Operators
+import Synchronization
+import Testing
+
+@testable import Training
+
+/// What a golden network file holds: the table "Networks" of `tools/golden/README.md`.
+struct GoldenCase: Sendable, CustomTestStringConvertible {
+    let file: String
+    let salt: String
+    var head = HeadKind.light
+    let kind: StepKind
+    var straightThrough = false
+    var steps = 10
+    let learningRate: Double
+
+    var testDescription: String { file }
+
+    static let warmupLight = GoldenCase(file: "network_warmup_light", salt: "79", kind: .warmup, learningRate: 1e-5)
+    static let warmupFourRate = GoldenCase(
+        file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .warmup, learningRate: 1e-5)
+    static let mixed = GoldenCase(file: "network_mixed", salt: "265", kind: .weights(open: 8), learningRate: 1e-4)
+    static let mixedHard = GoldenCase(
+        file: "network_mixed_hard", salt: "128", kind: .weights(open: 8), straightThrough: true, steps: 1,
+        learningRate: 1e-4)
+    static let retrain = GoldenCase(
+        file: "network_retrain", salt: "338", kind: .retrain(policy), learningRate: 1e-5)
+    static let logits = GoldenCase(file: "network_logits", salt: "99", kind: .logits(open: 8), learningRate: 1e-2)
+
+    /// The policy of `network_retrain`, counted from 1; block 6 is skipped by all.
+    static let policy = DiscretePolicy(skipped: [[4, 6], [3, 6], [4, 5, 6, 8]], blocks: 8)
+}
+
+/// A golden case's network on a device, with its data.
+final class GoldenNetwork {
+    static let blocks = 8
+    static let temperature: Float = 5
+    /// Tasks in order, with outputs and λ.
+    static let tasks = [
+        TaskSettings(name: "segmentation", loss: .crossEntropy(ignore: 255), weight: 1, label: "segmentation"),
+        TaskSettings(name: "normals", loss: .cosine(published: false), weight: 20, label: "normals", labelChannels: 3),
+        TaskSettings(name: "depth", loss: .absolutePositive, weight: 3, label: "depth"),
+    ]
+    static let channels = [7, 3, 1]
+
+    let runtime: NetworkRuntime
+    let formula: GoldenFormula
+    let batch: Batch
+    var agreement: GoldenAgreement
+
+    private let golden: GoldenCase
+    /// First values in disk order, by name.
+    let initial: [String: [Float]]
+
+    static func architecture(_ head: HeadKind) throws -> NetworkArchitecture {
+        try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: head,
+            tasks: zip(tasks, channels).map { TaskHead(name: $0.name, channels: $1) }, headHidden: 64)
+    }
+
+    init(
+        _ golden: GoldenCase, _ family: KernelFamily, dropout: Double = 0,
+        policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
+        size: (count: Int, height: Int, width: Int)? = nil
+    ) throws {
+        self.golden = golden
+        formula = GoldenFormula(salt: golden.salt)
+        agreement = GoldenAgreement(file: try .golden(golden.file), formula: formula)
+        let architecture = try Self.architecture(golden.head)
+        var policy = policy
+        policy.noiseGiven = true
+        policy.straightThrough = golden.straightThrough
+        var graphs = StepGraphs(
+            architecture: architecture, catalog: ParameterCatalog(architecture), tasks: Self.tasks, dropout: dropout,
+            policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
+            policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
+            logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4))
+        graphs.keepsGradients = true
+        runtime = try NetworkRuntime(library: try GoldenDevice.library(family), graphs: graphs)
+        let size = size ?? (golden.head == .light ? (2, 33, 41) : (1, 51, 203))
+        batch = formula.batch(count: size.count, height: size.height, width: size.width)
+        initial = Self.initialValues(golden, graphs.catalog)
+        try reset()
+    }
+
+    /// First values by name, computed once per file.
+    private static func initialValues(_ golden: GoldenCase, _ catalog: ParameterCatalog) -> [String: [Float]] {
+        known.withLock { known in
+            if let values = known[golden.file] { return values }
+            let formula = GoldenFormula(salt: golden.salt)
+            let values = Dictionary(
+                uniqueKeysWithValues: catalog.specs.map { ($0.name, formula.initialValues($0)) })
+            known[golden.file] = values
+            return values
+        }
+    }
+
+    private static let known = Mutex<[String: [String: [Float]]]>([:])
+
+    var catalog: ParameterCatalog { runtime.graphs.catalog }
+
+    /// Everything as at the start.
+    func reset() throws {
+        try runtime.beginPhase()
+        for spec in catalog.specs { try runtime.write(spec, try #require(initial[spec.name])) }
+    }
+
+    /// Runs step `step` (from 0).
+    ///
+    /// - Parameter noise: the step whose Gumbel uniforms are used, by default its own.
+    func run(_ kind: StepKind, step: Int, learningRate: Double, noise: Int? = nil) throws -> Plan {
+        for task in 1...Self.tasks.count {
+            try runtime.executor.store.write(
+                "noise/task\(task)", Shape([Self.blocks, 2]),
+                formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
+        }
+        var state = StepState()
+        state.step = UInt32(step)
+        state.temperature = Self.temperature
+        state.rates[.backbone] = .init(learningRate: learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
+        state.rates[.heads] = state.rates[.backbone]
+        state.rates[.policy] = .init(learningRate: learningRate, beta1: 0.9, beta2: 0.999, t: step + 1)
+        return try runtime.step(kind, batch: batch, state: state)
+    }
+
+    /// A named output in disk order: [N, C, H, W], or as it is if it has no four axes.
+    func output(_ name: String, of plan: Plan) throws -> [Float] {
+        let values = try runtime.executor.read(name, of: plan)
+        let shape = try #require(runtime.executor.shape(name, of: plan)).dimensions
+        return shape.count == 4 ? channelsFirst(values, shape) : values
+    }
+
+    /// Compares head outputs, and gates where the file has them.
+    func compareOutputs(_ plan: Plan, prefix: String = "") throws {
+        for (index, task) in Self.tasks.enumerated() {
+            let name = "task\(index + 1)"
+            try agreement.compare("outputs", prefix + "outputs", name, try output("output/\(task.name)", of: plan))
+            if agreement.file.tensors["v/\(name)"] != nil {
+                try agreement.compare("samples", "v", name, try output("gates/\(task.name)", of: plan))
+            }
+        }
+    }
+
+    /// Compares the gradient of every weight; a weight without one in the file must have none here.
+    func compareGradients(_ plan: Plan) throws {
+        for spec in catalog.specs where spec.isTrainable && spec.group != .policy {
+            let name = "gradient/\(spec.name)"
+            guard runtime.executor.shape(name, of: plan) != nil else {
+                #expect(agreement.file.tensors["grad/\(spec.name)"] == nil, "\(spec.name) has no gradient")
+                #expect(agreement.file.tensors["grad_digest/\(spec.name)"] == nil, "\(spec.name) has no gradient")
+                continue
+            }
+            let gradient = spec.diskOrder(try runtime.executor.read(name, of: plan))
+            try agreement.compare("gradients", "grad", spec.name, gradient)
+        }
+    }
+
+    /// Compares running statistics and counters.
+    func compareStatistics(_ kind: String, prefix: String) throws {
+        for spec in catalog.specs where spec.group == .batchNormState {
+            let values = try runtime.read(spec)
+            if spec.layout == .counter {
+                try agreement.compare(kind, prefix, spec.name, integers: values.map { Int64($0) })
+            } else {
+                try agreement.compare(kind, prefix, spec.name, values)
+            }
+        }
+    }
+
+    /// Compares every weight, and how far it has come.
+    func compareWeights() throws {
+        for spec in catalog.specs where spec.isTrainable && spec.group != .policy {
+            let values = try runtime.read(spec)
+            let start = try #require(initial[spec.name])
+            try agreement.compare("final", "final", spec.name, values)
+            try agreement.compare("delta", "delta", spec.name, values.indices.map { values[$0] - start[$0] })
+        }
+    }
+
+    /// Losses of the tasks, then the total.
+    func losses(_ plan: Plan) throws -> [Double] {
+        let losses = try runtime.losses(of: plan)
+        return try (Self.tasks.map(\.name) + ["total"]).map { try #require(losses[$0]) }
+    }
+}

@@ -1,0 +1,156 @@
+import Testing
+
+@testable import Graph
+@testable import Operators
+@testable import Training
+
+extension GoldenTests {
+    /// Single operators and their gradients against PyTorch, every case of both files.
+    @Suite struct GoldenOperatorTests {
+        private func operators(_ name: String, _ family: KernelFamily) throws -> GoldenOperatorRun {
+            try GoldenOperatorRun(try .golden("operators"), name, family)
+        }
+
+        @Test(
+            arguments: KernelFamily.allCases,
+            [
+                "3x3_s1", "3x3_s2", "3x3_s2_even", "3x3_d2", "3x3_d4", "3x3_d12", "7x7_s2", "1x1_s2", "1x1_bias",
+                "3x3_one_pixel",
+            ])
+        func convolution(family: KernelFamily, name: String) throws {
+            let run = try GoldenOperatorRun(try .golden("operators_convolution"), "conv_\(name)", family)
+            let attributes = try run.floats("attributes").map { Int($0) }
+            let (x, w) = (try run.input("x"), try run.input("w"))
+            let hasBias = run.file.tensors["conv_\(name).b"] != nil
+            let b = hasBias ? try run.input("b") : nil
+            let y = run.graph.convolution(
+                x, weights: w, bias: b, stride: attributes[0], dilation: attributes[2], padding: attributes[1])
+            if let b {
+                try run.expect(y: y, gradients: ["x": x, "w": w, "b": b])
+            } else {
+                try run.expect(y: y, gradients: ["x": x, "w": w])
+            }
+            try run.compare()
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func batchNorm(family: KernelFamily) throws {
+            // Running statistics go on from case to case.
+            let state = try operators("batch_norm", family)
+            var statistics = try (state.floats("running_mean"), state.floats("running_var"))
+            for name in ["batch_norm_train1", "batch_norm_train2"] {
+                let run = try operators(name, family)
+                let shape = Shape([statistics.0.count])
+                try run.executor.store.write("mean", shape, statistics.0)
+                try run.executor.store.write("variance", shape, statistics.1)
+                let (x, w, b) = (try run.input("x"), try run.input("w"), try run.input("b"))
+                let outputs = run.graph.record(BatchNorm(), [x, w, b])
+                let (mean, variance) = (run.graph.parameter("mean", shape), run.graph.parameter("variance", shape))
+                let tracked = try run.integers("tracked", [0])
+                let flag = try run.integers("flag", [0, 0])
+                _ = run.graph.record(
+                    BatchNormUpdate(batches: 1), [outputs[1], outputs[3], mean, variance, tracked, flag])
+                try run.expect(y: outputs[0], gradients: ["x": x, "w": w, "b": b])
+                try run.compare()
+                statistics = try (run.executor.store.read("mean"), run.executor.store.read("variance"))
+                #expect(try run.difference("running_mean", statistics.0) <= GoldenOperatorRun.tolerance)
+                #expect(try run.difference("running_var", statistics.1) <= GoldenOperatorRun.tolerance)
+                #expect(try run.executor.store.readIntegers("tracked") == [1])
+            }
+            let run = try operators("batch_norm_eval", family)
+            let shape = Shape([statistics.0.count])
+            try run.executor.store.write("mean", shape, statistics.0)
+            try run.executor.store.write("variance", shape, statistics.1)
+            // The engine has no gradient of inference; the file's is not compared.
+            let inputs = try [
+                run.input("x"), run.input("w"), run.input("b"), run.graph.parameter("mean", shape),
+                run.graph.parameter("variance", shape),
+            ]
+            run.expect("y", run.graph.record(BatchNormInference(), inputs)[0])
+            try run.compare()
+        }
+
+        @Test(arguments: KernelFamily.allCases, ["even", "odd", "one_pixel"])
+        func maxPool(family: KernelFamily, name: String) throws {
+            let run = try operators("max_pool_\(name)", family)
+            let x = try run.input("x")
+            try run.expect(y: run.graph.record(MaxPool(ceilMode: true), [x])[0], gradients: ["x": x])
+            try run.compare()
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func residuals(family: KernelFamily) throws {
+            let add = try operators("residual_add_relu", family)
+            var (r, f) = (try add.input("res"), try add.input("f"))
+            try add.expect(y: add.graph.record(ResidualAdd(), [r, f])[0], gradients: ["res": r, "f": f])
+            try add.compare()
+
+            let mix = try operators("mixed_residual", family)
+            (r, f) = (try mix.input("res"), try mix.input("f"))
+            let v = try mix.input("v", as: [1, 2])
+            try mix.expect(
+                y: mix.graph.record(ResidualMix(block: 0), [r, f, v])[0], gradients: ["res": r, "f": f, "v": v])
+            try mix.compare()
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func averageAndLinear(family: KernelFamily) throws {
+            let average = try operators("global_average_pool", family)
+            let image = try average.input("x")
+            try average.expect(y: average.graph.record(GlobalAveragePool(), [image])[0], gradients: ["x": image])
+            try average.compare()
+
+            let linear = try operators("linear", family)
+            let x = try linear.input("x", as: [4, 1, 1, 19])
+            let (w, b) = (try linear.input("w"), try linear.input("b"))
+            try linear.expect(
+                y: linear.graph.convolution(x, weights: w, bias: b), gradients: ["x": x, "w": w, "b": b])
+            try linear.compare()
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func nearestResize(family: KernelFamily) throws {
+            for (name, height, width) in [("down", 5, 6), ("up", 17, 19)] {
+                let run = try operators("resize_nearest_\(name)", family)
+                let x = try run.input("x")
+                run.expect("y", run.graph.record(NearestResize(height: height, width: width), [x])[0])
+                try run.compare()
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases)
+        func taskLosses(family: KernelFamily) throws {
+            func check(
+                _ name: String, _ kind: LossKind, label: (GoldenOperatorRun) throws -> Value, weighted: Bool = false
+            ) throws {
+                let run = try operators(name, family)
+                let x = try run.input("x")
+                let inputs = try [x, label(run)] + (weighted ? [run.input("weights")] : [])
+                try run.expect(y: run.graph.record(TaskLoss(kind), inputs)[0], gradients: ["x": x])
+                try run.compare()
+            }
+            try check("cross_entropy", .crossEntropy(ignore: 255), label: { try $0.labels("labels") })
+            try check(
+                "cross_entropy_weighted", .crossEntropy(ignore: 255), label: { try $0.labels("labels") },
+                weighted: true)
+            try check("cross_entropy_ignore_minus_one", .crossEntropy(ignore: -1), label: { try $0.labels("labels") })
+            try check("cosine_exact", .cosine(published: false), label: { try $0.input("colours", compact: true) })
+            try check("cosine_published", .cosine(published: true), label: { try $0.input("colours", compact: true) })
+            try check("masked_l1", .absolutePositive, label: { try $0.input("target", compact: true) })
+        }
+
+        /// Negative control: the other form of the cosine, and forgotten class weights, must not pass.
+        @Test func otherLossesDiffer() throws {
+            for (name, label, kind) in [
+                ("cosine_exact", "colours", LossKind.cosine(published: true)),
+                ("cross_entropy_weighted", "labels", .crossEntropy(ignore: 255)),
+            ] {
+                let run = try operators(name, .cpu)
+                let x = try run.input("x")
+                let labels = try label == "labels" ? run.labels(label) : run.input(label, compact: true)
+                try run.expect(y: run.graph.record(TaskLoss(kind), [x, labels])[0], gradients: ["x": x])
+                for (part, difference) in try run.differences() { #expect(difference > 1e-3, "\(name).\(part)") }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Datasets
+import Foundation
+import Models
+import Operators
+import Testing
+
+@testable import Training
+
+/// A small network on generated scenes whose logits are learned.
+private final class PolicyTrial {
+    static let blocks = 8
+    static let tasks = [
+        TaskSettings(name: "segmentation", loss: .crossEntropy(ignore: 255), weight: 1, label: "segmentation"),
+        TaskSettings(name: "normals", loss: .cosine(published: false), weight: 20, label: "normals", labelChannels: 3),
+        TaskSettings(name: "depth", loss: .absolutePositive, weight: 3, label: "depth"),
+    ]
+
+    let runtime: NetworkRuntime
+    private let loader: BatchLoader
+    private var steps = 0
+    private var logitSteps = 0
+
+    /// - Parameter taskLosses: whether the tasks' own losses count at all.
+    init(
+        _ family: KernelFamily, _ policy: PolicySettings, taskLosses: Bool, size: Int = 32, batch: Int = 2,
+        seed: UInt64 = 1
+    ) throws {
+        let architecture = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light,
+            tasks: zip(Self.tasks, [6, 3, 1]).map { TaskHead(name: $0.name, channels: $1) })
+        let tasks = Self.tasks.map {
+            TaskSettings(
+                name: $0.name, loss: $0.loss, weight: taskLosses ? $0.weight : 0, label: $0.label,
+                labelChannels: $0.labelChannels)
+        }
+        runtime = try NetworkRuntime(
+            library: try GoldenDevice.library(family),
+            graphs: StepGraphs(
+                architecture: architecture, catalog: ParameterCatalog(architecture), tasks: tasks, dropout: 0,
+                policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
+                policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
+                logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4)))
+        let labels: Set<LabelKind> = [.segmentation, .normals, .depth]
+        let dataset = try ScenesDataset(count: 10, height: size, width: size, seed: 3, labels: labels)
+        loader = try BatchLoader(
+            dataset: dataset, indices: dataset.splits.train, batch: batch, crop: (size, size), augmentation: .none,
+            shuffle: true, labels: labels, seed: seed, phase: "test", startStep: 0)
+        try runtime.initialise(seed: seed)
+        try runtime.beginPhase()
+    }
+
+    func spec(_ name: String) throws -> ParameterSpec { try #require(runtime.graphs.catalog[name]) }
+
+    /// Sets a task's logits, [blocks, 2].
+    func setLogits(task: Int, _ values: [Float]) throws { try runtime.write(spec("task\(task + 1)_logits"), values) }
+
+    /// α(block, task) = softmax(z)[select], by task.
+    func alphas() throws -> [[Double]] {
+        try Self.tasks.indices.map { task in
+            let z = try runtime.read(spec("task\(task + 1)_logits"))
+            return (0..<Self.blocks).map { 1 / (1 + exp(Double(z[2 * $0 + 1] - z[2 * $0]))) }
+        }
+    }
+
+    /// Turns a block's branch into large fixed noise: another last convolution, amplified and shifted at random.
+    func spoil(block: Int) throws {
+        let name = "backbone.blocks.\(block / 2).\(block % 2)"
+        let convolution = try spec("\(name).conv2.weight")
+        try runtime.write(convolution, convolution.initialValues(seed: 99))
+        for part in ["\(name).bn2.weight", "\(name).bn2.bias"] {
+            let spec = try spec(part)
+            let noise = GoldenFormula(salt: "spoiled").symmetric(part, spec.elementCount, scale: 10)
+            try runtime.write(spec, noise)
+        }
+    }
+
+    /// Logit steps with the method's optimiser, all blocks open.
+    func learnLogits(_ count: Int) throws {
+        for _ in 0..<count {
+            logitSteps += 1
+            let rate = StepState.Rate(learningRate: 0.01, beta1: 0.9, beta2: 0.999, t: logitSteps)
+            try step(.logits(open: Self.blocks), .policy, rate)
+        }
+    }
+
+    /// Hard sharing: steps of the weights.
+    func warmUp(_ count: Int) throws {
+        for index in 1...count {
+            try step(.warmup, .backbone, .init(learningRate: 1e-3, beta1: 0.5, beta2: 0.999, t: index))
+        }
+        try runtime.beginPhase()
+    }
+
+    private func step(_ kind: StepKind, _ slot: RateSlot, _ rate: StepState.Rate) throws {
+        var state = StepState()
+        state.step = UInt32(steps)
+        state.seed = 11
+        state.temperature = 5
+        state.rates[slot] = rate
+        if slot == .backbone { state.rates[.heads] = rate }
+        steps += 1
+        try runtime.step(kind, batch: try loader.next(), state: state)
+    }
+}
+
+extension GoldenTests {
+    /// Policy learning learns what each part of its objective asks for.
+    @Suite struct PolicyLearningTests {
+        private typealias Trial = PolicyTrial
+
+        /// Sparsity alone drives every α below 0.1; without it nothing moves.
+        @Test(
+            arguments: [
+                (KernelFamily.cpu, RegulariserForm.published), (.cpu, .paper), (.gpu, .published),
+            ])
+        func sparsityAloneSkipsEveryBlock(family: KernelFamily, form: RegulariserForm) throws {
+            let settings = PolicySettings(sparsity: 1, sharing: 0, sparsityForm: form)
+            let trial = try Trial(family, settings, taskLosses: false)
+            try trial.learnLogits(130)
+            let alphas = try trial.alphas().joined()
+            #expect(alphas.allSatisfy { $0 < 0.1 }, "\(alphas.max() ?? 1)")
+
+            // Negative control.
+            let idle = try Trial(family, PolicySettings(sparsity: 0, sharing: 0), taskLosses: false)
+            try idle.learnLogits(130)
+            #expect(try idle.alphas().joined().allSatisfy { abs($0 - 0.5) < 0.02 })
+        }
+
+        /// Sharing alone brings unequal tasks within 0.05 wherever the form has a weight.
+        ///
+        /// The paper's weight (L−l)/L is 0 at the last block, where the tasks must stay apart. The published form acts
+        /// on select logits alone, so all skip logits start equal.
+        @Test(arguments: KernelFamily.allCases, RegulariserForm.allCases)
+        func sharingAloneBringsTasksTogether(family: KernelFamily, form: RegulariserForm) throws {
+            func spreads(sharing: Double) throws -> [Double] {
+                let settings = PolicySettings(sparsity: 0, sharing: sharing, sharingForm: form)
+                let trial = try Trial(family, settings, taskLosses: false)
+                for (task, select) in [Float(1.1), 0.1, -0.9].enumerated() {
+                    let rows = (0..<Trial.blocks).map { [select * (1 - 0.05 * Float($0)), 0] }
+                    try trial.setLogits(task: task, Array(rows.joined()))
+                }
+                try trial.learnLogits(150)
+                let alphas = try trial.alphas()
+                return (0..<Trial.blocks).map { block in
+                    let values = alphas.map { $0[block] }
+                    return (values.max() ?? 1) - (values.min() ?? 0)
+                }
+            }
+            let last = Trial.blocks - 1
+            let weighted = form == .paper ? 0..<last : 0..<last + 1
+            let together = try spreads(sharing: 1)
+            #expect(weighted.allSatisfy { together[$0] < 0.05 }, "\(together)")
+            if form == .paper { #expect(together[last] > 0.2, "\(together)") }
+            // Negative control.
+            if family == .cpu { #expect(try spreads(sharing: 0).allSatisfy { $0 > 0.2 }) }
+        }
+
+        /// A block whose branch has become large noise gets the lowest α for every task.
+        @Test(arguments: KernelFamily.allCases, [3, 5])
+        func aNoisyBlockIsSkipped(family: KernelFamily, noisy: Int) throws {
+            let trial = try Trial(
+                family, PolicySettings(sparsity: 0, sharing: 0), taskLosses: true, size: 64, batch: 4)
+            try trial.warmUp(30)
+            try trial.spoil(block: noisy)
+            try trial.learnLogits(60)
+            for (task, alphas) in try trial.alphas().enumerated() {
+                let lowest = alphas.indices.min { alphas[$0] < alphas[$1] }
+                #expect(lowest == noisy, "task \(task + 1): \(alphas)")
+                #expect(alphas[noisy] < 0.4, "task \(task + 1): \(alphas)")
+            }
+        }
+    }
+}
