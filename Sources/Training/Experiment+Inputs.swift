@@ -9,8 +9,19 @@ extension Experiment {
     /// - Returns: the data set.
     /// - Throws: `DatasetError`, `FormatError` or `ConfigurationError` naming the file or key.
     public func openInputs(phases: Set<Stage>) throws -> any DenseDataset {
-        let dataset = try makeDataset()
         let training = configuration.training
+        let lengths: [(Stage, Int)] = [
+            (.warmup, training.warmup.iterations), (.policy, training.policy.iterations),
+            (.retrain, training.retrain.iterations),
+        ]
+        guard lengths.contains(where: { phases.contains($0.0) && $0.1 > 0 }) else {
+            throw ConfigurationError(
+                file: "configuration", path: "training",
+                found: "0 iterations in "
+                    + lengths.map(\.0).filter(phases.contains).map(\.rawValue).joined(separator: ", "),
+                expected: "iterations in a phase that is to run")
+        }
+        let dataset = try makeDataset()
         func check(_ split: [Int], _ name: String, iterations: Int, _ stages: Set<Stage>) throws {
             guard iterations > 0, !phases.isDisjoint(with: stages), split.count < training.batch else { return }
             throw ConfigurationError(

@@ -27,10 +27,14 @@ extension KernelFamily: ExpressibleByArgument {}
 /// An image size such as 224x224.
 struct Size: ExpressibleByArgument {
     let height, width: Int
+    /// Larger images overflow the counts of `cost` before they fit any memory.
+    private static let range = 1...65_536
 
     init?(argument: String) {
         let parts = argument.lowercased().split(separator: "x").map { Int($0) }
-        guard parts.count == 2, let height = parts[0], let width = parts[1], height > 0, width > 0 else { return nil }
+        guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),
+            Self.range.contains(width)
+        else { return nil }
         self.height = height
         self.width = width
     }

@@ -42,6 +42,10 @@ struct Train: ParsableCommand {
         // Absolute, so that the run can be evaluated and resumed from any folder.
         configuration.dataset.root = configuration.dataset.root.map(absolute)
         configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)
+        for index in configuration.tasks.indices {
+            guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
+            configuration.tasks[index].classWeights = .file(absolute(path))
+        }
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.stages)

@@ -23,7 +23,9 @@ extension CommandLineTests {
         }
 
         @Test(arguments: [
-            (["train"], "--config"), (["cost", "--config", "c.yml", "--size", "224"], "224"),
+            (["train"], "--config"),
+            (["cost", "--config", "c.yml", "--size", "99999999x99999999"], "99999999x99999999"),
+            (["cost", "--config", "c.yml", "--size", "224"], "224"),
             (["train", "--config", "c.yml", "--phases", "warmup,polic"], "warmup,polic"),
             (["train", "--config", "c.yml", "--phases", "baseline"], "baseline"),
             (["data", "synthesize", "--output", "d", "--count", "0", "--size", "32x32"], "--count"),
@@ -53,6 +55,10 @@ extension CommandLineTests {
             try expectFailure(train("--set", "training.batch"), "--set training.batch", "path=value")
             try expectFailure(train("--set", "tasks.7.weight=1"), "tasks.7.weight", "'7'", "an index")
             try expectFailure(train("--set", "tasks.0.ignore_label=0"), "tasks.0.ignore_label", "found 0", "255")
+            try expectFailure(train("--set", "dataset.crop=100000"), "dataset.crop", "found 100000", "8192")
+            try expectFailure(
+                train("--set", "training.policy.iterations=0", "--phases", "policy"), "training",
+                "0 iterations in policy")
             try expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
             expectUntouched()
         }

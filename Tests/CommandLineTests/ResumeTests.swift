@@ -82,7 +82,7 @@ extension CommandLineTests {
 
             let outcome = try Program.run(train("--resume", "--phases", "policy,retrain"))
             #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(outcome.errors.contains("resuming in phase warmup after iteration 7"))
+            #expect(outcome.errors.contains("resuming in phase warmup after iteration 5"))
             try expectSameBits()
         }
 

@@ -19,7 +19,7 @@ extension CommandLineTests {
             {
                 #expect(run.outcome.output.contains(title), "\(title)")
             }
-            #expect(run.outcome.errors.contains("warmup  7/7") && run.outcome.errors.contains("images/s"))
+            #expect(run.outcome.errors.contains("warmup  5/5") && run.outcome.errors.contains("images/s"))
         }
 
         @Test func resolvedConfigurationLoadsAgain() throws {
@@ -45,7 +45,7 @@ extension CommandLineTests {
                     #expect(abs(sum - total) < 1e-4 * abs(sum))
                 }
             }
-            #expect(steps.count == 37)
+            #expect(steps.count == 31)
             let policy = steps.filter { $0["phase"] == "policy" }
             #expect(policy.compactMap { $0["step"]?.string } == (0..<16).map { $0 % 2 == 0 ? "weights" : "logits" })
             #expect(policy.compactMap { $0["open_blocks"]?.integer } == (0..<16).map { $0 / 2 + 1 })
@@ -56,8 +56,8 @@ extension CommandLineTests {
             let places = evaluations.map { "\($0["phase"]?.string ?? "") \($0["iteration"]?.integer ?? -1)" }
             #expect(
                 places == [
-                    "warmup 4", "warmup 7", "policy 4", "policy 8", "policy 12", "policy 16", "retrain 4", "retrain 7",
-                    "baseline 4", "baseline 7",
+                    "warmup 4", "warmup 5", "policy 4", "policy 8", "policy 12", "policy 16", "retrain 4", "retrain 5",
+                    "baseline 4", "baseline 5",
                 ])
             for evaluation in evaluations {
                 #expect(evaluation["split"] == "validation")
@@ -83,10 +83,10 @@ extension CommandLineTests {
             for stage in ["warmup", "policy", "retrain", "baseline"] {
                 let file = try TensorFile.read(run.checkpoint(stage))
                 let shapes = file.tensors.mapValues(\.shape)
-                #expect(shapes["backbone.conv1.weight"] == [8, 3, 7, 7])
-                #expect(shapes["backbone.blocks.1.0.conv1.weight"] == [16, 8, 3, 3])
-                #expect(shapes["backbone.ds.1.0.weight"] == [16, 8, 1, 1])
-                #expect(shapes["backbone.bn1.running_var"] == [8])
+                #expect(shapes["backbone.conv1.weight"] == [16, 3, 7, 7])
+                #expect(shapes["backbone.blocks.1.0.conv1.weight"] == [16, 16, 3, 3])
+                #expect(shapes["backbone.ds.1.0.weight"] == [16, 16, 1, 1])
+                #expect(shapes["backbone.bn1.running_var"] == [16])
                 #expect(shapes["task1_fc1_c3.conv3.weight"]?.first == 6)
                 #expect(shapes["task3_fc1_c0.conv3.bias"] == [1])
                 #expect(shapes["task2_logits"] == [8, 2])
@@ -95,7 +95,7 @@ extension CommandLineTests {
                 #expect(file.tensors.values.allSatisfy { $0.dtype == .F32 || $0.shape == [] })
             }
             let steps = try TensorFile.read(run.checkpoint("warmup")).integers("backbone.bn1.num_batches_tracked")
-            #expect(steps == [7])
+            #expect(steps == [5])
             let names = try FileManager.default.contentsOfDirectory(
                 atPath: run.folder.appendingPathComponent("checkpoints").path)
             #expect(names.filter { $0.hasSuffix(".state") }.count == 1, "one resumable pair: \(names)")

@@ -31,18 +31,19 @@ enum Program {
         func json() throws -> JSONValue { try JSONValue.parse(Data(output.utf8)) }
     }
 
+    /// The repository these tests lie in.
+    static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
     /// Beside the test bundle, or else where a debug build puts it.
     static let url: URL = {
-        let manager = FileManager.default
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let places = [
             URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
             Bundle.main.bundleURL, Bundle.main.bundleURL.deletingLastPathComponent(),
-            root.appendingPathComponent(".build/debug"),
+            repository.appendingPathComponent(".build/debug"),
         ]
         let candidates = places.map { $0.appendingPathComponent("adashare") }
-        return candidates.first { manager.isExecutableFile(atPath: $0.path) } ?? candidates[0]
+        return candidates.first { FileManager.default.isExecutableFile(atPath: $0.path) } ?? candidates[0]
     }()
 
     static let hasDevice = (try? run(["devices"]).status) == 0
@@ -139,14 +140,14 @@ enum Tiny {
               log_every: 1
               checkpoint_every: 3
               evaluate_every: 4
-              warmup: { iterations: 7 }
+              warmup: { iterations: 5 }
               policy: { iterations: 16 }
-              retrain: { iterations: 7 }
+              retrain: { iterations: 5 }
               hard_sharing_baseline: true
             policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 }, samples: 2 }
 
             """
-    static let completePhases = [("warmup", 7), ("policy", 16), ("retrain", 7), ("baseline", 7)]
+    static let completePhases = [("warmup", 5), ("policy", 16), ("retrain", 5), ("baseline", 5)]
 
     /// Two steps of warm-up on a folder in the format of NYU v2.
     static func folder(_ root: String) -> String {
@@ -174,6 +175,8 @@ final class FinishedRun: Sendable {
         configuration = owner.file("tiny.yml", Tiny.complete)
         folder = owner.url.appendingPathComponent("run")
         outcome = try Program.run(["train", "--config", configuration.path, "--output", folder.path])
+        // Nothing releases a static value.
+        atexit { if let run = try? FinishedRun.get() { try? FileManager.default.removeItem(at: run.owner.url) } }
     }
 
     func checkpoint(_ stage: String) -> URL { folder.appendingPathComponent("checkpoints/\(stage).safetensors") }

@@ -45,9 +45,19 @@ extension GraphTests {
         }
 
         @Test func randomGraphsHaveDeadEndsAndHoistedNodes() {
-            let graphs = (0..<60).map { Graph.randomProbes(seed: $0) }
+            let graphs = (0..<120).map { Graph.randomProbes(seed: $0) }
             #expect(graphs.count { $0.neededNodes.count < $0.nodes.count } > 30)
             #expect(graphs.count { !Schedule($0).hoisted.isEmpty } > 5)
+        }
+
+        /// A workspace lies in the arena of the step, so its node cannot run before the step.
+        @Test func onlyNodesWithoutWorkspaceAreHoisted() {
+            for (workspace, hoisted) in [(0, [0]), (1, [])] {
+                let graph = Graph(family: .cpu)
+                let probe = Probe(workspace: workspace)
+                graph.output("y", graph.record(probe, [graph.parameter("p", .scalar)])[0])
+                #expect(Schedule(graph).hoisted == hoisted)
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ enum GoldenDevice {
         return Dictionary(uniqueKeysWithValues: pairs)
     }
 
+    /// The family made for the device.
+    static func nativeFamily() throws -> KernelFamily { KernelFamily(for: try library(.cpu).context.device) }
+
     static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
 }
 
@@ -34,7 +37,9 @@ extension TensorFile {
 /// Reorders the axes of a row-major tensor; axis i of the result is axis `order[i]` of `values`.
 func permuted<T>(_ values: [T], shape: [Int], order: [Int]) -> [T] {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) {
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
     var offsets = [0]
     for axis in order {
         offsets = offsets.flatMap { base in (0..<shape[axis]).map { base + $0 * strides[axis] } }

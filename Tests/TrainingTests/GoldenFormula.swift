@@ -70,7 +70,8 @@ struct GoldenFormula: Hashable, Sendable {
             let label = Int32(u * Double(classes + 1))
             return label == classes ? 255 : label
         }
-        batch.normals = channelsLast(uniform("input/normals", 3 * pixels).map { Float(($0 * 255).rounded(.down)) }, colour)
+        batch.normals = channelsLast(
+            uniform("input/normals", 3 * pixels).map { Float(($0 * 255).rounded(.down)) }, colour)
         for (pixel, hole) in uniform("input/normals_holes", pixels).enumerated() where hole < 0.125 {
             for channel in 0..<3 { batch.normals[3 * pixel + channel] = 255 }
         }
@@ -108,6 +109,7 @@ struct GoldenFormula: Hashable, Sendable {
             }
         }
         // Negative control: another salt gives other numbers.
-        #expect(try file.floats("uniform/example") != GoldenFormula(salt: "80").uniform("example", 16).map { Float($0) })
+        #expect(
+            try file.floats("uniform/example") != GoldenFormula(salt: "80").uniform("example", 16).map { Float($0) })
     }
 }

@@ -48,7 +48,7 @@ import Testing
 
 extension GoldenTests {
     /// Checkpoints through a device.
-    @Suite struct CheckpointTests {
+    @Suite struct GoldenCheckpointTests {
         private func network(_ tasks: [TaskHead], head: HeadKind = .light) throws -> NetworkRuntime {
             let architecture = try NetworkArchitecture(
                 backbone: .resnet18, width: 0.25, head: head, tasks: tasks, headHidden: 64)

@@ -2,8 +2,8 @@ extension ConfigurationReference {
     private typealias Field = ConfigurationField<ExperimentConfiguration>
 
     private static var positive: ConfigurationLimit<ImageSize> {
-        ConfigurationLimit(text: "of at least 1") {
-            $0.height >= 1 && $0.width >= 1
+        ConfigurationLimit(text: "of 1 to 8192") {
+            (1...8192).contains($0.height) && (1...8192).contains($0.width)
         }
     }
 

@@ -69,7 +69,12 @@ public struct TensorFile: Sendable, Equatable {
     /// Adds or replaces a float32 tensor.
     /// - Precondition: `shape` has as many elements as `floats`.
     public mutating func add(_ name: String, floats: [Float], shape: [Int]) {
-        let bytes = floats.map(\.bitPattern.littleEndian).withUnsafeBytes { Data($0) }
+        #if _endian(little)
+            // Element by element this dominates a checkpoint in debug builds.
+            let bytes = floats.withUnsafeBytes { Data($0) }
+        #else
+            let bytes = floats.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }
+        #endif
         tensors[name] = Entry(name: name, dtype: .F32, shape: shape, bytes: bytes)
     }
 

@@ -71,7 +71,8 @@ struct CheckpointStore {
     private func model(_ network: NetworkRuntime, state: RunState) throws -> TensorFile {
         var file = try network.checkpoint()
         file.metadata = ["stage": state.stage.rawValue, "iteration": String(state.iteration)]
-        if let policy = state.policy { file.metadata["policy"] = try Self.json(policy) }
+        // The baseline is hard sharing whatever was learned.
+        if let policy = state.policy, state.stage != .baseline { file.metadata["policy"] = try Self.json(policy) }
         return file
     }
 

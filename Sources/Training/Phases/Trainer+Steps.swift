@@ -16,7 +16,9 @@ extension Trainer {
             let start = Date()
             let step = source.step(state.iteration)
             let batch = try step.loader.next()
-            let plan = try network.step(step.kind, batch: batch, state: stepState(step, stage))
+            let plan = try network.step(
+                step.kind, batch: batch,
+                state: stepState(update: step.update, temperature: step.temperature, stage: stage))
             state.iteration += 1
             let isLast = state.iteration == total
             let isLogged = state.iteration % training.logEvery == 0 || isLast
@@ -122,27 +124,30 @@ extension Trainer {
             + "(or a smaller policy.curriculum_speed)"
     }
 
-    private func stepState(_ step: Step, _ stage: Stage) -> StepState {
+    /// What a step reads from the device buffer.
+    ///
+    /// - Parameter update: Adam's step counter, from 1.
+    func stepState(update: Int, temperature: Double, stage: Stage) -> StepState {
         let training = experiment.configuration.training
         let policy = experiment.configuration.policy
         var result = StepState()
         result.step = UInt32(state.iteration)
         result.seed = UInt64(training.seed)
         result.phase = stage.number
-        result.temperature = Float(step.temperature)
+        result.temperature = Float(temperature)
         func rate(_ base: Double, decays: Bool) -> StepState.Rate {
             // In policy learning the rates stay at the configured values.
             let decay = training.learningRateDecay
             let steps = stage == .policy || !decays || decay.every == 0 ? 0 : state.iteration / decay.every
             return StepState.Rate(
                 learningRate: base * pow(decay.factor, Double(steps)), beta1: training.adam.beta1,
-                beta2: training.adam.beta2, t: step.update)
+                beta2: training.adam.beta2, t: update)
         }
         result.rates[.backbone] = rate(
             training.learningRate.backbone, decays: training.learningRateDecay.scope == .all)
         result.rates[.heads] = rate(training.learningRate.heads, decays: true)
         result.rates[.policy] = StepState.Rate(
-            learningRate: policy.learningRate, beta1: policy.adam.beta1, beta2: policy.adam.beta2, t: step.update)
+            learningRate: policy.learningRate, beta1: policy.adam.beta1, beta2: policy.adam.beta2, t: update)
         return result
     }
 

@@ -26,6 +26,7 @@ public struct Table {
 public func readable(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "–" }
     let magnitude = abs(value)
+    guard magnitude < 1e9 else { return "\(Float(value))" }
     let decimals = magnitude >= 100 ? 1 : magnitude >= 10 ? 2 : digits - 1
     var text = String(Int((magnitude * powerOfTen(decimals)).rounded()))
     while text.count <= decimals { text = "0" + text }

@@ -1,0 +1,246 @@
+import Datasets
+import Foundation
+import Models
+import Operators
+import Synchronization
+import Testing
+
+@testable import Training
+
+/// A data set that remembers which samples were read.
+private struct CountingDataset: DenseDataset {
+    private final class Record: Sendable {
+        let indices = Mutex<Set<Int>>([])
+    }
+
+    let base: any DenseDataset
+    private let record = Record()
+
+    init(_ base: any DenseDataset) { self.base = base }
+
+    var name: String { base.name }
+    var count: Int { base.count }
+    var labels: Set<LabelKind> { base.labels }
+    var splits: DatasetSplits { base.splits }
+    var read: Set<Int> { record.indices.withLock { $0 } }
+
+    func sample(_ index: Int) throws -> DenseSample {
+        record.indices.withLock { _ = $0.insert(index) }
+        return try base.sample(index)
+    }
+}
+
+extension GoldenTests {
+    @Suite struct TrainerTests {
+        private static let yaml = """
+            tasks:
+              - { name: segmentation, kind: segmentation, channels: 6 }
+              - { name: depth, kind: depth }
+            dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
+            model: { backbone: resnet18, width: 0.125, head: light, dropout: 0 }
+            training:
+              batch: 4
+              log_every: 1
+              evaluate_every: 2
+              warmup: { iterations: 4 }
+              policy: { iterations: 6 }
+              retrain: { iterations: 6 }
+            policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 }, samples: 4 }
+            """
+
+        /// A run in a folder of its own.
+        private final class Run {
+            let folder: TemporaryFolder
+            let trainer: Trainer
+            let directory: RunDirectory
+
+            init(_ overrides: [String] = [], dataset: (any DenseDataset)? = nil) throws {
+                folder = try TemporaryFolder()
+                let configuration = try ExperimentConfiguration.parse(
+                    yaml: TrainerTests.yaml, file: "c.yml", overrides: overrides)
+                directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+                try directory.prepare(configuration)
+                let box = Box()
+                trainer = try Trainer(
+                    experiment: try Experiment(configuration), dataset: dataset,
+                    context: GoldenDevice.library(.cpu).context, run: directory
+                ) { event in
+                    if case .notice(let text) = event { box.texts.append(text) }
+                }
+                self.box = box
+            }
+
+            private final class Box { var texts: [String] = [] }
+            private let box: Box
+            var texts: [String] { box.texts }
+
+            func events(_ kind: String) throws -> [JSONValue] {
+                try EventLog.read(directory.log).filter { $0["event"]?.string == kind }
+            }
+        }
+
+        private static let all: Set<Stage> = [.warmup, .policy, .retrain]
+
+        // MARK: - Validation chooses, the test split stays unseen
+
+        @Test func trainingNeverReadsTheTestSplit() throws {
+            let dataset = CountingDataset(try ScenesDataset(count: 40, height: 16, width: 16, seed: 1))
+            let run = try Run(["training.policy.iterations=16"], dataset: dataset)
+            try run.trainer.train(phases: Self.all)
+            let splits = dataset.splits
+            #expect(splits.test.count == 4 && dataset.read.isDisjoint(with: splits.test))
+            #expect(dataset.read.isSuperset(of: splits.validation))
+            _ = try run.trainer.summarise()
+            #expect(dataset.read.isSuperset(of: splits.test))
+        }
+
+        @Test func theBestOnValidationIsTheOneExported() throws {
+            let run = try Run(["training.policy.iterations=20"])
+            try run.trainer.train(phases: Self.all)
+            let evaluations = try run.events("evaluation")
+            for stage in [Stage.policy, .retrain] {
+                let mine = evaluations.filter { $0["phase"]?.string == stage.rawValue }
+                // 8 blocks, a policy epoch of two steps: every block is open from step 15 on.
+                let scores = mine.compactMap { event -> (iteration: Int, score: Double)? in
+                    guard let iteration = event["iteration"]?.double, let score = event["score"]?.double else {
+                        return nil
+                    }
+                    return (Int(iteration), score)
+                }.filter { stage != .policy || $0.iteration > 14 }
+                #expect(scores.count == 3)
+                let best = try #require(scores.map(\.score).max())
+                let iteration = try #require(scores.first { $0.score == best }).iteration
+                #expect(run.trainer.state.bestIteration[stage.rawValue] == iteration)
+                #expect(run.trainer.state.bestScore[stage.rawValue] == best)
+                let file = try TensorFile.read(run.trainer.checkpoints.url("\(stage.rawValue).safetensors"))
+                let chosen = try TensorFile.read(run.trainer.checkpoints.url("\(stage.rawValue)-best.safetensors"))
+                #expect(file.tensors == chosen.tensors)
+                #expect(chosen.metadata["iteration"] == String(iteration))
+            }
+        }
+
+        @Test func onlyCheckpointsWithEveryBlockOpenCompete() throws {
+            let run = try Run()
+            try run.trainer.train(phases: [.warmup, .policy])
+            #expect(try run.events("evaluation").count { $0["phase"] == "policy" } == 3)
+            #expect(run.trainer.state.bestIteration["policy"] == nil)
+            #expect(
+                !FileManager.default.fileExists(atPath: run.trainer.checkpoints.url("policy-best.safetensors").path))
+        }
+
+        // MARK: - Discrete policies
+
+        @Test func closedBlocksAreSelectedInEveryDiscretePolicy() throws {
+            // Six iterations in epochs of two open the last three of eight blocks.
+            let run = try Run(["policy.samples=16"])
+            try run.trainer.train(phases: [.warmup, .policy])
+            #expect(run.trainer.state.sampledPolicies.count == 16)
+            for policy in run.trainer.state.sampledPolicies + [try #require(run.trainer.state.policy)] {
+                for row in policy.tasks.values { #expect(row.prefix(5) == [1, 1, 1, 1, 1]) }
+            }
+            let rows = run.trainer.state.sampledPolicies.flatMap(\.tasks.values)
+            #expect(rows.contains { $0.suffix(3).contains(0) }, "open blocks are drawn")
+
+            let never = [[Double]](repeating: [Double](repeating: 0, count: 8), count: 2)
+            let expected = (0..<8).map { $0 < 5 }
+            #expect(run.trainer.argmaxPolicy(never).select == [expected, expected])
+            for (iteration, open) in [(0, 0), (1, 1), (2, 1), (3, 2), (16, 8)] {
+                run.trainer.state.iteration = iteration
+                #expect(run.trainer.argmaxPolicy(never).select[0] == (0..<8).map { $0 < 8 - open })
+            }
+        }
+
+        @Test func sampledPoliciesFollowFromTheSeed() throws {
+            func draw(_ overrides: [String]) throws -> [SelectionPolicy] {
+                let run = try Run(overrides)
+                try run.trainer.network.initialise(seed: 1)
+                run.trainer.state.stage = .policy
+                run.trainer.state.iteration = 16
+                try run.trainer.drawPolicy()
+                #expect(
+                    try SelectionPolicy.read(
+                        run.directory.policy, tasks: ["segmentation", "depth"], blocks: 8) == run.trainer.state.policy)
+                return run.trainer.state.sampledPolicies
+            }
+            let first = try draw([])
+            #expect(try draw([]) == first)
+            #expect(try draw(["training.seed=2"]) != first)
+            #expect(Set(first.map { "\($0.tasks)" }).count > 1, "samples differ from one another")
+            // α = ½ for all: argmax selects everything, and there is one candidate.
+            let argmax = try draw(["policy.discrete=argmax"])
+            #expect(argmax.count == 1 && argmax[0].tasks.values.allSatisfy { $0 == [Int](repeating: 1, count: 8) })
+        }
+
+        @Test func drawsHaveTheProbabilitiesOfTheLogits() throws {
+            let run = try Run(["policy.samples=400"])
+            try run.trainer.network.initialise(seed: 1)
+            let spec = try #require(run.trainer.experiment.catalog["task2_logits"])
+            // α = 1/(1+e) ≈ 0.27 for even blocks, 0.73 for odd ones.
+            try run.trainer.network.write(spec, (0..<8).flatMap { $0 % 2 == 0 ? [Float(0), 1] : [1, 0] })
+            run.trainer.state.stage = .policy
+            run.trainer.state.iteration = 16
+            try run.trainer.drawPolicy()
+            for block in 0..<8 {
+                let chosen = run.trainer.state.sampledPolicies.count { $0.tasks["depth"]?[block] == 1 }
+                let share = Double(chosen) / 400
+                // Four standard deviations.
+                #expect(abs(share - (block % 2 == 0 ? 0.269 : 0.731)) < 0.09, "block \(block): \(share)")
+            }
+        }
+
+        // MARK: - Schedules
+
+        @Test func tooShortPolicyPhaseNamesTheIterationsNeeded() throws {
+            let short = try Run()
+            try short.trainer.train(phases: [.policy])
+            let warning = try #require(short.texts.first { $0.contains("opens only") })
+            #expect(warning.contains("the last 3 of 8 blocks in 6 iterations"))
+            #expect(warning.contains("training.policy.iterations >= 16"))
+            #expect(try Run(["training.policy.iterations=16"]).trainer.curriculumWarning() == nil)
+            // The schedule counts passes where the alternation does: 25 and 7 images, batches of 4.
+            let epochs = try Run([
+                "policy.alternation.weights=epoch", "policy.alternation.logits=epoch", "policy.curriculum_speed=3",
+            ])
+            #expect(try epochs.trainer.policySchedule().cycle == 7)
+            #expect(epochs.trainer.curriculumWarning()?.contains(">= 154") == true)
+        }
+
+        @Test func learningRatesDecayInWarmUpAndRetraining() throws {
+            func rates(_ stage: Stage, _ iteration: Int, _ overrides: [String] = []) throws -> [Float] {
+                let decay = ["training.learning_rate_decay.every=10", "training.learning_rate_decay.factor=0.5"]
+                let rates = ["training.learning_rate.heads=0.5", "training.learning_rate.backbone=0.25"]
+                let trainer = try Run(decay + rates + overrides).trainer
+                trainer.state.stage = stage
+                trainer.state.iteration = iteration
+                let state = trainer.stepState(update: iteration + 1, temperature: 1, stage: stage)
+                #expect(state.step == UInt32(iteration))
+                return [RateSlot.heads, .backbone, .policy].compactMap { state.rates[$0]?.learningRate }
+            }
+            for stage in [Stage.warmup, .retrain, .baseline] {
+                #expect(try rates(stage, 0) == [0.5, 0.25, 0.01])
+                #expect(try rates(stage, 9) == [0.5, 0.25, 0.01])
+                #expect(try rates(stage, 10) == [0.25, 0.125, 0.01])
+                #expect(try rates(stage, 35) == [0.0625, 0.03125, 0.01])
+            }
+            #expect(try rates(.policy, 35) == [0.5, 0.25, 0.01])
+            #expect(try rates(.warmup, 35, ["training.learning_rate_decay.scope=heads"]) == [0.0625, 0.25, 0.01])
+            #expect(try rates(.warmup, 35, ["training.learning_rate_decay.every=0"]) == [0.5, 0.25, 0.01])
+        }
+
+        // MARK: - Losses that are not finite
+
+        @Test(arguments: [1, 6]) func notANumberStopsAtItsStep(logEvery: Int) throws {
+            let run = try Run([
+                "training.learning_rate.backbone=1e30", "training.warmup.iterations=6",
+                "training.log_every=\(logEvery)", "training.evaluate_every=0",
+            ])
+            let error = #expect(throws: NonFiniteLoss.self) { try run.trainer.train(phases: [.warmup]) }
+            #expect(error?.stage == .warmup && error?.iteration == 2)
+            #expect(["segmentation", "depth"].contains(error?.task))
+            let saved = try run.trainer.checkpoints.load()
+            #expect(saved.state.iteration == 0)
+            try run.trainer.network.load(saved.model)
+            #expect(try saved.model.floats("backbone.conv1.weight").allSatisfy(\.isFinite))
+        }
+    }
+}
