@@ -44,7 +44,7 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["adashare", "Training", "Datasets"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["adashare", "Training", "Models", "Datasets"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x
