@@ -1,0 +1,136 @@
+import DeviceLayer
+import Foundation
+import Operators
+import Testing
+
+@testable import Graph
+@testable import Models
+
+/// Tracing every backbone onto a graph: what is recorded is what the cost model counts.
+@Suite(.serialized) struct NetworkTraceTests {
+    static let executor: Result<Executor, any Error> = Result {
+        let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+        let context = try DeviceContext(device: device, cacheDirectory: nil)
+        return Executor(library: try KernelLibrary(context: context))
+    }
+    static var hasDevice: Bool { (try? executor.get()) != nil }
+
+    static let tasks = [
+        TaskHead(name: "a", channels: 5), TaskHead(name: "b", channels: 3), TaskHead(name: "c", channels: 1),
+    ]
+
+    private func trace(
+        _ architecture: NetworkArchitecture, _ policy: DiscretePolicy, mode: NetworkTrace.Mode = .inference,
+        height: Int = 33, width: Int = 41
+    ) -> Graph {
+        let graph = Graph(family: .cpu)
+        var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode)
+        let image = graph.input("image", Shape([1, height, width, 3], compact: true))
+        for task in architecture.tasks.indices {
+            let decisions = policy.select[task].map { $0 ? BlockDecision.select : .skip }
+            let features = trace.features(image: image, decisions: decisions)
+            graph.output("output/\(task)", trace.head(task: task, features: features))
+        }
+        return graph
+    }
+
+    private func macs(_ graph: Graph) -> Int {
+        let schedule = Schedule(graph)
+        return (schedule.hoisted + schedule.order).reduce(0) { sum, index in
+            let node = graph.nodes[index]
+            return sum
+                + node.operation.multiplyAccumulates(
+                    inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape))
+        }
+    }
+
+    /// Every distinct (operation, input) once, for any policy: an independent count from value numbering.
+    @Test(arguments: BackboneKind.allCases)
+    func recordedWorkEqualsTheCostModel(backbone: BackboneKind) throws {
+        let architecture = try NetworkArchitecture(backbone: backbone, width: 0.25, head: .light, tasks: Self.tasks)
+        let cost = CostModel(architecture, height: 33, width: 41)
+        let heads = cost.heads.reduce(0) { $0 + $1.macs }
+        let blocks = architecture.blocks.count
+        for seed in 0..<8 as Range<UInt64> {
+            let density = Double(seed) / 7
+            let policy = DiscretePolicy.random(density: density, tasks: 3, blocks: blocks, seed: seed)
+            #expect(macs(trace(architecture, policy)) == cost.macsShared(policy) + heads)
+        }
+        // Negative control: another policy's count differs.
+        let all = DiscretePolicy.hardSharing(tasks: 3, blocks: blocks)
+        let none = DiscretePolicy.random(density: 0, tasks: 3, blocks: blocks, seed: 1)
+        #expect(macs(trace(architecture, all)) != cost.macsShared(none) + heads)
+    }
+
+    /// The published three-task policy on the full network, forward.
+    @Test func publishedPolicyIsTracedOnce() throws {
+        let published = PublishedPolicies.nyu3
+        let architecture = try published.architecture()
+        let cost = CostModel(architecture, height: 224, width: 224)
+        let graph = trace(architecture, published.policy, height: 224, width: 224)
+        #expect(macs(graph) == cost.macsShared(published.policy) + cost.heads.reduce(0) { $0 + $1.macs })
+    }
+
+    /// A skipped block leaves no trace of its parameters; its stage's projection stays.
+    @Test func skippedBlocksAreNotTraced() throws {
+        let architecture = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light, tasks: Self.tasks)
+        let none = DiscretePolicy.random(density: 0, tasks: 3, blocks: 8, seed: 1)
+        let names = trace(architecture, none).externals.map(\.name)
+        #expect(!names.contains { $0.hasPrefix("backbone.blocks") })
+        #expect(names.contains("backbone.ds.1.0.weight") && names.contains("backbone.conv1.weight"))
+    }
+
+    /// Running statistics move once per path: three times where three tasks pass.
+    @Test func statisticsCountPaths() throws {
+        let architecture = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light, tasks: Self.tasks)
+        let graph = Graph(family: .cpu)
+        var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training)
+        let image = graph.input("image", Shape([1, 33, 41, 3], compact: true))
+        for task in 0..<3 {
+            var decisions = [BlockDecision](repeating: .select, count: 8)
+            if task == 2 { decisions[3] = .skip }
+            _ = trace.features(image: image, decisions: decisions)
+        }
+        trace.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
+        func updates(_ prefix: String) -> [Int] {
+            graph.nodes.compactMap { node in
+                guard let update = node.operation as? BatchNormUpdate, node.label == "\(prefix)/statistics" else {
+                    return nil
+                }
+                return update.batches
+            }
+        }
+        #expect(updates("backbone.bn1") == [3])
+        #expect(updates("backbone.blocks.1.1.bn1") == [2])
+        #expect(updates("backbone.blocks.3.1.bn2") == [2, 1])
+        #expect(updates("backbone.ds.2.1") == [2, 1])
+    }
+
+    /// Every backbone, dense and classification, runs on the device and gives finite outputs of the right shape.
+    @Test(.enabled(if: hasDevice, "needs an OpenCL device"), arguments: BackboneKind.allCases, [false, true])
+    func runsOnTheDevice(backbone: BackboneKind, classification: Bool) throws {
+        let executor = try Self.executor.get()
+        let architecture = try NetworkArchitecture(
+            backbone: backbone, width: 0.25, head: .light, tasks: Self.tasks, classification: classification)
+        executor.reset()
+        for name in executor.store.names { executor.store.remove(name) }
+        for spec in ParameterCatalog(architecture).specs where spec.layout != .counter {
+            try executor.store.write(
+                spec.name, Shape(spec.deviceShape), spec.deviceOrder(spec.initialValues(seed: 1)))
+        }
+        let image = Shape([1, 33, 41, 3], compact: true)
+        try executor.store.write("image", image, (0..<image.count).map { Float($0 % 17) - 8 })
+        let policy = DiscretePolicy.random(density: 0.7, tasks: 3, blocks: architecture.blocks.count, seed: 3)
+        let plan = try executor.makePlan(trace(architecture, policy))
+        try executor.run(plan)
+        let size = architecture.featureSize(height: 33, width: 41)
+        for (index, task) in Self.tasks.enumerated() {
+            let expected = classification ? [1, 1, 1, task.channels] : [1, size.height, size.width, task.channels]
+            #expect(executor.shape("output/\(index)", of: plan)?.dimensions == expected)
+            let values = try executor.read("output/\(index)", of: plan)
+            #expect(values.allSatisfy(\.isFinite) && values.contains { $0 != 0 })
+        }
+    }
+}
