@@ -14,7 +14,7 @@
 #define TILE 64
 #define DEPTH 16
 
-inline void multiply_tile(__local const float *a, __local const float *b, int i, int j, float4 acc[4]) {
+static inline void multiply_tile(__local const float *a, __local const float *b, int i, int j, float4 acc[4]) {
     for (int d = 0; d < DEPTH; ++d) {
         const float4 left = vload4(i, a + d * TILE), right = vload4(j, b + d * TILE);
         acc[0] = fma((float4)(left.x), right, acc[0]);
@@ -25,7 +25,7 @@ inline void multiply_tile(__local const float *a, __local const float *b, int i,
 }
 
 // Four consecutive channels of one pixel; zero past `count` (compact tensors end mid-vector).
-inline float4 load_channels(__global const float *p, int c, int count) {
+static inline float4 load_channels(__global const float *p, int c, int count) {
     if (c + 4 <= count) return vload4(0, p + c);
     return (float4)(c < count ? p[c] : 0.0f, c + 1 < count ? p[c + 1] : 0.0f, c + 2 < count ? p[c + 2] : 0.0f, 0.0f);
 }
@@ -37,7 +37,7 @@ void convolution_gather(__global const float *restrict x, __global const float *
                         int STR, int DIL, int PAD, int DIV, int biased, int pixels) {
     __local float a[DEPTH * TILE], b[DEPTH * TILE];
     const int j = (int)get_local_id(0), i = (int)get_local_id(1), item = i * 16 + j;
-    const int column0 = (int)get_group_id(0) * TILE, pixel0 = (int)get_group_id(1) * TILE;
+    const int pixel0 = (int)get_group_id(0) * TILE, column0 = (int)get_group_id(1) * TILE;
     // Loading: item fetches four channels of pixel item/4 and four columns of depth row item/16.
     const int my_pixel = pixel0 + item / 4, my_channel = (item % 4) * 4;
     const int n = my_pixel / (P * Q), p = my_pixel / Q % P, q = my_pixel % Q;

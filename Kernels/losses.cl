@@ -10,7 +10,7 @@
 // No valid pixel: loss 0, gradient 0. C = channels, CS = stored channels of the prediction.
 // Layout: FOR_RANGE over pixels.
 
-inline float log_sum_exp(__global const float *x, int C) {
+static inline float log_sum_exp(__global const float *x, int C) {
     float top = x[0];
     for (int c = 1; c < C; ++c) top = fmax(top, x[c]);
     float sum = 0.0f;
@@ -62,13 +62,13 @@ __kernel void crossentropy_backward(__global const float *x, __global const int 
     }
 }
 
-inline float3 normal_label(__global const float *v, int published) {
+static inline float3 normal_label(__global const float *v, int published) {
     const float3 raw = (float3)(v[0], v[1], v[2]);
     const float3 target = published ? raw.zyx : raw / 127.5f - 1.0f;
     return target / fmax(sqrt(dot(target, target)), 1e-12f);
 }
 
-inline int normal_valid(__global const float *v) { return fmax(fmax(v[0], v[1]), v[2]) < 255.0f; }
+static inline int normal_valid(__global const float *v) { return fmax(fmax(v[0], v[1]), v[2]) < 255.0f; }
 
 __kernel void cosine_partial(__global const float *x, __global const float *labels, __global float *partial,
                              int pixels, int CS, int published) {
@@ -105,7 +105,7 @@ __kernel void cosine_backward(__global const float *x, __global const float *lab
     }
 }
 
-inline int depth_valid(float g, int rule) { return rule == 0 ? g > 3e-5f : g != 255.0f; }
+static inline int depth_valid(float g, int rule) { return rule == 0 ? g > 3e-5f : g != 255.0f; }
 
 __kernel void l1_partial(__global const float *x, __global const float *labels, __global float *partial, int pixels,
                          int CS, int rule) {

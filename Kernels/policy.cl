@@ -10,13 +10,13 @@
 //
 // alpha = softmax(z)[select]. Layout: gumbel one work-item per block; the regularisers one work-item in all.
 
-inline float log_alpha(float select_logit, float skip_logit) {
+static inline float log_alpha(float select_logit, float skip_logit) {
     // log softmax without overflow: -log(1 + exp(skip - select)).
     const float d = skip_logit - select_logit;
     return -(fmax(d, 0.0f) + log1p(exp(-fabs(d))));
 }
 
-inline float alpha(float select_logit, float skip_logit) { return exp(log_alpha(select_logit, skip_logit)); }
+static inline float alpha(float select_logit, float skip_logit) { return exp(log_alpha(select_logit, skip_logit)); }
 
 __kernel void gumbel_forward(__global const float *z, __global const float *u, __global const float *step,
                              __global float *v, __global float *soft, int straight_through) {

@@ -43,15 +43,15 @@ typedef uint4 uintW;
 #endif
 
 // max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
-inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
+static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
 
 // Writes a tensor of one number, pads included.
-inline void store_scalar(__global float *p, float value) {
+static inline void store_scalar(__global float *p, float value) {
     p[0] = value;
     for (int i = 1; i < 16; ++i) p[i] = 0.0f;
 }
 
-inline float horizontal_sum(floatW v) {
+static inline float horizontal_sum(floatW v) {
 #if CPU_FAMILY
     const float8 a = v.lo + v.hi;
     const float4 b = a.lo + a.hi;

@@ -8,7 +8,7 @@ struct NYUv2Index {
         var labels: [LabelKind: String]
 
         /// The image's file name without its extension.
-        var stem: String { (image as NSString).lastPathComponent.split(separator: ".").first.map(String.init) ?? image }
+        var stem: String { ((image as NSString).lastPathComponent as NSString).deletingPathExtension }
     }
 
     /// The file that names the splits.

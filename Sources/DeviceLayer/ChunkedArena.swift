@@ -27,6 +27,13 @@ public final class ChunkedArena: @unchecked Sendable {
         return sizes.reduce(0, +)
     }
 
+    /// Whether `grow` would replace a chunk, so that slices handed out before become stale.
+    public func mustReplaceChunks(for chunkBytes: [Int]) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        return zip(sizes, chunkBytes).contains { $0 < $1 }
+    }
+
     /// Makes every chunk at least as large as asked, and adds chunks that are missing.
     ///
     /// A chunk that grows loses its contents. Its old memory goes when the last slice of it does.

@@ -16,7 +16,7 @@ public final class Executor {
     /// Bytes of the arena all plans share.
     public var arenaBytes: Int { arena.totalBytes }
 
-    public init(library: KernelLibrary, capacity: Int = 64) {
+    public init(library: KernelLibrary, capacity: Int = 16) {
         self.library = library
         self.capacity = capacity
         store = TensorStore(context: library.context)
@@ -39,8 +39,16 @@ public final class Executor {
         let plan = try makePlan(graph)
         plans[key] = plan
         recency.append(key)
-        if recency.count > capacity { plans[recency.removeFirst()] = nil }
+        if recency.count > capacity, let oldest = plans.removeValue(forKey: recency.removeFirst()) {
+            forgetInputs(of: oldest)
+        }
         return plan
+    }
+
+    /// Frees inputs that only an evicted plan read: every image size has inputs of its own.
+    private func forgetInputs(of plan: Plan) {
+        let used = plans.values.reduce(into: Set([Graph.stepName])) { $0.formUnion($1.inputs) }
+        for name in plan.inputs where !used.contains(name) { store.remove(name) }
     }
 
     /// Plans a graph without caching it.
@@ -50,11 +58,13 @@ public final class Executor {
         let alignment = max(512, device.baseAddressAlignmentBytes)
         let memory = try MemoryPlan(
             graph, schedule: schedule, alignment: alignment, chunkLimit: device.maximumAllocationBytes)
-        if try arena.grow(to: memory.chunkBytes) {
-            // Buffers of earlier plans are gone with the old chunks.
+        if arena.mustReplaceChunks(for: memory.chunkBytes) {
+            // Earlier plans hold the old chunks; without them old and new memory need not fit side by side.
+            try context.queue.finish()
             plans = [:]
             recency = []
         }
+        _ = try arena.grow(to: memory.chunkBytes)
         return try Plan(
             graph, library: library, store: store, derived: derived, arena: arena, schedule: schedule, memory: memory)
     }

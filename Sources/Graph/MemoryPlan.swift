@@ -80,6 +80,12 @@ struct MemoryPlan {
     }
 
     private mutating func allocate(_ size: Int, for node: Graph.Node) throws -> Place {
+        guard size / 4 <= Int(Int32.max) else {
+            throw PlanError(
+                message:
+                    "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(size / 4) elements; "
+                    + "kernels count at most \(Int32.max). Use a smaller batch or crop.")
+        }
         guard size <= chunkLimit else {
             throw PlanError(
                 message: "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(size) bytes; "

@@ -17,6 +17,8 @@ public final class Plan {
     /// Launches that run again only when the parameters they read have changed.
     let prologue: [Prologue]
     let outputs: [String: Operand]
+    /// Inputs read by the step, by name.
+    let inputs: [String]
     /// Parameters changed by the step.
     let changed: [String]
 
@@ -87,6 +89,7 @@ public final class Plan {
             for position in node.operation.mutatedInputs { changed.insert(graph.externalName(node.inputs[position])) }
         }
         self.changed = changed.sorted()
+        inputs = graph.externals.filter { $0.role == .input }.map(\.name)
         var outputs: [String: Operand] = [:]
         for (name, value) in graph.outputs {
             outputs[name] = buffers[value.id].map { Operand(buffer: $0, shape: value.shape) }

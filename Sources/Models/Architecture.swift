@@ -169,9 +169,6 @@ public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
     case badChannels(task: String, found: Int)
     case policyTaskCount(found: Int, expected: Int)
     case policyBlockCount(task: String, found: Int, expected: Int, backbone: String)
-    case policyMissingTask(String, found: [String])
-    case policyUnknownTask(String, expected: [String])
-    case policyBadDecision(task: String, block: Int, found: Int)
 
     public var description: String {
         switch self {
@@ -191,12 +188,6 @@ public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
             "policy: found \(found) tasks, expected \(expected)"
         case .policyBlockCount(let task, let found, let expected, let backbone):
             "policy of task '\(task)': found \(found) decisions, expected \(expected), one per block of \(backbone)"
-        case .policyMissingTask(let name, let found):
-            "policy: no decisions for task '\(name)', found \(found.joined(separator: ", "))"
-        case .policyUnknownTask(let name, let expected):
-            "policy: found task '\(name)', expected only \(expected.joined(separator: ", "))"
-        case .policyBadDecision(let task, let block, let found):
-            "policy of task '\(task)', block \(block + 1): found \(found), expected 1 (select) or 0 (skip)"
         }
     }
 }

@@ -20,28 +20,6 @@ public struct DiscretePolicy: Sendable, Hashable {
         select = skipped.map { skips in (1...blocks).map { !skips.contains($0) } }
     }
 
-    /// A policy from rows by task name, 1 = select and 0 = skip, as a policy file holds them.
-    ///
-    /// - Throws: `ArchitectureError` for a missing or unknown task, a row of another length or a value that is neither.
-    public init(rows: [String: [Int]], for architecture: NetworkArchitecture) throws {
-        let names = architecture.tasks.map(\.name)
-        if let unknown = rows.keys.sorted().first(where: { !names.contains($0) }) {
-            throw ArchitectureError.policyUnknownTask(unknown, expected: names)
-        }
-        select = try names.map { name in
-            guard let row = rows[name] else {
-                throw ArchitectureError.policyMissingTask(name, found: rows.keys.sorted())
-            }
-            return try row.enumerated().map { block, value in
-                guard value == 0 || value == 1 else {
-                    throw ArchitectureError.policyBadDecision(task: name, block: block, found: value)
-                }
-                return value == 1
-            }
-        }
-        try validate(for: architecture)
-    }
-
     public var taskCount: Int { select.count }
     public var blockCount: Int { select.first?.count ?? 0 }
 

@@ -26,7 +26,7 @@ struct ConvolutionGather {
             try e.launch("convolution_cpu", "convolution_gather", options: tile.options, arguments, size)
         case .gpu:
             let size = WorkSize(
-                global: [(y.storedChannels + 63) / 64 * 16, (y.rows + 63) / 64 * 16], local: [16, 16])
+                global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])
             try e.launch("convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size)
         }
     }

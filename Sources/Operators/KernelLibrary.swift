@@ -18,14 +18,20 @@ public final class KernelLibrary: @unchecked Sendable {
     public let family: KernelFamily
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
+    /// Work-items per group of the GPU family's convolution tile.
+    static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
     static let zeroCount = 1 << 16
 
     /// - Parameter family: nil picks the family made for the device.
-    /// - Throws: `DeviceError` if memory for the shared zeros cannot be had.
+    /// - Throws: `DeviceError` if memory for the shared zeros cannot be had, `UnsupportedDevice` if the family's
+    ///   work-groups are too large for the device.
     public init(context: DeviceContext, family: KernelFamily? = nil) throws {
         self.context = context
         self.family = family ?? KernelFamily(for: context.device)
+        guard self.family == .cpu || context.device.maximumWorkGroupSize >= Self.gpuWorkGroup else {
+            throw UnsupportedDevice(device: context.device)
+        }
         self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
     }
 
@@ -66,5 +72,15 @@ public final class KernelLibrary: @unchecked Sendable {
     static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
         let elements = family == .cpu ? 1 << 15 : 1 << 12
         return min(shape.rows, max(16, elements / shape.storedChannels))
+    }
+}
+
+/// A device that cannot run the GPU family's work-groups.
+public struct UnsupportedDevice: Error, CustomStringConvertible, Sendable {
+    public let device: Device
+
+    public var description: String {
+        "\(device.name): work-groups of at most \(device.maximumWorkGroupSize) items, the GPU kernels need "
+            + "\(KernelLibrary.gpuWorkGroup); try --kernel-family cpu"
     }
 }

@@ -71,17 +71,19 @@ public struct Experiment: Sendable {
     public func makeDataset() throws -> any DenseDataset {
         let dataset = configuration.dataset
         let seed = UInt64(configuration.training.seed)
+        // Decoded samples may take an eighth of the host's memory.
+        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32))
         let made: any DenseDataset
         switch dataset.kind {
         case .nyuV2:
             let classes = configuration.tasks.filter { $0.kind == .segmentation }.map(\.channels).min() ?? 40
             made = try NYUv2Dataset(
                 root: URL(fileURLWithPath: dataset.root ?? ""), labels: labels, seed: seed,
-                validation: dataset.validation, classes: classes)
+                validation: dataset.validation, classes: classes, cacheBytes: cacheBytes)
         case .scenes:
             made = try ScenesDataset(
                 count: dataset.count, height: dataset.size.height, width: dataset.size.width,
-                seed: UInt64(dataset.seed), labels: labels)
+                seed: UInt64(dataset.seed), labels: labels, cacheBytes: cacheBytes)
         case nil:
             throw ConfigurationError(
                 file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
@@ -117,7 +119,8 @@ public struct Experiment: Sendable {
             dataset: dataset, indices: split, batch: configuration.training.batch,
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
             augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle, labels: labels,
-            seed: UInt64(configuration.training.seed), phase: phase, startStep: startStep)
+            seed: UInt64(configuration.training.seed), phase: phase, startStep: startStep,
+            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1)))
     }
 
     /// Class weights of a task, nil if all are equal.
@@ -159,13 +162,8 @@ extension Experiment {
         guard let text = file.metadata["policy"] else {
             return .hardSharing(tasks: names.count, blocks: architecture.blocks.count)
         }
-        guard let recorded = try? JSONDecoder().decode(SelectionPolicy.self, from: Data(text.utf8)),
-            names.allSatisfy({ recorded.tasks[$0]?.count == architecture.blocks.count })
-        else {
-            throw FormatError(
-                file: file.file, place: "metadata.policy", found: text,
-                expected: "\(architecture.blocks.count) decisions for each of \(names.joined(separator: ", "))")
-        }
+        let recorded = try SelectionPolicy.parse(
+            Data(text.utf8), file: "\(file.file), metadata.policy", tasks: names, blocks: architecture.blocks.count)
         return recorded.discrete(tasks: names)
     }
 }

@@ -41,6 +41,11 @@ struct Evaluate: ParsableCommand {
             }
             print(table.text)
         }
+        for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {
+            for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
+                print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")
+            }
+        }
     }
 
     private func latest(_ folder: RunDirectory) throws -> URL {

@@ -52,11 +52,12 @@ struct Train: ParsableCommand {
         let context = try device.makeContext()
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
         let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
-        let mode: RunDirectory.Mode = resume && FileManager.default.fileExists(atPath: folder.path) ? .resume : .create
-        let run = try RunDirectory(folder, mode: mode)
+        let exists = FileManager.default.fileExists(atPath: folder.path)
+        let run = try RunDirectory(folder, mode: resume && exists ? .resume : .create)
         try run.prepare(configuration)
 
         let progress = ProgressPrinter()
+        if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         let trainer = try Trainer(
             experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,

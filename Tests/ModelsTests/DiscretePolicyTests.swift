@@ -46,25 +46,14 @@ import Testing
         #expect(PublishedPolicies.nyu3.tasks.map(\.channels) == [40, 3, 1])
     }
 
-    @Test func rowsByName() throws {
+    @Test func policyMustFitTheNetwork() throws {
         let network = try PublishedPolicies.nyu2.architecture()
-        let all = Array(repeating: 1, count: 8)
-        let policy = try DiscretePolicy(
-            rows: ["normals": [1, 1, 1, 1, 1, 0, 1, 1], "segmentation": [1, 0, 1, 1, 1, 1, 1, 1]], for: network)
-        #expect(policy == PublishedPolicies.nyu2.policy)
-        #expect(throws: ArchitectureError.policyMissingTask("normals", found: ["segmentation"])) {
-            try DiscretePolicy(rows: ["segmentation": all], for: network)
-        }
-        #expect(throws: ArchitectureError.policyUnknownTask("edges", expected: ["segmentation", "normals"])) {
-            try DiscretePolicy(rows: ["segmentation": all, "normals": all, "edges": all], for: network)
-        }
-        #expect(throws: ArchitectureError.policyBadDecision(task: "normals", block: 7, found: 2)) {
-            try DiscretePolicy(rows: ["segmentation": all, "normals": all.dropLast() + [2]], for: network)
-        }
+        try PublishedPolicies.nyu2.policy.validate(for: network)
         #expect(
-            throws: ArchitectureError.policyBlockCount(task: "normals", found: 7, expected: 8, backbone: "resnet18")
+            throws: ArchitectureError.policyBlockCount(
+                task: "segmentation", found: 7, expected: 8, backbone: "resnet18")
         ) {
-            try DiscretePolicy(rows: ["segmentation": all, "normals": all.dropLast()], for: network)
+            try DiscretePolicy.hardSharing(tasks: 2, blocks: 7).validate(for: network)
         }
         #expect(throws: ArchitectureError.policyTaskCount(found: 1, expected: 2)) {
             try DiscretePolicy.hardSharing(tasks: 1, blocks: 8).validate(for: network)

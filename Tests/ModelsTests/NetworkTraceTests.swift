@@ -8,7 +8,7 @@ import Testing
 
 /// Tracing every backbone onto a graph: what is recorded is what the cost model counts.
 @Suite(.serialized) struct NetworkTraceTests {
-    static let executor: Result<Executor, any Error> = Result {
+    nonisolated(unsafe) static let executor: Result<Executor, any Error> = Result {
         let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
         let context = try DeviceContext(device: device, cacheDirectory: nil)
         return Executor(library: try KernelLibrary(context: context))

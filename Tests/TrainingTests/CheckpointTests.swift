@@ -99,7 +99,8 @@ extension GoldenTests {
             var state = RunState(stage: stage)
             state.iteration = iteration
             try store.save(
-                network, state: state, derived: .init(), permutations: ["train": [2, 0, 1]], environment: ["a": "b"])
+                network, state: state, policy: nil, derived: .init(), permutations: ["train": [2, 0, 1]],
+                environment: ["a": "b"])
         }
 
         private func names(_ store: CheckpointStore) throws -> [String] {

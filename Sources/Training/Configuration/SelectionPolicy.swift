@@ -37,23 +37,30 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         guard let data = try? Data(contentsOf: url) else {
             throw FormatError(file: url.path, found: "no readable file", expected: "a policy")
         }
+        return try parse(data, file: url.path, tasks: names, blocks: blocks)
+    }
+
+    /// Checks a policy's text; `file` is named in errors.
+    ///
+    /// - Throws: as `read`.
+    static func parse(_ data: Data, file: String, tasks names: [String], blocks: Int) throws -> SelectionPolicy {
         guard let value = try? JSONValue.parse(data), case .object(let members) = value else {
-            throw FormatError(file: url.path, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
+            throw FormatError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
         }
         for key in members.keys.sorted() where key != "tasks" && key != "probabilities" {
             throw FormatError(
-                file: url.path, place: key, found: "an unknown key", expected: "tasks or probabilities")
+                file: file, place: key, found: "an unknown key", expected: "tasks or probabilities")
         }
         func rows(_ key: String, _ expected: String, _ accepts: (Double) -> Bool) throws -> [String: [Double]] {
             guard case .object(let rows)? = members[key] else {
                 throw FormatError(
-                    file: url.path, place: key, found: members[key]?.text ?? "nothing",
+                    file: file, place: key, found: members[key]?.text ?? "nothing",
                     expected: "an object of lists by task name")
             }
             for name in rows.keys.sorted() where !names.contains(name) {
                 let near = nearest(to: name, in: names)
                 throw FormatError(
-                    file: url.path, place: "\(key).\(name)", found: "an unknown task",
+                    file: file, place: "\(key).\(name)", found: "an unknown task",
                     expected: "one of \(names.joined(separator: ", "))" + (near.map { "; the nearest is \($0)" } ?? ""))
             }
             var result: [String: [Double]] = [:]
@@ -61,18 +68,18 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
                 let place = "\(key).\(name)"
                 guard case .array(let items)? = rows[name] else {
                     throw FormatError(
-                        file: url.path, place: place, found: rows[name]?.text ?? "nothing",
+                        file: file, place: place, found: rows[name]?.text ?? "nothing",
                         expected: "a list of \(blocks), one per block")
                 }
                 guard items.count == blocks else {
                     throw FormatError(
-                        file: url.path, place: place, found: "\(items.count) values",
+                        file: file, place: place, found: "\(items.count) values",
                         expected: "\(blocks), one per block")
                 }
                 result[name] = try items.enumerated().map { index, item in
                     guard let number = item.double, accepts(number) else {
                         throw FormatError(
-                            file: url.path, place: "\(place)[\(index)]", found: item.text, expected: expected)
+                            file: file, place: "\(place)[\(index)]", found: item.text, expected: expected)
                     }
                     return number
                 }

@@ -7,6 +7,8 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     public var images: Int
     /// task → convention → metrics.
     public var tasks: [String: [String: [Metric]]]
+    /// Pixels a metric had to leave out, by task and reason, such as non-positive depths in a logarithm.
+    public var leftOut: [String: [String: Int]] = [:]
 
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
@@ -94,7 +96,8 @@ public struct Evaluator {
             images: split.count,
             tasks: metrics.mapValues { task in
                 Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
-            })
+            },
+            leftOut: metrics.mapValues(\.counts).filter { $0.value.values.contains { $0 > 0 } })
     }
 }
 

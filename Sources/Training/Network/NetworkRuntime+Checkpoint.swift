@@ -70,7 +70,13 @@ extension ParameterCatalog {
                     expected: "shape \(spec.diskShape), a checkpoint of \(architecture.summary)")
             }
             if spec.layout == .counter {
-                loaded.append((spec, try file.integers(spec.name, shape: []).map { Float($0) }))
+                let counts = try file.integers(spec.name, shape: [])
+                // float32 holds every count up to 2²⁴ exactly.
+                guard counts.allSatisfy({ (0...(1 << 24)).contains($0) }) else {
+                    throw FormatError(
+                        file: file.file, place: spec.name, found: "\(counts[0]) batches", expected: "0 to \(1 << 24)")
+                }
+                loaded.append((spec, counts.map { Float($0) }))
             } else {
                 loaded.append((spec, try file.floats(spec.name, shape: spec.diskShape)))
             }

@@ -24,8 +24,12 @@ public final class NetworkRuntime {
     private var store: TensorStore { executor.store }
 
     /// Sets every parameter to its first value; a pure function of the seed.
-    public func initialise(seed: UInt64) throws {
-        for spec in graphs.catalog.specs { try write(spec, spec.initialValues(seed: seed)) }
+    ///
+    /// - Parameter keepingLogits: leave the policy as it is.
+    public func initialise(seed: UInt64, keepingLogits: Bool = false) throws {
+        for spec in graphs.catalog.specs where !(keepingLogits && spec.group == .policy) {
+            try write(spec, spec.initialValues(seed: seed))
+        }
     }
 
     /// Sets one parameter.

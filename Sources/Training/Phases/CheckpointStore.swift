@@ -21,13 +21,15 @@ struct CheckpointStore {
 
     /// Writes a resumable checkpoint of the network and the run.
     func save(
-        _ network: NetworkRuntime, state: RunState, derived: RunState.Derived, permutations: Permutations,
+        _ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, derived: RunState.Derived,
+        permutations: Permutations,
         environment: [String: String]
     ) throws {
         let stem = "\(state.stage.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
         let names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
         var training = TensorFile()
         for (name, values) in try network.optimizerState() {
+            try NonFiniteWeights.check(values, name: name, state: state)
             training.add(name, floats: values, shape: [values.count])
         }
         for (name, order) in permutations {
@@ -36,7 +38,7 @@ struct CheckpointStore {
         training.metadata = environment
         training.metadata["state"] = try Self.json(state)
         training.metadata["derived"] = try Self.json(derived)
-        try model(network, state: state).write(to: url(names.model))
+        try model(network, state: state, policy: policy).write(to: url(names.model))
         try training.write(to: url(names.state))
         try AtomicFile.write(Data(Self.json(names).utf8), to: pointer)
         for old in pairs() where old.state != names.state {
@@ -62,17 +64,19 @@ struct CheckpointStore {
     }
 
     /// Writes weights under a name of their own, with the policy they belong to.
-    func export(_ network: NetworkRuntime, state: RunState, name: String) throws {
-        try model(network, state: state).write(to: url("\(name).safetensors"))
+    func export(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, name: String) throws {
+        try model(network, state: state, policy: policy).write(to: url("\(name).safetensors"))
     }
 
     func url(_ name: String) -> URL { run.checkpoints.appendingPathComponent(name) }
 
-    private func model(_ network: NetworkRuntime, state: RunState) throws -> TensorFile {
+    private func model(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
         var file = try network.checkpoint()
+        for entry in file.ordered where entry.dtype == .F32 {
+            try NonFiniteWeights.check(try file.floats(entry.name), name: entry.name, state: state)
+        }
         file.metadata = ["stage": state.stage.rawValue, "iteration": String(state.iteration)]
-        // The baseline is hard sharing whatever was learned.
-        if let policy = state.policy, state.stage != .baseline { file.metadata["policy"] = try Self.json(policy) }
+        if let policy { file.metadata["policy"] = try Self.json(policy) }
         return file
     }
 
@@ -112,6 +116,24 @@ struct CheckpointStore {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// Weights or optimiser state that became infinite or not a number between two losses.
+public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
+    public let stage: Stage
+    public let iteration: Int
+    /// The tensor.
+    public let name: String
+
+    public var description: String {
+        "\(stage.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try a "
+            + "lower learning rate (training.learning_rate)"
+    }
+
+    static func check(_ values: [Float], name: String, state: RunState) throws {
+        guard values.contains(where: { !$0.isFinite }) else { return }
+        throw NonFiniteWeights(stage: state.stage, iteration: state.iteration, name: name)
     }
 }
 

@@ -20,8 +20,8 @@ extension Trainer {
     }
 
     /// Select where α ≥ ½, and wherever the curriculum has not opened the block.
-    func argmaxPolicy(_ probabilities: [[Double]]) -> DiscretePolicy {
-        let first = (try? firstOpenBlock()) ?? 0
+    func argmaxPolicy(_ probabilities: [[Double]]) throws -> DiscretePolicy {
+        let first = try firstOpenBlock()
         return DiscretePolicy(
             select: probabilities.map { row in row.indices.map { block in block < first || row[block] >= 0.5 } })
     }
@@ -36,7 +36,7 @@ extension Trainer {
         var candidates: [DiscretePolicy]
         switch settings.discrete {
         case .argmax:
-            candidates = [argmaxPolicy(alphas)]
+            candidates = [try argmaxPolicy(alphas)]
         case .sample:
             let first = try firstOpenBlock()
             candidates = (0..<settings.samples).map { sample in
@@ -97,7 +97,7 @@ extension Trainer {
         {
             state.bestScore[stage] = score
             state.bestIteration[stage] = state.iteration
-            try checkpoints.export(network, state: state, name: "\(stage)-best")
+            try exportWeights("\(stage)-best")
         }
         return result
     }

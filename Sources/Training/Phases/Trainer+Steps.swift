@@ -113,8 +113,8 @@ extension Trainer {
     }
 
     /// What to say when policy learning ends before every block is open.
-    func curriculumWarning() -> String? {
-        guard let schedule = try? policySchedule() else { return nil }
+    func curriculumWarning() throws -> String? {
+        let schedule = try policySchedule()
         let given = experiment.configuration.training.policy.iterations
         let open = schedule.openBlocks(after: given)
         guard open < blocks else { return nil }
@@ -164,11 +164,11 @@ extension Trainer {
     }
 
     /// Facts that follow from the iteration, for people who read a checkpoint.
-    func derivedState() -> RunState.Derived {
+    func derivedState() throws -> RunState.Derived {
         var derived = RunState.Derived()
-        for (name, position) in positions() { derived.positions[name] = [position.pass, position.offset] }
-        if state.stage == .policy, let schedule = try? policySchedule() {
-            let next = schedule.step(state.iteration)
+        for (name, position) in try positions() { derived.positions[name] = [position.pass, position.offset] }
+        if state.stage == .policy {
+            let next = try policySchedule().step(state.iteration)
             derived.policyEpoch = next.epoch
             derived.openBlocks = next.open
             derived.temperature = next.temperature
@@ -177,7 +177,8 @@ extension Trainer {
     }
 
     /// Where each loader of the stage stands.
-    private func positions() -> [(name: String, position: (split: [Int], phase: String, pass: Int, offset: Int))] {
+    private func positions() throws -> [(name: String, position: (split: [Int], phase: String, pass: Int, offset: Int))]
+    {
         let batch = experiment.configuration.training.batch
         func position(_ split: [Int], _ phase: String, _ steps: Int) -> (
             split: [Int], phase: String, pass: Int, offset: Int
@@ -186,8 +187,7 @@ extension Trainer {
             return (split, phase, steps / perPass, steps % perPass)
         }
         if state.stage == .policy {
-            guard let schedule = try? policySchedule() else { return [] }
-            let done = schedule.counts(state.iteration)
+            let done = try policySchedule().counts(state.iteration)
             return [
                 ("train1", position(dataset.splits.train1, "policy/weights", done.weights)),
                 ("train2", position(dataset.splits.train2, "policy/logits", done.logits)),
@@ -196,10 +196,14 @@ extension Trainer {
         return [("train", position(dataset.splits.train, state.stage.rawValue, state.iteration))]
     }
 
-    /// Every split of the stage in the order of its current pass.
-    func permutations() -> CheckpointStore.Permutations {
-        var result: CheckpointStore.Permutations = [:]
-        for (name, place) in positions() {
+    /// Every split as it is, and those of the stage in the order of their current pass.
+    func permutations() throws -> CheckpointStore.Permutations {
+        let splits = dataset.splits
+        var result: CheckpointStore.Permutations = [
+            "split/train": splits.train, "split/train1": splits.train1, "split/train2": splits.train2,
+            "split/validation": splits.validation, "split/test": splits.test,
+        ]
+        for (name, place) in try positions() {
             guard experiment.configuration.dataset.shuffle else {
                 result[name] = place.split
                 continue

@@ -83,7 +83,7 @@ public final class Trainer {
             let values = try saved.training.floats(entry.name)
             try network.restoreOptimizerState(entry.name, values, file: saved.training.file)
         }
-        for (name, order) in permutations() {
+        for (name, order) in try permutations() {
             let stored = try saved.training.integers("permutation/\(name)")
             guard stored == order.map(Int64.init) else {
                 throw RunError(
@@ -103,7 +103,8 @@ public final class Trainer {
         if experiment.configuration.training.hardSharingBaseline && wanted.contains(.retrain) {
             wanted.append(.baseline)
         }
-        if wanted.contains(.policy), let warning = curriculumWarning() { report(.notice(warning)) }
+        try checkOrder(wanted)
+        if wanted.contains(.policy), let warning = try curriculumWarning() { report(.notice(warning)) }
         if isResumed {
             var event = event("resume")
             event["stages_finished"] = .array(state.finished.map { .string($0.rawValue) })
@@ -122,6 +123,26 @@ public final class Trainer {
             try finish(stage)
         }
         return state.finished
+    }
+
+    /// Refuses phases that would throw away work of an earlier call.
+    private func checkOrder(_ wanted: [Stage]) throws {
+        if isResumed, !state.finished.contains(state.stage), !wanted.contains(state.stage) {
+            throw RunError(
+                path: run.url.path,
+                found: "phase \(state.stage.rawValue) unfinished at iteration \(state.iteration)",
+                expected: "--phases that include it, so that it can be finished first")
+        }
+        let order = Stage.allCases
+        for stage in wanted where !state.finished.contains(stage) {
+            if let later = state.finished.first(where: {
+                order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: stage) ?? 0
+            }) {
+                throw RunError(
+                    path: run.url.path, found: "phase \(later.rawValue) finished, \(stage.rawValue) not run before it",
+                    expected: "--phases without \(stage.rawValue), or a new run")
+            }
+        }
     }
 
     /// Steps of a stage.
@@ -156,13 +177,18 @@ public final class Trainer {
                 report(.notice("no policy has been learned: retraining under hard sharing"))
                 state.policy = SelectionPolicy.allSelected(tasks: taskNames, blocks: blocks)
             }
-            let isLearned = experiment.configuration.training.retrain.start == .learned && stage == .retrain
-            if !isLearned || state.finished.isEmpty {
-                // Retraining and its baseline start from the same weights.
-                try network.initialise(seed: seed ^ Philox.nameHash("retrain"))
+            // Retraining and its baseline start from the same weights; the learned logits stay.
+            let learned = [Stage.policy, .warmup].first(where: state.finished.contains)
+            if experiment.configuration.training.retrain.start == .learned, let learned {
+                try network.load(try TensorFile.read(checkpoints.url("\(learned.rawValue).safetensors")))
+            } else {
+                let isLearned = state.finished.contains(.policy)
+                try network.initialise(seed: seed ^ Philox.nameHash("retrain"), keepingLogits: isLearned)
                 try loadInitialCheckpoint()
             }
         }
+        // Scores are relative to the end of warm-up; a run without one is measured against where it starts.
+        if stage != .warmup, state.reference == nil { state.reference = try validate()?.metrics(.exact) }
     }
 
     private func loadInitialCheckpoint() throws {
@@ -177,7 +203,7 @@ public final class Trainer {
         if stage == .warmup { state.reference = result?.metrics(.exact) }
         try restoreBest(stage)
         if stage == .policy { try drawPolicy() }
-        try checkpoints.export(network, state: state, name: stage.rawValue)
+        try exportWeights(stage.rawValue)
         state.finished.append(stage)
         state.iteration = iterations(of: stage)
         try saveCheckpoint()
@@ -194,7 +220,7 @@ public final class Trainer {
     func currentPolicy() throws -> DiscretePolicy {
         switch state.stage {
         case .warmup, .baseline: hardSharing
-        case .policy: argmaxPolicy(try probabilities())
+        case .policy: try argmaxPolicy(try probabilities())
         case .retrain: state.policy?.discrete(tasks: taskNames) ?? hardSharing
         }
     }
@@ -205,7 +231,22 @@ public final class Trainer {
         try log.synchronize()
         state.logOffset = log.offset
         try checkpoints.save(
-            network, state: state, derived: derivedState(), permutations: permutations(), environment: environment)
+            network, state: state, policy: try recordedPolicy(), derived: try derivedState(),
+            permutations: try permutations(), environment: environment)
+    }
+
+    /// Writes the weights under a name of their own, with the policy to use them with.
+    func exportWeights(_ name: String) throws {
+        try checkpoints.export(network, state: state, policy: try recordedPolicy(), name: name)
+    }
+
+    /// The policy a checkpoint of this moment is to be evaluated with; nil for every block.
+    private func recordedPolicy() throws -> SelectionPolicy? {
+        switch state.stage {
+        case .warmup, .baseline: nil
+        case .policy: try state.policy ?? SelectionPolicy(currentPolicy(), tasks: taskNames)
+        case .retrain: state.policy
+        }
     }
 
     /// - Throws: `NonFiniteLoss`; the last checkpoint is untouched.

@@ -182,7 +182,7 @@ public struct StepGraphs: Sendable {
             var inputs = [prediction, label]
             if task.hasClassWeights {
                 let weights = Shape([prediction.shape.channels])
-                inputs.append(graph.input(Self.classWeightsName(task.name), weights))
+                inputs.append(graph.parameter(Self.classWeightsName(task.name), weights))
             }
             return graph.record(TaskLoss(task.loss), inputs)[0]
         }
