@@ -51,6 +51,7 @@ struct SummaryText {
             ])
         }
         row("backbone, all blocks, one pass per task", summary.cost.backbone.parameters, summary.cost.backbone.macsAll)
+        row("backbone, hard sharing, one pass", nil, summary.cost.backbone.macsAll / max(1, tasks.count))
         row("backbone, policy, one pass per task", nil, summary.cost.backbone.macsSelected)
         row("backbone, policy, common work once", nil, summary.cost.backbone.macsShared)
         row("heads", summary.cost.heads.parameters, summary.cost.heads.macs)
