@@ -13,7 +13,14 @@ public final class CommandQueue: @unchecked Sendable {
     let device: Device
     let uploads = UploadList()
     private let lock = NSLock()
-    private var launches: [(label: String, kernelName: String, event: DeviceEvent)] = []
+    private var launches: [Launch] = []
+
+    /// What a profile keeps of a launch until its times are known.
+    private struct Launch {
+        let label, kernelName: String
+        let multiplyAccumulates, byteCount: Int
+        let event: DeviceEvent
+    }
 
     init(context: OpaquePointer, device: Device, profiling: Bool) throws(DeviceError) {
         let properties = cl_command_queue_properties(profiling ? CL_QUEUE_PROFILING_ENABLE : 0)
@@ -42,7 +49,9 @@ public final class CommandQueue: @unchecked Sendable {
             detail: "launch of '\(kernel.label)' with global size \(size.global), "
                 + "local size \(size.local.map { "\($0)" } ?? "of the driver's choice")")
         guard let event else { return }
-        let launch = (kernel.label, kernel.name, DeviceEvent(handle: event, device: device))
+        let launch = Launch(
+            label: kernel.label, kernelName: kernel.name, multiplyAccumulates: kernel.multiplyAccumulates,
+            byteCount: kernel.argumentByteCount, event: DeviceEvent(handle: event, device: device))
         lock.lock()
         defer { lock.unlock() }
         launches.append(launch)
@@ -107,12 +116,20 @@ public final class CommandQueue: @unchecked Sendable {
                     label: launch.label, kernelName: name,
                     queuedNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_QUEUED, kernel: name),
                     startNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name),
-                    endNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name)))
+                    endNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name),
+                    multiplyAccumulates: launch.multiplyAccumulates, byteCount: launch.byteCount))
         }
         return entries
     }
 
-    private func takeLaunches() -> [(label: String, kernelName: String, event: DeviceEvent)] {
+    /// Launches since the last `takeProfile()`; does not wait.
+    public var recordedLaunchCount: Int {
+        lock.lock()
+        defer { lock.unlock() }
+        return launches.count
+    }
+
+    private func takeLaunches() -> [Launch] {
         lock.lock()
         defer { lock.unlock() }
         let taken = launches

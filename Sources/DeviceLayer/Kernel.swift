@@ -26,6 +26,11 @@ public final class Kernel: @unchecked Sendable {
     public let name: String
     /// What a profile calls this launch site; the kernel's name unless changed.
     public var label: String
+    /// Multiply-accumulates of one launch, for profiles; 0 unless set.
+    public var multiplyAccumulates = 0
+    /// Bytes of the buffers among the arguments, for profiles: each argument once, so a buffer read and written in
+    /// place under two arguments counts twice. What one launch moves if every byte is touched once.
+    public private(set) var argumentByteCount = 0
 
     let handle: OpaquePointer
     private let program: Program
@@ -87,6 +92,7 @@ public final class Kernel: @unchecked Sendable {
                 detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")
         }
         buffers = retained
+        argumentByteCount = retained.reduce(0) { $0 + $1.byteCount }
     }
 
     private func set<Value: BitwiseCopyable>(_ index: Int, _ value: Value) -> cl_int {

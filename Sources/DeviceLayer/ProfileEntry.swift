@@ -10,6 +10,23 @@ public struct ProfileEntry: Sendable, Hashable, Codable {
     public let startNanoseconds: UInt64
     /// When it ended, in ns.
     public let endNanoseconds: UInt64
+    /// Multiply-accumulates the launch site was given; 0 for everything but convolutions.
+    public let multiplyAccumulates: Int
+    /// Bytes of the launch's buffer arguments (`Kernel.argumentByteCount`): an estimate of what it moved.
+    public let byteCount: Int
+
+    public init(
+        label: String, kernelName: String, queuedNanoseconds: UInt64, startNanoseconds: UInt64, endNanoseconds: UInt64,
+        multiplyAccumulates: Int = 0, byteCount: Int = 0
+    ) {
+        self.label = label
+        self.kernelName = kernelName
+        self.queuedNanoseconds = queuedNanoseconds
+        self.startNanoseconds = startNanoseconds
+        self.endNanoseconds = endNanoseconds
+        self.multiplyAccumulates = multiplyAccumulates
+        self.byteCount = byteCount
+    }
 
     /// How long it ran, in ns.
     public var durationNanoseconds: UInt64 {

@@ -47,6 +47,7 @@ public final class Plan {
         }
         for (id, place) in memory.places { buffers[id] = try buffer(place) }
 
+        let labels = library.context.queue.isProfiling ? graph.profileLabels() : graph.nodes.map(\.label)
         func encode(_ index: Int) throws -> [KernelLaunch] {
             let node = graph.nodes[index]
             func operand(_ value: Value) -> Operand {
@@ -55,8 +56,11 @@ public final class Plan {
             }
             var encoder = LaunchEncoder(
                 library: library, inputs: node.inputs.map(operand), outputs: node.outputs.map(operand),
-                workspace: try memory.workspaces[index].map(buffer), label: node.label)
+                workspace: try memory.workspaces[index].map(buffer), label: labels[index])
             try node.operation.encode(&encoder)
+            // The main launch of a convolution comes first; what follows joins partial sums.
+            encoder.launches.first?.kernel.multiplyAccumulates = node.operation.multiplyAccumulates(
+                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape))
             return encoder.launches
         }
 

@@ -154,6 +154,11 @@ extension Experiment {
         return try SelectionPolicy.read(url, tasks: names, blocks: architecture.blocks.count).discrete(tasks: names)
     }
 
+    /// The space a checkpoint's normals were trained in; the configuration's if it records none.
+    public func normals(recordedIn file: TensorFile) -> NormalSpace {
+        file.metadata["normals"].flatMap(NormalSpace.init(rawValue:)) ?? configuration.dataset.normals
+    }
+
     /// The policy a checkpoint was trained with; every block for every task if it records none.
     ///
     /// - Throws: `FormatError` if the record does not fit this network.

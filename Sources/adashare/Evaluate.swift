@@ -26,9 +26,13 @@ struct Evaluate: ParsableCommand {
         let result = try Evaluator(experiment: experiment, dataset: dataset)
             .evaluate(network, policy: policy, split: indices)
         if json {
-            print(try JSONText(result).text)
+            let scored = Scored(
+                split: split, checkpoint: file.file, normals: experiment.configuration.dataset.normals.rawValue,
+                images: result.images, tasks: result.tasks, leftOut: result.leftOut)
+            print(try JSONText(scored).text)
             return
         }
+        print("\(file.file)")
         for convention in MetricConvention.allCases {
             print(
                 "\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
@@ -46,6 +50,14 @@ struct Evaluate: ParsableCommand {
                 print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")
             }
         }
+    }
+
+    /// The JSON answer: the result, and what was scored on what.
+    private struct Scored: Encodable {
+        let split, checkpoint, normals: String
+        let images: Int
+        let tasks: [String: [String: [Metric]]]
+        let leftOut: [String: [String: Int]]
     }
 
     private func latest(_ folder: RunDirectory) throws -> URL {

@@ -16,9 +16,11 @@ struct DeviceOptions: ParsableArguments {
     var kernelFamily: KernelFamily?
 
     /// The environment is read here and nowhere else.
-    func makeContext() throws -> DeviceContext {
+    ///
+    /// - Parameter profiling: whether the queue records when each launch ran.
+    func makeContext(profiling: Bool = false) throws -> DeviceContext {
         let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
-        return try DeviceContext(device: try Device.select(selector))
+        return try DeviceContext(device: try Device.select(selector), profiling: profiling)
     }
 }
 
@@ -52,5 +54,58 @@ struct ConfigurationOptions: ParsableArguments {
 
     func load() throws -> ExperimentConfiguration {
         try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+    }
+}
+
+/// Where the time on the device goes.
+struct ProfileOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Write when each kernel ran, as a trace for chrome://tracing or Perfetto, and print the longest ones.",
+            discussion: "FLOP/s count two operations per multiply-accumulate of a convolution; bytes are those of a "
+                + "kernel's buffers, each once.",
+            valueName: "file"))
+    var profile: String?
+
+    var isOn: Bool { profile != nil }
+
+    /// A recorder for the context's queue; nil without the option.
+    ///
+    /// - Throws: `RunError` if the file could not be written in the end.
+    func makeRecorder(_ context: DeviceContext) throws -> ProfileRecorder? {
+        guard let profile else { return nil }
+        let folder = URL(fileURLWithPath: profile).deletingLastPathComponent().path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: profile, isDirectory: &isFolder) == false || !isFolder.boolValue
+        else { throw RunError(path: profile, found: "a folder", expected: "a file name for the profile") }
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw RunError(path: profile, found: "no folder that can be written", expected: "one for the profile")
+        }
+        return ProfileRecorder(context)
+    }
+
+    /// Runs `body`, then writes the trace and prints the tables, also of work that failed half-way.
+    func recording(with recorder: ProfileRecorder?, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch {
+            // What failed is what counts, even if the profile cannot be had any more.
+            try? finish(recorder)
+            throw error
+        }
+        try finish(recorder)
+    }
+
+    private func finish(_ recorder: ProfileRecorder?) throws {
+        guard let recorder, let profile else { return }
+        try recorder.take()
+        try recorder.report.writeTrace(to: URL(fileURLWithPath: profile))
+        print(recorder.report.text())
+        let dropped = recorder.report.dropped
+        if dropped > 0 {
+            print(
+                "\(profile) has the first \(recorder.report.limit) launches; \(dropped) later ones are only in the tables"
+            )
+        }
     }
 }

@@ -19,6 +19,7 @@ struct Predict: ParsableCommand {
     @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
     @Option(help: "Folder for the results; created if missing.") var output: String
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var profile: ProfileOptions
     @Argument(help: "Images, PNG, 8-bit RGB.") var images: [String]
 
     func validate() throws {
@@ -30,7 +31,9 @@ struct Predict: ParsableCommand {
     func run() throws {
         let experiment = try Experiment(try options.load())
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
-        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
+        let context = try device.makeContext(profiling: profile.isOn)
+        let recorder = try profile.makeRecorder(context)
+        let network = try experiment.makeNetwork(context: context, family: device.kernelFamily)
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {
@@ -39,23 +42,33 @@ struct Predict: ParsableCommand {
             chosen = try experiment.policy(recordedIn: file)
         }
         let folder = URL(fileURLWithPath: output)
+        let pictures = Pictures(experiment: experiment, normals: experiment.normals(recordedIn: file))
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
             throw RunError(path: output, found: "a folder that cannot be made", expected: "a place that can be written")
         }
-        for path in images {
-            let url = URL(fileURLWithPath: path)
-            let image = try PNGImage.read(url, channels: 3)
-            var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
-            batch.image = networkInput(image)
-            let predictions = try network.predict(batch, policy: chosen)
-            let stem = url.deletingPathExtension().lastPathComponent
-            if raw {
-                try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
-            } else {
-                try writePictures(predictions, of: image, experiment: experiment, stem: stem, folder: folder)
+        try profile.recording(with: recorder) {
+            for path in images {
+                try predict(path, network: network, policy: chosen, pictures: pictures, folder: folder)
+                try recorder?.collect()
             }
+        }
+    }
+
+    private func predict(
+        _ path: String, network: NetworkRuntime, policy: DiscretePolicy, pictures: Pictures, folder: URL
+    ) throws {
+        let url = URL(fileURLWithPath: path)
+        let image = try PNGImage.read(url, channels: 3)
+        var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
+        batch.image = networkInput(image)
+        let predictions = try network.predict(batch, policy: policy)
+        let stem = url.deletingPathExtension().lastPathComponent
+        if raw {
+            try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
+        } else {
+            try pictures.write(predictions, of: image, stem: stem, folder: folder)
         }
     }
 
@@ -68,19 +81,28 @@ struct Predict: ParsableCommand {
         }
         try file.write(to: url)
     }
+}
 
-    private func writePictures(
-        _ predictions: [String: Prediction], of image: PNGImage, experiment: Experiment, stem: String, folder: URL
-    ) throws {
+/// Draws predictions; says on standard output what lies where, and the range of each map of numbers.
+private struct Pictures {
+    let experiment: Experiment
+    let normals: NormalSpace
+
+    func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
         var pictures = [image]
+        var parts = ["image"]
         for task in experiment.configuration.tasks {
             guard let prediction = predictions[task.name] else { continue }
             let picture = PredictionImages.picture(
-                prediction, kind: task.kind, normals: experiment.configuration.dataset.normals, height: image.height,
-                width: image.width)
+                prediction, kind: task.kind, normals: normals, height: image.height, width: image.width)
             try picture.write(to: folder.appendingPathComponent("\(stem)_\(task.name).png"))
             pictures.append(picture)
+            let low = Double(prediction.values.min() ?? 0)
+            let high = Double(prediction.values.max() ?? 0)
+            let isMap = [.depth, .keypoints, .edges].contains(task.kind)
+            parts.append(task.name + (isMap ? " (dark \(readable(low)), bright \(readable(high)))" : ""))
         }
         try PredictionImages.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
+        print("\(stem)_panel.png, left to right: " + parts.joined(separator: ", "))
     }
 }

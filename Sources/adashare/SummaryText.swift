@@ -14,7 +14,8 @@ struct SummaryText {
     var text: String {
         var parts: [String] = []
         if let policy = summary.policyTable(tasks: tasks) {
-            parts.append("Learned policy (block × task, with the probability of selecting)\n\n\(policy)")
+            let title = summary.isPolicyLearned ? "Learned policy" : "Policy: hard sharing, nothing was learned"
+            parts.append("\(title) (block × task, in brackets the probability of selecting)\n\n\(policy)")
         }
         let subject = "\(summary.images) images of split \(summary.split), normals trained as \(summary.normals)"
         for convention in [MetricConvention.exact, .published] {

@@ -13,6 +13,7 @@ struct Train: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var profile: ProfileOptions
 
     @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
     var output: String?
@@ -49,7 +50,8 @@ struct Train: ParsableCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.stages)
-        let context = try device.makeContext()
+        let context = try device.makeContext(profiling: profile.isOn)
+        let recorder = try profile.makeRecorder(context)
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
         let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
         let exists = FileManager.default.fileExists(atPath: folder.path)
@@ -61,10 +63,17 @@ struct Train: ParsableCommand {
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         let trainer = try Trainer(
             experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
-            report: progress.report)
-        try trainer.train(phases: phases.stages)
-        let summary = try trainer.summarise()
-        progress.finish()
-        if let summary { print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
+            report: { event in
+                progress.report(event)
+                // Evaluations launch much between two steps; a device that fails here fails in the next step again.
+                if case .evaluating = event { try? recorder?.collect() }
+            })
+        trainer.profile = recorder
+        try profile.recording(with: recorder) {
+            try trainer.train(phases: phases.stages)
+            let summary = try trainer.summarise()
+            progress.finish()
+            if let summary { print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
+        }
     }
 }

@@ -166,6 +166,14 @@ extension CommandLineTests {
             }
             try expectFailure(predict(damaged), damaged.path, "truncated")
             try expectFailure(predict(text), text.path, "header")
+            var broken = try TensorFile.read(weights)
+            let spec = try #require(broken.tensors["backbone.bn1.weight"])
+            var values = try broken.floats(spec.name)
+            values[3] = .nan
+            broken.add(spec.name, floats: values, shape: spec.shape)
+            let notANumber = folder.url.appendingPathComponent("nan.safetensors")
+            try broken.write(to: notANumber)
+            try expectFailure(predict(notANumber), notANumber.path, "backbone.bn1.weight", "nan at element 3")
             try expectFailure(
                 predict(folder.url.appendingPathComponent("no.safetensors")), "no.safetensors", "readable")
             try expectFailure(predict(weights, "model.backbone=resnet34"), weights.path, "resnet34, width 0.125")

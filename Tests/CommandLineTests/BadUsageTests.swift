@@ -64,7 +64,7 @@ extension CommandLineTests {
         }
 
         @Test func batchLargerThanTheDataIsFoundBeforeTraining() throws {
-            try expectFailure(train("--set", "training.batch=60"), "training.batch", "found 60", "40")
+            try expectFailure(train("--set", "training.batch=60"), "training.batch", "found 60", "at most 32")
             // 40 scenes: 32 in train, of these 25 in train1 and 7 in train2.
             try expectFailure(train("--set", "training.batch=33"), "training.batch", "at most 32", "split train ")
             try expectFailure(train("--set", "training.batch=8"), "training.batch", "at most 7", "split train2")

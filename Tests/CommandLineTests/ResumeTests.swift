@@ -47,6 +47,30 @@ extension CommandLineTests {
             #expect(left == [], sourceLocation: sourceLocation)
         }
 
+        /// A flipped bit in either file of the pair is noticed, and so is a phase that would discard unfinished work.
+        @Test func damageAndDiscardedWorkAreRefused() throws {
+            #expect(try Program.run(train("--phases", "warmup")).status == 0)
+            let checkpoints = run.appendingPathComponent("checkpoints")
+            for suffix in ["safetensors", "state"] {
+                let file = checkpoints.appendingPathComponent("warmup-0000005.\(suffix)")
+                let whole = try Data(contentsOf: file)
+                var damaged = whole
+                damaged[damaged.count - 5] ^= 1
+                try damaged.write(to: file)
+                try expectFailure(train("--resume"), file.lastPathComponent, "hash", "damaged")
+                try whole.write(to: file)
+            }
+            let process = try Program.start(train("--resume", "--phases", "policy"))
+            while process.isRunning && stepsDone() < 5 + 8 { usleep(2000) }
+            process.kill()
+            try expectFailure(
+                train("--resume", "--phases", "retrain"), "phase policy unfinished", "--phases that include it")
+            try expectFailure(
+                train("--resume", "--phases", "warmup"), "phase policy unfinished", "--phases that include it")
+            #expect(try Program.run(train("--resume")).status == 0)
+            try expectSameBits()
+        }
+
         @Test func killedRunsEndInTheSameBits() throws {
             var random = SeededGenerator(state: 20)
             let total = Tiny.completePhases.reduce(0) { $0 + $1.1 }

@@ -204,6 +204,8 @@ import Testing
             "tasks: [{name: a, kind: depth}, {name: a, kind: edges}]",
             "c.yml: tasks.1.name: found 'a', the name of tasks.0, expected"
         ),
+        ("tasks: [{name: total, kind: depth}]", "c.yml: tasks.0.name: found 'total', which logs"),
+        ("tasks: [{name: panel, kind: depth}]", "c.yml: tasks.0.name: found 'panel', which logs"),
         ("tasks: [{name: a/b, kind: depth}]", "c.yml: tasks.0.name: found 'a/b'"),
         (
             "tasks: [{name: a, kind: normals, channels: 4}]",
@@ -231,10 +233,6 @@ import Testing
     @Test(arguments: [
         ("", "c.yml: dataset.kind: found nothing, expected one of nyu_v2, scenes"),
         ("dataset: {kind: nyu_v2}", "c.yml: dataset.root: found nothing"),
-        (
-            "dataset: {kind: scenes, count: 8}",
-            "c.yml: training.batch: found 16, expected at most dataset.count, which is 8"
-        ),
         (
             "dataset: {kind: scenes}\ntraining: {warmup: {iterations: 0}, policy: {iterations: 0}, retrain: {iterations: 0}}",
             "c.yml: training: found 0 iterations"

@@ -31,7 +31,11 @@ import Testing
         #expect(
             message { try run.prepare(configuration(["training.batch=8", "policy.samples=2"])) }
                 == "\(run.configuration.path): found training.batch: 16 in the run, 8 now (also policy.samples), "
-                + "expected an unchanged configuration to resume with")
+                + "expected an unchanged configuration to resume with, or another --output for a new run")
+        // A data set may have moved, and only that.
+        try run.prepare(configuration(["dataset.root=elsewhere"]))
+        #expect(try run.readConfiguration().dataset.root == "elsewhere")
+        try run.prepare(configuration())
         #expect(try RunDirectory(url, mode: .read).readConfiguration() == configuration())
     }
 

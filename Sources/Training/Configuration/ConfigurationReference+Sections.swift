@@ -12,7 +12,10 @@ extension ConfigurationReference {
             Field.key(
                 "dataset.kind", \.dataset.kind,
                 "NYU v2 in the authors' format, or rooms generated on the host. Needed to train and evaluate."),
-            .key("dataset.root", \.dataset.root, "Folder of the data set, for kind nyu_v2."),
+            .key(
+                "dataset.root", \.dataset.root,
+                "Folder of the data set, for kind nyu_v2: img, seg, normal_mask, depth (and edges), optionally nyu_v2_3task.json. "
+                    + "Relative to where the command is run."),
             .key("dataset.crop", \.dataset.crop, limit: positive, "Size of a training crop."),
             .key(
                 "dataset.augmentation", \.dataset.augmentation,
@@ -23,9 +26,10 @@ extension ConfigurationReference {
                 "Space in which normals are trained: decoded (n_x, n_y, n_z), or raw colours B, G, R as published."),
             .key(
                 "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
-                "Share of `train` kept out of training for validation, if the data set has no split `validation`."),
+                "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
+                    + "80 % train, 10 % validation, 10 % test)."),
             .key("dataset.count", \.dataset.count, limit: .atLeast(1), "Scenes: number of images."),
-            .key("dataset.size", \.dataset.size, limit: positive, "Scenes: size of the images."),
+            .key("dataset.size", \.dataset.size, limit: positive, "Scenes: size of the images, sides of 8 to 4096."),
             .key("dataset.seed", \.dataset.seed, limit: .atLeast(0), "Scenes: seed of the generator."),
         ]
     }
@@ -54,13 +58,15 @@ extension ConfigurationReference {
             .key("training.batch", \.training.batch, limit: .atLeast(1), "Images per step."),
             .key(
                 "training.log_every", \.training.logEvery, limit: .atLeast(1),
-                "Iterations between two lines of the log."),
+                "Iterations between two lines of metrics.jsonl and of the progress."),
             .key(
                 "training.checkpoint_every", \.training.checkpointEvery, limit: .atLeast(1),
                 "Iterations between two checkpoints: the most a resumed run repeats."),
             .key(
                 "training.evaluate_every", \.training.evaluateEvery, limit: .atLeast(0),
-                "Iterations between two evaluations on the validation split; 0 = at the ends of phases only."),
+                "Iterations between two evaluations on the validation split, of which each phase keeps the best weights (mean over "
+                    + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning only once "
+                    + "every block is open); 0 = at the ends of phases only, keeping the last weights."),
             .key(
                 "training.warmup.iterations", \.training.warmup.iterations, limit: .atLeast(0),
                 "Steps with hard sharing, weights only."),

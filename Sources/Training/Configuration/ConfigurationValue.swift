@@ -62,7 +62,9 @@ extension Bool: ConfigurationValue {
 }
 
 extension String: ConfigurationValue {
-    static var expectation: String { "a text (in quotes if it looks like a number)" }
+    static var expectation: String {
+        "a text (in quotes if it looks like a number or is a word such as yes, no, on, off, y, n)"
+    }
     init?(node: Node) {
         guard let scalar = node.scalar else { return nil }
         if let plain = node.plain, Double(plain) != nil || Self.words.contains(plain.lowercased()) { return nil }

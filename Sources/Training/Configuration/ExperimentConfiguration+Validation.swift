@@ -13,8 +13,6 @@ extension ExperimentConfiguration {
             throw fail("dataset.kind", "nothing", DatasetKind.expectation)
         case .nyuV2 where (dataset.root ?? "").isEmpty:
             throw fail("dataset.root", "nothing", "the folder of the data set, which kind nyu_v2 needs")
-        case .scenes where dataset.count < training.batch:
-            throw fail("training.batch", "\(training.batch)", "at most dataset.count, which is \(dataset.count)")
         default: break
         }
         if training.batch < 1 {
@@ -48,6 +46,10 @@ extension ExperimentConfiguration {
             let path = "tasks.\(index)"
             if task.name.isEmpty || task.name.contains(where: { "/\\".contains($0) || $0.isNewline }) {
                 throw fail("\(path).name", "'\(task.name)'", "a name without slashes, at least one character")
+            }
+            if ["total", "panel"].contains(task.name) {
+                throw fail(
+                    "\(path).name", "'\(task.name)', which logs and pictures use themselves", "another name")
             }
             if let earlier = seen.updateValue(index, forKey: task.name) {
                 throw fail("\(path).name", "'\(task.name)', the name of tasks.\(earlier)", "a name of its own")

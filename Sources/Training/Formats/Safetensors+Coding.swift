@@ -15,7 +15,9 @@ extension TensorFile {
         } catch {
             throw FormatError(file: url.path, found: "no readable file", expected: "a safetensors file")
         }
-        return try decode(data, file: url.path)
+        var file = try decode(data, file: url.path)
+        file.contentHash = ContentHash.text(data)
+        return file
     }
 
     /// Decodes the bytes of a safetensors file; `file` names it in errors.

@@ -49,6 +49,8 @@ public struct TensorFile: Sendable, Equatable {
     public var metadata: [String: String] = [:]
     /// Name of the file in error messages: the path it was read from.
     public var file: String
+    /// `ContentHash` of the bytes, as read or last written.
+    var contentHash: String?
 
     /// Creates an empty file; `file` names it in error messages.
     public init(file: String = "tensors in memory") {

@@ -78,7 +78,13 @@ extension ParameterCatalog {
                 }
                 loaded.append((spec, counts.map { Float($0) }))
             } else {
-                loaded.append((spec, try file.floats(spec.name, shape: spec.diskShape)))
+                let values = try file.floats(spec.name, shape: spec.diskShape)
+                if let bad = values.firstIndex(where: { !$0.isFinite }) {
+                    throw FormatError(
+                        file: file.file, place: spec.name, found: "\(values[bad]) at element \(bad)",
+                        expected: "finite numbers")
+                }
+                loaded.append((spec, values))
             }
         }
         return loaded

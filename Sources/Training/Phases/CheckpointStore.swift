@@ -8,12 +8,16 @@ import Models
 /// place, and the pair before it is removed only afterwards, so a kill at any moment leaves one whole pair.
 struct CheckpointStore {
     let run: RunDirectory
+    /// The space normals are trained in, recorded beside the weights.
+    var normals = NormalSpace.exact
 
     private var pointer: URL { run.checkpoints.appendingPathComponent("latest.json") }
 
     private struct Pointer: Codable {
         let model: String
         let state: String
+        /// `ContentHash` of the state file; that of the weights stands in the state. Nil for a pair found by search.
+        var stateHash: String?
     }
 
     /// Splits in the order a loader takes them, to notice a changed data set.
@@ -26,7 +30,7 @@ struct CheckpointStore {
         environment: [String: String]
     ) throws {
         let stem = "\(state.stage.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
-        let names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
+        var names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
         var training = TensorFile()
         for (name, values) in try network.optimizerState() {
             try NonFiniteWeights.check(values, name: name, state: state)
@@ -38,8 +42,12 @@ struct CheckpointStore {
         training.metadata = environment
         training.metadata["state"] = try Self.json(state)
         training.metadata["derived"] = try Self.json(derived)
-        try model(network, state: state, policy: policy).write(to: url(names.model))
-        try training.write(to: url(names.state))
+        let weights = try model(network, state: state, policy: policy).encoded()
+        training.metadata["model_hash"] = ContentHash.text(weights)
+        let trainingBytes = training.encoded()
+        names.stateHash = ContentHash.text(trainingBytes)
+        try AtomicFile.write(weights, to: url(names.model))
+        try AtomicFile.write(trainingBytes, to: url(names.state))
         try AtomicFile.write(Data(Self.json(names).utf8), to: pointer)
         for old in pairs() where old.state != names.state {
             try? FileManager.default.removeItem(at: url(old.state))
@@ -75,7 +83,10 @@ struct CheckpointStore {
         for entry in file.ordered where entry.dtype == .F32 {
             try NonFiniteWeights.check(try file.floats(entry.name), name: entry.name, state: state)
         }
-        file.metadata = ["stage": state.stage.rawValue, "iteration": String(state.iteration)]
+        file.metadata = [
+            "stage": state.stage.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
+            "normals": normals.rawValue,
+        ]
         if let policy { file.metadata["policy"] = try Self.json(policy) }
         return file
     }
@@ -93,13 +104,23 @@ struct CheckpointStore {
     func load() throws -> Saved {
         let names = try readPointer()
         let training = try TensorFile.read(url(names.state))
+        try check(training, names.stateHash)
         guard let text = training.metadata["state"],
             let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8))
         else {
             throw FormatError(
                 file: training.file, place: "metadata", found: "no state of a run", expected: "a file of `train`")
         }
-        return Saved(state: state, model: try TensorFile.read(url(names.model)), training: training)
+        let model = try TensorFile.read(url(names.model))
+        try check(model, training.metadata["model_hash"])
+        return Saved(state: state, model: model, training: training)
+    }
+
+    private func check(_ file: TensorFile, _ expected: String?) throws {
+        guard let expected, let found = file.contentHash, found != expected else { return }
+        throw FormatError(
+            file: file.file, found: "contents with hash \(found)",
+            expected: "\(expected), as written: the file is damaged or was replaced")
     }
 
     private func readPointer() throws -> Pointer {
@@ -127,8 +148,8 @@ public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
     public let name: String
 
     public var description: String {
-        "\(stage.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try a "
-            + "lower learning rate (training.learning_rate)"
+        "\(stage.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try "
+            + "lower rates (training.learning_rate) or task weights (tasks[].weight)"
     }
 
     static func check(_ values: [Float], name: String, state: RunState) throws {

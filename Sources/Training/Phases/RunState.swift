@@ -23,6 +23,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var stage: Stage
     /// Steps of the stage that are done.
     public var iteration = 0
+    /// The iteration the weights are of, where the best checkpoint replaced the last one.
+    public var weightsIteration: Int?
     /// Stages that are over.
     public var finished: [Stage] = []
     /// Validation metrics at the end of warm-up, what scores are relative to.

@@ -85,6 +85,7 @@ extension Trainer {
         }
         var event = event("evaluation")
         event["split"] = .string("validation")
+        event["normals"] = .string(experiment.configuration.dataset.normals.rawValue)
         event["metrics"] = JSONValue(result.tasks)
         let score = state.reference.flatMap { result.score(over: $0) }
         if let score { event["score"] = .number(score) }

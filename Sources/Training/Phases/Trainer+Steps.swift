@@ -19,6 +19,7 @@ extension Trainer {
             let plan = try network.step(
                 step.kind, batch: batch,
                 state: stepState(update: step.update, temperature: step.temperature, stage: stage))
+            try profile?.collect()
             state.iteration += 1
             let isLast = state.iteration == total
             let isLogged = state.iteration % training.logEvery == 0 || isLast

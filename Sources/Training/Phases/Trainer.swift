@@ -19,6 +19,8 @@ public final class Trainer {
     let evaluator: Evaluator
     let report: (ProgressEvent) -> Void
     var state: RunState
+    /// Takes the launches of every step, where a profile is wanted.
+    public var profile: ProfileRecorder?
     /// Read back when a run is resumed.
     private var isResumed = false
     private let environment: [String: String]
@@ -38,7 +40,7 @@ public final class Trainer {
         self.experiment = experiment
         self.run = run
         self.report = report
-        checkpoints = CheckpointStore(run: run)
+        checkpoints = CheckpointStore(run: run, normals: experiment.configuration.dataset.normals)
         let saved = checkpoints.hasCheckpoint ? try checkpoints.load() : nil
         dataset = try opened ?? experiment.makeDataset()
         for notice in dataset.splits.notices { report(.notice(notice)) }
@@ -110,11 +112,18 @@ public final class Trainer {
             event["stages_finished"] = .array(state.finished.map { .string($0.rawValue) })
             try log.append(.object(event))
         }
+        if let policy = state.policy, state.finished.contains(.policy),
+            !FileManager.default.fileExists(atPath: run.policy.path)
+        {
+            try policy.write(to: run.policy)
+        }
+        if wanted.allSatisfy(state.finished.contains) { report(.notice("every phase asked for is finished")) }
         for stage in wanted where !state.finished.contains(stage) {
             let isContinued = isResumed && state.stage == stage
             if !isContinued {
                 state.stage = stage
                 state.iteration = 0
+                state.weightsIteration = nil
                 try enter(stage)
                 try saveCheckpoint()
             }
@@ -169,6 +178,7 @@ public final class Trainer {
             try loadInitialCheckpoint()
         case .policy:
             if !state.finished.contains(.warmup) {
+                report(.notice("no warm-up has run: policy learning starts from the initial weights"))
                 try network.initialise(seed: seed)
                 try loadInitialCheckpoint()
             }
@@ -213,6 +223,7 @@ public final class Trainer {
     private func restoreBest(_ stage: Stage) throws {
         guard let iteration = state.bestIteration[stage.rawValue], iteration != state.iteration else { return }
         try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue)-best.safetensors")))
+        state.weightsIteration = iteration
         report(.notice("best \(stage.rawValue) checkpoint on validation: iteration \(iteration)"))
     }
 

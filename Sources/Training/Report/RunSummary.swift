@@ -22,6 +22,8 @@ public struct RunSummary: Codable, Sendable {
     /// How normals were trained.
     public var normals: String
     public var policy: SelectionPolicy?
+    /// Whether the policy was learned; otherwise it is hard sharing.
+    public var isPolicyLearned: Bool
     public var cost: CostReport
     public var secondsPerPhase: [String: Double]
     /// Bytes of the shared arena and of parameters, optimiser state and inputs.
@@ -62,6 +64,7 @@ extension Trainer {
             },
             gainOverHardSharing: baseline.flatMap { ours.score(over: $0.metrics(.exact)) },
             normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
+            isPolicyLearned: state.finished.contains(.policy),
             cost: CostModel(experiment.architecture, height: crop.height, width: crop.width).report(policy: policy),
             secondsPerPhase: state.seconds, arenaBytes: executor.arenaBytes, tensorBytes: executor.store.byteCount,
             compileSeconds: executor.context.compileSeconds)
@@ -75,7 +78,10 @@ extension Trainer {
     private func evaluationSplit() -> (String, [Int]) {
         let splits = dataset.splits
         if !splits.test.isEmpty { return ("test", splits.test) }
-        if !splits.validation.isEmpty { return ("validation", splits.validation) }
+        if !splits.validation.isEmpty {
+            report(.notice("the data set has no test images: scoring on validation, which also chooses the best"))
+            return ("validation", splits.validation)
+        }
         report(.notice("the data set has neither test nor validation images: scoring on the training images"))
         return ("train", splits.train)
     }
@@ -91,7 +97,7 @@ extension RunSummary {
                 guard let row = policy.tasks[task], block.index < row.count else { return "–" }
                 let mark = row[block.index] == 1 ? "select" : "skip"
                 guard let alpha = policy.probabilities[task]?[block.index] else { return mark }
-                return "\(mark) \(readable(alpha, digits: 3))"
+                return "\(mark) (\(readable(alpha, digits: 3)))"
             }
             table.add(["\(block.index + 1) \(block.name)"] + cells)
         }

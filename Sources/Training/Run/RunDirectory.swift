@@ -89,14 +89,19 @@ public final class RunDirectory: Sendable {
         guard hasConfiguration else {
             return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
         }
-        let differences = try readConfiguration().differences(to: configuration)
-        guard let first = differences.first else { return }
+        // A data set may have moved; whether it is the same one is checked against the checkpoint.
+        let all = try readConfiguration().differences(to: configuration)
+        let differences = all.filter { $0.path != "dataset.root" }
+        guard let first = differences.first else {
+            if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
+            return
+        }
         let others = differences.dropFirst().prefix(3).map(\.path)
         throw RunError(
             path: self.configuration.path,
             found: "\(first.path): \(first.mine) in the run, \(first.other) now"
                 + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")"),
-            expected: "an unchanged configuration to resume with")
+            expected: "an unchanged configuration to resume with, or another --output for a new run")
     }
 
     /// The configuration the run was started with.
