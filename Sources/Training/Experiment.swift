@@ -10,8 +10,13 @@ public struct Experiment: Sendable {
     public let architecture: NetworkArchitecture
     public let catalog: ParameterCatalog
     public let tasks: [TaskSettings]
-    /// Label maps the tasks need.
-    public let labels: Set<LabelKind>
+    /// Positions of the tasks that are evaluated and predicted; all unless `selecting` was asked for fewer.
+    public private(set) var selected: [Int]
+
+    /// The selected tasks.
+    public var selectedTasks: [TaskConfiguration] { selected.map { configuration.tasks[$0] } }
+    /// Label maps the selected tasks need.
+    public var labels: Set<LabelKind> { Set(selectedTasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
 
     /// - Throws: `ArchitectureError` if the network cannot be built.
     public init(_ configuration: ExperimentConfiguration) throws {
@@ -34,7 +39,24 @@ public struct Experiment: Sendable {
                 label: task.kind.rawValue, labelChannels: task.kind == .normals ? 3 : 1,
                 hasClassWeights: task.classWeights != .equal)
         }
-        labels = Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) })
+        selected = Array(configuration.tasks.indices)
+    }
+
+    /// The same experiment with fewer tasks to evaluate or predict; nothing is computed, read or stored for the others.
+    ///
+    /// - Throws: `ConfigurationError` for an unknown or repeated name.
+    public func selecting(_ names: [String]) throws -> Experiment {
+        var result = self
+        let known = configuration.tasks.map(\.name)
+        result.selected = try names.map { name in
+            guard let index = known.firstIndex(of: name), names.count(where: { $0 == name }) == 1 else {
+                throw ConfigurationError(
+                    file: "--tasks", path: nil, found: "'\(name)'",
+                    expected: "each once, of " + known.joined(separator: ", "))
+            }
+            return index
+        }.sorted()
+        return result
     }
 
     private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
@@ -50,7 +72,7 @@ public struct Experiment: Sendable {
     public var stepGraphs: StepGraphs {
         let training = configuration.training
         let policy = configuration.policy
-        return StepGraphs(
+        var graphs = StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
             policy: PolicySettings(
                 straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
@@ -63,6 +85,8 @@ public struct Experiment: Sendable {
             logitRule: .adam(
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
+        graphs.inferredTasks = selected
+        return graphs
     }
 
     /// Opens the data set the configuration names.
@@ -88,7 +112,8 @@ public struct Experiment: Sendable {
             throw ConfigurationError(
                 file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
         }
-        for (index, task) in configuration.tasks.enumerated() {
+        for index in selected {
+            let task = configuration.tasks[index]
             guard let label = LabelKind(rawValue: task.kind.rawValue), made.labels.contains(label) else {
                 throw ConfigurationError(
                     file: "configuration", path: "tasks.\(index).kind", found: task.kind.rawValue,

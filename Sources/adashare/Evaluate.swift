@@ -12,11 +12,12 @@ struct Evaluate: ParsableCommand {
     @Option(help: "Checkpoint to score instead.") var checkpoint: String?
     @Option(help: "Split: train, train1, train2, validation or test.") var split = "test"
     @Flag(help: "Print JSON.") var json = false
+    @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
 
     func run() throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-        let experiment = try Experiment(try folder.readConfiguration())
+        let experiment = try part.select(Experiment(try folder.readConfiguration()))
         let dataset = try experiment.makeDataset()
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))

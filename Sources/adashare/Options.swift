@@ -42,6 +42,21 @@ struct Size: ExpressibleByArgument {
     }
 }
 
+/// A part of the tasks.
+struct TaskOptions: ParsableArguments {
+    @Option(help: "Only these tasks, comma-separated names; the others cost nothing. Default: all.")
+    var tasks: String?
+
+    func select(_ experiment: Experiment) throws -> Experiment {
+        guard let tasks else { return experiment }
+        return try experiment.selecting(tasks.split(separator: ",").map(String.init))
+    }
+
+    func validate() throws {
+        if let tasks, tasks.split(separator: ",").isEmpty { throw ValidationError("--tasks needs a name.") }
+    }
+}
+
 /// The configuration file and changes to it.
 struct ConfigurationOptions: ParsableArguments {
     @Option(help: "Experiment configuration, YAML; docs/configuration.md lists every key.")

@@ -18,6 +18,7 @@ struct Predict: ParsableCommand {
     @Option(help: "Policy, JSON as in policy.json.") var policy: String?
     @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
     @Option(help: "Folder for the results; created if missing.") var output: String
+    @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
     @Argument(help: "Images, PNG, 8-bit RGB.") var images: [String]
@@ -29,7 +30,7 @@ struct Predict: ParsableCommand {
     }
 
     func run() throws {
-        let experiment = try Experiment(try options.load())
+        let experiment = try part.select(Experiment(try options.load()))
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
@@ -91,7 +92,7 @@ private struct Pictures {
     func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
         var pictures = [image]
         var parts = ["image"]
-        for task in experiment.configuration.tasks {
+        for task in experiment.selectedTasks {
             guard let prediction = predictions[task.name] else { continue }
             let picture = PredictionImages.picture(
                 prediction, kind: task.kind, normals: normals, height: image.height, width: image.width)

@@ -111,6 +111,14 @@ extension CommandLineTests {
             #expect(evaluation["tasks"] == summary["metrics"])
             let text = try Program.run(["evaluate", "--run", run.folder.path, "--split", "validation"])
             #expect(text.status == 0 && text.output.contains("exact convention, 4 images of split validation"))
+            // A part of the tasks scores the same and says nothing of the others.
+            let part = try Program.run(["evaluate", "--run", run.folder.path, "--json", "--tasks", "depth,normals"])
+                .json()
+            #expect(part["tasks"]?.keys == ["depth", "normals"])
+            #expect(part["tasks"]?["depth"] == evaluation["tasks"]?["depth"])
+            #expect(part["tasks"]?["normals"] == evaluation["tasks"]?["normals"])
+            try expectFailure(
+                ["evaluate", "--run", run.folder.path, "--tasks", "edges"], "--tasks", "'edges'", "normals")
             let baseline = try Program.run([
                 "evaluate", "--run", run.folder.path, "--json", "--checkpoint", run.checkpoint("baseline").path,
             ]).json()
@@ -155,6 +163,11 @@ extension CommandLineTests {
                     "segmentation": [6, 6, 8], "normals": [3, 6, 8], "depth": [1, 6, 8],
                 ])
             #expect(try raw.floats("depth").allSatisfy(\.isFinite))
+
+            #expect(try predict("--raw", "--tasks", "depth").status == 0)
+            let alone = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
+            #expect(alone.names == ["depth"])
+            #expect(try alone.floats("depth") == raw.floats("depth"), "the same bits without the other tasks")
 
             // The policy recorded in the checkpoint is the one used; another gives other outputs.
             #expect(

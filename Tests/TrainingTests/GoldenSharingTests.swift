@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Graph
 import Models
@@ -55,6 +56,28 @@ extension GoldenTests {
             let all = DiscretePolicy.hardSharing(tasks: 3, blocks: 8)
             let other = try outputs(network, try network.run(.inference(all), step: 0, learningRate: 0))
             for task in together.indices { #expect(other[task] != together[task]) }
+        }
+
+        /// A part of the tasks: the others have no parameters on the device, no kernels, and change nothing.
+        @Test func aPartOfTheTasksPaysForItselfOnly() throws {
+            let whole = try GoldenNetwork(.retrain, .cpu)
+            var graphs = whole.runtime.graphs
+            graphs.inferredTasks = [1]
+            let library = try GoldenDevice.library(.cpu)
+            let part = try NetworkRuntime(library: library, graphs: graphs)
+            try part.load(try whole.runtime.checkpoint())
+            #expect(!part.executor.store.names.contains { $0.hasPrefix("task1_") || $0.hasPrefix("task3_") })
+            #expect(part.executor.store.names.contains("task2_logits"))
+            var batch = Batch(count: 2, height: 33, width: 41, indices: [0, 1])
+            batch.image = (0..<(2 * 33 * 41 * 3)).map { Float($0 % 23) - 11 }
+            let all = try whole.runtime.predict(batch, policy: GoldenCase.policy)
+            let alone = try part.predict(batch, policy: GoldenCase.policy)
+            let name = GoldenNetwork.tasks[1].name
+            #expect(alone.keys.sorted() == [name] && alone[name]?.values == all[name]?.values)
+            let shape = BatchShape(count: 2, height: 33, width: 41)
+            let kind = StepKind.inference(GoldenCase.policy)
+            let (few, many) = (try part.plan(kind, shape), try whole.runtime.plan(kind, shape))
+            #expect(few.multiplyAccumulates < many.multiplyAccumulates && few.launches.count < many.launches.count)
         }
 
         /// One retraining step with dropout: the same masks and outputs for a task alone, and gradients that add up.

@@ -26,7 +26,7 @@ extension NetworkRuntime {
     /// - Throws: `FormatError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
-        for (spec, values) in loaded { try write(spec, values) }
+        for (spec, values) in loaded where graphs.isNeeded(spec) { try write(spec, values) }
     }
 
     /// The optimisers' state, stored layout, by name.

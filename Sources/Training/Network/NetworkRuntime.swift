@@ -17,7 +17,9 @@ public final class NetworkRuntime {
     public init(library: KernelLibrary, graphs: StepGraphs) throws {
         executor = Executor(library: library)
         self.graphs = graphs
-        for spec in graphs.catalog.specs { try executor.store.tensor(spec.name, spec.storedShape) }
+        for spec in graphs.catalog.specs where graphs.isNeeded(spec) {
+            try executor.store.tensor(spec.name, spec.storedShape)
+        }
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
     }
 

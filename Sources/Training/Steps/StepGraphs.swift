@@ -36,6 +36,8 @@ public struct StepGraphs: Sendable {
     public let policy: PolicySettings
     /// Rule for the weights in warm-up and retraining, in policy learning, and for the logits.
     public let trainingRule, policyWeightRule, logitRule: UpdateRule
+    /// Tasks that inference computes, from 0 in rising order; all by default. The others cost nothing.
+    public var inferredTasks: [Int]
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
     /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
     public var keepsGradients = false
@@ -47,6 +49,7 @@ public struct StepGraphs: Sendable {
         self.architecture = architecture
         self.catalog = catalog
         self.tasks = tasks
+        inferredTasks = Array(tasks.indices)
         self.dropout = dropout
         self.policy = policy
         self.trainingRule = trainingRule
@@ -135,7 +138,8 @@ public struct StepGraphs: Sendable {
                 return trace.head(task: task, features: features)
             }
         case .retrain(let chosen), .inference(let chosen):
-            return tasks.indices.map { task in
+            let computed = if case .inference = kind { inferredTasks } else { Array(tasks.indices) }
+            return computed.map { task in
                 let decisions = chosen.select[task].map { $0 ? BlockDecision.select : .skip }
                 let features = trace.features(image: image, decisions: decisions)
                 return trace.head(task: task, features: features)
@@ -146,7 +150,14 @@ public struct StepGraphs: Sendable {
     private func traceInference(_ chosen: DiscretePolicy, image: Value, into graph: Graph) {
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .inference)
         let predictions = forward(.inference(chosen), image: image, trace: &trace)
-        for (task, prediction) in zip(tasks, predictions) { graph.output("output/\(task.name)", prediction) }
+        for (task, prediction) in zip(inferredTasks, predictions) {
+            graph.output("output/\(tasks[task].name)", prediction)
+        }
+    }
+
+    /// Whether inference of the chosen tasks reads a parameter.
+    func isNeeded(_ spec: ParameterSpec) -> Bool {
+        !tasks.indices.contains { !inferredTasks.contains($0) && spec.name.hasPrefix("task\($0 + 1)_") }
     }
 
     private func logits(task: Int, graph: Graph) -> Value {
