@@ -22,6 +22,6 @@ struct Cost: ParsableCommand {
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
         let report = model.report(policy: try policy.map { try experiment.policy(at: URL(fileURLWithPath: $0)) })
-        print(json ? try JSONText(report).text : report.table())
+        print(json ? try JSONText.pretty(report) : report.table())
     }
 }

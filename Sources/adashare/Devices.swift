@@ -21,7 +21,7 @@ struct Devices: ParsableCommand {
                 localMemoryBytes: $0.localMemoryBytes)
         }
         if json {
-            print(try JSONText(rows).text)
+            print(try JSONText.pretty(rows))
             return
         }
         // Fails with the advice on which package brings a device when there is none.

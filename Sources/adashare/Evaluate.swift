@@ -30,7 +30,7 @@ struct Evaluate: ParsableCommand {
             let scored = Scored(
                 split: split, checkpoint: file.file, normals: experiment.configuration.dataset.normals.rawValue,
                 images: result.images, tasks: result.tasks, leftOut: result.leftOut)
-            print(try JSONText(scored).text)
+            print(try JSONText.pretty(scored))
             return
         }
         print("\(file.file)")
@@ -62,24 +62,12 @@ struct Evaluate: ParsableCommand {
     }
 
     private func latest(_ folder: RunDirectory) throws -> URL {
-        for stage in [Stage.retrain, .policy, .warmup] {
+        for stage in Stage.byMaturity {
             let url = folder.checkpoints.appendingPathComponent("\(stage.rawValue).safetensors")
             if FileManager.default.fileExists(atPath: url.path) { return url }
         }
         throw RunError(
             path: folder.checkpoints.path, found: "no weights of a finished phase",
             expected: "one, or --checkpoint FILE")
-    }
-}
-
-/// Pretty JSON with sorted keys in snake case.
-struct JSONText {
-    let text: String
-
-    init(_ value: some Encodable) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        text = String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }

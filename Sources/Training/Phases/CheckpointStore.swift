@@ -40,15 +40,15 @@ struct CheckpointStore {
             training.add("permutation/\(name)", integers: order.map(Int64.init), shape: [order.count])
         }
         training.metadata = environment
-        training.metadata["state"] = try Self.json(state)
-        training.metadata["derived"] = try Self.json(derived)
+        training.metadata["state"] = try JSONText.line(state)
+        training.metadata["derived"] = try JSONText.line(derived)
         let weights = try model(network, state: state, policy: policy).encoded()
         training.metadata["model_hash"] = ContentHash.text(weights)
         let trainingBytes = training.encoded()
         names.stateHash = ContentHash.text(trainingBytes)
         try AtomicFile.write(weights, to: url(names.model))
         try AtomicFile.write(trainingBytes, to: url(names.state))
-        try AtomicFile.write(Data(Self.json(names).utf8), to: pointer)
+        try AtomicFile.write(Data(JSONText.line(names).utf8), to: pointer)
         for old in pairs() where old.state != names.state {
             try? FileManager.default.removeItem(at: url(old.state))
             try? FileManager.default.removeItem(at: url(old.model))
@@ -87,7 +87,7 @@ struct CheckpointStore {
             "stage": state.stage.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
             "normals": normals.rawValue,
         ]
-        if let policy { file.metadata["policy"] = try Self.json(policy) }
+        if let policy { file.metadata["policy"] = try JSONText.line(policy) }
         return file
     }
 
@@ -131,12 +131,6 @@ struct CheckpointStore {
             throw FormatError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
         }
         return names
-    }
-
-    static func json(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

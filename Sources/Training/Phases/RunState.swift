@@ -7,6 +7,9 @@ public enum Stage: String, Codable, Sendable, CaseIterable {
     /// Hard sharing trained for the retraining's iterations, to compare with.
     case baseline
 
+    /// Whose weights a run is judged by: those of the first of these stages that has finished.
+    public static let byMaturity: [Stage] = [.retrain, .policy, .warmup]
+
     /// Which random numbers belong to the stage.
     var number: UInt32 {
         switch self {

@@ -37,7 +37,7 @@ extension Trainer {
     ///
     /// - Returns: nil when no stage has finished.
     public func summarise() throws -> RunSummary? {
-        guard let stage = [Stage.retrain, .policy, .warmup].first(where: state.finished.contains) else { return nil }
+        guard let stage = Stage.byMaturity.first(where: state.finished.contains) else { return nil }
         let (name, split) = evaluationSplit()
         func evaluate(_ stage: Stage, _ policy: DiscretePolicy) throws -> EvaluationResult {
             try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue).safetensors")))
@@ -59,7 +59,7 @@ extension Trainer {
             device: executor.context.device.name, kernelFamily: executor.library.family.rawValue, stage: stage,
             split: name, images: split.count, metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
-            gainOverConstant: exact.compactMapValues { $0 }.reduce(into: [:]) { gains, entry in
+            gainOverConstant: exact.reduce(into: [:]) { gains, entry in
                 gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
             },
             gainOverHardSharing: baseline.flatMap { ours.score(over: $0.metrics(.exact)) },
@@ -68,10 +68,7 @@ extension Trainer {
             cost: CostModel(experiment.architecture, height: crop.height, width: crop.width).report(policy: policy),
             secondsPerPhase: state.seconds, arenaBytes: executor.arenaBytes, tensorBytes: executor.store.byteCount,
             compileSeconds: executor.context.compileSeconds)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        try AtomicFile.write(try encoder.encode(summary), to: run.summary)
+        try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
         return summary
     }
 
