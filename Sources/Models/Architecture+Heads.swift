@@ -12,7 +12,7 @@ extension NetworkArchitecture {
     /// - Precondition: `task` is an index of `tasks`.
     public func headBranches(task: Int) -> [[ConvolutionSpec]] {
         precondition(tasks.indices.contains(task), "task \(task) of \(tasks.count)")
-        let prefix = "task\(task + 1)"
+        let prefix = "task\(number(task: task))"
         let channels = tasks[task].channels
         if classification {
             return [[pointwise("\(prefix)_linear", from: featureChannels, to: channels)]]
@@ -37,7 +37,7 @@ extension NetworkArchitecture {
     /// Name of one task's policy logits, shape [L, 2], column 0 = select and column 1 = skip.
     ///
     /// - Parameter task: index in `tasks`, from 0.
-    public func logitsParameter(task: Int) -> String { "task\(task + 1)_logits" }
+    public func logitsParameter(task: Int) -> String { "task\(number(task: task))_logits" }
 
     private func pointwise(_ parameter: String, from inputs: Int, to outputs: Int) -> ConvolutionSpec {
         ConvolutionSpec(parameter: parameter, kernel: 1, inputChannels: inputs, outputChannels: outputs, bias: true)

@@ -32,10 +32,15 @@ public enum HeadKind: String, Sendable, Codable, CaseIterable {
 public struct TaskHead: Sendable, Hashable {
     public var name: String
     public var channels: Int
+    /// Number in the parameter names `task<number>_…`; nil for the position in the list, from 1.
+    ///
+    /// Set where a network is a part of one with more tasks, so that its tensors and noise keep their names.
+    public var number: Int?
 
-    public init(name: String, channels: Int) {
+    public init(name: String, channels: Int, number: Int? = nil) {
         self.name = name
         self.channels = channels
+        self.number = number
     }
 }
 
@@ -66,7 +71,7 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public let width: Double
     /// Head of dense tasks; without effect on classification.
     public let head: HeadKind
-    /// Tasks in order; task `k` of the parameter names is `tasks[k - 1]`.
+    /// Tasks in order; `number(task:)` names their parameters.
     public let tasks: [TaskHead]
     /// Whether this is the classification variant: linear heads on pooled features, images of its own for every task.
     public let classification: Bool
@@ -138,6 +143,22 @@ public struct NetworkArchitecture: Sendable, Hashable {
         featureChannels = channels
     }
 
+    /// Number of a task in the parameter names, from 1.
+    ///
+    /// - Parameter task: index in `tasks`, from 0.
+    public func number(task: Int) -> Int { tasks[task].number ?? task + 1 }
+
+    /// Whether this may be a part of a network with more tasks, whose files name those too.
+    public var isPart: Bool { tasks.contains { $0.number != nil } }
+
+    /// Whether a tensor is named as a head or logits of a task that this part leaves out.
+    public func leavesOut(tensor name: String) -> Bool {
+        guard isPart, name.hasPrefix("task"), let number = Int(name.dropFirst(4).prefix { $0.isNumber }) else {
+            return false
+        }
+        return !tasks.indices.contains { self.number(task: $0) == number }
+    }
+
     /// Whether the stem's max pool rounds its output size up.
     public var poolCeilMode: Bool { !classification }
 
@@ -149,9 +170,14 @@ public struct NetworkArchitecture: Sendable, Hashable {
     private static func validate(_ tasks: [TaskHead]) throws {
         guard !tasks.isEmpty else { throw ArchitectureError.noTasks }
         var seen: Set<String> = []
+        var numbers: Set<Int> = []
         for (index, task) in tasks.enumerated() {
             guard !task.name.isEmpty else { throw ArchitectureError.emptyTaskName(index: index) }
             guard seen.insert(task.name).inserted else { throw ArchitectureError.duplicateTask(task.name) }
+            let number = task.number ?? index + 1
+            guard number >= 1, numbers.insert(number).inserted else {
+                throw ArchitectureError.badNumber(task: task.name, found: number)
+            }
             guard (1...65536).contains(task.channels) else {
                 throw ArchitectureError.badChannels(task: task.name, found: task.channels)
             }
@@ -167,6 +193,7 @@ public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
     case emptyTaskName(index: Int)
     case duplicateTask(String)
     case badChannels(task: String, found: Int)
+    case badNumber(task: String, found: Int)
     case policyTaskCount(found: Int, expected: Int)
     case policyBlockCount(task: String, found: Int, expected: Int, backbone: String)
 
@@ -184,6 +211,8 @@ public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
             "tasks: found the name '\(name)' twice, expected distinct names"
         case .badChannels(let task, let found):
             "task '\(task)': found \(found) channels, expected 1 to 65536"
+        case .badNumber(let task, let found):
+            "task '\(task)': found number \(found), expected one from 1 that no other task has"
         case .policyTaskCount(let found, let expected):
             "policy: found \(found) tasks, expected \(expected)"
         case .policyBlockCount(let task, let found, let expected, let backbone):

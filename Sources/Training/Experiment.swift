@@ -10,20 +10,16 @@ public struct Experiment: Sendable {
     public let architecture: NetworkArchitecture
     public let catalog: ParameterCatalog
     public let tasks: [TaskSettings]
-    /// Positions of the tasks that are evaluated and predicted; all unless `selecting` was asked for fewer.
-    public private(set) var selected: [Int]
 
-    /// The selected tasks.
-    public var selectedTasks: [TaskConfiguration] { selected.map { configuration.tasks[$0] } }
-    /// Label maps the selected tasks need.
-    public var labels: Set<LabelKind> { Set(selectedTasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
+    /// Label maps the tasks need.
+    public var labels: Set<LabelKind> { Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
 
     /// - Throws: `ArchitectureError` if the network cannot be built.
     public init(_ configuration: ExperimentConfiguration) throws {
         self.configuration = configuration
         architecture = try NetworkArchitecture(
             backbone: configuration.model.backbone, width: configuration.model.width, head: configuration.model.head,
-            tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels) },
+            tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
             classification: configuration.tasks.contains { $0.kind == .classification })
         let scale = configuration.policy.initialScale
         let initial: PolicyInitial =
@@ -39,24 +35,6 @@ public struct Experiment: Sendable {
                 label: task.kind.rawValue, labelChannels: task.kind == .normals ? 3 : 1,
                 hasClassWeights: task.classWeights != .equal)
         }
-        selected = Array(configuration.tasks.indices)
-    }
-
-    /// The same experiment with fewer tasks to evaluate or predict; nothing is computed, read or stored for the others.
-    ///
-    /// - Throws: `ConfigurationError` for an unknown or repeated name.
-    public func selecting(_ names: [String]) throws -> Experiment {
-        var result = self
-        let known = configuration.tasks.map(\.name)
-        result.selected = try names.map { name in
-            guard let index = known.firstIndex(of: name), names.count(where: { $0 == name }) == 1 else {
-                throw ConfigurationError(
-                    file: "--tasks", path: nil, found: "'\(name)'",
-                    expected: "each once, of " + known.joined(separator: ", "))
-            }
-            return index
-        }.sorted()
-        return result
     }
 
     private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
@@ -72,7 +50,7 @@ public struct Experiment: Sendable {
     public var stepGraphs: StepGraphs {
         let training = configuration.training
         let policy = configuration.policy
-        var graphs = StepGraphs(
+        return StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
             policy: PolicySettings(
                 straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
@@ -85,8 +63,6 @@ public struct Experiment: Sendable {
             logitRule: .adam(
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
-        graphs.inferredTasks = selected
-        return graphs
     }
 
     /// Opens the data set the configuration names.
@@ -112,8 +88,7 @@ public struct Experiment: Sendable {
             throw ConfigurationError(
                 file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
         }
-        for index in selected {
-            let task = configuration.tasks[index]
+        for (index, task) in configuration.tasks.enumerated() {
             guard let label = LabelKind(rawValue: task.kind.rawValue), made.labels.contains(label) else {
                 throw ConfigurationError(
                     file: "configuration", path: "tasks.\(index).kind", found: task.kind.rawValue,
@@ -176,7 +151,9 @@ extension Experiment {
     /// - Throws: `FormatError` if names, lengths or values do not fit.
     public func policy(at url: URL) throws -> DiscretePolicy {
         let names = tasks.map(\.name)
-        return try SelectionPolicy.read(url, tasks: names, blocks: architecture.blocks.count).discrete(tasks: names)
+        return try SelectionPolicy.read(
+            url, tasks: names, blocks: architecture.blocks.count, allowsOthers: architecture.isPart)
+            .discrete(tasks: names)
     }
 
     /// The space a checkpoint's normals were trained in; the configuration's if it records none.
@@ -193,7 +170,8 @@ extension Experiment {
             return .hardSharing(tasks: names.count, blocks: architecture.blocks.count)
         }
         let recorded = try SelectionPolicy.parse(
-            Data(text.utf8), file: "\(file.file), metadata.policy", tasks: names, blocks: architecture.blocks.count)
+            Data(text.utf8), file: "\(file.file), metadata.policy", tasks: names, blocks: architecture.blocks.count,
+            allowsOthers: architecture.isPart)
         return recorded.discrete(tasks: names)
     }
 }

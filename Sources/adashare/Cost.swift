@@ -12,12 +12,13 @@ struct Cost: ParsableCommand {
             """)
 
     @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var part: TaskOptions
     @Option(help: "Policy, JSON as in policy.json. Default: every task uses every block.") var policy: String?
     @Option(help: "Image size, HxW. Default: dataset.crop.") var size: Size?
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let experiment = try Experiment(try options.load())
+        let experiment = try Experiment(part.select(options.load()))
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)

@@ -47,9 +47,9 @@ struct TaskOptions: ParsableArguments {
     @Option(help: "Only these tasks, comma-separated names; the others cost nothing. Default: all.")
     var tasks: String?
 
-    func select(_ experiment: Experiment) throws -> Experiment {
-        guard let tasks else { return experiment }
-        return try experiment.selecting(tasks.split(separator: ",").map(String.init))
+    func select(_ configuration: ExperimentConfiguration) throws -> ExperimentConfiguration {
+        guard let tasks else { return configuration }
+        return try configuration.selecting(tasks.split(separator: ",").map(String.init))
     }
 
     func validate() throws {

@@ -30,7 +30,7 @@ struct Predict: ParsableCommand {
     }
 
     func run() throws {
-        let experiment = try part.select(Experiment(try options.load()))
+        let experiment = try Experiment(part.select(options.load()))
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
@@ -92,7 +92,7 @@ private struct Pictures {
     func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
         var pictures = [image]
         var parts = ["image"]
-        for task in experiment.selectedTasks {
+        for task in experiment.configuration.tasks {
             guard let prediction = predictions[task.name] else { continue }
             let picture = PredictionImages.picture(
                 prediction, kind: task.kind, normals: normals, height: image.height, width: image.width)

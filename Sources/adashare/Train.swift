@@ -12,6 +12,7 @@ struct Train: ParsableCommand {
             """)
 
     @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
 
@@ -39,7 +40,7 @@ struct Train: ParsableCommand {
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 
     func run() throws {
-        var configuration = try options.load()
+        var configuration = try part.select(options.load())
         // Absolute, so that the run can be evaluated and resumed from any folder.
         configuration.dataset.root = configuration.dataset.root.map(absolute)
         configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)

@@ -61,22 +61,30 @@ extension GoldenTests {
         /// A part of the tasks: the others have no parameters on the device, no kernels, and change nothing.
         @Test func aPartOfTheTasksPaysForItselfOnly() throws {
             let whole = try GoldenNetwork(.retrain, .cpu)
-            var graphs = whole.runtime.graphs
-            graphs.inferredTasks = [1]
+            let all3 = whole.runtime.graphs
+            let head = all3.architecture.tasks[1]
+            let architecture = try NetworkArchitecture(
+                backbone: all3.architecture.backbone, width: all3.architecture.width, head: all3.architecture.head,
+                tasks: [TaskHead(name: head.name, channels: head.channels, number: 2)])
+            let graphs = StepGraphs(
+                architecture: architecture, catalog: ParameterCatalog(architecture), tasks: [all3.tasks[1]],
+                dropout: all3.dropout, policy: all3.policy, trainingRule: all3.trainingRule,
+                policyWeightRule: all3.policyWeightRule, logitRule: all3.logitRule)
             let library = try GoldenDevice.library(.cpu)
             let part = try NetworkRuntime(library: library, graphs: graphs)
             try part.load(try whole.runtime.checkpoint())
             #expect(!part.executor.store.names.contains { $0.hasPrefix("task1_") || $0.hasPrefix("task3_") })
             #expect(part.executor.store.names.contains("task2_logits"))
+            let mine = DiscretePolicy(select: [GoldenCase.policy.select[1]])
             var batch = Batch(count: 2, height: 33, width: 41, indices: [0, 1])
             batch.image = (0..<(2 * 33 * 41 * 3)).map { Float($0 % 23) - 11 }
             let all = try whole.runtime.predict(batch, policy: GoldenCase.policy)
-            let alone = try part.predict(batch, policy: GoldenCase.policy)
+            let alone = try part.predict(batch, policy: mine)
             let name = GoldenNetwork.tasks[1].name
             #expect(alone.keys.sorted() == [name] && alone[name]?.values == all[name]?.values)
             let shape = BatchShape(count: 2, height: 33, width: 41)
-            let kind = StepKind.inference(GoldenCase.policy)
-            let (few, many) = (try part.plan(kind, shape), try whole.runtime.plan(kind, shape))
+            let few = try part.plan(.inference(mine), shape)
+            let many = try whole.runtime.plan(.inference(GoldenCase.policy), shape)
             #expect(few.multiplyAccumulates < many.multiplyAccumulates && few.launches.count < many.launches.count)
         }
 

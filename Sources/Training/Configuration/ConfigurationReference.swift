@@ -73,6 +73,10 @@ public enum ConfigurationReference {
             .key(
                 "ignore_label", \.ignoreLabel, defaultText: "255",
                 "Label value that loss and metrics leave out; −1 for Cityscapes."),
+            .key(
+                "number", \.number, limit: ConfigurationLimit(text: ">= 1") { ($0 ?? 1) >= 1 },
+                defaultText: "the position in the list, from 1",
+                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its names."),
         ]
     }
 

@@ -72,6 +72,25 @@ public struct ExperimentConfiguration: Sendable, Equatable {
             + right.filter { !known.contains($0.0) }.map { (path: $0.0, mine: "nothing", other: $0.1) }
     }
 
+    /// The same experiment with some of its tasks; they keep their numbers, so that tensors and noise keep their names.
+    ///
+    /// - Throws: `ConfigurationError` for an unknown or repeated name.
+    public func selecting(_ names: [String]) throws -> ExperimentConfiguration {
+        let known = tasks.map(\.name)
+        for name in names where !known.contains(name) || names.count(where: { $0 == name }) > 1 {
+            throw ConfigurationError(
+                file: "--tasks", path: nil, found: "'\(name)'",
+                expected: "each once, of " + known.joined(separator: ", "))
+        }
+        var result = self
+        result.tasks = tasks.enumerated().filter { names.contains($1.name) }.map { position, task in
+            var part = task
+            part.number = task.number ?? position + 1
+            return part
+        }
+        return result
+    }
+
     private func flattened() -> [(String, String)] {
         let node = ConfigurationTree.encode(ConfigurationReference.fields, of: self)
         return ConfigurationTree.leaves(of: node)

@@ -32,18 +32,23 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     /// - Parameters:
     ///   - tasks: the names it must have, no more and no fewer.
     ///   - blocks: the number of residual blocks, L.
+    ///   - allowsOthers: leave rows of other tasks unread.
     /// - Throws: `FormatError` if the file is missing or not such JSON, or a name, a length or a value is wrong.
-    public static func read(_ url: URL, tasks names: [String], blocks: Int) throws -> SelectionPolicy {
+    public static func read(
+        _ url: URL, tasks names: [String], blocks: Int, allowsOthers: Bool = false
+    ) throws -> SelectionPolicy {
         guard let data = try? Data(contentsOf: url) else {
             throw FormatError(file: url.path, found: "no readable file", expected: "a policy")
         }
-        return try parse(data, file: url.path, tasks: names, blocks: blocks)
+        return try parse(data, file: url.path, tasks: names, blocks: blocks, allowsOthers: allowsOthers)
     }
 
     /// Checks a policy's text; `file` is named in errors.
     ///
     /// - Throws: as `read`.
-    static func parse(_ data: Data, file: String, tasks names: [String], blocks: Int) throws -> SelectionPolicy {
+    static func parse(
+        _ data: Data, file: String, tasks names: [String], blocks: Int, allowsOthers: Bool = false
+    ) throws -> SelectionPolicy {
         guard let value = try? JSONValue.parse(data), case .object(let members) = value else {
             throw FormatError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
         }
@@ -57,7 +62,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
                     file: file, place: key, found: members[key]?.text ?? "nothing",
                     expected: "an object of lists by task name")
             }
-            for name in rows.keys.sorted() where !names.contains(name) {
+            for name in rows.keys.sorted() where !names.contains(name) && !allowsOthers {
                 let near = nearest(to: name, in: names)
                 throw FormatError(
                     file: file, place: "\(key).\(name)", found: "an unknown task",

@@ -57,6 +57,8 @@ public struct TaskConfiguration: Sendable, Equatable {
     public var classWeights: ClassWeights
     /// Label value that is left out of loss and metrics.
     public var ignoreLabel: Int
+    /// Number in the parameter names; nil for the position in the list, from 1.
+    public var number: Int?
 
     /// Creates a task; `channels` and `weight` default to those of the kind.
     public init(

@@ -47,7 +47,7 @@ public struct Evaluator {
     /// The best constant output and its loss for each task, learned from the labels of a split.
     public func constantGuess(split: [Int]) throws -> [String: ConstantGuess] {
         var guesses: [String: ConstantGuess] = [:]
-        for task in experiment.selectedTasks {
+        for task in experiment.configuration.tasks {
             guesses[task.name] = ConstantGuess(
                 kind: task.kind, channels: task.channels, ignoreLabel: task.ignoreLabel,
                 normals: experiment.configuration.dataset.normals,
@@ -55,7 +55,7 @@ public struct Evaluator {
         }
         for index in split {
             let batch = try evaluationBatch(dataset: dataset, index: index, labels: experiment.labels)
-            for task in experiment.selectedTasks {
+            for task in experiment.configuration.tasks {
                 switch batch.label(task.kind) {
                 case .classes(let label): guesses[task.name]?.add(label: label)
                 case .numbers(let label): guesses[task.name]?.add(label: label)
@@ -69,7 +69,7 @@ public struct Evaluator {
         _ split: [Int], progress: ((Int) -> Void)? = nil, predict: (Batch) throws -> [String: Prediction]
     ) throws -> EvaluationResult {
         var metrics: [String: TaskMetrics] = [:]
-        for task in experiment.selectedTasks {
+        for task in experiment.configuration.tasks {
             metrics[task.name] = TaskMetrics.make(
                 kind: task.kind, channels: task.channels, ignoreLabel: task.ignoreLabel,
                 normals: experiment.configuration.dataset.normals)
@@ -77,7 +77,7 @@ public struct Evaluator {
         for (done, index) in split.enumerated() {
             let batch = try evaluationBatch(dataset: dataset, index: index, labels: experiment.labels)
             let predictions = try predict(batch)
-            for task in experiment.selectedTasks {
+            for task in experiment.configuration.tasks {
                 guard let prediction = predictions[task.name] else { continue }
                 switch batch.label(task.kind) {
                 case .classes(let label):

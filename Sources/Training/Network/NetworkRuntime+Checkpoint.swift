@@ -20,13 +20,14 @@ extension NetworkRuntime {
 
     /// Sets every parameter from a checkpoint of the same architecture.
     ///
-    /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none.
+    /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none. A part of a network
+    /// leaves other tasks' tensors unread.
     ///
     /// - Parameter partial: also accept missing heads and batch counters, for initial weights.
     /// - Throws: `FormatError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
-        for (spec, values) in loaded where graphs.isNeeded(spec) { try write(spec, values) }
+        for (spec, values) in loaded { try write(spec, values) }
     }
 
     /// The optimisers' state, stored layout, by name.
@@ -55,7 +56,7 @@ extension ParameterCatalog {
     func values(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
-        for name in file.names where self[name] == nil && !partial {
+        for name in file.names where self[name] == nil && !partial && !architecture.leavesOut(tensor: name) {
             throw FormatError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")

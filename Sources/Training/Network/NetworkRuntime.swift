@@ -17,7 +17,7 @@ public final class NetworkRuntime {
     public init(library: KernelLibrary, graphs: StepGraphs) throws {
         executor = Executor(library: library)
         self.graphs = graphs
-        for spec in graphs.catalog.specs where graphs.isNeeded(spec) {
+        for spec in graphs.catalog.specs {
             try executor.store.tensor(spec.name, spec.storedShape)
         }
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)

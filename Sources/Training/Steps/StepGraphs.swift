@@ -36,8 +36,6 @@ public struct StepGraphs: Sendable {
     public let policy: PolicySettings
     /// Rule for the weights in warm-up and retraining, in policy learning, and for the logits.
     public let trainingRule, policyWeightRule, logitRule: UpdateRule
-    /// Tasks that inference computes, from 0 in rising order; all by default. The others cost nothing.
-    public var inferredTasks: [Int]
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
     /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
     public var keepsGradients = false
@@ -49,7 +47,6 @@ public struct StepGraphs: Sendable {
         self.architecture = architecture
         self.catalog = catalog
         self.tasks = tasks
-        inferredTasks = Array(tasks.indices)
         self.dropout = dropout
         self.policy = policy
         self.trainingRule = trainingRule
@@ -138,8 +135,7 @@ public struct StepGraphs: Sendable {
                 return trace.head(task: task, features: features)
             }
         case .retrain(let chosen), .inference(let chosen):
-            let computed = if case .inference = kind { inferredTasks } else { Array(tasks.indices) }
-            return computed.map { task in
+            return tasks.indices.map { task in
                 let decisions = chosen.select[task].map { $0 ? BlockDecision.select : .skip }
                 let features = trace.features(image: image, decisions: decisions)
                 return trace.head(task: task, features: features)
@@ -150,14 +146,9 @@ public struct StepGraphs: Sendable {
     private func traceInference(_ chosen: DiscretePolicy, image: Value, into graph: Graph) {
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .inference)
         let predictions = forward(.inference(chosen), image: image, trace: &trace)
-        for (task, prediction) in zip(inferredTasks, predictions) {
-            graph.output("output/\(tasks[task].name)", prediction)
+        for (task, prediction) in zip(tasks, predictions) {
+            graph.output("output/\(task.name)", prediction)
         }
-    }
-
-    /// Whether inference of the chosen tasks reads a parameter.
-    func isNeeded(_ spec: ParameterSpec) -> Bool {
-        !tasks.indices.contains { !inferredTasks.contains($0) && spec.name.hasPrefix("task\($0 + 1)_") }
     }
 
     private func logits(task: Int, graph: Graph) -> Value {
@@ -165,14 +156,15 @@ public struct StepGraphs: Sendable {
     }
 
     private func gates(task: Int, graph: Graph) -> Value {
-        graph.scope("task\(task + 1)/gates") {
+        let prefix = "task\(architecture.number(task: task))"
+        return graph.scope("\(prefix)/gates") {
             let blocks = architecture.blocks.count
             let logits = logits(task: task, graph: graph)
             let noise =
                 policy.noiseGiven
-                ? graph.input("noise/task\(task + 1)", Shape([blocks, 2]))
+                ? graph.input("noise/\(prefix)", Shape([blocks, 2]))
                 : graph.record(
-                    UniformNoise(rows: blocks, columns: 2, name: "task\(task + 1)_gumbel"), [graph.step])[0]
+                    UniformNoise(rows: blocks, columns: 2, name: "\(prefix)_gumbel"), [graph.step])[0]
             let sample = GumbelSoftmax(straightThrough: policy.straightThrough)
             return graph.record(sample, [logits, noise, graph.step])[0]
         }
