@@ -6,6 +6,9 @@ extension Graph {
     /// Only paths from a target to the loss are differentiated: nothing is recorded for frozen parameters, nor for
     /// blocks below the lowest target.
     ///
+    /// Values that cost less to compute than to keep are computed again where the backward pass needs them
+    /// (`DifferentiableOperator.recomputation`).
+    ///
     /// - Parameters:
     ///   - loss: a scalar.
     ///   - targets: the values whose gradients are wanted.
@@ -14,42 +17,59 @@ extension Graph {
     public func gradients(of loss: Value, for targets: [Value]) -> [Value?] {
         precondition(loss.shape == .scalar, "the loss must be a scalar, not \(loss.shape)")
         let forwardCount = nodes.count
-        let reached = dependents(of: targets, among: forwardCount)
-        var contributions: [Int: [Value]] = [:]
-        if reached.contains(loss.id) { contributions[loss.id] = record(Fill(.scalar, value: 1), []) }
+        let reached = dependents(of: targets)
+        let firstReaders = firstReaders(of: targets)
+        var contributions = [[Value]](repeating: [], count: valueCount)
+        if reached[loss.id] { contributions[loss.id] = record(Fill(.scalar, value: 1), []) }
 
         for index in stride(from: forwardCount - 1, through: 0, by: -1) {
             let node = nodes[index]
-            let wanted = node.inputs.map { reached.contains($0.id) }
-            guard wanted.contains(true), node.outputs.contains(where: { contributions[$0.id] != nil }) else { continue }
-            guard let operation = node.operation as? any DifferentiableOperator else {
-                preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
-            }
+            let wanted = node.inputs.map { reached[$0.id] }
+            guard wanted.contains(true) else { continue }
             scope("backward/" + node.label) {
-                let call = BackwardCall(
-                    inputs: node.inputs, outputs: node.outputs,
-                    gradients: node.outputs.map { total(contributions[$0.id]) }, wanted: wanted)
-                for (input, gradient) in zip(node.inputs, operation.backward(call, in: self)) {
-                    if let gradient, reached.contains(input.id) {
-                        contributions[input.id, default: []].append(gradient)
-                    }
+                differentiate(node, wanted: wanted, &contributions)
+                // Nothing below adds to these targets: their gradients can be used, and forgotten, from here on.
+                for id in firstReaders[index] ?? [] where contributions[id].count > 1 {
+                    contributions[id] = record(Sum(), contributions[id])
                 }
             }
         }
         return targets.map { total(contributions[$0.id]) }
     }
 
-    private func total(_ terms: [Value]?) -> Value? {
-        guard let terms else { return nil }
-        return terms.count == 1 ? terms[0] : record(Sum(), terms)[0]
+    /// Adds what one node contributes to the gradients of its inputs.
+    private func differentiate(_ node: Node, wanted: [Bool], _ contributions: inout [[Value]]) {
+        guard node.outputs.contains(where: { !contributions[$0.id].isEmpty }) else { return }
+        guard let operation = node.operation as? any DifferentiableOperator else {
+            preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
+        }
+        let call = BackwardCall(
+            inputs: node.inputs.map(again), outputs: node.outputs.map(again), gradients: node.outputs.map { total(contributions[$0.id]) },
+            wanted: wanted)
+        for (position, gradient) in operation.backward(call, in: self).enumerated() where wanted[position] {
+            if let gradient { contributions[node.inputs[position].id].append(gradient) }
+        }
     }
 
-    /// Ids of the targets and of every value computed from them.
-    private func dependents(of targets: [Value], among count: Int) -> Set<Int> {
-        var reached = Set(targets.map(\.id))
-        for node in nodes[..<count] where node.inputs.contains(where: { reached.contains($0.id) }) {
-            reached.formUnion(node.outputs.map(\.id))
+    private func total(_ terms: [Value]) -> Value? { terms.count > 1 ? record(Sum(), terms)[0] : terms.first }
+
+    /// For each value recorded so far, whether it is a target or computed from one.
+    private func dependents(of targets: [Value]) -> [Bool] {
+        var reached = [Bool](repeating: false, count: valueCount)
+        for target in targets { reached[target.id] = true }
+        for node in nodes where node.inputs.contains(where: { reached[$0.id] }) {
+            for output in node.outputs { reached[output.id] = true }
         }
         return reached
+    }
+
+    /// Targets, as value ids, by the first node that reads them.
+    private func firstReaders(of targets: [Value]) -> [Int: [Int]] {
+        var open = Set(targets.map(\.id))
+        var readers: [Int: [Int]] = [:]
+        for (index, node) in nodes.enumerated() {
+            for input in node.inputs where open.remove(input.id) != nil { readers[index, default: []].append(input.id) }
+        }
+        return readers
     }
 }

@@ -18,6 +18,10 @@ public final class Graph: Recorder {
     private var externalsByName: [String: Value] = [:]
     private var mutations: [Int: Int] = [:]
     private var scopes: [String] = []
+    private var isRecomputing = false
+    /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
+    public let recomputesBranches: Bool
+    private var recomputed: [Int: Value] = [:]
 
     /// One application of an operator.
     public struct Node {
@@ -52,12 +56,15 @@ public final class Graph: Recorder {
         let inputs: [Int]
         /// How often each input had been changed in place when it was read.
         let versions: [Int]
+        /// Whether a value of the forward pass is computed again.
+        let isRecomputed: Bool
     }
 
     public static let stepName = "step"
 
-    public init(family: KernelFamily) {
+    public init(family: KernelFamily, recomputesBranches: Bool = false) {
         self.family = family
+        self.recomputesBranches = recomputesBranches
         step = Value(id: 0, shape: StepState.shape)
         sources = [.external(0)]
         externals = [External(name: Self.stepName, value: step, role: .input)]
@@ -88,7 +95,7 @@ public final class Graph: Recorder {
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
         let key = NodeKey(
             operation: AnyHashable(operation), inputs: inputs.map(\.id),
-            versions: inputs.map { mutations[$0.id, default: 0] })
+            versions: inputs.map { mutations[$0.id, default: 0] }, isRecomputed: isRecomputing)
         if let known = numbering[key] { return nodes[known].outputs }
         let index = nodes.count
         let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }
@@ -113,6 +120,31 @@ public final class Graph: Recorder {
         defer { scopes.removeLast() }
         return try body()
     }
+
+    /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits again.
+    func again(_ value: Value) -> Value {
+        if let known = recomputed[value.id] { return known }
+        guard case .node(let index) = sources[value.id],
+            let operation = nodes[index].operation as? any DifferentiableOperator
+        else { return value }
+        switch operation.recomputation {
+        case .never: return value
+        case .whenAsked where !recomputesBranches: return value
+        case .whenAsked, .always: break
+        }
+        let node = nodes[index]
+        let inputs = node.inputs.map(again)
+        let outer = scopes
+        scopes = [Self.recomputationLabel, node.label]
+        isRecomputing = true
+        let outputs = operation.recompute(inputs: inputs, outputs: node.outputs, in: self)
+        isRecomputing = false
+        scopes = outer
+        for (old, new) in zip(node.outputs, outputs) { recomputed[old.id] = new }
+        return recomputed[value.id] ?? value
+    }
+
+    static let recomputationLabel = "recompute"
 
     func source(of value: Value) -> Source { sources[value.id] }
     var valueCount: Int { sources.count }

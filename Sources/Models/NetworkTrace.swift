@@ -11,7 +11,7 @@ public enum BlockDecision: Hashable, Sendable {
     case mix
 }
 
-/// Traces a network's forward passes onto a graph, one task path after the other.
+/// Traces a network's forward passes onto a graph, the paths of all tasks side by side.
 ///
 /// Value numbering in the graph makes common prefixes one path; the trace itself knows nothing about sharing.
 public struct NetworkTrace {
@@ -40,37 +40,48 @@ public struct NetworkTrace {
         self.dropout = dropout
     }
 
-    /// One path through the backbone.
+    /// The paths of all tasks through the backbone, block by block: what tasks do on different values at a block is
+    /// recorded side by side, so that the gradients of its weights meet and die early.
     ///
     /// - Parameters:
     ///   - image: [N, H, W, 3].
-    ///   - decisions: one per block.
-    ///   - gates: [L, 2], needed where a decision is `.mix`.
-    /// - Returns: the features after the last block, [N, h, w, featureChannels].
-    public mutating func features(image: Value, decisions: [BlockDecision], gates: Value? = nil) -> Value {
-        precondition(decisions.count == architecture.blocks.count, "one decision per block")
-        var x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, relu: true)
-        x = graph.scope("pool") { graph.record(MaxPool(ceilMode: architecture.poolCeilMode), [x])[0] }
-        for (block, decision) in zip(architecture.blocks, decisions) {
-            var residual = x
-            if let projection = block.projection {
-                residual = convolutionBatchNorm(x, projection.convolution, projection.batchNorm, relu: false)
-            }
-            switch decision {
-            case .skip:
-                x = residual
-            case .select:
-                let branch = branch(block, x)
-                x = graph.scope(block.name) { graph.record(ResidualAdd(), [residual, branch])[0] }
-            case .mix:
-                guard let gates else { preconditionFailure("mixing block \(block.index) needs gates") }
-                let branch = branch(block, x)
-                x = graph.scope(block.name) {
-                    graph.record(ResidualMix(block: block.index), [residual, branch, gates])[0]
-                }
+    ///   - decisions: [task][block].
+    ///   - gates: [L, 2] for each task, needed where a decision is `.mix`.
+    /// - Returns: each task's features after the last block, [N, h, w, featureChannels].
+    public mutating func features(image: Value, decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
+        precondition(decisions.allSatisfy { $0.count == architecture.blocks.count }, "one decision per block")
+        var paths = decisions.map { _ in
+            let x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, relu: true)
+            return graph.scope("pool") { graph.record(MaxPool(ceilMode: architecture.poolCeilMode), [x])[0] }
+        }
+        for block in architecture.blocks {
+            for task in paths.indices {
+                paths[task] = output(
+                    of: block, paths[task], decisions[task][block.index],
+                    gates: gates.indices.contains(task) ? gates[task] : nil)
             }
         }
-        return x
+        return paths
+    }
+
+    /// One task's value after a block.
+    private mutating func output(
+        of block: ResidualBlock, _ x: Value, _ decision: BlockDecision, gates: Value?
+    ) -> Value {
+        let residual =
+            block.projection.map { convolutionBatchNorm(x, $0.convolution, $0.batchNorm, relu: false) } ?? x
+        switch decision {
+        case .skip: return residual
+        case .select:
+            let branch = branch(block, x)
+            return graph.scope(block.name) { graph.record(ResidualAdd(), [residual, branch])[0] }
+        case .mix:
+            guard let gates else { preconditionFailure("mixing block \(block.index) needs gates") }
+            let branch = branch(block, x)
+            return graph.scope(block.name) {
+                graph.record(ResidualMix(block: block.index), [residual, branch, gates])[0]
+            }
+        }
     }
 
     /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification.

@@ -43,22 +43,46 @@ public struct BatchNorm: DifferentiableOperator {
                 e.scratch, e.output(1), e.output(2), e.output(3), rows, stored, .int(chunks.span), .int(chunks.count),
                 .float(epsilon), .int(shape.channels),
             ], e.library.grid(vectors))
-        try e.launch(
-            "batchnorm", "batchnorm_normalise",
-            [
-                e.input(0), e.input(1), e.input(2), e.output(1), e.output(2), e.output(0), rows, stored, .flag(relu),
-            ], e.library.range(e.vectors(shape)))
+        try BatchNormNormalise(relu: relu).encode(&e, mean: e.output(1), inverse: e.output(2))
+    }
+
+    public var recomputation: Recomputation { .always }
+
+    public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
+        recorder.record(BatchNormNormalise(relu: relu), inputs + outputs[1...2]) + outputs[1...]
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dy = call.gradients[0] else { return [nil, nil, nil] }
-        let inputs = [call.inputs[0], call.outputs[0], dy, call.inputs[1], call.outputs[1], call.outputs[2]]
+        // Without ReLU the output says nothing that the gradient needs, and can be forgotten.
+        let output = relu ? call.outputs[0] : call.inputs[0]
+        let inputs = [call.inputs[0], output, dy, call.inputs[1], call.outputs[1], call.outputs[2]]
         let gradients = recorder.record(BatchNormGradient(relu: relu), inputs)
         return zip(call.wanted, gradients).map { $0 ? $1 : nil }
     }
 }
 
-/// Gradients of `BatchNorm`; inputs x, y, dy, γ, μ, inverse deviation; outputs dx, dγ, dβ.
+/// The outputs of `BatchNorm` from statistics that are known; inputs x, γ, β, μ, inverse deviation.
+public struct BatchNormNormalise: Operator {
+    public let relu: Bool
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws { try encode(&e, mean: e.input(3), inverse: e.input(4)) }
+
+    func encode(_ e: inout LaunchEncoder, mean: KernelArgument, inverse: KernelArgument) throws {
+        let shape = e.inputs[0].shape
+        try e.launch(
+            "batchnorm", "batchnorm_normalise",
+            [
+                e.input(0), e.input(1), e.input(2), mean, inverse, e.output(0), .int(shape.rows),
+                .int(shape.storedChannels), .flag(relu),
+            ], e.library.range(e.vectors(shape)))
+    }
+}
+
+/// Gradients of `BatchNorm`; inputs x, y (or x again without ReLU), dy, γ, μ, inverse deviation; outputs dx, dγ, dβ.
 public struct BatchNormGradient: Operator {
     public let relu: Bool
 

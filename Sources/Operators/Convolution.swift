@@ -61,6 +61,7 @@ public struct Convolution: DifferentiableOperator {
     public let geometry: ConvolutionGeometry
 
     public init(_ geometry: ConvolutionGeometry) { self.geometry = geometry }
+    public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(

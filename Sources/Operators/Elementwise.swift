@@ -5,6 +5,7 @@ import DeviceLayer
 /// - Source: kernel `relu` in `elementwise.cl`.
 public struct ReLU: DifferentiableOperator {
     public init() {}
+    public var recomputation: Recomputation { .whenAsked }
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 

@@ -27,12 +27,38 @@ extension Operator {
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
 }
 
+/// Whether the backward pass computes a value again instead of keeping it since the forward pass.
+public enum Recomputation: Sendable {
+    /// Always kept.
+    case never
+    /// Always computed again: one pass over memory, from values the backward pass keeps anyway.
+    case always
+    /// Computed again where memory is scarcer than time (`Graph.recomputesBranches`).
+    case whenAsked
+}
+
 /// An operator with a gradient.
 public protocol DifferentiableOperator: Operator {
+    /// Whether the outputs are computed again for the backward pass.
+    var recomputation: Recomputation { get }
+    /// Records the application that computes the outputs again, to the same bits.
+    ///
+    /// - Parameters:
+    ///   - inputs: the inputs, themselves computed again where that was due.
+    ///   - outputs: of the forward pass; small ones may be kept and used.
+    /// - Returns: one value per output.
+    func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value]
     /// Records the operators that compute the wanted input gradients.
     ///
     /// - Returns: one entry per input; nil where nothing is wanted or the gradient is zero.
     func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?]
+}
+
+extension DifferentiableOperator {
+    public var recomputation: Recomputation { .never }
+    public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
+        recorder.record(self, inputs)
+    }
 }
 
 /// The application of an operator that is being differentiated.

@@ -20,6 +20,7 @@ public struct Dropout: DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
+    public var recomputation: Recomputation { .always }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`Plan.alignment`).

@@ -26,9 +26,8 @@ import Testing
         let graph = Graph(family: .cpu)
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode)
         let image = graph.input("image", Shape([1, height, width, 3], compact: true))
-        for task in architecture.tasks.indices {
-            let decisions = policy.select[task].map { $0 ? BlockDecision.select : .skip }
-            let features = trace.features(image: image, decisions: decisions)
+        let decisions = policy.select.map { row in row.map { $0 ? BlockDecision.select : .skip } }
+        for (task, features) in trace.features(image: image, decisions: decisions).enumerated() {
             graph.output("output/\(task)", trace.head(task: task, features: features))
         }
         return graph
@@ -88,11 +87,9 @@ import Testing
         let graph = Graph(family: .cpu)
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training)
         let image = graph.input("image", Shape([1, 33, 41, 3], compact: true))
-        for task in 0..<3 {
-            var decisions = [BlockDecision](repeating: .select, count: 8)
-            if task == 2 { decisions[3] = .skip }
-            _ = trace.features(image: image, decisions: decisions)
-        }
+        var decisions = [[BlockDecision]](repeating: Array(repeating: .select, count: 8), count: 3)
+        decisions[2][3] = .skip
+        _ = trace.features(image: image, decisions: decisions)
         trace.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
         func updates(_ prefix: String) -> [Int] {
             graph.nodes.compactMap { node in

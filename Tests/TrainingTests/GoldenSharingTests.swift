@@ -23,7 +23,7 @@ extension GoldenTests {
                 var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode, dropout: dropout)
                 let shape = Shape([2, 33, 41, 3], compact: true)
                 let decisions = GoldenCase.policy.select[task].map { $0 ? BlockDecision.select : .skip }
-                let features = trace.features(image: graph.input(Self.image, shape), decisions: decisions)
+                let features = trace.features(image: graph.input(Self.image, shape), decisions: [decisions])[0]
                 let output = trace.head(task: task, features: features)
                 graph.output("output", output)
                 try body(graph, output)

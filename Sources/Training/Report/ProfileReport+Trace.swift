@@ -60,6 +60,6 @@ extension ProfileReport {
 
     /// What a viewer can filter by: the part of the step a label belongs to.
     private static func category(_ label: String) -> String {
-        ["backward", "update"].first { label.hasPrefix($0 + "/") } ?? "forward"
+        ["backward", "update", "recompute"].first { label.hasPrefix($0 + "/") } ?? "forward"
     }
 }

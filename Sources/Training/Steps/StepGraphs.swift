@@ -121,26 +121,25 @@ public struct StepGraphs: Sendable {
 
     private func forward(_ kind: StepKind, image: Value, trace: inout NetworkTrace) -> [Value] {
         let blocks = architecture.blocks.count
+        var gates: [Value] = []
+        let decisions: [[BlockDecision]]
         switch kind {
         case .warmup:
+            // One path, whose statistics move once, however many tasks there are.
             let all = [BlockDecision](repeating: .select, count: blocks)
-            let features = trace.features(image: image, decisions: all)
+            let features = trace.features(image: image, decisions: [all])[0]
             return tasks.indices.map { trace.head(task: $0, features: features) }
         case .weights(let open), .logits(let open):
-            let decisions = (0..<blocks).map { $0 < blocks - open ? BlockDecision.select : .mix }
-            return tasks.indices.map { task in
-                let gates = gates(task: task, graph: trace.graph)
-                if keepsGradients { trace.graph.output("gates/\(tasks[task].name)", gates) }
-                let features = trace.features(image: image, decisions: decisions, gates: gates)
-                return trace.head(task: task, features: features)
+            gates = tasks.indices.map { self.gates(task: $0, graph: trace.graph) }
+            if keepsGradients {
+                for (task, gates) in zip(tasks, gates) { trace.graph.output("gates/\(task.name)", gates) }
             }
+            decisions = tasks.map { _ in (0..<blocks).map { $0 < blocks - open ? .select : .mix } }
         case .retrain(let chosen), .inference(let chosen):
-            return tasks.indices.map { task in
-                let decisions = chosen.select[task].map { $0 ? BlockDecision.select : .skip }
-                let features = trace.features(image: image, decisions: decisions)
-                return trace.head(task: task, features: features)
-            }
+            decisions = chosen.select.map { $0.map { $0 ? .select : .skip } }
         }
+        let features = trace.features(image: image, decisions: decisions, gates: gates)
+        return tasks.indices.map { trace.head(task: $0, features: features[$0]) }
     }
 
     private func traceInference(_ chosen: DiscretePolicy, image: Value, into graph: Graph) {
