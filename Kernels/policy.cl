@@ -7,6 +7,16 @@
 //                    form 1, published: mean over open blocks of -log(1 - alpha), weighted 2l/L if `layered`
 //   sharing          over pairs of tasks; form 0, paper: sum (L-l)/L |alpha1 - alpha2|;
 //                    form 1, published: sum l/L |z1 - z2| on raw select logits.   l = 1 ... L
+//   cost_alphas      alpha of one task into row `task` of a [T, L] table; blocks before `first` count as selected
+//   expected_cost    E = expected cost under independent decisions, as a share of selecting everything;
+//                    loss = |E - budget|
+//   expected_cost_alphas  dE/dalpha x sign(E - budget) for every task and block;  expected_cost_logits: on to dz
+//
+// Expected cost. c_l = cost of block l as a share of all blocks, T tasks.
+//   form 0, passes: E = 1/T sum_k sum_l c_l alpha(l,k)
+//   form 1, shared: a block is paid for once per distinct history of decisions below it. By inclusion and exclusion over
+//     sets S of tasks, E = sum_S (-1)^(|S|+1) R_S(1),  R_S(l) = c_l s_S(l) + q_S(l) R_S(l+1),  with
+//     s_S = prod alpha (all select),  q_S = prod alpha + prod (1 - alpha) (all do the same).
 //
 // alpha = softmax(z)[select]. Layout: gumbel one work-item per block; the regularisers one work-item in all.
 
@@ -96,4 +106,84 @@ __kernel void sharing_backward(__global const float *z1, __global const float *z
             dz2[i] = -slope;
         }
     }
+}
+
+__kernel void cost_alphas(__global const float *z, __global float *table, int L, int task, int first) {
+    const int l = (int)get_global_id(0);
+    table[task * L + l] = l < first ? 1.0f : alpha(z[l * 16], z[l * 16 + 1]);
+}
+
+// prod alpha and prod (1 - alpha) over the tasks of set `tasks` (a bit mask) without task `without`.
+static inline void agreement(__global const float *table, int L, int T, int l, int tasks, int without, float *all,
+                             float *none) {
+    *all = *none = 1.0f;
+    for (int k = 0; k < T; ++k) {
+        if (!(tasks >> k & 1) || k == without) continue;
+        *all *= table[k * L + l];
+        *none *= 1.0f - table[k * L + l];
+    }
+}
+
+// E for one set of tasks; rest[l] = R_S(l), rest[L] = 0.
+static inline float shared_cost(__global const float *table, __global const float *costs, __global float *rest, int L,
+                                int T, int tasks) {
+    rest[L] = 0.0f;
+    for (int l = L - 1; l >= 0; --l) {
+        float all, none;
+        agreement(table, L, T, l, tasks, -1, &all, &none);
+        rest[l] = fma(costs[l], all, (all + none) * rest[l + 1]);
+    }
+    return rest[0];
+}
+
+static inline float cost_share(__global const float *table, __global const float *costs, __global float *rest, int L,
+                               int T, int form) {
+    float sum = 0.0f;
+    if (form == 0) {
+        for (int k = 0; k < T; ++k)
+            for (int l = 0; l < L; ++l) sum = fma(costs[l], table[k * L + l], sum);
+        return sum / (float)T;
+    }
+    for (int tasks = 1; tasks < 1 << T; ++tasks)
+        sum += (popcount(tasks) & 1 ? 1.0f : -1.0f) * shared_cost(table, costs, rest, L, T, tasks);
+    return sum;
+}
+
+// work: [T, L] alphas, then L + 1 floats.
+__kernel void expected_cost(__global float *work, __global const float *costs, __global float *loss, int L, int T,
+                            int form, float budget) {
+    store_scalar(loss, fabs(cost_share(work, costs, work + T * L, L, T, form) - budget));
+}
+
+// work: [T, L] alphas, L + 1 floats, then [T, L] for dloss/dalpha.
+__kernel void expected_cost_alphas(__global float *work, __global const float *costs, __global const float *dloss, int L,
+                                   int T, int form, float budget) {
+    __global float *rest = work + T * L, *slopes = rest + L + 1;
+    const float direction = dloss[0] * sign(cost_share(work, costs, rest, L, T, form) - budget);
+    for (int k = 0; k < T; ++k)
+        for (int l = 0; l < L; ++l) slopes[k * L + l] = form == 0 ? direction * costs[l] / (float)T : 0.0f;
+    for (int tasks = 1; tasks < 1 << T && form == 1; ++tasks) {
+        const float weight = (popcount(tasks) & 1 ? 1.0f : -1.0f) * direction;
+        shared_cost(work, costs, rest, L, T, tasks);
+        float reached = 1.0f;
+        for (int l = 0; l < L; ++l) {
+            float all, none;
+            for (int k = 0; k < T; ++k) {
+                if (!(tasks >> k & 1)) continue;
+                agreement(work, L, T, l, tasks, k, &all, &none);
+                slopes[k * L + l] += weight * reached * fma(costs[l], all, (all - none) * rest[l + 1]);
+            }
+            agreement(work, L, T, l, tasks, -1, &all, &none);
+            reached *= all + none;
+        }
+    }
+}
+
+__kernel void expected_cost_logits(__global const float *z, __global const float *work, __global float *dz, int L, int T,
+                                   int task, int first) {
+    const int l = (int)get_global_id(0);
+    const float a = work[task * L + l], slope = l < first ? 0.0f : work[T * L + L + 1 + task * L + l];
+    for (int c = 0; c < 16; ++c) dz[l * 16 + c] = 0.0f;
+    dz[l * 16] = slope * a * alpha(z[l * 16 + 1], z[l * 16]);
+    dz[l * 16 + 1] = -dz[l * 16];
 }

@@ -5,6 +5,7 @@
 //   residual_mixed_backward
 //                       df = v_select dy [r + f > 0],  dr = df + v_skip dy
 //                       partial sums of  dv_select = sum dy max(r + f, 0),  dv_skip = sum dy r
+//   residual_gate_sums  partial sums of  dv_select = sum dy y,  dv_skip = sum dy r,  of a selected block's y
 //   residual_mixed_gate adds the partials in a fixed order and writes row `block` of dv [L, 2]; other rows 0
 //
 // gates: [L, 2], row stride 16 floats, column 0 = select, 1 = skip.
@@ -35,6 +36,18 @@ __kernel void residual_mixed_backward(__global const float *r, __global const fl
         sum_skip = fma(g, a, sum_skip);
         VSTORE(through, i, df);
         VSTORE(fma((floatW)(skip_weight), g, through), i, dr);
+    }
+    partial[get_global_id(0)] = horizontal_sum(sum_select);
+    partial[get_global_size(0) + get_global_id(0)] = horizontal_sum(sum_skip);
+}
+
+__kernel void residual_gate_sums(__global const float *y, __global const float *r, __global const float *dy,
+                                 __global float *partial, int n) {
+    floatW sum_select = 0.0f, sum_skip = 0.0f;
+    FOR_RANGE(i, n) {
+        const floatW g = VLOAD(i, dy);
+        sum_select = fma(g, VLOAD(i, y), sum_select);
+        sum_skip = fma(g, VLOAD(i, r), sum_skip);
     }
     partial[get_global_id(0)] = horizontal_sum(sum_select);
     partial[get_global_size(0) + get_global_id(0)] = horizontal_sum(sum_skip);

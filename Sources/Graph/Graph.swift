@@ -20,7 +20,7 @@ public final class Graph: Recorder {
     private var scopes: [String] = []
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
-    public let recomputesBranches: Bool
+    public var recomputesBranches = false
     private var recomputed: [Int: Value] = [:]
 
     /// One application of an operator.
@@ -62,9 +62,8 @@ public final class Graph: Recorder {
 
     public static let stepName = "step"
 
-    public init(family: KernelFamily, recomputesBranches: Bool = false) {
+    public init(family: KernelFamily) {
         self.family = family
-        self.recomputesBranches = recomputesBranches
         step = Value(id: 0, shape: StepState.shape)
         sources = [.external(0)]
         externals = [External(name: Self.stepName, value: step, role: .input)]
@@ -122,7 +121,7 @@ public final class Graph: Recorder {
     }
 
     /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits again.
-    func again(_ value: Value) -> Value {
+    public func again(_ value: Value) -> Value {
         if let known = recomputed[value.id] { return known }
         guard case .node(let index) = sources[value.id],
             let operation = nodes[index].operation as? any DifferentiableOperator

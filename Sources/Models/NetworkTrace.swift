@@ -28,6 +28,9 @@ public struct NetworkTrace {
     /// Dropout probability of the heads.
     public let dropout: Double
 
+    /// The selected blocks of each task's path: by task and block, the residual path and the block's output.
+    public private(set) var selections: [[Int: (residual: Value, output: Value)]] = []
+
     /// Batch norms in the order of their visits; visits of one that follow each other with equal input are counted.
     private var visits: [(prefix: String, outputs: [Value], paths: Int)] = []
     /// Position of each batch norm's latest visit.
@@ -54,34 +57,32 @@ public struct NetworkTrace {
             let x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, relu: true)
             return graph.scope("pool") { graph.record(MaxPool(ceilMode: architecture.poolCeilMode), [x])[0] }
         }
+        selections = decisions.map { _ in [:] }
         for block in architecture.blocks {
             for task in paths.indices {
-                paths[task] = output(
-                    of: block, paths[task], decisions[task][block.index],
-                    gates: gates.indices.contains(task) ? gates[task] : nil)
+                let x = paths[task]
+                let residual =
+                    block.projection.map { convolutionBatchNorm(x, $0.convolution, $0.batchNorm, relu: false) } ?? x
+                switch decisions[task][block.index] {
+                case .skip:
+                    paths[task] = residual
+                case .select:
+                    paths[task] = joined(block, residual, branch(block, x), ResidualAdd())
+                    selections[task][block.index] = (residual, paths[task])
+                case .mix:
+                    precondition(gates.indices.contains(task), "mixing block \(block.index) needs gates")
+                    paths[task] = joined(
+                        block, residual, branch(block, x), ResidualMix(block: block.index), gates[task])
+                }
             }
         }
         return paths
     }
 
-    /// One task's value after a block.
-    private mutating func output(
-        of block: ResidualBlock, _ x: Value, _ decision: BlockDecision, gates: Value?
+    private func joined(
+        _ block: ResidualBlock, _ residual: Value, _ branch: Value, _ operation: any Operator, _ gates: Value? = nil
     ) -> Value {
-        let residual =
-            block.projection.map { convolutionBatchNorm(x, $0.convolution, $0.batchNorm, relu: false) } ?? x
-        switch decision {
-        case .skip: return residual
-        case .select:
-            let branch = branch(block, x)
-            return graph.scope(block.name) { graph.record(ResidualAdd(), [residual, branch])[0] }
-        case .mix:
-            guard let gates else { preconditionFailure("mixing block \(block.index) needs gates") }
-            let branch = branch(block, x)
-            return graph.scope(block.name) {
-                graph.record(ResidualMix(block: block.index), [residual, branch, gates])[0]
-            }
-        }
+        graph.scope(block.name) { graph.record(operation, [residual, branch] + (gates.map { [$0] } ?? []))[0] }
     }
 
     /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification.

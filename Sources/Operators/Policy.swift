@@ -136,3 +136,105 @@ public struct SharingLossGradient: Operator {
             ], e.library.grid(1))
     }
 }
+
+/// What the cost-aware regulariser charges for a policy.
+public enum CostForm: String, CaseIterable, Sendable {
+    /// One pass per task: every selected (block, task) pair.
+    case passes
+    /// What remains when tasks run a block on the same input once: agreeing early pays.
+    case shared
+
+    var code: KernelArgument { .int(self == .passes ? 0 : 1) }
+}
+
+/// Distance of the expected cost E of the blocks from a budget, |E − budget|, with E and the budget as shares of the cost
+/// of selecting everything in the same form; inputs costs c [L] (shares of their sum), logits z of each task [L, 2].
+///
+/// Decisions are independent with probabilities α = softmax(z)[select]; blocks before `first` count as selected.
+///
+///     passes: E = 1/T Σ_k Σ_l c_l α(l,k)
+///     shared: E = Σ_S (−1)^(|S|+1) Σ_l c_l P(the tasks in S agree below l, and all select l),  S a set of tasks
+///
+/// - Source: kernel `expected_cost` in `policy.cl`.
+public struct ExpectedCostLoss: DifferentiableOperator {
+    public let form: CostForm
+    public let budget: Double
+    public let first: Int
+    /// Sets of tasks are enumerated, so that many would take long.
+    public static let maximumTasks = 12
+
+    public init(form: CostForm, budget: Double, first: Int) {
+        self.form = form
+        self.budget = budget
+        self.first = first
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        let tasks = inputs.count - 1
+        precondition((1...Self.maximumTasks).contains(tasks), "\(tasks) tasks, at most \(Self.maximumTasks)")
+        precondition(
+            inputs[1...].allSatisfy { $0.rows == inputs[0].channels && $0.channels == 2 },
+            "costs \(inputs[0]) and logits \(inputs[1...]) differ in blocks")
+        return [.scalar]
+    }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        let blocks = inputs[0].channels
+        return (2 * (inputs.count - 1) * blocks + blocks + 1) * 4
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (blocks, tasks) = (e.inputs[0].shape.channels, e.inputs.count - 1)
+        try encodeProbabilities(&e, tasks: tasks)
+        try e.launch(
+            "policy", "expected_cost",
+            [e.scratch, e.input(0), e.output(0), .int(blocks), .int(tasks), form.code, .float(budget)],
+            e.library.grid(1))
+    }
+
+    /// The table of α, from inputs 1 ... T.
+    func encodeProbabilities(_ e: inout LaunchEncoder, tasks: Int) throws {
+        let blocks = e.inputs[0].shape.channels
+        for task in 0..<tasks {
+            try e.launch(
+                "policy", "cost_alphas",
+                [e.input(task + 1), e.scratch, .int(blocks), .int(task), .int(first)], e.library.grid(blocks))
+        }
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dloss = call.gradients[0] else { return call.inputs.map { _ in nil } }
+        let gradients = recorder.record(ExpectedCostGradient(loss: self), call.inputs + [dloss])
+        return [nil] + zip(call.wanted.dropFirst(), gradients).map { $0 ? $1 : nil }
+    }
+}
+
+/// Gradients of `ExpectedCostLoss` for every task's logits; inputs costs, logits of each task, dloss.
+public struct ExpectedCostGradient: Operator {
+    public let loss: ExpectedCostLoss
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { Array(inputs[1..<(inputs.count - 1)]) }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        loss.workspaceByteCount(inputs: Array(inputs.dropLast()), outputs: [], family: family)
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let (blocks, tasks) = (e.inputs[0].shape.channels, e.outputs.count)
+        try loss.encodeProbabilities(&e, tasks: tasks)
+        try e.launch(
+            "policy", "expected_cost_alphas",
+            [
+                e.scratch, e.input(0), e.input(tasks + 1), .int(blocks), .int(tasks), loss.form.code,
+                .float(loss.budget),
+            ], e.library.grid(1))
+        for task in 0..<tasks {
+            try e.launch(
+                "policy", "expected_cost_logits",
+                [
+                    e.input(task + 1), e.scratch, e.output(task), .int(blocks), .int(tasks), .int(task),
+                    .int(loss.first),
+                ], e.library.grid(blocks))
+        }
+    }
+}

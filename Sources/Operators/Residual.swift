@@ -81,3 +81,39 @@ public struct ResidualMixGradient: Operator {
             e.library.grid(1))
     }
 }
+
+/// The gradient of a drawn gate that selected its block, straight through: inputs y = max(r + f, 0), r, dy; output
+/// dgates [L, 2], zero outside the block's row.
+///
+///     ∂/∂v_select = Σ dy · y,  ∂/∂v_skip = Σ dy · r
+///
+/// - Source: Bengio, Léonard, Courville 2013; kernels `residual_gate_sums` and `residual_mixed_gate` in `residual.cl`.
+public struct DrawnGateGradient: Operator {
+    /// Row of the gates, 0-based block index.
+    public let block: Int
+    /// L.
+    public let blocks: Int
+
+    public init(block: Int, blocks: Int) {
+        precondition((0..<blocks).contains(block), "block \(block) of \(blocks)")
+        self.block = block
+        self.blocks = blocks
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0] == inputs[1] && inputs[0] == inputs[2], "y, r and dy differ: \(inputs)")
+        return [Shape([blocks, 2])]
+    }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.inputs[0].shape)
+        let size = e.library.partialRange(n)
+        try e.launch(
+            "residual", "residual_gate_sums", [e.input(0), e.input(1), e.input(2), e.scratch, .int(n)], size)
+        try e.launch(
+            "residual", "residual_mixed_gate",
+            [e.scratch, e.output(0), .int(size.global[0]), .int(block), .int(blocks)], e.library.grid(1))
+    }
+}

@@ -46,16 +46,26 @@ public struct Experiment: Sendable {
         }
     }
 
+    /// Multiply-accumulates at the size of a training crop.
+    public var trainingCost: CostModel {
+        CostModel(architecture, height: configuration.dataset.crop.height, width: configuration.dataset.crop.width)
+    }
+
     /// The step graphs under the configuration's optimisers and policy settings.
     public var stepGraphs: StepGraphs {
         let training = configuration.training
         let policy = configuration.policy
-        return StepGraphs(
+        var graphs = StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
             policy: PolicySettings(
                 straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
                 sharing: policy.sharing, sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
-                layered: policy.sparsityLayerWeights && policy.sharing == 0),
+                layered: policy.sparsityLayerWeights && policy.sharing == 0,
+                budget: policy.budget.map { 
+                    CostBudget(
+                        share: $0, form: policy.cost, weight: policy.budgetWeight,
+                        blockShares: trainingCost.blockShares)
+                }),
             trainingRule: .adam(
                 beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,
                 weightDecay: training.weightDecay),
@@ -63,6 +73,8 @@ public struct Experiment: Sendable {
             logitRule: .adam(
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
+        graphs.recomputesBranches = training.recompute
+        return graphs
     }
 
     /// Opens the data set the configuration names.

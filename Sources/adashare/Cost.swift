@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Models
+import Operators
 import Training
 
 struct Cost: ParsableCommand {
@@ -8,13 +9,15 @@ struct Cost: ParsableCommand {
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
             MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, and the
-            policy with every distinct (input, block) computed once. Needs only tasks and model of the configuration.
+            policy with every distinct (input, block) computed once; and the memory each kind of step plans for. Needs only tasks and model of the configuration.
             """)
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
     @Option(help: "Policy, JSON as in policy.json. Default: every task uses every block.") var policy: String?
     @Option(help: "Image size, HxW. Default: dataset.crop.") var size: Size?
+    @Option(help: "Images per step, for the memory. Default: training.batch.") var batch: Int?
+    @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
@@ -22,7 +25,30 @@ struct Cost: ParsableCommand {
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
-        let report = model.report(policy: try policy.map { try experiment.policy(at: URL(fileURLWithPath: $0)) })
-        print(json ? try JSONText.pretty(report) : report.table())
+        let chosen = try policy.map { try experiment.policy(at: URL(fileURLWithPath: $0)) }
+        let cost = model.report(policy: chosen)
+        let shape = BatchShape(
+            count: batch ?? experiment.configuration.training.batch, height: model.height, width: model.width)
+        let memory = try experiment.memory(shape, policy: chosen, family: kernelFamily)
+        if json {
+            print(try JSONText.pretty(Report(cost: cost, memory: memory)))
+        } else {
+            print(cost.table())
+            print(memory.table)
+        }
+    }
+
+    /// The cost report with the memory beside it.
+    private struct Report: Encodable {
+        let cost: CostReport
+        let memory: MemoryReport
+
+        enum CodingKeys: String, CodingKey { case memory }
+
+        func encode(to encoder: any Encoder) throws {
+            try cost.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(memory, forKey: .memory)
+        }
     }
 }

@@ -23,6 +23,13 @@ struct SummaryText {
             parts.append("Metrics, \(convention.rawValue) convention (\(subject))\n\n\(table)")
         }
         parts.append(gains)
+        if let reached = summary.policyCost {
+            func percent(_ share: Double) -> String { "\(readable(100 * share, digits: 2)) %" }
+            parts.append(
+                "Cost of the blocks (\(reached.form), of selecting everything): "
+                    + (reached.asked.map { "asked \(percent($0)), " } ?? "")
+                    + "expected \(percent(reached.expected)), drawn policy \(percent(reached.discrete))")
+        }
         parts.append("Cost of one image\n\n\(cost)")
         parts.append("Seconds per phase\n\n\(seconds)")
         return "\n" + parts.joined(separator: "\n\n") + "\n"

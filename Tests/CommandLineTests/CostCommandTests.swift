@@ -54,7 +54,7 @@ extension CommandLineTests {
             let arguments = ["cost", "--config", configuration.path, "--size", "224x224", "--policy", policy.path]
             let report = try Program.run(arguments + ["--json"]).json()
 
-            #expect(report.keys == ["backbone", "blocks", "heads"])
+            #expect(report.keys == ["backbone", "blocks", "heads", "memory"])
             let backbone = try #require(report["backbone"])
             #expect(backbone.keys == ["macs_all", "macs_selected", "macs_shared", "parameters"])
             #expect(report["heads"]?.keys == ["macs", "parameters"])

@@ -108,6 +108,10 @@ extension ConfigurationReference {
                 "β₂ of the weights' Adam in warm-up and retraining."),
             .key("training.adam.epsilon", \.training.adam.epsilon, limit: .above(0), "ε of the weights' Adam."),
             .key(
+                "training.recompute", \.training.recompute,
+                "Whether the backward pass computes the branches of the blocks again instead of keeping their activations: less memory, "
+                    + "about a third more time, the same bits."),
+            .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
                 "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
         ]
@@ -128,7 +132,20 @@ extension ConfigurationReference {
                 "Published sparsity with `policy.sharing` 0: weigh block l by 2l/L."),
             .key(
                 "policy.sampling", \.policy.sampling,
-                "Decisions in policy learning: mixed by Gumbel-Softmax, or one-hot with the soft gradient."),
+                "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the soft gradient; both "
+                    + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was drawn is computed; "
+                    + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."),
+            .key(
+                "policy.budget", \.policy.budget, limit: ConfigurationLimit(text: "above 0 and at most 1") { ($0 ?? 1) > 0 && ($0 ?? 1) <= 1 },
+                defaultText: "null",
+                "Steers the expected cost of the blocks to this share of selecting everything; null leaves it free."),
+            .key(
+                "policy.cost", \.policy.cost,
+                "What the budget charges, in multiply-accumulates of the blocks. `passes`: one pass per task. `shared`: what remains when "
+                    + "blocks below which tasks have decided alike run once, so that agreeing early pays; everything selected costs one pass."),
+            .key(
+                "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
+                "Weight of the distance between expected cost and budget."),
             .key(
                 "policy.curriculum_speed", \.policy.curriculumSpeed, limit: .atLeast(1),
                 "Policy epochs after which the curriculum opens one block more, from the top."),

@@ -28,6 +28,7 @@ extension ConfigurationChoice {
 extension BackboneKind: ConfigurationChoice {}
 extension HeadKind: ConfigurationChoice {}
 extension RegulariserForm: ConfigurationChoice {}
+extension CostForm: ConfigurationChoice {}
 extension AugmentationKind: ConfigurationChoice {}
 
 extension Int: ConfigurationValue {

@@ -6,6 +6,8 @@ public enum PolicySampling: String, Sendable, CaseIterable, ConfigurationChoice 
     case soft
     /// One-hot forward, gradient of the soft sample.
     case straightThrough = "straight_through"
+    /// A discrete draw each step, of which only the selected blocks are executed.
+    case hardSkip = "hard_skip"
 }
 
 /// What the logits start from; `initial_scale` is its number.
@@ -68,6 +70,12 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var sparsityLayerWeights = false
     /// How decisions are sampled.
     public var sampling = PolicySampling.soft
+    /// Expected cost of the blocks to steer to, as a share of selecting everything; nil leaves it free.
+    public var budget: Double?
+    /// What the budget charges.
+    public var cost = CostForm.shared
+    /// Weight of the distance from the budget.
+    public var budgetWeight = 1.0
     /// Policy epochs per block that the curriculum opens.
     public var curriculumSpeed = 3
     /// τ of the first policy epoch.

@@ -21,6 +21,9 @@ public final class NetworkRuntime {
             try executor.store.tensor(spec.name, spec.storedShape)
         }
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
+        if let costs = graphs.policy.budget?.blockShares {
+            try executor.store.write(StepGraphs.blockCostsName, Shape([costs.count]), costs.map { Float($0) })
+        }
     }
 
     private var store: TensorStore { executor.store }

@@ -40,6 +40,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var sampledPolicies: [SelectionPolicy] = []
     /// The policy that is retrained.
     public var policy: SelectionPolicy?
+    /// What the learned policy costs.
+    public var policyCost: PolicyCost?
     /// Seconds spent, by stage.
     public var seconds: [String: Double] = [:]
     /// Length of the log when the checkpoint was written.

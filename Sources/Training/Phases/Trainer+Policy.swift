@@ -3,11 +3,17 @@ import Models
 import Operators
 
 extension Trainer {
+    /// Logits of every task, [L · 2]; waits for the device.
+    func readLogits() throws -> [[Float]] {
+        try taskNames.indices.map {
+            try network.executor.store.read(experiment.architecture.logitsParameter(task: $0))
+        }
+    }
+
     /// α of every task and block from the logits on the device.
     func probabilities() throws -> [[Double]] {
-        try taskNames.indices.map { task in
-            let logits = try network.executor.store.read(experiment.architecture.logitsParameter(task: task))
-            return (0..<blocks).map { block -> Double in
+        try readLogits().map { logits in
+            (0..<blocks).map { block -> Double in
                 let difference = Double(logits[2 * block + 1]) - Double(logits[2 * block])
                 return 1 / (1 + exp(difference))
             }
@@ -57,6 +63,7 @@ extension Trainer {
             try log.append(.object(event))
         }
         state.policy = state.sampledPolicies[best]
+        state.policyCost = policyCost(alphas, first: try firstOpenBlock(), drawn: candidates[best])
         try state.policy?.write(to: run.policy)
     }
 

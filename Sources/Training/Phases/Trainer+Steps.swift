@@ -11,14 +11,14 @@ extension Trainer {
         guard state.iteration < total else { return }
         let training = experiment.configuration.training
         let source = try makeSource(stage)
+        try reportMemory(stage)
         var pace = Pace()
         while state.iteration < total {
             let start = Date()
             let step = source.step(state.iteration)
             let batch = try step.loader.next()
-            let plan = try network.step(
-                step.kind, batch: batch,
-                state: stepState(update: step.update, temperature: step.temperature, stage: stage))
+            let now = stepState(update: step.update, temperature: step.temperature, stage: stage)
+            let plan = try network.step(try drawing(step.kind, state: now), batch: batch, state: now)
             try profile?.collect()
             state.iteration += 1
             let isLast = state.iteration == total
@@ -50,6 +50,28 @@ extension Trainer {
         state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
     }
 
+    /// Says what memory the stage plans for.
+    private func reportMemory(_ stage: Stage) throws {
+        let crop = experiment.configuration.dataset.crop
+        let shape = BatchShape(
+            count: experiment.configuration.training.batch, height: crop.height, width: crop.width)
+        let kinds: [StepKind] =
+            switch stage {
+            case .warmup, .baseline: [.warmup]
+            case .policy: [.weights(open: blocks), .logits(open: blocks)]
+            case .retrain: [.retrain(try currentPolicy())]
+            }
+        let planned = try kinds.map {
+            try experiment.plannedMemory($0, shape, family: network.executor.library.family)
+        }
+        guard let most = planned.max(by: { $0.total < $1.total }) else { return }
+        func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
+        report(
+            .notice(
+                "\(stage.rawValue) plans at most \(mega(most.total)) MB on the device: \(mega(most.arena)) of activations and "
+                    + "gradients, \(mega(most.tensors + most.derived)) of parameters, optimiser state and inputs"))
+    }
+
     /// One step: what it does and where its batch comes from.
     struct Step {
         let kind: StepKind
@@ -58,6 +80,25 @@ extension Trainer {
         let update: Int
         let temperature: Double
         let schedule: PolicySchedule.Step?
+    }
+
+    /// The step with a policy drawn for it, where `hard_skip` asks for one.
+    ///
+    /// Logits are read back after they have changed, the host's only wait; noise is the same pure function on both sides.
+    private func drawing(_ kind: StepKind, state: StepState) throws -> StepKind {
+        guard experiment.configuration.policy.sampling == .hardSkip else { return kind }
+        func draw(_ open: Int) throws -> DiscretePolicy {
+            let logits = try knownLogits ?? readLogits()
+            knownLogits = logits
+            return .gumbelDraw(logits: logits, open: open, architecture: experiment.architecture, state: state)
+        }
+        switch kind {
+        case .weights(let open, _): return .weights(open: open, drawn: try draw(open))
+        case .logits(let open, _):
+            defer { knownLogits = nil }
+            return .logits(open: open, drawn: try draw(open))
+        case .warmup, .retrain, .inference: return kind
+        }
     }
 
     /// Maps iterations to steps.

@@ -21,6 +21,8 @@ public final class Trainer {
     var state: RunState
     /// Takes the launches of every step, where a profile is wanted.
     public var profile: ProfileRecorder?
+    /// Logits on the device as of now, where policies are drawn from them on the host; nil once they may have changed.
+    var knownLogits: [[Float]]?
     /// Read back when a run is resumed.
     private var isResumed = false
     private let environment: [String: String]
@@ -172,6 +174,7 @@ public final class Trainer {
     private func enter(_ stage: Stage) throws {
         let seed = UInt64(experiment.configuration.training.seed)
         try network.beginPhase()
+        knownLogits = nil
         switch stage {
         case .warmup:
             try network.initialise(seed: seed)

@@ -24,6 +24,8 @@ public struct RunSummary: Codable, Sendable {
     public var policy: SelectionPolicy?
     /// Whether the policy was learned; otherwise it is hard sharing.
     public var isPolicyLearned: Bool
+    /// What the learned policy costs beside what was asked for; nil if none was learned.
+    public var policyCost: PolicyCost?
     public var cost: CostReport
     public var secondsPerPhase: [String: Double]
     /// Bytes of the shared arena and of parameters, optimiser state and inputs.
@@ -53,7 +55,6 @@ extension Trainer {
 
         let exact = ours.metrics(.exact)
         let reference = constant.metrics(.exact)
-        let crop = experiment.configuration.dataset.crop
         let executor = network.executor
         let summary = RunSummary(
             device: executor.context.device.name, kernelFamily: executor.library.family.rawValue, stage: stage,
@@ -65,7 +66,7 @@ extension Trainer {
             gainOverHardSharing: baseline.flatMap { ours.score(over: $0.metrics(.exact)) },
             normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
             isPolicyLearned: state.finished.contains(.policy),
-            cost: CostModel(experiment.architecture, height: crop.height, width: crop.width).report(policy: policy),
+            policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),
             secondsPerPhase: state.seconds, arenaBytes: executor.arenaBytes, tensorBytes: executor.store.byteCount,
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)

@@ -6,10 +6,10 @@ import Operators
 public enum StepKind: Hashable, Sendable {
     /// Hard sharing in one pass; updates the weights.
     case warmup
-    /// Policy learning, weights: the last `open` blocks mixed, logits frozen.
-    case weights(open: Int)
-    /// Policy learning, logits: the last `open` blocks mixed, weights frozen.
-    case logits(open: Int)
+    /// Policy learning, weights: the last `open` blocks mixed, or what was `drawn` alone executed; logits frozen.
+    case weights(open: Int, drawn: DiscretePolicy? = nil)
+    /// Policy learning, logits: the last `open` blocks mixed, or what was `drawn` alone executed; weights frozen.
+    case logits(open: Int, drawn: DiscretePolicy? = nil)
     /// Weights under a fixed policy; unselected blocks are not traced.
     case retrain(DiscretePolicy)
     /// Forward only, running statistics.
@@ -36,6 +36,8 @@ public struct StepGraphs: Sendable {
     public let policy: PolicySettings
     /// Rule for the weights in warm-up and retraining, in policy learning, and for the logits.
     public let trainingRule, policyWeightRule, logitRule: UpdateRule
+    /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
+    public var recomputesBranches = false
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
     /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
     public var keepsGradients = false
@@ -56,6 +58,7 @@ public struct StepGraphs: Sendable {
 
     public static let imageName = "input/image"
     public static let flagName = "flag"
+    static let blockCostsName = "block_costs"
     static let flagShape = Shape([2], compact: true)
 
     public static func labelName(_ label: String) -> String { "input/\(label)" }
@@ -69,6 +72,7 @@ public struct StepGraphs: Sendable {
 
     /// Records one step. Outputs: `loss/<task>`, `loss/total`, and `output/<task>` for inference.
     public func trace(_ kind: StepKind, batch: BatchShape, into graph: Graph) {
+        graph.recomputesBranches = recomputesBranches
         let image = graph.input(inputName(Self.imageName, batch), Self.imageShape(batch))
         if case .inference(let chosen) = kind {
             traceInference(chosen, image: image, into: graph)
@@ -87,15 +91,22 @@ public struct StepGraphs: Sendable {
         for (index, loss) in losses.enumerated() {
             _ = graph.record(FiniteCheck(task: index), [loss, flag, graph.step])
         }
-        if case .logits(let open) = kind { total = addRegularisers(to: total, open: open, graph: graph) }
+        if case .logits(let open, _) = kind { total = addRegularisers(to: total, open: open, graph: graph) }
         graph.output("loss/total", total)
 
+        // The logits in the order of the tasks, or every weight in use.
         let isLogitStep = if case .logits = kind { true } else { false }
         let specs = catalog.specs.filter {
-            $0.isTrainable && ($0.group == .policy) == isLogitStep && graph.knows($0.name)
+            $0.isTrainable && ($0.group == .policy) == isLogitStep && (isLogitStep || graph.knows($0.name))
         }
         let targets = specs.map { graph.parameter($0.name, Shape($0.deviceShape)) }
-        let gradients = graph.gradients(of: total, for: targets)
+        var gradients = graph.gradients(of: total, for: targets)
+        if case .logits(let open, .some) = kind {
+            for (task, loss) in losses.enumerated() {
+                guard let drawn = drawnGradient(task, loss: loss, open: open, trace: trace) else { continue }
+                gradients[task] = gradients[task].map { graph.record(Sum(), [$0, drawn])[0] } ?? drawn
+            }
+        }
         for (spec, (parameter, gradient)) in zip(specs, zip(targets, gradients)) {
             guard let gradient else { continue }
             if keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
@@ -129,8 +140,10 @@ public struct StepGraphs: Sendable {
             let all = [BlockDecision](repeating: .select, count: blocks)
             let features = trace.features(image: image, decisions: [all])[0]
             return tasks.indices.map { trace.head(task: $0, features: features) }
-        case .weights(let open), .logits(let open):
-            gates = tasks.indices.map { self.gates(task: $0, graph: trace.graph) }
+        case .weights(_, let drawn?), .logits(_, let drawn?):
+            decisions = drawn.select.map { $0.map { $0 ? .select : .skip } }
+        case .weights(let open, nil), .logits(let open, nil):
+            gates = tasks.indices.map { sample(task: $0, graph: trace.graph)[0] }
             if keepsGradients {
                 for (task, gates) in zip(tasks, gates) { trace.graph.output("gates/\(task.name)", gates) }
             }
@@ -154,7 +167,31 @@ public struct StepGraphs: Sendable {
         graph.parameter(architecture.logitsParameter(task: task), Shape([architecture.blocks.count, 2]))
     }
 
-    private func gates(task: Int, graph: Graph) -> Value {
+    /// The task's part of a drawn logit step: what the blocks it selected would have its gates change, straight through.
+    ///
+    /// The forward pass is shared between tasks wherever their draws agree; only gradients are a task's own.
+    private func drawnGradient(_ task: Int, loss: Value, open: Int, trace: NetworkTrace) -> Value? {
+        let graph = trace.graph
+        let blocks = architecture.blocks.count
+        let selected = trace.selections[task].filter { $0.key >= blocks - open }.sorted { $0.key < $1.key }
+        guard !selected.isEmpty else { return nil }
+        let weighted = graph.record(WeightedSum([tasks[task].weight]), [loss])[0]
+        let arriving = graph.gradients(of: weighted, for: selected.map(\.value.output))
+        let rows = zip(selected, arriving).compactMap { selection, gradient -> Value? in
+            guard let gradient else { return nil }
+            return graph.scope("backward/\(architecture.blocks[selection.key].name)/gate") {
+                let values = [selection.value.output, graph.again(selection.value.residual), gradient]
+                return graph.record(DrawnGateGradient(block: selection.key, blocks: blocks), values)[0]
+            }
+        }
+        guard let first = rows.first else { return nil }
+        let gates = rows.count == 1 ? first : graph.record(Sum(), rows)[0]
+        let soft = sample(task: task, graph: graph)[1]
+        return graph.record(GumbelSoftmaxGradient(), [logits(task: task, graph: graph), soft, gates, graph.step])[0]
+    }
+
+    /// The gates [L, 2] of a task as the forward pass uses them, and their soft form.
+    private func sample(task: Int, graph: Graph) -> [Value] {
         let prefix = "task\(architecture.number(task: task))"
         return graph.scope("\(prefix)/gates") {
             let blocks = architecture.blocks.count
@@ -163,9 +200,10 @@ public struct StepGraphs: Sendable {
                 policy.noiseGiven
                 ? graph.input("noise/\(prefix)", Shape([blocks, 2]))
                 : graph.record(
-                    UniformNoise(rows: blocks, columns: 2, name: "\(prefix)_gumbel"), [graph.step])[0]
+                    UniformNoise(rows: blocks, columns: 2, name: architecture.gumbelNoise(task: task)),
+                    [graph.step])[0]
             let sample = GumbelSoftmax(straightThrough: policy.straightThrough)
-            return graph.record(sample, [logits, noise, graph.step])[0]
+            return graph.record(sample, [logits, noise, graph.step])
         }
     }
 
@@ -210,6 +248,12 @@ public struct StepGraphs: Sendable {
             let sharing = SharingLoss(form: policy.sharingForm)
             let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
             add("sharing", pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
+            if let budget = policy.budget {
+                let costs = graph.parameter(Self.blockCostsName, Shape([architecture.blocks.count]))
+                let loss = ExpectedCostLoss(
+                    form: budget.form, budget: budget.share, first: architecture.blocks.count - open)
+                add("cost", [graph.record(loss, [costs] + all)[0]], weight: budget.weight)
+            }
             return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
         }
     }

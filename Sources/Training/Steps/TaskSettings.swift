@@ -31,6 +31,26 @@ public enum UpdateRule: Hashable, Sendable {
     case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double)
 }
 
+/// A cost that policy learning is steered to.
+public struct CostBudget: Hashable, Sendable {
+    /// Expected cost of the blocks wanted, as a share of selecting everything.
+    public var share: Double
+    /// What is charged.
+    public var form: CostForm
+    /// λ of |expected share − share|.
+    public var weight: Double
+
+    /// Cost of each block as a share of all blocks.
+    public var blockShares: [Double]
+
+    public init(share: Double, form: CostForm, weight: Double, blockShares: [Double]) {
+        self.blockShares = blockShares
+        self.share = share
+        self.form = form
+        self.weight = weight
+    }
+}
+
 /// Weights, forms and sampling of the policy update.
 public struct PolicySettings: Hashable, Sendable {
     public var straightThrough: Bool
@@ -41,12 +61,15 @@ public struct PolicySettings: Hashable, Sendable {
     public var sharingForm: RegulariserForm
     /// Weights each block 2l/L in the sparsity loss.
     public var layered: Bool
+    /// Steers the expected cost of the blocks to a share of selecting everything; nil leaves it free.
+    public var budget: CostBudget?
     /// Reads the uniforms from inputs `noise/task<k>` instead of drawing them, for comparisons with given noise.
     public var noiseGiven: Bool
 
     public init(
         straightThrough: Bool = false, sparsity: Double, sharing: Double, sparsityForm: RegulariserForm = .published,
-        sharingForm: RegulariserForm = .paper, layered: Bool = false, noiseGiven: Bool = false
+        sharingForm: RegulariserForm = .paper, layered: Bool = false, budget: CostBudget? = nil,
+        noiseGiven: Bool = false
     ) {
         self.straightThrough = straightThrough
         self.sparsity = sparsity
@@ -54,6 +77,7 @@ public struct PolicySettings: Hashable, Sendable {
         self.sparsityForm = sparsityForm
         self.sharingForm = sharingForm
         self.layered = layered
+        self.budget = budget
         self.noiseGiven = noiseGiven
     }
 }

@@ -1,0 +1,58 @@
+import Graph
+import Models
+import Operators
+
+/// Memory each kind of step plans for, known before anything runs.
+public struct MemoryReport: Sendable, Encodable {
+    public struct Step: Sendable, Encodable {
+        /// inference, warmup, weights, logits or retrain.
+        public let step: String
+        /// Activations, gradients and workspace.
+        public let arenaBytes: Int
+        /// Parameters, packed copies of them, optimiser state and inputs.
+        public let tensorBytes: Int
+        public var totalBytes: Int { arenaBytes + tensorBytes }
+    }
+
+    public let batch, height, width: Int
+    public let steps: [Step]
+
+    /// The steps as text for a person.
+    public var table: String {
+        var table = Table(["MB planned, \(batch) × \(height)×\(width)", "arena", "tensors", "total"])
+        func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
+        for row in steps {
+            table.add([row.step, mega(row.arenaBytes), mega(row.tensorBytes), mega(row.totalBytes)])
+        }
+        return table.text
+    }
+}
+
+extension Experiment {
+    /// Plans every kind of step; policy learning with every block open, which is the most it can need.
+    ///
+    /// - Parameter policy: of inference and retraining; every task every block if nil.
+    /// - Throws: `PlanError` if a tensor has more elements than kernels count.
+    public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport {
+        let blocks = architecture.blocks.count
+        let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks)
+        let kinds: [(String, StepKind)] = [
+            ("inference", .inference(policy)), ("warmup", .warmup), ("weights", .weights(open: blocks)),
+            ("logits", .logits(open: blocks)), ("retrain", .retrain(policy)),
+        ]
+        return MemoryReport(
+            batch: shape.count, height: shape.height, width: shape.width,
+            steps: try kinds.map { name, kind in
+                let planned = try plannedMemory(kind, shape, family: family)
+                return MemoryReport.Step(
+                    step: name, arenaBytes: planned.arena, tensorBytes: planned.tensors + planned.derived)
+            })
+    }
+
+    /// Plans one step without a device.
+    func plannedMemory(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) throws -> PlannedMemory {
+        let graph = Graph(family: family)
+        stepGraphs.trace(kind, batch: shape, into: graph)
+        return try graph.plannedMemory()
+    }
+}
