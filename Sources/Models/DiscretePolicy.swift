@@ -51,6 +51,20 @@ public struct DiscretePolicy: Sendable, Hashable {
         return sample(tasks: tasks, blocks: blocks, seed: seed) { _ in density }
     }
 
+    /// As many selected decisions as `density` says, up to rounding, drawn at random; those of one seed are nested: what a
+    /// sparser policy selects, a denser one selects too.
+    ///
+    /// - Precondition: `density` is within 0...1.
+    public static func nested(density: Double, tasks: Int, blocks: Int, seed: UInt64) -> DiscretePolicy {
+        precondition((0...1).contains(density), "density \(density) outside 0...1")
+        var generator = SplitMix64(state: seed)
+        let draws = (0..<(tasks * blocks)).map { _ in generator.nextUniform() }
+        let order = draws.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }
+        let chosen = Set(order.prefix(Int((density * Double(draws.count)).rounded())))
+        return DiscretePolicy(
+            select: (0..<tasks).map { task in (0..<blocks).map { chosen.contains(task * blocks + $0) } })
+    }
+
     /// Every decision drawn on its own, with keep probability 1 − 0.5·l/L, l = 1 … L from the bottom.
     public static func stochasticDepth(tasks: Int, blocks: Int, seed: UInt64) -> DiscretePolicy {
         sample(tasks: tasks, blocks: blocks, seed: seed) { 1 - 0.5 * Double($0) / Double(blocks) }

@@ -32,6 +32,13 @@ struct Size: ExpressibleByArgument {
     /// Larger images overflow the counts of `cost` before they fit any memory.
     private static let range = 1...65_536
 
+    init(height: Int, width: Int) {
+        self.height = height
+        self.width = width
+    }
+
+    var defaultValueDescription: String { "\(height)x\(width)" }
+
     init?(argument: String) {
         let parts = argument.lowercased().split(separator: "x").map { Int($0) }
         guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),

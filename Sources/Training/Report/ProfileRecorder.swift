@@ -23,8 +23,11 @@ public final class ProfileRecorder {
         if queue.recordedLaunchCount >= pending { try take() }
     }
 
+    /// Adds launches that were taken from the queue already.
+    func add(_ entries: [ProfileEntry]) { report.add(entries, queue: "compute") }
+
     /// Takes everything recorded; waits for the device.
     ///
     /// - Throws: `DeviceError` if the device failed.
-    public func take() throws { report.add(try queue.takeProfile(), queue: "compute") }
+    public func take() throws { add(try queue.takeProfile()) }
 }

@@ -1,0 +1,47 @@
+import DeviceLayer
+import Graph
+
+/// What the kernels of a reference run took, by where in the network they belong.
+///
+/// The ideal time of another plan is the sum over its kernels, each at the time the reference run took for it.
+struct KernelTimes {
+    /// One kernel of one place in the network. The same place on m inputs is m kernels with one key.
+    struct Key: Hashable {
+        let label, kernel: String
+
+        init(label: String, kernel: String) {
+            // A profile's label also says which tasks the launch serves, and that is what differs between plans.
+            self.label = label.firstRange(of: " @").map { String(label[..<$0.lowerBound]) } ?? label
+            self.kernel = kernel
+        }
+    }
+
+    private var sums: [Key: (nanoseconds: Double, count: Double)] = [:]
+
+    init(_ entries: [ProfileEntry]) {
+        for entry in entries {
+            let key = Key(label: entry.label, kernel: entry.kernelName)
+            let old = sums[key, default: (0, 0)]
+            sums[key] = (old.nanoseconds + Double(entry.durationNanoseconds), old.count + 1)
+        }
+    }
+
+    /// Mean over the launches of that kernel; nil if the run had none.
+    func milliseconds(_ key: Key) -> Double? { sums[key].map { $0.nanoseconds / $0.count / 1e6 } }
+}
+
+extension Plan {
+    /// The keys of the launches of one step.
+    var kernelKeys: [KernelTimes.Key] {
+        launches.map { KernelTimes.Key(label: $0.kernel.label, kernel: $0.kernel.name) }
+    }
+}
+
+/// Median of some numbers.
+///
+/// - Precondition: there is one.
+func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

@@ -1,0 +1,202 @@
+import DeviceLayer
+import Foundation
+import Graph
+import Models
+import Operators
+
+/// Times steps under policies beside the same step with everything selected, in one process and alternately.
+///
+/// What a policy should cost is known from the all-selected run: the times of those of its kernels that the policy still
+/// needs. How close the measured time comes to that ideal is the row's fidelity.
+public struct SkipBenchmark {
+    public let experiment: Experiment
+    public let shape: BatchShape
+    public let repeats: Int
+    public let steps: [SkipReport.Step]
+    let context: DeviceContext
+    let family: KernelFamily?
+    let progress: (String) -> Void
+    let profile: ProfileRecorder?
+
+    /// A row below this fidelity is measured again, as noise can only lower it.
+    static let wantedFidelity = 0.95
+    static let attempts = 3
+    /// Seed of the random policies and of data and weights.
+    static let seed: UInt64 = 1
+
+    /// - Parameters:
+    ///   - context: made with `profiling: true`.
+    ///   - profile: also gets every launch of the measured runs.
+    /// - Precondition: `repeats` is at least 1.
+    public init(
+        experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step], context: DeviceContext,
+        family: KernelFamily?, profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
+    ) {
+        precondition(context.queue.isProfiling && repeats >= 1)
+        self.experiment = experiment
+        self.shape = shape
+        self.repeats = repeats
+        self.steps = steps
+        self.context = context
+        self.family = family
+        self.profile = profile
+        self.progress = progress
+    }
+
+    /// Measures every row.
+    ///
+    /// - Throws: `DeviceError` or `PlanError`.
+    public func run() throws -> SkipReport {
+        var report = SkipReport(
+            device: context.device.name, driver: context.device.driverVersion,
+            kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
+            date: Date().formatted(.iso8601.year().month().day()),
+            head: experiment.configuration.model.head.rawValue, batch: shape.count, height: shape.height,
+            width: shape.width, repeats: repeats)
+        for step in steps {
+            report.rows += try measure(step, on: experiment, rows: rows(step))
+            guard step == .inference || step == .retrain else { continue }
+            for published in PublishedPolicies.all where !published.fits(experiment.architecture) {
+                let own = try Experiment(published.configuration(like: experiment.configuration))
+                let row = Subject(
+                    policy: "published", density: published.policy.density,
+                    kind: step == .inference ? .inference(published.policy) : .retrain(published.policy))
+                report.rows += try measure(step, on: own, rows: [row])
+            }
+        }
+        return report
+    }
+
+    /// What one row runs.
+    struct Subject {
+        let policy: String
+        var density: Double?
+        var open: Int?
+        let kind: StepKind
+    }
+
+    /// The rows of a step on the benchmark's own network, everything selected first.
+    private func rows(_ step: SkipReport.Step) -> [Subject] {
+        let blocks = experiment.architecture.blocks.count
+        let tasks = experiment.tasks.count
+        func kind(_ policy: DiscretePolicy) -> StepKind {
+            switch step {
+            case .inference: .inference(policy)
+            case .retrain: .retrain(policy)
+            case .weights: .weights(open: blocks, drawn: policy)
+            case .logits: .logits(open: blocks, drawn: policy)
+            }
+        }
+        let isDrawn = step == .weights || step == .logits
+        var rows: [Subject] = []
+        for tenths in (0...9).reversed() {
+            let policy = DiscretePolicy.nested(
+                density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
+            rows.append(
+                Subject(policy: isDrawn ? "hard_skip" : "random", density: policy.density, kind: kind(policy)))
+        }
+        if isDrawn {
+            for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 {
+                rows.append(
+                    Subject(
+                        policy: "soft", open: open, kind: step == .weights ? .weights(open: open) : .logits(open: open)))
+            }
+        } else if let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) }) {
+            rows.append(
+                Subject(policy: "published", density: published.policy.density, kind: kind(published.policy)))
+        }
+        return rows
+    }
+
+    /// Measures subjects on one network, after hard sharing and each task alone.
+    private func measure(
+        _ step: SkipReport.Step, on experiment: Experiment, rows: [Subject]
+    ) throws -> [SkipReport.Row] {
+        let bench = try NetworkBench(experiment, shape: shape, context: context, family: family, profile: profile)
+        let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
+        let reference = try bench.reference(step)
+        let singles = try experiment.configuration.tasks.map {
+            ($0.name, try Experiment(experiment.configuration.selecting([$0.name])))
+        }
+        for kind in [reference.mixed, reference.hardSharing].compactMap({ $0 }) + rows.map(\.kind) {
+            try bench.reserve(kind)
+        }
+        for (_, single) in singles { try bench.reserve(bench.hardSharing(step, tasks: 1), of: single) }
+        let hard = try bench.prepare(reference.hardSharing)
+        let fallback = try reference.mixed.map { try bench.prepare($0) }
+        var result: [SkipReport.Row] = []
+
+        func row(_ subject: Subject, _ prepared: PreparedStep, passes: Double) throws -> SkipReport.Row {
+            var best: SkipReport.Row?
+            for attempt in 1...Self.attempts {
+                let times = try bench.alternate(prepared, with: hard, fallback: fallback, repeats: repeats)
+                var row = SkipReport.Row(
+                    step: step, network: name, policy: subject.policy, density: subject.density, open: subject.open,
+                    ms: times.ms, idealMs: times.ms * times.fidelity, fidelity: times.fidelity, spread: times.spread,
+                    kernels: prepared.plan.launches.count, macs: prepared.plan.multiplyAccumulates,
+                    bytes: prepared.bytes, planMs: prepared.planMs, speedup: passes * times.referenceMs / times.ms,
+                    speedupHardSharing: times.referenceMs / times.ms, attempts: attempt)
+                if let best, best.fidelity >= row.fidelity {
+                    row = best
+                    row.attempts = attempt
+                }
+                best = row
+                if row.fidelity >= Self.wantedFidelity { break }
+            }
+            guard let best else { preconditionFailure("no attempt") }
+            progress(
+                "\(step.rawValue)  \(name)  \(subject.policy)  "
+                    + (subject.density.map { "\(readable(100 * $0, digits: 2)) %  " } ?? "")
+                    + "\(readable(best.ms)) ms, fidelity \(readable(best.fidelity)), "
+                    + "plan built in \(readable(best.planMs)) ms")
+            return best
+        }
+
+        // One pass per task costs what the tasks cost alone, in units of hard sharing.
+        var alone: [SkipReport.Row] = []
+        for (task, single) in singles {
+            let kind = bench.hardSharing(step, tasks: 1)
+            let subject = Subject(policy: "only_\(task)", density: 1 / Double(singles.count), kind: kind)
+            alone.append(try row(subject, try bench.prepare(kind, of: single), passes: 1))
+        }
+        let passes = alone.reduce(0) { $0 + 1 / $1.speedupHardSharing }
+        result.append(
+            try row(Subject(policy: "all_selected", density: 1, kind: reference.hardSharing), hard, passes: passes))
+        for subject in rows {
+            let prepared = try bench.prepare(subject.kind)
+            result.append(try row(subject, prepared, passes: passes))
+        }
+        return result
+            + alone.map { row in
+                var row = row
+                row.speedup *= passes
+                return row
+            }
+    }
+}
+
+extension DiscretePolicy {
+    /// Selected (block, task) pairs ÷ all.
+    var density: Double {
+        let all = select.joined()
+        return Double(all.count { $0 }) / Double(all.count)
+    }
+}
+
+extension PublishedPolicy {
+    /// Whether the policy belongs to a network with this backbone and these tasks.
+    func fits(_ architecture: NetworkArchitecture) -> Bool {
+        backbone == architecture.backbone && tasks.map(\.name) == architecture.tasks.map(\.name)
+    }
+
+    /// The policy's network, in everything else like another configuration.
+    func configuration(like other: ExperimentConfiguration) -> ExperimentConfiguration {
+        var result = other
+        result.model.backbone = backbone
+        result.tasks = tasks.map { task in
+            guard let kind = TaskKind(rawValue: task.name) else { preconditionFailure("no kind \(task.name)") }
+            return TaskConfiguration(name: task.name, kind: kind, channels: task.channels)
+        }
+        return result
+    }
+}

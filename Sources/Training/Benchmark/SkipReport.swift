@@ -1,0 +1,78 @@
+import Foundation
+
+/// What the skip benchmark measured; encodes to its JSON.
+public struct SkipReport: Sendable, Encodable {
+    /// A step of training, or inference.
+    public enum Step: String, Sendable, Codable, CaseIterable {
+        case inference, retrain, weights, logits
+    }
+
+    /// One policy in one step.
+    public struct Row: Sendable, Encodable {
+        public let step: Step
+        /// Backbone and number of tasks: rows of different networks do not compare.
+        public let network: String
+        /// all_selected, random, hard_skip, soft, published or only_<task>.
+        public let policy: String
+        /// Selected (block, task) pairs ÷ all; nil where every open pair is computed.
+        public let density: Double?
+        /// Blocks with a free policy, in soft steps.
+        public let open: Int?
+        /// Median time of a step, in milliseconds.
+        public var ms: Double
+        /// The all-selected run's own kernel times summed over the kernels this policy needs.
+        public var idealMs: Double
+        /// Ideal ÷ measured: the median over the repeats, each beside its neighbouring all-selected runs.
+        public var fidelity: Double
+        /// (max − min) ÷ median of the measured times.
+        public var spread: Double
+        public let kernels: Int
+        /// Multiply-accumulates of the launched plan.
+        public let macs: Int
+        /// Planned bytes: activations, gradients, workspace, parameters, optimiser state, inputs.
+        public let bytes: Int
+        /// Milliseconds to trace, plan and encode the step.
+        public let planMs: Double
+        /// One all-selected pass per task ÷ measured.
+        public var speedup: Double
+        /// Hard sharing in one pass ÷ measured.
+        public var speedupHardSharing: Double
+        /// How often the row was measured; its best stands.
+        public var attempts: Int
+    }
+
+    public let device, driver, kernelFamily, date: String
+    public let head: String
+    public let batch, height, width, repeats: Int
+    public var rows: [Row] = []
+
+    /// The rows of one step as text.
+    public func table(_ step: Step) -> String {
+        var table = Table([
+            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "÷ hard sharing", "kernels", "GMACs", "MB",
+            "spread",
+        ])
+        var network: String?
+        for row in rows where row.step == step {
+            if network != row.network {
+                network = row.network
+                table.add([row.network])
+            }
+            table.add([
+                "  " + row.policy + (row.open.map { ", last \($0) open" } ?? ""),
+                row.density.map { "\(Int(($0 * 100).rounded())) %" } ?? "–", readable(row.ms), readable(row.idealMs),
+                readable(row.fidelity, digits: 4) + (row.attempts > 1 ? " (best of \(row.attempts))" : ""),
+                readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3), "\(row.kernels)",
+                readable(Double(row.macs) / 1e9), readable(Double(row.bytes) / 1e6), readable(row.spread, digits: 3),
+            ])
+        }
+        return table.text
+    }
+
+    /// Writes the rows as JSON, whole or not at all.
+    ///
+    /// - Throws: `RunError` if the file cannot be written.
+    public func write(to url: URL) throws {
+        try AtomicFile.write(Data((try JSONText.pretty(self) + "\n").utf8), to: url)
+    }
+}
