@@ -40,7 +40,7 @@ extension Graph {
     /// Adds what one node contributes to the gradients of its inputs.
     private func differentiate(_ node: Node, wanted: [Bool], _ contributions: inout [[Value]]) {
         guard node.outputs.contains(where: { !contributions[$0.id].isEmpty }) else { return }
-        guard let operation = node.operation as? any DifferentiableOperator else {
+        guard let operation = node.operation.differentiable else {
             preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
         }
         let call = BackwardCall(

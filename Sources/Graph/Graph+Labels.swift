@@ -11,48 +11,51 @@ extension Graph {
     func profileLabels() -> [String] {
         var tasks: [String] = []
         var served = forwardServices(&tasks)
-        for (index, node) in nodes.enumerated() where served[index].isEmpty {
-            let sources = node.inputs.compactMap { producer(of: $0) }
+        let isBackward = nodes.map { $0.label.hasPrefix(Self.backwardPrefix) }
+        for (index, node) in nodes.enumerated() where served[index] == 0 {
             // The gradients that arrive decide; where none does yet (a loss), the values it is taken at do.
-            let gradients = sources.filter { nodes[$0].label.hasPrefix(Self.backwardPrefix) && !served[$0].isEmpty }
-            for source in gradients.isEmpty ? sources : gradients { served[index].formUnion(served[source]) }
+            var (gradients, values): (UInt64, UInt64) = (0, 0)
+            for case .node(let source) in node.inputs.map(source(of:)) {
+                if isBackward[source] { gradients |= served[source] }
+                values |= served[source]
+            }
+            served[index] = gradients != 0 ? gradients : values
+        }
+        var suffixes: [UInt64: String] = [:]
+        func suffix(_ services: UInt64) -> String {
+            if let known = suffixes[services] { return known }
+            let names = tasks.indices.filter { services >> $0 & 1 == 1 }.map { tasks[$0] }
+            let isAll = names.count == tasks.count && tasks.count > 1
+            let suffix = names.isEmpty ? "" : " @" + (isAll ? "all" : names.joined(separator: "+"))
+            suffixes[services] = suffix
+            return suffix
         }
         return nodes.indices.map { index in
-            let names = tasks.indices.filter { served[index].contains($0) }.map { tasks[$0] }
-            var label = nodes[index].label
+            let label = nodes[index].label
             // Recorded outside every scope: the operator says what it is.
-            if label.isEmpty || label == Self.backwardPrefix { label += "\(type(of: nodes[index].operation))" }
-            guard !names.isEmpty else { return label }
-            let isAll = names.count == tasks.count && tasks.count > 1
-            let suffix = "@" + (isAll ? "all" : names.joined(separator: "+"))
-            return "\(label) \(suffix)"
+            let isBare = label.isEmpty || label == Self.backwardPrefix
+            return (isBare ? label + "\(type(of: nodes[index].operation))" : label) + suffix(served[index])
         }
     }
 
     private static var backwardPrefix: String { "backward/" }
 
-    /// For each node, positions in `tasks` of the results that are computed from it.
-    private func forwardServices(_ tasks: inout [String]) -> [Set<Int>] {
-        var served = [Set<Int>](repeating: [], count: nodes.count)
+    /// For each node, a bit for every result that is computed from it, by position in `tasks`; 64 results at most.
+    private func forwardServices(_ tasks: inout [String]) -> [UInt64] {
+        var served = [UInt64](repeating: 0, count: nodes.count)
         for (name, value) in outputs {
             let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
             guard parts.count == 2, ["loss", "output"].contains(parts[0]), parts[1] != "total",
-                let node = producer(of: value)
+                case .node(let node) = source(of: value)
             else { continue }
             let position = tasks.firstIndex(of: parts[1]) ?? tasks.count
+            guard position < UInt64.bitWidth else { continue }
             if position == tasks.count { tasks.append(parts[1]) }
-            served[node].insert(position)
+            served[node] |= 1 << position
         }
-        for index in nodes.indices.reversed() where !served[index].isEmpty {
-            for source in nodes[index].inputs.compactMap({ producer(of: $0) }) {
-                served[source].formUnion(served[index])
-            }
+        for index in nodes.indices.reversed() where served[index] != 0 {
+            for case .node(let source) in nodes[index].inputs.map(source(of:)) { served[source] |= served[index] }
         }
         return served
-    }
-
-    /// The node that computes a value; nil for an external one.
-    private func producer(of value: Value) -> Int? {
-        if case .node(let index) = source(of: value) { index } else { nil }
     }
 }

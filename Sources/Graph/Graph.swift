@@ -16,7 +16,9 @@ public final class Graph: Recorder {
     private var sources: [Source] = []
     private var numbering: [NodeKey: Int] = [:]
     private var externalsByName: [String: Value] = [:]
-    private var mutations: [Int: Int] = [:]
+    /// By value id, how often it has been changed in place.
+    private var mutations: [Int] = []
+    /// Labels of the open scopes, each with those around it.
     private var scopes: [String] = []
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
@@ -30,7 +32,9 @@ public final class Graph: Recorder {
         public let outputs: [Value]
         /// Where in the network it was first recorded, for profiles.
         public let label: String
-        var isUpdate: Bool { !operation.mutatedInputs.isEmpty }
+        /// Inputs (by position) changed in place.
+        let mutated: [Int]
+        var isUpdate: Bool { !mutated.isEmpty }
     }
 
     /// A value with memory of its own, named in the tensor store.
@@ -51,13 +55,18 @@ public final class Graph: Recorder {
         case node(Int)
     }
 
+    /// What value numbering compares. Inputs come first: nearly all nodes differ in them, and integers compare fast.
     private struct NodeKey: Hashable {
-        let operation: AnyHashable
+        /// Each input's id and how often it had been changed in place when it was read.
         let inputs: [Int]
-        /// How often each input had been changed in place when it was read.
-        let versions: [Int]
         /// Whether a value of the forward pass is computed again.
         let isRecomputed: Bool
+        let operation: AnyHashable
+
+        func hash(into hasher: inout Hasher) {
+            for input in inputs { hasher.combine(input) }
+            hasher.combine(isRecomputed)
+        }
     }
 
     public static let stepName = "step"
@@ -66,6 +75,9 @@ public final class Graph: Recorder {
         self.family = family
         step = Value(id: 0, shape: StepState.shape)
         sources = [.external(0)]
+        mutations = [0]
+        nodes.reserveCapacity(1 << 11)
+        numbering.reserveCapacity(1 << 11)
         externals = [External(name: Self.stepName, value: step, role: .input)]
         externalsByName[Self.stepName] = step
     }
@@ -93,19 +105,21 @@ public final class Graph: Recorder {
 
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
         let key = NodeKey(
-            operation: AnyHashable(operation), inputs: inputs.map(\.id),
-            versions: inputs.map { mutations[$0.id, default: 0] }, isRecomputed: isRecomputing)
+            inputs: inputs.map { $0.id | mutations[$0.id] << 32 }, isRecomputed: isRecomputing,
+            operation: AnyHashable(operation))
         if let known = numbering[key] { return nodes[known].outputs }
         let index = nodes.count
         let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }
+        let mutated = operation.mutatedInputs
         nodes.append(
-            Node(operation: operation, inputs: inputs, outputs: results, label: scopes.joined(separator: "/")))
+            Node(
+                operation: operation, inputs: inputs, outputs: results, label: scopes.last ?? "", mutated: mutated))
         numbering[key] = index
-        for position in operation.mutatedInputs {
+        for position in mutated {
             guard case .external = sources[inputs[position].id] else {
                 preconditionFailure("\(operation) changes a computed value in place")
             }
-            mutations[inputs[position].id, default: 0] += 1
+            mutations[inputs[position].id] += 1
         }
         return results
     }
@@ -115,7 +129,7 @@ public final class Graph: Recorder {
 
     /// Labels everything recorded by `body`.
     public func scope<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
-        scopes.append(name)
+        scopes.append(scopes.last.map { "\($0)/\(name)" } ?? name)
         defer { scopes.removeLast() }
         return try body()
     }
@@ -124,7 +138,7 @@ public final class Graph: Recorder {
     public func again(_ value: Value) -> Value {
         if let known = recomputed[value.id] { return known }
         guard case .node(let index) = sources[value.id],
-            let operation = nodes[index].operation as? any DifferentiableOperator
+            let operation = nodes[index].operation.differentiable
         else { return value }
         switch operation.recomputation {
         case .never: return value
@@ -134,7 +148,7 @@ public final class Graph: Recorder {
         let node = nodes[index]
         let inputs = node.inputs.map(again)
         let outer = scopes
-        scopes = [Self.recomputationLabel, node.label]
+        scopes = ["\(Self.recomputationLabel)/\(node.label)"]
         isRecomputing = true
         let outputs = operation.recompute(inputs: inputs, outputs: node.outputs, in: self)
         isRecomputing = false
@@ -150,6 +164,7 @@ public final class Graph: Recorder {
 
     private func newValue(_ shape: Shape, _ source: Source) -> Value {
         sources.append(source)
+        mutations.append(0)
         return Value(id: sources.count - 1, shape: shape)
     }
 }

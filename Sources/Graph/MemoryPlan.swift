@@ -11,8 +11,8 @@ struct MemoryPlan {
         let byteCount: Int
     }
 
-    /// Place of each arena value, by value id.
-    private(set) var places: [Int: Place] = [:]
+    /// Place of each arena value, by value id; nil for what lives elsewhere.
+    private(set) var places: [Place?]
     /// Workspace of each node, by node index.
     private(set) var workspaces: [Int: Place] = [:]
     /// High-water mark of each chunk in bytes.
@@ -33,21 +33,27 @@ struct MemoryPlan {
     init(_ graph: Graph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
+        places = [Place?](repeating: nil, count: graph.valueCount)
         let lastUse = Self.lastUses(graph, schedule)
+        var dying: [Int] = []
 
         for (position, index) in schedule.order.enumerated() {
             let node = graph.nodes[index]
-            var dying = Set(node.inputs.map(\.id)).filter { lastUse[$0] == position && places[$0] != nil }
+            dying.removeAll(keepingCapacity: true)
+            for input in node.inputs
+            where lastUse[input.id] == position && places[input.id] != nil && !dying.contains(input.id) {
+                dying.append(input.id)
+            }
             for (number, value) in node.outputs.enumerated() {
                 let size = roundUp(value.shape.byteCount, to: alignment)
                 let allowed = node.operation.inPlaceInputs(output: number)
-                let reused = allowed.map { node.inputs[$0].id }.first { id in
+                let reused = allowed.lazy.map { node.inputs[$0].id }.first { id in
                     // A value given twice may be overwritten only if that is allowed for both.
-                    dying.contains(id) && places[id]?.byteCount == size
+                    dying.contains(id) && self.places[id]?.byteCount == size
                         && node.inputs.indices.allSatisfy { node.inputs[$0].id != id || allowed.contains($0) }
                 }
                 if let reused, let place = places[reused] {
-                    dying.remove(reused)
+                    dying.removeAll { $0 == reused }
                     places[value.id] = place
                 } else {
                     places[value.id] = try allocate(size, for: node)
@@ -61,7 +67,7 @@ struct MemoryPlan {
                 release(place)
             }
             for id in dying { if let place = places[id] { release(place) } }
-            for value in node.outputs where lastUse[value.id] == nil {
+            for value in node.outputs where lastUse[value.id] < 0 {
                 if let place = places[value.id] { release(place) }
             }
         }
@@ -69,9 +75,9 @@ struct MemoryPlan {
 
     var totalBytes: Int { chunkBytes.reduce(0, +) }
 
-    /// Position in the schedule where each value is read last; named outputs outlive it.
-    private static func lastUses(_ graph: Graph, _ schedule: Schedule) -> [Int: Int] {
-        var last: [Int: Int] = [:]
+    /// Position in the schedule where each value is read last, −1 for never; named outputs outlive it.
+    private static func lastUses(_ graph: Graph, _ schedule: Schedule) -> [Int] {
+        var last = [Int](repeating: -1, count: graph.valueCount)
         for (position, index) in schedule.order.enumerated() {
             for value in graph.nodes[index].inputs { last[value.id] = position }
         }

@@ -34,7 +34,7 @@ public final class Plan {
         _ graph: Graph, library: KernelLibrary, store: TensorStore, derived: DerivedTensors, arena: ChunkedArena,
         schedule: Schedule, memory: MemoryPlan
     ) throws {
-        var buffers: [Int: DeviceBuffer] = [:]
+        var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         for external in graph.externals {
             buffers[external.value.id] = try store.tensor(external.name, external.value.shape)
         }
@@ -45,7 +45,9 @@ public final class Plan {
             sliced[place] = slice
             return slice
         }
-        for (id, place) in memory.places { buffers[id] = try buffer(place) }
+        for (id, place) in memory.places.enumerated() {
+            if let place { buffers[id] = try buffer(place) }
+        }
 
         let labels = library.context.queue.isProfiling ? graph.profileLabels() : graph.nodes.map(\.label)
         func encode(_ index: Int) throws -> [KernelLaunch] {
@@ -87,12 +89,12 @@ public final class Plan {
         operations = schedule.order.map { graph.nodes[$0].operation }
         arenaBytes = memory.totalBytes
         peakLiveBytes = memory.peakLiveBytes
-        var changed = Set<String>()
+        var changed = [Bool](repeating: false, count: graph.valueCount)
         for index in schedule.order {
             let node = graph.nodes[index]
-            for position in node.operation.mutatedInputs { changed.insert(graph.externalName(node.inputs[position])) }
+            for position in node.mutated { changed[node.inputs[position].id] = true }
         }
-        self.changed = changed.sorted()
+        self.changed = graph.externals.filter { changed[$0.value.id] }.map(\.name)
         inputs = graph.externals.filter { $0.role == .input }.map(\.name)
         var outputs: [String: Operand] = [:]
         for (name, value) in graph.outputs {

@@ -20,7 +20,7 @@ struct Schedule {
 
         // position = the node after which this one runs; updates sort behind the compute node they follow.
         var position = [Int](repeating: -1, count: graph.nodes.count)
-        var hazards = Hazards()
+        var hazards = Hazards(graph, live: live)
         for index in live {
             let node = graph.nodes[index]
             var ready = node.inputs.reduce(-1) { latest, value in
@@ -33,9 +33,12 @@ struct Schedule {
             ready = order.reduce(ready) { isHoisted.contains($1) ? $0 : max($0, position[$1]) }
             position[index] = node.isUpdate ? ready : index
         }
-        order = live.filter { !isHoisted.contains($0) }.sorted {
-            let (a, b) = (graph.nodes[$0].isUpdate, graph.nodes[$1].isUpdate)
-            return (position[$0], a ? 1 : 0, $0) < (position[$1], b ? 1 : 0, $1)
+        // Updates by the node they follow; those that wait for nothing come first.
+        var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
+        for index in live where graph.nodes[index].isUpdate { followers[position[index] + 1].append(index) }
+        order = followers[0] + live.flatMap { index -> [Int] in
+            let node = isHoisted.contains(index) || graph.nodes[index].isUpdate ? [] : [index]
+            return node + followers[index + 1]
         }
     }
 
@@ -56,17 +59,17 @@ struct Schedule {
         var changed = Set<Int>()
         for index in live {
             let node = graph.nodes[index]
-            for position in node.operation.mutatedInputs { changed.insert(node.inputs[position].id) }
+            for position in node.mutated { changed.insert(node.inputs[position].id) }
         }
         return live.filter { index in
             let node = graph.nodes[index]
-            let scratch = node.operation.workspaceByteCount(
-                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape), family: graph.family)
-            return !node.isUpdate && !node.inputs.isEmpty && scratch == 0
-                && node.inputs.allSatisfy { value in
-                    guard case .external(let external) = graph.source(of: value) else { return false }
-                    return graph.externals[external].role == .parameter && !changed.contains(value.id)
-                }
+            let isConstant = node.inputs.allSatisfy { value in
+                guard case .external(let external) = graph.source(of: value) else { return false }
+                return graph.externals[external].role == .parameter && !changed.contains(value.id)
+            }
+            guard isConstant, !node.isUpdate, !node.inputs.isEmpty else { return false }
+            return node.operation.workspaceByteCount(
+                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape), family: graph.family) == 0
         }
     }
 
@@ -74,11 +77,19 @@ struct Schedule {
     private struct Hazards {
         private var lastWriter: [Int: Int] = [:]
         private var readers: [Int: [Int]] = [:]
+        /// Values that some live node changes; the others have no hazards.
+        private let changing: Set<Int>
+
+        init(_ graph: Graph, live: [Int]) {
+            changing = Set(live.flatMap { index in
+                graph.nodes[index].mutated.map { graph.nodes[index].inputs[$0].id }
+            })
+        }
 
         mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {
             var found: [Int] = []
-            let written = Set(node.operation.mutatedInputs.map { node.inputs[$0].id })
-            for value in node.inputs {
+            let written = node.mutated.map { node.inputs[$0].id }
+            for value in node.inputs where changing.contains(value.id) {
                 if let writer = lastWriter[value.id] { found.append(writer) }
                 if written.contains(value.id) {
                     found += readers[value.id] ?? []

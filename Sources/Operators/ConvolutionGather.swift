@@ -23,13 +23,37 @@ struct ConvolutionGather {
             let tilesPerRow = tile.tiles * divisor
             let size = WorkSize(
                 global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
-            try e.launch("convolution_cpu", "convolution_gather", options: tile.options, arguments, size)
+            try e.launch("convolution_cpu", "convolution_gather", options: tile.options + ranges(tile, x: x.shape, y: y), arguments, size)
         case .gpu:
             let size = WorkSize(
                 global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])
             try e.launch("convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size)
         }
     }
+}
+
+extension ConvolutionGather {
+    /// The ranges of a tile's pixels that taps find inside the image, as compile options; none with a stride.
+    private func ranges(_ tile: RegisterTile, x: Shape, y: Shape) -> [String] {
+        guard divisor == 1, geometry.stride == 1 else { return [] }
+        var ranges: [Range<Int>] = []
+        for start in stride(from: 0, to: y.width, by: tile.pixels) {
+            let count = min(tile.pixels, y.width - start)
+            for tap in 0..<geometry.kernelWidth {
+                let column = start + tap * geometry.dilation - padding
+                let (from, to) = (max(0, -column), min(count, x.width - column))
+                guard from < to, (from, to) != (0, tile.pixels), !ranges.contains(from..<to) else { continue }
+                ranges.append(from..<to)
+            }
+        }
+        let compiled = ranges.prefix(Self.maximumVariants).enumerated()
+        return ["-DVARIANTS=\(max(1, compiled.underestimatedCount))"]
+            + (ranges.isEmpty ? ["-DF1=0", "-DT1=0"] : [])
+            + compiled.flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
+    }
+
+    /// As many as the kernel has branches for; further ranges read zeros.
+    private static let maximumVariants = 6
 }
 
 /// The CPU family's register tile: `pixels` of one row times `width` channels.
@@ -40,11 +64,15 @@ struct RegisterTile {
     /// Tiles that cover a row.
     let tiles: Int
 
-    /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights.
+    /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights, and few
+    /// pixels do not fill the pipeline.
     init(columns: Int, storedChannels: Int) {
         width = Self.width(channels: storedChannels)
         let candidates = width == 32 ? [14, 10, 7, 4] : [28, 20, 14, 7, 4]
-        func cost(_ pixels: Int) -> Int { (columns + pixels - 1) / pixels * (pixels + 2) }
+        func cost(_ pixels: Int) -> Int {
+            let (full, rest) = columns.quotientAndRemainder(dividingBy: pixels)
+            return full * (pixels + 2) + (rest == 0 ? 0 : max(rest, 4) + 2)
+        }
         let best = candidates.min { cost($0) < cost($1) } ?? 14
         pixels = best
         tiles = (columns + best - 1) / best

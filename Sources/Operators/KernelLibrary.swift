@@ -1,5 +1,6 @@
 import CKernels
 import DeviceLayer
+import Foundation
 
 /// Which form of kernels runs: wide registers for CPUs, work-groups and local memory for GPUs.
 public enum KernelFamily: String, Sendable, CaseIterable {
@@ -18,6 +19,8 @@ public final class KernelLibrary: @unchecked Sendable {
     public let family: KernelFamily
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
+    private var programs: [ProgramKey: Program] = [:]
+    private let lock = NSLock()
     /// Work-items per group of the GPU family's convolution tile.
     static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
@@ -37,9 +40,25 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// A fresh kernel object, so that its arguments are set once and stay.
     func kernel(file: String, name: String, options: [String]) throws -> Kernel {
+        try program(ProgramKey(file: file, options: options)).kernel(name)
+    }
+
+    /// What names a program of this library: sources are fixed.
+    private struct ProgramKey: Hashable {
+        let file: String
+        let options: [String]
+    }
+
+    /// Plans ask a thousand times for a dozen programs; comparing whole sources each time would take most of their building.
+    private func program(_ key: ProgramKey) throws -> Program {
+        lock.lock()
+        defer { lock.unlock() }
+        if let known = programs[key] { return known }
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"]
-        let source = Self.source("prelude") + Self.source(file)
-        return try context.program(name: file, source: source, options: family + options).kernel(name)
+        let source = Self.source("prelude") + Self.source(key.file)
+        let program = try context.program(name: key.file, source: source, options: family + key.options)
+        programs[key] = program
+        return program
     }
 
     private static func source(_ name: String) -> String {

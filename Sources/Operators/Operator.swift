@@ -14,6 +14,8 @@ public protocol Operator: Hashable, Sendable {
     var mutatedInputs: [Int] { get }
     /// Multiply-accumulates of convolutions, as the cost model counts them; 0 for everything else.
     func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int
+    /// The operator itself if it has a gradient, else nil; cheaper to ask than a cast.
+    var differentiable: (any DifferentiableOperator)? { get }
     /// Appends the kernel launches that compute the outputs.
     ///
     /// - Throws: `DeviceError` if a kernel does not compile.
@@ -25,6 +27,7 @@ extension Operator {
     public func inPlaceInputs(output: Int) -> [Int] { [] }
     public var mutatedInputs: [Int] { [] }
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
+    public var differentiable: (any DifferentiableOperator)? { nil }
 }
 
 /// Whether the backward pass computes a value again instead of keeping it since the forward pass.
@@ -55,6 +58,7 @@ public protocol DifferentiableOperator: Operator {
 }
 
 extension DifferentiableOperator {
+    public var differentiable: (any DifferentiableOperator)? { self }
     public var recomputation: Recomputation { .never }
     public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
         recorder.record(self, inputs)

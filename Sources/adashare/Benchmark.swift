@@ -28,6 +28,8 @@ struct Benchmark: ParsableCommand {
         @Option(help: "Timed repeats of each row, after one that is not.") var repeats = 9
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
+        @Option(help: "Rows, comma-separated: random, soft, published, alone, others (published policies of other networks).")
+        var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
         @OptionGroup var device: DeviceOptions
@@ -42,6 +44,18 @@ struct Benchmark: ParsableCommand {
                 guard !steps.isEmpty, steps.count == names.count, Set(names).count == names.count else { return nil }
             }
             var defaultValueDescription: String { "inference,retrain,weights,logits" }
+        }
+
+        struct GroupList: ExpressibleByArgument {
+            let groups: Set<SkipBenchmark.Group>
+            init(groups: Set<SkipBenchmark.Group>) { self.groups = groups }
+            init?(argument: String) {
+                let names = argument.split(separator: ",").map(String.init)
+                let known = names.compactMap(SkipBenchmark.Group.init(rawValue:))
+                guard !known.isEmpty, known.count == names.count else { return nil }
+                groups = Set(known)
+            }
+            var defaultValueDescription: String { "all" }
         }
 
         func validate() throws {
@@ -59,7 +73,7 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, context: context, family: device.kernelFamily, profile: recorder,
+                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily, profile: recorder,
                     progress: progress.line)
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }

@@ -106,3 +106,10 @@ struct MemoryCheck {
         return new.first == old.last && !uses.isEmpty && uses.allSatisfy(allowed.contains)
     }
 }
+
+extension MemoryPlan {
+    /// Place of each arena value, by value id.
+    var placed: MemoryCheck.Places {
+        Dictionary(uniqueKeysWithValues: places.enumerated().compactMap { id, place in place.map { (id, $0) } })
+    }
+}

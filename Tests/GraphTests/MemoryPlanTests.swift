@@ -14,10 +14,10 @@ extension GraphTests {
             for (alignment, limit) in [(512, 1 << 30), (512, Self.tightLimit), (1024, 8192), (64, 5000)] {
                 let plan = try MemoryPlan(graph, schedule: schedule, alignment: alignment, chunkLimit: limit)
                 let check = MemoryCheck(graph, schedule, alignment: alignment, limit: limit)
-                #expect(check.faults(plan.places, plan.workspaces, plan.chunkBytes) == [])
-                #expect(plan.peakLiveBytes == check.peak(plan.places, plan.workspaces))
+                #expect(check.faults(plan.placed, plan.workspaces, plan.chunkBytes) == [])
+                #expect(plan.peakLiveBytes == check.peak(plan.placed, plan.workspaces))
                 #expect(plan.peakLiveBytes <= plan.totalBytes)
-                let sizes = plan.places.values.map(\.byteCount) + plan.workspaces.values.map(\.byteCount)
+                let sizes = plan.placed.values.map(\.byteCount) + plan.workspaces.values.map(\.byteCount)
                 #expect(plan.peakLiveBytes <= sizes.reduce(0, +))
             }
         }
@@ -28,10 +28,10 @@ extension GraphTests {
                 let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60)
                 let schedule = Schedule(graph)
                 let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: Self.tightLimit)
-                inPlace += MemoryCheck(graph, schedule, alignment: 512, limit: Self.tightLimit).overwrites(plan.places)
+                inPlace += MemoryCheck(graph, schedule, alignment: 512, limit: Self.tightLimit).overwrites(plan.placed)
                 workspaces += plan.workspaces.count
                 chunks += plan.chunkBytes.count
-                if plan.totalBytes < plan.places.values.reduce(0, { $0 + $1.byteCount }) * 2 / 3 { saved += 1 }
+                if plan.totalBytes < plan.placed.values.reduce(0, { $0 + $1.byteCount }) * 2 / 3 { saved += 1 }
             }
             #expect(inPlace > 20 && workspaces > 100 && chunks > 40 && saved > 15)
         }
@@ -43,8 +43,8 @@ extension GraphTests {
                 let schedule = Schedule(graph)
                 let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: 1 << 30)
                 let check = MemoryCheck(graph, schedule, alignment: 512, limit: 1 << 30)
-                let folded = plan.places.mapValues { MemoryPlan.Place(chunk: 0, offset: 0, byteCount: $0.byteCount) }
-                let shifted = plan.places.mapValues {
+                let folded = plan.placed.mapValues { MemoryPlan.Place(chunk: 0, offset: 0, byteCount: $0.byteCount) }
+                let shifted = plan.placed.mapValues {
                     MemoryPlan.Place(chunk: 0, offset: $0.offset + 64, byteCount: $0.byteCount)
                 }
                 let scratch = plan.workspaces.mapValues {
@@ -52,8 +52,8 @@ extension GraphTests {
                 }
                 if !check.faults(folded, plan.workspaces, plan.chunkBytes).isEmpty { found[0] += 1 }
                 if !check.faults(shifted, plan.workspaces, plan.chunkBytes).isEmpty { found[1] += 1 }
-                if !check.faults(plan.places, scratch, plan.chunkBytes).isEmpty { found[2] += 1 }
-                if !check.faults(plan.places, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty {
+                if !check.faults(plan.placed, scratch, plan.chunkBytes).isEmpty { found[2] += 1 }
+                if !check.faults(plan.placed, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty {
                     found[3] += 1
                 }
             }
@@ -79,7 +79,7 @@ extension GraphTests {
             let y = graph.record(ReLU(), [x])[0]
             graph.output("z", graph.record(ReLUGradient(), [x, y])[0])
             let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
-            #expect(plan.places[x.id] != plan.places[y.id])
+            #expect(plan.placed[x.id] != plan.placed[y.id])
             #expect(plan.totalBytes == 1024)
         }
 
@@ -90,8 +90,8 @@ extension GraphTests {
             let fivefold = graph.record(Sum(), Array(repeating: twice, count: 5))[0]
             graph.output("y", fivefold)
             let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
-            #expect(plan.places[twice.id] == plan.places[x.id], "both inputs of the first sum may be overwritten")
-            #expect(plan.places[fivefold.id] != plan.places[twice.id], "the fifth term is read after the first write")
+            #expect(plan.placed[twice.id] == plan.placed[x.id], "both inputs of the first sum may be overwritten")
+            #expect(plan.placed[fivefold.id] != plan.placed[twice.id], "the fifth term is read after the first write")
         }
 
         @Test func namedOutputsOutliveEverything() throws {
@@ -101,7 +101,7 @@ extension GraphTests {
             graph.output("first", values[0])
             graph.output("last", values[1...].reduce(values[0]) { graph.record(Sum(), [$0, $1])[0] })
             let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
-            #expect(plan.places.count { $0.value == plan.places[values[0].id] } == 1)
+            #expect(plan.placed.count { $0.value == plan.placed[values[0].id] } == 1)
         }
 
         @Test func aTensorLargerThanTheDeviceAllocatesIsNamed() throws {

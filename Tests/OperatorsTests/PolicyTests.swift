@@ -1,3 +1,4 @@
+import Foundation
 import Reference
 import Testing
 
@@ -124,6 +125,63 @@ extension OperatorsTests {
             }
             let other = reference(form == .paper ? .published : .paper)
             #expect(try results.error("total", .scalar(0.05 * other.loss)) > 0.01)
+        }
+
+        /// E, enumerated: the sum over all joint decisions of their probability times what they cost.
+        private static func enumerated(_ alphas: [[Double]], _ costs: [Double], _ form: CostForm) -> Double {
+            let (tasks, blocks) = (alphas.count, costs.count)
+            return (0..<(1 << (tasks * blocks))).reduce(0) { sum, bits in
+                let rows = (0..<tasks).map { task in (0..<blocks).map { bits >> (task * blocks + $0) & 1 == 1 } }
+                var probability = 1.0
+                for task in 0..<tasks {
+                    for block in 0..<blocks { probability *= rows[task][block] ? alphas[task][block] : 1 - alphas[task][block] }
+                }
+                let cost = (0..<blocks).reduce(0.0) { cost, block in
+                    let paths = rows.filter { $0[block] }.map { Array($0.prefix(block)) }
+                    return cost + costs[block] * Double(form == .passes ? paths.count : Set(paths).count)
+                }
+                return sum + probability * cost / (form == .passes ? Double(tasks) : 1)
+            }
+        }
+
+        @Test(arguments: KernelFamily.allCases, CostForm.allCases)
+        func expectedCostAndItsGradients(family: KernelFamily, form: CostForm) throws {
+            let (tasks, blocks, first, budget) = (3, 4, 1, 0.55)
+            let costs = [0.1, 0.4, 0.2, 0.3]
+            let logits = (0..<tasks).map { Tensor.random(shape: [blocks, 2], seed: UInt64(31 + $0), scale: 1.5) }
+            func loss(_ logits: [Tensor], _ form: CostForm) -> Double {
+                let alphas = logits.map { z in
+                    (0..<blocks).map { $0 < first ? 1 : 1 / (1 + exp(z[$0, 1] - z[$0, 0])) }
+                }
+                return abs(Self.enumerated(alphas, costs, form) - budget)
+            }
+            let trial = try Trial(family)
+            let shares = try trial.parameter("costs", Tensor(shape: [blocks], values: costs))
+            let inputs = try logits.enumerated().map { try trial.parameter("z\($0.offset)", $0.element) }
+            let operation = ExpectedCostLoss(form: form, budget: budget, first: first)
+            let value = trial.graph.record(operation, [shares] + inputs)[0]
+            trial.graph.output("loss", value)
+            let total = trial.apply("total", WeightedSum([3]), value)
+            trial.keepGradients(of: total, for: ["dz0": inputs[0], "dz1": inputs[1], "dz2": inputs[2]])
+            let results = try trial.runTwice()
+            try results.expect("loss", .scalar(loss(logits, form)))
+            for task in 0..<tasks {
+                var gradient = Tensor.zeros(shape: [blocks, 2])
+                for block in 0..<blocks {
+                    for column in 0..<2 {
+                        func moved(_ step: Double) -> Double {
+                            var other = logits
+                            other[task][block, column] += step
+                            return loss(other, form)
+                        }
+                        gradient[block, column] = 3 * (moved(1e-5) - moved(-1e-5)) / 2e-5
+                    }
+                }
+                #expect(gradient[0, 0] == 0)
+                try results.expect("dz\(task)", gradient, tolerance: 1e-4)
+            }
+            let other = loss(logits, form == .passes ? .shared : .passes)
+            #expect(try results.error("loss", .scalar(other)) > 1e-3, "negative control")
         }
     }
 }

@@ -79,6 +79,24 @@ extension OperatorsTests {
             #expect(try results.error("dv", Tensor(shape: [2, 2], values: dv.reversed())) > 0.01)
         }
 
+        /// A drawn gate that selected its block has the mixed block's gradient at gates (1, 0), without the branch's value.
+        @Test(arguments: KernelFamily.allCases)
+        func drawnGatesHaveTheMixedGradient(family: KernelFamily) throws {
+            let tensors = (0..<3).map { Tensor.random(shape: [2, 5, 3, 19], seed: UInt64(17 + $0)) }
+            let y = Reference.residualAddReLU(residual: tensors[0], branch: tensors[1])
+            let trial = try Trial(family)
+            let inputs = [try trial.input("y", y), try trial.input("r", tensors[0]), try trial.input("dy", tensors[2])]
+            trial.apply("dv", DrawnGateGradient(block: 2, blocks: 5), inputs[0], inputs[1], inputs[2])
+            let results = try trial.runTwice()
+            let gradients = Reference.mixedResidualGradient(
+                residual: tensors[0], branch: tensors[1], vSelect: 1, vSkip: 0, dy: tensors[2])
+            var dv = Tensor.zeros(shape: [5, 2])
+            (dv[2, 0], dv[2, 1]) = (gradients.dvSelect, gradients.dvSkip)
+            try results.expect("dv", dv)
+            (dv[2, 0], dv[2, 1]) = (gradients.dvSkip, gradients.dvSelect)
+            #expect(try results.error("dv", dv) > 0.01, "negative control")
+        }
+
         /// A broken activation must reach the loss, where the finite check sees it.
         @Test(arguments: KernelFamily.allCases)
         func nanPasses(family: KernelFamily) throws {

@@ -65,7 +65,7 @@ final class GoldenNetwork {
     init(
         _ golden: GoldenCase, _ family: KernelFamily, dropout: Double = 0,
         policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
-        size: (count: Int, height: Int, width: Int)? = nil
+        size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
     ) throws {
         self.golden = golden
         formula = GoldenFormula(salt: golden.salt)
@@ -80,6 +80,7 @@ final class GoldenNetwork {
             policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
             logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4))
         graphs.keepsGradients = true
+        graphs.recomputesBranches = recomputes
         runtime = try NetworkRuntime(library: try GoldenDevice.library(family), graphs: graphs)
         let size = size ?? (golden.head == .light ? (2, 33, 41) : (1, 51, 203))
         batch = formula.batch(count: size.count, height: size.height, width: size.width)

@@ -15,6 +15,12 @@ private final class PolicyTrial {
         TaskSettings(name: "depth", loss: .absolutePositive, weight: 3, label: "depth"),
     ]
 
+    static func architecture() throws -> NetworkArchitecture {
+        try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light,
+            tasks: zip(tasks, [6, 3, 1]).map { TaskHead(name: $0.name, channels: $1) })
+    }
+
     let runtime: NetworkRuntime
     private let loader: BatchLoader
     private var steps = 0
@@ -26,9 +32,7 @@ private final class PolicyTrial {
     init(
         _ policy: PolicySettings, taskLosses: Bool, weightDecay: Double, size: Int = 16, batch: Int = 2
     ) throws {
-        let architecture = try NetworkArchitecture(
-            backbone: .resnet18, width: 0.25, head: .light,
-            tasks: zip(Self.tasks, [6, 3, 1]).map { TaskHead(name: $0.name, channels: $1) })
+        let architecture = try Self.architecture()
         let tasks = Self.tasks.map {
             TaskSettings(
                 name: $0.name, loss: $0.loss, weight: taskLosses ? $0.weight : 0, label: $0.label,
@@ -156,6 +160,19 @@ extension GoldenTests {
             #expect(before.allSatisfy { $0 > 0.25 })
             #expect(paper.last == before.last)
             #expect(try spreadsAfter(20, sharing: 0, .paper) == before)
+        }
+
+        /// A budget alone brings the expected cost to it, from above and from below, in both forms.
+        @Test(arguments: CostForm.allCases, [0.3, 0.6])
+        func aBudgetIsReached(form: CostForm, share: Double) throws {
+            let cost = CostModel(try Trial.architecture(), height: 16, width: 16)
+            let budget = CostBudget(share: share, form: form, weight: 1, blockShares: cost.blockShares)
+            let settings = PolicySettings(sparsity: 0, sharing: 0, budget: budget)
+            let trial = try Trial(settings, taskLosses: false, weightDecay: 0)
+            #expect(abs(cost.expectedShare(try trial.alphas(), form: form) - share) > 0.05, "negative control")
+            try trial.learnLogits(150)
+            let reached = cost.expectedShare(try trial.alphas(), form: form)
+            #expect(abs(reached - share) < 0.02, "\(reached)")
         }
 
         /// A block whose branch has become large noise gets the lowest α for every task.

@@ -117,13 +117,14 @@ final class NetworkBench {
 
     /// Runs a plan and the all-selected one in turns.
     ///
-    /// - Parameter fallback: also run, for kernels that an all-selected step does not have.
+    /// - Parameter fallback: run once, for kernels that an all-selected step does not have.
     func alternate(
         _ subject: PreparedStep, with reference: PreparedStep, fallback: PreparedStep?, repeats: Int
     ) throws -> Times {
         _ = try run(subject)
         let known = Set(reference.keys)
-        let mixed = subject.keys.contains { !known.contains($0) } ? fallback : nil
+        // Few and small kernels: timed around the row, not beside each repeat.
+        let mixed = subject.keys.contains { !known.contains($0) } ? try fallback.map { try run($0).times } : nil
         var before = try measured(reference, mixed)
         var times: [Double] = []
         var references = [before.ms]
@@ -153,10 +154,9 @@ final class NetworkBench {
         }
     }
 
-    private func measured(_ reference: PreparedStep, _ fallback: PreparedStep?) throws -> Measured {
+    private func measured(_ reference: PreparedStep, _ fallback: KernelTimes?) throws -> Measured {
         let main = try run(reference)
-        let other = try fallback.map { try run($0) }
-        return Measured(ms: main.ms, times: [main.times] + (other.map { [$0.times] } ?? []))
+        return Measured(ms: main.ms, times: [main.times] + (fallback.map { [$0] } ?? []))
     }
 
     /// One step: from the first launch to the end of the last one.

@@ -13,10 +13,19 @@ public struct SkipBenchmark {
     public let shape: BatchShape
     public let repeats: Int
     public let steps: [SkipReport.Step]
+    /// Which rows are measured.
+    public let groups: Set<Group>
     let context: DeviceContext
     let family: KernelFamily?
     let progress: (String) -> Void
     let profile: ProfileRecorder?
+
+    /// Rows that belong together.
+    public enum Group: String, Sendable, CaseIterable {
+        case random, soft, published, alone
+        /// Published policies of other networks, each on its own.
+        case others
+    }
 
     /// A row below this fidelity is measured again, as noise can only lower it.
     static let wantedFidelity = 0.95
@@ -29,14 +38,16 @@ public struct SkipBenchmark {
     ///   - profile: also gets every launch of the measured runs.
     /// - Precondition: `repeats` is at least 1.
     public init(
-        experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step], context: DeviceContext,
-        family: KernelFamily?, profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
+        experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step],
+        groups: Set<Group> = Set(Group.allCases), context: DeviceContext, family: KernelFamily?,
+        profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
     ) {
         precondition(context.queue.isProfiling && repeats >= 1)
         self.experiment = experiment
         self.shape = shape
         self.repeats = repeats
         self.steps = steps
+        self.groups = groups
         self.context = context
         self.family = family
         self.profile = profile
@@ -51,11 +62,11 @@ public struct SkipBenchmark {
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
             date: Date().formatted(.iso8601.year().month().day()),
-            head: experiment.configuration.model.head.rawValue, batch: shape.count, height: shape.height,
+            network: SkipReport.Network(experiment), batch: shape.count, height: shape.height,
             width: shape.width, repeats: repeats)
         for step in steps {
             report.rows += try measure(step, on: experiment, rows: rows(step))
-            guard step == .inference || step == .retrain else { continue }
+            guard groups.contains(.others), step == .inference || step == .retrain else { continue }
             for published in PublishedPolicies.all where !published.fits(experiment.architecture) {
                 let own = try Experiment(published.configuration(like: experiment.configuration))
                 let row = Subject(
@@ -89,19 +100,21 @@ public struct SkipBenchmark {
         }
         let isDrawn = step == .weights || step == .logits
         var rows: [Subject] = []
-        for tenths in (0...9).reversed() {
+        for tenths in (0...9).reversed() where groups.contains(.random) {
             let policy = DiscretePolicy.nested(
                 density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
             rows.append(
                 Subject(policy: isDrawn ? "hard_skip" : "random", density: policy.density, kind: kind(policy)))
         }
         if isDrawn {
-            for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 {
+            for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 && groups.contains(.soft) {
                 rows.append(
                     Subject(
                         policy: "soft", open: open, kind: step == .weights ? .weights(open: open) : .logits(open: open)))
             }
-        } else if let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) }) {
+        } else if groups.contains(.published),
+            let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) })
+        {
             rows.append(
                 Subject(policy: "published", density: published.policy.density, kind: kind(published.policy)))
         }
@@ -166,6 +179,7 @@ public struct SkipBenchmark {
             let prepared = try bench.prepare(subject.kind)
             result.append(try row(subject, prepared, passes: passes))
         }
+        guard groups.contains(.alone) else { return result }
         return result
             + alone.map { row in
                 var row = row

@@ -41,8 +41,28 @@ public struct SkipReport: Sendable, Encodable {
         public var attempts: Int
     }
 
+    /// What is needed to build the same network elsewhere.
+    public struct Network: Sendable, Encodable {
+        public struct Task: Sendable, Encodable {
+            public let name: String
+            public let channels: Int
+        }
+        public let backbone, head: String
+        public let width: Double
+        public let blocks: Int
+        public let tasks: [Task]
+
+        init(_ experiment: Experiment) {
+            let architecture = experiment.architecture
+            (backbone, head) = (architecture.backbone.rawValue, architecture.head.rawValue)
+            (width, blocks) = (architecture.width, architecture.blocks.count)
+            tasks = architecture.tasks.map { Task(name: $0.name, channels: $0.channels) }
+        }
+    }
+
     public let device, driver, kernelFamily, date: String
-    public let head: String
+    /// The benchmark's own network; published policies of others come beside it.
+    public let network: Network
     public let batch, height, width, repeats: Int
     public var rows: [Row] = []
 

@@ -28,7 +28,7 @@ public struct SpeedupPlot {
         var body = text(
             12, 20, "Speed-up over one all-selected pass per task", size: 15, weight: "bold")
         body += text(
-            12, 38, "\(report.rows.first?.network ?? ""), \(report.head) heads, batch \(report.batch), "
+            12, 38, "\(report.rows.first?.network ?? ""), \(report.network.head) heads, batch \(report.batch), "
                 + "\(report.height)×\(report.width), \(report.device)", size: 11)
         for (position, step) in steps.enumerated() {
             let x = Double(position % 2) * Self.panelWidth

@@ -1,0 +1,69 @@
+import Foundation
+import FoundationXML
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// `benchmark skip` on a network small enough for a test; what is timed here is not looked at.
+    @Suite struct BenchmarkCommandTests {
+        private static let small = [
+            "--set", "model.backbone=resnet18", "--set", "model.width=0.125", "--set", "model.head=light", "--size",
+            "32x40", "--batch", "1", "--repeats", "1",
+        ]
+
+        @Test(.needsDevice) func skipWritesRowsTablesAndAPlot() throws {
+            let folder = try TemporaryFolder()
+            let (json, plot) = (folder.url.appendingPathComponent("s.json"), folder.url.appendingPathComponent("s.svg"))
+            let trace = folder.url.appendingPathComponent("trace.json")
+            let run = try Program.run(
+                ["benchmark", "skip", "--rows", "random,soft,alone", "--json", json.path, "--plot", plot.path, "--profile",
+                    trace.path] + Self.small)
+            #expect(run.status == 0, "\(run.errors)")
+            for step in ["inference", "retrain", "weights", "logits"] { #expect(run.output.contains(step)) }
+            let report = try JSONValue.parse(Data(contentsOf: json))
+            #expect(report["network"]?["backbone"]?.string == "resnet18")
+            let rows = try #require(report["rows"]).items
+            let keys: Set = [
+                "step", "policy", "ms", "ideal_ms", "fidelity", "kernels", "macs", "bytes", "speedup",
+                "speedup_hard_sharing", "spread", "plan_ms", "network", "attempts",
+            ]
+            for row in rows {
+                #expect(Set(row.keys).isSuperset(of: keys), "\(row.keys)")
+                for key in ["ms", "ideal_ms", "fidelity", "speedup", "speedup_hard_sharing"] {
+                    #expect((row[key]?.double ?? 0) > 0, "\(key)")
+                }
+            }
+            func count(_ step: String, _ policy: String) -> Int {
+                rows.count { $0["step"]?.string == step && $0["policy"]?.string == policy }
+            }
+            for step in ["inference", "retrain"] {
+                #expect(count(step, "all_selected") == 1 && count(step, "random") == 10)
+                #expect(count(step, "only_depth") == 1 && count(step, "soft") == 0)
+            }
+            for step in ["weights", "logits"] {
+                #expect(count(step, "hard_skip") == 10 && count(step, "soft") == 4)
+            }
+            // Densities fall from 90 to 0 %, and the work with them.
+            let random = rows.filter { $0["step"]?.string == "retrain" && $0["policy"]?.string == "random" }
+            let densities = random.compactMap { $0["density"]?.double }
+            #expect(densities == densities.sorted(by: >) && densities.last == 0)
+            let macs = random.compactMap { $0["macs"]?.integer }
+            #expect((macs.last ?? 0) * 5 < macs.first ?? 0)
+            let picture = try String(contentsOf: plot, encoding: .utf8)
+            #expect(picture.hasPrefix("<svg") && XMLParser(data: Data(picture.utf8)).parse())
+            #expect(picture.contains("Retraining step") && picture.contains("ideal"))
+            #expect(try Data(contentsOf: trace).count > 1000 && run.output.contains("GFLOP/s"))
+        }
+
+        @Test func wrongUsageIsRefused() throws {
+            for arguments in [
+                ["--steps", "training"], ["--rows", "all"], ["--batch", "0"], ["--repeats", "0"], ["--size", "224"],
+            ] {
+                #expect(try Program.run(["benchmark", "skip"] + arguments).status == 64, "\(arguments)")
+            }
+            let run = try Program.run(["benchmark", "skip", "--set", "model.backbone=resnet19"])
+            #expect(run.status == 1 && run.errors.contains("model.backbone"))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Operators
+import Testing
+
+@testable import Models
+
+@Suite struct ExpectedCostTests {
+    private func model() throws -> CostModel {
+        let tasks = ["a", "b", "c"].map { TaskHead(name: $0, channels: 1) }
+        return CostModel(
+            try NetworkArchitecture(backbone: .resnet18, head: .light, tasks: tasks), height: 64, width: 64)
+    }
+
+    /// Of a discrete policy, the shares are the cost model's counts of the branches.
+    @Test func discretePoliciesCostWhatIsCounted() throws {
+        let model = try model()
+        let blocks = model.blocks.reduce(0) { $0 + $1.macs }
+        for seed in 0..<20 as Range<UInt64> {
+            let policy = DiscretePolicy.random(density: Double(seed) / 20, tasks: 3, blocks: 8, seed: seed)
+            var (passes, shared) = (0, 0)
+            for block in model.blocks {
+                let paths = policy.select.filter { $0[block.index] }.map { Array($0.prefix(block.index)) }
+                passes += paths.count * block.macs
+                shared += Set(paths).count * block.macs
+            }
+            #expect(abs(model.share(policy, form: .passes) - Double(passes) / Double(3 * blocks)) < 1e-12)
+            #expect(abs(model.share(policy, form: .shared) - Double(shared) / Double(blocks)) < 1e-12)
+        }
+        let all = DiscretePolicy.hardSharing(tasks: 3, blocks: 8)
+        #expect(abs(model.share(all, form: .passes) - 1) < 1e-12 && abs(model.share(all, form: .shared) - 1) < 1e-12)
+    }
+
+    /// Under independent decisions, the mean over many draws.
+    @Test func expectationIsTheMeanOverDraws() throws {
+        let model = try model()
+        let alphas = [[Double]](repeating: Array(repeating: 0.7, count: 8), count: 3)
+        for form in CostForm.allCases {
+            let draws = 4000
+            let mean = (0..<draws).reduce(0.0) {
+                let policy = DiscretePolicy.random(density: 0.7, tasks: 3, blocks: 8, seed: UInt64($1))
+                return $0 + model.share(policy, form: form) / Double(draws)
+            }
+            #expect(abs(mean - model.expectedShare(alphas, form: form)) < 0.02, "\(form): \(mean)")
+        }
+        #expect(model.expectedShare(alphas, form: .shared) > model.expectedShare(alphas, form: .passes) + 0.1)
+    }
+
+    @Test func nestedPoliciesAreNested() {
+        var denser = DiscretePolicy.nested(density: 1, tasks: 3, blocks: 16, seed: 5)
+        #expect(denser.select.joined().allSatisfy { $0 })
+        for tenths in (0..<10).reversed() {
+            let policy = DiscretePolicy.nested(density: Double(tenths) / 10, tasks: 3, blocks: 16, seed: 5)
+            #expect(policy.select.joined().count { $0 } == Int((4.8 * Double(tenths)).rounded()))
+            #expect(zip(policy.select.joined(), denser.select.joined()).allSatisfy { !$0 || $1 })
+            denser = policy
+        }
+    }
+}
