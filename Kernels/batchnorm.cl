@@ -18,22 +18,32 @@
 // `relu` 1: the output passes through ReLU and gradients are masked by y > 0.
 // C = stored channels; M = rows; a chunk covers `span` rows.
 
+// Vectors side by side per work-item of the column sums: whole cache lines in a row, where the tensor is wide enough.
+#ifndef VG
+#define VG 1
+#endif
+#define EACH(k) __attribute__((opencl_unroll_hint)) for (int k = 0; k < VG; ++k)
+
 __kernel void batchnorm_statistics(__global const float *x, __global float *partial, int rows, int C, int span) {
-    const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
+    const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
-    floatW sum = 0.0f;
-    for (int row = begin; row < end; ++row) sum += VLOAD((size_t)row * vectors + vector, x);
-    const floatW mean = sum / (float)(end - begin);
-    floatW deviations = 0.0f, rest = 0.0f;
+    floatW mean[VG], deviations[VG], rest[VG];
+    EACH(k) mean[k] = deviations[k] = rest[k] = 0.0f;
+    for (int row = begin; row < end; ++row) EACH(k) mean[k] += VLOAD((size_t)row * vectors + vector + k, x);
+    EACH(k) mean[k] /= (float)(end - begin);
     for (int row = begin; row < end; ++row) {
-        const floatW d = VLOAD((size_t)row * vectors + vector, x) - mean;
-        rest += d;
-        deviations = fma(d, d, deviations);
+        EACH(k) {
+            const floatW d = VLOAD((size_t)row * vectors + vector + k, x) - mean[k];
+            rest[k] += d;
+            deviations[k] = fma(d, d, deviations[k]);
+        }
     }
-    // A long sum of large values has lost digits of the mean; the deviations add up to what is missing.
-    const floatW correction = rest / (float)(end - begin);
-    VSTORE(mean + correction, (size_t)chunk * 2 * vectors + vector, partial);
-    VSTORE(rectify(fma(-rest, correction, deviations)), ((size_t)chunk * 2 + 1) * vectors + vector, partial);
+    EACH(k) {
+        // A long sum of large values has lost digits of the mean; the deviations add up to what is missing.
+        const floatW correction = rest[k] / (float)(end - begin);
+        VSTORE(mean[k] + correction, (size_t)chunk * 2 * vectors + vector + k, partial);
+        VSTORE(rectify(fma(-rest[k], correction, deviations[k])), ((size_t)chunk * 2 + 1) * vectors + vector + k, partial);
+    }
 }
 
 __kernel void batchnorm_merge(__global const float *partial, __global float *mean, __global float *inverse,
@@ -62,8 +72,7 @@ __kernel void batchnorm_normalise(__global const float *x, __global const float 
                                   int rows, int C, int relu) {
     const int vectors = C / W;
     const float floor_value = relu ? 0.0f : -INFINITY;
-    FOR_RANGE(i, rows * vectors) {
-        const int v = i % vectors;
+    FOR_CHANNELS(i, v, rows * vectors, vectors) {
         const floatW factor = VLOAD(v, gamma) * VLOAD(v, inverse);
         const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
         VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
@@ -75,8 +84,7 @@ __kernel void batchnorm_inference(__global const float *x, __global const float 
                                   int rows, int C, float epsilon, int relu) {
     const int vectors = C / W;
     const float floor_value = relu ? 0.0f : -INFINITY;
-    FOR_RANGE(i, rows * vectors) {
-        const int v = i % vectors;
+    FOR_CHANNELS(i, v, rows * vectors, vectors) {
         const floatW factor = VLOAD(v, gamma) / sqrt(VLOAD(v, variance) + epsilon);
         const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
         VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
@@ -86,19 +94,27 @@ __kernel void batchnorm_inference(__global const float *x, __global const float 
 __kernel void batchnorm_backward_sums(__global const float *x, __global const float *y, __global const float *dy,
                                       __global const float *mean, __global const float *inverse,
                                       __global float *partial, int rows, int C, int span, int relu) {
-    const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
+    const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
-    const floatW m = VLOAD(vector, mean), s = VLOAD(vector, inverse);
-    floatW sum = 0.0f, product = 0.0f;
-    for (int row = begin; row < end; ++row) {
-        const size_t i = (size_t)row * vectors + vector;
-        floatW g = VLOAD(i, dy);
-        if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
-        sum += g;
-        product = fma(g, (VLOAD(i, x) - m) * s, product);
+    floatW m[VG], s[VG], sum[VG], product[VG];
+    EACH(k) {
+        m[k] = VLOAD(vector + k, mean);
+        s[k] = VLOAD(vector + k, inverse);
+        sum[k] = product[k] = 0.0f;
     }
-    VSTORE(sum, (size_t)chunk * 2 * vectors + vector, partial);
-    VSTORE(product, ((size_t)chunk * 2 + 1) * vectors + vector, partial);
+    for (int row = begin; row < end; ++row) {
+        EACH(k) {
+            const size_t i = (size_t)row * vectors + vector + k;
+            floatW g = VLOAD(i, dy);
+            if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
+            sum[k] += g;
+            product[k] = fma(g, (VLOAD(i, x) - m[k]) * s[k], product[k]);
+        }
+    }
+    EACH(k) {
+        VSTORE(sum[k], (size_t)chunk * 2 * vectors + vector + k, partial);
+        VSTORE(product[k], ((size_t)chunk * 2 + 1) * vectors + vector + k, partial);
+    }
 }
 
 __kernel void batchnorm_backward_merge(__global const float *partial, __global float *dgamma, __global float *dbeta,
@@ -119,8 +135,7 @@ __kernel void batchnorm_backward_input(__global const float *x, __global const f
                                        __global const float *dbeta, __global float *dx, int rows, int C, int relu) {
     const int vectors = C / W;
     const float share = 1.0f / (float)rows;
-    FOR_RANGE(i, rows * vectors) {
-        const int v = i % vectors;
+    FOR_CHANNELS(i, v, rows * vectors, vectors) {
         const floatW s = VLOAD(v, inverse), normalised = (VLOAD(i, x) - VLOAD(v, mean)) * s;
         floatW g = VLOAD(i, dy);
         if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);

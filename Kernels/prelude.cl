@@ -42,6 +42,17 @@ typedef uint4 uintW;
 #define FOR_RANGE(i, n) for (int i = (int)get_global_id(0); i < (int)(n); i += (int)get_global_size(0))
 #endif
 
+// The same loop over rows of `vectors` vectors, with v = i % vectors: what the vector's channels are.
+#if CPU_FAMILY
+#define FOR_CHANNELS(i, v, n, vectors)                                                          \
+    const int i##_span = ((n) + (int)get_global_size(0) - 1) / (int)get_global_size(0);         \
+    const int i##_end = min((int)(get_global_id(0) + 1) * i##_span, (int)(n));                  \
+    for (int i = (int)get_global_id(0) * i##_span, v = i % (vectors); i < i##_end; ++i, v = v + 1 == (vectors) ? 0 : v + 1)
+#else
+#define FOR_CHANNELS(i, v, n, vectors)                                                          \
+    for (int i = (int)get_global_id(0), v = i % (vectors); i < (int)(n); i += (int)get_global_size(0), v = i % (vectors))
+#endif
+
 // max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
 static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
 

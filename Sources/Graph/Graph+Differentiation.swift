@@ -7,7 +7,7 @@ extension Graph {
     /// blocks below the lowest target.
     ///
     /// Values that cost less to compute than to keep are computed again where the backward pass needs them
-    /// (`DifferentiableOperator.recomputation`).
+    /// (`Operator.recomputation`).
     ///
     /// - Parameters:
     ///   - loss: a scalar.
@@ -44,7 +44,8 @@ extension Graph {
             preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
         }
         let call = BackwardCall(
-            inputs: node.inputs.map(again), outputs: node.outputs.map(again), gradients: node.outputs.map { total(contributions[$0.id]) },
+            inputs: node.inputs.map(again), outputs: node.outputs.map(again),
+            gradients: node.outputs.map { total(contributions[$0.id]) },
             wanted: wanted)
         for (position, gradient) in operation.backward(call, in: self).enumerated() where wanted[position] {
             if let gradient { contributions[node.inputs[position].id].append(gradient) }

@@ -137,9 +137,8 @@ public final class Graph: Recorder {
     /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits again.
     public func again(_ value: Value) -> Value {
         if let known = recomputed[value.id] { return known }
-        guard case .node(let index) = sources[value.id],
-            let operation = nodes[index].operation.differentiable
-        else { return value }
+        guard case .node(let index) = sources[value.id] else { return value }
+        let operation = nodes[index].operation
         switch operation.recomputation {
         case .never: return value
         case .whenAsked where !recomputesBranches: return value

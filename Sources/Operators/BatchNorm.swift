@@ -35,8 +35,9 @@ public struct BatchNorm: DifferentiableOperator {
         let rows = KernelArgument.int(shape.rows)
         let stored = KernelArgument.int(shape.storedChannels)
         try e.launch(
-            "batchnorm", "batchnorm_statistics", [e.input(0), e.scratch, rows, stored, .int(chunks.span)],
-            e.library.grid(vectors, chunks.count))
+            "batchnorm", "batchnorm_statistics", options: chunks.options,
+            [e.input(0), e.scratch, rows, stored, .int(chunks.span)],
+            e.library.grid(vectors / chunks.group, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_merge",
             [
@@ -101,11 +102,11 @@ public struct BatchNormGradient: Operator {
         let rows = KernelArgument.int(shape.rows)
         let stored = KernelArgument.int(shape.storedChannels)
         try e.launch(
-            "batchnorm", "batchnorm_backward_sums",
+            "batchnorm", "batchnorm_backward_sums", options: chunks.options,
             [
                 e.input(0), e.input(1), e.input(2), e.input(4), e.input(5), e.scratch, rows, stored, .int(chunks.span),
                 .flag(relu),
-            ], e.library.grid(vectors, chunks.count))
+            ], e.library.grid(vectors / chunks.group, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_backward_merge",
             [e.scratch, e.output(1), e.output(2), stored, .int(chunks.count)], e.library.grid(vectors))
@@ -173,8 +174,14 @@ struct ColumnChunks {
     /// Rows per chunk.
     let span: Int
     let count: Int
+    /// Vectors side by side per work-item, for kernels that read whole cache lines in a row.
+    let group: Int
+
+    /// Compile options of such kernels.
+    var options: [String] { group == 1 ? [] : ["-DVG=\(group)"] }
 
     init(_ shape: Shape, family: KernelFamily) {
+        group = family == .cpu && shape.storedChannels % 64 == 0 ? 4 : 1
         span = KernelLibrary.rowsPerChunk(shape, family: family)
         count = (shape.rows + span - 1) / span
     }

@@ -210,6 +210,7 @@ public struct PackWeights: Operator {
     /// Taps reversed and channels exchanged, for the input gradient.
     public let flipped: Bool
     public let tile: Int
+    public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let d = inputs[0].dimensions

@@ -14,6 +14,15 @@ public protocol Operator: Hashable, Sendable {
     var mutatedInputs: [Int] { get }
     /// Multiply-accumulates of convolutions, as the cost model counts them; 0 for everything else.
     func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int
+    /// Whether the outputs are computed again for the backward pass.
+    var recomputation: Recomputation { get }
+    /// Records the application that computes the outputs again, to the same bits.
+    ///
+    /// - Parameters:
+    ///   - inputs: the inputs, themselves computed again where that was due.
+    ///   - outputs: of the forward pass; small ones may be kept and used.
+    /// - Returns: one value per output.
+    func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value]
     /// The operator itself if it has a gradient, else nil; cheaper to ask than a cast.
     var differentiable: (any DifferentiableOperator)? { get }
     /// Appends the kernel launches that compute the outputs.
@@ -28,6 +37,10 @@ extension Operator {
     public var mutatedInputs: [Int] { [] }
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
     public var differentiable: (any DifferentiableOperator)? { nil }
+    public var recomputation: Recomputation { .never }
+    public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
+        recorder.record(self, inputs)
+    }
 }
 
 /// Whether the backward pass computes a value again instead of keeping it since the forward pass.
@@ -42,15 +55,6 @@ public enum Recomputation: Sendable {
 
 /// An operator with a gradient.
 public protocol DifferentiableOperator: Operator {
-    /// Whether the outputs are computed again for the backward pass.
-    var recomputation: Recomputation { get }
-    /// Records the application that computes the outputs again, to the same bits.
-    ///
-    /// - Parameters:
-    ///   - inputs: the inputs, themselves computed again where that was due.
-    ///   - outputs: of the forward pass; small ones may be kept and used.
-    /// - Returns: one value per output.
-    func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value]
     /// Records the operators that compute the wanted input gradients.
     ///
     /// - Returns: one entry per input; nil where nothing is wanted or the gradient is zero.
@@ -59,10 +63,6 @@ public protocol DifferentiableOperator: Operator {
 
 extension DifferentiableOperator {
     public var differentiable: (any DifferentiableOperator)? { self }
-    public var recomputation: Recomputation { .never }
-    public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
-        recorder.record(self, inputs)
-    }
 }
 
 /// The application of an operator that is being differentiated.

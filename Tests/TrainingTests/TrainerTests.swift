@@ -54,11 +54,14 @@ extension GoldenTests {
             let trainer: Trainer
             let directory: RunDirectory
 
-            init(_ overrides: [String] = [], dataset: (any DenseDataset)? = nil) throws {
-                folder = try TemporaryFolder()
+            init(
+                _ overrides: [String] = [], dataset: (any DenseDataset)? = nil, in given: TemporaryFolder? = nil,
+                mode: RunDirectory.Mode = .create
+            ) throws {
+                folder = try given ?? TemporaryFolder()
                 let configuration = try ExperimentConfiguration.parse(
                     yaml: TrainerTests.yaml, file: "c.yml", overrides: overrides)
-                directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+                directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: mode)
                 try directory.prepare(configuration)
                 let box = Box()
                 trainer = try Trainer(
@@ -148,6 +151,60 @@ extension GoldenTests {
                 run.trainer.state.iteration = iteration
                 #expect(try run.trainer.argmaxPolicy(never).select[0] == (0..<8).map { $0 < 8 - open })
             }
+        }
+
+        /// Drawn steps, a budget and recomputation through all phases: the same bits twice, and the cost is reported.
+        @Test func drawnStepsWithABudgetTrainAndReport() throws {
+            let overrides = [
+                "policy.sampling=hard_skip", "policy.budget=0.6", "policy.cost=passes", "training.recompute=true",
+                "training.policy.iterations=20",
+            ]
+            func train(_ overrides: [String]) throws -> Run {
+                let run = try Run(overrides)
+                try run.trainer.train(phases: Self.all)
+                return run
+            }
+            let (first, second) = (try train(overrides), try train(overrides))
+            for stage in ["policy", "retrain"] {
+                let files = try [first, second].map {
+                    try TensorFile.read($0.trainer.checkpoints.url("\(stage).safetensors"))
+                }
+                #expect(files[0].tensors == files[1].tensors, "\(stage)")
+            }
+            let summary = try #require(try first.trainer.summarise())
+            let cost = try #require(summary.policyCost)
+            #expect(cost.asked == 0.6 && cost.form == "passes")
+            #expect((0...1).contains(cost.expected) && (0...1).contains(cost.discrete))
+            let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))
+            #expect(json["policy_cost"]?["asked"] == .number(0.6) && json["policy_cost"]?["expected"] != nil)
+            // Every phase says what it plans for.
+            #expect(first.texts.count { $0.contains("plans at most") } == 3)
+            // Negative controls: mixing everything, or no budget, learns other logits.
+            for other in [["policy.sampling=soft"], ["policy.budget=null"]] {
+                let run = try train(overrides + other)
+                let files = try [first, run].map {
+                    try TensorFile.read($0.trainer.checkpoints.url("policy.safetensors"))
+                }
+                #expect(files[0].tensors["task1_logits"] != files[1].tensors["task1_logits"], "\(other)")
+            }
+        }
+
+        /// Drawn steps of a run that is continued from its checkpoint on disk are those of an undisturbed one.
+        @Test func drawnStepsResume() throws {
+            let overrides = ["policy.sampling=hard_skip", "training.policy.iterations=8"]
+            let whole = try Run(overrides)
+            try whole.trainer.train(phases: [.warmup, .policy])
+            // The first process has let go of the folder when the second one opens it.
+            let folder = try TemporaryFolder()
+            func begin() throws { try Run(overrides, in: folder).trainer.train(phases: [.warmup]) }
+            try begin()
+            let resumed = try Run(overrides, in: folder, mode: .resume).trainer
+            try resumed.train(phases: [.warmup, .policy])
+            let files = [
+                try TensorFile.read(whole.trainer.checkpoints.url("policy.safetensors")),
+                try TensorFile.read(resumed.checkpoints.url("policy.safetensors")),
+            ]
+            #expect(files[0].tensors == files[1].tensors)
         }
 
         @Test func sampledPoliciesFollowFromTheSeed() throws {

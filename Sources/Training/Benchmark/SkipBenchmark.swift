@@ -110,7 +110,8 @@ public struct SkipBenchmark {
             for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 && groups.contains(.soft) {
                 rows.append(
                     Subject(
-                        policy: "soft", open: open, kind: step == .weights ? .weights(open: open) : .logits(open: open)))
+                        policy: "soft", open: open, kind: step == .weights ? .weights(open: open) : .logits(open: open))
+                )
             }
         } else if groups.contains(.published),
             let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) })
@@ -139,7 +140,9 @@ public struct SkipBenchmark {
         let fallback = try reference.mixed.map { try bench.prepare($0) }
         var result: [SkipReport.Row] = []
 
-        func row(_ subject: Subject, _ prepared: PreparedStep, passes: Double) throws -> SkipReport.Row {
+        func row(
+            _ subject: Subject, _ prepared: PreparedStep, passes: Double, repeats: Int
+        ) throws -> SkipReport.Row {
             var best: SkipReport.Row?
             for attempt in 1...Self.attempts {
                 let times = try bench.alternate(prepared, with: hard, fallback: fallback, repeats: repeats)
@@ -170,14 +173,18 @@ public struct SkipBenchmark {
         for (task, single) in singles {
             let kind = bench.hardSharing(step, tasks: 1)
             let subject = Subject(policy: "only_\(task)", density: 1 / Double(singles.count), kind: kind)
-            alone.append(try row(subject, try bench.prepare(kind, of: single), passes: 1))
+            // Where their rows are not asked for, they only scale the speed-up.
+            let enough = groups.contains(.alone) ? repeats : min(repeats, 3)
+            alone.append(try row(subject, try bench.prepare(kind, of: single), passes: 1, repeats: enough))
         }
         let passes = alone.reduce(0) { $0 + 1 / $1.speedupHardSharing }
         result.append(
-            try row(Subject(policy: "all_selected", density: 1, kind: reference.hardSharing), hard, passes: passes))
+            try row(
+                Subject(policy: "all_selected", density: 1, kind: reference.hardSharing), hard, passes: passes,
+                repeats: repeats))
         for subject in rows {
             let prepared = try bench.prepare(subject.kind)
-            result.append(try row(subject, prepared, passes: passes))
+            result.append(try row(subject, prepared, passes: passes, repeats: repeats))
         }
         guard groups.contains(.alone) else { return result }
         return result
