@@ -36,10 +36,12 @@ struct Schedule {
         // Updates by the node they follow; those that wait for nothing come first.
         var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
         for index in live where graph.nodes[index].isUpdate { followers[position[index] + 1].append(index) }
-        order = followers[0] + live.flatMap { index -> [Int] in
-            let node = isHoisted.contains(index) || graph.nodes[index].isUpdate ? [] : [index]
-            return node + followers[index + 1]
-        }
+        order =
+            followers[0]
+            + live.flatMap { index -> [Int] in
+                let node = isHoisted.contains(index) || graph.nodes[index].isUpdate ? [] : [index]
+                return node + followers[index + 1]
+            }
     }
 
     private static func liveNodes(_ graph: Graph) -> [Int] {
@@ -81,9 +83,10 @@ struct Schedule {
         private let changing: Set<Int>
 
         init(_ graph: Graph, live: [Int]) {
-            changing = Set(live.flatMap { index in
-                graph.nodes[index].mutated.map { graph.nodes[index].inputs[$0].id }
-            })
+            changing = Set(
+                live.flatMap { index in
+                    graph.nodes[index].mutated.map { graph.nodes[index].inputs[$0].id }
+                })
         }
 
         mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {

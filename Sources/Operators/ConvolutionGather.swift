@@ -23,7 +23,8 @@ struct ConvolutionGather {
             let tilesPerRow = tile.tiles * divisor
             let size = WorkSize(
                 global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
-            try e.launch("convolution_cpu", "convolution_gather", options: tile.options + ranges(tile, x: x.shape, y: y), arguments, size)
+            let options = tile.options + ranges(tile, x: x.shape, y: y)
+            try e.launch("convolution_cpu", "convolution_gather", options: options, arguments, size)
         case .gpu:
             let size = WorkSize(
                 global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])

@@ -61,7 +61,7 @@ public struct Experiment: Sendable {
                 straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
                 sharing: policy.sharing, sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
                 layered: policy.sparsityLayerWeights && policy.sharing == 0,
-                budget: policy.budget.map { 
+                budget: policy.budget.map {
                     CostBudget(
                         share: $0, form: policy.cost, weight: policy.budgetWeight,
                         blockShares: trainingCost.blockShares)
@@ -164,8 +164,9 @@ extension Experiment {
     public func policy(at url: URL) throws -> DiscretePolicy {
         let names = tasks.map(\.name)
         return try SelectionPolicy.read(
-            url, tasks: names, blocks: architecture.blocks.count, allowsOthers: architecture.isPart)
-            .discrete(tasks: names)
+            url, tasks: names, blocks: architecture.blocks.count, allowsOthers: architecture.isPart
+        )
+        .discrete(tasks: names)
     }
 
     /// The space a checkpoint's normals were trained in; the configuration's if it records none.

@@ -17,5 +17,7 @@ struct AdaShare: ParsableCommand {
             Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage.
             """,
         version: "0.1.0",
-        subcommands: [Train.self, Evaluate.self, Predict.self, Cost.self, Benchmark.self, Devices.self, DataCommand.self])
+        subcommands: [
+            Train.self, Evaluate.self, Predict.self, Cost.self, Benchmark.self, Devices.self, DataCommand.self,
+        ])
 }

@@ -28,7 +28,9 @@ struct Benchmark: ParsableCommand {
         @Option(help: "Timed repeats of each row, after one that is not.") var repeats = 9
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
-        @Option(help: "Rows, comma-separated: random, soft, published, alone, others (published policies of other networks).")
+        @Option(
+            help:
+                "Rows, comma-separated: random, soft, published, alone, others (published policies of other networks).")
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
@@ -73,7 +75,8 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily, profile: recorder,
+                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
+                    profile: recorder,
                     progress: progress.line)
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }

@@ -134,7 +134,9 @@ extension OperatorsTests {
                 let rows = (0..<tasks).map { task in (0..<blocks).map { bits >> (task * blocks + $0) & 1 == 1 } }
                 var probability = 1.0
                 for task in 0..<tasks {
-                    for block in 0..<blocks { probability *= rows[task][block] ? alphas[task][block] : 1 - alphas[task][block] }
+                    for block in 0..<blocks {
+                        probability *= rows[task][block] ? alphas[task][block] : 1 - alphas[task][block]
+                    }
                 }
                 let cost = (0..<blocks).reduce(0.0) { cost, block in
                     let paths = rows.filter { $0[block] }.map { Array($0.prefix(block)) }

@@ -117,7 +117,9 @@ extension GoldenTests {
             #expect(density > 0 && density < 1)
             let drawn = try network.run(.logits(open: 8, drawn: policy), step: 0, learningRate: 0)
             #expect(drawn.multiplyAccumulates < both.multiplyAccumulates)
-            for (mine, theirs) in zip(try network.losses(drawn), losses) { #expect(abs(mine - theirs) <= 1e-5 * theirs) }
+            for (mine, theirs) in zip(try network.losses(drawn), losses) {
+                #expect(abs(mine - theirs) <= 1e-5 * theirs)
+            }
             let ours = try gradients(network, drawn)
             for (task, row) in policy.select.enumerated() {
                 let name = network.runtime.graphs.architecture.logitsParameter(task: task)
@@ -188,7 +190,9 @@ extension GoldenTests {
             for task in rows.indices { rows[task][4] = false }
             let blocks = network.runtime.graphs.architecture.blocks
             let (before, other) = (try contents(blocks[4]), try contents(blocks[5]))
-            #expect(before.keys.contains { $0.hasPrefix("optimizer/") } && before.keys.contains { $0.hasSuffix("running_var") })
+            #expect(
+                before.keys.contains { $0.hasPrefix("optimizer/") }
+                    && before.keys.contains { $0.hasSuffix("running_var") })
             _ = try network.run(.weights(open: 8, drawn: DiscretePolicy(select: rows)), step: 1, learningRate: 1e-3)
             #expect(try contents(blocks[4]) == before)
             let after = try contents(blocks[5])

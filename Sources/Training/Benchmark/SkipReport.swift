@@ -69,7 +69,8 @@ public struct SkipReport: Sendable, Encodable {
     /// The rows of one step as text.
     public func table(_ step: Step) -> String {
         var table = Table([
-            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "÷ hard sharing", "kernels", "GMACs", "MB",
+            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "÷ hard sharing", "kernels", "GMACs",
+            "MB",
             "spread",
         ])
         var network: String?

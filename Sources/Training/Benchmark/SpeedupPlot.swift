@@ -28,7 +28,8 @@ public struct SpeedupPlot {
         var body = text(
             12, 20, "Speed-up over one all-selected pass per task", size: 15, weight: "bold")
         body += text(
-            12, 38, "\(report.rows.first?.network ?? ""), \(report.network.head) heads, batch \(report.batch), "
+            12, 38,
+            "\(report.rows.first?.network ?? ""), \(report.network.head) heads, batch \(report.batch), "
                 + "\(report.height)×\(report.width), \(report.device)", size: 11)
         for (position, step) in steps.enumerated() {
             let x = Double(position % 2) * Self.panelWidth
@@ -81,7 +82,8 @@ public struct SpeedupPlot {
         }
         // The legend lies where curves that fall to the right leave room.
         let right = left + width - 118
-        result += segment(right, upper + 8, right + 24, upper + 8, "#0b5fa5", 2) + circle(right + 12, upper + 8, "#0b5fa5")
+        result +=
+            segment(right, upper + 8, right + 24, upper + 8, "#0b5fa5", 2) + circle(right + 12, upper + 8, "#0b5fa5")
         result += text(right + 30, upper + 12, "measured", size: 10)
         result += segment(right, upper + 24, right + 24, upper + 24, "#666", 1.6, dash: "6 4")
         result += text(right + 30, upper + 28, "ideal", size: 10)

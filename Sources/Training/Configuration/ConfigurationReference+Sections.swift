@@ -134,15 +134,18 @@ extension ConfigurationReference {
                 "policy.sampling", \.policy.sampling,
                 "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the soft gradient; both "
                     + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was drawn is computed; "
-                    + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."),
+                    + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."
+            ),
             .key(
-                "policy.budget", \.policy.budget, limit: ConfigurationLimit(text: "above 0 and at most 1") { ($0 ?? 1) > 0 && ($0 ?? 1) <= 1 },
+                "policy.budget", \.policy.budget,
+                limit: ConfigurationLimit(text: "above 0 and at most 1") { ($0 ?? 1) > 0 && ($0 ?? 1) <= 1 },
                 defaultText: "null",
                 "Steers the expected cost of the blocks to this share of selecting everything; null leaves it free."),
             .key(
                 "policy.cost", \.policy.cost,
                 "What the budget charges, in multiply-accumulates of the blocks. `passes`: one pass per task. `shared`: what remains when "
-                    + "blocks below which tasks have decided alike run once, so that agreeing early pays; everything selected costs one pass."),
+                    + "blocks below which tasks have decided alike run once, so that agreeing early pays; everything selected costs one pass."
+            ),
             .key(
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
                 "Weight of the distance between expected cost and budget."),

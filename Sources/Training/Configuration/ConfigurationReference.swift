@@ -76,7 +76,8 @@ public enum ConfigurationReference {
             .key(
                 "number", \.number, limit: ConfigurationLimit(text: ">= 1") { ($0 ?? 1) >= 1 },
                 defaultText: "the position in the list, from 1",
-                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its names."),
+                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its names."
+            ),
         ]
     }
 

@@ -74,7 +74,8 @@ extension Trainer {
         return DiscretePolicy(
             select: alphas.enumerated().map { task, row in
                 let uniforms = Philox.uniforms(
-                    rows: row.count, columns: 1, name: "\(name)/task\(experiment.architecture.number(task: task))", state: seed)
+                    rows: row.count, columns: 1, name: "\(name)/task\(experiment.architecture.number(task: task))",
+                    state: seed)
                 return row.indices.map { block in block < first || Double(uniforms[block]) < row[block] }
             })
     }

@@ -33,7 +33,8 @@ extension Experiment {
     ///
     /// - Parameter policy: of inference and retraining; every task every block if nil.
     /// - Throws: `PlanError` if a tensor has more elements than kernels count.
-    public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport {
+    public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
+    {
         let blocks = architecture.blocks.count
         let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks)
         let kinds: [(String, StepKind)] = [
