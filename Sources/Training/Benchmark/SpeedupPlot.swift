@@ -26,11 +26,11 @@ public struct SpeedupPlot {
         let lines = (steps.count + 1) / 2
         let size = (width: Double(columns) * Self.panelWidth, height: Double(lines) * Self.panelHeight + 56)
         var body = text(
-            12, 20, "Speed-up over one all-selected pass per task", size: 15, weight: "bold")
-        body += text(
-            12, 38,
+            12, 20, "Speed-up over one pass per task", size: 15, weight: "bold")
+        let setting =
             "\(report.rows.first?.network ?? ""), \(report.network.head) heads, batch \(report.batch), "
-                + "\(report.height)×\(report.width), \(report.device)", size: 11)
+            + "\(report.height)×\(report.width)"
+        body += text(12, 38, setting + (columns > 1 ? ", \(report.device)" : ""), size: 11)
         for (position, step) in steps.enumerated() {
             let x = Double(position % 2) * Self.panelWidth
             let y = 50 + Double(position / 2) * Self.panelHeight
@@ -51,17 +51,21 @@ public struct SpeedupPlot {
             .sorted { ($0.density ?? 0) < ($1.density ?? 0) }
         let published = rows.filter { $0.policy == "published" }
         func ideal(_ row: SkipReport.Row) -> Double { row.speedup * row.ms / row.idealMs }
-        let highest = (line + published).map { max($0.speedup, ideal($0)) }.max() ?? 1
-        let tick = [0.5, 1, 2, 5, 10, 20, 50].first { highest / $0 <= 6 } ?? 100
-        let top = (highest / tick).rounded(.up) * tick
+        // From a policy that costs as much as one pass per task to one that skips every block: two orders of magnitude.
+        let values = (line + published).flatMap { [$0.speedup, ideal($0)] }
+        let ticks = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+        let bottom = ticks.last { $0 <= min(1, values.min() ?? 1) } ?? ticks[0]
+        let top = ticks.first { $0 >= values.max() ?? 2 } ?? ticks[ticks.count - 1]
         let (left, upper) = (Self.margin.left, Self.margin.top)
         let width = Self.panelWidth - left - Self.margin.right
         let height = Self.panelHeight - upper - Self.margin.bottom
         func x(_ density: Double) -> Double { left + density * width }
-        func y(_ speedup: Double) -> Double { upper + height * (1 - speedup / top) }
+        func y(_ speedup: Double) -> Double {
+            upper + height * (1 - log(max(speedup, bottom) / bottom) / log(top / bottom))
+        }
 
         var result = text(left, upper - 12, Self.titles[step] ?? step.rawValue, size: 13, weight: "bold")
-        for value in stride(from: 0, through: top, by: tick) {
+        for value in ticks where value >= bottom && value <= top {
             result += segment(left, y(value), left + width, y(value), "#ddd", 1)
             result += text(left - 6, y(value) + 4, "\(number(value))×", size: 10, anchor: "end")
         }
