@@ -60,9 +60,6 @@ public final class Plan {
                 library: library, inputs: node.inputs.map(operand), outputs: node.outputs.map(operand),
                 workspace: try memory.workspaces[index].map(buffer), label: labels[index])
             try node.operation.encode(&encoder)
-            // The main launch of a convolution comes first; what follows joins partial sums.
-            encoder.launches.first?.kernel.multiplyAccumulates = node.operation.multiplyAccumulates(
-                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape))
             return encoder.launches
         }
 

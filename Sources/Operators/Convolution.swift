@@ -38,12 +38,18 @@ extension Recorder {
         let kernel = weights.shape.dimensions
         let geometry = ConvolutionGeometry(
             kernelHeight: kernel[0], kernelWidth: kernel[1], stride: stride, dilation: dilation, padding: padding)
-        let packed = packedWeights(weights, flipped: false)
-        return record(Convolution(geometry), [x, weights, packed] + (bias.map { [$0] } ?? []))[0]
+        let y = geometry.outputShape(x.shape, channels: weights.shape.channels)
+        let algorithm = ConvolutionAlgorithm.suited(
+            to: geometry, input: x.shape, output: y, family: family, isExact: exactConvolutions)
+        let packed = packedWeights(weights, flipped: false, algorithm)
+        return record(
+            Convolution(geometry, algorithm: algorithm), [x, weights, packed] + (bias.map { [$0] } ?? []))[0]
     }
 
     /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
-    func packedWeights(_ weights: Value, flipped: Bool) -> Value {
+    func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct) -> Value {
+        // Winograd transforms them a slice at a time: all of them at once would be four times as large.
+        if algorithm == .winograd { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         if family == .gpu && !flipped { return weights }
@@ -52,15 +58,19 @@ extension Recorder {
     }
 }
 
-/// y = x ∗ w + b; inputs x [N, H, W, C], w [R, S, C, K], w packed for the kernel family, and optionally b [K].
+/// y = x ∗ w + b; inputs x [N, H, W, C], w [R, S, C, K], w packed for family and algorithm, and optionally b [K].
 ///
 /// The canonical weights are an input so that the gradient finds them; kernels read the packed ones.
 ///
-/// - Source: kernels `convolution_gather` in `convolution_cpu.cl` and `convolution_gpu.cl`.
+/// - Source: kernels `convolution_gather` in `convolution_cpu.cl` and `convolution_gpu.cl`, `convolution_winograd.cl`.
 public struct Convolution: DifferentiableOperator {
     public let geometry: ConvolutionGeometry
+    public let algorithm: ConvolutionAlgorithm
 
-    public init(_ geometry: ConvolutionGeometry) { self.geometry = geometry }
+    public init(_ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm = .direct) {
+        self.geometry = geometry
+        self.algorithm = algorithm
+    }
     public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -74,10 +84,25 @@ public struct Convolution: DifferentiableOperator {
         outputs[0].count * inputs[0].channels * geometry.kernelHeight * geometry.kernelWidth
     }
 
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        algorithm == .winograd ? winograd(inputs[0], outputs[0]).workspaceByteCount : 0
+    }
+
+    private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution {
+        WinogradConvolution(x: x, y: y, dilation: geometry.dilation, padding: geometry.padding, flipped: false)
+    }
+
     public func encode(_ e: inout LaunchEncoder) throws {
         let bias = e.inputs.count > 3 ? e.inputs[3].buffer : nil
-        try ConvolutionGather(geometry: geometry, divisor: 1, padding: geometry.padding)
-            .encode(&e, x: e.inputs[0], packed: e.inputs[2], bias: bias)
+        let work = multiplyAccumulates(inputs: e.inputs.map(\.shape), outputs: e.outputs.map(\.shape))
+        switch algorithm {
+        case .direct:
+            try ConvolutionGather(geometry: geometry, divisor: 1, padding: geometry.padding)
+                .encode(&e, x: e.inputs[0], packed: e.inputs[2], bias: bias, multiplyAccumulates: work)
+        case .winograd:
+            try winograd(e.inputs[0].shape, e.outputs[0].shape)
+                .encode(&e, x: e.inputs[0], weights: e.inputs[2], bias: bias, multiplyAccumulates: work)
+        }
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -85,8 +110,11 @@ public struct Convolution: DifferentiableOperator {
         guard let dy = call.gradients[0] else { return gradients }
         let (x, weights) = (call.inputs[0], call.inputs[1])
         if call.wanted[0] {
-            let packed = recorder.packedWeights(weights, flipped: true)
-            let operation = ConvolutionInputGradient(geometry, inputShape: x.shape)
+            let algorithm = ConvolutionAlgorithm.suited(
+                to: geometry, input: dy.shape, output: x.shape, family: recorder.family,
+                isExact: recorder.exactConvolutions)
+            let packed = recorder.packedWeights(weights, flipped: true, algorithm)
+            let operation = ConvolutionInputGradient(geometry, inputShape: x.shape, algorithm: algorithm)
             gradients[0] = recorder.record(operation, [dy, packed])[0]
         }
         if call.wanted[1] {
@@ -98,13 +126,15 @@ public struct Convolution: DifferentiableOperator {
     }
 }
 
-/// dx from dy: a convolution of dy with flipped weights; inputs dy [N, P, Q, K], flipped packed weights.
+/// dx from dy: a convolution of dy with flipped weights; inputs dy [N, P, Q, K], weights packed for the algorithm.
 public struct ConvolutionInputGradient: Operator {
     public let geometry: ConvolutionGeometry
     public let inputShape: Shape
+    public let algorithm: ConvolutionAlgorithm
 
-    init(_ geometry: ConvolutionGeometry, inputShape: Shape) {
+    init(_ geometry: ConvolutionGeometry, inputShape: Shape, algorithm: ConvolutionAlgorithm = .direct) {
         self.geometry = geometry
+        self.algorithm = algorithm
         self.inputShape = Shape(inputShape.dimensions)
     }
 
@@ -116,9 +146,26 @@ public struct ConvolutionInputGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         precondition(geometry.kernelHeight == geometry.kernelWidth, "input gradients need square kernels")
-        let padding = geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding
-        try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding)
-            .encode(&e, x: e.inputs[0], packed: e.inputs[1], bias: nil)
+        let work = multiplyAccumulates(inputs: e.inputs.map(\.shape), outputs: e.outputs.map(\.shape))
+        switch algorithm {
+        case .direct:
+            try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding)
+                .encode(&e, x: e.inputs[0], packed: e.inputs[1], bias: nil, multiplyAccumulates: work)
+        case .winograd:
+            try winograd(e.inputs[0].shape)
+                .encode(&e, x: e.inputs[0], weights: e.inputs[1], bias: nil, multiplyAccumulates: work)
+        }
+    }
+
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        algorithm == .winograd ? winograd(inputs[0]).workspaceByteCount : 0
+    }
+
+    /// Padding of dy.
+    private var padding: Int { geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding }
+
+    private func winograd(_ dy: Shape) -> WinogradConvolution {
+        WinogradConvolution(x: dy, y: inputShape, dilation: geometry.dilation, padding: padding, flipped: true)
     }
 }
 
@@ -171,6 +218,7 @@ public struct ConvolutionWeightGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0].shape, e.inputs[1].shape)
+        let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
         let split = split([x, dy], family: e.library.family)
         let taps = geometry.kernelHeight * geometry.kernelWidth
         let target = split.count == 1 ? e.output(0) : e.scratch
@@ -188,13 +236,15 @@ public struct ConvolutionWeightGradient: Operator {
                 global: [(x.channels + tile - 1) / tile, dy.storedChannels / width, taps * split.count],
                 local: [1, 1, 1])
             let options = ["-DCT=\(tile)", "-DKV=\(width / 16)", "-DPT=1"]
-            try e.launch("convolution_cpu", "convolution_weights", options: options, arguments, size)
+            try e.launch(
+                "convolution_cpu", "convolution_weights", options: options, arguments, size, multiplyAccumulates: work)
         case .gpu:
             let size = WorkSize(
                 global: [
                     (dy.storedChannels + 63) / 64 * 16, (x.channels + 63) / 64 * 16, taps * split.count,
                 ], local: [16, 16, 1])
-            try e.launch("convolution_gpu", "convolution_weights", arguments, size)
+            try e.launch(
+                "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: work)
         }
         if split.count > 1 {
             let vectors = e.vectors(weightShape)

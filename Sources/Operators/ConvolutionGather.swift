@@ -7,7 +7,9 @@ struct ConvolutionGather {
     let divisor: Int
     let padding: Int
 
-    func encode(_ e: inout LaunchEncoder, x: Operand, packed: Operand, bias: DeviceBuffer?) throws {
+    func encode(
+        _ e: inout LaunchEncoder, x: Operand, packed: Operand, bias: DeviceBuffer?, multiplyAccumulates: Int
+    ) throws {
         let y = e.outputs[0].shape
         precondition(x.shape.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
         let arguments: [KernelArgument] = [
@@ -24,11 +26,15 @@ struct ConvolutionGather {
             let size = WorkSize(
                 global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
             let options = tile.options + ranges(tile, x: x.shape, y: y)
-            try e.launch("convolution_cpu", "convolution_gather", options: options, arguments, size)
+            try e.launch(
+                "convolution_cpu", "convolution_gather", options: options, arguments, size,
+                multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let size = WorkSize(
                 global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])
-            try e.launch("convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size)
+            try e.launch(
+                "convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size,
+                multiplyAccumulates: multiplyAccumulates)
         }
     }
 }
@@ -69,7 +75,7 @@ struct RegisterTile {
     /// pixels do not fill the pipeline.
     init(columns: Int, storedChannels: Int) {
         width = Self.width(channels: storedChannels)
-        let candidates = width == 32 ? [14, 10, 7, 4] : [28, 20, 14, 7, 4]
+        let candidates = width == 32 ? [15, 14, 10, 7, 4] : [28, 20, 14, 7, 4]
         func cost(_ pixels: Int) -> Int {
             let (full, rest) = columns.quotientAndRemainder(dividingBy: pixels)
             return full * (pixels + 2) + (rest == 0 ? 0 : max(rest, 4) + 2)

@@ -86,6 +86,8 @@ public struct BackwardCall {
 public protocol Recorder: AnyObject {
     /// The kernel family the graph will run on; packing of weights depends on it.
     var family: KernelFamily { get }
+    /// Whether convolutions keep to algorithms that round as the plain sum does.
+    var exactConvolutions: Bool { get }
     /// The step buffer (`StepState`): step, seed, phase, temperature, rates.
     var step: Value { get }
     /// Applies an operator; equal applications give the same values.
@@ -129,11 +131,15 @@ public struct LaunchEncoder {
     }
 
     /// Appends a launch of `kernel` from `Kernels/<file>.cl`.
+    ///
+    /// - Parameter multiplyAccumulates: of the operator's `multiplyAccumulates`, those that this launch stands for.
     public mutating func launch(
-        _ file: String, _ kernel: String, options: [String] = [], _ arguments: [KernelArgument], _ size: WorkSize
+        _ file: String, _ kernel: String, options: [String] = [], _ arguments: [KernelArgument], _ size: WorkSize,
+        multiplyAccumulates: Int = 0
     ) throws {
         let compiled = try library.kernel(file: file, name: kernel, options: options)
         try compiled.setArguments(arguments)
+        compiled.multiplyAccumulates = multiplyAccumulates
         if !label.isEmpty { compiled.label = label }
         launches.append(KernelLaunch(kernel: compiled, size: size))
     }

@@ -74,6 +74,7 @@ public struct Experiment: Sendable {
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
         graphs.recomputesBranches = training.recompute
+        graphs.exactConvolutions = training.exactConvolutions
         return graphs
     }
 

@@ -56,6 +56,10 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
         .init(h: 5, w: 6, c: 80, k: 96, kernel: 1, bias: true),
         .init(h: 4, w: 33, c: 48, k: 19, kernel: 3, stride: 2),
         .init(h: 8, w: 10, c: 3, k: 3, kernel: 7),
+        .init(n: 2, h: 16, w: 13, c: 64, k: 64, kernel: 3, bias: true),
+        .init(h: 14, w: 15, c: 80, k: 96, kernel: 3, dilation: 2),
+        .init(n: 3, h: 13, w: 29, c: 64, k: 96, kernel: 3, dilation: 4),
+        .init(h: 19, w: 17, c: 96, k: 64, kernel: 3, pad: 0),
     ]
 }
 
@@ -155,6 +159,28 @@ extension OperatorsTests {
             try results.expect("dx", gradients.dx.reshaped([3, 1, 1, 40]))
             try results.expect("dw", gradients.dw.reshaped([1, 1, 40, 19]))
             try results.expect("db", gradients.db)
+        }
+
+        /// More tiles and weights than are transformed at a time: the last tiles of a chunk and channels of a slice too.
+        @Test func winogradTakesManyChunks() throws {
+            let x = Tensor.random(shape: [1, 69, 70, 512], seed: 20)
+            let w = Tensor.random(shape: [3, 3, 512, 160], seed: 21)
+            let dy = Tensor.random(shape: [1, 69, 70, 160], seed: 22)
+            let results = try [true, false].map { isExact in
+                let trial = try Trial(.cpu)
+                trial.graph.exactConvolutions = isExact
+                let (input, weights) = (try trial.input("x", x), try trial.parameter("w", w))
+                let y = trial.graph.convolution(input, weights: weights, padding: 1)
+                trial.graph.output("y", y)
+                trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input])
+                let chosen = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
+                #expect(chosen == [isExact ? .direct : .winograd])
+                return try trial.runTwice()
+            }
+            for name in ["y", "dx"] {
+                try results[1].expect(name, try results[0].tensor(name), tolerance: 3e-5)
+                #expect(try results[0].words(name) != results[1].words(name))
+            }
         }
 
         /// Packed weights outlive a step while the weights are frozen, and no longer.

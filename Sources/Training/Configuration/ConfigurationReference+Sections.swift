@@ -112,6 +112,10 @@ extension ConfigurationReference {
                 "Whether the backward pass computes the branches of the blocks again instead of keeping their activations: less memory, "
                     + "about a third more time, the same bits."),
             .key(
+                "training.exact_convolutions", \.training.exactConvolutions,
+                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions of stride 1 "
+                    + "on CPUs use Winograd's F(4×4, 3×3): up to twice as fast, rounding errors some ten times larger."),
+            .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
                 "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
         ]

@@ -104,6 +104,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
     public var adam = AdamConfiguration(beta1: 0.5, beta2: 0.999)
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
     public var recompute = false
+    /// Whether convolutions keep to algorithms that round as the plain sum does.
+    public var exactConvolutions = false
     /// Whether hard sharing is trained too, for the retraining's iterations, to compare with.
     public var hardSharingBaseline = false
 

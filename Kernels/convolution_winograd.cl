@@ -1,0 +1,246 @@
+// Winograd's minimal filtering F(4x4, 3x3) for CPUs: 36 products where the direct sum needs 144.
+//
+//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: 6 x 6 pixels, g: 3 x 3 weights, Y: 4 x 4 pixels
+//
+// B, G and A follow from polynomials through 0, +-a, +-b and infinity (Lavin and Gray 2015, arXiv:1509.09308, with a = 1
+// and b = 2). Here a b = 1, a = sqrt(1/2): powers of the points stay closer to 1, and the rounding error is smaller.
+//
+// Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
+// the pixels of a tile lie D apart and nothing else changes.
+//
+// A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from `first`
+// on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
+//   winograd_input    V[e][t][c]       e = 0...35 the place in the 6 x 6 tile, t the tile, c the input channel
+//   winograd_weights  U[e][k/32][c][k%32]
+//   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
+//   winograd_output   y
+// The stride from e to e + 1 is one vector more than its data: 36 streams a power of two apart would share cache sets.
+//
+// Tunables: PT tiles per work-item of the product, times 32 channels, in registers.
+
+#ifndef PT
+#define PT 14
+#endif
+#ifndef FLIPPED
+#define FLIPPED 0
+#endif
+
+// From tile to tile of V, so that the tiles of a block do not share cache sets.
+#define PITCH(C) ((C) + 16)
+
+#define A2 0.5f
+#define B2 2.0f
+#define A1 0.70710678118654752f
+#define B1 1.41421356237309505f
+#define A3 (A2 * A1)
+#define B3 (B2 * B1)
+
+// v = B' d for one column of six.
+#define INPUT_TRANSFORM(d, v)                                         \
+    {                                                                 \
+        const float16 even_a = fma(-B2, (d)[2], (d)[4]), odd_a = A1 * fma(-B2, (d)[1], (d)[3]); \
+        const float16 even_b = fma(-A2, (d)[2], (d)[4]), odd_b = B1 * fma(-A2, (d)[1], (d)[3]); \
+        (v)[0] = fma(-(A2 + B2), (d)[2], (d)[4]) + (d)[0];            \
+        (v)[1] = even_a + odd_a;                                      \
+        (v)[2] = even_a - odd_a;                                      \
+        (v)[3] = even_b + odd_b;                                      \
+        (v)[4] = even_b - odd_b;                                      \
+        (v)[5] = fma(-(A2 + B2), (d)[3], (d)[5]) + (d)[1];            \
+    }
+
+// v = G g for one column of three.
+#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+    {                                                                 \
+        const float16 even_a = fma(A2, g2, g0) * (-2.0f / 3), odd_a = (A1 * (-2.0f / 3)) * (g1); \
+        const float16 even_b = fma(B2, g2, g0) * (1.0f / 6), odd_b = (B1 / 6) * (g1);            \
+        (v)[0] = g0;                                                  \
+        (v)[1] = even_a + odd_a;                                      \
+        (v)[2] = even_a - odd_a;                                      \
+        (v)[3] = even_b + odd_b;                                      \
+        (v)[4] = even_b - odd_b;                                      \
+        (v)[5] = g2;                                                  \
+    }
+
+// y = A' m for one column of six.
+#define OUTPUT_TRANSFORM(m, y)                                        \
+    {                                                                 \
+        const float16 even_a = (m)[1] + (m)[2], odd_a = (m)[1] - (m)[2]; \
+        const float16 even_b = (m)[3] + (m)[4], odd_b = (m)[3] - (m)[4]; \
+        (y)[0] = (m)[0] + even_a + even_b;                            \
+        (y)[1] = fma(B1, odd_b, A1 * odd_a);                          \
+        (y)[2] = fma(B2, even_b, A2 * even_a);                        \
+        (y)[3] = fma(B3, odd_b, fma(A3, odd_a, (m)[5]));              \
+    }
+
+// Tile t of an image batch: image n, and the output pixel (p, q) of its first element; its neighbours lie DIL apart.
+#define LOCATE_TILE(t)                                                                             \
+    const int tx = (t) % TX, px = (t) / TX % DIL, ty = (t) / (TX * DIL) % TY;                      \
+    const int py = (t) / (TX * DIL * TY) % DIL, n = (t) / (TX * DIL * TY * DIL);                   \
+    const int p = 4 * ty * DIL + py, q = 4 * tx * DIL + px;
+
+// Layout: one work-item per (tile, group of 8 vectors of channels).
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_input(__global const float *restrict x, __global const float *restrict zeros,
+                    __global float *restrict scratch, int v_at, int H, int Wd, int C, int DIL, int PAD, int TY, int TX,
+                    int tile, int stride) {
+    LOCATE_TILE(tile + (int)get_global_id(0))
+    __global float *v = scratch + v_at + (size_t)get_global_id(0) * PITCH(C);
+    __global const float *source[36];
+    for (int i = 0; i < 6; ++i)
+        for (int j = 0; j < 6; ++j) {
+            const int h = p + i * DIL - PAD, w = q + j * DIL - PAD;
+            const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
+            source[6 * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C : zeros;
+        }
+    const int end = min(C, ((int)get_global_id(1) + 1) * 128);
+    for (int c = (int)get_global_id(1) * 128; c < end; c += 16) {
+        float16 rows[6][6];
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < 6; ++j) {
+            float16 d[6], column[6];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 6; ++i) d[i] = vload16(0, source[6 * i + j] + c);
+            INPUT_TRANSFORM(d, column)
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
+        }
+        __global float *out = v + c;
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 6; ++i) {
+            float16 row[6];
+            INPUT_TRANSFORM(rows[i], row)
+            __attribute__((opencl_unroll_hint))
+            for (int j = 0; j < 6; ++j) vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+        }
+    }
+}
+
+// In place: rows[i].s[j] <-> rows[j].s[i], by halves, quarters, pairs and neighbours.
+#define SWAP_BLOCKS(rows, distance, first, second)                    \
+    __attribute__((opencl_unroll_hint))                               \
+    for (int i = 0; i < 16; ++i)                                      \
+        if ((i & (distance)) == 0) {                                  \
+            const float16 a = (rows)[i], b = (rows)[i + (distance)];  \
+            (rows)[i] = first;                                        \
+            (rows)[i + (distance)] = second;                          \
+        }
+#define TRANSPOSE(rows)                                               \
+    SWAP_BLOCKS(rows, 8, (float16)(a.lo, b.lo), (float16)(a.hi, b.hi)) \
+    SWAP_BLOCKS(rows, 4, (float16)(a.s0123, b.s0123, a.s89ab, b.s89ab), (float16)(a.s4567, b.s4567, a.scdef, b.scdef)) \
+    SWAP_BLOCKS(rows, 2, (float16)(a.s01, b.s01, a.s45, b.s45, a.s89, b.s89, a.scd, b.scd), \
+                (float16)(a.s23, b.s23, a.s67, b.s67, a.sab, b.sab, a.sef, b.sef))          \
+    SWAP_BLOCKS(rows, 1, (float16)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6, a.s8, b.s8, a.sa, b.sa, a.sc, b.sc, a.se, b.se), \
+                (float16)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7, a.s9, b.s9, a.sb, b.sb, a.sd, b.sd, a.sf, b.sf))
+
+// Canonical weights w[3][3][C][K] to U for output channels first, first + 1, ...; FLIPPED: taps reversed and channels
+// exchanged, for the input gradient, whose output channels are the C.
+// Layout: one work-item per (16 output channels, 16 input channels).
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_weights(__global const float *restrict w, __global float *restrict scratch, int u_at, int C, int K,
+                      int first, int stride) {
+    const int k = (int)get_global_id(0) * 16, c = (int)get_global_id(1) * 16;
+    float16 g[9][16];
+    for (int tap = 0; tap < 9; ++tap) {
+#if FLIPPED
+        __global const float *block = w + ((size_t)(8 - tap) * C + first + k) * K + c;
+#else
+        __global const float *block = w + ((size_t)tap * C + c) * K + first + k;
+#endif
+        float16 rows[16];
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 16; ++i) rows[i] = vload16(0, block + (size_t)i * K);
+#if FLIPPED
+        TRANSPOSE(rows)
+#endif
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 16; ++i) g[tap][i] = rows[i];
+    }
+    const int depth = FLIPPED ? K : C;
+    for (int i = 0; i < 16; ++i) {
+        float16 rows[6][3];
+        __attribute__((opencl_unroll_hint))
+        for (int s = 0; s < 3; ++s) {
+            float16 column[6];
+            WEIGHT_TRANSFORM(g[s][i], g[3 + s][i], g[6 + s][i], column)
+            __attribute__((opencl_unroll_hint))
+            for (int r = 0; r < 6; ++r) rows[r][s] = column[r];
+        }
+        __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
+        __attribute__((opencl_unroll_hint))
+        for (int r = 0; r < 6; ++r) {
+            float16 row[6];
+            WEIGHT_TRANSFORM(rows[r][0], rows[r][1], rows[r][2], row)
+            __attribute__((opencl_unroll_hint))
+            for (int s = 0; s < 6; ++s) vstore16(row[s], 0, out + (size_t)(6 * r + s) * stride);
+        }
+    }
+}
+
+// Layout: global (blocks of PT tiles, KS / 32, 36): neighbours share the weights.
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
+                       int u_stride, int m_stride) {
+    const int e = (int)get_global_id(2), kt = (int)get_global_id(1);
+    int t = (int)get_global_id(0) * PT, first = 0;
+    if (t + PT > T) {
+        first = t + PT - T;
+        t = T - PT;
+    }
+    __global const float *vp = scratch + v_at + (size_t)e * v_stride + (size_t)t * PITCH(C);
+    __global const float *up = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
+    float16 acc[PT][2];
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < PT; ++i) acc[i][0] = acc[i][1] = 0.0f;
+    for (int c = 0; c < C; ++c) {
+        const float16 u0 = vload16(0, up), u1 = vload16(1, up);
+        up += 32;
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < PT; ++i) {
+            const float16 value = (float16)(vp[i * PITCH(C) + c]);
+            acc[i][0] = fma(value, u0, acc[i][0]);
+            acc[i][1] = fma(value, u1, acc[i][1]);
+        }
+    }
+    __global float *out = scratch + m_at + (size_t)e * m_stride + (size_t)t * KS + kt * 32;
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < PT; ++i) {
+        if (i < first) continue;
+        vstore16(acc[i][0], 0, out + (size_t)i * KS);
+        vstore16(acc[i][1], 1, out + (size_t)i * KS);
+    }
+}
+
+// Layout: one work-item per (tile, group of 8 vectors of the slice's channels).
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_output(__global const float *restrict scratch, int m_at, __global const float *restrict bias,
+                     __global float *restrict y, int P, int Q, int K, int first, int KS, int DIL, int TY, int TX,
+                     int tile, int stride, int biased) {
+    LOCATE_TILE(tile + (int)get_global_id(0))
+    const int rows = min(4, (P - p + DIL - 1) / DIL), columns = min(4, (Q - q + DIL - 1) / DIL);
+    const int end = min(KS, ((int)get_global_id(1) + 1) * 128);
+    for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
+        __global const float *in = scratch + m_at + (size_t)get_global_id(0) * KS + k;
+        float16 half_way[4][6];
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < 6; ++j) {
+            float16 d[6], column[4];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 6; ++i) d[i] = vload16(0, in + (size_t)(6 * i + j) * stride);
+            OUTPUT_TRANSFORM(d, column)
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 4; ++i) half_way[i][j] = column[i];
+        }
+        float16 start = 0.0f;
+        if (biased) start = vload16(0, bias + first + k);
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 4; ++i) {
+            float16 row[4];
+            OUTPUT_TRANSFORM(half_way[i], row)
+            if (i >= rows) continue;
+            __global float *out = y + (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
+            __attribute__((opencl_unroll_hint))
+            for (int j = 0; j < 4; ++j)
+                if (j < columns) vstore16(row[j] + start, 0, out + (size_t)j * DIL * K);
+        }
+    }
+}
