@@ -5,7 +5,7 @@ import Operators
 public final class Executor {
     public let library: KernelLibrary
     public let store: TensorStore
-    private let arena: ChunkedArena
+    private var arena: ChunkedArena
     private let derived: DerivedTensors
     private var plans: [AnyHashable: Plan] = [:]
     private var recency: [AnyHashable] = []
@@ -15,6 +15,8 @@ public final class Executor {
     public var context: DeviceContext { library.context }
     /// Bytes of the arena all plans share.
     public var arenaBytes: Int { arena.totalBytes }
+    /// Bytes held on the device: the arena, the store, and what is derived from parameters.
+    public var byteCount: Int { arena.totalBytes + store.byteCount + derived.byteCount }
 
     public init(library: KernelLibrary, capacity: Int = 16) {
         self.library = library
@@ -69,11 +71,12 @@ public final class Executor {
             graph, library: library, store: store, derived: derived, arena: arena, schedule: schedule, memory: memory)
     }
 
-    /// Forgets all plans and derived values, after tensors have been removed from the store.
+    /// Forgets all plans with their memory and derived values, after tensors have been removed from the store.
     public func reset() {
         plans = [:]
         recency = []
         derived.removeAll()
+        arena = ChunkedArena(context: context, chunkBytes: [])
     }
 
     /// Enqueues one step; returns without waiting.

@@ -36,6 +36,8 @@ public final class Graph: Recorder {
         /// Inputs (by position) changed in place.
         let mutated: [Int]
         var isUpdate: Bool { !mutated.isEmpty }
+        /// Whether it moves up in the schedule.
+        var isEager: Bool { isUpdate || operation.isEager }
     }
 
     /// A value with memory of its own, named in the tensor store.

@@ -118,9 +118,15 @@ final class DerivedTensors {
         init(buffers: [DeviceBuffer]) { self.buffers = buffers }
     }
 
-    private struct Key: Hashable {
+    /// What a value is computed by, and from which parameters.
+    struct Key: Hashable {
         let operation: AnyHashable
         let parameters: [String]
+
+        init(_ operation: any Operator, parameters: [String]) {
+            self.operation = AnyHashable(operation)
+            self.parameters = parameters
+        }
     }
 
     private let context: DeviceContext
@@ -129,7 +135,7 @@ final class DerivedTensors {
     init(context: DeviceContext) { self.context = context }
 
     func entry(_ operation: any Operator, parameters: [String], shapes: [Shape]) throws -> Entry {
-        let key = Key(operation: AnyHashable(operation), parameters: parameters)
+        let key = Key(operation, parameters: parameters)
         if let known = entries[key] { return known }
         let entry = Entry(
             buffers: try shapes.map { try context.makeBuffer(byteCount: roundUp($0.byteCount, to: 512)) })
@@ -138,4 +144,6 @@ final class DerivedTensors {
     }
 
     func removeAll() { entries = [:] }
+
+    var byteCount: Int { entries.values.reduce(0) { $0 + $1.buffers.reduce(0) { $0 + $1.byteCount } } }
 }

@@ -9,19 +9,31 @@ public struct PlannedMemory: Sendable, Hashable {
     /// Packed copies of parameters that stay between steps.
     public let derived: Int
 
+    /// Everything.
     public var total: Int { arena + tensors + derived }
 }
 
-extension Graph {
-    /// Plans the recorded step's memory without a device.
+extension PlannedMemory {
+    /// Plans steps that alternate on one device: they share the arena, and what one of them keeps stays beside the others.
     ///
+    /// - Parameter parameters: shapes, by name, of what is on the device whether or not a step reads it.
     /// - Throws: `PlanError` if a value has more elements than kernels count.
-    public func plannedMemory() throws -> PlannedMemory {
-        let schedule = Schedule(self)
-        let memory = try MemoryPlan(self, schedule: schedule, chunkLimit: Int.max / 2)
-        func bytes(_ shape: Shape) -> Int { roundUp(shape.byteCount, to: 512) }
-        return PlannedMemory(
-            arena: memory.totalBytes, tensors: externals.reduce(0) { $0 + bytes($1.value.shape) },
-            derived: schedule.hoisted.reduce(0) { $0 + nodes[$1].outputs.reduce(0) { $0 + bytes($1.shape) } })
+    public init(_ graphs: [Graph], besides parameters: [String: Shape] = [:]) throws {
+        var arena = 0
+        var tensors = parameters
+        var derived: [DerivedTensors.Key: [Shape]] = [:]
+        for graph in graphs {
+            let schedule = Schedule(graph)
+            arena = max(
+                arena, try MemoryPlan(graph, schedule: schedule, chunkLimit: Int.max / 2).totalBytes)
+            for external in graph.externals { tensors[external.name] = external.value.shape }
+            for index in schedule.hoisted {
+                let node = graph.nodes[index]
+                let key = DerivedTensors.Key(node.operation, parameters: node.inputs.map(graph.externalName))
+                derived[key] = node.outputs.map(\.shape)
+            }
+        }
+        func bytes(_ shapes: some Sequence<Shape>) -> Int { shapes.reduce(0) { $0 + roundUp($1.byteCount, to: 512) } }
+        self.init(arena: arena, tensors: bytes(tensors.values), derived: bytes(derived.values.joined()))
     }
 }

@@ -2,9 +2,9 @@ import Operators
 
 /// The order in which a graph's live nodes run.
 ///
-/// Dead-code elimination keeps what outputs and updates need. Nodes run in recorded order, except that an update moves
-/// up to just after the last node it must wait for: the readers of what it changes, and what it reads. So gradients
-/// die early.
+/// Dead-code elimination keeps what outputs and updates need. Nodes run in recorded order, except that an update or
+/// an eager operator moves up to just after the last node it must wait for: the readers of what it changes, and what it
+/// reads. So gradients die early.
 struct Schedule {
     /// Node indices in execution order.
     let order: [Int]
@@ -18,7 +18,7 @@ struct Schedule {
         self.hoisted = hoisted
         let isHoisted = Set(hoisted)
 
-        // position = the node after which this one runs; updates sort behind the compute node they follow.
+        // position = the node after which this one runs; eager nodes sort behind the compute node they follow.
         var position = [Int](repeating: -1, count: graph.nodes.count)
         var hazards = Hazards(graph, live: live)
         for index in live {
@@ -31,15 +31,17 @@ struct Schedule {
             }
             let order = hazards.predecessors(of: node, index: index)
             ready = order.reduce(ready) { isHoisted.contains($1) ? $0 : max($0, position[$1]) }
-            position[index] = node.isUpdate ? ready : index
+            position[index] = node.isEager ? ready : index
         }
-        // Updates by the node they follow; those that wait for nothing come first.
+        // Eager nodes by the node they follow; those that wait for nothing come first.
         var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
-        for index in live where graph.nodes[index].isUpdate { followers[position[index] + 1].append(index) }
+        for index in live where graph.nodes[index].isEager && !isHoisted.contains(index) {
+            followers[position[index] + 1].append(index)
+        }
         order =
             followers[0]
             + live.flatMap { index -> [Int] in
-                let node = isHoisted.contains(index) || graph.nodes[index].isUpdate ? [] : [index]
+                let node = isHoisted.contains(index) || graph.nodes[index].isEager ? [] : [index]
                 return node + followers[index + 1]
             }
     }

@@ -53,10 +53,10 @@ extension ConvolutionGather {
                 ranges.append(from..<to)
             }
         }
-        let compiled = ranges.prefix(Self.maximumVariants).enumerated()
-        return ["-DVARIANTS=\(max(1, compiled.underestimatedCount))"]
-            + (ranges.isEmpty ? ["-DF1=0", "-DT1=0"] : [])
-            + compiled.flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
+        // One that no tap finds stands for none: the kernel tells "all inside or ranges" from "strided" by there being any.
+        let compiled = ranges.isEmpty ? [0..<0] : Array(ranges.prefix(Self.maximumVariants))
+        return ["-DVARIANTS=\(compiled.count)"]
+            + compiled.enumerated().flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
     }
 
     /// As many as the kernel has branches for; further ranges read zeros.

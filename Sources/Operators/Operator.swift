@@ -14,6 +14,8 @@ public protocol Operator: Hashable, Sendable {
     var mutatedInputs: [Int] { get }
     /// Multiply-accumulates of convolutions, as the cost model counts them; 0 for everything else.
     func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int
+    /// Whether it runs as soon as it can, as updates do: its output is far smaller than what it is the last to read.
+    var isEager: Bool { get }
     /// Whether the outputs are computed again for the backward pass.
     var recomputation: Recomputation { get }
     /// Records the application that computes the outputs again, to the same bits.
@@ -37,6 +39,7 @@ extension Operator {
     public var mutatedInputs: [Int] { [] }
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
     public var differentiable: (any DifferentiableOperator)? { nil }
+    public var isEager: Bool { false }
     public var recomputation: Recomputation { .never }
     public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
         recorder.record(self, inputs)

@@ -171,7 +171,8 @@ public struct ExpectedCostLoss: DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let tasks = inputs.count - 1
-        precondition((1...Self.maximumTasks).contains(tasks), "\(tasks) tasks, at most \(Self.maximumTasks)")
+        precondition(
+            form == .passes || (1...Self.maximumTasks).contains(tasks), "\(tasks) tasks, at most \(Self.maximumTasks)")
         precondition(
             inputs[1...].allSatisfy { $0.rows == inputs[0].channels && $0.channels == 2 },
             "costs \(inputs[0]) and logits \(inputs[1...]) differ in blocks")

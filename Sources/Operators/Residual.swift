@@ -105,6 +105,8 @@ public struct DrawnGateGradient: Operator {
         return [Shape([blocks, 2])]
     }
 
+    public var isEager: Bool { true }
+
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
 
     public func encode(_ e: inout LaunchEncoder) throws {

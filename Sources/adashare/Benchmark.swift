@@ -24,7 +24,7 @@ struct Benchmark: ParsableCommand {
                 "Change one key, for example model.head=light; repeatable.", valueName: "path=value"))
         var overrides: [String] = []
         @Option(help: "Image size, HxW.") var size = Size(height: 224, width: 224)
-        @Option(help: "Images per step.") var batch = 4
+        @Option(help: "Images per step.") var batch = BatchSize(4)
         @Option(help: "Timed repeats of each row, after one that is not.") var repeats = 9
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
@@ -61,7 +61,6 @@ struct Benchmark: ParsableCommand {
         }
 
         func validate() throws {
-            if batch < 1 { throw ValidationError("--batch needs at least 1.") }
             if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
         }
 
@@ -74,7 +73,7 @@ struct Benchmark: ParsableCommand {
             try profile.recording(with: recorder) {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
-                    shape: BatchShape(count: batch, height: size.height, width: size.width), repeats: repeats,
+                    shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
                     steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
                     profile: recorder,
                     progress: progress.line)

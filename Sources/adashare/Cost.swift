@@ -9,14 +9,15 @@ struct Cost: ParsableCommand {
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
             MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, and the
-            policy with every distinct (input, block) computed once; and the memory each kind of step plans for. Needs only tasks and model of the configuration.
+            policy with every distinct (input, block) computed once; and the memory each kind of step plans for. Needs only
+            tasks and model of the configuration.
             """)
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
     @Option(help: "Policy, JSON as in policy.json. Default: every task uses every block.") var policy: String?
     @Option(help: "Image size, HxW. Default: dataset.crop.") var size: Size?
-    @Option(help: "Images per step, for the memory. Default: training.batch.") var batch: Int?
+    @Option(help: "Images per step, for the memory. Default: training.batch.") var batch: BatchSize?
     @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
     @Flag(help: "Print JSON.") var json = false
 
@@ -28,20 +29,25 @@ struct Cost: ParsableCommand {
         let chosen = try policy.map { try experiment.policy(at: URL(fileURLWithPath: $0)) }
         let cost = model.report(policy: chosen)
         let shape = BatchShape(
-            count: batch ?? experiment.configuration.training.batch, height: model.height, width: model.width)
-        let memory = try experiment.memory(shape, policy: chosen, family: kernelFamily)
+            count: batch?.count ?? experiment.configuration.training.batch, height: model.height, width: model.width)
+        // Work can be counted for sizes that no step could be planned for.
+        let memory = Result { try experiment.memory(shape, policy: chosen, family: kernelFamily) }
         if json {
-            print(try JSONText.pretty(Report(cost: cost, memory: memory)))
+            print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
         } else {
             print(cost.table())
-            print(memory.table)
+        }
+        switch memory {
+        case .success(let memory): if !json { print(memory.table) }
+        case .failure(let error): ProgressPrinter().line("no memory plan: \(error)")
         }
     }
 
     /// The cost report with the memory beside it.
     private struct Report: Encodable {
         let cost: CostReport
-        let memory: MemoryReport
+        /// Null where a tensor has more elements than kernels count.
+        let memory: MemoryReport?
 
         enum CodingKeys: String, CodingKey { case memory }
 

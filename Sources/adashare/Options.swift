@@ -49,6 +49,22 @@ struct Size: ExpressibleByArgument {
     }
 }
 
+/// Images per step.
+struct BatchSize: ExpressibleByArgument {
+    let count: Int
+    /// Larger ones overflow counts of bytes before they fit any memory.
+    private static let range = 1...65_536
+
+    init(_ count: Int) { self.count = count }
+
+    var defaultValueDescription: String { "\(count)" }
+
+    init?(argument: String) {
+        guard let count = Int(argument), Self.range.contains(count) else { return nil }
+        self.count = count
+    }
+}
+
 /// A part of the tasks.
 struct TaskOptions: ParsableArguments {
     @Option(help: "Only these tasks, comma-separated names; the others cost nothing. Default: all.")

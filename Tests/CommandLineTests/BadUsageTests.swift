@@ -26,6 +26,9 @@ extension CommandLineTests {
             (["train"], "--config"),
             (["cost", "--config", "c.yml", "--size", "99999999x99999999"], "99999999x99999999"),
             (["cost", "--config", "c.yml", "--size", "224"], "224"),
+            (["cost", "--config", "c.yml", "--batch", "0"], "--batch"),
+            (["cost", "--config", "c.yml", "--batch", "9223372036854775807"], "--batch"),
+            (["benchmark", "skip", "--batch", "0"], "--batch"),
             (["train", "--config", "c.yml", "--phases", "warmup,polic"], "warmup,polic"),
             (["train", "--config", "c.yml", "--phases", "baseline"], "baseline"),
             (["data", "synthesize", "--output", "d", "--count", "0", "--size", "32x32"], "--count"),
@@ -59,6 +62,14 @@ extension CommandLineTests {
             try expectFailure(
                 train("--set", "training.policy.iterations=0", "--phases", "policy"), "training",
                 "0 iterations in policy")
+            try expectFailure(
+                ["benchmark", "skip", "--set", "tasks.0.kind=classification", "--size", "32x32"], in: folder.url,
+                "tasks.0.kind", "found classification", "a dense task")
+            let many = (1...13).map { "  - { name: t\($0), kind: depth }" }.joined(separator: "\n")
+            folder.file("many.yml", "tasks:\n\(many)\npolicy: { budget: 0.5 }\n")
+            try expectFailure(
+                ["cost", "--config", "many.yml"], in: folder.url, "policy.cost", "shared with 13 tasks",
+                "at most 12 tasks")
             try expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
             expectUntouched()
         }

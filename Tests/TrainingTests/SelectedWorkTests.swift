@@ -197,7 +197,7 @@ private struct RecordedWork {
         let experiment = try Self.experiment()
         let blocks = experiment.architecture.blocks.count
         func arena(_ experiment: Experiment, _ kind: StepKind) throws -> Int {
-            try experiment.plannedMemory(kind, BatchShape(count: 4, height: 96, width: 96), family: .cpu).arena
+            try PlannedMemory([experiment.graph(kind, BatchShape(count: 4, height: 96, width: 96), family: .cpu)]).arena
         }
         var configuration = experiment.configuration
         configuration.training.recompute = true

@@ -56,7 +56,7 @@ extension GoldenTests {
 
             init(
                 _ overrides: [String] = [], dataset: (any DenseDataset)? = nil, in given: TemporaryFolder? = nil,
-                mode: RunDirectory.Mode = .create
+                mode: RunDirectory.Mode = .create, onStep: @escaping (StepReport) -> Void = { _ in }
             ) throws {
                 folder = try given ?? TemporaryFolder()
                 let configuration = try ExperimentConfiguration.parse(
@@ -69,6 +69,7 @@ extension GoldenTests {
                     context: GoldenDevice.library(.cpu).context, run: directory
                 ) { event in
                     if case .notice(let text) = event { box.texts.append(text) }
+                    if case .step(let step) = event { onStep(step) }
                 }
                 self.box = box
             }
@@ -177,8 +178,6 @@ extension GoldenTests {
             #expect((0...1).contains(cost.expected) && (0...1).contains(cost.discrete))
             let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))
             #expect(json["policy_cost"]?["asked"] == .number(0.6) && json["policy_cost"]?["expected"] != nil)
-            // Every phase says what it plans for.
-            #expect(first.texts.count { $0.contains("plans at most") } == 3)
             // Negative controls: mixing everything, or no budget, learns other logits.
             for other in [["policy.sampling=soft"], ["policy.budget=null"]] {
                 let run = try train(overrides + other)
@@ -189,20 +188,51 @@ extension GoldenTests {
             }
         }
 
+        /// Every phase says what it plans for, and that is what its steps come to hold.
+        @Test func plannedMemoryIsWhatStepsHold() throws {
+            final class Held {
+                var trainer: Trainer?
+                var bytes: [Stage: Int] = [:]
+            }
+            let held = Held()
+            let run = try Run(["training.evaluate_every=0", "training.policy.iterations=20"]) { step in
+                guard let executor = held.trainer?.network.executor else { return }
+                held.bytes[step.stage] = executor.byteCount
+            }
+            held.trainer = run.trainer
+            try run.trainer.train(phases: Self.all)
+            for stage in [Stage.warmup, .policy, .retrain] {
+                let text = try #require(run.texts.first { $0.hasPrefix("\(stage.rawValue) plans at most") })
+                let planned = try #require(text.split(separator: " ").compactMap { Double($0) }.first) * 1e6
+                let bytes = Double(try #require(held.bytes[stage]))
+                #expect(planned >= 0.98 * bytes && planned <= 1.05 * bytes, "\(stage): \(planned), held \(bytes)")
+            }
+        }
+
         /// Drawn steps of a run that is continued from its checkpoint on disk are those of an undisturbed one.
         @Test func drawnStepsResume() throws {
-            let overrides = ["policy.sampling=hard_skip", "training.policy.iterations=8"]
-            let whole = try Run(overrides)
-            try whole.trainer.train(phases: [.warmup, .policy])
-            // The first process has let go of the folder when the second one opens it.
+            // Checkpoints lie between a weight and a logit step; by the fifth some blocks are open.
+            let overrides = [
+                "policy.sampling=hard_skip", "training.policy.iterations=12", "training.checkpoint_every=5",
+            ]
             let folder = try TemporaryFolder()
-            func begin() throws { try Run(overrides, in: folder).trainer.train(phases: [.warmup]) }
-            try begin()
-            let resumed = try Run(overrides, in: folder, mode: .resume).trainer
-            try resumed.train(phases: [.warmup, .policy])
+            let source = try TemporaryFolder()
+            var copies = 0
+            let whole = try Run(overrides, in: source) { step in
+                // What a process that dies here leaves behind.
+                guard step.stage == .policy, step.iteration == 7 else { return }
+                let copy: Void? = try? FileManager.default.copyItem(
+                    at: source.url.appendingPathComponent("run"), to: folder.url.appendingPathComponent("run"))
+                copies += copy == nil ? 0 : 1
+            }
+            try whole.trainer.train(phases: [.warmup, .policy])
+            #expect(copies == 1)
+            let resumed = try Run(overrides, in: folder, mode: .resume)
+            #expect(resumed.trainer.state.stage == .policy && resumed.trainer.state.iteration == 5)
+            try resumed.trainer.train(phases: [.warmup, .policy])
             let files = [
                 try TensorFile.read(whole.trainer.checkpoints.url("policy.safetensors")),
-                try TensorFile.read(resumed.checkpoints.url("policy.safetensors")),
+                try TensorFile.read(resumed.trainer.checkpoints.url("policy.safetensors")),
             ]
             #expect(files[0].tensors == files[1].tensors)
         }

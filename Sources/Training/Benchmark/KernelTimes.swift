@@ -28,6 +28,13 @@ struct KernelTimes {
 
     /// Mean over the launches of that kernel; nil if the run had none.
     func milliseconds(_ key: Key) -> Double? { sums[key].map { $0.nanoseconds / $0.count / 1e6 } }
+
+    /// Milliseconds of kernels at this run's times, a kernel needed m times counting m times.
+    ///
+    /// - Parameter fallback: times of kernels this run did not have; those that neither had are not counted.
+    func ideal(_ keys: [Key], fallback: KernelTimes? = nil) -> Double {
+        keys.reduce(0) { $0 + (milliseconds($1) ?? fallback?.milliseconds($1) ?? 0) }
+    }
 }
 
 extension Plan {

@@ -42,7 +42,7 @@ final class NetworkBench {
     }
 
     /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
-    func reference(_ step: SkipReport.Step) throws -> (hardSharing: StepKind, mixed: StepKind?) {
+    func reference(_ step: SkipReport.Step) -> (hardSharing: StepKind, mixed: StepKind?) {
         let blocks = experiment.architecture.blocks.count
         let hard = hardSharing(step, tasks: experiment.tasks.count)
         return switch step {
@@ -53,14 +53,7 @@ final class NetworkBench {
     }
 
     func hardSharing(_ step: SkipReport.Step, tasks: Int) -> StepKind {
-        let blocks = experiment.architecture.blocks.count
-        let all = DiscretePolicy.hardSharing(tasks: tasks, blocks: blocks)
-        return switch step {
-        case .inference: .inference(all)
-        case .retrain: .retrain(all)
-        case .weights: .weights(open: blocks, drawn: all)
-        case .logits: .logits(open: blocks, drawn: all)
-        }
+        step.kind(.hardSharing(tasks: tasks, blocks: experiment.architecture.blocks.count))
     }
 
     /// Compiles the kernels and allocates the memory of a step, so that `prepare` finds both.
@@ -78,13 +71,12 @@ final class NetworkBench {
         let time = try ContinuousClock().measure { built = try build(kind, part) }
         guard let built else { preconditionFailure("nothing was built") }
         return PreparedStep(
-            plan: built.plan, bytes: try built.graph.plannedMemory().total, planMs: time.milliseconds,
+            plan: built.plan, bytes: try PlannedMemory([built.graph]).total, planMs: time.milliseconds,
             keys: built.plan.kernelKeys)
     }
 
     private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: Graph, plan: Plan) {
-        let graph = Graph(family: executor.library.family)
-        (part ?? experiment).stepGraphs.trace(kind, batch: shape, into: graph)
+        let graph = (part ?? experiment).graph(kind, shape, family: executor.library.family)
         return (graph, try executor.makePlan(graph))
     }
 
@@ -100,7 +92,10 @@ final class NetworkBench {
         for task in experiment.tasks where name.hasPrefix(StepGraphs.labelName(task.label) + "/") {
             let extents = StepGraphs.labelShape(shape, channels: task.labelChannels)
             if task.label == TaskKind.segmentation.rawValue {
-                let classes = Float(experiment.configuration.tasks.first { $0.name == task.name }?.channels ?? 2)
+                // Tasks that share the labels: what all of them have a class for.
+                let shared = experiment.tasks.filter { $0.label == task.label }.map(\.name)
+                let tasks = experiment.configuration.tasks.filter { shared.contains($0.name) }
+                let classes = Float(tasks.map(\.channels).min() ?? 2)
                 try executor.store.write(
                     name, extents, (0..<extents.count).map { Int32(noise[$0 % noise.count] * classes) })
             } else {
@@ -125,38 +120,22 @@ final class NetworkBench {
         let known = Set(reference.keys)
         // Few and small kernels: timed around the row, not beside each repeat.
         let mixed = subject.keys.contains { !known.contains($0) } ? try fallback.map { try run($0).times } : nil
-        var before = try measured(reference, mixed)
+        var before = try run(reference)
         var times: [Double] = []
         var references = [before.ms]
         var fidelities: [Double] = []
         for _ in 0..<repeats {
             let ms = try run(subject).ms
-            let after = try measured(reference, mixed)
+            let after = try run(reference)
             times.append(ms)
             references.append(after.ms)
-            fidelities.append((before.ideal(subject.keys) + after.ideal(subject.keys)) / 2 / ms)
+            let ideals = [before, after].map { $0.times.ideal(subject.keys, fallback: mixed) }
+            fidelities.append((ideals[0] + ideals[1]) / 2 / ms)
             before = after
         }
         return Times(
             ms: median(times), referenceMs: median(references), fidelity: median(fidelities),
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times))
-    }
-
-    private struct Measured {
-        let ms: Double
-        let times: [KernelTimes]
-
-        /// Milliseconds of the kernels, those that no reference has not counted.
-        func ideal(_ keys: [KernelTimes.Key]) -> Double {
-            keys.reduce(0) { sum, key in
-                sum + (times.lazy.compactMap { $0.milliseconds(key) }.first ?? 0)
-            }
-        }
-    }
-
-    private func measured(_ reference: PreparedStep, _ fallback: KernelTimes?) throws -> Measured {
-        let main = try run(reference)
-        return Measured(ms: main.ms, times: [main.times] + (fallback.map { [$0] } ?? []))
     }
 
     /// One step: from the first launch to the end of the last one.

@@ -9,9 +9,13 @@ import Operators
 /// What a policy should cost is known from the all-selected run: the times of those of its kernels that the policy still
 /// needs. How close the measured time comes to that ideal is the row's fidelity.
 public struct SkipBenchmark {
+    /// The network; published policies of other networks come beside it.
     public let experiment: Experiment
+    /// Images per step and their size in pixels.
     public let shape: BatchShape
+    /// Timed runs of each row.
     public let repeats: Int
+    /// What is measured, in this order.
     public let steps: [SkipReport.Step]
     /// Which rows are measured.
     public let groups: Set<Group>
@@ -56,8 +60,13 @@ public struct SkipBenchmark {
 
     /// Measures every row.
     ///
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError` or `PlanError`; `ConfigurationError` for a task without an output per pixel.
     public func run() throws -> SkipReport {
+        for (index, task) in experiment.configuration.tasks.enumerated() where task.kind == .classification {
+            throw ConfigurationError(
+                file: "benchmark", path: "tasks.\(index).kind", found: "classification",
+                expected: "a dense task: the benchmark makes up labels per pixel")
+        }
         var report = SkipReport(
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
@@ -70,8 +79,7 @@ public struct SkipBenchmark {
             for published in PublishedPolicies.all where !published.fits(experiment.architecture) {
                 let own = try Experiment(published.configuration(like: experiment.configuration))
                 let row = Subject(
-                    policy: "published", density: published.policy.density,
-                    kind: step == .inference ? .inference(published.policy) : .retrain(published.policy))
+                    policy: "published", density: published.policy.density, kind: step.kind(published.policy))
                 report.rows += try measure(step, on: own, rows: [row])
             }
         }
@@ -90,21 +98,13 @@ public struct SkipBenchmark {
     private func rows(_ step: SkipReport.Step) -> [Subject] {
         let blocks = experiment.architecture.blocks.count
         let tasks = experiment.tasks.count
-        func kind(_ policy: DiscretePolicy) -> StepKind {
-            switch step {
-            case .inference: .inference(policy)
-            case .retrain: .retrain(policy)
-            case .weights: .weights(open: blocks, drawn: policy)
-            case .logits: .logits(open: blocks, drawn: policy)
-            }
-        }
         let isDrawn = step == .weights || step == .logits
         var rows: [Subject] = []
         for tenths in (0...9).reversed() where groups.contains(.random) {
             let policy = DiscretePolicy.nested(
                 density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
             rows.append(
-                Subject(policy: isDrawn ? "hard_skip" : "random", density: policy.density, kind: kind(policy)))
+                Subject(policy: isDrawn ? "hard_skip" : "random", density: policy.density, kind: step.kind(policy)))
         }
         if isDrawn {
             for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 && groups.contains(.soft) {
@@ -117,7 +117,7 @@ public struct SkipBenchmark {
             let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) })
         {
             rows.append(
-                Subject(policy: "published", density: published.policy.density, kind: kind(published.policy)))
+                Subject(policy: "published", density: published.policy.density, kind: step.kind(published.policy)))
         }
         return rows
     }
@@ -128,7 +128,7 @@ public struct SkipBenchmark {
     ) throws -> [SkipReport.Row] {
         let bench = try NetworkBench(experiment, shape: shape, context: context, family: family, profile: profile)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
-        let reference = try bench.reference(step)
+        let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {
             ($0.name, try Experiment(experiment.configuration.selecting([$0.name])))
         }
@@ -193,6 +193,19 @@ public struct SkipBenchmark {
                 row.speedup *= passes
                 return row
             }
+    }
+}
+
+extension SkipReport.Step {
+    /// The step under a policy; in policy learning a drawn one, with every block open.
+    func kind(_ policy: DiscretePolicy) -> StepKind {
+        let blocks = policy.select[0].count
+        return switch self {
+        case .inference: .inference(policy)
+        case .retrain: .retrain(policy)
+        case .weights: .weights(open: blocks, drawn: policy)
+        case .logits: .logits(open: blocks, drawn: policy)
+        }
     }
 }
 

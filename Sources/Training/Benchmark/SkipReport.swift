@@ -20,12 +20,14 @@ public struct SkipReport: Sendable, Encodable {
         public let open: Int?
         /// Median time of a step, in milliseconds.
         public var ms: Double
-        /// The all-selected run's own kernel times summed over the kernels this policy needs.
+        /// The all-selected run's own kernel times summed over the kernels this policy needs; the mixes of soft steps, which it
+        /// does not have, at their times in the step with every block open.
         public var idealMs: Double
         /// Ideal ÷ measured: the median over the repeats, each beside its neighbouring all-selected runs.
         public var fidelity: Double
         /// (max − min) ÷ median of the measured times.
         public var spread: Double
+        /// Kernels launched per step.
         public let kernels: Int
         /// Multiply-accumulates of the launched plan.
         public let macs: Int
@@ -35,7 +37,7 @@ public struct SkipReport: Sendable, Encodable {
         public let planMs: Double
         /// One all-selected pass per task ÷ measured.
         public var speedup: Double
-        /// Hard sharing in one pass ÷ measured.
+        /// Hard sharing in one pass ÷ measured. Logit steps have a backward pass per task under hard sharing too.
         public var speedupHardSharing: Double
         /// How often the row was measured; its best stands.
         public var attempts: Int
@@ -43,13 +45,20 @@ public struct SkipReport: Sendable, Encodable {
 
     /// What is needed to build the same network elsewhere.
     public struct Network: Sendable, Encodable {
+        /// One task's output.
         public struct Task: Sendable, Encodable {
+            /// As in the configuration.
             public let name: String
+            /// Of its output.
             public let channels: Int
         }
+        /// As in the configuration's `model`.
         public let backbone, head: String
+        /// Channels ÷ the published ones.
         public let width: Double
+        /// Residual blocks.
         public let blocks: Int
+        /// In the order of the policy's rows.
         public let tasks: [Task]
 
         init(_ experiment: Experiment) {
@@ -60,10 +69,13 @@ public struct SkipReport: Sendable, Encodable {
         }
     }
 
+    /// What it was measured on, with which kernels and when (ISO 8601).
     public let device, driver, kernelFamily, date: String
     /// The benchmark's own network; published policies of others come beside it.
     public let network: Network
+    /// Images per step, their size in pixels, timed runs of each row.
     public let batch, height, width, repeats: Int
+    /// Grouped by step, then network.
     public var rows: [Row] = []
 
     /// The rows of one step as text.

@@ -1,3 +1,5 @@
+import Operators
+
 extension ExperimentConfiguration {
     /// Checks what training needs beyond what `parse` has checked: the data set and phases that fit together.
     ///
@@ -40,6 +42,12 @@ extension ExperimentConfiguration {
         }
         if tasks.isEmpty {
             throw fail("tasks", "no task", "at least one")
+        }
+        if policy.budget != nil, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
+            throw fail(
+                "policy.cost", "shared with \(tasks.count) tasks",
+                "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of tasks"
+            )
         }
         var seen: [String: Int] = [:]
         for (index, task) in tasks.enumerated() {

@@ -82,6 +82,8 @@ public struct ExperimentConfiguration: Sendable, Equatable {
                 file: "--tasks", path: nil, found: "'\(name)'",
                 expected: "each once, of " + known.joined(separator: ", "))
         }
+        // All of them are the network itself, whose files name no other task.
+        guard names.count < tasks.count else { return self }
         var result = self
         result.tasks = tasks.enumerated().filter { names.contains($1.name) }.map { position, task in
             var part = task

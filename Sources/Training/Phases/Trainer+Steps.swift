@@ -61,15 +61,15 @@ extension Trainer {
             case .policy: [.weights(open: blocks), .logits(open: blocks)]
             case .retrain: [.retrain(try currentPolicy())]
             }
-        let planned = try kinds.map {
-            try experiment.plannedMemory($0, shape, family: network.executor.library.family)
-        }
-        guard let most = planned.max(by: { $0.total < $1.total }) else { return }
+        let planned = try PlannedMemory(
+            kinds.map { experiment.graph($0, shape, family: network.executor.library.family) },
+            besides: Dictionary(uniqueKeysWithValues: experiment.catalog.specs.map { ($0.name, $0.storedShape) }))
         func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
         report(
             .notice(
-                "\(stage.rawValue) plans at most \(mega(most.total)) MB on the device: \(mega(most.arena)) of activations and "
-                    + "gradients, \(mega(most.tensors + most.derived)) of parameters, optimiser state and inputs"))
+                "\(stage.rawValue) plans at most \(mega(planned.total)) MB on the device for its training steps: "
+                    + "\(mega(planned.arena)) of activations and gradients, "
+                    + "\(mega(planned.tensors + planned.derived)) of parameters, optimiser state and inputs"))
     }
 
     /// One step: what it does and where its batch comes from.

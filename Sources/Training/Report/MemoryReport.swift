@@ -4,6 +4,7 @@ import Operators
 
 /// Memory each kind of step plans for, known before anything runs.
 public struct MemoryReport: Sendable, Encodable {
+    /// What one kind of step needs.
     public struct Step: Sendable, Encodable {
         /// inference, warmup, weights, logits or retrain.
         public let step: String
@@ -11,10 +12,13 @@ public struct MemoryReport: Sendable, Encodable {
         public let arenaBytes: Int
         /// Parameters, packed copies of them, optimiser state and inputs.
         public let tensorBytes: Int
+        /// Both.
         public var totalBytes: Int { arenaBytes + tensorBytes }
     }
 
+    /// Images per step and their size in pixels.
     public let batch, height, width: Int
+    /// inference, warmup, weights, logits and retrain.
     public let steps: [Step]
 
     /// The steps as text for a person.
@@ -44,16 +48,16 @@ extension Experiment {
         return MemoryReport(
             batch: shape.count, height: shape.height, width: shape.width,
             steps: try kinds.map { name, kind in
-                let planned = try plannedMemory(kind, shape, family: family)
+                let planned = try PlannedMemory([graph(kind, shape, family: family)])
                 return MemoryReport.Step(
                     step: name, arenaBytes: planned.arena, tensorBytes: planned.tensors + planned.derived)
             })
     }
 
-    /// Plans one step without a device.
-    func plannedMemory(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) throws -> PlannedMemory {
+    /// Records one step.
+    func graph(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) -> Graph {
         let graph = Graph(family: family)
         stepGraphs.trace(kind, batch: shape, into: graph)
-        return try graph.plannedMemory()
+        return graph
     }
 }

@@ -14,9 +14,10 @@ public struct PolicyCost: Codable, Sendable, Equatable {
 }
 
 extension Trainer {
-    /// The cost of a policy drawn from these probabilities.
-    func policyCost(_ probabilities: [[Double]], first: Int, drawn: DiscretePolicy) -> PolicyCost {
+    /// The cost of a policy drawn from these probabilities; nil where there are too many tasks to sum over their sets.
+    func policyCost(_ probabilities: [[Double]], first: Int, drawn: DiscretePolicy) -> PolicyCost? {
         let settings = experiment.configuration.policy
+        guard settings.cost == .passes || probabilities.count <= ExpectedCostLoss.maximumTasks else { return nil }
         let cost = experiment.trainingCost
         let effective = probabilities.map { row in row.indices.map { $0 < first ? 1 : row[$0] } }
         return PolicyCost(
