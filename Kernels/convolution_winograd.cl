@@ -8,21 +8,33 @@
 // Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
 // the pixels of a tile lie D apart and nothing else changes.
 //
+// The weight gradient is the adjoint, of the same cost:
+//
+//   dg = G' [ sum_t (B' d B) . (A dY A') ] G
+//
 // A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from `first`
 // on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
 //   winograd_input    V[e][t][c]       e = 0...35 the place in the 6 x 6 tile, t the tile, c the input channel
 //   winograd_weights  U[e][k/32][c][k%32]
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 //   winograd_output   y
+// and for the weight gradient, over slices of input channels,
+//   winograd_input             V[e][c/8][t][c%8]      (BLOCKED)
+//   winograd_output_gradient   Z[e][k/32][t][k%32]
+//   winograd_weight_products   U[e][c][k] = sum_t V[e][t][c] Z[e][t][k], added to U but for the first chunk
+//   winograd_weight_gradient   dw
 // The stride from e to e + 1 is one vector more than its data: 36 streams a power of two apart would share cache sets.
 //
-// Tunables: PT tiles per work-item of the product, times 32 channels, in registers.
+// Tunables: PT tiles per work-item of the product, times 32 channels, in registers; 8 x 32 channels in the weight gradient.
 
 #ifndef PT
 #define PT 14
 #endif
 #ifndef FLIPPED
 #define FLIPPED 0
+#endif
+#ifndef BLOCKED
+#define BLOCKED 0
 #endif
 
 // From tile to tile of V, so that the tiles of a block do not share cache sets.
@@ -61,6 +73,29 @@
         (v)[5] = g2;                                                  \
     }
 
+// v = A y for one column of four.
+#define OUTPUT_ADJOINT(y, v)                                          \
+    {                                                                 \
+        const float16 even_a = fma(A2, (y)[2], (y)[0]), odd_a = fma(A3, (y)[3], A1 * (y)[1]); \
+        const float16 even_b = fma(B2, (y)[2], (y)[0]), odd_b = fma(B3, (y)[3], B1 * (y)[1]); \
+        (v)[0] = (y)[0];                                              \
+        (v)[1] = even_a + odd_a;                                      \
+        (v)[2] = even_a - odd_a;                                      \
+        (v)[3] = even_b + odd_b;                                      \
+        (v)[4] = even_b - odd_b;                                      \
+        (v)[5] = (y)[3];                                              \
+    }
+
+// g = G' m for one column of six.
+#define WEIGHT_ADJOINT(m, g)                                          \
+    {                                                                 \
+        const float16 even_a = ((m)[1] + (m)[2]) * (-2.0f / 3), odd_a = ((m)[1] - (m)[2]) * (A1 * (-2.0f / 3)); \
+        const float16 even_b = ((m)[3] + (m)[4]) * (1.0f / 6), odd_b = ((m)[3] - (m)[4]) * (B1 / 6);            \
+        (g)[0] = (m)[0] + even_a + even_b;                            \
+        (g)[1] = odd_a + odd_b;                                       \
+        (g)[2] = fma(B2, even_b, fma(A2, even_a, (m)[5]));            \
+    }
+
 // y = A' m for one column of six.
 #define OUTPUT_TRANSFORM(m, y)                                        \
     {                                                                 \
@@ -78,21 +113,21 @@
     const int py = (t) / (TX * DIL * TY) % DIL, n = (t) / (TX * DIL * TY * DIL);                   \
     const int p = 4 * ty * DIL + py, q = 4 * tx * DIL + px;
 
+// Channels first ... first + depth - 1 of x.
 // Layout: one work-item per (tile, group of 8 vectors of channels).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_input(__global const float *restrict x, __global const float *restrict zeros,
-                    __global float *restrict scratch, int v_at, int H, int Wd, int C, int DIL, int PAD, int TY, int TX,
-                    int tile, int stride) {
+                    __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int DIL,
+                    int PAD, int TY, int TX, int tile, int stride) {
     LOCATE_TILE(tile + (int)get_global_id(0))
-    __global float *v = scratch + v_at + (size_t)get_global_id(0) * PITCH(C);
     __global const float *source[36];
     for (int i = 0; i < 6; ++i)
         for (int j = 0; j < 6; ++j) {
             const int h = p + i * DIL - PAD, w = q + j * DIL - PAD;
             const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
-            source[6 * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C : zeros;
+            source[6 * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
         }
-    const int end = min(C, ((int)get_global_id(1) + 1) * 128);
+    const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
     for (int c = (int)get_global_id(1) * 128; c < end; c += 16) {
         float16 rows[6][6];
         __attribute__((opencl_unroll_hint))
@@ -104,13 +139,25 @@ void winograd_input(__global const float *restrict x, __global const float *rest
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
         }
-        __global float *out = v + c;
+#if BLOCKED
+        const int T = (int)get_global_size(0);
+        __global float *out = scratch + v_at + (size_t)c * T + 8 * (int)get_global_id(0);
+#else
+        __global float *out = scratch + v_at + (size_t)get_global_id(0) * PITCH(depth) + c;
+#endif
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < 6; ++i) {
             float16 row[6];
             INPUT_TRANSFORM(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < 6; ++j) vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+            for (int j = 0; j < 6; ++j) {
+#if BLOCKED
+                vstore8(row[j].lo, 0, out + (size_t)(6 * i + j) * stride);
+                vstore8(row[j].hi, 0, out + (size_t)(6 * i + j) * stride + 8 * T);
+#else
+                vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+#endif
+            }
         }
     }
 }
@@ -241,6 +288,100 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
             __attribute__((opencl_unroll_hint))
             for (int j = 0; j < 4; ++j)
                 if (j < columns) vstore16(row[j] + start, 0, out + (size_t)j * DIL * K);
+        }
+    }
+}
+
+// Layout: one work-item per (tile, group of 8 vectors of channels).
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_output_gradient(__global const float *restrict dy, __global const float *restrict zeros,
+                              __global float *restrict scratch, int z_at, int P, int Q, int K, int DIL, int TY, int TX,
+                              int tile, int stride) {
+    LOCATE_TILE(tile + (int)get_global_id(0))
+    const int T = (int)get_global_size(0);
+    __global const float *source[16];
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) {
+            const int h = p + i * DIL, w = q + j * DIL;
+            source[4 * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K : zeros;
+        }
+    const int end = min(K, ((int)get_global_id(1) + 1) * 128);
+    for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
+        float16 rows[6][4];
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < 4; ++j) {
+            float16 d[4], column[6];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 4; ++i) d[i] = vload16(0, source[4 * i + j] + k);
+            OUTPUT_ADJOINT(d, column)
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
+        }
+        __global float *out = scratch + z_at + ((size_t)(k / 32) * T + get_global_id(0)) * 32 + k % 32;
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 6; ++i) {
+            float16 row[6];
+            OUTPUT_ADJOINT(rows[i], row)
+            __attribute__((opencl_unroll_hint))
+            for (int j = 0; j < 6; ++j) vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+        }
+    }
+}
+
+// Layout: global (K / 32, depth / 8, 36): neighbours share the pixels.
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u_at, int K, int T, int v_stride,
+                              int z_stride, int u_stride, int accumulate) {
+    const int e = (int)get_global_id(2), c = (int)get_global_id(1) * 8, k = (int)get_global_id(0) * 32;
+    __global const float *vp = scratch + v_at + (size_t)e * v_stride + (size_t)c * T;
+    __global const float *zp = scratch + z_at + (size_t)e * z_stride + (size_t)k * T;
+    __global float *out = scratch + u_at + (size_t)e * u_stride + (size_t)c * K + k;
+    float16 acc[8][2];
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < 8; ++i) acc[i][0] = acc[i][1] = 0.0f;
+    for (int t = 0; t < T; ++t) {
+        const float16 z0 = vload16(0, zp), z1 = vload16(1, zp);
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < 8; ++i) {
+            const float16 value = (float16)(vp[i]);
+            acc[i][0] = fma(value, z0, acc[i][0]);
+            acc[i][1] = fma(value, z1, acc[i][1]);
+        }
+        vp += 8;
+        zp += 32;
+    }
+    __attribute__((opencl_unroll_hint))
+    for (int i = 0; i < 8; ++i)
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < 2; ++j) {
+            const float16 before = accumulate ? vload16(j, out + (size_t)i * K) : 0.0f;
+            vstore16(before + acc[i][j], j, out + (size_t)i * K);
+        }
+}
+
+// Layout: one work-item per (16 output channels, 8 input channels of the slice).
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void winograd_weight_gradient(__global const float *restrict scratch, int u_at, __global float *restrict dw, int C, int K,
+                              int first, int stride) {
+    const int k = (int)get_global_id(0) * 16;
+    for (int c = (int)get_global_id(1) * 8; c < ((int)get_global_id(1) + 1) * 8; ++c) {
+        __global const float *in = scratch + u_at + (size_t)c * K + k;
+        float16 half_way[3][6];
+        __attribute__((opencl_unroll_hint))
+        for (int j = 0; j < 6; ++j) {
+            float16 m[6], column[3];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 6; ++i) m[i] = vload16(0, in + (size_t)(6 * i + j) * stride);
+            WEIGHT_ADJOINT(m, column)
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];
+        }
+        __attribute__((opencl_unroll_hint))
+        for (int r = 0; r < 3; ++r) {
+            float16 row[3];
+            WEIGHT_ADJOINT(half_way[r], row)
+            __attribute__((opencl_unroll_hint))
+            for (int s = 0; s < 3; ++s) vstore16(row[s], 0, dw + ((size_t)(3 * r + s) * C + first + c) * K + k);
         }
     }
 }

@@ -118,7 +118,10 @@ public struct Convolution: DifferentiableOperator {
             gradients[0] = recorder.record(operation, [dy, packed])[0]
         }
         if call.wanted[1] {
-            let operation = ConvolutionWeightGradient(geometry, weightShape: weights.shape)
+            let algorithm = ConvolutionAlgorithm.suited(
+                to: geometry, input: x.shape, output: dy.shape, family: recorder.family,
+                isExact: recorder.exactConvolutions)
+            let operation = ConvolutionWeightGradient(geometry, weightShape: weights.shape, algorithm: algorithm)
             gradients[1] = recorder.record(operation, [x, dy])[0]
         }
         if call.inputs.count > 3, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
@@ -173,9 +176,11 @@ public struct ConvolutionInputGradient: Operator {
 public struct ConvolutionWeightGradient: Operator {
     public let geometry: ConvolutionGeometry
     public let weightShape: Shape
+    public let algorithm: ConvolutionAlgorithm
 
-    init(_ geometry: ConvolutionGeometry, weightShape: Shape) {
+    init(_ geometry: ConvolutionGeometry, weightShape: Shape, algorithm: ConvolutionAlgorithm = .direct) {
         self.geometry = geometry
+        self.algorithm = algorithm
         self.weightShape = weightShape
     }
 
@@ -186,8 +191,13 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        if algorithm == .winograd { return winograd(inputs[0], inputs[1]).workspaceByteCount }
         let splits = split(inputs, family: family).count
         return splits == 1 ? 0 : splits * weightShape.byteCount
+    }
+
+    private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient {
+        WinogradWeightGradient(x: x, dy: dy, dilation: geometry.dilation, padding: geometry.padding)
     }
 
     /// Independent parts of the sum over pixels: enough work-items for the smallest layers, fixed by the shape.
@@ -219,6 +229,9 @@ public struct ConvolutionWeightGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0].shape, e.inputs[1].shape)
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
+        if algorithm == .winograd {
+            return try winograd(x, dy).encode(&e, x: e.inputs[0], dy: e.inputs[1], multiplyAccumulates: work)
+        }
         let split = split([x, dy], family: e.library.family)
         let taps = geometry.kernelHeight * geometry.kernelWidth
         let target = split.count == 1 ? e.output(0) : e.scratch

@@ -1,6 +1,6 @@
 import DeviceLayer
 
-/// How the forward pass and the input gradient of a convolution are computed.
+/// How a pass of a convolution is computed.
 public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The sum over taps and channels as it is written.
     case direct
@@ -12,77 +12,105 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// - Parameters:
     ///   - geometry: of the forward pass.
     ///   - input: [N, H, W, C] of what is read: x, or dy of the input gradient.
-    ///   - output: what is computed: y, or dx.
-    ///   - weights: [R, S, C, K], canonical.
+    ///   - output: what is computed: y, or dx; dy of the weight gradient.
     static func suited(
         to geometry: ConvolutionGeometry, input: Shape, output: Shape, family: KernelFamily, isExact: Bool
     ) -> Self {
         guard !isExact, family == .cpu, geometry.kernelHeight == 3, geometry.kernelWidth == 3, geometry.stride == 1,
             input.channels % 16 == 0, !input.isCompact, output.channels % 32 == 0,
-            min(input.channels, output.channels) >= WinogradConvolution.fewestChannels
+            min(input.channels, output.channels) >= WinogradTiles.fewestChannels
         else { return .direct }
-        let pixels = output.height * output.width
-        let tiles = WinogradConvolution.tilesPerImage(output, dilation: geometry.dilation)
-        return tiles >= WinogradConvolution.fewestTiles && 16 * tiles <= 2 * pixels ? .winograd : .direct
+        let tiles = WinogradTiles(output, dilation: geometry.dilation).perImage
+        return tiles >= WinogradTiles.fewest && 16 * tiles <= 2 * output.height * output.width ? .winograd : .direct
     }
 }
 
-/// The launches of one Winograd pass (formulas in `convolution_winograd.cl`).
-struct WinogradConvolution {
-    let x, y: Shape
-    let dilation, padding: Int
-    /// The input gradient: taps reversed, channels exchanged.
-    let flipped: Bool
+/// The 4×4 tiles that cover an output, phase by phase of the dilation.
+struct WinogradTiles {
+    /// Tiles along each axis of one phase.
+    let down, across: Int
+    let dilation, batch: Int
 
     /// Below, moving the transformed pixels takes longer than the products it saves.
     static let fewestChannels = 64
-    static let fewestTiles = 16
-    /// Bytes of transformed pixels and of transformed weights that are held at a time.
+    static let fewest = 16
+    /// Places in a 6×6 tile.
+    static let places = 36
+    /// Bytes that transformed pixels may take at a time, and transformed weights.
     private static let pixelBytes = 20 << 20
     private static let weightBytes = 10 << 20
-    /// Places in a 6×6 tile.
-    private static let places = 36
 
-    static func tilesPerImage(_ y: Shape, dilation: Int) -> Int {
-        tiles(y.height, dilation: dilation) * tiles(y.width, dilation: dilation) * dilation * dilation
+    init(_ output: Shape, dilation: Int) {
+        func along(_ extent: Int) -> Int { ((extent + dilation - 1) / dilation + 3) / 4 }
+        (down, across) = (along(output.height), along(output.width))
+        self.dilation = dilation
+        batch = output.batch
     }
 
-    /// Tiles of four pixels along an axis of one phase.
-    private static func tiles(_ extent: Int, dilation: Int) -> Int {
-        ((extent + dilation - 1) / dilation + 3) / 4
+    var perImage: Int { down * across * dilation * dilation }
+    var count: Int { batch * perImage }
+
+    /// Tiles that are transformed together.
+    ///
+    /// - Parameter channels: the most of what is transformed.
+    func chunks(channels: Int) -> [Range<Int>] {
+        let most = max(Self.fewest, Self.pixelBytes / (Self.places * channels * 4))
+        let parts = (count + most - 1) / most
+        return (0..<parts).map { count * $0 / parts..<count * ($0 + 1) / parts }
     }
 
-    private var tileCount: Int { y.batch * Self.tilesPerImage(y, dilation: dilation) }
-
-    /// Numbers of tiles that are transformed together.
-    private var chunks: [Range<Int>] {
-        let most = max(Self.fewestTiles, Self.pixelBytes / (Self.places * x.channels * 4))
-        let count = (tileCount + most - 1) / most
-        return (0..<count).map { tileCount * $0 / count..<tileCount * ($0 + 1) / count }
+    /// Channels whose weights are transformed together, `step` at a time.
+    ///
+    /// - Parameter others: channels on the weights' other side.
+    static func slices(_ channels: Int, others: Int, step: Int) -> [Range<Int>] {
+        let most = max(step, weightBytes / (places * others * 4) / step * step)
+        return stride(from: 0, to: channels, by: most).map { $0..<min(channels, $0 + most) }
     }
 
-    /// Output channels whose weights are transformed together.
-    private var slice: Int {
-        let most = Self.weightBytes / (Self.places * x.channels * 4) / 32 * 32
-        return min(y.channels, max(32, most))
+    /// Work-items of a transform of some tiles: each takes up to 128 channels.
+    static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
+        library.grid(tiles, (channels + 127) / 128)
     }
 
-    /// Where pixels, weights and products lie in the workspace, and from each place of a tile to the next, in floats.
-    private struct Layout {
-        let pixelStride, weightStride, productStride: Int
-        var weights: Int { WinogradConvolution.places * pixelStride }
-        var products: Int { weights + WinogradConvolution.places * weightStride }
-        var count: Int { products + WinogradConvolution.places * productStride }
-
-        init(tiles: Int, depth: Int, slice: Int) {
-            pixelStride = tiles * (depth + 16) + 16
-            weightStride = slice * depth + 16
-            productStride = tiles * slice + 16
-        }
+    /// The part of `total` that tiles `chunk` and `channels` of `all` channels stand for; parts add up to the whole.
+    func share(of total: Int, chunk: Range<Int>, channels: Int, of all: Int) -> Int {
+        let slice = total / all * channels
+        let upTo = { (tile: Int) in tile == count ? slice : slice / count * tile }
+        return upTo(chunk.upperBound) - upTo(chunk.lowerBound)
     }
+}
 
-    private var layout: Layout {
-        Layout(tiles: chunks.map(\.count).max() ?? 0, depth: x.channels, slice: slice)
+/// Three parts of a workspace with 36 places each: what is multiplied, with what, and the products; in floats.
+private struct WinogradLayout {
+    /// From one place to the next: a vector more than its data, so that places do not share cache sets.
+    let strides: [Int]
+    let offsets: [Int]
+    let count: Int
+
+    init(_ parts: Int...) {
+        strides = parts.map { $0 + 16 }
+        offsets = parts.indices.map { [strides] part in strides[..<part].reduce(0, +) * WinogradTiles.places }
+        count = strides.reduce(0, +) * WinogradTiles.places
+    }
+}
+
+/// The launches of a Winograd forward pass or input gradient (formulas in `convolution_winograd.cl`).
+struct WinogradConvolution {
+    let x, y: Shape
+    let padding: Int
+    /// The input gradient: taps reversed, channels exchanged.
+    let flipped: Bool
+    private let tiles: WinogradTiles
+    private let chunks, slices: [Range<Int>]
+    private let layout: WinogradLayout
+
+    init(x: Shape, y: Shape, dilation: Int, padding: Int, flipped: Bool) {
+        (self.x, self.y, self.padding, self.flipped) = (x, y, padding, flipped)
+        tiles = WinogradTiles(y, dilation: dilation)
+        chunks = tiles.chunks(channels: x.channels)
+        slices = WinogradTiles.slices(y.channels, others: x.channels, step: 32)
+        let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
+        layout = WinogradLayout(most * (x.channels + 16), slice * x.channels, most * slice)
     }
 
     var workspaceByteCount: Int { layout.count * 4 }
@@ -94,61 +122,111 @@ struct WinogradConvolution {
         _ e: inout LaunchEncoder, x operand: Operand, weights: Operand, bias: DeviceBuffer?, multiplyAccumulates: Int
     ) throws {
         let file = "convolution_winograd"
-        let layout = layout
-        let (down, across) = (Self.tiles(y.height, dilation: dilation), Self.tiles(y.width, dilation: dilation))
-        func groups(_ channels: Int) -> Int { (channels + 127) / 128 }
-        let chunks = chunks
-        let slices = stride(from: 0, to: y.channels, by: slice).map { $0..<min(y.channels, $0 + slice) }
-        for (number, chunk) in chunks.enumerated() {
-            let tile = Self.tile(chunk.count)
+        let (at, strides) = (layout.offsets, layout.strides)
+        let canonical = weights.shape.dimensions
+        for chunk in chunks {
             try e.launch(
                 file, "winograd_input",
                 [
-                    .buffer(operand.buffer), .buffer(e.library.zeros), e.scratch, .int(0), .int(x.height),
-                    .int(x.width), .int(x.channels), .int(dilation), .int(padding), .int(down), .int(across),
-                    .int(chunk.lowerBound), .int(layout.pixelStride),
-                ], e.library.grid(chunk.count, groups(x.channels)))
+                    .buffer(operand.buffer), .buffer(e.library.zeros), e.scratch, .int(at[0]), .int(x.height),
+                    .int(x.width), .int(x.channels), .int(0), .int(x.channels), .int(tiles.dilation), .int(padding),
+                    .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[0]),
+                ], WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
             for slice in slices {
-                if number == 0 || slices.count > 1 {
-                    let canonical = weights.shape.dimensions
+                if chunk.lowerBound == 0 || slices.count > 1 {
                     try e.launch(
                         file, "winograd_weights", options: ["-DFLIPPED=\(flipped ? 1 : 0)"],
                         [
-                            .buffer(weights.buffer), e.scratch, .int(layout.weights), .int(canonical[2]),
-                            .int(canonical[3]), .int(slice.lowerBound), .int(layout.weightStride),
+                            .buffer(weights.buffer), e.scratch, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
+                            .int(slice.lowerBound), .int(strides[1]),
                         ], e.library.grid(slice.count / 16, x.channels / 16))
                 }
+                let pixels = Self.pixels(chunk.count)
                 try e.launch(
-                    file, "winograd_products", options: ["-DPT=\(tile)"],
+                    file, "winograd_products", options: ["-DPT=\(pixels)"],
                     [
-                        e.scratch, .int(0), .int(layout.weights), .int(layout.products), .int(x.channels),
-                        .int(slice.count), .int(chunk.count), .int(layout.pixelStride), .int(layout.weightStride),
-                        .int(layout.productStride),
-                    ], e.library.grid((chunk.count + tile - 1) / tile, slice.count / 32, Self.places),
-                    multiplyAccumulates: share(
-                        of: multiplyAccumulates, chunk: chunk, isLast: number == chunks.count - 1, slice: slice))
+                        e.scratch, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
+                        .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
+                    ],
+                    e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, WinogradTiles.places),
+                    multiplyAccumulates: tiles.share(
+                        of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: y.channels))
                 try e.launch(
                     file, "winograd_output",
                     [
-                        e.scratch, .int(layout.products), .buffer(bias ?? e.library.zeros), e.output(0),
-                        .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound), .int(slice.count),
-                        .int(dilation), .int(down), .int(across), .int(chunk.lowerBound), .int(layout.productStride),
-                        .flag(bias != nil),
-                    ], e.library.grid(chunk.count, groups(slice.count)))
+                        e.scratch, .int(at[2]), .buffer(bias ?? e.library.zeros), e.output(0), .int(y.height),
+                        .int(y.width), .int(y.channels), .int(slice.lowerBound), .int(slice.count),
+                        .int(tiles.dilation), .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound),
+                        .int(strides[2]), .flag(bias != nil),
+                    ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
             }
         }
     }
 
-    /// The part of the pass that one launch of products stands for; parts add up to the whole.
-    private func share(of total: Int, chunk: Range<Int>, isLast: Bool, slice: Range<Int>) -> Int {
-        let all = total / y.channels * slice.count
-        let before = all / tileCount * chunk.lowerBound
-        return isLast ? all - before : all / tileCount * chunk.count
+    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`.
+    private static func pixels(_ count: Int) -> Int {
+        func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (pixels + 2) }
+        return [15, 14, 13, 12, 10, 8].min { cost($0) < cost($1) } ?? 14
+    }
+}
+
+/// The launches of a Winograd weight gradient (formulas in `convolution_winograd.cl`).
+struct WinogradWeightGradient {
+    let x, dy: Shape
+    let padding: Int
+    private let tiles: WinogradTiles
+    private let chunks, slices: [Range<Int>]
+    private let layout: WinogradLayout
+
+    init(x: Shape, dy: Shape, dilation: Int, padding: Int) {
+        (self.x, self.dy, self.padding) = (x, dy, padding)
+        tiles = WinogradTiles(dy, dilation: dilation)
+        chunks = tiles.chunks(channels: dy.channels)
+        slices = WinogradTiles.slices(x.channels, others: dy.channels, step: 16)
+        let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
+        layout = WinogradLayout(most * slice, most * dy.channels, slice * dy.channels)
     }
 
-    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`.
-    private static func tile(_ count: Int) -> Int {
-        func cost(_ tile: Int) -> Int { (count + tile - 1) / tile * (tile + 2) }
-        return [15, 14, 13, 12, 10, 8].min { cost($0) < cost($1) } ?? 14
+    var workspaceByteCount: Int { layout.count * 4 }
+
+    /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
+    func encode(_ e: inout LaunchEncoder, x operand: Operand, dy gradient: Operand, multiplyAccumulates: Int) throws {
+        let file = "convolution_winograd"
+        let (at, strides) = (layout.offsets, layout.strides)
+        for slice in slices {
+            for chunk in chunks {
+                try e.launch(
+                    file, "winograd_input", options: ["-DBLOCKED=1"],
+                    [
+                        .buffer(operand.buffer), .buffer(e.library.zeros), e.scratch, .int(at[0]), .int(x.height),
+                        .int(x.width), .int(x.channels), .int(slice.lowerBound), .int(slice.count),
+                        .int(tiles.dilation), .int(padding), .int(tiles.down), .int(tiles.across),
+                        .int(chunk.lowerBound), .int(strides[0]),
+                    ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
+                if slice.lowerBound == 0 || chunks.count > 1 {
+                    try e.launch(
+                        file, "winograd_output_gradient",
+                        [
+                            .buffer(gradient.buffer), .buffer(e.library.zeros), e.scratch, .int(at[1]),
+                            .int(dy.height), .int(dy.width), .int(dy.channels), .int(tiles.dilation),
+                            .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[1]),
+                        ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
+                }
+                try e.launch(
+                    file, "winograd_weight_products",
+                    [
+                        e.scratch, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
+                        .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),
+                    ], e.library.grid(dy.channels / 32, slice.count / 8, WinogradTiles.places),
+                    multiplyAccumulates: tiles.share(
+                        of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: x.channels))
+            }
+            try e.launch(
+                file, "winograd_weight_gradient",
+                [
+                    e.scratch, .int(at[2]), e.output(0), .int(x.channels), .int(dy.channels), .int(slice.lowerBound),
+                    .int(strides[2]),
+                ], e.library.grid(dy.channels / 16, slice.count / 8))
+        }
     }
 }

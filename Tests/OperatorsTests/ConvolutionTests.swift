@@ -172,12 +172,12 @@ extension OperatorsTests {
                 let (input, weights) = (try trial.input("x", x), try trial.parameter("w", w))
                 let y = trial.graph.convolution(input, weights: weights, padding: 1)
                 trial.graph.output("y", y)
-                trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input])
+                trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input, "dw": weights])
                 let chosen = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
                 #expect(chosen == [isExact ? .direct : .winograd])
                 return try trial.runTwice()
             }
-            for name in ["y", "dx"] {
+            for name in ["y", "dx", "dw"] {
                 try results[1].expect(name, try results[0].tensor(name), tolerance: 3e-5)
                 #expect(try results[0].words(name) != results[1].words(name))
             }
