@@ -38,7 +38,7 @@ struct WinogradTiles {
     static let places = 36
     /// Bytes that transformed pixels may take at a time, and transformed weights.
     private static let pixelBytes = 20 << 20
-    private static let weightBytes = 10 << 20
+    private static let weightBytes = 5 << 20
 
     init(_ output: Shape, dilation: Int) {
         func along(_ extent: Int) -> Int { ((extent + dilation - 1) / dilation + 3) / 4 }
