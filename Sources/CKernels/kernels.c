@@ -42,6 +42,9 @@ static const char k_convolution_pack[] = {
 static const char k_convolution_cpu[] = {
 #embed "../../Kernels/convolution_cpu.cl"
     , 0};
+static const char k_peak[] = {
+#embed "../../Kernels/peak.cl"
+    , 0};
 static const char k_convolution_winograd[] = {
 #embed "../../Kernels/convolution_winograd.cl"
     , 0};
@@ -65,6 +68,7 @@ static const struct {
     {"optimizers", k_optimizers},
     {"convolution_pack", k_convolution_pack},
     {"convolution_cpu", k_convolution_cpu},
+    {"peak", k_peak},
     {"convolution_winograd", k_convolution_winograd},
     {"convolution_gpu", k_convolution_gpu},
 };

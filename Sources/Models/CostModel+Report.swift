@@ -54,9 +54,11 @@ public struct CostReport: Sendable, Hashable, Codable {
 
     /// The report as text for a person: totals with and without heads, then one line per block, counted from 1.
     public func table() -> String {
-        func giga(_ macs: Int) -> String { String(format: "%.2f G", Double(macs) / 1e9) }
-        func mega(_ count: Int) -> String { String(format: "%.2f M", Double(count) / 1e6) }
-        func total(_ title: String, _ macs: Int) -> [String] { [title, giga(macs), giga(macs + heads.macs)] }
+        // One unit for the whole report: small networks would be 0.00 G throughout.
+        let (unit, letter) = backbone.macsAll < 2_000_000_000 ? (1e6, "M") : (1e9, "G")
+        func count(_ macs: Int) -> String { String(format: "%.2f \(letter)", Double(macs) / unit) }
+        func mega(_ parameters: Int) -> String { String(format: "%.2f M", Double(parameters) / 1e6) }
+        func total(_ title: String, _ macs: Int) -> [String] { [title, count(macs), count(macs + heads.macs)] }
 
         let totals = [
             ["MACs per image", "backbone", "with heads"],
@@ -69,8 +71,8 @@ public struct CostReport: Sendable, Hashable, Codable {
             [["block", "name", "MACs", "projection", "parameters", "selected by"]]
             + blocks.map { block in
                 [
-                    "\(block.index + 1)", block.name, giga(block.macs),
-                    block.projectionMacs == 0 ? "-" : giga(block.projectionMacs), mega(block.parameters),
+                    "\(block.index + 1)", block.name, count(block.macs),
+                    block.projectionMacs == 0 ? "-" : count(block.projectionMacs), mega(block.parameters),
                     block.selectedBy.isEmpty ? "-" : block.selectedBy.joined(separator: ", "),
                 ]
             }

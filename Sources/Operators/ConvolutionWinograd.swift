@@ -1,7 +1,7 @@
 import DeviceLayer
 
 /// How a pass of a convolution is computed.
-public enum ConvolutionAlgorithm: Hashable, Sendable {
+public enum ConvolutionAlgorithm: String, Hashable, Sendable {
     /// The sum over taps and channels as it is written.
     case direct
     /// Winograd's F(4×4, 3×3): a quarter of the multiplications, rounding errors some ten times larger.

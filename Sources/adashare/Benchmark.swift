@@ -6,14 +6,16 @@ import Training
 
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what the engine claims.", subcommands: [Skip.self])
+        abstract: "Measure what the engine claims.", subcommands: [Skip.self, Primitives.self])
 
     struct Skip: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Time policies against the same step with everything selected.",
             discussion: """
                 ideal: the all-selected run's own kernel times, summed over the kernels a policy still needs.
-                fidelity: ideal ÷ measured. speedup: one all-selected pass per task ÷ measured.
+                fidelity: ideal ÷ measured; measured up to three times if outside 0.95...1.05, the nearest to 1 stands.
+                speedup: one all-selected pass per task ÷ measured; hard sharing ÷ it: one all-selected pass for all tasks ÷
+                measured. kernels: launches per step. MB: planned on the device. spread: (max - min) ÷ median.
                 Default network: the published NYU v2 three-task one; change it with --config and --set.
                 """)
 
@@ -23,14 +25,15 @@ struct Benchmark: ParsableCommand {
             help: ArgumentHelp(
                 "Change one key, for example model.head=light; repeatable.", valueName: "path=value"))
         var overrides: [String] = []
-        @Option(help: "Image size, HxW.") var size = Size(height: 224, width: 224)
-        @Option(help: "Images per step.") var batch = BatchSize(4)
+        @Option(help: "Image size, HxW, each 1 to 65536.") var size = Size(height: 224, width: 224)
+        @Option(help: "Images per step, 1 to 65536.") var batch = BatchSize(4)
         @Option(help: "Timed repeats of each row, after one that is not.") var repeats = 9
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
         @Option(
             help:
-                "Rows, comma-separated: random, soft, published, alone, others (published policies of other networks).")
+                "Rows, comma-separated: random, alone; soft (weights, logits); published, others: published policies of this and other networks (inference, retrain)."
+        )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
@@ -62,10 +65,18 @@ struct Benchmark: ParsableCommand {
 
         func validate() throws {
             if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
+            if let json, json == plot { throw ValidationError("--json and --plot name the same file, \(json).") }
+            for group in rows.groups where rows.groups.count < SkipBenchmark.Group.allCases.count {
+                if !steps.steps.contains(where: group.applies) {
+                    throw ValidationError("--rows \(group.rawValue): none of the steps has such rows.")
+                }
+            }
         }
 
         func run() throws {
             let experiment = try Experiment(try loadConfiguration())
+            if let json { try checkWritable(json, "the rows") }
+            if let plot { try checkWritable(plot, "the plot") }
             let context = try device.makeContext(profiling: true)
             let recorder = try profile.makeRecorder(context)
             let progress = ProgressPrinter()
@@ -81,18 +92,51 @@ struct Benchmark: ParsableCommand {
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
                 for step in steps.steps { print(report.table(step) + "\n") }
+                print("a cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs")
             }
         }
 
         private func loadConfiguration() throws -> ExperimentConfiguration {
-            if let config {
-                return try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+            guard let config else { return try .published(PublishedPolicies.nyu3, overrides: overrides) }
+            return try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+        }
+    }
+}
+
+extension Benchmark {
+    struct Primitives: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "operators",
+            abstract: "Time every distinct primitive of the networks alone.",
+            discussion: """
+                Convolutions of resnet18, 34 and 50 with full heads, three passes each, at 224x224 batch 8 and 321x321
+                batch 4, beside batch norm, pooling, losses and Adam. GFLOP/s count the direct sum, whatever the algorithm.
+                Beside PyTorch: tools/compare-operators.
+                """)
+
+        @Option(help: "Only cases whose name, kind or pass contains this.") var filter: String?
+        @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
+        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
+        @OptionGroup var device: DeviceOptions
+
+        func validate() throws {
+            if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
+        }
+
+        func run() throws {
+            if let json { try checkWritable(json, "the rows") }
+            let context = try device.makeContext()
+            let progress = ProgressPrinter()
+            progress.line("device \(context.device.name) (\(context.device.selector))")
+            let report = try OperatorBenchmark(
+                context: context, family: device.kernelFamily, repeats: repeats, filter: filter,
+                progress: progress.line
+            ).run()
+            guard !report.rows.isEmpty else {
+                throw ValidationError("--filter: found '\(filter ?? "")', expected a part of a case, kind or pass")
             }
-            let published = PublishedPolicies.nyu3
-            let tasks = published.tasks.map { "  - {name: \($0.name), kind: \($0.name), channels: \($0.channels)}" }
-            let yaml = "tasks:\n" + tasks.joined(separator: "\n") + "\n"
-            return try ExperimentConfiguration.parse(
-                yaml: yaml, file: "the published three-task network", overrides: overrides)
+            if let json { try report.write(to: URL(fileURLWithPath: json)) }
+            print(report.table)
         }
     }
 }

@@ -49,6 +49,21 @@ struct Size: ExpressibleByArgument {
     }
 }
 
+/// Checks, before any work, that a file can be written when it is done.
+///
+/// - Parameter what: goes into the file.
+/// - Throws: `RunError` naming the path.
+func checkWritable(_ path: String, _ what: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) == false || !isFolder.boolValue else {
+        throw RunError(path: path, found: "a folder", expected: "a file name for \(what)")
+    }
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+        throw RunError(path: path, found: "no folder that can be written", expected: "one for \(what)")
+    }
+}
+
 /// Images per step.
 struct BatchSize: ExpressibleByArgument {
     let count: Int
@@ -112,13 +127,7 @@ struct ProfileOptions: ParsableArguments {
     /// - Throws: `RunError` if the file could not be written in the end.
     func makeRecorder(_ context: DeviceContext) throws -> ProfileRecorder? {
         guard let profile else { return nil }
-        let folder = URL(fileURLWithPath: profile).deletingLastPathComponent().path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: profile, isDirectory: &isFolder) == false || !isFolder.boolValue
-        else { throw RunError(path: profile, found: "a folder", expected: "a file name for the profile") }
-        guard FileManager.default.isWritableFile(atPath: folder) else {
-            throw RunError(path: profile, found: "no folder that can be written", expected: "one for the profile")
-        }
+        try checkWritable(profile, "the profile")
         return ProfileRecorder(context)
     }
 

@@ -28,7 +28,7 @@ struct SummaryText {
             parts.append(
                 "Cost of the blocks (\(reached.form), of selecting everything): "
                     + (reached.asked.map { "asked \(percent($0)), " } ?? "")
-                    + "expected \(percent(reached.expected)), drawn policy \(percent(reached.discrete))")
+                    + "expected \(percent(reached.expected)), discrete policy \(percent(reached.discrete))")
         }
         parts.append("Cost of one image\n\n\(cost)")
         parts.append("Seconds per phase\n\n\(seconds)")
@@ -43,7 +43,7 @@ struct SummaryText {
                 let gain = RelativeGain.ofTask([mine], over: [base])
             else { return "\(task): nothing to compare" }
             return "\(task): \(mine.name) \(readable(mine.value)), best constant guess \(readable(base.value)): "
-                + "\(readable(gain, digits: 2)) % better (exact convention)"
+                + "\(readable(abs(gain), digits: 2)) % \(gain < 0 ? "worse" : "better") (exact convention)"
         }
         if let gain = summary.gainOverHardSharing {
             lines.append("all tasks: \(readable(gain, digits: 2)) % against hard sharing")

@@ -25,6 +25,7 @@ extension CommandLineTests {
             for step in ["inference", "retrain", "weights", "logits"] { #expect(run.output.contains(step)) }
             let report = try JSONValue.parse(Data(contentsOf: json))
             #expect(report["network"]?["backbone"]?.string == "resnet18")
+            #expect((report["cached_plan_us"]?.double ?? 0) > 0)
             let rows = try #require(report["rows"]).items
             let keys: Set = [
                 "step", "policy", "ms", "ideal_ms", "fidelity", "kernels", "macs", "bytes", "speedup",
@@ -59,6 +60,32 @@ extension CommandLineTests {
             #expect(occurrences("<text ") == occurrences("</text>") && occurrences("<circle ") > 40)
             #expect(picture.contains("Retraining step") && picture.contains("ideal"))
             #expect(try Data(contentsOf: trace).count > 1000 && run.output.contains("GFLOP/s"))
+        }
+
+        @Test(.needsDevice) func operatorsTimeEveryPassOfACase() throws {
+            let folder = try TemporaryFolder()
+            let json = folder.url.appendingPathComponent("o.json")
+            let run = try Program.run(
+                ["benchmark", "operators", "--filter", "4×41×41×64→64", "--repeats", "1", "--json", json.path])
+            #expect(run.status == 0, "\(run.errors)")
+            let report = try JSONValue.parse(Data(contentsOf: json))
+            #expect((report["peak_gflops"]?.double ?? 0) > 1)
+            let rows = try #require(report["rows"]).items
+            #expect(Set(rows.compactMap { $0["case"]?.string }) == ["1x1 4×41×41×64→64", "3x3 4×41×41×64→64"])
+            for row in rows {
+                // 2 · N · P · Q · R · S · C · K, whatever the algorithm.
+                let kernel = try #require(row["kernel"]?.integer)
+                let flops = Double(2 * 4 * 41 * 41 * kernel * kernel * 64 * 64)
+                let (ms, gflops) = (try #require(row["ms"]?.double), try #require(row["gflops"]?.double))
+                #expect(abs(gflops * ms * 1e6 / flops - 1) < 1e-6)
+            }
+            for kind in ["1x1", "3x3"] {
+                let passes = rows.filter { $0["kind"]?.string == kind }.compactMap { $0["pass"]?.string }
+                #expect(Set(passes) == ["forward", "data_gradient", "weight_gradient"], "\(kind)")
+            }
+            #expect(run.output.contains("GFLOP/s"))
+            let none = try Program.run(["benchmark", "operators", "--filter", "5x5", "--repeats", "1"])
+            #expect(none.status == 64 && none.errors.contains("5x5"))
         }
 
         @Test func wrongUsageIsRefused() throws {

@@ -116,10 +116,15 @@ final class NetworkBench {
     func alternate(
         _ subject: PreparedStep, with reference: PreparedStep, fallback: PreparedStep?, repeats: Int
     ) throws -> Times {
-        _ = try run(subject)
+        // Once untimed: the first run of a kernel compiles or loads it.
+        for step in [subject, reference] { _ = try run(step) }
         let known = Set(reference.keys)
         // Few and small kernels: timed around the row, not beside each repeat.
-        let mixed = subject.keys.contains { !known.contains($0) } ? try fallback.map { try run($0).times } : nil
+        let mixed = try fallback.flatMap { step in
+            guard subject.keys.contains(where: { !known.contains($0) }) else { return KernelTimes?.none }
+            _ = try run(step)
+            return try run(step).times
+        }
         var before = try run(reference)
         var times: [Double] = []
         var references = [before.ms]

@@ -35,12 +35,17 @@ public struct SkipReport: Sendable, Encodable {
         public let bytes: Int
         /// Milliseconds to trace, plan and encode the step.
         public let planMs: Double
-        /// One all-selected pass per task ÷ measured.
-        public var speedup: Double
-        /// Hard sharing in one pass ÷ measured. Logit steps have a backward pass per task under hard sharing too.
-        public var speedupHardSharing: Double
+        /// Median time of the all-selected runs beside this row, in milliseconds.
+        public let referenceMs: Double
+        /// What each task alone takes, added up, in units of everything selected in one pass.
+        public var passes: Double
         /// How often the row was measured; its best stands.
         public var attempts: Int
+        /// One all-selected pass per task ÷ measured: `passes` · `referenceMs` ÷ `ms`.
+        public var speedup: Double
+        /// Hard sharing in one pass ÷ measured: `referenceMs` ÷ `ms`. Logit steps have a backward pass per task under hard sharing
+        /// too.
+        public let speedupHardSharing: Double
     }
 
     /// What is needed to build the same network elsewhere.
@@ -75,13 +80,15 @@ public struct SkipReport: Sendable, Encodable {
     public let network: Network
     /// Images per step, their size in pixels, timed runs of each row.
     public let batch, height, width, repeats: Int
+    /// Microseconds to find a cached plan again.
+    public let cachedPlanUs: Double
     /// Grouped by step, then network.
     public var rows: [Row] = []
 
     /// The rows of one step as text.
     public func table(_ step: Step) -> String {
         var table = Table([
-            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "÷ hard sharing", "kernels", "GMACs",
+            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "hard sharing ÷ it", "kernels", "GMACs",
             "MB",
             "spread",
         ])
@@ -96,7 +103,8 @@ public struct SkipReport: Sendable, Encodable {
                 row.density.map { "\(Int(($0 * 100).rounded())) %" } ?? "–", readable(row.ms), readable(row.idealMs),
                 readable(row.fidelity, digits: 4) + (row.attempts > 1 ? " (best of \(row.attempts))" : ""),
                 readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3), "\(row.kernels)",
-                readable(Double(row.macs) / 1e9), readable(Double(row.bytes) / 1e6), readable(row.spread, digits: 3),
+                readable(Double(row.macs) / 1e9), readable(Double(row.bytes) / 1e6),
+                repeats > 1 ? readable(row.spread, digits: 3) : "–",
             ])
         }
         return table.text

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Yams
 
 /// Everything a run depends on, as read from a YAML file.
@@ -70,6 +71,18 @@ public struct ExperimentConfiguration: Sendable, Equatable {
             .map { (path: $0.0, mine: $0.1, other: values[$0.0] ?? "nothing") }
         return changed
             + right.filter { !known.contains($0.0) }.map { (path: $0.0, mine: "nothing", other: $0.1) }
+    }
+
+    /// The network and tasks of a published setting, everything else by default.
+    ///
+    /// - Parameter overrides: as `--set` gives them.
+    /// - Throws: `ConfigurationError` for an override that does not fit.
+    public static func published(
+        _ published: PublishedPolicy, overrides: [String] = []
+    ) throws -> ExperimentConfiguration {
+        let tasks = published.tasks.map { "  - {name: \($0.name), kind: \($0.name), channels: \($0.channels)}" }
+        let yaml = "tasks:\n" + tasks.joined(separator: "\n") + "\nmodel: {backbone: \(published.backbone.rawValue)}\n"
+        return try parse(yaml: yaml, file: "the network of \(published.name)", overrides: overrides)
     }
 
     /// The same experiment with some of its tasks; they keep their numbers, so that tensors and noise keep their names.

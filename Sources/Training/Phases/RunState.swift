@@ -44,6 +44,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var policyCost: PolicyCost?
     /// Seconds spent, by stage.
     public var seconds: [String: Double] = [:]
+    /// Bytes held on the device at the end of a stage; nil in states of older versions.
+    public var bytes: [String: Int]?
     /// Length of the log when the checkpoint was written.
     public var logOffset: UInt64 = 0
 

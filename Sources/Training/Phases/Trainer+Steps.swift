@@ -48,6 +48,7 @@ extension Trainer {
         }
         try network.executor.context.queue.finish()
         state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+        state.bytes = (state.bytes ?? [:]).merging([stage.rawValue: network.executor.byteCount]) { $1 }
     }
 
     /// Says what memory the stage plans for.

@@ -28,9 +28,8 @@ public struct RunSummary: Codable, Sendable {
     public var policyCost: PolicyCost?
     public var cost: CostReport
     public var secondsPerPhase: [String: Double]
-    /// Bytes of the shared arena and of parameters, optimiser state and inputs.
-    public var arenaBytes: Int
-    public var tensorBytes: Int
+    /// Bytes held on the device at the end of each phase, by stage.
+    public var bytesPerPhase: [String: Int]
     public var compileSeconds: Double
 }
 
@@ -67,7 +66,7 @@ extension Trainer {
             normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
             isPolicyLearned: state.finished.contains(.policy),
             policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),
-            secondsPerPhase: state.seconds, arenaBytes: executor.arenaBytes, tensorBytes: executor.store.byteCount,
+            secondsPerPhase: state.seconds, bytesPerPhase: state.bytes ?? [:],
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
         return summary

@@ -1,0 +1,147 @@
+import DeviceLayer
+import Foundation
+import Graph
+import Operators
+
+/// Times every distinct primitive of the method's networks alone.
+public struct OperatorBenchmark {
+    /// Least timed runs of each row.
+    public let repeats: Int
+    /// Only cases whose name, kind or pass contains this.
+    public let filter: String?
+    let library: KernelLibrary
+    let progress: (String) -> Void
+
+    /// Short rows run until they have taken this long, or this often.
+    private static let leastMs = 100.0
+    private static let mostRuns = 40
+
+    /// - Throws: `DeviceError`, or `UnsupportedDevice` if the family does not run on the device.
+    /// - Precondition: `repeats` is at least 1.
+    public init(
+        context: DeviceContext, family: KernelFamily?, repeats: Int, filter: String? = nil,
+        progress: @escaping (String) -> Void
+    ) throws {
+        precondition(repeats >= 1)
+        library = try KernelLibrary(context: context, family: family)
+        self.repeats = repeats
+        self.filter = filter
+        self.progress = progress
+    }
+
+    /// Measures every row.
+    ///
+    /// - Throws: `DeviceError` or `PlanError`.
+    public func run() throws -> OperatorReport {
+        let device = library.context.device
+        let peak = try measurePeak()
+        progress("peak \(readable(peak)) GFLOP/s")
+        var rows: [OperatorReport.Row] = []
+        for (item, count) in try OperatorCase.all(family: library.family) {
+            let pass = item.isConvolution ? item.pass.rawValue : "other"
+            guard filter.map({ text in [item.name, item.kind, pass].contains { $0.contains(text) } }) ?? true else {
+                continue
+            }
+            let row = try measure(item, pass: pass, count: count, peak: peak)
+            progress("\(row.case)  \(row.pass)  \(readable(row.ms)) ms")
+            rows.append(row)
+        }
+        let step = rows.reduce(0) { $0 + $1.ms * Double($1.countInStep) }
+        for index in rows.indices where step > 0 {
+            rows[index].stepShare = rows[index].ms * Double(rows[index].countInStep) / step
+        }
+        return OperatorReport(
+            device: device.name, driver: device.driverVersion, kernelFamily: library.family.rawValue,
+            date: Date().formatted(.iso8601.year().month().day()), repeats: repeats, peakGflops: peak,
+            rows: rows.sorted { ($0.stepShare, $1.case, $0.pass) > ($1.stepShare, $0.case, $1.pass) })
+    }
+
+    private func measure(
+        _ item: OperatorCase, pass: String, count: Int, peak: Double
+    ) throws -> OperatorReport.Row {
+        // An executor per case: its memory goes with it.
+        let executor = Executor(library: library)
+        let graph = Graph(family: library.family)
+        item.record(into: graph)
+        for external in graph.externals where external.name != Graph.stepName { try fill(external, executor.store) }
+        var state = StepState()
+        state.rates[.backbone] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
+        try executor.store.write(state)
+        let plan = try executor.makePlan(graph)
+        let times = try time(plan, on: executor)
+        let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / median(times) : nil
+        let window = item.window
+        return OperatorReport.Row(
+            case: item.name, pass: pass, kind: item.kind, direction: item.pass.rawValue,
+            algorithm: plan.operations.lazy.compactMap(\.convolutionAlgorithm).first, input: item.input.dimensions,
+            outputs: item.outputs, kernel: window.kernel, stride: window.stride, dilation: window.dilation,
+            padding: window.padding, ms: median(times),
+            spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times), gflops: gflops,
+            peakShare: gflops.map { $0 / peak }, countInStep: count)
+    }
+
+    /// Values that no kernel can skip; labels, flags and taps are 0.
+    private func fill(_ external: Graph.External, _ store: TensorStore) throws {
+        let shape = external.value.shape
+        if ["labels", "flag", "taps"].contains(external.name) {
+            return try store.write(external.name, shape, [Int32](repeating: 0, count: shape.count))
+        }
+        let noise = Philox.uniforms(rows: 4096, columns: 4, name: external.name, state: StepState())
+        // A prime number of them: a period that divides the channels would make all pixels equal.
+        let period = 16_381
+        try store.write(external.name, shape, (0..<shape.count).map { noise[$0 % period] - 0.5 })
+    }
+
+    /// Milliseconds of each timed run.
+    private func time(_ plan: Plan, on executor: Executor) throws -> [Double] {
+        let queue = executor.context.queue
+        func once() throws -> Double {
+            try ContinuousClock().measure {
+                try executor.run(plan)
+                try queue.finish()
+            }.milliseconds
+        }
+        try queue.finish()
+        _ = try once()
+        let estimate = try once()
+        let runs = max(repeats, min(Self.mostRuns, Int(Self.leastMs / estimate)))
+        return try (0..<runs).map { _ in try once() }
+    }
+
+    /// GFLOP/s of multiply-adds in registers: the best of a few runs.
+    private func measurePeak() throws -> Double {
+        let executor = Executor(library: library)
+        let graph = Graph(family: library.family)
+        let probe = PeakProbe(items: library.family == .cpu ? 64 : 1 << 16, rounds: 20_000)
+        graph.output("peak", graph.record(probe, [])[0])
+        let times = try time(try executor.makePlan(graph), on: executor)
+        return 2e-6 * Double(probe.multiplyAdds(library.family)) / (times.min() ?? .infinity)
+    }
+}
+
+extension OperatorCase {
+    var isConvolution: Bool { if case .convolution = primitive { true } else { false } }
+
+    /// Window of a convolution or pool, else zeros.
+    fileprivate var window: (kernel: Int, stride: Int, dilation: Int, padding: Int) {
+        switch primitive {
+        case .convolution(let g): (g.kernelHeight, g.stride, g.dilation, g.padding)
+        case .maxPool(let pool): (pool.window, pool.stride, 1, pool.padding)
+        case .batchNorm, .crossEntropy, .adam: (0, 0, 0, 0)
+        }
+    }
+}
+
+extension Operator {
+    /// The algorithm of a convolution's pass; nil for other operators.
+    fileprivate var convolutionAlgorithm: String? {
+        let algorithm: ConvolutionAlgorithm? =
+            switch self {
+            case let operation as Convolution: operation.algorithm
+            case let operation as ConvolutionInputGradient: operation.algorithm
+            case let operation as ConvolutionWeightGradient: operation.algorithm
+            default: nil
+            }
+        return algorithm?.rawValue
+    }
+}

@@ -1,0 +1,183 @@
+import Graph
+import Models
+import Operators
+
+/// One primitive of the method's networks, timed alone.
+struct OperatorCase: Hashable {
+    /// What is computed.
+    enum Primitive: Hashable {
+        case convolution(ConvolutionGeometry)
+        case batchNorm(relu: Bool)
+        case maxPool(MaxPool)
+        case crossEntropy
+        case adam
+    }
+
+    /// Which part of it.
+    enum Pass: String, Hashable, Encodable {
+        case forward
+        case dataGradient = "data_gradient"
+        case weightGradient = "weight_gradient"
+    }
+
+    let primitive: Primitive
+    let pass: Pass
+    /// x, whatever the pass.
+    let input: Shape
+    /// Output channels of a convolution, else those of the input.
+    let outputs: Int
+
+    /// 3x3, dilated, 1x1, strided, stem; for the rest what it is.
+    var kind: String {
+        switch primitive {
+        case .convolution(let g) where g.kernelHeight == 7: "stem"
+        case .convolution(let g) where g.stride > 1: "strided"
+        case .convolution(let g) where g.kernelHeight == 1: "1x1"
+        case .convolution(let g) where g.dilation > 1: "dilated"
+        case .convolution: "3x3"
+        case .batchNorm(let relu): relu ? "batch_norm_relu" : "batch_norm"
+        case .maxPool: "max_pool"
+        case .crossEntropy: "cross_entropy"
+        case .adam: "adam"
+        }
+    }
+
+    /// Such as `3x3 4×56×56×64→64`.
+    var name: String {
+        let shape = input.dimensions.map(String.init).joined(separator: "×")
+        guard case .convolution(let g) = primitive else { return "\(kind) \(shape)" }
+        let more = (g.stride > 1 ? " stride \(g.stride)" : "") + (g.dilation > 1 ? " dilation \(g.dilation)" : "")
+        return "\(g.kernelHeight)x\(g.kernelWidth) \(shape)→\(outputs)\(more)"
+    }
+
+    /// Records the case alone, inputs and weights as a step sees them: nothing is prepared outside the timing.
+    func record(into graph: Graph) {
+        func input(_ name: String, _ shape: Shape) -> Value { graph.input(name, shape) }
+        func keep(_ values: [Value?]) {
+            for (index, value) in values.enumerated() { if let value { graph.output("out/\(index)", value) } }
+        }
+        let x = input("x", self.input)
+        let channel = Shape([self.input.channels])
+        switch primitive {
+        case .convolution(let g):
+            let w = input("w", Shape([g.kernelHeight, g.kernelWidth, self.input.channels, outputs]))
+            guard pass != .forward else {
+                return keep([
+                    graph.convolution(x, weights: w, stride: g.stride, dilation: g.dilation, padding: g.padding)
+                ])
+            }
+            let operation = Convolution(g)
+            let dy = input("dy", operation.outputShapes([x.shape, w.shape])[0])
+            let wanted = [pass == .dataGradient, pass == .weightGradient]
+            keep(
+                operation.backward(
+                    BackwardCall(inputs: [x, w, w], outputs: [dy], gradients: [dy], wanted: wanted + [false]),
+                    in: graph))
+        case .batchNorm(let relu):
+            let (gamma, beta) = (input("gamma", channel), input("beta", channel))
+            let operation = BatchNorm(relu: relu)
+            guard pass != .forward else { return keep(graph.record(operation, [x, gamma, beta])) }
+            let outputs = [input("y", self.input)] + ["mean", "inverse", "variance"].map { input($0, channel) }
+            let call = BackwardCall(
+                inputs: [x, gamma, beta], outputs: outputs,
+                gradients: [input("dy", self.input)] + outputs.dropFirst().map { _ in nil },
+                wanted: [true, true, true])
+            keep(operation.backward(call, in: graph))
+        case .maxPool(let pool):
+            guard pass != .forward else { return keep(graph.record(pool, [x])) }
+            let y = pool.outputShapes([self.input])[0]
+            let (dy, taps) = (input("dy", y), input("taps", y))
+            keep(
+                pool.backward(
+                    BackwardCall(inputs: [x], outputs: [dy, taps], gradients: [dy, nil], wanted: [true]), in: graph))
+        case .crossEntropy:
+            let labels = input("labels", Shape(self.input.dimensions.dropLast() + [1], compact: true))
+            let operation = TaskLoss(.crossEntropy(ignore: 255))
+            let outputs = graph.record(operation, [x, labels])
+            guard pass != .forward else { return keep(outputs) }
+            // Forward and backward together, as a step runs them.
+            let call = BackwardCall(
+                inputs: [x, labels], outputs: outputs, gradients: [input("dloss", .scalar), nil],
+                wanted: [true, false])
+            keep(outputs + operation.backward(call, in: graph))
+        case .adam:
+            let state = ["weights", "m", "v"].map { graph.parameter($0, self.input) }
+            let flag = input("flag", Shape([2], compact: true))
+            let update = AdamUpdate(rate: .backbone, beta1: 0.9, beta2: 0.999, weightDecay: 1e-4)
+            _ = graph.record(update, [state[0], x, state[1], state[2], graph.step, flag])
+        }
+    }
+}
+
+extension OperatorCase {
+    /// Sizes the cases come at.
+    private static let shapes = [
+        BatchShape(count: 8, height: 224, width: 224), BatchShape(count: 4, height: 321, width: 321),
+    ]
+
+    /// The distinct cases of resnet18, 34 and 50 with three tasks and full heads, and how often the first size's
+    /// warm-up step of resnet34 runs each.
+    ///
+    /// - Throws: `ConfigurationError` if a published name does not parse, which would be a mistake here.
+    static func all(family: KernelFamily) throws -> [(OperatorCase, countInStep: Int)] {
+        var order: [OperatorCase] = []
+        var counts: [OperatorCase: Int] = [:]
+        for shape in shapes {
+            for backbone in ["resnet34", "resnet18", "resnet50"] {
+                let experiment = try Experiment(
+                    .published(PublishedPolicies.nyu3, overrides: ["model.backbone=\(backbone)"]))
+                let isStep = shape == shapes[0] && backbone == "resnet34"
+                for node in experiment.graph(.warmup, shape, family: family).nodes {
+                    guard let found = OperatorCase(node) else { continue }
+                    if counts[found] == nil {
+                        order.append(found)
+                        counts[found] = 0
+                    }
+                    if isStep { counts[found, default: 0] += 1 }
+                }
+            }
+        }
+        return order.map { ($0, counts[$0] ?? 0) }
+    }
+
+    /// The case a node of a step is an instance of; nil for what is not timed.
+    private init?(_ node: Graph.Node) {
+        guard let first = node.inputs.first?.shape else { return nil }
+        switch node.operation {
+        case let operation as Convolution:
+            self.init(
+                primitive: .convolution(operation.geometry), pass: .forward, input: first,
+                outputs: node.outputs[0].shape.channels)
+        case let operation as ConvolutionInputGradient:
+            self.init(
+                primitive: .convolution(operation.geometry), pass: .dataGradient, input: operation.inputShape,
+                outputs: first.channels)
+        case let operation as ConvolutionWeightGradient:
+            self.init(
+                primitive: .convolution(operation.geometry), pass: .weightGradient, input: first,
+                outputs: node.inputs[1].shape.channels)
+        case let operation as BatchNorm:
+            self.init(
+                primitive: .batchNorm(relu: operation.relu), pass: .forward, input: first, outputs: first.channels)
+        case let operation as BatchNormGradient:
+            self.init(
+                primitive: .batchNorm(relu: operation.relu), pass: .dataGradient, input: first,
+                outputs: first.channels)
+        case let operation as MaxPool:
+            self.init(primitive: .maxPool(operation), pass: .forward, input: first, outputs: first.channels)
+        case let operation as MaxPoolGradient:
+            self.init(
+                primitive: .maxPool(operation.pool), pass: .dataGradient, input: operation.inputShape,
+                outputs: operation.inputShape.channels)
+        case let operation as TaskLossGradient where operation.loss.kind.isCrossEntropy:
+            self.init(primitive: .crossEntropy, pass: .dataGradient, input: first, outputs: first.channels)
+        case is AdamUpdate where first.count >= 1 << 20:
+            self.init(primitive: .adam, pass: .forward, input: first, outputs: first.channels)
+        default: return nil
+        }
+    }
+}
+
+extension LossKind {
+    fileprivate var isCrossEntropy: Bool { if case .crossEntropy = self { true } else { false } }
+}

@@ -1,0 +1,67 @@
+import Foundation
+
+/// What the operator benchmark measured; encodes to its JSON.
+public struct OperatorReport: Sendable, Encodable {
+    /// One pass of one case.
+    public struct Row: Sendable, Encodable {
+        /// Such as `3x3 4×56×56×64→64`.
+        public let `case`: String
+        /// forward, data_gradient, weight_gradient; other for what is no convolution.
+        public let pass: String
+        /// 3x3, dilated, 1x1, strided, stem; batch_norm, batch_norm_relu, max_pool, cross_entropy, adam.
+        public let kind: String
+        /// Of what is no convolution: forward, or data_gradient for its gradient.
+        public let direction: String
+        /// direct or winograd; nil for what is no convolution.
+        public let algorithm: String?
+        /// Input [N, H, W, C], or the parameter's shape.
+        public let input: [Int]
+        /// Output channels.
+        public let outputs: Int
+        /// Of convolutions and pools, else 0.
+        public let kernel, stride, dilation, padding: Int
+        /// Median time in milliseconds, packing and transforming of weights included.
+        public let ms: Double
+        /// (max − min) ÷ median.
+        public let spread: Double
+        /// 2 · multiply-accumulates of the direct sum ÷ time; nil for what is no convolution.
+        public let gflops: Double?
+        /// GFLOP/s ÷ the device's measured peak of multiply-adds; Winograd may exceed 1.
+        public let peakShare: Double?
+        /// Runs in the warm-up step of resnet34, three tasks, full heads, 224×224, batch 8.
+        public let countInStep: Int
+        /// Share of that step's rows, by time.
+        public var stepShare: Double = 0
+    }
+
+    /// What it was measured on, with which kernels and when (ISO 8601).
+    public let device, driver, kernelFamily, date: String
+    /// Least timed runs of each row; short ones run more often.
+    public let repeats: Int
+    /// Multiply-adds in registers, measured, in GFLOP/s.
+    public let peakGflops: Double
+    /// Largest part of the step first.
+    public var rows: [Row]
+
+    /// The rows as text.
+    public var table: String {
+        var table = Table([
+            "case", "pass", "algorithm", "ms", "GFLOP/s", "of peak", "share of step", "spread",
+        ])
+        for row in rows {
+            table.add([
+                row.case, row.pass, row.algorithm ?? "–", readable(row.ms), row.gflops.map { readable($0) } ?? "–",
+                row.peakShare.map { "\(Int(($0 * 100).rounded())) %" } ?? "–",
+                "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
+            ])
+        }
+        return table.text
+    }
+
+    /// Writes the rows as JSON, whole or not at all.
+    ///
+    /// - Throws: `RunError` if the file cannot be written.
+    public func write(to url: URL) throws {
+        try AtomicFile.write(Data((try JSONText.pretty(self) + "\n").utf8), to: url)
+    }
+}
