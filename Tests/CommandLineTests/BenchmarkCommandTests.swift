@@ -66,16 +66,16 @@ extension CommandLineTests {
             let folder = try TemporaryFolder()
             let json = folder.url.appendingPathComponent("o.json")
             let run = try Program.run(
-                ["benchmark", "operators", "--filter", "4×41×41×64→64", "--repeats", "1", "--json", json.path])
+                ["benchmark", "operators", "--filter", "4×81×81×64→64", "--repeats", "1", "--json", json.path])
             #expect(run.status == 0, "\(run.errors)")
             let report = try JSONValue.parse(Data(contentsOf: json))
             #expect((report["peak_gflops"]?.double ?? 0) > 1)
             let rows = try #require(report["rows"]).items
-            #expect(Set(rows.compactMap { $0["case"]?.string }) == ["1x1 4×41×41×64→64", "3x3 4×41×41×64→64"])
+            #expect(Set(rows.compactMap { $0["case"]?.string }) == ["1x1 4×81×81×64→64", "3x3 4×81×81×64→64"])
             for row in rows {
                 // 2 · N · P · Q · R · S · C · K, whatever the algorithm.
                 let kernel = try #require(row["kernel"]?.integer)
-                let flops = Double(2 * 4 * 41 * 41 * kernel * kernel * 64 * 64)
+                let flops = Double(2 * 4 * 81 * 81 * kernel * kernel * 64 * 64)
                 let (ms, gflops) = (try #require(row["ms"]?.double), try #require(row["gflops"]?.double))
                 #expect(abs(gflops * ms * 1e6 / flops - 1) < 1e-6)
             }
