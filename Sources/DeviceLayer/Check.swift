@@ -4,11 +4,11 @@ internal import COpenCL
 ///
 /// - Throws: `DeviceError` unless `status` is `CL_SUCCESS`.
 func check(
-    _ status: cl_int, _ call: String, device: Device? = nil, kernel: String? = nil,
+    _ status: cl_int, _ call: String, device: @autoclosure () -> Device? = nil, kernel: String? = nil,
     detail: @autoclosure () -> String? = nil
 ) throws(DeviceError) {
     guard status != CL_SUCCESS else { return }
-    throw DeviceError(call: call, code: status, kernel: kernel, device: device?.name, detail: detail())
+    throw DeviceError(call: call, code: status, kernel: kernel, device: device()?.name, detail: detail())
 }
 
 /// Makes an OpenCL object and checks the status its constructor leaves behind.

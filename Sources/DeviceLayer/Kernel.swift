@@ -30,12 +30,13 @@ public final class Kernel: @unchecked Sendable {
     public var multiplyAccumulates = 0
     /// Bytes of the buffers among the arguments, for profiles: each argument once, so a buffer read and written in
     /// place under two arguments counts twice. What one launch moves if every byte is touched once.
-    public private(set) var argumentByteCount = 0
+    public var argumentByteCount: Int { buffers.reduce(0) { $0 + ($1?.byteCount ?? 0) } }
 
     let handle: OpaquePointer
     private let program: Program
     private let parameterCount: Int
-    private var buffers: [DeviceBuffer] = []
+    /// By argument; nil for what is not a buffer.
+    private var buffers: [DeviceBuffer?] = []
 
     init(program: Program, name: String) throws(DeviceError) {
         let device = program.device
@@ -74,12 +75,12 @@ public final class Kernel: @unchecked Sendable {
                 detail: "\(arguments.count) arguments for a kernel of program '\(program.name)' "
                     + "that has \(parameterCount) parameters")
         }
-        var retained: [DeviceBuffer] = []
+        buffers = Array(repeating: nil, count: parameterCount)
         for (index, argument) in arguments.enumerated() {
             let status: cl_int
             switch argument {
             case .buffer(let buffer):
-                retained.append(buffer)
+                buffers[index] = buffer
                 status = set(index, Optional(buffer.handle))
             case .int(let value): status = set(index, value)
             case .uint(let value): status = set(index, value)
@@ -87,12 +88,28 @@ public final class Kernel: @unchecked Sendable {
             case .float(let value): status = set(index, value)
             case .local(let byteCount): status = clSetKernelArg(handle, cl_uint(index), byteCount, nil)
             }
-            try check(
-                status, "clSetKernelArg", device: program.device, kernel: name,
-                detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")
+            try check(status, of: argument, at: index)
         }
-        buffers = retained
-        argumentByteCount = retained.reduce(0) { $0 + $1.byteCount }
+    }
+
+    /// Exchanges one buffer among arguments that are set.
+    ///
+    /// - Throws: `DeviceError` if that argument is not a buffer.
+    public func setBuffer(_ buffer: DeviceBuffer, at index: Int) throws(DeviceError) {
+        try check(set(index, Optional(buffer.handle)), of: .buffer(buffer), at: index)
+        buffers[index] = buffer
+    }
+
+    /// Lets go of buffers; each must be set again before the next launch.
+    public func releaseBuffers(at indices: [Int]) {
+        for index in indices { buffers[index] = nil }
+    }
+
+    private func check(_ status: cl_int, of argument: KernelArgument, at index: Int) throws(DeviceError) {
+        guard status != CL_SUCCESS else { return }
+        throw DeviceError(
+            call: "clSetKernelArg", code: status, kernel: name, device: program.device.name,
+            detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")
     }
 
     private func set<Value: BitwiseCopyable>(_ index: Int, _ value: Value) -> cl_int {

@@ -7,6 +7,7 @@ public final class Executor {
     public let store: TensorStore
     private var arena: ChunkedArena
     private let derived: DerivedTensors
+    private let encodings: EncodingCache
     private var plans: [AnyHashable: Plan] = [:]
     private var recency: [AnyHashable] = []
     /// Cached plans at most; the least recently used one goes first.
@@ -24,6 +25,7 @@ public final class Executor {
         store = TensorStore(context: library.context)
         arena = ChunkedArena(context: library.context, chunkBytes: [])
         derived = DerivedTensors(context: library.context)
+        encodings = EncodingCache(library: library)
     }
 
     /// The cached plan of `key`, or a new one from the graph that `trace` records.
@@ -68,7 +70,8 @@ public final class Executor {
         }
         _ = try arena.grow(to: memory.chunkBytes)
         return try Plan(
-            graph, library: library, store: store, derived: derived, arena: arena, schedule: schedule, memory: memory)
+            graph, encodings: encodings, store: store, derived: derived, arena: arena, schedule: schedule,
+            memory: memory)
     }
 
     /// Forgets all plans with their memory and derived values, after tensors have been removed from the store.

@@ -27,7 +27,7 @@ public final class Graph: Recorder {
     private var recomputed: [Int: Value] = [:]
 
     /// One application of an operator.
-    public struct Node {
+    public final class Node {
         public let operation: any Operator
         public let inputs: [Value]
         public let outputs: [Value]
@@ -37,7 +37,13 @@ public final class Graph: Recorder {
         let mutated: [Int]
         var isUpdate: Bool { !mutated.isEmpty }
         /// Whether it moves up in the schedule.
-        var isEager: Bool { isUpdate || operation.isEager }
+        let isEager: Bool
+
+        init(_ operation: any Operator, inputs: [Value], outputs: [Value], label: String) {
+            (self.operation, self.inputs, self.outputs, self.label) = (operation, inputs, outputs, label)
+            mutated = operation.mutatedInputs
+            isEager = !mutated.isEmpty || operation.isEager
+        }
     }
 
     /// A value with memory of its own, named in the tensor store.
@@ -64,7 +70,11 @@ public final class Graph: Recorder {
         let inputs: [Int]
         /// Whether a value of the forward pass is computed again.
         let isRecomputed: Bool
-        let operation: AnyHashable
+        let operation: any Operator
+
+        static func == (a: Self, b: Self) -> Bool {
+            a.inputs == b.inputs && a.isRecomputed == b.isRecomputed && a.operation.equals(b.operation)
+        }
 
         func hash(into hasher: inout Hasher) {
             for input in inputs { hasher.combine(input) }
@@ -81,6 +91,7 @@ public final class Graph: Recorder {
         mutations = [0]
         nodes.reserveCapacity(1 << 11)
         numbering.reserveCapacity(1 << 11)
+        externalsByName.reserveCapacity(1 << 10)
         externals = [External(name: Self.stepName, value: step, role: .input)]
         externalsByName[Self.stepName] = step
     }
@@ -109,16 +120,15 @@ public final class Graph: Recorder {
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
         let key = NodeKey(
             inputs: inputs.map { $0.id | mutations[$0.id] << 32 }, isRecomputed: isRecomputing,
-            operation: AnyHashable(operation))
+            operation: operation)
         if let known = numbering[key] { return nodes[known].outputs }
         let index = nodes.count
         let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }
-        let mutated = operation.mutatedInputs
-        nodes.append(
-            Node(
-                operation: operation, inputs: inputs, outputs: results, label: scopes.last ?? "", mutated: mutated))
+        let node = Node(
+            operation, inputs: inputs, outputs: results, label: scopes.last ?? "")
+        nodes.append(node)
         numbering[key] = index
-        for position in mutated {
+        for position in node.mutated {
             guard case .external = sources[inputs[position].id] else {
                 preconditionFailure("\(operation) changes a computed value in place")
             }

@@ -13,8 +13,8 @@ struct MemoryPlan {
 
     /// Place of each arena value, by value id; nil for what lives elsewhere.
     private(set) var places: [Place?]
-    /// Workspace of each node, by node index.
-    private(set) var workspaces: [Int: Place] = [:]
+    /// Workspace of each node, by node index; nil without one.
+    private(set) var workspaces: [Place?]
     /// High-water mark of each chunk in bytes.
     private(set) var chunkBytes: [Int] = []
     /// The largest number of bytes in use at once, before fragmentation.
@@ -34,6 +34,7 @@ struct MemoryPlan {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
         places = [Place?](repeating: nil, count: graph.valueCount)
+        workspaces = [Place?](repeating: nil, count: graph.nodes.count)
         let lastUse = Self.lastUses(graph, schedule)
         var dying: [Int] = []
 

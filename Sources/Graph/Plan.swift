@@ -16,14 +16,23 @@ public final class Plan {
 
     /// Launches that run again only when the parameters they read have changed.
     let prologue: [Prologue]
-    let outputs: [String: Operand]
+    let outputs: [String: Output]
     /// Inputs read by the step, by name.
     let inputs: [String]
     /// Parameters changed by the step.
     let changed: [String]
+    /// Where `launches` came from, in order.
+    private let encodings: [Encoding]
+
+    /// A named value that stays readable after the step.
+    struct Output {
+        let buffer: DeviceBuffer
+        let shape: Shape
+    }
 
     struct Prologue {
         let entry: DerivedTensors.Entry
+        let encoding: Encoding
         let launches: [KernelLaunch]
         let parameters: [String]
     }
@@ -31,7 +40,8 @@ public final class Plan {
     /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `PlanError` if a tensor is too
     ///   large for the device.
     init(
-        _ graph: Graph, library: KernelLibrary, store: TensorStore, derived: DerivedTensors, arena: ChunkedArena,
+        _ graph: Graph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
+        arena: ChunkedArena,
         schedule: Schedule, memory: MemoryPlan
     ) throws {
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
@@ -49,18 +59,18 @@ public final class Plan {
             if let place { buffers[id] = try buffer(place) }
         }
 
-        let labels = library.context.queue.isProfiling ? graph.profileLabels() : graph.nodes.map(\.label)
-        func encode(_ index: Int) throws -> [KernelLaunch] {
+        let labels = cache.library.context.queue.isProfiling ? graph.profileLabels() : nil
+        func located(_ value: Value) -> DeviceBuffer {
+            guard let memory = buffers[value.id] else { preconditionFailure("value without memory") }
+            return memory
+        }
+        func encode(_ index: Int, to list: inout [KernelLaunch]) throws -> Encoding {
             let node = graph.nodes[index]
-            func operand(_ value: Value) -> Operand {
-                guard let memory = buffers[value.id] else { preconditionFailure("value without memory") }
-                return Operand(buffer: memory, shape: value.shape)
-            }
-            var encoder = LaunchEncoder(
-                library: library, inputs: node.inputs.map(operand), outputs: node.outputs.map(operand),
-                workspace: try memory.workspaces[index].map(buffer), label: labels[index])
-            try node.operation.encode(&encoder)
-            return encoder.launches
+            let encoding = try cache.encoding(of: node)
+            try encoding.bind(
+                inputs: node.inputs.map(located), outputs: node.outputs.map(located),
+                workspace: try memory.workspaces[index].map(buffer), label: labels?[index] ?? node.label, to: &list)
+            return encoding
         }
 
         var prologue: [Prologue] = []
@@ -69,19 +79,24 @@ public final class Plan {
             let parameters = node.inputs.map { graph.externalName($0) }
             let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputs.map(\.shape))
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
-            prologue.append(Prologue(entry: entry, launches: try encode(index), parameters: parameters))
+            var launches: [KernelLaunch] = []
+            let encoding = try encode(index, to: &launches)
+            prologue.append(Prologue(entry: entry, encoding: encoding, launches: launches, parameters: parameters))
         }
         self.prologue = prologue
 
         var launches: [KernelLaunch] = []
         var total = 0
+        launches.reserveCapacity(2 * schedule.order.count)
+        var used: [Encoding] = []
+        used.reserveCapacity(schedule.order.count)
         for index in schedule.order {
-            launches += try encode(index)
-            let node = graph.nodes[index]
-            total += node.operation.multiplyAccumulates(
-                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape))
+            let encoding = try encode(index, to: &launches)
+            total += encoding.multiplyAccumulates
+            used.append(encoding)
         }
         self.launches = launches
+        encodings = used
         multiplyAccumulates = total
         operations = schedule.order.map { graph.nodes[$0].operation }
         arenaBytes = memory.totalBytes
@@ -93,11 +108,54 @@ public final class Plan {
         }
         self.changed = graph.externals.filter { changed[$0.value.id] }.map(\.name)
         inputs = graph.externals.filter { $0.role == .input }.map(\.name)
-        var outputs: [String: Operand] = [:]
+        var outputs: [String: Output] = [:]
         for (name, value) in graph.outputs {
-            outputs[name] = buffers[value.id].map { Operand(buffer: $0, shape: value.shape) }
+            outputs[name] = buffers[value.id].map { Output(buffer: $0, shape: value.shape) }
         }
         self.outputs = outputs
+    }
+
+    /// Gives the kernels back: the next plan with such an operator only moves their pointers.
+    deinit {
+        for item in prologue {
+            var start = 0
+            item.encoding.recycle(item.launches, from: &start)
+        }
+        var start = 0
+        for encoding in encodings { encoding.recycle(launches, from: &start) }
+    }
+}
+
+/// The encodings of operators that have been planned.
+final class EncodingCache {
+    private struct Key: Hashable {
+        let operation: any Operator
+        let inputs: [Shape]
+
+        static func == (a: Self, b: Self) -> Bool { a.operation.equals(b.operation) && a.inputs == b.inputs }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(ObjectIdentifier(type(of: operation)))
+            for shape in inputs { hasher.combine(shape.storedCount) }
+        }
+    }
+
+    let library: KernelLibrary
+    private var encodings: [Key: Encoding] = [:]
+    /// Encodings at most; beyond, all are forgotten that no plan holds.
+    private static let capacity = 1 << 12
+
+    init(library: KernelLibrary) { self.library = library }
+
+    func encoding(of node: Graph.Node) throws -> Encoding {
+        let shapes = node.inputs.map(\.shape)
+        let key = Key(operation: node.operation, inputs: shapes)
+        if let known = encodings[key] { return known }
+        if encodings.count >= Self.capacity { encodings.removeAll() }
+        let encoding = try Encoding(
+            node.operation, inputs: shapes, outputs: node.outputs.map(\.shape), library: library)
+        encodings[key] = encoding
+        return encoding
     }
 }
 

@@ -16,7 +16,8 @@ struct Schedule {
         let live = Self.liveNodes(graph)
         let hoisted = Self.hoistable(graph, live: live)
         self.hoisted = hoisted
-        let isHoisted = Set(hoisted)
+        var isHoisted = [Bool](repeating: false, count: graph.nodes.count)
+        for index in hoisted { isHoisted[index] = true }
 
         // position = the node after which this one runs; eager nodes sort behind the compute node they follow.
         var position = [Int](repeating: -1, count: graph.nodes.count)
@@ -24,24 +25,24 @@ struct Schedule {
         for index in live {
             let node = graph.nodes[index]
             var ready = node.inputs.reduce(-1) { latest, value in
-                guard case .node(let producer) = graph.source(of: value), !isHoisted.contains(producer) else {
+                guard case .node(let producer) = graph.source(of: value), !isHoisted[producer] else {
                     return latest
                 }
                 return max(latest, position[producer])
             }
             let order = hazards.predecessors(of: node, index: index)
-            ready = order.reduce(ready) { isHoisted.contains($1) ? $0 : max($0, position[$1]) }
+            ready = order.reduce(ready) { isHoisted[$1] ? $0 : max($0, position[$1]) }
             position[index] = node.isEager ? ready : index
         }
         // Eager nodes by the node they follow; those that wait for nothing come first.
         var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
-        for index in live where graph.nodes[index].isEager && !isHoisted.contains(index) {
+        for index in live where graph.nodes[index].isEager && !isHoisted[index] {
             followers[position[index] + 1].append(index)
         }
         order =
             followers[0]
             + live.flatMap { index -> [Int] in
-                let node = isHoisted.contains(index) || graph.nodes[index].isEager ? [] : [index]
+                let node = isHoisted[index] || graph.nodes[index].isEager ? [] : [index]
                 return node + followers[index + 1]
             }
     }
@@ -60,16 +61,16 @@ struct Schedule {
     }
 
     private static func hoistable(_ graph: Graph, live: [Int]) -> [Int] {
-        var changed = Set<Int>()
+        var changed = [Bool](repeating: false, count: graph.valueCount)
         for index in live {
             let node = graph.nodes[index]
-            for position in node.mutated { changed.insert(node.inputs[position].id) }
+            for position in node.mutated { changed[node.inputs[position].id] = true }
         }
         return live.filter { index in
             let node = graph.nodes[index]
             let isConstant = node.inputs.allSatisfy { value in
                 guard case .external(let external) = graph.source(of: value) else { return false }
-                return graph.externals[external].role == .parameter && !changed.contains(value.id)
+                return graph.externals[external].role == .parameter && !changed[value.id]
             }
             guard isConstant, !node.isUpdate, !node.inputs.isEmpty else { return false }
             return node.operation.workspaceByteCount(
@@ -79,29 +80,31 @@ struct Schedule {
 
     /// Read-after-write, write-after-read and write-after-write order on values changed in place.
     private struct Hazards {
-        private var lastWriter: [Int: Int] = [:]
-        private var readers: [Int: [Int]] = [:]
+        /// By value id: the node that changed it last, and who has read it since.
+        private var lastWriter: [Int?]
+        private var readers: [[Int]]
         /// Values that some live node changes; the others have no hazards.
-        private let changing: Set<Int>
+        private var changing: [Bool]
 
         init(_ graph: Graph, live: [Int]) {
-            changing = Set(
-                live.flatMap { index in
-                    graph.nodes[index].mutated.map { graph.nodes[index].inputs[$0].id }
-                })
+            lastWriter = Array(repeating: nil, count: graph.valueCount)
+            readers = Array(repeating: [], count: graph.valueCount)
+            changing = Array(repeating: false, count: graph.valueCount)
+            for node in live.lazy.map({ graph.nodes[$0] }) {
+                for position in node.mutated { changing[node.inputs[position].id] = true }
+            }
         }
 
         mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {
             var found: [Int] = []
-            let written = node.mutated.map { node.inputs[$0].id }
-            for value in node.inputs where changing.contains(value.id) {
+            for value in node.inputs where changing[value.id] {
                 if let writer = lastWriter[value.id] { found.append(writer) }
-                if written.contains(value.id) {
-                    found += readers[value.id] ?? []
+                if node.mutated.contains(where: { node.inputs[$0].id == value.id }) {
+                    found += readers[value.id]
                     readers[value.id] = []
                     lastWriter[value.id] = index
                 } else {
-                    readers[value.id, default: []].append(index)
+                    readers[value.id].append(index)
                 }
             }
             return found

@@ -29,22 +29,22 @@ public struct BatchNorm: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0].shape
+        let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
         let vectors = e.rowVectors(shape)
-        let rows = KernelArgument.int(shape.rows)
-        let stored = KernelArgument.int(shape.storedChannels)
+        let rows = LaunchArgument.int(shape.rows)
+        let stored = LaunchArgument.int(shape.storedChannels)
         try e.launch(
             "batchnorm", "batchnorm_statistics", options: chunks.options,
-            [e.input(0), e.scratch, rows, stored, .int(chunks.span)],
+            [.input(0), .workspace, rows, stored, .int(chunks.span)],
             e.library.grid(vectors / chunks.group, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_merge",
             [
-                e.scratch, e.output(1), e.output(2), e.output(3), rows, stored, .int(chunks.span), .int(chunks.count),
+                .workspace, .output(1), .output(2), .output(3), rows, stored, .int(chunks.span), .int(chunks.count),
                 .float(epsilon), .int(shape.channels),
             ], e.library.grid(vectors))
-        try BatchNormNormalise(relu: relu).encode(&e, mean: e.output(1), inverse: e.output(2))
+        try BatchNormNormalise(relu: relu).encode(&e, mean: .output(1), inverse: .output(2))
     }
 
     public var recomputation: Recomputation { .always }
@@ -70,14 +70,14 @@ public struct BatchNormNormalise: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
-    public func encode(_ e: inout LaunchEncoder) throws { try encode(&e, mean: e.input(3), inverse: e.input(4)) }
+    public func encode(_ e: inout LaunchEncoder) throws { try encode(&e, mean: .input(3), inverse: .input(4)) }
 
-    func encode(_ e: inout LaunchEncoder, mean: KernelArgument, inverse: KernelArgument) throws {
-        let shape = e.inputs[0].shape
+    func encode(_ e: inout LaunchEncoder, mean: LaunchArgument, inverse: LaunchArgument) throws {
+        let shape = e.inputs[0]
         try e.launch(
             "batchnorm", "batchnorm_normalise",
             [
-                e.input(0), e.input(1), e.input(2), mean, inverse, e.output(0), .int(shape.rows),
+                .input(0), .input(1), .input(2), mean, inverse, .output(0), .int(shape.rows),
                 .int(shape.storedChannels), .flag(relu),
             ], e.library.range(e.vectors(shape)))
     }
@@ -96,25 +96,25 @@ public struct BatchNormGradient: Operator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0].shape
+        let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
         let vectors = e.rowVectors(shape)
-        let rows = KernelArgument.int(shape.rows)
-        let stored = KernelArgument.int(shape.storedChannels)
+        let rows = LaunchArgument.int(shape.rows)
+        let stored = LaunchArgument.int(shape.storedChannels)
         try e.launch(
             "batchnorm", "batchnorm_backward_sums", options: chunks.options,
             [
-                e.input(0), e.input(1), e.input(2), e.input(4), e.input(5), e.scratch, rows, stored, .int(chunks.span),
+                .input(0), .input(1), .input(2), .input(4), .input(5), .workspace, rows, stored, .int(chunks.span),
                 .flag(relu),
             ], e.library.grid(vectors / chunks.group, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_backward_merge",
-            [e.scratch, e.output(1), e.output(2), stored, .int(chunks.count)], e.library.grid(vectors))
+            [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.grid(vectors))
         try e.launch(
             "batchnorm", "batchnorm_backward_input",
             [
-                e.input(0), e.input(1), e.input(2), e.input(3), e.input(4), e.input(5), e.output(1), e.output(2),
-                e.output(0), rows, stored, .flag(relu),
+                .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .output(1), .output(2),
+                .output(0), rows, stored, .flag(relu),
             ], e.library.range(e.vectors(shape)))
     }
 }
@@ -133,12 +133,12 @@ public struct BatchNormInference: Operator {
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0].shape
-        let buffers = (0..<5).map { e.input($0) }
+        let shape = e.inputs[0]
+        let buffers = (0..<5).map(LaunchArgument.input)
         try e.launch(
             "batchnorm", "batchnorm_inference",
             buffers + [
-                e.output(0), .int(shape.rows), .int(shape.storedChannels), .float(epsilon), .flag(relu),
+                .output(0), .int(shape.rows), .int(shape.storedChannels), .float(epsilon), .flag(relu),
             ], e.library.range(e.vectors(shape)))
     }
 }
@@ -160,8 +160,8 @@ public struct BatchNormUpdate: Operator {
     public var mutatedInputs: [Int] { [2, 3, 4] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0].shape
-        let buffers = (0..<6).map { e.input($0) }
+        let shape = e.inputs[0]
+        let buffers = (0..<6).map(LaunchArgument.input)
         try e.launch(
             "batchnorm", "batchnorm_update",
             buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],

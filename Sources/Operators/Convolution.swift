@@ -93,15 +93,15 @@ public struct Convolution: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let bias = e.inputs.count > 3 ? e.inputs[3].buffer : nil
-        let work = multiplyAccumulates(inputs: e.inputs.map(\.shape), outputs: e.outputs.map(\.shape))
+        let bias: LaunchArgument? = e.inputs.count > 3 ? .input(3) : nil
+        let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
         case .direct:
             try ConvolutionGather(geometry: geometry, divisor: 1, padding: geometry.padding)
-                .encode(&e, x: e.inputs[0], packed: e.inputs[2], bias: bias, multiplyAccumulates: work)
+                .encode(&e, x: e.inputs[0], bias: bias, packed: .input(2), multiplyAccumulates: work)
         case .winograd:
-            try winograd(e.inputs[0].shape, e.outputs[0].shape)
-                .encode(&e, x: e.inputs[0], weights: e.inputs[2], bias: bias, multiplyAccumulates: work)
+            try winograd(e.inputs[0], e.outputs[0])
+                .encode(&e, weights: .input(2), of: e.inputs[2], bias: bias, multiplyAccumulates: work)
         }
     }
 
@@ -149,14 +149,14 @@ public struct ConvolutionInputGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         precondition(geometry.kernelHeight == geometry.kernelWidth, "input gradients need square kernels")
-        let work = multiplyAccumulates(inputs: e.inputs.map(\.shape), outputs: e.outputs.map(\.shape))
+        let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
         case .direct:
             try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding)
-                .encode(&e, x: e.inputs[0], packed: e.inputs[1], bias: nil, multiplyAccumulates: work)
+                .encode(&e, x: e.inputs[0], bias: nil, packed: .input(1), multiplyAccumulates: work)
         case .winograd:
-            try winograd(e.inputs[0].shape)
-                .encode(&e, x: e.inputs[0], weights: e.inputs[1], bias: nil, multiplyAccumulates: work)
+            try winograd(e.inputs[0])
+                .encode(&e, weights: .input(1), of: e.inputs[1], bias: nil, multiplyAccumulates: work)
         }
     }
 
@@ -227,16 +227,16 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (x, dy) = (e.inputs[0].shape, e.inputs[1].shape)
+        let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
         if algorithm == .winograd {
-            return try winograd(x, dy).encode(&e, x: e.inputs[0], dy: e.inputs[1], multiplyAccumulates: work)
+            return try winograd(x, dy).encode(&e, multiplyAccumulates: work)
         }
         let split = split([x, dy], family: e.library.family)
         let taps = geometry.kernelHeight * geometry.kernelWidth
-        let target = split.count == 1 ? e.output(0) : e.scratch
-        let arguments: [KernelArgument] = [
-            e.input(0), e.input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
+        let target: LaunchArgument = split.count == 1 ? .output(0) : .workspace
+        let arguments: [LaunchArgument] = [
+            .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
             .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
             .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride), .int(geometry.dilation),
             .int(geometry.padding), .int(split.span),
@@ -262,7 +262,7 @@ public struct ConvolutionWeightGradient: Operator {
         if split.count > 1 {
             let vectors = e.vectors(weightShape)
             try e.launch(
-                "reduction", "chunk_sum", [e.scratch, e.output(0), .int(vectors), .int(split.count)],
+                "reduction", "chunk_sum", [.workspace, .output(0), .int(vectors), .int(split.count)],
                 e.library.range(vectors))
         }
     }
@@ -282,11 +282,11 @@ public struct PackWeights: Operator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let d = e.inputs[0].shape.dimensions
-        let packed = e.outputs[0].shape.dimensions
-        let arguments: [KernelArgument] = [
-            e.input(0), e.output(0), .int(d[0]), .int(d[1]), .int(d[2]), .int(d[3]),
-            .int(e.inputs[0].shape.storedChannels), .int(tile), .flag(flipped),
+        let d = e.inputs[0].dimensions
+        let packed = e.outputs[0].dimensions
+        let arguments: [LaunchArgument] = [
+            .input(0), .output(0), .int(d[0]), .int(d[1]), .int(d[2]), .int(d[3]),
+            .int(e.inputs[0].storedChannels), .int(tile), .flag(flipped),
         ]
         try e.launch(
             "convolution_pack", "convolution_pack", arguments, e.library.grid(packed[0], packed[1], packed[2]))
@@ -303,14 +303,14 @@ public struct ColumnSum: Operator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0].shape
+        let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
         let vectors = e.rowVectors(shape)
         try e.launch(
-            "reduction", "column_sums", [e.input(0), e.scratch, .int(shape.rows), .int(vectors), .int(chunks.span)],
+            "reduction", "column_sums", [.input(0), .workspace, .int(shape.rows), .int(vectors), .int(chunks.span)],
             e.library.grid(vectors, chunks.count))
         try e.launch(
-            "reduction", "chunk_sum", [e.scratch, e.output(0), .int(vectors), .int(chunks.count)],
+            "reduction", "chunk_sum", [.workspace, .output(0), .int(vectors), .int(chunks.count)],
             e.library.range(vectors))
     }
 }

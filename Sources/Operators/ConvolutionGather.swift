@@ -8,14 +8,14 @@ struct ConvolutionGather {
     let padding: Int
 
     func encode(
-        _ e: inout LaunchEncoder, x: Operand, packed: Operand, bias: DeviceBuffer?, multiplyAccumulates: Int
+        _ e: inout LaunchEncoder, x: Shape, bias: LaunchArgument?, packed: LaunchArgument, multiplyAccumulates: Int
     ) throws {
-        let y = e.outputs[0].shape
-        precondition(x.shape.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
-        let arguments: [KernelArgument] = [
-            .buffer(x.buffer), .buffer(packed.buffer), .buffer(bias ?? e.library.zeros), .buffer(e.library.zeros),
-            e.output(0), .int(x.shape.height), .int(x.shape.width), .int(x.shape.channels),
-            .int(x.shape.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
+        let y = e.outputs[0]
+        precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
+        let arguments: [LaunchArgument] = [
+            .input(0), packed, bias ?? .zeros, .zeros,
+            .output(0), .int(x.height), .int(x.width), .int(x.channels),
+            .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
             .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(divisor == 1 ? geometry.stride : 1),
             .int(geometry.dilation), .int(padding), .int(divisor), .flag(bias != nil),
         ]
@@ -25,7 +25,7 @@ struct ConvolutionGather {
             let tilesPerRow = tile.tiles * divisor
             let size = WorkSize(
                 global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
-            let options = tile.options + ranges(tile, x: x.shape, y: y)
+            let options = tile.options + ranges(tile, x: x, y: y)
             try e.launch(
                 "convolution_cpu", "convolution_gather", options: options, arguments, size,
                 multiplyAccumulates: multiplyAccumulates)

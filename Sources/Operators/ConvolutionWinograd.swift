@@ -116,19 +116,20 @@ struct WinogradConvolution {
     var workspaceByteCount: Int { layout.count * 4 }
 
     /// - Parameters:
-    ///   - weights: canonical.
+    ///   - weights: canonical, of that shape.
     ///   - multiplyAccumulates: of the direct sum; the products count as those.
     func encode(
-        _ e: inout LaunchEncoder, x operand: Operand, weights: Operand, bias: DeviceBuffer?, multiplyAccumulates: Int
+        _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, bias: LaunchArgument?,
+        multiplyAccumulates: Int
     ) throws {
         let file = "convolution_winograd"
         let (at, strides) = (layout.offsets, layout.strides)
-        let canonical = weights.shape.dimensions
+        let canonical = shape.dimensions
         for chunk in chunks {
             try e.launch(
                 file, "winograd_input",
                 [
-                    .buffer(operand.buffer), .buffer(e.library.zeros), e.scratch, .int(at[0]), .int(x.height),
+                    .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
                     .int(x.width), .int(x.channels), .int(0), .int(x.channels), .int(tiles.dilation), .int(padding),
                     .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[0]),
                 ], WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
@@ -137,7 +138,7 @@ struct WinogradConvolution {
                     try e.launch(
                         file, "winograd_weights", options: ["-DFLIPPED=\(flipped ? 1 : 0)"],
                         [
-                            .buffer(weights.buffer), e.scratch, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
+                            weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
                             .int(slice.lowerBound), .int(strides[1]),
                         ], e.library.grid(slice.count / 16, x.channels / 16))
                 }
@@ -145,7 +146,7 @@ struct WinogradConvolution {
                 try e.launch(
                     file, "winograd_products", options: ["-DPT=\(pixels)"],
                     [
-                        e.scratch, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
+                        .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
                         .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
                     ],
                     e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, WinogradTiles.places),
@@ -154,7 +155,7 @@ struct WinogradConvolution {
                 try e.launch(
                     file, "winograd_output",
                     [
-                        e.scratch, .int(at[2]), .buffer(bias ?? e.library.zeros), e.output(0), .int(y.height),
+                        .workspace, .int(at[2]), bias ?? .zeros, .output(0), .int(y.height),
                         .int(y.width), .int(y.channels), .int(slice.lowerBound), .int(slice.count),
                         .int(tiles.dilation), .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound),
                         .int(strides[2]), .flag(bias != nil),
@@ -190,7 +191,7 @@ struct WinogradWeightGradient {
     var workspaceByteCount: Int { layout.count * 4 }
 
     /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
-    func encode(_ e: inout LaunchEncoder, x operand: Operand, dy gradient: Operand, multiplyAccumulates: Int) throws {
+    func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
         let file = "convolution_winograd"
         let (at, strides) = (layout.offsets, layout.strides)
         for slice in slices {
@@ -198,7 +199,7 @@ struct WinogradWeightGradient {
                 try e.launch(
                     file, "winograd_input", options: ["-DBLOCKED=1"],
                     [
-                        .buffer(operand.buffer), .buffer(e.library.zeros), e.scratch, .int(at[0]), .int(x.height),
+                        .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
                         .int(x.width), .int(x.channels), .int(slice.lowerBound), .int(slice.count),
                         .int(tiles.dilation), .int(padding), .int(tiles.down), .int(tiles.across),
                         .int(chunk.lowerBound), .int(strides[0]),
@@ -207,7 +208,7 @@ struct WinogradWeightGradient {
                     try e.launch(
                         file, "winograd_output_gradient",
                         [
-                            .buffer(gradient.buffer), .buffer(e.library.zeros), e.scratch, .int(at[1]),
+                            .input(1), .zeros, .workspace, .int(at[1]),
                             .int(dy.height), .int(dy.width), .int(dy.channels), .int(tiles.dilation),
                             .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[1]),
                         ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
@@ -215,7 +216,7 @@ struct WinogradWeightGradient {
                 try e.launch(
                     file, "winograd_weight_products",
                     [
-                        e.scratch, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
+                        .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
                         .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),
                     ], e.library.grid(dy.channels / 32, slice.count / 8, WinogradTiles.places),
                     multiplyAccumulates: tiles.share(
@@ -224,7 +225,7 @@ struct WinogradWeightGradient {
             try e.launch(
                 file, "winograd_weight_gradient",
                 [
-                    e.scratch, .int(at[2]), e.output(0), .int(x.channels), .int(dy.channels), .int(slice.lowerBound),
+                    .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels), .int(slice.lowerBound),
                     .int(strides[2]),
                 ], e.library.grid(dy.channels / 16, slice.count / 8))
         }

@@ -10,8 +10,8 @@ public struct ReLU: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        try e.launch("elementwise", "relu", [e.input(0), e.output(0), .int(n)], e.library.range(n))
+        let n = e.vectors(e.inputs[0])
+        try e.launch("elementwise", "relu", [.input(0), .output(0), .int(n)], e.library.range(n))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -27,8 +27,8 @@ public struct ReLUGradient: Operator {
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        let arguments = [e.input(0), e.input(1), e.output(0), .int(n)]
+        let n = e.vectors(e.inputs[0])
+        let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0), .int(n)]
         try e.launch("elementwise", "relu_backward", arguments, e.library.range(n))
     }
 }
@@ -46,15 +46,15 @@ public struct Sum: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [0, 1] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.outputs[0].shape)
+        let n = e.vectors(e.outputs[0])
         let size = e.library.range(n)
         var position = 0
         while position < e.inputs.count {
             let carried = position == 0 ? 0 : 1
             let taken = min(e.inputs.count - position, 4 - carried)
-            let terms = (position..<(position + taken)).map { e.input($0) }
-            let operands = (carried == 1 ? [e.output(0)] : []) + terms
-            try e.launch("elementwise", "sum\(operands.count)", operands + [e.output(0), .int(n)], size)
+            let terms = (position..<(position + taken)).map(LaunchArgument.input)
+            let operands = (carried == 1 ? [.output(0)] : []) + terms
+            try e.launch("elementwise", "sum\(operands.count)", operands + [.output(0), .int(n)], size)
             position += taken
         }
     }
@@ -72,8 +72,8 @@ public struct Scale: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        try e.launch("elementwise", "scale", [e.input(0), e.output(0), .float(factor), .int(n)], e.library.range(n))
+        let n = e.vectors(e.inputs[0])
+        try e.launch("elementwise", "scale", [.input(0), .output(0), .float(factor), .int(n)], e.library.range(n))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -94,8 +94,8 @@ public struct Fill: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [shape] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let arguments: [KernelArgument] = [
-            e.output(0), .float(value), .int(shape.channels), .int(shape.storedChannels), .int(shape.storedCount),
+        let arguments: [LaunchArgument] = [
+            .output(0), .float(value), .int(shape.channels), .int(shape.storedChannels), .int(shape.storedCount),
         ]
         try e.launch("elementwise", "fill", arguments, e.library.range(shape.storedCount))
     }

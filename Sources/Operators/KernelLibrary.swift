@@ -38,19 +38,17 @@ public final class KernelLibrary: @unchecked Sendable {
         self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
     }
 
-    /// A fresh kernel object, so that its arguments are set once and stay.
-    func kernel(file: String, name: String, options: [String]) throws -> Kernel {
-        try program(ProgramKey(file: file, options: options)).kernel(name)
-    }
-
     /// What names a program of this library: sources are fixed.
     private struct ProgramKey: Hashable {
         let file: String
         let options: [String]
     }
 
-    /// Plans ask a thousand times for a dozen programs; comparing whole sources each time would take most of their building.
-    private func program(_ key: ProgramKey) throws -> Program {
+    /// The program of a kernel file under these options, compiled at first use.
+    ///
+    /// - Throws: `DeviceError` if it does not compile.
+    func program(file: String, options: [String]) throws -> Program {
+        let key = ProgramKey(file: file, options: options)
         lock.lock()
         defer { lock.unlock() }
         if let known = programs[key] { return known }

@@ -34,36 +34,35 @@ public struct TaskLoss: DifferentiableOperator {
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let x = e.inputs[0].shape
+        let x = e.inputs[0]
         let size = e.library.partialRange(x.rows)
         let (name, buffers, attributes) = kernel(e, weighted: e.inputs.count > 2)
-        try e.launch("losses", "\(name)_partial", buffers + [e.scratch, .int(x.rows)] + attributes, size)
+        try e.launch("losses", "\(name)_partial", buffers + [.workspace, .int(x.rows)] + attributes, size)
         let isCosine = labelChannels == 3
         try e.launch(
             "losses", "loss_finish",
             [
-                e.scratch, e.output(0), e.output(1), .int(size.global[0]), .float(isCosine ? 1.0 : 0.0),
+                .workspace, .output(0), .output(1), .int(size.global[0]), .float(isCosine ? 1.0 : 0.0),
                 .float(isCosine ? -1.0 : 1.0),
             ], e.library.grid(1))
     }
 
     /// Kernel prefix, leading buffers and trailing attributes, common to forward and backward.
-    func kernel(_ e: LaunchEncoder, weighted: Bool) -> (String, [KernelArgument], [KernelArgument]) {
-        let x = e.inputs[0].shape
-        let stored = KernelArgument.int(x.storedChannels)
+    func kernel(_ e: LaunchEncoder, weighted: Bool) -> (String, [LaunchArgument], [LaunchArgument]) {
+        let x = e.inputs[0]
+        let stored = LaunchArgument.int(x.storedChannels)
         switch kind {
         case .crossEntropy(let ignore):
-            let weights = weighted ? e.inputs[2].buffer : e.library.zeros
             return (
-                "crossentropy", [e.input(0), e.input(1), .buffer(weights)],
+                "crossentropy", [.input(0), .input(1), weighted ? .input(2) : .zeros],
                 [.int(x.channels), stored, .int(ignore), .flag(weighted)]
             )
         case .cosine(let published):
-            return ("cosine", [e.input(0), e.input(1)], [stored, .flag(published)])
+            return ("cosine", [.input(0), .input(1)], [stored, .flag(published)])
         case .absolutePositive:
-            return ("l1", [e.input(0), e.input(1)], [stored, .int(0)])
+            return ("l1", [.input(0), .input(1)], [stored, .int(0)])
         case .absoluteNot255:
-            return ("l1", [e.input(0), e.input(1)], [stored, .int(1)])
+            return ("l1", [.input(0), .input(1)], [stored, .int(1)])
         }
     }
 
@@ -87,12 +86,12 @@ public struct TaskLossGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let x = e.inputs[0].shape
+        let x = e.inputs[0]
         let (name, buffers, attributes) = loss.kernel(e, weighted: weighted)
         let last = e.inputs.count - 1
         try e.launch(
             "losses", "\(name)_backward",
-            buffers + [e.input(last - 1), e.input(last), e.output(0), .int(x.rows)] + attributes,
+            buffers + [.input(last - 1), .input(last), .output(0), .int(x.rows)] + attributes,
             e.library.range(x.rows * 16))
     }
 }
@@ -111,7 +110,7 @@ public struct WeightedSum: DifferentiableOperator {
     public func encode(_ e: inout LaunchEncoder) throws {
         for i in weights.indices {
             try e.launch(
-                "losses", "weighted_sum", [e.input(i), e.output(0), .float(weights[i]), .flag(i == 0)],
+                "losses", "weighted_sum", [.input(i), .output(0), .float(weights[i]), .flag(i == 0)],
                 e.library.grid(1))
         }
     }
@@ -134,6 +133,6 @@ public struct FiniteCheck: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         try e.launch(
-            "losses", "finite_check", [e.input(0), e.input(1), e.input(2), .int(task)], e.library.grid(1))
+            "losses", "finite_check", [.input(0), .input(1), .input(2), .int(task)], e.library.grid(1))
     }
 }

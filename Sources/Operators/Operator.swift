@@ -25,6 +25,8 @@ public protocol Operator: Hashable, Sendable {
     ///   - outputs: of the forward pass; small ones may be kept and used.
     /// - Returns: one value per output.
     func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value]
+    /// Whether the other one is of the same type and equal; cheaper than `AnyHashable`.
+    func equals(_ other: any Operator) -> Bool
     /// The operator itself if it has a gradient, else nil; cheaper to ask than a cast.
     var differentiable: (any DifferentiableOperator)? { get }
     /// Appends the kernel launches that compute the outputs.
@@ -41,6 +43,7 @@ extension Operator {
     public var differentiable: (any DifferentiableOperator)? { nil }
     public var isEager: Bool { false }
     public var recomputation: Recomputation { .never }
+    public func equals(_ other: any Operator) -> Bool { (other as? Self).map { $0 == self } ?? false }
     public func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value] {
         recorder.record(self, inputs)
     }
@@ -95,74 +98,4 @@ public protocol Recorder: AnyObject {
     var step: Value { get }
     /// Applies an operator; equal applications give the same values.
     func record(_ operation: any Operator, _ inputs: [Value]) -> [Value]
-}
-
-/// A tensor bound to device memory.
-public struct Operand {
-    public let buffer: DeviceBuffer
-    public let shape: Shape
-
-    public init(buffer: DeviceBuffer, shape: Shape) {
-        self.buffer = buffer
-        self.shape = shape
-    }
-}
-
-/// One kernel with its arguments set, ready to be enqueued any number of times.
-public struct KernelLaunch {
-    public let kernel: Kernel
-    public let size: WorkSize
-}
-
-/// Collects the launches of one operator application.
-public struct LaunchEncoder {
-    public let library: KernelLibrary
-    public let inputs: [Operand]
-    public let outputs: [Operand]
-    public let workspace: DeviceBuffer?
-    public private(set) var launches: [KernelLaunch] = []
-    private let label: String
-
-    public init(
-        library: KernelLibrary, inputs: [Operand], outputs: [Operand], workspace: DeviceBuffer?, label: String = ""
-    ) {
-        self.library = library
-        self.inputs = inputs
-        self.outputs = outputs
-        self.workspace = workspace
-        self.label = label
-    }
-
-    /// Appends a launch of `kernel` from `Kernels/<file>.cl`.
-    ///
-    /// - Parameter multiplyAccumulates: of the operator's `multiplyAccumulates`, those that this launch stands for.
-    public mutating func launch(
-        _ file: String, _ kernel: String, options: [String] = [], _ arguments: [KernelArgument], _ size: WorkSize,
-        multiplyAccumulates: Int = 0
-    ) throws {
-        let compiled = try library.kernel(file: file, name: kernel, options: options)
-        try compiled.setArguments(arguments)
-        compiled.multiplyAccumulates = multiplyAccumulates
-        if !label.isEmpty { compiled.label = label }
-        launches.append(KernelLaunch(kernel: compiled, size: size))
-    }
-
-    func input(_ i: Int) -> KernelArgument { .buffer(inputs[i].buffer) }
-    func output(_ i: Int) -> KernelArgument { .buffer(outputs[i].buffer) }
-    /// The workspace the operator asked for.
-    var scratch: KernelArgument {
-        guard let workspace else { preconditionFailure("operator encodes with a workspace it did not ask for") }
-        return .buffer(workspace)
-    }
-    /// The vectors of a tensor, as kernels of this family count them.
-    func vectors(_ shape: Shape) -> Int { shape.storedCount / library.family.vectorWidth }
-    /// The vectors of one row of a tensor.
-    func rowVectors(_ shape: Shape) -> Int { shape.storedChannels / library.family.vectorWidth }
-}
-
-extension KernelArgument {
-    /// A 32-bit integer argument.
-    static func int(_ value: Int) -> KernelArgument { .int(Int32(value)) }
-    static func float(_ value: Double) -> KernelArgument { .float(Float(value)) }
-    static func flag(_ value: Bool) -> KernelArgument { .int(Int32(value ? 1 : 0)) }
 }

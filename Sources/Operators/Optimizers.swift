@@ -22,8 +22,8 @@ public struct SGDUpdate: Operator {
     public var mutatedInputs: [Int] { [0, 2] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        let buffers = (0..<5).map { e.input($0) }
+        let n = e.vectors(e.inputs[0])
+        let buffers = (0..<5).map(LaunchArgument.input)
         try e.launch(
             "optimizers", "sgd",
             buffers + [.int(rate.offset), .float(momentum), .float(weightDecay), .int(n)], e.library.range(n))
@@ -56,8 +56,8 @@ public struct AdamUpdate: Operator {
     public var mutatedInputs: [Int] { [0, 2, 3] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        let buffers = (0..<6).map { e.input($0) }
+        let n = e.vectors(e.inputs[0])
+        let buffers = (0..<6).map(LaunchArgument.input)
         try e.launch(
             "optimizers", "adam",
             buffers + [

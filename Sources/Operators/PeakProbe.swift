@@ -23,7 +23,7 @@ public struct PeakProbe: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         try e.launch(
-            "peak", "fma_peak", [e.output(0), .int(rounds), .float(0.999)],
+            "peak", "fma_peak", [.output(0), .int(rounds), .float(0.999)],
             WorkSize(global: [items], local: [e.library.family == .cpu ? 1 : 64]))
     }
 }

@@ -21,8 +21,8 @@ public struct GumbelSoftmax: DifferentiableOperator {
     public func encode(_ e: inout LaunchEncoder) throws {
         try e.launch(
             "policy", "gumbel_forward",
-            [e.input(0), e.input(1), e.input(2), e.output(0), e.output(1), .flag(straightThrough)],
-            e.library.grid(e.inputs[0].shape.rows))
+            [.input(0), .input(1), .input(2), .output(0), .output(1), .flag(straightThrough)],
+            e.library.grid(e.inputs[0].rows))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -39,8 +39,8 @@ public struct GumbelSoftmaxGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         try e.launch(
-            "policy", "gumbel_backward", [e.input(0), e.input(1), e.input(2), e.input(3), e.output(0)],
-            e.library.grid(e.inputs[0].shape.rows))
+            "policy", "gumbel_backward", [.input(0), .input(1), .input(2), .input(3), .output(0)],
+            e.library.grid(e.inputs[0].rows))
     }
 }
 
@@ -52,7 +52,7 @@ public enum RegulariserForm: String, CaseIterable, Sendable {
     case published
 
     /// How kernels name the form.
-    var code: KernelArgument { .int(self == .paper ? 0 : 1) }
+    var code: LaunchArgument { .int(self == .paper ? 0 : 1) }
 }
 
 /// Sparsity loss of one task's logits over blocks `first` ..< L.
@@ -75,11 +75,11 @@ public struct SparsityLoss: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch("policy", "sparsity", [e.input(0), e.output(0)] + attributes(e), e.library.grid(1))
+        try e.launch("policy", "sparsity", [.input(0), .output(0)] + attributes(e), e.library.grid(1))
     }
 
-    func attributes(_ e: LaunchEncoder) -> [KernelArgument] {
-        [.int(e.inputs[0].shape.rows), .int(first), form.code, .flag(layered)]
+    func attributes(_ e: LaunchEncoder) -> [LaunchArgument] {
+        [.int(e.inputs[0].rows), .int(first), form.code, .flag(layered)]
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -94,7 +94,7 @@ public struct SparsityLossGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let arguments = [e.input(0), e.input(1), e.output(0)] + loss.attributes(e)
+        let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0)] + loss.attributes(e)
         try e.launch("policy", "sparsity_backward", arguments, e.library.grid(1))
     }
 }
@@ -111,7 +111,7 @@ public struct SharingLoss: DifferentiableOperator {
     public func encode(_ e: inout LaunchEncoder) throws {
         try e.launch(
             "policy", "sharing",
-            [e.input(0), e.input(1), e.output(0), .int(e.inputs[0].shape.rows), form.code],
+            [.input(0), .input(1), .output(0), .int(e.inputs[0].rows), form.code],
             e.library.grid(1))
     }
 
@@ -131,7 +131,7 @@ public struct SharingLossGradient: Operator {
         try e.launch(
             "policy", "sharing_backward",
             [
-                e.input(0), e.input(1), e.input(2), e.output(0), e.output(1), .int(e.inputs[0].shape.rows),
+                .input(0), .input(1), .input(2), .output(0), .output(1), .int(e.inputs[0].rows),
                 form.code,
             ], e.library.grid(1))
     }
@@ -144,7 +144,7 @@ public enum CostForm: String, CaseIterable, Sendable {
     /// What remains when tasks run a block on the same input once: agreeing early pays.
     case shared
 
-    var code: KernelArgument { .int(self == .passes ? 0 : 1) }
+    var code: LaunchArgument { .int(self == .passes ? 0 : 1) }
 }
 
 /// Distance of the expected cost E of the blocks from a budget, |E − budget|, with E and the budget as shares of the cost
@@ -185,21 +185,21 @@ public struct ExpectedCostLoss: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (blocks, tasks) = (e.inputs[0].shape.channels, e.inputs.count - 1)
+        let (blocks, tasks) = (e.inputs[0].channels, e.inputs.count - 1)
         try encodeProbabilities(&e, tasks: tasks)
         try e.launch(
             "policy", "expected_cost",
-            [e.scratch, e.input(0), e.output(0), .int(blocks), .int(tasks), form.code, .float(budget)],
+            [.workspace, .input(0), .output(0), .int(blocks), .int(tasks), form.code, .float(budget)],
             e.library.grid(1))
     }
 
     /// The table of α, from inputs 1 ... T.
     func encodeProbabilities(_ e: inout LaunchEncoder, tasks: Int) throws {
-        let blocks = e.inputs[0].shape.channels
+        let blocks = e.inputs[0].channels
         for task in 0..<tasks {
             try e.launch(
                 "policy", "cost_alphas",
-                [e.input(task + 1), e.scratch, .int(blocks), .int(task), .int(first)], e.library.grid(blocks))
+                [.input(task + 1), .workspace, .int(blocks), .int(task), .int(first)], e.library.grid(blocks))
         }
     }
 
@@ -221,19 +221,19 @@ public struct ExpectedCostGradient: Operator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (blocks, tasks) = (e.inputs[0].shape.channels, e.outputs.count)
+        let (blocks, tasks) = (e.inputs[0].channels, e.outputs.count)
         try loss.encodeProbabilities(&e, tasks: tasks)
         try e.launch(
             "policy", "expected_cost_alphas",
             [
-                e.scratch, e.input(0), e.input(tasks + 1), .int(blocks), .int(tasks), loss.form.code,
+                .workspace, .input(0), .input(tasks + 1), .int(blocks), .int(tasks), loss.form.code,
                 .float(loss.budget),
             ], e.library.grid(1))
         for task in 0..<tasks {
             try e.launch(
                 "policy", "expected_cost_logits",
                 [
-                    e.input(task + 1), e.scratch, e.output(task), .int(blocks), .int(tasks), .int(task),
+                    .input(task + 1), .workspace, .output(task), .int(blocks), .int(tasks), .int(task),
                     .int(loss.first),
                 ], e.library.grid(blocks))
         }

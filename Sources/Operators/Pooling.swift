@@ -30,14 +30,14 @@ public struct MaxPool: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (x, y) = (e.inputs[0].shape, e.outputs[0].shape)
+        let (x, y) = (e.inputs[0], e.outputs[0])
         try e.launch(
             "pooling", "maxpool_forward",
-            [e.input(0), e.output(0), e.output(1)] + extents(x, y),
+            [.input(0), .output(0), .output(1)] + extents(x, y),
             e.library.grid(e.rowVectors(y) * y.width, y.height, y.batch))
     }
 
-    func extents(_ x: Shape, _ y: Shape) -> [KernelArgument] {
+    func extents(_ x: Shape, _ y: Shape) -> [LaunchArgument] {
         [
             .int(x.height), .int(x.width), .int(x.storedChannels), .int(y.height), .int(y.width), .int(window),
             .int(stride), .int(padding),
@@ -58,9 +58,9 @@ public struct MaxPoolGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (x, y) = (inputShape, e.inputs[0].shape)
+        let (x, y) = (inputShape, e.inputs[0])
         try e.launch(
-            "pooling", "maxpool_backward", [e.input(0), e.input(1), e.output(0)] + pool.extents(x, y),
+            "pooling", "maxpool_backward", [.input(0), .input(1), .output(0)] + pool.extents(x, y),
             e.library.grid(e.rowVectors(x) * x.width, x.height, x.batch))
     }
 }
@@ -72,10 +72,10 @@ public struct GlobalAveragePool: DifferentiableOperator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].batch, 1, 1, inputs[0].channels])] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let x = e.inputs[0].shape
+        let x = e.inputs[0]
         try e.launch(
             "pooling", "average_forward",
-            [e.input(0), e.output(0), .int(x.height * x.width), .int(x.storedChannels)],
+            [.input(0), .output(0), .int(x.height * x.width), .int(x.storedChannels)],
             e.library.grid(e.rowVectors(x), x.batch))
     }
 
@@ -95,7 +95,7 @@ public struct GlobalAveragePoolGradient: Operator {
         let pixels = inputShape.height * inputShape.width
         try e.launch(
             "pooling", "average_backward",
-            [e.input(0), e.output(0), .int(pixels), .int(inputShape.storedChannels)],
+            [.input(0), .output(0), .int(pixels), .int(inputShape.storedChannels)],
             e.library.grid(e.rowVectors(inputShape), pixels, inputShape.batch))
     }
 }

@@ -24,11 +24,11 @@ public struct Dropout: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`Plan.alignment`).
-        let groups = roundUp(e.inputs[0].shape.storedCount, to: 64) / (4 * e.library.family.vectorWidth)
+        let groups = roundUp(e.inputs[0].storedCount, to: 64) / (4 * e.library.family.vectorWidth)
         let (low, high) = nameWords(name)
         try e.launch(
             "random", "dropout",
-            [e.input(0), e.output(0), e.input(1), .uint(low), .uint(high), .float(probability), .int(groups)],
+            [.input(0), .output(0), .input(1), .uint(low), .uint(high), .float(probability), .int(groups)],
             e.library.range(groups))
     }
 
@@ -54,7 +54,7 @@ public struct UniformNoise: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (low, high) = nameWords(name)
         try e.launch(
-            "random", "uniform", [e.output(0), e.input(0), .uint(low), .uint(high), .int(columns)],
+            "random", "uniform", [.output(0), .input(0), .uint(low), .uint(high), .int(columns)],
             e.library.grid(rows))
     }
 }
@@ -65,7 +65,7 @@ public struct PhiloxWords: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].rows, 4], compact: true)] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch("random", "philox", [e.input(0), e.output(0)], e.library.grid(e.inputs[0].shape.rows))
+        try e.launch("random", "philox", [.input(0), .output(0)], e.library.grid(e.inputs[0].rows))
     }
 }
 

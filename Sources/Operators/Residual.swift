@@ -14,8 +14,8 @@ public struct ResidualAdd: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        let arguments = [e.input(0), e.input(1), e.output(0), .int(n)]
+        let n = e.vectors(e.inputs[0])
+        let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0), .int(n)]
         try e.launch("residual", "residual_add", arguments, e.library.range(n))
     }
 
@@ -43,8 +43,8 @@ public struct ResidualMix: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
-        let arguments = [e.input(0), e.input(1), e.input(2), e.output(0), .int(block), .int(n)]
+        let n = e.vectors(e.inputs[0])
+        let arguments: [LaunchArgument] = [.input(0), .input(1), .input(2), .output(0), .int(block), .int(n)]
         try e.launch("residual", "residual_mixed", arguments, e.library.range(n))
     }
 
@@ -66,18 +66,18 @@ public struct ResidualMixGradient: Operator {
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
+        let n = e.vectors(e.inputs[0])
         let size = e.library.partialRange(n)
         try e.launch(
             "residual", "residual_mixed_backward",
             [
-                e.input(0), e.input(1), e.input(2), e.input(3), e.output(0), e.output(1), e.scratch, .int(block),
+                .input(0), .input(1), .input(2), .input(3), .output(0), .output(1), .workspace, .int(block),
                 .int(n),
             ],
             size)
         try e.launch(
             "residual", "residual_mixed_gate",
-            [e.scratch, e.output(2), .int(size.global[0]), .int(block), .int(e.outputs[2].shape.rows)],
+            [.workspace, .output(2), .int(size.global[0]), .int(block), .int(e.outputs[2].rows)],
             e.library.grid(1))
     }
 }
@@ -110,12 +110,12 @@ public struct DrawnGateGradient: Operator {
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0].shape)
+        let n = e.vectors(e.inputs[0])
         let size = e.library.partialRange(n)
         try e.launch(
-            "residual", "residual_gate_sums", [e.input(0), e.input(1), e.input(2), e.scratch, .int(n)], size)
+            "residual", "residual_gate_sums", [.input(0), .input(1), .input(2), .workspace, .int(n)], size)
         try e.launch(
             "residual", "residual_mixed_gate",
-            [e.scratch, e.output(0), .int(size.global[0]), .int(block), .int(blocks)], e.library.grid(1))
+            [.workspace, .output(0), .int(size.global[0]), .int(block), .int(blocks)], e.library.grid(1))
     }
 }

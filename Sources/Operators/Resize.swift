@@ -17,11 +17,11 @@ public struct NearestResize: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (x, y) = (e.inputs[0].shape, e.outputs[0].shape)
+        let (x, y) = (e.inputs[0], e.outputs[0])
         try e.launch(
             "resize", "resize_forward",
             [
-                e.input(0), e.output(0), .int(x.height), .int(x.width), .int(height), .int(width),
+                .input(0), .output(0), .int(x.height), .int(x.width), .int(height), .int(width),
                 .int(x.storedChannels),
             ], e.library.grid(y.width, y.height, y.batch))
     }
@@ -39,11 +39,11 @@ public struct NearestResizeGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (x, y) = (inputShape, e.inputs[0].shape)
+        let (x, y) = (inputShape, e.inputs[0])
         try e.launch(
             "resize", "resize_backward",
             [
-                e.input(0), e.output(0), .int(x.height), .int(x.width), .int(y.height), .int(y.width),
+                .input(0), .output(0), .int(x.height), .int(x.width), .int(y.height), .int(y.width),
                 .int(x.storedChannels),
             ], e.library.grid(x.width, x.height, x.batch))
     }

@@ -115,5 +115,32 @@ extension GraphTests {
             #expect(plan.launches.map(\.kernel.label) == ["stage/relu"])
             #expect(executor.shape("y", of: plan) == Shape([3, 5]) && executor.shape("z", of: plan) == nil)
         }
+
+        @Test(arguments: KernelFamily.allCases) func kernelsOfAPlanThatHasGoneServeTheNext(family: KernelFamily) throws
+        {
+            let executor = try TestDevice.executor(family)
+            let shape = Shape([3, 5])
+            func plan(_ name: String) throws -> Plan {
+                let graph = Graph(family: family)
+                graph.output("y", graph.record(Scale(2), [graph.input(name, shape)])[0])
+                return try executor.makePlan(graph)
+            }
+            for (name, value) in [("a", Float(1)), ("b", 10), ("c", 100)] {
+                try executor.store.write(name, shape, [Float](repeating: value, count: shape.count))
+            }
+            func identity(_ plan: Plan) -> ObjectIdentifier { ObjectIdentifier(plan.launches[0].kernel) }
+
+            var first: Plan? = try plan("a")
+            let second = try plan("b")
+            let identities = [identity(first!), identity(second)]
+            #expect(identities[0] != identities[1], "plans that exist together share no kernel")
+            #expect(try executor.results(second)["y"] == Array(repeating: 20, count: shape.count))
+            #expect(try executor.results(first!)["y"] == Array(repeating: 2, count: shape.count))
+            first = nil
+            let third = try plan("c")
+            #expect(identity(third) == identities[0])
+            #expect(try executor.results(third)["y"] == Array(repeating: 200, count: shape.count))
+            #expect(try executor.results(second)["y"] == Array(repeating: 20, count: shape.count))
+        }
     }
 }

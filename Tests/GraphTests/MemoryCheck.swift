@@ -109,7 +109,10 @@ struct MemoryCheck {
 
 extension MemoryPlan {
     /// Place of each arena value, by value id.
-    var placed: MemoryCheck.Places {
+    var placed: MemoryCheck.Places { Self.known(places) }
+    var scratch: MemoryCheck.Places { Self.known(workspaces) }
+
+    private static func known(_ places: [Place?]) -> MemoryCheck.Places {
         Dictionary(uniqueKeysWithValues: places.enumerated().compactMap { id, place in place.map { (id, $0) } })
     }
 }

@@ -14,10 +14,10 @@ extension GraphTests {
             for (alignment, limit) in [(512, 1 << 30), (512, Self.tightLimit), (1024, 8192), (64, 5000)] {
                 let plan = try MemoryPlan(graph, schedule: schedule, alignment: alignment, chunkLimit: limit)
                 let check = MemoryCheck(graph, schedule, alignment: alignment, limit: limit)
-                #expect(check.faults(plan.placed, plan.workspaces, plan.chunkBytes) == [])
-                #expect(plan.peakLiveBytes == check.peak(plan.placed, plan.workspaces))
+                #expect(check.faults(plan.placed, plan.scratch, plan.chunkBytes) == [])
+                #expect(plan.peakLiveBytes == check.peak(plan.placed, plan.scratch))
                 #expect(plan.peakLiveBytes <= plan.totalBytes)
-                let sizes = plan.placed.values.map(\.byteCount) + plan.workspaces.values.map(\.byteCount)
+                let sizes = plan.placed.values.map(\.byteCount) + plan.scratch.values.map(\.byteCount)
                 #expect(plan.peakLiveBytes <= sizes.reduce(0, +))
             }
         }
@@ -29,7 +29,7 @@ extension GraphTests {
                 let schedule = Schedule(graph)
                 let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: Self.tightLimit)
                 inPlace += MemoryCheck(graph, schedule, alignment: 512, limit: Self.tightLimit).overwrites(plan.placed)
-                workspaces += plan.workspaces.count
+                workspaces += plan.scratch.count
                 chunks += plan.chunkBytes.count
                 if plan.totalBytes < plan.placed.values.reduce(0, { $0 + $1.byteCount }) * 2 / 3 { saved += 1 }
             }
@@ -47,13 +47,13 @@ extension GraphTests {
                 let shifted = plan.placed.mapValues {
                     MemoryPlan.Place(chunk: 0, offset: $0.offset + 64, byteCount: $0.byteCount)
                 }
-                let scratch = plan.workspaces.mapValues {
+                let scratch = plan.scratch.mapValues {
                     MemoryPlan.Place(chunk: 0, offset: 0, byteCount: max($0.byteCount, plan.totalBytes))
                 }
-                if !check.faults(folded, plan.workspaces, plan.chunkBytes).isEmpty { found[0] += 1 }
-                if !check.faults(shifted, plan.workspaces, plan.chunkBytes).isEmpty { found[1] += 1 }
+                if !check.faults(folded, plan.scratch, plan.chunkBytes).isEmpty { found[0] += 1 }
+                if !check.faults(shifted, plan.scratch, plan.chunkBytes).isEmpty { found[1] += 1 }
                 if !check.faults(plan.placed, scratch, plan.chunkBytes).isEmpty { found[2] += 1 }
-                if !check.faults(plan.placed, plan.workspaces, plan.chunkBytes.map { $0 - 512 }).isEmpty {
+                if !check.faults(plan.placed, plan.scratch, plan.chunkBytes.map { $0 - 512 }).isEmpty {
                     found[3] += 1
                 }
             }

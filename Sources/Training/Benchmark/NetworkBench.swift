@@ -63,17 +63,23 @@ final class NetworkBench {
         for name in executor.store.names where name.hasPrefix("input/") && !known.contains(name) { try fill(name) }
     }
 
-    /// Builds a plan and measures what that takes, as a policy that changes every step pays it.
+    /// Builds a plan and measures what that takes, as a policy that changes every step pays it: with the kernels of
+    /// plans that have gone; the median of a few.
     ///
     /// - Parameter part: the network with some of the tasks; nil for all.
     func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {
         var built: (graph: Graph, plan: Plan)?
-        let time = try ContinuousClock().measure { built = try build(kind, part) }
+        let times = try (0..<Self.planRepeats).map { _ in
+            built = nil
+            return try ContinuousClock().measure { built = try build(kind, part) }.milliseconds
+        }
         guard let built else { preconditionFailure("nothing was built") }
         return PreparedStep(
-            plan: built.plan, bytes: try PlannedMemory([built.graph]).total, planMs: time.milliseconds,
+            plan: built.plan, bytes: try PlannedMemory([built.graph]).total, planMs: median(times),
             keys: built.plan.kernelKeys)
     }
+
+    private static let planRepeats = 5
 
     private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: Graph, plan: Plan) {
         let graph = (part ?? experiment).graph(kind, shape, family: executor.library.family)
