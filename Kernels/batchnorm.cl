@@ -15,7 +15,7 @@
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
 //   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
 //
-// `relu` 1: the output passes through ReLU and gradients are masked by y > 0.
+// `relu` 1: the output passes through ReLU and gradients are masked by y > 0, which is computed from x as y was.
 // C = stored channels; M = rows; a chunk covers `span` rows.
 
 // Vectors side by side per work-item of the column sums: whole cache lines in a row, where the tensor is wide enough.
@@ -91,24 +91,28 @@ __kernel void batchnorm_inference(__global const float *x, __global const float 
     }
 }
 
-__kernel void batchnorm_backward_sums(__global const float *x, __global const float *y, __global const float *dy,
-                                      __global const float *mean, __global const float *inverse,
-                                      __global float *partial, int rows, int C, int span, int relu) {
+__kernel void batchnorm_backward_sums(__global const float *x, __global const float *dy, __global const float *gamma,
+                                      __global const float *beta, __global const float *mean,
+                                      __global const float *inverse, __global float *partial, int rows, int C, int span,
+                                      int relu) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
-    floatW m[VG], s[VG], sum[VG], product[VG];
+    floatW m[VG], s[VG], factor[VG], shift[VG], sum[VG], product[VG];
     EACH(k) {
         m[k] = VLOAD(vector + k, mean);
         s[k] = VLOAD(vector + k, inverse);
+        factor[k] = VLOAD(vector + k, gamma) * s[k];
+        // Without ReLU everything passes.
+        shift[k] = relu ? VLOAD(vector + k, beta) : (floatW)(INFINITY);
         sum[k] = product[k] = 0.0f;
     }
     for (int row = begin; row < end; ++row) {
         EACH(k) {
             const size_t i = (size_t)row * vectors + vector + k;
-            floatW g = VLOAD(i, dy);
-            if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
+            const floatW centred = VLOAD(i, x) - m[k];
+            const floatW g = select((floatW)(0.0f), VLOAD(i, dy), fma(centred, factor[k], shift[k]) > 0.0f);
             sum[k] += g;
-            product[k] = fma(g, (VLOAD(i, x) - m[k]) * s[k], product[k]);
+            product[k] = fma(g, centred * s[k], product[k]);
         }
     }
     EACH(k) {
@@ -129,18 +133,17 @@ __kernel void batchnorm_backward_merge(__global const float *partial, __global f
     VSTORE(product, vector, dgamma);
 }
 
-__kernel void batchnorm_backward_input(__global const float *x, __global const float *y, __global const float *dy,
-                                       __global const float *gamma, __global const float *mean,
+__kernel void batchnorm_backward_input(__global const float *x, __global const float *dy, __global const float *gamma,
+                                       __global const float *beta, __global const float *mean,
                                        __global const float *inverse, __global const float *dgamma,
                                        __global const float *dbeta, __global float *dx, int rows, int C, int relu) {
     const int vectors = C / W;
     const float share = 1.0f / (float)rows;
     FOR_CHANNELS(i, v, rows * vectors, vectors) {
-        const floatW s = VLOAD(v, inverse), normalised = (VLOAD(i, x) - VLOAD(v, mean)) * s;
+        const floatW s = VLOAD(v, inverse), factor = VLOAD(v, gamma) * s, centred = VLOAD(i, x) - VLOAD(v, mean);
         floatW g = VLOAD(i, dy);
-        if (relu) g = select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f);
-        const floatW centred = g - share * fma(normalised, VLOAD(v, dgamma), VLOAD(v, dbeta));
-        VSTORE(VLOAD(v, gamma) * s * centred, i, dx);
+        if (relu) g = select((floatW)(0.0f), g, fma(centred, factor, VLOAD(v, beta)) > 0.0f);
+        VSTORE(factor * (g - share * fma(centred * s, VLOAD(v, dgamma), VLOAD(v, dbeta))), i, dx);
     }
 }
 

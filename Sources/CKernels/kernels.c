@@ -78,3 +78,7 @@ const char *adashare_kernel_source(const char *name) {
         if (strcmp(kernels[i].name, name) == 0) return kernels[i].source;
     return NULL;
 }
+
+const char *adashare_kernel_name(int index) {
+    return index >= 0 && (size_t)index < sizeof kernels / sizeof *kernels ? kernels[index].name : NULL;
+}

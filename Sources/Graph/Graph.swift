@@ -23,7 +23,7 @@ public final class Graph: Recorder {
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
     public var recomputesBranches = false
-    public var exactConvolutions = false
+    public var choices = AlgorithmChoices()
     private var recomputed: [Int: Value] = [:]
 
     /// One application of an operator.

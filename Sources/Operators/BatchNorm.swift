@@ -55,9 +55,7 @@ public struct BatchNorm: DifferentiableOperator {
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dy = call.gradients[0] else { return [nil, nil, nil] }
-        // Without ReLU the output says nothing that the gradient needs, and can be forgotten.
-        let output = relu ? call.outputs[0] : call.inputs[0]
-        let inputs = [call.inputs[0], output, dy, call.inputs[1], call.outputs[1], call.outputs[2]]
+        let inputs = [call.inputs[0], dy, call.inputs[1], call.inputs[2], call.outputs[1], call.outputs[2]]
         let gradients = recorder.record(BatchNormGradient(relu: relu), inputs)
         return zip(call.wanted, gradients).map { $0 ? $1 : nil }
     }
@@ -83,13 +81,15 @@ public struct BatchNormNormalise: Operator {
     }
 }
 
-/// Gradients of `BatchNorm`; inputs x, y (or x again without ReLU), dy, γ, μ, inverse deviation; outputs dx, dγ, dβ.
+/// Gradients of `BatchNorm`; inputs x, dy, γ, β, μ, inverse deviation; outputs dx, dγ, dβ.
+///
+/// Where ReLU was 0 follows from x: the output need not be kept.
 public struct BatchNormGradient: Operator {
     public let relu: Bool
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[3], inputs[3]] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[2], inputs[2]] }
 
-    public func inPlaceInputs(output: Int) -> [Int] { output == 0 ? [2, 0, 1] : [] }
+    public func inPlaceInputs(output: Int) -> [Int] { output == 0 ? [1, 0] : [] }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
         ColumnChunks(inputs[0], family: family).count * 2 * inputs[0].storedChannels * 4
@@ -104,8 +104,8 @@ public struct BatchNormGradient: Operator {
         try e.launch(
             "batchnorm", "batchnorm_backward_sums", options: chunks.options,
             [
-                .input(0), .input(1), .input(2), .input(4), .input(5), .workspace, rows, stored, .int(chunks.span),
-                .flag(relu),
+                .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .workspace, rows, stored,
+                .int(chunks.span), .flag(relu),
             ], e.library.grid(vectors / chunks.group, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_backward_merge",

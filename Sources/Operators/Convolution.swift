@@ -38,16 +38,15 @@ extension Recorder {
         let kernel = weights.shape.dimensions
         let geometry = ConvolutionGeometry(
             kernelHeight: kernel[0], kernelWidth: kernel[1], stride: stride, dilation: dilation, padding: padding)
-        let y = geometry.outputShape(x.shape, channels: weights.shape.channels)
-        let algorithm = ConvolutionAlgorithm.suited(
-            to: geometry, input: x.shape, output: y, family: family, isExact: exactConvolutions)
+        let problem = ConvolutionProblem(.forward, geometry, input: x.shape, outputs: weights.shape.channels)
+        let algorithm = choices.algorithm(for: problem, family: family)
         let packed = packedWeights(weights, flipped: false, algorithm)
         return record(
             Convolution(geometry, algorithm: algorithm), [x, weights, packed] + (bias.map { [$0] } ?? []))[0]
     }
 
     /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
-    func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct) -> Value {
+    func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct()) -> Value {
         // Winograd transforms them a slice at a time: all of them at once would be four times as large.
         if algorithm == .winograd { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
@@ -67,7 +66,7 @@ public struct Convolution: DifferentiableOperator {
     public let geometry: ConvolutionGeometry
     public let algorithm: ConvolutionAlgorithm
 
-    public init(_ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm = .direct) {
+    public init(_ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
         self.algorithm = algorithm
     }
@@ -96,8 +95,10 @@ public struct Convolution: DifferentiableOperator {
         let bias: LaunchArgument? = e.inputs.count > 3 ? .input(3) : nil
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
-        case .direct:
-            try ConvolutionGather(geometry: geometry, divisor: 1, padding: geometry.padding)
+        case .direct, .blocked:
+            try ConvolutionGather(
+                geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
+            )
                 .encode(&e, x: e.inputs[0], bias: bias, packed: .input(2), multiplyAccumulates: work)
         case .winograd:
             try winograd(e.inputs[0], e.outputs[0])
@@ -109,19 +110,20 @@ public struct Convolution: DifferentiableOperator {
         var gradients = [Value?](repeating: nil, count: call.inputs.count)
         guard let dy = call.gradients[0] else { return gradients }
         let (x, weights) = (call.inputs[0], call.inputs[1])
+        func algorithm(_ pass: ConvolutionProblem.Pass) -> ConvolutionAlgorithm {
+            recorder.choices.algorithm(
+                for: ConvolutionProblem(pass, geometry, input: x.shape, outputs: weights.shape.channels),
+                family: recorder.family)
+        }
         if call.wanted[0] {
-            let algorithm = ConvolutionAlgorithm.suited(
-                to: geometry, input: dy.shape, output: x.shape, family: recorder.family,
-                isExact: recorder.exactConvolutions)
+            let algorithm = algorithm(.dataGradient)
             let packed = recorder.packedWeights(weights, flipped: true, algorithm)
             let operation = ConvolutionInputGradient(geometry, inputShape: x.shape, algorithm: algorithm)
             gradients[0] = recorder.record(operation, [dy, packed])[0]
         }
         if call.wanted[1] {
-            let algorithm = ConvolutionAlgorithm.suited(
-                to: geometry, input: x.shape, output: dy.shape, family: recorder.family,
-                isExact: recorder.exactConvolutions)
-            let operation = ConvolutionWeightGradient(geometry, weightShape: weights.shape, algorithm: algorithm)
+            let operation = ConvolutionWeightGradient(
+                geometry, weightShape: weights.shape, algorithm: algorithm(.weightGradient))
             gradients[1] = recorder.record(operation, [x, dy])[0]
         }
         if call.inputs.count > 3, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
@@ -135,7 +137,7 @@ public struct ConvolutionInputGradient: Operator {
     public let inputShape: Shape
     public let algorithm: ConvolutionAlgorithm
 
-    init(_ geometry: ConvolutionGeometry, inputShape: Shape, algorithm: ConvolutionAlgorithm = .direct) {
+    init(_ geometry: ConvolutionGeometry, inputShape: Shape, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
         self.algorithm = algorithm
         self.inputShape = Shape(inputShape.dimensions)
@@ -151,8 +153,8 @@ public struct ConvolutionInputGradient: Operator {
         precondition(geometry.kernelHeight == geometry.kernelWidth, "input gradients need square kernels")
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
-        case .direct:
-            try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding)
+        case .direct, .blocked:
+            try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels)
                 .encode(&e, x: e.inputs[0], bias: nil, packed: .input(1), multiplyAccumulates: work)
         case .winograd:
             try winograd(e.inputs[0])
@@ -178,7 +180,7 @@ public struct ConvolutionWeightGradient: Operator {
     public let weightShape: Shape
     public let algorithm: ConvolutionAlgorithm
 
-    init(_ geometry: ConvolutionGeometry, weightShape: Shape, algorithm: ConvolutionAlgorithm = .direct) {
+    init(_ geometry: ConvolutionGeometry, weightShape: Shape, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
         self.algorithm = algorithm
         self.weightShape = weightShape
@@ -191,79 +193,27 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        if algorithm == .winograd { return winograd(inputs[0], inputs[1]).workspaceByteCount }
-        let splits = split(inputs, family: family).count
-        return splits == 1 ? 0 : splits * weightShape.byteCount
+        switch algorithm {
+        case .winograd: winograd(inputs[0], inputs[1]).workspaceByteCount
+        case .direct, .blocked: direct(inputs[0], inputs[1], family).workspaceByteCount
+        }
+    }
+
+    private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
+        DirectWeightGradient(
+            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, isBlocked: algorithm == .blocked)
     }
 
     private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient {
         WinogradWeightGradient(x: x, dy: dy, dilation: geometry.dilation, padding: geometry.padding)
     }
 
-    /// Independent parts of the sum over pixels: enough work-items for the smallest layers, fixed by the shape.
-    private func split(_ inputs: [Shape], family: KernelFamily) -> (span: Int, count: Int) {
-        let taps = geometry.kernelHeight * geometry.kernelWidth
-        let units: Int
-        let items: Int
-        let wanted: Int
-        switch family {
-        case .cpu:
-            units = inputs[1].batch * inputs[1].height
-            let channels = inputs[0].channels
-            let tile = RegisterTile.weightChannels(channels)
-            items =
-                (channels + tile - 1) / tile
-                * (weightShape.storedChannels / RegisterTile.width(channels: weightShape.storedChannels)) * taps
-            wanted = 64
-        case .gpu:
-            units = inputs[1].rows
-            items = (inputs[0].channels + 63) / 64 * ((weightShape.storedChannels + 63) / 64) * taps
-            wanted = 512
-        }
-        let parts = max(1, min(units, wanted / items))
-        var span = (units + parts - 1) / parts
-        if family == .gpu { span = max(256, roundUp(span, to: 16)) }
-        return (span, (units + span - 1) / span)
-    }
-
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
-        if algorithm == .winograd {
-            return try winograd(x, dy).encode(&e, multiplyAccumulates: work)
-        }
-        let split = split([x, dy], family: e.library.family)
-        let taps = geometry.kernelHeight * geometry.kernelWidth
-        let target: LaunchArgument = split.count == 1 ? .output(0) : .workspace
-        let arguments: [LaunchArgument] = [
-            .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
-            .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
-            .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride), .int(geometry.dilation),
-            .int(geometry.padding), .int(split.span),
-        ]
-        switch e.library.family {
-        case .cpu:
-            let tile = RegisterTile.weightChannels(x.channels)
-            let width = RegisterTile.width(channels: dy.storedChannels)
-            let size = WorkSize(
-                global: [(x.channels + tile - 1) / tile, dy.storedChannels / width, taps * split.count],
-                local: [1, 1, 1])
-            let options = ["-DCT=\(tile)", "-DKV=\(width / 16)", "-DPT=1"]
-            try e.launch(
-                "convolution_cpu", "convolution_weights", options: options, arguments, size, multiplyAccumulates: work)
-        case .gpu:
-            let size = WorkSize(
-                global: [
-                    (dy.storedChannels + 63) / 64 * 16, (x.channels + 63) / 64 * 16, taps * split.count,
-                ], local: [16, 16, 1])
-            try e.launch(
-                "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: work)
-        }
-        if split.count > 1 {
-            let vectors = e.vectors(weightShape)
-            try e.launch(
-                "reduction", "chunk_sum", [.workspace, .output(0), .int(vectors), .int(split.count)],
-                e.library.range(vectors))
+        switch algorithm {
+        case .winograd: try winograd(x, dy).encode(&e, multiplyAccumulates: work)
+        case .direct, .blocked: try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
     }
 }

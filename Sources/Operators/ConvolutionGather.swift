@@ -6,6 +6,8 @@ struct ConvolutionGather {
     /// 1 forward; the stride in the input gradient, where only whole source positions count.
     let divisor: Int
     let padding: Int
+    /// Of a CPU's register tile; nil for those that waste least.
+    let pixels: Int?
 
     func encode(
         _ e: inout LaunchEncoder, x: Shape, bias: LaunchArgument?, packed: LaunchArgument, multiplyAccumulates: Int
@@ -21,11 +23,20 @@ struct ConvolutionGather {
         ]
         switch e.library.family {
         case .cpu:
-            let tile = RegisterTile(columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels)
+            let tile = RegisterTile(
+                columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels, pixels: pixels)
             let tilesPerRow = tile.tiles * divisor
+            let channels = y.storedChannels / tile.width
+            // Work-items run in this order: where no cache holds all weights, a tile of them stays while pixels go by.
+            let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
+            let isOuter = weightBytes > Self.cachedWeightBytes
             let size = WorkSize(
-                global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
-            let options = tile.options + ranges(tile, x: x, y: y)
+                global: isOuter
+                    ? [y.height * tilesPerRow, y.batch, channels] : [channels, y.height * tilesPerRow, y.batch],
+                local: [1, 1, 1])
+            let window = KernelRow(geometry, x: x)
+            let options =
+                tile.options + (isOuter ? ["-DOUTER=1"] : []) + ranges(tile, x: x, y: y) + (divisor == 1 ? window?.options ?? [] : [])
             try e.launch(
                 "convolution_cpu", "convolution_gather", options: options, arguments, size,
                 multiplyAccumulates: multiplyAccumulates)
@@ -59,8 +70,30 @@ extension ConvolutionGather {
             + compiled.enumerated().flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
     }
 
+    /// What a core's cache holds beside the pixels.
+    private static let cachedWeightBytes = 1 << 20
+
     /// As many as the kernel has branches for; further ranges read zeros.
     private static let maximumVariants = 6
+}
+
+/// A kernel row over pixels without channel padding: its taps and their channels lie side by side.
+struct KernelRow {
+    let taps, channels: Int
+
+    /// Nil where they do not, or where there are too many for registers.
+    init?(_ geometry: ConvolutionGeometry, x: Shape) {
+        guard x.isCompact, geometry.dilation == 1, geometry.kernelWidth > 1,
+            geometry.kernelWidth * x.channels <= Self.most
+        else { return nil }
+        (taps, channels) = (geometry.kernelWidth, x.channels)
+    }
+
+    /// Accumulators beside the operands in 32 registers.
+    private static let most = 28
+
+    var count: Int { taps * channels }
+    var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)"] }
 }
 
 /// The CPU family's register tile: `pixels` of one row times `width` channels.
@@ -73,16 +106,33 @@ struct RegisterTile {
 
     /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights, and few
     /// pixels do not fill the pipeline.
-    init(columns: Int, storedChannels: Int) {
+    ///
+    /// - Parameter pixels: a choice made elsewhere.
+    init(columns: Int, storedChannels: Int, pixels: Int? = nil) {
         width = Self.width(channels: storedChannels)
-        let candidates = width == 32 ? [15, 14, 10, 7, 4] : [28, 20, 14, 7, 4]
+        self.pixels = pixels ?? Self.ranked(columns: columns, width: width)[0]
+        tiles = (columns + self.pixels - 1) / self.pixels
+    }
+
+    private static func ranked(columns: Int, width: Int) -> [Int] {
         func cost(_ pixels: Int) -> Int {
             let (full, rest) = columns.quotientAndRemainder(dividingBy: pixels)
             return full * (pixels + 2) + (rest == 0 ? 0 : max(rest, 4) + 2)
         }
-        let best = candidates.min { cost($0) < cost($1) } ?? 14
-        pixels = best
-        tiles = (columns + best - 1) / best
+        // Ties keep their order.
+        return (width == 32 ? [15, 14, 10, 7, 4] : [28, 20, 14, 7, 4]).enumerated()
+            .sorted { (cost($0.element), $0.offset) < (cost($1.element), $1.offset) }.map(\.element)
+    }
+
+    /// Tiles worth measuring beside the one that wastes least: the next best, and the next smaller one for devices with
+    /// fewer registers.
+    static func alternatives(for problem: ConvolutionProblem) -> [Int] {
+        let target = problem.target
+        let divisor = problem.pass == .dataGradient ? problem.geometry.stride : 1
+        let ranked = ranked(
+            columns: (target.width + divisor - 1) / divisor, width: width(channels: target.storedChannels))
+        let smaller = ranked.filter { $0 < min(ranked[0], ranked[1]) }.max()
+        return [ranked[1]] + (smaller.map { [$0] } ?? [])
     }
 
     var options: [String] { ["-DPT=\(pixels)", "-DKV=\(width / 16)"] }

@@ -1,30 +1,5 @@
 import DeviceLayer
 
-/// How a pass of a convolution is computed.
-public enum ConvolutionAlgorithm: String, Hashable, Sendable {
-    /// The sum over taps and channels as it is written.
-    case direct
-    /// Winograd's F(4×4, 3×3): a quarter of the multiplications, rounding errors some ten times larger.
-    case winograd
-
-    /// What suits a shape; a function of the shape alone, never of the batch, so that results do not depend on it.
-    ///
-    /// - Parameters:
-    ///   - geometry: of the forward pass.
-    ///   - input: [N, H, W, C] of what is read: x, or dy of the input gradient.
-    ///   - output: what is computed: y, or dx; dy of the weight gradient.
-    static func suited(
-        to geometry: ConvolutionGeometry, input: Shape, output: Shape, family: KernelFamily, isExact: Bool
-    ) -> Self {
-        guard !isExact, family == .cpu, geometry.kernelHeight == 3, geometry.kernelWidth == 3, geometry.stride == 1,
-            input.channels % 16 == 0, !input.isCompact, output.channels % 32 == 0,
-            min(input.channels, output.channels) >= WinogradTiles.fewestChannels
-        else { return .direct }
-        let tiles = WinogradTiles(output, dilation: geometry.dilation).perImage
-        return tiles >= WinogradTiles.fewest && 16 * tiles <= 2 * output.height * output.width ? .winograd : .direct
-    }
-}
-
 /// The 4×4 tiles that cover an output, phase by phase of the dilation.
 struct WinogradTiles {
     /// Tiles along each axis of one phase.

@@ -64,6 +64,16 @@ public final class KernelLibrary: @unchecked Sendable {
         return String(cString: text)
     }
 
+    /// The text of every kernel file: what a measured time belongs to.
+    public static let sources: String = {
+        var text = ""
+        for index in 0... {
+            guard let name = adashare_kernel_name(Int32(index)) else { break }
+            text += source(String(cString: name))
+        }
+        return text
+    }()
+
     /// Work size of a `FOR_RANGE` loop over `count` items; a function of the count and family alone.
     func range(_ count: Int) -> WorkSize {
         switch family {

@@ -92,8 +92,8 @@ public struct BackwardCall {
 public protocol Recorder: AnyObject {
     /// The kernel family the graph will run on; packing of weights depends on it.
     var family: KernelFamily { get }
-    /// Whether convolutions keep to algorithms that round as the plain sum does.
-    var exactConvolutions: Bool { get }
+    /// Which algorithm computes each convolution.
+    var choices: AlgorithmChoices { get }
     /// The step buffer (`StepState`): step, seed, phase, temperature, rates.
     var step: Value { get }
     /// Applies an operator; equal applications give the same values.

@@ -10,6 +10,8 @@ public struct Experiment: Sendable {
     public let architecture: NetworkArchitecture
     public let catalog: ParameterCatalog
     public let tasks: [TaskSettings]
+    /// Algorithms of convolutions that were measured or recorded; the others are chosen by shape.
+    public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
 
     /// Label maps the tasks need.
     public var labels: Set<LabelKind> { Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
@@ -74,7 +76,7 @@ public struct Experiment: Sendable {
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
         graphs.recomputesBranches = training.recompute
-        graphs.exactConvolutions = training.exactConvolutions
+        graphs.choices = AlgorithmChoices(isExact: training.exactConvolutions, measured: algorithms)
         return graphs
     }
 

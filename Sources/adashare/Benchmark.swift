@@ -38,6 +38,7 @@ struct Benchmark: ParsableCommand {
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
         @OptionGroup var device: DeviceOptions
+        @OptionGroup var search: SearchOptions
         @OptionGroup var profile: ProfileOptions
 
         struct StepList: ExpressibleByArgument {
@@ -85,7 +86,7 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
+                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily, search: search.mode,
                     profile: recorder,
                     progress: progress.line)
                 let report = try benchmark.run()
@@ -118,6 +119,7 @@ extension Benchmark {
         @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @OptionGroup var device: DeviceOptions
+        @OptionGroup var search: SearchOptions
 
         func validate() throws {
             if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
@@ -129,7 +131,7 @@ extension Benchmark {
             let progress = ProgressPrinter()
             progress.line("device \(context.device.name) (\(context.device.selector))")
             let report = try OperatorBenchmark(
-                context: context, family: device.kernelFamily, repeats: repeats, filter: filter,
+                context: context, family: device.kernelFamily, repeats: repeats, filter: filter, search: search.mode,
                 progress: progress.line
             ).run()
             guard !report.rows.isEmpty else {

@@ -17,7 +17,8 @@ struct Evaluate: ParsableCommand {
 
     func run() throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-        let experiment = try Experiment(part.select(folder.readConfiguration()))
+        var experiment = try Experiment(part.select(folder.readConfiguration()))
+        experiment.algorithms = try folder.readAlgorithms() ?? [:]
         let dataset = try experiment.makeDataset()
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))

@@ -26,6 +26,18 @@ struct DeviceOptions: ParsableArguments {
 
 extension KernelFamily: ExpressibleByArgument {}
 
+/// How convolutions come to their algorithms.
+struct SearchOptions: ParsableArguments {
+    @Flag(
+        name: .customLong("no-search"),
+        help: ArgumentHelp(
+            "Choose convolution algorithms by shape, not by measuring: the same on every machine of a kind.",
+            discussion: "Otherwise what has not been measured on this device is measured first; see `adashare tune`."))
+    var noSearch = false
+
+    var mode: AlgorithmSearchMode { noSearch ? .off : .search(root: AlgorithmDatabase.defaultRoot) }
+}
+
 /// An image size such as 224x224.
 struct Size: ExpressibleByArgument {
     let height, width: Int

@@ -7,13 +7,14 @@ struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network: warm-up, policy learning, retraining.",
         discussion: """
-            Writes into the output folder: config.yml (resolved), metrics.jsonl (losses and metrics), policy.json,
+            Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and metrics), policy.json,
             checkpoints/*.safetensors and summary.json. A killed run continues with --resume and ends in the same bits.
             """)
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var search: SearchOptions
     @OptionGroup var profile: ProfileOptions
 
     @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
@@ -64,6 +65,7 @@ struct Train: ParsableCommand {
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         let trainer = try Trainer(
             experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
+            search: search.mode,
             report: { event in
                 progress.report(event)
                 // Evaluations launch much between two steps; a device that fails here fails in the next step again.

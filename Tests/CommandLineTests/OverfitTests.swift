@@ -17,7 +17,7 @@ import Training
         let run = folder.url.appendingPathComponent("run")
         let result = try Program.run([
             "train", "--config", config.path, "--output", run.path, "--set", "dataset.root=\(Self.samples.path)",
-            "--set", "training.warmup.iterations=50", "--set", "training.log_every=1",
+            "--set", "training.warmup.iterations=50", "--set", "training.log_every=1", "--no-search",
         ])
         #expect(result.status == 0, "\(result.errors)")
 

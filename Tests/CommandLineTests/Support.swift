@@ -48,12 +48,15 @@ enum Program {
 
     static let hasDevice = (try? run(["devices"]).status) == 0
 
-    static func run(_ arguments: [String], in folder: URL? = nil) throws -> Outcome {
-        try start(arguments, in: folder).finish()
+    /// - Parameter environment: what differs from that of the tests.
+    static func run(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws -> Outcome {
+        try start(arguments, in: folder, environment: environment).finish()
     }
 
-    static func start(_ arguments: [String], in folder: URL? = nil) throws -> RunningProgram {
-        try RunningProgram(arguments, in: folder)
+    static func start(
+        _ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]
+    ) throws -> RunningProgram {
+        try RunningProgram(arguments, in: folder, environment: environment)
     }
 }
 
@@ -62,11 +65,12 @@ final class RunningProgram {
     private let process = Process()
     private let files: TemporaryFolder
 
-    init(_ arguments: [String], in folder: URL?) throws {
+    init(_ arguments: [String], in folder: URL?, environment: [String: String]) throws {
         files = try TemporaryFolder()
         process.executableURL = Program.url
         process.arguments = arguments
         if let folder { process.currentDirectoryURL = folder }
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         for name in ["out", "err"] { _ = files.file(name, "") }
         process.standardOutput = try FileHandle(forWritingTo: files.url.appendingPathComponent("out"))

@@ -5,4 +5,7 @@
 /// The text of `Kernels/<name>.cl`, null-terminated, or NULL when there is no such file.
 const char *adashare_kernel_source(const char *name);
 
+/// The name of file number `index` without its extension, or NULL past the last one.
+const char *adashare_kernel_name(int index);
+
 #endif

@@ -23,12 +23,16 @@ final class NetworkBench {
 
     init(
         _ experiment: Experiment, shape: BatchShape, context: DeviceContext, family: KernelFamily?,
-        profile: ProfileRecorder?
+        search: AlgorithmSearchMode, profile: ProfileRecorder?, progress: @escaping (String) -> Void
     ) throws {
+        let library = try KernelLibrary(context: context, family: family)
+        var experiment = experiment
+        try experiment.chooseAlgorithms(
+            shape, tuner: AlgorithmTuner(library: library, mode: search, report: progress))
         self.experiment = experiment
         self.shape = shape
         self.profile = profile
-        let network = try experiment.makeNetwork(context: context, family: family)
+        let network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)
         try network.initialise(seed: SkipBenchmark.seed)
         executor = network.executor
         var state = StepState()
@@ -82,7 +86,9 @@ final class NetworkBench {
     private static let planRepeats = 5
 
     private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: Graph, plan: Plan) {
-        let graph = (part ?? experiment).graph(kind, shape, family: executor.library.family)
+        var part = part ?? experiment
+        part.algorithms = experiment.algorithms
+        let graph = part.graph(kind, shape, family: executor.library.family)
         return (graph, try executor.makePlan(graph))
     }
 

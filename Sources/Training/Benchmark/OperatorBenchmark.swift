@@ -10,23 +10,26 @@ public struct OperatorBenchmark {
     /// Only cases whose name, kind or pass contains this.
     public let filter: String?
     let library: KernelLibrary
+    let tuner: AlgorithmTuner
     let progress: (String) -> Void
 
     /// Short rows run until they have taken this long, or this often.
     private static let leastMs = 100.0
     private static let mostRuns = 40
 
+    /// - Parameter search: how convolutions come to their algorithms.
     /// - Throws: `DeviceError`, or `UnsupportedDevice` if the family does not run on the device.
     /// - Precondition: `repeats` is at least 1.
     public init(
         context: DeviceContext, family: KernelFamily?, repeats: Int, filter: String? = nil,
-        progress: @escaping (String) -> Void
+        search: AlgorithmSearchMode = .off, progress: @escaping (String) -> Void
     ) throws {
         precondition(repeats >= 1)
         library = try KernelLibrary(context: context, family: family)
         self.repeats = repeats
         self.filter = filter
         self.progress = progress
+        tuner = AlgorithmTuner(library: library, mode: search) { _ in }
     }
 
     /// Measures every row.
@@ -59,16 +62,10 @@ public struct OperatorBenchmark {
     private func measure(
         _ item: OperatorCase, pass: String, count: Int, peak: Double
     ) throws -> OperatorReport.Row {
-        // An executor per case: its memory goes with it.
-        let executor = Executor(library: library)
-        let graph = Graph(family: library.family)
-        item.record(into: graph)
-        for external in graph.externals where external.name != Graph.stepName { try fill(external, executor.store) }
-        var state = StepState()
-        state.rates[.backbone] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
-        try executor.store.write(state)
-        let plan = try executor.makePlan(graph)
-        let times = try time(plan, on: executor)
+        let choices = try item.problem.map { try tuner.choices(for: [$0], isExact: false) } ?? AlgorithmChoices()
+        let run = try OperatorRun(item, choices: choices, library: library)
+        let plan = run.plan
+        let times = try time(plan, on: run.executor)
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / median(times) : nil
         let window = item.window
         return OperatorReport.Row(
@@ -80,32 +77,13 @@ public struct OperatorBenchmark {
             peakShare: gflops.map { $0 / peak }, countInStep: count)
     }
 
-    /// Values that no kernel can skip; labels, flags and taps are 0.
-    private func fill(_ external: Graph.External, _ store: TensorStore) throws {
-        let shape = external.value.shape
-        if ["labels", "flag", "taps"].contains(external.name) {
-            return try store.write(external.name, shape, [Int32](repeating: 0, count: shape.count))
-        }
-        let noise = Philox.uniforms(rows: 4096, columns: 4, name: external.name, state: StepState())
-        // A prime number of them: a period that divides the channels would make all pixels equal.
-        let period = 16_381
-        try store.write(external.name, shape, (0..<shape.count).map { noise[$0 % period] - 0.5 })
-    }
-
     /// Milliseconds of each timed run.
     private func time(_ plan: Plan, on executor: Executor) throws -> [Double] {
-        let queue = executor.context.queue
-        func once() throws -> Double {
-            try ContinuousClock().measure {
-                try executor.run(plan)
-                try queue.finish()
-            }.milliseconds
-        }
-        try queue.finish()
-        _ = try once()
-        let estimate = try once()
+        try executor.context.queue.finish()
+        _ = try OperatorRun.once(plan, on: executor)
+        let estimate = try OperatorRun.once(plan, on: executor)
         let runs = max(repeats, min(Self.mostRuns, Int(Self.leastMs / estimate)))
-        return try (0..<runs).map { _ in try once() }
+        return try (0..<runs).map { _ in try OperatorRun.once(plan, on: executor) }
     }
 
     /// GFLOP/s of multiply-adds in registers: the best of a few runs.
@@ -142,6 +120,6 @@ extension Operator {
             case let operation as ConvolutionWeightGradient: operation.algorithm
             default: nil
             }
-        return algorithm?.rawValue
+        return algorithm?.description
     }
 }

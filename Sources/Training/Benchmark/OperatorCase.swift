@@ -13,19 +13,22 @@ struct OperatorCase: Hashable {
         case adam
     }
 
-    /// Which part of it.
-    enum Pass: String, Hashable, Encodable {
-        case forward
-        case dataGradient = "data_gradient"
-        case weightGradient = "weight_gradient"
-    }
-
     let primitive: Primitive
-    let pass: Pass
+    /// Which part of it.
+    let pass: ConvolutionProblem.Pass
     /// x, whatever the pass.
     let input: Shape
     /// Output channels of a convolution, else those of the input.
     let outputs: Int
+
+    /// What algorithms are chosen for; nil unless it is a convolution.
+    var problem: ConvolutionProblem? {
+        guard case .convolution(let geometry) = primitive else { return nil }
+        return ConvolutionProblem(pass, geometry, input: input, outputs: outputs)
+    }
+
+    /// What `record` calls the result of a convolution's pass.
+    static func output(_ pass: ConvolutionProblem.Pass) -> String { "out/\(pass == .weightGradient ? 1 : 0)" }
 
     /// 3x3, dilated, 1x1, strided, stem; for the rest what it is.
     var kind: String {
@@ -110,6 +113,12 @@ struct OperatorCase: Hashable {
 }
 
 extension OperatorCase {
+    init(_ problem: ConvolutionProblem) {
+        self.init(
+            primitive: .convolution(problem.geometry), pass: problem.pass, input: problem.input,
+            outputs: problem.outputs)
+    }
+
     /// Sizes the cases come at.
     private static let shapes = [
         BatchShape(count: 8, height: 224, width: 224), BatchShape(count: 4, height: 321, width: 321),
@@ -141,7 +150,7 @@ extension OperatorCase {
     }
 
     /// The case a node of a step is an instance of; nil for what is not timed.
-    private init?(_ node: Graph.Node) {
+    init?(_ node: Graph.Node) {
         guard let first = node.inputs.first?.shape else { return nil }
         switch node.operation {
         case let operation as Convolution:

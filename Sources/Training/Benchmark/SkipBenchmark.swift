@@ -21,6 +21,7 @@ public struct SkipBenchmark {
     public let groups: Set<Group>
     let context: DeviceContext
     let family: KernelFamily?
+    let search: AlgorithmSearchMode
     let progress: (String) -> Void
     let profile: ProfileRecorder?
 
@@ -49,12 +50,13 @@ public struct SkipBenchmark {
 
     /// - Parameters:
     ///   - context: made with `profiling: true`.
+    ///   - search: how convolutions come to their algorithms.
     ///   - profile: also gets every launch of the measured runs.
     /// - Precondition: `repeats` is at least 1.
     public init(
         experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step],
         groups: Set<Group> = Set(Group.allCases), context: DeviceContext, family: KernelFamily?,
-        profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
+        search: AlgorithmSearchMode = .off, profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
     ) {
         precondition(context.queue.isProfiling && repeats >= 1)
         self.experiment = experiment
@@ -64,6 +66,7 @@ public struct SkipBenchmark {
         self.groups = groups
         self.context = context
         self.family = family
+        self.search = search
         self.profile = profile
         self.progress = progress
     }
@@ -152,7 +155,9 @@ public struct SkipBenchmark {
     private func measure(
         _ step: SkipReport.Step, on experiment: Experiment, rows: [Subject]
     ) throws -> [SkipReport.Row] {
-        let bench = try NetworkBench(experiment, shape: shape, context: context, family: family, profile: profile)
+        let bench = try NetworkBench(
+            experiment, shape: shape, context: context, family: family, search: search, profile: profile,
+            progress: progress)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
         let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {

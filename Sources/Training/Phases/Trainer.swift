@@ -32,14 +32,15 @@ public final class Trainer {
     /// - Parameters:
     ///   - dataset: the data set, where `Experiment.openInputs` has opened it already.
     ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
+    ///   - search: how a new run's convolutions come to their algorithms; one that has recorded them keeps those.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
-        experiment: Experiment, dataset opened: (any DenseDataset)? = nil, context: DeviceContext,
-        family: KernelFamily? = nil, run: RunDirectory,
+        experiment given: Experiment, dataset opened: (any DenseDataset)? = nil, context: DeviceContext,
+        family: KernelFamily? = nil, run: RunDirectory, search: AlgorithmSearchMode = .off,
         report: @escaping (ProgressEvent) -> Void
     ) throws {
-        self.experiment = experiment
+        var experiment = given
         self.run = run
         self.report = report
         checkpoints = CheckpointStore(run: run, normals: experiment.configuration.dataset.normals)
@@ -54,6 +55,15 @@ public final class Trainer {
             "kernel_family": library.family.rawValue, "device": context.device.name,
             "driver": context.device.driverVersion,
         ]
+        if let recorded = try run.readAlgorithms() {
+            experiment.algorithms = recorded
+        } else {
+            // A run of an older version was made without measuring.
+            let tuner = AlgorithmTuner(library: library, mode: saved == nil ? search : .off) { report(.notice($0)) }
+            try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
+            try run.write(RecordedAlgorithms(experiment.algorithms, device: context.device.name))
+        }
+        self.experiment = experiment
         network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)
         for task in experiment.configuration.tasks {
             if let weights = try experiment.classWeights(task) {

@@ -67,11 +67,16 @@ public enum AtomicFile {
 
     /// Removes the temporary files that killed processes left in `folder`.
     ///
-    /// - Precondition: no other process writes there: the run's lock is held.
-    public static func removeLeftovers(in folder: URL) {
+    /// - Parameter seconds: only those that old.
+    /// - Precondition: no other process writes there (the run's lock is held), or the age tells what is in use.
+    public static func removeLeftovers(in folder: URL, olderThan seconds: Double = 0) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         for name in names where isTemporary(name) {
-            unlink(folder.path + "/" + name)
+            let path = folder.path + "/" + name
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            let written = attributes?[.modificationDate] as? Date
+            if seconds > 0, (written?.timeIntervalSinceNow ?? 0) > -seconds { continue }
+            unlink(path)
         }
     }
 

@@ -32,6 +32,8 @@ public final class RunDirectory: Sendable {
     public var log: URL { url.appendingPathComponent("metrics.jsonl") }
     /// The learned policy, `policy.json`.
     public var policy: URL { url.appendingPathComponent("policy.json") }
+    /// The algorithms of its convolutions, `algorithms.json`.
+    public var algorithms: URL { url.appendingPathComponent("algorithms.json") }
     /// What the run ended with, `summary.json`.
     public var summary: URL { url.appendingPathComponent("summary.json") }
     /// The folder of checkpoints.

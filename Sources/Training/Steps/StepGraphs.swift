@@ -38,8 +38,8 @@ public struct StepGraphs: Sendable {
     public let trainingRule, policyWeightRule, logitRule: UpdateRule
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
     public var recomputesBranches = false
-    /// Whether convolutions keep to algorithms that round as the plain sum does.
-    public var exactConvolutions = false
+    /// Which algorithm computes each convolution.
+    public var choices = AlgorithmChoices()
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
     /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
     public var keepsGradients = false
@@ -75,7 +75,7 @@ public struct StepGraphs: Sendable {
     /// Records one step. Outputs: `loss/<task>`, `loss/total`, and `output/<task>` for inference.
     public func trace(_ kind: StepKind, batch: BatchShape, into graph: Graph) {
         graph.recomputesBranches = recomputesBranches
-        graph.exactConvolutions = exactConvolutions
+        graph.choices = choices
         let image = graph.input(inputName(Self.imageName, batch), Self.imageShape(batch))
         if case .inference(let chosen) = kind {
             traceInference(chosen, image: image, into: graph)

@@ -1,0 +1,119 @@
+/// How a pass of a convolution is computed.
+public enum ConvolutionAlgorithm: Hashable, Sendable {
+    /// The sum over taps and channels as it is written; on CPUs in tiles of that many pixels, nil for those that waste
+    /// least. Every tile gives the same bits.
+    case direct(pixels: Int? = nil)
+    /// The direct sum of a weight gradient over pixels copied into panels of channels; the same bits.
+    case blocked
+    /// Winograd's F(4×4, 3×3): a quarter of the multiplications, rounding errors some ten times larger.
+    case winograd
+
+    /// Of a direct tile, where it was chosen.
+    var pixels: Int? { if case .direct(let pixels) = self { pixels } else { nil } }
+
+    /// Whether results round as the plain sum does.
+    var isExact: Bool { self != .winograd }
+
+    /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
+    /// an image's results do not depend on the images beside it.
+    static func heuristic(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> Self {
+        if !isExact, canUseWinograd(problem, family: family) {
+            let (source, target) = (problem.source, problem.target)
+            let tiles = WinogradTiles(target, dilation: problem.geometry.dilation).perImage
+            if min(source.channels, target.channels) >= WinogradTiles.fewestChannels, tiles >= WinogradTiles.fewest,
+                16 * tiles <= 2 * target.height * target.width
+            {
+                return .winograd
+            }
+        }
+        let isBlocked = family == .cpu && problem.pass == .weightGradient && DirectWeightGradient.blocksByShape(problem)
+        return isBlocked ? .blocked : .direct()
+    }
+
+    /// Every algorithm that computes a problem, what the heuristic takes first.
+    ///
+    /// - Parameter isExact: only those that round as the plain sum does.
+    public static func candidates(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> [Self] {
+        let first = heuristic(for: problem, family: family, isExact: isExact)
+        var found: [Self] = [.direct()]
+        if !isExact, canUseWinograd(problem, family: family) { found.append(.winograd) }
+        if family == .cpu, problem.pass == .weightGradient {
+            if DirectWeightGradient.canBlock(problem) { found.append(.blocked) }
+        } else if family == .cpu {
+            found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
+        }
+        return [first] + found.filter { $0 != first }
+    }
+
+    private static func canUseWinograd(_ problem: ConvolutionProblem, family: KernelFamily) -> Bool {
+        let g = problem.geometry
+        return family == .cpu && g.kernelHeight == 3 && g.kernelWidth == 3 && g.stride == 1
+            && problem.source.channels % 16 == 0 && !problem.source.isCompact && problem.target.channels % 32 == 0
+    }
+}
+
+extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
+    private static let winogradName = "winograd_4x4"
+    private static let directName = "direct"
+    private static let blockedName = "direct_blocked"
+
+    /// `direct`, `direct_10`, `direct_blocked`, `winograd_4x4`.
+    public var description: String {
+        switch self {
+        case .direct(nil): Self.directName
+        case .direct(let pixels?): "\(Self.directName)_\(pixels)"
+        case .blocked: Self.blockedName
+        case .winograd: Self.winogradName
+        }
+    }
+
+    public init?(_ description: String) {
+        switch description {
+        case Self.directName: self = .direct()
+        case Self.blockedName: self = .blocked
+        case Self.winogradName: self = .winograd
+        default:
+            let parts = description.split(separator: "_")
+            guard parts.count == 2, parts[0] == Self.directName, let pixels = Int(parts[1]) else { return nil }
+            self = .direct(pixels: pixels)
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+
+    /// - Throws: `DecodingError` for a name that is not known.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let name = try container.decode(String.self)
+        guard let known = Self(name) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no algorithm \(name)")
+        }
+        self = known
+    }
+}
+
+/// Which algorithm computes each convolution of a run: fixed before its first step, recorded with it.
+public struct AlgorithmChoices: Sendable, Hashable {
+    /// Whether convolutions keep to algorithms that round as the plain sum does.
+    public var isExact: Bool
+    /// What has been measured or was recorded; the heuristic decides the rest.
+    public var measured: [ConvolutionProblem: ConvolutionAlgorithm]
+
+    public init(isExact: Bool = false, measured: [ConvolutionProblem: ConvolutionAlgorithm] = [:]) {
+        self.isExact = isExact
+        self.measured = measured
+    }
+
+    /// The algorithm of a problem; never one that does not apply to it, whatever was recorded elsewhere.
+    public func algorithm(for problem: ConvolutionProblem, family: KernelFamily) -> ConvolutionAlgorithm {
+        if let known = measured[problem],
+            ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(known)
+        {
+            return known
+        }
+        return .heuristic(for: problem, family: family, isExact: isExact)
+    }
+}

@@ -1,0 +1,119 @@
+import DeviceLayer
+
+/// The launches of a weight gradient as the sum over pixels it is.
+struct DirectWeightGradient {
+    let geometry: ConvolutionGeometry
+    let x, dy, weights: Shape
+    let family: KernelFamily
+    /// Whether pixels are first copied into panels of the channels that a work-item reads: rows of many channels lie far
+    /// apart and share few cache sets. CPU family only, the same bits.
+    let isBlocked: Bool
+
+    /// Whether panels are possible: whole ones only.
+    static func canBlock(_ problem: ConvolutionProblem) -> Bool {
+        !problem.input.isCompact && problem.input.channels % inputTile == 0
+    }
+
+    /// Where rows of channels are long, panels have always been faster.
+    static func blocksByShape(_ problem: ConvolutionProblem) -> Bool {
+        canBlock(problem) && min(problem.input.channels, problem.outputs) >= 256
+    }
+
+    /// Input channels per tile.
+    private static let inputTile = 8
+
+    private var taps: Int { geometry.kernelHeight * geometry.kernelWidth }
+    private var inputPixels: Int { x.rows }
+    private var outputPixels: Int { dy.rows }
+    private var row: KernelRow? { family == .cpu ? KernelRow(geometry, x: x) : nil }
+    private var outputTile: Int { row == nil ? RegisterTile.width(channels: weights.storedChannels) : Shape.lanes }
+
+    /// Floats of the workspace's parts: partial sums, panels of x, panels of dy.
+    private var parts: (sums: Int, x: Int, dy: Int) {
+        let count = split.count
+        return (
+            count == 1 ? 0 : count * weights.storedCount, isBlocked ? inputPixels * x.channels : 0,
+            isBlocked ? outputPixels * dy.storedChannels : 0
+        )
+    }
+
+    var workspaceByteCount: Int { 4 * (parts.sums + parts.x + parts.dy) }
+
+    /// Work-items along input channels, output channels, and taps.
+    private var items: [Int] {
+        switch family {
+        case .cpu:
+            let tile = min(Self.inputTile, x.channels)
+            let along = weights.storedChannels / outputTile
+            guard row == nil else { return [1, along, geometry.kernelHeight] }
+            return [(x.channels + tile - 1) / tile, along, taps]
+        case .gpu: return [(x.channels + 63) / 64, (weights.storedChannels + 63) / 64, taps]
+        }
+    }
+
+    /// Independent parts of the sum over pixels: enough work-items for the smallest layers, fixed by the shape.
+    private var split: (span: Int, count: Int) {
+        let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 64) : (dy.rows, 512)
+        let parts = max(1, min(units, wanted / items.reduce(1, *)))
+        var span = (units + parts - 1) / parts
+        if family == .gpu { span = max(256, roundUp(span, to: 16)) }
+        return (span, (units + span - 1) / span)
+    }
+
+    func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
+        let split = split
+        let target: LaunchArgument = split.count == 1 ? .output(0) : .workspace
+        switch family {
+        case .cpu: try encodeCPU(&e, target, split, multiplyAccumulates)
+        case .gpu:
+            let arguments: [LaunchArgument] = [
+                .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
+                .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
+                .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
+                .int(geometry.dilation), .int(geometry.padding), .int(split.span),
+            ]
+            let size = WorkSize(global: [items[1] * 16, items[0] * 16, taps * split.count], local: [16, 16, 1])
+            try e.launch(
+                "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: multiplyAccumulates)
+        }
+        guard split.count > 1 else { return }
+        let vectors = e.vectors(weights)
+        try e.launch(
+            "reduction", "chunk_sum",
+            [.workspace, .output(0), .int(vectors), .int(split.count)], e.library.range(vectors))
+    }
+
+    private func encodeCPU(
+        _ e: inout LaunchEncoder, _ target: LaunchArgument, _ split: (span: Int, count: Int),
+        _ multiplyAccumulates: Int
+    ) throws {
+        let tile = row?.count ?? min(Self.inputTile, x.channels)
+        let (xAt, dyAt) = isBlocked ? (parts.sums, parts.sums + parts.x) : (0, 0)
+        if isBlocked {
+            for (input, shape, width, at) in [(0, x, tile, xAt), (1, dy, outputTile, dyAt)] {
+                try e.launch(
+                    "convolution_pack", "convolution_panels", options: ["-DB=\(width)"],
+                    [
+                        .input(input), .workspace, .int(at), .int(shape.rows), .int(shape.storedChannels),
+                        .int((input == 0 ? shape.channels : shape.storedChannels) / width),
+                    ], e.library.grid((shape.rows + Self.panelRows - 1) / Self.panelRows))
+            }
+        }
+        let arguments: [LaunchArgument] = [
+            isBlocked ? .workspace : .input(0), isBlocked ? .workspace : .input(1), target, .int(xAt), .int(dyAt),
+            .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
+            .int(isBlocked ? tile : x.storedChannels), .int(isBlocked ? inputPixels : 1), .int(dy.height),
+            .int(dy.width), .int(isBlocked ? outputTile : dy.storedChannels), .int(isBlocked ? outputPixels : 1),
+            .int(dy.storedChannels), .int(geometry.kernelHeight), .int(row == nil ? geometry.kernelWidth : 1),
+            .int(geometry.stride), .int(geometry.dilation), .int(geometry.padding), .int(split.span),
+        ]
+        let options = (row?.options ?? []) + ["-DCT=\(tile)", "-DKV=\(outputTile / 16)", "-DPT=1"]
+        let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
+        try e.launch(
+            "convolution_cpu", "convolution_weights", options: options, arguments, size,
+            multiplyAccumulates: multiplyAccumulates)
+    }
+
+    /// Pixels per work-item of the copies, as in the kernel.
+    private static let panelRows = 64
+}

@@ -1,0 +1,47 @@
+import DeviceLayer
+import Graph
+import Operators
+
+/// One primitive on the device with random data, ready to be timed.
+final class OperatorRun {
+    let executor: Executor
+    let plan: Plan
+
+    /// - Throws: `DeviceError` or `PlanError`.
+    init(_ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary) throws {
+        // An executor per case: its memory goes with it.
+        executor = Executor(library: library)
+        let graph = Graph(family: library.family)
+        graph.choices = choices
+        item.record(into: graph)
+        for external in graph.externals where external.name != Graph.stepName {
+            try Self.fill(external, executor.store)
+        }
+        var state = StepState()
+        state.rates[.backbone] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
+        try executor.store.write(state)
+        plan = try executor.makePlan(graph)
+    }
+
+    /// Values that no kernel can skip; labels, flags and taps are 0.
+    private static func fill(_ external: Graph.External, _ store: TensorStore) throws {
+        let shape = external.value.shape
+        if ["labels", "flag", "taps"].contains(external.name) {
+            return try store.write(external.name, shape, [Int32](repeating: 0, count: shape.count))
+        }
+        let noise = Philox.uniforms(rows: 4096, columns: 4, name: external.name, state: StepState())
+        // A prime number of them: a period that divides the channels would make all pixels equal.
+        let period = 16_381
+        try store.write(external.name, shape, (0..<shape.count).map { noise[$0 % period] - 0.5 })
+    }
+
+    /// Milliseconds of one run, from the first launch to the end of the last one.
+    func once() throws -> Double { try Self.once(plan, on: executor) }
+
+    static func once(_ plan: Plan, on executor: Executor) throws -> Double {
+        try ContinuousClock().measure {
+            try executor.run(plan)
+            try executor.context.queue.finish()
+        }.milliseconds
+    }
+}

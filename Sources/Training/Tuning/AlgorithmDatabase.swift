@@ -1,0 +1,74 @@
+import DeviceLayer
+import Foundation
+import Operators
+
+/// Winners of algorithm searches on disk, one small file per problem, shared by processes.
+///
+/// Entries belong to a device, driver, kernel family and kernel sources; what belongs to others, or is damaged, is as if
+/// it were not there. Files appear whole or not at all, so a reader needs no lock and of two writers the later one wins.
+public struct AlgorithmDatabase: Sendable {
+    /// Of this device's entries.
+    public let folder: URL
+    private let owner: String
+    private let family: KernelFamily
+    private let isExact: Bool
+
+    /// Changes when entries of older versions must not be used: their form, or what the names of algorithms mean.
+    private static let version = 1
+
+    /// `adashare/algorithms` in the user's cache directory; nil if the user has none.
+    public static var defaultRoot: URL? {
+        FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
+            .appendingPathComponent("adashare/algorithms", isDirectory: true)
+    }
+
+    /// - Parameter isExact: entries of searches among algorithms that round as the plain sum does.
+    public init(root: URL, library: KernelLibrary, isExact: Bool) {
+        let device = library.context.device
+        family = library.family
+        self.isExact = isExact
+        owner = [
+            "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
+            "\(device.computeUnits) units", family.rawValue, isExact ? "exact" : "any",
+            ContentHash.text(Data(KernelLibrary.sources.utf8)),
+        ].joined(separator: ", ")
+        folder = root.appendingPathComponent(ContentHash.text(Data(owner.utf8)), isDirectory: true)
+    }
+
+    private struct Entry: Codable {
+        let owner: String
+        let problem: ConvolutionProblem
+        let algorithm: ConvolutionAlgorithm
+        let milliseconds: Double
+    }
+
+    /// What was stored for a problem; nil without a usable entry.
+    public func algorithm(for problem: ConvolutionProblem) -> ConvolutionAlgorithm? {
+        guard let data = try? Data(contentsOf: file(problem)),
+            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner,
+            entry.problem == problem,
+            ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(entry.algorithm)
+        else { return nil }
+        return entry.algorithm
+    }
+
+    /// Stores a winner, replacing what is there.
+    ///
+    /// - Throws: `RunError` if the folder cannot be made or written.
+    public func store(_ winner: AlgorithmSearch.Result, for problem: ConvolutionProblem) throws {
+        let entry = Entry(
+            owner: owner, problem: problem, algorithm: winner.algorithm, milliseconds: winner.milliseconds)
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw RunError(path: folder.path, found: "a folder that cannot be made", expected: "a place for algorithms")
+        }
+        AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
+        try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file(problem))
+    }
+
+    private func file(_ problem: ConvolutionProblem) -> URL {
+        let name = problem.description.map { $0 == " " ? "_" : $0 }
+        return folder.appendingPathComponent(String(name) + ".json")
+    }
+}

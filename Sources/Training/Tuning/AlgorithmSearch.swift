@@ -1,0 +1,59 @@
+import DeviceLayer
+import Graph
+import Operators
+
+/// Measures the algorithms that can compute a convolution, on random data.
+public struct AlgorithmSearch {
+    let library: KernelLibrary
+
+    /// What one algorithm came to.
+    public struct Result: Sendable, Hashable {
+        public let algorithm: ConvolutionAlgorithm
+        /// The best of a few runs.
+        public let milliseconds: Double
+        /// The largest deviation from float64 among sampled results, as a part of the largest one.
+        public let error: Double
+        /// Whether it may be used.
+        public var isRight: Bool { error <= AlgorithmSearch.largestError }
+    }
+
+    /// Of the output's range; an algorithm beyond it never wins.
+    static let largestError = 3e-5
+    /// Another algorithm than the heuristic's has to be better by this much, so that noise does not decide.
+    private static let margin = 0.97
+    private static let rounds = 3
+
+    public init(library: KernelLibrary) { self.library = library }
+
+    /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
+    ///
+    /// - Parameter isExact: only algorithms that round as the plain sum does.
+    /// - Throws: `DeviceError` or `PlanError`.
+    public func results(for problem: ConvolutionProblem, isExact: Bool) throws -> [Result] {
+        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact)
+        var (runs, errors): ([OperatorRun], [Double]) = ([], [])
+        for candidate in candidates {
+            let choices = AlgorithmChoices(isExact: isExact, measured: [problem: candidate])
+            let run = try OperatorRun(OperatorCase(problem), choices: choices, library: library)
+            try run.executor.run(run.plan)
+            let found = try run.executor.read(OperatorCase.output(problem.pass), of: run.plan)
+            errors.append(try ConvolutionSamples(problem, run.executor.store).error(of: found))
+            runs.append(run)
+        }
+        // In turns, so that whatever else the machine does meets all of them.
+        var times = candidates.map { _ in Double.infinity }
+        for _ in 0..<Self.rounds {
+            for (index, run) in runs.enumerated() { times[index] = min(times[index], try run.once()) }
+        }
+        return candidates.indices.map {
+            Result(algorithm: candidates[$0], milliseconds: times[$0], error: errors[$0])
+        }
+    }
+
+    /// The fastest of those that are right; nil if none is.
+    static func winner(of results: [Result]) -> Result? {
+        let right = results.filter(\.isRight)
+        guard let first = right.first, let best = right.min(by: { $0.milliseconds < $1.milliseconds }) else { return nil }
+        return best.milliseconds < margin * first.milliseconds ? best : first
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Operators
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// `tune`, and what `train` makes of it, each test with a cache folder of its own.
+    @Suite struct TuneCommandTests {
+        /// Some convolutions are large enough to be measured, few enough for a test.
+        private static let yaml =
+            Tiny.tasks + """
+                dataset: { kind: scenes, count: 20, size: [96, 96], crop: [96, 96], augmentation: none }
+                model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
+                training: { batch: 4, log_every: 1, warmup: { iterations: 1 }, policy: { iterations: 0 },
+                            retrain: { iterations: 0 } }
+
+                """
+
+        private func entries(in cache: URL) -> [URL] {
+            let root = cache.appendingPathComponent("adashare/algorithms")
+            let found = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL }
+            return (found ?? []).filter { $0.pathExtension == "json" }
+        }
+
+        @Test(.needsDevice) func killedAndConcurrentTunersLeaveWhatTrainingUses() throws {
+            let folder = try TemporaryFolder()
+            let cache = folder.url.appendingPathComponent("cache")
+            let config = folder.file("c.yml", Self.yaml)
+            let environment = ["XDG_CACHE_HOME": cache.path]
+            let arguments = ["tune", "--config", config.path]
+
+            let killed = try Program.start(arguments, environment: environment)
+            let deadline = Date().addingTimeInterval(120)
+            while entries(in: cache).isEmpty, killed.isRunning, Date() < deadline { usleep(1000) }
+            killed.kill()
+            let kept = entries(in: cache).count
+            #expect(kept > 0)
+
+            // Two at once, one of which measures everything again.
+            let both = try [arguments, arguments + ["--again"]].map { try Program.start($0, environment: environment) }
+            for tuner in both {
+                let outcome = try tuner.finish()
+                #expect(outcome.status == 0, "\(outcome.errors)")
+            }
+            let stored = entries(in: cache)
+            #expect(stored.count > max(kept, 3))
+            let third = try Program.run(arguments, environment: environment)
+            #expect(third.status == 0 && third.output.contains("known") && !third.errors.contains("measuring"))
+            #expect(third.output.contains(cache.path))
+
+            func train(_ name: String, _ more: [String] = []) throws -> (
+                outcome: Program.Outcome, algorithms: [ConvolutionProblem: ConvolutionAlgorithm]?
+            ) {
+                let run = folder.url.appendingPathComponent(name)
+                let outcome = try Program.run(
+                    ["train", "--config", config.path, "--output", run.path] + more, environment: environment)
+                return (outcome, try RunDirectory(run, mode: .read).readAlgorithms())
+            }
+            let tuned = try train("tuned")
+            #expect(tuned.outcome.status == 0 && !tuned.outcome.errors.contains("measuring"), "\(tuned.outcome.errors)")
+            #expect(tuned.algorithms?.count == stored.count)
+            #expect(try train("plain", ["--no-search"]).algorithms == [:])
+
+            // What is learned later does not touch a run that exists.
+            for entry in stored { try FileManager.default.removeItem(at: entry) }
+            let resumed = try train("tuned", ["--resume"])
+            #expect(resumed.outcome.status == 0 && resumed.algorithms == tuned.algorithms)
+            #expect(entries(in: cache).isEmpty)
+        }
+
+        @Test(.needsDevice) func aCacheThatCannotBeWrittenCostsOnlyTime() throws {
+            let folder = try TemporaryFolder()
+            let config = folder.file("c.yml", Self.yaml)
+            let blocked = folder.file("blocked", "")
+            let outcome = try Program.run(
+                ["tune", "--config", config.path, "--set", "training.batch=2"],
+                environment: ["XDG_CACHE_HOME": blocked.path])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.errors.contains("not kept"), "\(outcome.errors)")
+            #expect(try String(contentsOf: blocked, encoding: .utf8).isEmpty)
+        }
+    }
+}

@@ -1,0 +1,224 @@
+import DeviceLayer
+import Foundation
+import Operators
+import Testing
+
+@testable import Training
+
+extension GoldenTests {
+    @Suite struct TuningTests {
+        /// Large enough to be worth measuring.
+        private static func problem(_ pass: ConvolutionProblem.Pass, channels: Int = 64) -> ConvolutionProblem {
+            ConvolutionProblem(
+                pass, ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, dilation: 2, padding: 2),
+                input: Shape([1, 31, 33, channels]), outputs: 64)
+        }
+
+        private func result(_ algorithm: ConvolutionAlgorithm, _ ms: Double, _ error: Double = 1e-7)
+            -> AlgorithmSearch.Result
+        { AlgorithmSearch.Result(algorithm: algorithm, milliseconds: ms, error: error) }
+
+        private func library() throws -> KernelLibrary { try GoldenDevice.library(.cpu) }
+
+        @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient])
+        func everyCandidateIsMeasuredAndChecked(pass: ConvolutionProblem.Pass) throws {
+            let search = AlgorithmSearch(library: try library())
+            let results = try search.results(for: Self.problem(pass), isExact: false)
+            let algorithms = results.map(\.algorithm)
+            #expect(Set(algorithms).count == algorithms.count)
+            #expect(algorithms.first == .winograd && algorithms.contains(.direct()))
+            #expect(algorithms.count == (pass == .weightGradient ? 3 : 4))
+            for one in results {
+                #expect(one.isRight && one.error > 0 && one.milliseconds > 0, "\(one)")
+            }
+            // The two round differently, so they were not the same kernels.
+            #expect(results[0].error != results[1].error)
+            let exact = try search.results(for: Self.problem(pass), isExact: true)
+            #expect(!exact.isEmpty && !exact.contains { $0.algorithm == .winograd })
+        }
+
+        /// Strides, odd sizes, a compact image: what the networks have beside 3×3.
+        @Test(arguments: [(1, 2, 0, 40), (3, 2, 1, 19), (7, 2, 3, 3)])
+        func samplesAgreeWithTheDevice(kernel: Int, stride: Int, padding: Int, channels: Int) throws {
+            let geometry = ConvolutionGeometry(
+                kernelHeight: kernel, kernelWidth: kernel, stride: stride, padding: padding)
+            let search = AlgorithmSearch(library: try library())
+            for pass in [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient] {
+                let input = Shape([2, 9, 12, channels], compact: channels == 3 && pass != .dataGradient)
+                let problem = ConvolutionProblem(pass, geometry, input: input, outputs: 48)
+                let results = try search.results(for: problem, isExact: false)
+                let wrong = results.filter { !$0.isRight }
+                #expect(wrong.isEmpty, "\(problem): \(wrong)")
+            }
+        }
+
+        @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient])
+        func wrongResultsAreSeen(pass: ConvolutionProblem.Pass) throws {
+            let problem = Self.problem(pass)
+            let run = try OperatorRun(OperatorCase(problem), choices: AlgorithmChoices(), library: try library())
+            try run.executor.run(run.plan)
+            let found = try run.executor.read(OperatorCase.output(pass), of: run.plan)
+            let samples = try ConvolutionSamples(problem, run.executor.store)
+            #expect(samples.error(of: found) < AlgorithmSearch.largestError)
+            #expect(samples.error(of: found.map { $0 * 1.001 }) > AlgorithmSearch.largestError)
+            #expect(samples.error(of: Array(found.dropFirst()) + [0]) > 0.1)
+            #expect(samples.error(of: found.map { _ in Float.nan }) == .infinity)
+        }
+
+        @Test func winnersAreRightAndNotByNoise() {
+            func winner(_ results: [AlgorithmSearch.Result]) -> ConvolutionAlgorithm? {
+                AlgorithmSearch.winner(of: results)?.algorithm
+            }
+            #expect(winner([result(.winograd, 2), result(.direct(), 1)]) == .direct())
+            #expect(winner([result(.winograd, 1), result(.direct(), 0.99)]) == .winograd, "within noise")
+            #expect(winner([result(.winograd, 1, 1e-3), result(.direct(), 5)]) == .direct(), "wrong")
+            #expect(winner([result(.winograd, 1, .infinity), result(.direct(), 5, 1e-2)]) == nil)
+            #expect(winner([]) == nil)
+        }
+
+        @Test func namesComeBack() throws {
+            for algorithm in [ConvolutionAlgorithm.direct(), .direct(pixels: 7), .blocked, .winograd] {
+                #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
+            }
+            for name in ["", "direct_", "direct_x", "winograd", "direct_7_7"] {
+                #expect(ConvolutionAlgorithm(name) == nil, "\(name)")
+            }
+            let problem = Self.problem(.dataGradient)
+            let copy = try JSONDecoder().decode(
+                ConvolutionProblem.self, from: Data(JSONText.pretty(problem).utf8))
+            #expect(copy == problem)
+        }
+
+        /// Whatever was recorded elsewhere, an algorithm that does not apply is not used.
+        @Test func choicesThatDoNotApplyAreLeftOut() {
+            let problem = Self.problem(.forward, channels: 16)
+            func chosen(_ algorithm: ConvolutionAlgorithm, _ family: KernelFamily, exact: Bool = false)
+                -> ConvolutionAlgorithm
+            {
+                AlgorithmChoices(isExact: exact, measured: [problem: algorithm]).algorithm(for: problem, family: family)
+            }
+            #expect(chosen(.winograd, .cpu) == .winograd)
+            #expect(chosen(.winograd, .gpu) == .direct())
+            #expect(chosen(.winograd, .cpu, exact: true) == .direct())
+            #expect(chosen(.direct(pixels: 1000), .cpu) == .direct())
+        }
+
+        private func database(_ folder: TemporaryFolder, exact: Bool = false) throws -> AlgorithmDatabase {
+            AlgorithmDatabase(root: folder.url.appendingPathComponent("a/b"), library: try library(), isExact: exact)
+        }
+
+        @Test func databaseKeepsWinnersPerProblem() throws {
+            let folder = try TemporaryFolder()
+            let problem = Self.problem(.forward)
+            try database(folder).store(result(.direct(), 3), for: problem)
+            #expect(try database(folder).algorithm(for: problem) == .direct())
+            #expect(try database(folder).algorithm(for: Self.problem(.weightGradient)) == nil)
+            #expect(try database(folder, exact: true).algorithm(for: problem) == nil)
+            try database(folder).store(result(.winograd, 1), for: problem)
+            #expect(try database(folder).algorithm(for: problem) == .winograd)
+            let gpu = AlgorithmDatabase(
+                root: folder.url.appendingPathComponent("a/b"), library: try GoldenDevice.library(.gpu), isExact: false)
+            #expect(gpu.algorithm(for: problem) == nil)
+        }
+
+        @Test func damagedAndForeignEntriesAreAsIfTheyWereNotThere() throws {
+            let folder = try TemporaryFolder()
+            let (one, other) = (Self.problem(.forward), Self.problem(.dataGradient))
+            let database = try database(folder)
+            try database.store(result(.direct(), 3), for: one)
+            let files = try FileManager.default.contentsOfDirectory(
+                at: database.folder, includingPropertiesForKeys: nil)
+            let file = try #require(files.first)
+            #expect(files.count == 1)
+            let whole = try String(contentsOf: file, encoding: .utf8)
+            let texts = [
+                "", "{", "[]", String(whole.prefix(whole.count / 2)), whole + "x", "\u{0}\u{1}",
+                whole.replacingOccurrences(of: "version 1", with: "version 0"),
+                whole.replacingOccurrences(of: "\"direct\"", with: "\"direct_3\""),
+                whole.replacingOccurrences(of: "\"direct\"", with: "\"magic\""),
+                whole.replacingOccurrences(of: "\"forward\"", with: "\"data_gradient\""),
+                whole.replacingOccurrences(of: "31", with: "-31"),
+            ]
+            for text in texts {
+                #expect(text != whole)
+                try Data(text.utf8).write(to: file)
+                #expect(database.algorithm(for: one) == nil, "\(text)")
+            }
+            // An entry under another problem's name.
+            try database.store(result(.direct(), 3), for: other)
+            let moved = try FileManager.default.contentsOfDirectory(at: database.folder, includingPropertiesForKeys: nil)
+            let second = try #require(moved.first { $0 != file })
+            try FileManager.default.removeItem(at: file)
+            try FileManager.default.moveItem(at: second, to: file)
+            #expect(database.algorithm(for: one) == nil)
+            try database.store(result(.winograd, 1), for: one)
+            #expect(database.algorithm(for: one) == .winograd)
+        }
+
+        @Test func readersAndWritersAtOnceSeeWholeEntries() async throws {
+            let folder = try TemporaryFolder()
+            let database = try database(folder)
+            let problem = Self.problem(.forward)
+            let winners = ConvolutionAlgorithm.candidates(for: problem, family: .cpu, isExact: false).map { result($0, 1) }
+            #expect(winners.count > 2)
+            try database.store(winners[0], for: problem)
+            let known = Set(winners.map(\.algorithm))
+            let misses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for worker in 0..<4 {
+                    group.addTask {
+                        var misses = 0
+                        for round in 0..<40 {
+                            if worker < 2 {
+                                try database.store(winners[(worker + round) % winners.count], for: problem)
+                            } else if !known.contains(database.algorithm(for: problem) ?? .direct(pixels: 1)) {
+                                misses += 1
+                            }
+                        }
+                        return misses
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(misses == 0)
+            let names = try FileManager.default.contentsOfDirectory(atPath: database.folder.path)
+            #expect(names.count == 1, "\(names)")
+        }
+
+        @Test func tunerMeasuresOnceAndKeepsGoingWithoutAPlaceToWrite() throws {
+            let folder = try TemporaryFolder()
+            let root = folder.url.appendingPathComponent("db")
+            let problems = [Self.problem(.forward), Self.problem(.weightGradient, channels: 16)]
+            var lines: [String] = []
+            func tuner(_ mode: AlgorithmSearchMode) throws -> AlgorithmTuner {
+                lines = []
+                return AlgorithmTuner(library: try library(), mode: mode) { lines.append($0) }
+            }
+            #expect(try tuner(.off).findings(for: problems, isExact: false).isEmpty && lines.isEmpty)
+            // The second one is too small to matter.
+            let first = try tuner(.search(root: root)).findings(for: problems, isExact: false)
+            #expect(first.map(\.problem) == [problems[0]] && first[0].results.count > 1 && lines.count == 1)
+            let second = try tuner(.search(root: root)).findings(for: problems, isExact: false)
+            #expect(second.map(\.algorithm) == first.map(\.algorithm) && second[0].results.isEmpty && lines.isEmpty)
+            #expect(try !tuner(.searchAgain(root: root)).findings(for: problems, isExact: false)[0].results.isEmpty)
+
+            // A file where the folder should be stands for every place that cannot be written.
+            let blocked = folder.url.appendingPathComponent("file")
+            try Data().write(to: blocked)
+            let unkept = try tuner(.search(root: blocked)).findings(for: problems, isExact: false)
+            #expect(!unkept[0].results.isEmpty && lines.count == 2 && lines[1].contains(blocked.path), "\(lines)")
+        }
+
+        @Test func runsKeepTheAlgorithmsTheyRecorded() throws {
+            let folder = try TemporaryFolder()
+            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+            #expect(try run.readAlgorithms() == nil)
+            let chosen: [ConvolutionProblem: ConvolutionAlgorithm] = [
+                Self.problem(.forward): .direct(pixels: 10), Self.problem(.weightGradient): .winograd,
+            ]
+            try run.write(RecordedAlgorithms(chosen, device: "d"))
+            #expect(try run.readAlgorithms() == chosen)
+            try Data("{\"choices\":[{}]}".utf8).write(to: run.algorithms)
+            #expect(throws: FormatError.self) { try run.readAlgorithms() }
+        }
+    }
+}
