@@ -17,8 +17,7 @@
 // With a stride there are no such ranges: missing pixels read `zeros`, and the last tile of a row is moved left to stay
 // full and stores only pixels its neighbour does not.
 //
-// Layout: global (channel tiles, rows * tiles per row, N), or with OUTER (rows * tiles per row, N, channel tiles): weights that
-// no cache holds are then read once, not once per tile. Weights [K/KT][R][S][C][KT], KT = 16 KV.
+// Layout: global (channel tiles, rows * tiles per row, N). Weights [K/KT][R][S][C][KT], KT = 16 KV.
 // Tunables: PT 1...28, KV 1 or 2; PT * KV <= 28 keeps accumulators in 32 registers.
 //
 // convolution_weights computes dw[r,s,c,k] = sum over n,p,q of x[n, p STR + r DIL - PAD, ...][c] dy[n,p,q][k]:
@@ -42,9 +41,6 @@
 #endif
 #ifndef WS
 #define WS 0
-#endif
-#ifndef OUTER
-#define OUTER 0
 #endif
 #define KT (16 * KV)
 
@@ -71,11 +67,7 @@ void convolution_gather(__global const float *restrict x, __global const float *
                         __global const float *restrict bias, __global const float *restrict zeros,
                         __global float *restrict y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S,
                         int STR, int DIL, int PAD, int DIV, int biased) {
-#if OUTER
-    const int kt = (int)get_global_id(2), n = (int)get_global_id(1), tile = (int)get_global_id(0);
-#else
     const int kt = (int)get_global_id(0), n = (int)get_global_id(2), tile = (int)get_global_id(1);
-#endif
     const int parity_tiles = ((Q + DIV - 1) / DIV + PT - 1) / PT;
     const int p = tile / (parity_tiles * DIV), t = tile % (parity_tiles * DIV);
     const int parity = t / parity_tiles, columns = (Q - parity + DIV - 1) / DIV;

@@ -99,7 +99,7 @@ public struct Convolution: DifferentiableOperator {
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
             )
-                .encode(&e, x: e.inputs[0], bias: bias, packed: .input(2), multiplyAccumulates: work)
+            .encode(&e, x: e.inputs[0], bias: bias, packed: .input(2), multiplyAccumulates: work)
         case .winograd:
             try winograd(e.inputs[0], e.outputs[0])
                 .encode(&e, weights: .input(2), of: e.inputs[2], bias: bias, multiplyAccumulates: work)
@@ -154,8 +154,10 @@ public struct ConvolutionInputGradient: Operator {
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
         case .direct, .blocked:
-            try ConvolutionGather(geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels)
-                .encode(&e, x: e.inputs[0], bias: nil, packed: .input(1), multiplyAccumulates: work)
+            try ConvolutionGather(
+                geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels
+            )
+            .encode(&e, x: e.inputs[0], bias: nil, packed: .input(1), multiplyAccumulates: work)
         case .winograd:
             try winograd(e.inputs[0])
                 .encode(&e, weights: .input(1), of: e.inputs[1], bias: nil, multiplyAccumulates: work)

@@ -26,8 +26,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
                 return .winograd
             }
         }
-        let isBlocked = family == .cpu && problem.pass == .weightGradient && DirectWeightGradient.blocksByShape(problem)
-        return isBlocked ? .blocked : .direct()
+        return family == .cpu && canBlock(problem) && blocksByShape(problem) ? .blocked : .direct()
     }
 
     /// Every algorithm that computes a problem, what the heuristic takes first.
@@ -37,12 +36,20 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         let first = heuristic(for: problem, family: family, isExact: isExact)
         var found: [Self] = [.direct()]
         if !isExact, canUseWinograd(problem, family: family) { found.append(.winograd) }
-        if family == .cpu, problem.pass == .weightGradient {
-            if DirectWeightGradient.canBlock(problem) { found.append(.blocked) }
-        } else if family == .cpu {
+        if family == .cpu, canBlock(problem) { found.append(.blocked) }
+        if family == .cpu, problem.pass != .weightGradient {
             found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
         }
         return [first] + found.filter { $0 != first }
+    }
+
+    private static func canBlock(_ problem: ConvolutionProblem) -> Bool {
+        problem.pass == .weightGradient && DirectWeightGradient.canBlock(problem.input)
+    }
+
+    /// Where pixels are so many channels long that their lines evict each other from a cache.
+    private static func blocksByShape(_ problem: ConvolutionProblem) -> Bool {
+        min(problem.input.channels, problem.outputs) >= 128
     }
 
     private static func canUseWinograd(_ problem: ConvolutionProblem, family: KernelFamily) -> Bool {

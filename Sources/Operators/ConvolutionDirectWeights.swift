@@ -9,15 +9,8 @@ struct DirectWeightGradient {
     /// apart and share few cache sets. CPU family only, the same bits.
     let isBlocked: Bool
 
-    /// Whether panels are possible: whole ones only.
-    static func canBlock(_ problem: ConvolutionProblem) -> Bool {
-        !problem.input.isCompact && problem.input.channels % inputTile == 0
-    }
-
-    /// Where rows of channels are long, panels have always been faster.
-    static func blocksByShape(_ problem: ConvolutionProblem) -> Bool {
-        canBlock(problem) && min(problem.input.channels, problem.outputs) >= 256
-    }
+    /// Whether x can be in panels: whole ones only.
+    static func canBlock(_ x: Shape) -> Bool { !x.isCompact && x.channels % inputTile == 0 }
 
     /// Input channels per tile.
     private static let inputTile = 8
@@ -32,8 +25,8 @@ struct DirectWeightGradient {
     private var parts: (sums: Int, x: Int, dy: Int) {
         let count = split.count
         return (
-            count == 1 ? 0 : count * weights.storedCount, isBlocked ? inputPixels * x.channels : 0,
-            isBlocked ? outputPixels * dy.storedChannels : 0
+            count == 1 ? 0 : count * weights.storedCount, isBlocked ? x.storedCount : 0,
+            isBlocked ? dy.storedCount : 0
         )
     }
 
@@ -90,14 +83,8 @@ struct DirectWeightGradient {
         let tile = row?.count ?? min(Self.inputTile, x.channels)
         let (xAt, dyAt) = isBlocked ? (parts.sums, parts.sums + parts.x) : (0, 0)
         if isBlocked {
-            for (input, shape, width, at) in [(0, x, tile, xAt), (1, dy, outputTile, dyAt)] {
-                try e.launch(
-                    "convolution_pack", "convolution_panels", options: ["-DB=\(width)"],
-                    [
-                        .input(input), .workspace, .int(at), .int(shape.rows), .int(shape.storedChannels),
-                        .int((input == 0 ? shape.channels : shape.storedChannels) / width),
-                    ], e.library.grid((shape.rows + Self.panelRows - 1) / Self.panelRows))
-            }
+            try ConvolutionPanels(input: 0, shape: x, width: tile, offset: xAt).encode(&e)
+            try ConvolutionPanels(input: 1, shape: dy, width: outputTile, offset: dyAt).encode(&e)
         }
         let arguments: [LaunchArgument] = [
             isBlocked ? .workspace : .input(0), isBlocked ? .workspace : .input(1), target, .int(xAt), .int(dyAt),
@@ -113,7 +100,4 @@ struct DirectWeightGradient {
             "convolution_cpu", "convolution_weights", options: options, arguments, size,
             multiplyAccumulates: multiplyAccumulates)
     }
-
-    /// Pixels per work-item of the copies, as in the kernel.
-    private static let panelRows = 64
 }

@@ -24,19 +24,14 @@ struct ConvolutionGather {
         switch e.library.family {
         case .cpu:
             let tile = RegisterTile(
-                columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels, pixels: pixels)
+                columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels,
+                inputs: x.storedChannels, pixels: pixels)
             let tilesPerRow = tile.tiles * divisor
-            let channels = y.storedChannels / tile.width
-            // Work-items run in this order: where no cache holds all weights, a tile of them stays while pixels go by.
-            let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
-            let isOuter = weightBytes > Self.cachedWeightBytes
             let size = WorkSize(
-                global: isOuter
-                    ? [y.height * tilesPerRow, y.batch, channels] : [channels, y.height * tilesPerRow, y.batch],
-                local: [1, 1, 1])
+                global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
             let window = KernelRow(geometry, x: x)
             let options =
-                tile.options + (isOuter ? ["-DOUTER=1"] : []) + ranges(tile, x: x, y: y) + (divisor == 1 ? window?.options ?? [] : [])
+                tile.options + ranges(tile, x: x, y: y) + (divisor == 1 ? window?.options ?? [] : [])
             try e.launch(
                 "convolution_cpu", "convolution_gather", options: options, arguments, size,
                 multiplyAccumulates: multiplyAccumulates)
@@ -69,9 +64,6 @@ extension ConvolutionGather {
         return ["-DVARIANTS=\(compiled.count)"]
             + compiled.enumerated().flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
     }
-
-    /// What a core's cache holds beside the pixels.
-    private static let cachedWeightBytes = 1 << 20
 
     /// As many as the kernel has branches for; further ranges read zeros.
     private static let maximumVariants = 6
@@ -107,21 +99,29 @@ struct RegisterTile {
     /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights, and few
     /// pixels do not fill the pipeline.
     ///
-    /// - Parameter pixels: a choice made elsewhere.
-    init(columns: Int, storedChannels: Int, pixels: Int? = nil) {
+    /// - Parameters:
+    ///   - inputs: stored channels of what is read.
+    ///   - pixels: a choice made elsewhere.
+    init(columns: Int, storedChannels: Int, inputs: Int, pixels: Int? = nil) {
         width = Self.width(channels: storedChannels)
-        self.pixels = pixels ?? Self.ranked(columns: columns, width: width)[0]
+        self.pixels = pixels ?? Self.ranked(columns: columns, width: width, inputs: inputs)[0]
         tiles = (columns + self.pixels - 1) / self.pixels
     }
 
-    private static func ranked(columns: Int, width: Int) -> [Int] {
+    private static func ranked(columns: Int, width: Int, inputs: Int) -> [Int] {
         func cost(_ pixels: Int) -> Int {
             let (full, rest) = columns.quotientAndRemainder(dividingBy: pixels)
             return full * (pixels + 2) + (rest == 0 ? 0 : max(rest, 4) + 2)
         }
-        // Ties keep their order.
-        return (width == 32 ? [15, 14, 10, 7, 4] : [28, 20, 14, 7, 4]).enumerated()
-            .sorted { (cost($0.element), $0.offset) < (cost($1.element), $1.offset) }.map(\.element)
+        // Pixels of 4 kB lie in the same lines of a first-level cache, which holds eight to twelve of those.
+        let most = inputs % 1024 == 0 ? 10 : 28
+        // Ties keep their order; 14 divides more widths than 15.
+        return (width == 32 ? [14, 15, 10, 7, 4] : [28, 20, 14, 7, 4]).enumerated()
+            .sorted {
+                ($0.element > most ? 1 : 0, cost($0.element), $0.offset) < (
+                    $1.element > most ? 1 : 0, cost($1.element), $1.offset
+                )
+            }.map(\.element)
     }
 
     /// Tiles worth measuring beside the one that wastes least: the next best, and the next smaller one for devices with
@@ -130,7 +130,8 @@ struct RegisterTile {
         let target = problem.target
         let divisor = problem.pass == .dataGradient ? problem.geometry.stride : 1
         let ranked = ranked(
-            columns: (target.width + divisor - 1) / divisor, width: width(channels: target.storedChannels))
+            columns: (target.width + divisor - 1) / divisor, width: width(channels: target.storedChannels),
+            inputs: problem.source.storedChannels)
         let smaller = ranked.filter { $0 < min(ranked[0], ranked[1]) }.max()
         return [ranked[1]] + (smaller.map { [$0] } ?? [])
     }

@@ -18,6 +18,7 @@ struct AdaShare: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Train.self, Evaluate.self, Predict.self, Cost.self, Tune.self, Benchmark.self, Devices.self, DataCommand.self,
+            Train.self, Evaluate.self, Predict.self, Cost.self, Tune.self, Benchmark.self, Devices.self,
+            DataCommand.self,
         ])
 }

@@ -86,7 +86,8 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily, search: search.mode,
+                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
+                    search: search.mode,
                     profile: recorder,
                     progress: progress.line)
                 let report = try benchmark.run()

@@ -29,17 +29,18 @@ struct Tune: ParsableCommand {
         let shape = experiment.trainingShape
         let problems = experiment.convolutionProblems(shape, family: library.family)
         let isExact = experiment.configuration.training.exactConvolutions
-        var table = Table(["convolution", "algorithm", "ms", "by shape", "ms", "error"])
+        var table = Table(["convolution", "algorithm", "ms", "error", "others"])
         let findings = try tuner.findings(for: problems, isExact: isExact) { finding in
             progress.line("\(finding.problem): \(finding.algorithm)" + (finding.results.isEmpty ? ", known" : ""))
         }
         for finding in findings {
             let winner = finding.results.first { $0.algorithm == finding.algorithm }
-            let heuristic = finding.results.first
+            let others = finding.results.filter { $0.algorithm != finding.algorithm }
             table.add([
                 "\(finding.problem)", "\(finding.algorithm)", winner.map { readable($0.milliseconds) } ?? "known",
-                heuristic.map { "\($0.algorithm)" } ?? "", heuristic.map { readable($0.milliseconds) } ?? "",
-                winner.map { readable($0.error) } ?? "",
+                winner.map { String(format: "%.1e", $0.error) } ?? "",
+                others.map { "\($0.algorithm) \(readable($0.milliseconds))" + ($0.isRight ? "" : " (wrong)") }
+                    .joined(separator: ", "),
             ])
         }
         print(table.text)

@@ -49,7 +49,8 @@ enum Program {
     static let hasDevice = (try? run(["devices"]).status) == 0
 
     /// - Parameter environment: what differs from that of the tests.
-    static func run(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws -> Outcome {
+    static func run(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws -> Outcome
+    {
         try start(arguments, in: folder, environment: environment).finish()
     }
 

@@ -19,7 +19,9 @@ extension CommandLineTests {
 
         private func entries(in cache: URL) -> [URL] {
             let root = cache.appendingPathComponent("adashare/algorithms")
-            let found = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL }
+            let found = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap {
+                $0 as? URL
+            }
             return (found ?? []).filter { $0.pathExtension == "json" }
         }
 

@@ -146,7 +146,8 @@ extension GoldenTests {
             }
             // An entry under another problem's name.
             try database.store(result(.direct(), 3), for: other)
-            let moved = try FileManager.default.contentsOfDirectory(at: database.folder, includingPropertiesForKeys: nil)
+            let moved = try FileManager.default.contentsOfDirectory(
+                at: database.folder, includingPropertiesForKeys: nil)
             let second = try #require(moved.first { $0 != file })
             try FileManager.default.removeItem(at: file)
             try FileManager.default.moveItem(at: second, to: file)
@@ -159,7 +160,9 @@ extension GoldenTests {
             let folder = try TemporaryFolder()
             let database = try database(folder)
             let problem = Self.problem(.forward)
-            let winners = ConvolutionAlgorithm.candidates(for: problem, family: .cpu, isExact: false).map { result($0, 1) }
+            let winners = ConvolutionAlgorithm.candidates(for: problem, family: .cpu, isExact: false).map {
+                result($0, 1)
+            }
             #expect(winners.count > 2)
             try database.store(winners[0], for: problem)
             let known = Set(winners.map(\.algorithm))

@@ -53,7 +53,9 @@ public struct AlgorithmSearch {
     /// The fastest of those that are right; nil if none is.
     static func winner(of results: [Result]) -> Result? {
         let right = results.filter(\.isRight)
-        guard let first = right.first, let best = right.min(by: { $0.milliseconds < $1.milliseconds }) else { return nil }
+        guard let first = right.first, let best = right.min(by: { $0.milliseconds < $1.milliseconds }) else {
+            return nil
+        }
         return best.milliseconds < margin * first.milliseconds ? best : first
     }
 }

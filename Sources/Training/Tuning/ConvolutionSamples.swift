@@ -25,7 +25,8 @@ struct ConvolutionSamples {
     /// - Parameter found: all results in logical order.
     func error(of found: [Float]) -> Double {
         let draws = Philox.uniforms(rows: Self.count, columns: 1, name: "samples", state: StepState())
-        let positions = [0, found.count - 1] + draws.map { min(found.count - 1, Int(Double($0) * Double(found.count))) }
+        let positions =
+            [0, found.count - 1] + draws.map { min(found.count - 1, Int(Double($0) * Double(found.count))) }
         var (deviation, range) = (0.0, 0.0)
         for position in positions {
             let expected = value(position)
@@ -62,9 +63,13 @@ struct ConvolutionSamples {
         var sum = 0.0
         for r in 0..<g.kernelHeight {
             for t in 0..<g.kernelWidth {
-                let (h, v) = (i[1] * g.stride + r * g.dilation - g.padding, i[2] * g.stride + t * g.dilation - g.padding)
+                let (h, v) = (
+                    i[1] * g.stride + r * g.dilation - g.padding, i[2] * g.stride + t * g.dilation - g.padding
+                )
                 guard 0..<size[1] ~= h, 0..<size[2] ~= v else { continue }
-                let (from, weights) = (((i[0] * size[1] + h) * size[2] + v) * channels, (r * g.kernelWidth + t) * channels)
+                let (from, weights) = (
+                    ((i[0] * size[1] + h) * size[2] + v) * channels, (r * g.kernelWidth + t) * channels
+                )
                 for c in 0..<channels {
                     sum += Double(x[from + c]) * Double(w[(weights + c) * problem.outputs + i[3]])
                 }
