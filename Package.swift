@@ -44,7 +44,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["adashare", "Training", "Models", "Datasets"]),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["adashare", "Training", "Models", "Operators", "Datasets"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x

@@ -41,8 +41,7 @@ public final class Plan {
     ///   large for the device.
     init(
         _ graph: Graph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
-        arena: ChunkedArena,
-        schedule: Schedule, memory: MemoryPlan
+        arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
     ) throws {
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         for external in graph.externals {
@@ -123,39 +122,6 @@ public final class Plan {
         }
         var start = 0
         for encoding in encodings { encoding.recycle(launches, from: &start) }
-    }
-}
-
-/// The encodings of operators that have been planned.
-final class EncodingCache {
-    private struct Key: Hashable {
-        let operation: any Operator
-        let inputs: [Shape]
-
-        static func == (a: Self, b: Self) -> Bool { a.operation.equals(b.operation) && a.inputs == b.inputs }
-
-        func hash(into hasher: inout Hasher) {
-            hasher.combine(ObjectIdentifier(type(of: operation)))
-            for shape in inputs { hasher.combine(shape.storedCount) }
-        }
-    }
-
-    let library: KernelLibrary
-    private var encodings: [Key: Encoding] = [:]
-    /// Encodings at most; beyond, all are forgotten that no plan holds.
-    private static let capacity = 1 << 12
-
-    init(library: KernelLibrary) { self.library = library }
-
-    func encoding(of node: Graph.Node) throws -> Encoding {
-        let shapes = node.inputs.map(\.shape)
-        let key = Key(operation: node.operation, inputs: shapes)
-        if let known = encodings[key] { return known }
-        if encodings.count >= Self.capacity { encodings.removeAll() }
-        let encoding = try Encoding(
-            node.operation, inputs: shapes, outputs: node.outputs.map(\.shape), library: library)
-        encodings[key] = encoding
-        return encoding
     }
 }
 

@@ -7,13 +7,21 @@ final class OperatorRun {
     let executor: Executor
     let plan: Plan
 
+    /// - Parameter executor: of the same case, with its data; nil for a new one, whose memory goes with it.
     /// - Throws: `DeviceError` or `PlanError`.
-    init(_ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary) throws {
-        // An executor per case: its memory goes with it.
-        executor = Executor(library: library)
+    init(
+        _ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary, sharing executor: Executor? = nil
+    ) throws {
         let graph = Graph(family: library.family)
         graph.choices = choices
         item.record(into: graph)
+        if let executor {
+            self.executor = executor
+            plan = try executor.makePlan(graph)
+            return
+        }
+        let executor = Executor(library: library)
+        self.executor = executor
         for external in graph.externals where external.name != Graph.stepName {
             try Self.fill(external, executor.store)
         }

@@ -32,12 +32,16 @@ public struct AlgorithmSearch {
     public func results(for problem: ConvolutionProblem, isExact: Bool) throws -> [Result] {
         let candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact)
         var (runs, errors): ([OperatorRun], [Double]) = ([], [])
+        var samples: ConvolutionSamples?
         for candidate in candidates {
-            let choices = AlgorithmChoices(isExact: isExact, measured: [problem: candidate])
-            let run = try OperatorRun(OperatorCase(problem), choices: choices, library: library)
+            let run = try OperatorRun(
+                OperatorCase(problem), choices: AlgorithmChoices(isExact: isExact, measured: [problem: candidate]),
+                library: library, sharing: runs.first?.executor)
             try run.executor.run(run.plan)
             let found = try run.executor.read(OperatorCase.output(problem.pass), of: run.plan)
-            errors.append(try ConvolutionSamples(problem, run.executor.store).error(of: found))
+            let known = try samples ?? ConvolutionSamples(problem, run.executor.store)
+            samples = known
+            errors.append(known.error(of: found))
             runs.append(run)
         }
         // In turns, so that whatever else the machine does meets all of them.
