@@ -9,7 +9,7 @@
 //   batchnorm_statistics   (channel vector, chunk): partial [chunks][2][C] of mean and M2
 //   batchnorm_merge        (channel vector): mean, inverse deviation, unbiased variance [C]
 //   batchnorm_normalise    rows: y from x and saved statistics
-//   batchnorm_inference    rows: y from x and running statistics
+//   batchnorm_affine       (channel vector): scale and shift of a convolution's epilogue from running statistics
 //   batchnorm_backward_sums  (channel vector, chunk): partial sums of dy and dy xhat
 //   batchnorm_backward_merge (channel vector): dbeta, dgamma
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
@@ -79,16 +79,13 @@ __kernel void batchnorm_normalise(__global const float *x, __global const float 
     }
 }
 
-__kernel void batchnorm_inference(__global const float *x, __global const float *gamma, __global const float *beta,
-                                  __global const float *mean, __global const float *variance, __global float *y,
-                                  int rows, int C, float epsilon, int relu) {
-    const int vectors = C / W;
-    const float floor_value = relu ? 0.0f : -INFINITY;
-    FOR_CHANNELS(i, v, rows * vectors, vectors) {
-        const floatW factor = VLOAD(v, gamma) / sqrt(VLOAD(v, variance) + epsilon);
-        const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
-        VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
-    }
+__kernel void batchnorm_affine(__global const float *gamma, __global const float *beta, __global const float *mean,
+                               __global const float *variance, __global float *scale, __global float *shift,
+                               float epsilon) {
+    const int v = (int)get_global_id(0);
+    const floatW factor = VLOAD(v, gamma) / sqrt(VLOAD(v, variance) + epsilon);
+    VSTORE(factor, v, scale);
+    VSTORE(fma(-VLOAD(v, mean), factor, VLOAD(v, beta)), v, shift);
 }
 
 __kernel void batchnorm_backward_sums(__global const float *x, __global const float *dy, __global const float *gamma,

@@ -64,9 +64,10 @@
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution_gather(__global const float *restrict x, __global const float *restrict w,
-                        __global const float *restrict bias, __global const float *restrict zeros,
-                        __global float *restrict y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S,
-                        int STR, int DIL, int PAD, int DIV, int biased) {
+                        __global const float *restrict zeros, __global const float *bias,
+                        __global const float *scale, __global const float *shift, __global const float *residual,
+                        __global float *y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S, int STR,
+                        int DIL, int PAD, int DIV, int flags) {
     const int kt = (int)get_global_id(0), n = (int)get_global_id(2), tile = (int)get_global_id(1);
     const int parity_tiles = ((Q + DIV - 1) / DIV + PT - 1) / PT;
     const int p = tile / (parity_tiles * DIV), t = tile % (parity_tiles * DIV);
@@ -85,7 +86,7 @@ void convolution_gather(__global const float *restrict x, __global const float *
     __attribute__((opencl_unroll_hint))
     for (int j = 0; j < KV; ++j) {
         float16 start = 0.0f;
-        if (biased && kt * KT + 16 * j < YS) start = vload16(0, bias + kt * KT + 16 * j);
+        if ((flags & HAS_BIAS) && kt * KT + 16 * j < YS) start = vload16(0, bias + kt * KT + 16 * j);
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < PT; ++i) acc[i][j] = start;
     }
@@ -171,13 +172,17 @@ void convolution_gather(__global const float *restrict x, __global const float *
         }
     }
 
-    __global float *out = y + (((size_t)n * P + p) * Q + parity + (size_t)j0 * DIV) * YS + kt * KT;
+    const size_t at = (((size_t)n * P + p) * Q + parity + (size_t)j0 * DIV) * YS + kt * KT;
     __attribute__((opencl_unroll_hint))
     for (int i = 0; i < PT; ++i) {
         if (i < first || i >= count) continue;
         __attribute__((opencl_unroll_hint))
         for (int j = 0; j < KV; ++j)
-            if (kt * KT + 16 * j < YS) vstore16(acc[i][j], 0, out + (size_t)i * DIV * YS + 16 * j);
+            if (kt * KT + 16 * j < YS) {
+                const size_t o = at + (size_t)i * DIV * YS + 16 * j;
+                const int k = kt * KT + 16 * j;
+                vstore16(epilogue(acc[i][j], scale + k, shift + k, residual + o, flags), 0, y + o);
+            }
     }
 }
 

@@ -32,9 +32,10 @@ static inline float4 load_channels(__global const float *p, int c, int count) {
 
 __kernel __attribute__((reqd_work_group_size(16, 16, 1)))
 void convolution_gather(__global const float *restrict x, __global const float *restrict w,
-                        __global const float *restrict bias, __global const float *restrict zeros,
-                        __global float *restrict y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S,
-                        int STR, int DIL, int PAD, int DIV, int biased, int pixels) {
+                        __global const float *restrict zeros, __global const float *bias,
+                        __global const float *scale, __global const float *shift, __global const float *residual,
+                        __global float *y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S, int STR,
+                        int DIL, int PAD, int DIV, int flags, int pixels) {
     __local float a[DEPTH * TILE], b[DEPTH * TILE];
     const int j = (int)get_local_id(0), i = (int)get_local_id(1), item = i * 16 + j;
     const int pixel0 = (int)get_group_id(0) * TILE, column0 = (int)get_group_id(1) * TILE;
@@ -67,10 +68,12 @@ void convolution_gather(__global const float *restrict x, __global const float *
 
     const int column = column0 + j * 4;
     if (column >= YS) return;
-    const float4 start = biased ? vload4(0, bias + column) : (float4)(0.0f);
+    const float4 start = flags & HAS_BIAS ? vload4(0, bias + column) : (float4)(0.0f);
     for (int k = 0; k < 4; ++k) {
         const int pixel = pixel0 + i * 4 + k;
-        if (pixel < pixels) vstore4(acc[k] + start, 0, y + (size_t)pixel * YS + column);
+        const size_t o = (size_t)pixel * YS + column;
+        if (pixel < pixels)
+            vstore4(epilogue(acc[k] + start, scale + column, shift + column, residual + o, flags), 0, y + o);
     }
 }
 

@@ -1,9 +1,11 @@
-// Winograd's minimal filtering F(4x4, 3x3) for CPUs: 36 products where the direct sum needs 144.
+// Winograd's minimal filtering F(m x m, 3 x 3) for CPUs, m = TILE = 2, 3 or 4: (m + 2)^2 products where the direct sum
+// needs 9 m^2.
 //
-//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: 6 x 6 pixels, g: 3 x 3 weights, Y: 4 x 4 pixels
+//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: E x E pixels, g: 3 x 3 weights, Y: m x m pixels, E = m + 2
 //
-// B, G and A follow from polynomials through 0, +-a, +-b and infinity (Lavin and Gray 2015, arXiv:1509.09308, with a = 1
-// and b = 2). Here a b = 1, a = sqrt(1/2): powers of the points stay closer to 1, and the rounding error is smaller.
+// B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1 for
+// m = 2 and 0, +-1, 2 for m = 3. For m = 4 they are 0, +-a, +-b with a b = 1, a = sqrt(1/2) instead of the usual 1 and 2:
+// powers of the points stay closer to 1, and the rounding error is smaller.
 //
 // Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
 // the pixels of a tile lie D apart and nothing else changes.
@@ -14,7 +16,7 @@
 //
 // A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from `first`
 // on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
-//   winograd_input    V[e][t][c]       e = 0...35 the place in the 6 x 6 tile, t the tile, c the input channel
+//   winograd_input    V[e][t][c]       e = 0...E E - 1 the place in the E x E tile, t the tile, c the input channel
 //   winograd_weights  U[e][k/32][c][k%32]
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 //   winograd_output   y
@@ -23,13 +25,17 @@
 //   winograd_output_gradient   Z[e][k/32][t][k%32]
 //   winograd_weight_products   U[e][c][k] = sum_t V[e][t][c] Z[e][t][k], added to U but for the first chunk
 //   winograd_weight_gradient   dw
-// The stride from e to e + 1 is one vector more than its data: 36 streams a power of two apart would share cache sets.
+// The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// Tunables: PT tiles per work-item of the product, times 32 channels, in registers; 8 x 32 channels in the weight gradient.
+// Tunables: TILE; PT tiles per work-item of the product, times 32 channels, in registers; 8 x 32 channels in the weight gradient.
 
 #ifndef PT
 #define PT 14
 #endif
+#ifndef TILE
+#define TILE 4
+#endif
+#define E (TILE + 2)
 #ifndef FLIPPED
 #define FLIPPED 0
 #endif
@@ -40,14 +46,91 @@
 // From tile to tile of V, so that the tiles of a block do not share cache sets.
 #define PITCH(C) ((C) + 16)
 
+// By columns: v = B' d of E pixels, v = G g of three weights, v = A y of TILE gradients, g = G' m of E sums, y = A' m of E sums.
+#if TILE == 2
+#define INPUT_TRANSFORM(d, v)                                         \
+    {                                                                 \
+        (v)[0] = (d)[0] - (d)[2];                                     \
+        (v)[1] = (d)[2] + (d)[1];                                     \
+        (v)[2] = (d)[2] - (d)[1];                                     \
+        (v)[3] = (d)[3] - (d)[1];                                     \
+    }
+#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+    {                                                                 \
+        const float16 even = 0.5f * ((g0) + (g2)), odd = 0.5f * (g1); \
+        (v)[0] = g0;                                                  \
+        (v)[1] = even + odd;                                          \
+        (v)[2] = even - odd;                                          \
+        (v)[3] = g2;                                                  \
+    }
+#define OUTPUT_ADJOINT(y, v)                                          \
+    {                                                                 \
+        (v)[0] = (y)[0];                                              \
+        (v)[1] = (y)[0] + (y)[1];                                     \
+        (v)[2] = (y)[0] - (y)[1];                                     \
+        (v)[3] = (y)[1];                                              \
+    }
+#define WEIGHT_ADJOINT(m, g)                                          \
+    {                                                                 \
+        const float16 even = 0.5f * ((m)[1] + (m)[2]);                \
+        (g)[0] = (m)[0] + even;                                       \
+        (g)[1] = 0.5f * ((m)[1] - (m)[2]);                            \
+        (g)[2] = even + (m)[3];                                       \
+    }
+#define OUTPUT_TRANSFORM(m, y)                                        \
+    {                                                                 \
+        (y)[0] = (m)[0] + ((m)[1] + (m)[2]);                          \
+        (y)[1] = ((m)[1] - (m)[2]) + (m)[3];                          \
+    }
+#elif TILE == 3
+#define INPUT_TRANSFORM(d, v)                                         \
+    {                                                                 \
+        const float16 inner = fma(2.0f, (d)[1], -(d)[2]);             \
+        (v)[0] = fma(2.0f, (d)[0] - (d)[2], (d)[3] - (d)[1]);         \
+        (v)[1] = (d)[3] - fma(2.0f, (d)[1], (d)[2]);                  \
+        (v)[2] = (d)[3] + fma(2.0f, (d)[1], -3.0f * (d)[2]);          \
+        (v)[3] = (d)[3] - (d)[1];                                     \
+        (v)[4] = fma(-2.0f, (d)[3], (d)[4]) + inner;                  \
+    }
+#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+    {                                                                 \
+        const float16 even = (g0) + (g2);                             \
+        (v)[0] = 0.5f * (g0);                                         \
+        (v)[1] = -0.5f * (even + (g1));                               \
+        (v)[2] = (-1.0f / 6) * (even - (g1));                         \
+        (v)[3] = (1.0f / 6) * fma(4.0f, g2, fma(2.0f, g1, g0));       \
+        (v)[4] = g2;                                                  \
+    }
+#define OUTPUT_ADJOINT(y, v)                                          \
+    {                                                                 \
+        const float16 even = (y)[0] + (y)[2];                         \
+        (v)[0] = (y)[0];                                              \
+        (v)[1] = even + (y)[1];                                       \
+        (v)[2] = even - (y)[1];                                       \
+        (v)[3] = fma(4.0f, (y)[2], fma(2.0f, (y)[1], (y)[0]));        \
+        (v)[4] = (y)[2];                                              \
+    }
+#define WEIGHT_ADJOINT(m, g)                                          \
+    {                                                                 \
+        const float16 first = -0.5f * (m)[1], second = (-1.0f / 6) * (m)[2], third = (1.0f / 6) * (m)[3]; \
+        (g)[0] = fma(0.5f, (m)[0], first + second) + third;           \
+        (g)[1] = fma(2.0f, third, first - second);                    \
+        (g)[2] = fma(4.0f, third, first + second) + (m)[4];           \
+    }
+#define OUTPUT_TRANSFORM(m, y)                                        \
+    {                                                                 \
+        const float16 even = (m)[1] + (m)[2];                         \
+        (y)[0] = (m)[0] + even + (m)[3];                              \
+        (y)[1] = fma(2.0f, (m)[3], (m)[1] - (m)[2]);                  \
+        (y)[2] = fma(4.0f, (m)[3], even) + (m)[4];                    \
+    }
+#else
 #define A2 0.5f
 #define B2 2.0f
 #define A1 0.70710678118654752f
 #define B1 1.41421356237309505f
 #define A3 (A2 * A1)
 #define B3 (B2 * B1)
-
-// v = B' d for one column of six.
 #define INPUT_TRANSFORM(d, v)                                         \
     {                                                                 \
         const float16 even_a = fma(-B2, (d)[2], (d)[4]), odd_a = A1 * fma(-B2, (d)[1], (d)[3]); \
@@ -59,8 +142,6 @@
         (v)[4] = even_b - odd_b;                                      \
         (v)[5] = fma(-(A2 + B2), (d)[3], (d)[5]) + (d)[1];            \
     }
-
-// v = G g for one column of three.
 #define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
     {                                                                 \
         const float16 even_a = fma(A2, g2, g0) * (-2.0f / 3), odd_a = (A1 * (-2.0f / 3)) * (g1); \
@@ -72,8 +153,6 @@
         (v)[4] = even_b - odd_b;                                      \
         (v)[5] = g2;                                                  \
     }
-
-// v = A y for one column of four.
 #define OUTPUT_ADJOINT(y, v)                                          \
     {                                                                 \
         const float16 even_a = fma(A2, (y)[2], (y)[0]), odd_a = fma(A3, (y)[3], A1 * (y)[1]); \
@@ -106,12 +185,13 @@
         (y)[2] = fma(B2, even_b, A2 * even_a);                        \
         (y)[3] = fma(B3, odd_b, fma(A3, odd_a, (m)[5]));              \
     }
+#endif
 
 // Tile t of an image batch: image n, and the output pixel (p, q) of its first element; its neighbours lie DIL apart.
 #define LOCATE_TILE(t)                                                                             \
     const int tx = (t) % TX, px = (t) / TX % DIL, ty = (t) / (TX * DIL) % TY;                      \
     const int py = (t) / (TX * DIL * TY) % DIL, n = (t) / (TX * DIL * TY * DIL);                   \
-    const int p = 4 * ty * DIL + py, q = 4 * tx * DIL + px;
+    const int p = TILE * ty * DIL + py, q = TILE * tx * DIL + px;
 
 // Channels first ... first + depth - 1 of x.
 // Layout: one work-item per (tile, group of 8 vectors of channels).
@@ -120,24 +200,24 @@ void winograd_input(__global const float *restrict x, __global const float *rest
                     __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int DIL,
                     int PAD, int TY, int TX, int tile, int stride) {
     LOCATE_TILE(tile + (int)get_global_id(0))
-    __global const float *source[36];
-    for (int i = 0; i < 6; ++i)
-        for (int j = 0; j < 6; ++j) {
+    __global const float *source[E * E];
+    for (int i = 0; i < E; ++i)
+        for (int j = 0; j < E; ++j) {
             const int h = p + i * DIL - PAD, w = q + j * DIL - PAD;
             const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
-            source[6 * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
+            source[E * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
         }
     const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
     for (int c = (int)get_global_id(1) * 128; c < end; c += 16) {
-        float16 rows[6][6];
+        float16 rows[E][E];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < 6; ++j) {
-            float16 d[6], column[6];
+        for (int j = 0; j < E; ++j) {
+            float16 d[E], column[E];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 6; ++i) d[i] = vload16(0, source[6 * i + j] + c);
+            for (int i = 0; i < E; ++i) d[i] = vload16(0, source[E * i + j] + c);
             INPUT_TRANSFORM(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
+            for (int i = 0; i < E; ++i) rows[i][j] = column[i];
         }
 #if BLOCKED
         const int T = (int)get_global_size(0);
@@ -146,16 +226,16 @@ void winograd_input(__global const float *restrict x, __global const float *rest
         __global float *out = scratch + v_at + (size_t)get_global_id(0) * PITCH(depth) + c;
 #endif
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 6; ++i) {
-            float16 row[6];
+        for (int i = 0; i < E; ++i) {
+            float16 row[E];
             INPUT_TRANSFORM(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < 6; ++j) {
+            for (int j = 0; j < E; ++j) {
 #if BLOCKED
-                vstore8(row[j].lo, 0, out + (size_t)(6 * i + j) * stride);
-                vstore8(row[j].hi, 0, out + (size_t)(6 * i + j) * stride + 8 * T);
+                vstore8(row[j].lo, 0, out + (size_t)(E * i + j) * stride);
+                vstore8(row[j].hi, 0, out + (size_t)(E * i + j) * stride + 8 * T);
 #else
-                vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+                vstore16(row[j], 0, out + (size_t)(E * i + j) * stride);
 #endif
             }
         }
@@ -204,26 +284,26 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
     }
     const int depth = FLIPPED ? K : C;
     for (int i = 0; i < 16; ++i) {
-        float16 rows[6][3];
+        float16 rows[E][3];
         __attribute__((opencl_unroll_hint))
         for (int s = 0; s < 3; ++s) {
-            float16 column[6];
+            float16 column[E];
             WEIGHT_TRANSFORM(g[s][i], g[3 + s][i], g[6 + s][i], column)
             __attribute__((opencl_unroll_hint))
-            for (int r = 0; r < 6; ++r) rows[r][s] = column[r];
+            for (int r = 0; r < E; ++r) rows[r][s] = column[r];
         }
         __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
-        for (int r = 0; r < 6; ++r) {
-            float16 row[6];
+        for (int r = 0; r < E; ++r) {
+            float16 row[E];
             WEIGHT_TRANSFORM(rows[r][0], rows[r][1], rows[r][2], row)
             __attribute__((opencl_unroll_hint))
-            for (int s = 0; s < 6; ++s) vstore16(row[s], 0, out + (size_t)(6 * r + s) * stride);
+            for (int s = 0; s < E; ++s) vstore16(row[s], 0, out + (size_t)(E * r + s) * stride);
         }
     }
 }
 
-// Layout: global (blocks of PT tiles, KS / 32, 36): neighbours share the weights.
+// Layout: global (blocks of PT tiles, KS / 32, E E): neighbours share the weights.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
                        int u_stride, int m_stride) {
@@ -259,35 +339,39 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
 
 // Layout: one work-item per (tile, group of 8 vectors of the slice's channels).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_output(__global const float *restrict scratch, int m_at, __global const float *restrict bias,
-                     __global float *restrict y, int P, int Q, int K, int first, int KS, int DIL, int TY, int TX,
-                     int tile, int stride, int biased) {
+void winograd_output(__global const float *restrict scratch, int m_at, __global const float *bias,
+                     __global const float *scale, __global const float *shift, __global const float *residual,
+                     __global float *y, int P, int Q, int K, int first, int KS, int DIL, int TY, int TX, int tile,
+                     int stride, int flags) {
     LOCATE_TILE(tile + (int)get_global_id(0))
-    const int rows = min(4, (P - p + DIL - 1) / DIL), columns = min(4, (Q - q + DIL - 1) / DIL);
+    const int rows = min(TILE, (P - p + DIL - 1) / DIL), columns = min(TILE, (Q - q + DIL - 1) / DIL);
     const int end = min(KS, ((int)get_global_id(1) + 1) * 128);
     for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
         __global const float *in = scratch + m_at + (size_t)get_global_id(0) * KS + k;
-        float16 half_way[4][6];
+        float16 half_way[TILE][E];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < 6; ++j) {
-            float16 d[6], column[4];
+        for (int j = 0; j < E; ++j) {
+            float16 d[E], column[TILE];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 6; ++i) d[i] = vload16(0, in + (size_t)(6 * i + j) * stride);
+            for (int i = 0; i < E; ++i) d[i] = vload16(0, in + (size_t)(E * i + j) * stride);
             OUTPUT_TRANSFORM(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 4; ++i) half_way[i][j] = column[i];
+            for (int i = 0; i < TILE; ++i) half_way[i][j] = column[i];
         }
         float16 start = 0.0f;
-        if (biased) start = vload16(0, bias + first + k);
+        if (flags & HAS_BIAS) start = vload16(0, bias + first + k);
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 4; ++i) {
-            float16 row[4];
+        for (int i = 0; i < TILE; ++i) {
+            float16 row[TILE];
             OUTPUT_TRANSFORM(half_way[i], row)
             if (i >= rows) continue;
-            __global float *out = y + (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
+            const size_t at = (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < 4; ++j)
-                if (j < columns) vstore16(row[j] + start, 0, out + (size_t)j * DIL * K);
+            for (int j = 0; j < TILE; ++j) {
+                if (j >= columns) continue;
+                const size_t o = at + (size_t)j * DIL * K;
+                vstore16(epilogue(row[j] + start, scale + first + k, shift + first + k, residual + o, flags), 0, y + o);
+            }
         }
     }
 }
@@ -299,36 +383,36 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
                               int tile, int stride) {
     LOCATE_TILE(tile + (int)get_global_id(0))
     const int T = (int)get_global_size(0);
-    __global const float *source[16];
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) {
+    __global const float *source[TILE * TILE];
+    for (int i = 0; i < TILE; ++i)
+        for (int j = 0; j < TILE; ++j) {
             const int h = p + i * DIL, w = q + j * DIL;
-            source[4 * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K : zeros;
+            source[TILE * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K : zeros;
         }
     const int end = min(K, ((int)get_global_id(1) + 1) * 128);
     for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
-        float16 rows[6][4];
+        float16 rows[E][TILE];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < 4; ++j) {
-            float16 d[4], column[6];
+        for (int j = 0; j < TILE; ++j) {
+            float16 d[TILE], column[E];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 4; ++i) d[i] = vload16(0, source[4 * i + j] + k);
+            for (int i = 0; i < TILE; ++i) d[i] = vload16(0, source[TILE * i + j] + k);
             OUTPUT_ADJOINT(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 6; ++i) rows[i][j] = column[i];
+            for (int i = 0; i < E; ++i) rows[i][j] = column[i];
         }
         __global float *out = scratch + z_at + ((size_t)(k / 32) * T + get_global_id(0)) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 6; ++i) {
-            float16 row[6];
+        for (int i = 0; i < E; ++i) {
+            float16 row[E];
             OUTPUT_ADJOINT(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < 6; ++j) vstore16(row[j], 0, out + (size_t)(6 * i + j) * stride);
+            for (int j = 0; j < E; ++j) vstore16(row[j], 0, out + (size_t)(E * i + j) * stride);
         }
     }
 }
 
-// Layout: global (K / 32, depth / 8, 36): neighbours share the pixels.
+// Layout: global (K / 32, depth / 8, E E): neighbours share the pixels.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u_at, int K, int T, int v_stride,
                               int z_stride, int u_stride, int accumulate) {
@@ -366,12 +450,12 @@ void winograd_weight_gradient(__global const float *restrict scratch, int u_at, 
     const int k = (int)get_global_id(0) * 16;
     for (int c = (int)get_global_id(1) * 8; c < ((int)get_global_id(1) + 1) * 8; ++c) {
         __global const float *in = scratch + u_at + (size_t)c * K + k;
-        float16 half_way[3][6];
+        float16 half_way[3][E];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < 6; ++j) {
-            float16 m[6], column[3];
+        for (int j = 0; j < E; ++j) {
+            float16 m[E], column[3];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 6; ++i) m[i] = vload16(0, in + (size_t)(6 * i + j) * stride);
+            for (int i = 0; i < E; ++i) m[i] = vload16(0, in + (size_t)(E * i + j) * stride);
             WEIGHT_ADJOINT(m, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];

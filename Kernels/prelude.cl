@@ -56,6 +56,19 @@ typedef uint4 uintW;
 // max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
 static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
 
+// What follows a convolution's sum, before it is stored. Mirrors `ConvolutionEpilogue` on the host.
+#define HAS_BIAS 1
+#define HAS_AFFINE 2
+#define HAS_RESIDUAL 4
+#define HAS_RELU 8
+
+static inline floatW epilogue(floatW sum, __global const float *scale, __global const float *shift,
+                              __global const float *residual, int flags) {
+    if (flags & HAS_AFFINE) sum = fma(sum, VLOAD(0, scale), VLOAD(0, shift));
+    if (flags & HAS_RESIDUAL) sum += VLOAD(0, residual);
+    return flags & HAS_RELU ? rectify(sum) : sum;
+}
+
 // Writes a tensor of one number, pads included.
 static inline void store_scalar(__global float *p, float value) {
     p[0] = value;

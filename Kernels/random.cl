@@ -3,8 +3,9 @@
 // Philox key = seed XOR the operation's 64-bit name hash; counter = (index, step, phase, 0). A draw depends on
 // nothing else, so it is the same in every plan, on every device and after recomputation.
 //
-//   dropout  y[e] = x[e] / (1 - p) where u >= p, else 0. Applied to dy with the same name it is its own gradient.
+//   dropout  y[e] = max(x[e], 0) / (1 - p) where u >= p, else 0.
 //            Element e uses counter (e/64)*16 + e%16 and word (e/16)%4, so 64 elements share 16 counters.
+//   dropout_backward  dx = dy / (1 - p) where y > 0, else 0
 //   uniform  u[row, column] in (0, 1), column < 4, row stride 16: counter = row, word = column.
 //   philox   raw words for the published test vectors.
 
@@ -20,10 +21,16 @@ __kernel void dropout(__global const float *x, __global float *y, __global const
         const uintW words[4] = {c0, c1, c2, c3};
         for (int word = 0; word < 4; ++word) {
             const floatW u = UNIT_UNIFORM(words[word], CONVERT_FLOATW);
-            const floatW value = VLOAD(0, x + base + word * 16) * keep_scale;
+            const floatW value = rectify(VLOAD(0, x + base + word * 16)) * keep_scale;
             VSTORE(select(value, (floatW)(0.0f), u < probability), 0, y + base + word * 16);
         }
     }
+}
+
+__kernel void dropout_backward(__global const float *y, __global const float *dy, __global float *dx, float probability,
+                               int n) {
+    const float keep_scale = 1.0f / (1.0f - probability);
+    FOR_RANGE(i, n) { VSTORE(select((floatW)(0.0f), VLOAD(i, dy) * keep_scale, VLOAD(i, y) > 0.0f), i, dx); }
 }
 
 __kernel void uniform(__global float *u, __global const uint *step, uint name_low, uint name_high, int columns) {

@@ -66,6 +66,8 @@ public struct NetworkTrace {
                 switch decisions[task][block.index] {
                 case .skip:
                     paths[task] = residual
+                case .select where mode == .inference:
+                    paths[task] = branch(block, x, adding: residual)
                 case .select:
                     paths[task] = joined(block, residual, branch(block, x), ResidualAdd())
                     selections[task][block.index] = (residual, paths[task])
@@ -93,12 +95,12 @@ public struct NetworkTrace {
             chain.indices.reduce(x) { input, position in
                 let spec = chain[position]
                 return graph.scope(spec.parameter) {
-                    let y = convolution(input, spec)
-                    guard position < chain.count - 1 else { return y }
-                    let active = graph.record(ReLU(), [y])[0]
-                    guard mode == .training, dropout > 0 else { return active }
-                    let name = "\(spec.parameter).dropout"
-                    return graph.record(Dropout(probability: dropout, name: name), [active, graph.step])[0]
+                    let isLast = position == chain.count - 1
+                    let drops = mode == .training && dropout > 0 && !isLast
+                    let y = convolution(input, spec, relu: !isLast && !drops)
+                    guard drops else { return y }
+                    let operation = ReLUDropout(probability: dropout, name: "\(spec.parameter).dropout")
+                    return graph.record(operation, [y, graph.step])[0]
                 }
             }
         }
@@ -123,37 +125,45 @@ public struct NetworkTrace {
         }
     }
 
-    private mutating func branch(_ block: ResidualBlock, _ x: Value) -> Value {
+    /// F(x), or max(residual + F(x), 0) in the last convolution's launch.
+    private mutating func branch(_ block: ResidualBlock, _ x: Value, adding residual: Value? = nil) -> Value {
         let last = block.convolutions.count - 1
         return block.convolutions.indices.reduce(x) { input, position in
             convolutionBatchNorm(
-                input, block.convolutions[position], block.batchNorms[position], relu: position < last)
+                input, block.convolutions[position], block.batchNorms[position],
+                relu: position < last || residual != nil, residual: position == last ? residual : nil)
         }
     }
 
-    private func convolution(_ x: Value, _ spec: ConvolutionSpec) -> Value {
+    private func convolution(
+        _ x: Value, _ spec: ConvolutionSpec, affine: (scale: Value, shift: Value)? = nil, residual: Value? = nil,
+        relu: Bool = false
+    ) -> Value {
         let weights = graph.parameter(
             "\(spec.parameter).weight",
             Shape([spec.kernelHeight, spec.kernelWidth, spec.inputChannels, spec.outputChannels]))
         let bias = spec.bias ? graph.parameter("\(spec.parameter).bias", Shape([spec.outputChannels])) : nil
         return graph.convolution(
-            x, weights: weights, bias: bias, stride: spec.stride, dilation: spec.dilation, padding: spec.padding)
+            x, weights: weights, bias: bias, affine: affine, residual: residual, relu: relu, stride: spec.stride,
+            dilation: spec.dilation, padding: spec.padding)
     }
 
     private mutating func convolutionBatchNorm(
-        _ x: Value, _ spec: ConvolutionSpec, _ prefix: String, relu: Bool
+        _ x: Value, _ spec: ConvolutionSpec, _ prefix: String, relu: Bool, residual: Value? = nil
     ) -> Value {
-        let y = graph.scope(spec.parameter) { convolution(x, spec) }
         let channels = Shape([spec.outputChannels])
         let gamma = graph.parameter("\(prefix).weight", channels)
         let beta = graph.parameter("\(prefix).bias", channels)
         if mode == .inference {
             let mean = graph.parameter("\(prefix).running_mean", channels)
             let variance = graph.parameter("\(prefix).running_var", channels)
-            return graph.scope(prefix) {
-                graph.record(BatchNormInference(relu: relu), [y, gamma, beta, mean, variance])[0]
+            let affine = graph.scope(prefix) { graph.record(BatchNormAffine(), [gamma, beta, mean, variance]) }
+            return graph.scope(spec.parameter) {
+                convolution(x, spec, affine: (affine[0], affine[1]), residual: residual, relu: relu)
             }
         }
+        precondition(residual == nil, "a residual is added to batch statistics' result by an operator of its own")
+        let y = graph.scope(spec.parameter) { convolution(x, spec) }
         let outputs = graph.scope(prefix) { graph.record(BatchNorm(relu: relu), [y, gamma, beta]) }
         // Statistics forget: A, B, A is not A, A, B, so only neighbours are merged.
         if let latest = latestVisit[prefix], visits[latest].outputs[0] == outputs[0] {

@@ -119,27 +119,19 @@ public struct BatchNormGradient: Operator {
     }
 }
 
-/// Batch normalisation with running statistics; inputs x, γ, β, running mean, running variance.
-public struct BatchNormInference: Operator {
+/// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β, running
+/// mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
+public struct BatchNormAffine: Operator {
     public let epsilon: Double
-    public let relu: Bool
 
-    public init(epsilon: Double = 1e-5, relu: Bool = false) {
-        self.epsilon = epsilon
-        self.relu = relu
-    }
+    public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
-    public func inPlaceInputs(output: Int) -> [Int] { [0] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[0]] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0]
-        let buffers = (0..<5).map(LaunchArgument.input)
+        let buffers = (0..<4).map(LaunchArgument.input) + [.output(0), .output(1)]
         try e.launch(
-            "batchnorm", "batchnorm_inference",
-            buffers + [
-                .output(0), .int(shape.rows), .int(shape.storedChannels), .float(epsilon), .flag(relu),
-            ], e.library.range(e.vectors(shape)))
+            "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.rowVectors(e.inputs[0])))
     }
 }
 

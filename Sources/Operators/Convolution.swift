@@ -25,15 +25,18 @@ public struct ConvolutionGeometry: Hashable, Sendable {
 }
 
 extension Recorder {
-    /// Records y = x ∗ w + b.
+    /// Records y = max(scale · (x ∗ w + b) + shift + residual, 0), of which only x ∗ w is always there.
     ///
     /// - Parameters:
     ///   - x: [N, H, W, C].
     ///   - weights: [R, S, C, K], canonical layout.
     ///   - bias: [K], or nil.
+    ///   - affine: scale [K] and shift [K], or nil.
+    ///   - residual: of y's shape, or nil.
     /// - Returns: y [N, P, Q, K].
     public func convolution(
-        _ x: Value, weights: Value, bias: Value? = nil, stride: Int = 1, dilation: Int = 1, padding: Int = 0
+        _ x: Value, weights: Value, bias: Value? = nil, affine: (scale: Value, shift: Value)? = nil,
+        residual: Value? = nil, relu: Bool = false, stride: Int = 1, dilation: Int = 1, padding: Int = 0
     ) -> Value {
         let kernel = weights.shape.dimensions
         let geometry = ConvolutionGeometry(
@@ -41,14 +44,17 @@ extension Recorder {
         let problem = ConvolutionProblem(.forward, geometry, input: x.shape, outputs: weights.shape.channels)
         let algorithm = choices.algorithm(for: problem, family: family)
         let packed = packedWeights(weights, flipped: false, algorithm)
+        let epilogue = ConvolutionEpilogue(
+            hasBias: bias != nil, hasAffine: affine != nil, hasResidual: residual != nil, relu: relu)
+        let operands = [bias, affine?.scale, affine?.shift, residual].compactMap { $0 }
         return record(
-            Convolution(geometry, algorithm: algorithm), [x, weights, packed] + (bias.map { [$0] } ?? []))[0]
+            Convolution(geometry, epilogue: epilogue, algorithm: algorithm), [x, weights, packed] + operands)[0]
     }
 
     /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct()) -> Value {
         // Winograd transforms them a slice at a time: all of them at once would be four times as large.
-        if algorithm == .winograd { return weights }
+        if case .winograd = algorithm { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         if family == .gpu && !flipped { return weights }
@@ -57,17 +63,23 @@ extension Recorder {
     }
 }
 
-/// y = x ∗ w + b; inputs x [N, H, W, C], w [R, S, C, K], w packed for family and algorithm, and optionally b [K].
+/// y = x ∗ w and what its epilogue adds; inputs x [N, H, W, C], w [R, S, C, K], w packed for family and algorithm, and the
+/// epilogue's operands.
 ///
 /// The canonical weights are an input so that the gradient finds them; kernels read the packed ones.
 ///
 /// - Source: kernels `convolution_gather` in `convolution_cpu.cl` and `convolution_gpu.cl`, `convolution_winograd.cl`.
 public struct Convolution: DifferentiableOperator {
     public let geometry: ConvolutionGeometry
+    public let epilogue: ConvolutionEpilogue
     public let algorithm: ConvolutionAlgorithm
 
-    public init(_ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm = .direct()) {
+    public init(
+        _ geometry: ConvolutionGeometry, epilogue: ConvolutionEpilogue = ConvolutionEpilogue(),
+        algorithm: ConvolutionAlgorithm = .direct()
+    ) {
         self.geometry = geometry
+        self.epilogue = epilogue
         self.algorithm = algorithm
     }
     public var recomputation: Recomputation { .whenAsked }
@@ -79,36 +91,41 @@ public struct Convolution: DifferentiableOperator {
         return [geometry.outputShape(inputs[0], channels: inputs[1].channels)]
     }
 
+    public func inPlaceInputs(output: Int) -> [Int] { epilogue.residualInput.map { [$0] } ?? [] }
+
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int {
         outputs[0].count * inputs[0].channels * geometry.kernelHeight * geometry.kernelWidth
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        algorithm == .winograd ? winograd(inputs[0], outputs[0]).workspaceByteCount : 0
+        winograd(inputs[0], outputs[0])?.workspaceByteCount ?? 0
     }
 
-    private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution {
-        WinogradConvolution(x: x, y: y, dilation: geometry.dilation, padding: geometry.padding, flipped: false)
+    private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
+        guard case .winograd(let tile) = algorithm else { return nil }
+        return WinogradConvolution(
+            x: x, y: y, tile: tile, dilation: geometry.dilation, padding: geometry.padding, flipped: false)
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let bias: LaunchArgument? = e.inputs.count > 3 ? .input(3) : nil
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
         case .direct, .blocked:
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
             )
-            .encode(&e, x: e.inputs[0], bias: bias, packed: .input(2), multiplyAccumulates: work)
+            .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
         case .winograd:
-            try winograd(e.inputs[0], e.outputs[0])
-                .encode(&e, weights: .input(2), of: e.inputs[2], bias: bias, multiplyAccumulates: work)
+            try winograd(e.inputs[0], e.outputs[0])?
+                .encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         }
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         var gradients = [Value?](repeating: nil, count: call.inputs.count)
-        guard let dy = call.gradients[0] else { return gradients }
+        guard let arriving = call.gradients[0] else { return gradients }
+        precondition(epilogue.isDifferentiable, "batch norm in a convolution's epilogue has no gradient")
+        let dy = epilogue.relu ? recorder.record(ReLUGradient(), [call.outputs[0], arriving])[0] : arriving
         let (x, weights) = (call.inputs[0], call.inputs[1])
         func algorithm(_ pass: ConvolutionProblem.Pass) -> ConvolutionAlgorithm {
             recorder.choices.algorithm(
@@ -126,7 +143,7 @@ public struct Convolution: DifferentiableOperator {
                 geometry, weightShape: weights.shape, algorithm: algorithm(.weightGradient))
             gradients[1] = recorder.record(operation, [x, dy])[0]
         }
-        if call.inputs.count > 3, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
+        if epilogue.hasBias, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
         return gradients
     }
 }
@@ -157,22 +174,27 @@ public struct ConvolutionInputGradient: Operator {
             try ConvolutionGather(
                 geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels
             )
-            .encode(&e, x: e.inputs[0], bias: nil, packed: .input(1), multiplyAccumulates: work)
+            .encode(
+                &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
         case .winograd:
-            try winograd(e.inputs[0])
-                .encode(&e, weights: .input(1), of: e.inputs[1], bias: nil, multiplyAccumulates: work)
+            try winograd(e.inputs[0])?
+                .encode(
+                    &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
+                    multiplyAccumulates: work)
         }
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        algorithm == .winograd ? winograd(inputs[0]).workspaceByteCount : 0
+        winograd(inputs[0])?.workspaceByteCount ?? 0
     }
 
     /// Padding of dy.
     private var padding: Int { geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding }
 
-    private func winograd(_ dy: Shape) -> WinogradConvolution {
-        WinogradConvolution(x: dy, y: inputShape, dilation: geometry.dilation, padding: padding, flipped: true)
+    private func winograd(_ dy: Shape) -> WinogradConvolution? {
+        guard case .winograd(let tile) = algorithm else { return nil }
+        return WinogradConvolution(
+            x: dy, y: inputShape, tile: tile, dilation: geometry.dilation, padding: padding, flipped: true)
     }
 }
 
@@ -196,7 +218,7 @@ public struct ConvolutionWeightGradient: Operator {
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
         switch algorithm {
-        case .winograd: winograd(inputs[0], inputs[1]).workspaceByteCount
+        case .winograd(let tile): winograd(inputs[0], inputs[1], tile).workspaceByteCount
         case .direct, .blocked: direct(inputs[0], inputs[1], family).workspaceByteCount
         }
     }
@@ -206,15 +228,15 @@ public struct ConvolutionWeightGradient: Operator {
             geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, isBlocked: algorithm == .blocked)
     }
 
-    private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient {
-        WinogradWeightGradient(x: x, dy: dy, dilation: geometry.dilation, padding: geometry.padding)
+    private func winograd(_ x: Shape, _ dy: Shape, _ tile: Int) -> WinogradWeightGradient {
+        WinogradWeightGradient(x: x, dy: dy, tile: tile, dilation: geometry.dilation, padding: geometry.padding)
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
         switch algorithm {
-        case .winograd: try winograd(x, dy).encode(&e, multiplyAccumulates: work)
+        case .winograd(let tile): try winograd(x, dy, tile).encode(&e, multiplyAccumulates: work)
         case .direct, .blocked: try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
     }

@@ -5,26 +5,25 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     case direct(pixels: Int? = nil)
     /// The direct sum of a weight gradient over pixels copied into panels of channels; the same bits.
     case blocked
-    /// Winograd's F(4×4, 3×3): a quarter of the multiplications, rounding errors some ten times larger.
-    case winograd
+    /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
+    /// ten times larger; for m = 3 and 2 less of both.
+    case winograd(tile: Int)
 
     /// Of a direct tile, where it was chosen.
     var pixels: Int? { if case .direct(let pixels) = self { pixels } else { nil } }
 
     /// Whether results round as the plain sum does.
-    var isExact: Bool { self != .winograd }
+    var isExact: Bool { if case .winograd = self { false } else { true } }
 
     /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
     /// an image's results do not depend on the images beside it.
     static func heuristic(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> Self {
-        if !isExact, canUseWinograd(problem, family: family) {
-            let (source, target) = (problem.source, problem.target)
-            let tiles = WinogradTiles(target, dilation: problem.geometry.dilation).perImage
-            if min(source.channels, target.channels) >= WinogradTiles.fewestChannels, tiles >= WinogradTiles.fewest,
-                16 * tiles <= 2 * target.height * target.width
-            {
-                return .winograd
-            }
+        if !isExact, canUseWinograd(problem, family: family),
+            min(problem.source.channels, problem.target.channels) >= WinogradTiles.fewestChannels,
+            let best = winogradProducts(problem).first(where: { $0.tiles >= WinogradTiles.fewest }),
+            3 * best.products <= 2 * directProducts(problem)
+        {
+            return .winograd(tile: best.tile)
         }
         return family == .cpu && canBlock(problem) && blocksByShape(problem) ? .blocked : .direct()
     }
@@ -35,7 +34,10 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     public static func candidates(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> [Self] {
         let first = heuristic(for: problem, family: family, isExact: isExact)
         var found: [Self] = [.direct()]
-        if !isExact, canUseWinograd(problem, family: family) { found.append(.winograd) }
+        if !isExact, canUseWinograd(problem, family: family) {
+            let sum = directProducts(problem)
+            found += winogradProducts(problem).filter { $0.products < sum }.map { .winograd(tile: $0.tile) }
+        }
         if family == .cpu, canBlock(problem) { found.append(.blocked) }
         if family == .cpu, problem.pass != .weightGradient {
             found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
@@ -52,6 +54,27 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         min(problem.input.channels, problem.outputs) >= 128
     }
 
+    /// What Winograd multiplies per image and pair of channels, by tile size, the least first.
+    private static func winogradProducts(_ problem: ConvolutionProblem) -> [(tile: Int, tiles: Int, products: Int)] {
+        WinogradTiles.sizes.map { size in
+            let tiles = WinogradTiles(problem.target, dilation: problem.geometry.dilation, size: size)
+            return (size, tiles.perImage, tiles.perImage * tiles.places)
+        }.sorted { ($0.products, $1.tile) < ($1.products, $0.tile) }
+    }
+
+    /// What the direct sum multiplies per image and pair of channels: taps outside the image cost nothing.
+    private static func directProducts(_ problem: ConvolutionProblem) -> Int {
+        let g = problem.geometry
+        func along(_ extent: Int, _ others: Int) -> Int {
+            (0..<3).reduce(0) { sum, tap in
+                let shift = tap * g.dilation - g.padding
+                return sum + max(0, min(extent, others - shift) - max(0, -shift))
+            }
+        }
+        let (x, y) = (problem.input, problem.output)
+        return along(y.height, x.height) * along(y.width, x.width)
+    }
+
     private static func canUseWinograd(_ problem: ConvolutionProblem, family: KernelFamily) -> Bool {
         let g = problem.geometry
         return family == .cpu && g.kernelHeight == 3 && g.kernelWidth == 3 && g.stride == 1
@@ -60,7 +83,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
 }
 
 extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
-    private static let winogradName = "winograd_4x4"
+    private static let winogradName = "winograd"
     private static let directName = "direct"
     private static let blockedName = "direct_blocked"
 
@@ -70,7 +93,7 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         case .direct(nil): Self.directName
         case .direct(let pixels?): "\(Self.directName)_\(pixels)"
         case .blocked: Self.blockedName
-        case .winograd: Self.winogradName
+        case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         }
     }
 
@@ -78,11 +101,15 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         switch description {
         case Self.directName: self = .direct()
         case Self.blockedName: self = .blocked
-        case Self.winogradName: self = .winograd
         default:
             let parts = description.split(separator: "_")
-            guard parts.count == 2, parts[0] == Self.directName, let pixels = Int(parts[1]) else { return nil }
-            self = .direct(pixels: pixels)
+            if let tile = WinogradTiles.sizes.first(where: { "\(Self.winogradName)_\($0)x\($0)" == description }) {
+                self = .winograd(tile: tile)
+            } else if parts.count == 2, parts[0] == Self.directName, let pixels = Int(parts[1]) {
+                self = .direct(pixels: pixels)
+            } else {
+                return nil
+            }
         }
     }
 

@@ -10,17 +10,18 @@ struct ConvolutionGather {
     let pixels: Int?
 
     func encode(
-        _ e: inout LaunchEncoder, x: Shape, bias: LaunchArgument?, packed: LaunchArgument, multiplyAccumulates: Int
+        _ e: inout LaunchEncoder, x: Shape, packed: LaunchArgument, epilogue: ConvolutionEpilogue,
+        multiplyAccumulates: Int
     ) throws {
         let y = e.outputs[0]
         precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
-        let arguments: [LaunchArgument] = [
-            .input(0), packed, bias ?? .zeros, .zeros,
+        let sizes: [LaunchArgument] = [
             .output(0), .int(x.height), .int(x.width), .int(x.channels),
             .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
             .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(divisor == 1 ? geometry.stride : 1),
-            .int(geometry.dilation), .int(padding), .int(divisor), .flag(bias != nil),
+            .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags,
         ]
+        let arguments = [.input(0), packed, .zeros] + epilogue.operands + sizes
         switch e.library.family {
         case .cpu:
             let tile = RegisterTile(

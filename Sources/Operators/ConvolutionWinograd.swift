@@ -1,27 +1,34 @@
 import DeviceLayer
 
-/// The 4×4 tiles that cover an output, phase by phase of the dilation.
+/// The m×m tiles that cover an output, phase by phase of the dilation.
 struct WinogradTiles {
+    /// m.
+    let size: Int
     /// Tiles along each axis of one phase.
     let down, across: Int
     let dilation, batch: Int
 
+    /// Sizes there are transforms for, the best first for large images.
+    static let sizes = [4, 3, 2]
+
     /// Below, moving the transformed pixels takes longer than the products it saves.
     static let fewestChannels = 64
     static let fewest = 16
-    /// Places in a 6×6 tile.
-    static let places = 36
     /// Bytes that transformed pixels may take at a time, and transformed weights.
     private static let pixelBytes = 20 << 20
     private static let weightBytes = 5 << 20
 
-    init(_ output: Shape, dilation: Int) {
-        func along(_ extent: Int) -> Int { ((extent + dilation - 1) / dilation + 3) / 4 }
+    init(_ output: Shape, dilation: Int, size: Int) {
+        func along(_ extent: Int) -> Int { ((extent + dilation - 1) / dilation + size - 1) / size }
+        self.size = size
         (down, across) = (along(output.height), along(output.width))
         self.dilation = dilation
         batch = output.batch
     }
 
+    /// Places in a tile of pixels: m + 2 along each axis.
+    var places: Int { (size + 2) * (size + 2) }
+    var options: [String] { ["-DTILE=\(size)"] }
     var perImage: Int { down * across * dilation * dilation }
     var count: Int { batch * perImage }
 
@@ -29,7 +36,7 @@ struct WinogradTiles {
     ///
     /// - Parameter channels: the most of what is transformed.
     func chunks(channels: Int) -> [Range<Int>] {
-        let most = max(Self.fewest, Self.pixelBytes / (Self.places * channels * 4))
+        let most = max(Self.fewest, Self.pixelBytes / (places * channels * 4))
         let parts = (count + most - 1) / most
         return (0..<parts).map { count * $0 / parts..<count * ($0 + 1) / parts }
     }
@@ -37,8 +44,8 @@ struct WinogradTiles {
     /// Channels whose weights are transformed together, `step` at a time.
     ///
     /// - Parameter others: channels on the weights' other side.
-    static func slices(_ channels: Int, others: Int, step: Int) -> [Range<Int>] {
-        let most = max(step, weightBytes / (places * others * 4) / step * step)
+    func slices(_ channels: Int, others: Int, step: Int) -> [Range<Int>] {
+        let most = max(step, Self.weightBytes / (places * others * 4) / step * step)
         return stride(from: 0, to: channels, by: most).map { $0..<min(channels, $0 + most) }
     }
 
@@ -55,17 +62,17 @@ struct WinogradTiles {
     }
 }
 
-/// Three parts of a workspace with 36 places each: what is multiplied, with what, and the products; in floats.
+/// Three parts of a workspace with a tile's places each: what is multiplied, with what, and the products; in floats.
 private struct WinogradLayout {
     /// From one place to the next: a vector more than its data, so that places do not share cache sets.
     let strides: [Int]
     let offsets: [Int]
     let count: Int
 
-    init(_ parts: Int...) {
+    init(places: Int, _ parts: Int...) {
         strides = parts.map { $0 + 16 }
-        offsets = parts.indices.map { [strides] part in strides[..<part].reduce(0, +) * WinogradTiles.places }
-        count = strides.reduce(0, +) * WinogradTiles.places
+        offsets = parts.indices.map { [strides] part in strides[..<part].reduce(0, +) * places }
+        count = strides.reduce(0, +) * places
     }
 }
 
@@ -79,13 +86,13 @@ struct WinogradConvolution {
     private let chunks, slices: [Range<Int>]
     private let layout: WinogradLayout
 
-    init(x: Shape, y: Shape, dilation: Int, padding: Int, flipped: Bool) {
+    init(x: Shape, y: Shape, tile: Int, dilation: Int, padding: Int, flipped: Bool) {
         (self.x, self.y, self.padding, self.flipped) = (x, y, padding, flipped)
-        tiles = WinogradTiles(y, dilation: dilation)
+        tiles = WinogradTiles(y, dilation: dilation, size: tile)
         chunks = tiles.chunks(channels: x.channels)
-        slices = WinogradTiles.slices(y.channels, others: x.channels, step: 32)
+        slices = tiles.slices(y.channels, others: x.channels, step: 32)
         let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
-        layout = WinogradLayout(most * (x.channels + 16), slice * x.channels, most * slice)
+        layout = WinogradLayout(places: tiles.places, most * (x.channels + 16), slice * x.channels, most * slice)
     }
 
     var workspaceByteCount: Int { layout.count * 4 }
@@ -94,7 +101,7 @@ struct WinogradConvolution {
     ///   - weights: canonical, of that shape.
     ///   - multiplyAccumulates: of the direct sum; the products count as those.
     func encode(
-        _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, bias: LaunchArgument?,
+        _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, epilogue: ConvolutionEpilogue,
         multiplyAccumulates: Int
     ) throws {
         let file = "convolution_winograd"
@@ -102,7 +109,7 @@ struct WinogradConvolution {
         let canonical = shape.dimensions
         for chunk in chunks {
             try e.launch(
-                file, "winograd_input",
+                file, "winograd_input", options: tiles.options,
                 [
                     .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
                     .int(x.width), .int(x.channels), .int(0), .int(x.channels), .int(tiles.dilation), .int(padding),
@@ -111,7 +118,7 @@ struct WinogradConvolution {
             for slice in slices {
                 if chunk.lowerBound == 0 || slices.count > 1 {
                     try e.launch(
-                        file, "winograd_weights", options: ["-DFLIPPED=\(flipped ? 1 : 0)"],
+                        file, "winograd_weights", options: tiles.options + ["-DFLIPPED=\(flipped ? 1 : 0)"],
                         [
                             weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
                             .int(slice.lowerBound), .int(strides[1]),
@@ -119,21 +126,20 @@ struct WinogradConvolution {
                 }
                 let pixels = Self.pixels(chunk.count)
                 try e.launch(
-                    file, "winograd_products", options: ["-DPT=\(pixels)"],
+                    file, "winograd_products", options: tiles.options + ["-DPT=\(pixels)"],
                     [
                         .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
                         .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
                     ],
-                    e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, WinogradTiles.places),
+                    e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, tiles.places),
                     multiplyAccumulates: tiles.share(
                         of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: y.channels))
                 try e.launch(
-                    file, "winograd_output",
-                    [
-                        .workspace, .int(at[2]), bias ?? .zeros, .output(0), .int(y.height),
-                        .int(y.width), .int(y.channels), .int(slice.lowerBound), .int(slice.count),
-                        .int(tiles.dilation), .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound),
-                        .int(strides[2]), .flag(bias != nil),
+                    file, "winograd_output", options: tiles.options,
+                    [.workspace, .int(at[2])] + epilogue.operands + [
+                        .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
+                        .int(slice.count), .int(tiles.dilation), .int(tiles.down), .int(tiles.across),
+                        .int(chunk.lowerBound), .int(strides[2]), epilogue.flags,
                     ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
             }
         }
@@ -154,13 +160,13 @@ struct WinogradWeightGradient {
     private let chunks, slices: [Range<Int>]
     private let layout: WinogradLayout
 
-    init(x: Shape, dy: Shape, dilation: Int, padding: Int) {
+    init(x: Shape, dy: Shape, tile: Int, dilation: Int, padding: Int) {
         (self.x, self.dy, self.padding) = (x, dy, padding)
-        tiles = WinogradTiles(dy, dilation: dilation)
+        tiles = WinogradTiles(dy, dilation: dilation, size: tile)
         chunks = tiles.chunks(channels: dy.channels)
-        slices = WinogradTiles.slices(x.channels, others: dy.channels, step: 16)
+        slices = tiles.slices(x.channels, others: dy.channels, step: 16)
         let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
-        layout = WinogradLayout(most * slice, most * dy.channels, slice * dy.channels)
+        layout = WinogradLayout(places: tiles.places, most * slice, most * dy.channels, slice * dy.channels)
     }
 
     var workspaceByteCount: Int { layout.count * 4 }
@@ -172,7 +178,7 @@ struct WinogradWeightGradient {
         for slice in slices {
             for chunk in chunks {
                 try e.launch(
-                    file, "winograd_input", options: ["-DBLOCKED=1"],
+                    file, "winograd_input", options: tiles.options + ["-DBLOCKED=1"],
                     [
                         .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
                         .int(x.width), .int(x.channels), .int(slice.lowerBound), .int(slice.count),
@@ -181,7 +187,7 @@ struct WinogradWeightGradient {
                     ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
                 if slice.lowerBound == 0 || chunks.count > 1 {
                     try e.launch(
-                        file, "winograd_output_gradient",
+                        file, "winograd_output_gradient", options: tiles.options,
                         [
                             .input(1), .zeros, .workspace, .int(at[1]),
                             .int(dy.height), .int(dy.width), .int(dy.channels), .int(tiles.dilation),
@@ -189,16 +195,16 @@ struct WinogradWeightGradient {
                         ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
                 }
                 try e.launch(
-                    file, "winograd_weight_products",
+                    file, "winograd_weight_products", options: tiles.options,
                     [
                         .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
                         .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),
-                    ], e.library.grid(dy.channels / 32, slice.count / 8, WinogradTiles.places),
+                    ], e.library.grid(dy.channels / 32, slice.count / 8, tiles.places),
                     multiplyAccumulates: tiles.share(
                         of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: x.channels))
             }
             try e.launch(
-                file, "winograd_weight_gradient",
+                file, "winograd_weight_gradient", options: tiles.options,
                 [
                     .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels), .int(slice.lowerBound),
                     .int(strides[2]),

@@ -1,12 +1,12 @@
 import DeviceLayer
 
-/// Zeroes elements with probability p and scales the rest by 1/(1 − p); inputs x and the step buffer.
+/// ReLU and dropout: y = max(x, 0) / (1 − p), zeroed with probability p; inputs x and the step buffer.
 ///
-/// The mask depends on seed, phase, step and `name` alone, so the operator applied to dy is its own gradient and
-/// nothing is stored.
+/// The mask depends on seed, phase, step and `name` alone. What passed is what is positive in y, so the gradient needs
+/// neither x nor the mask.
 ///
-/// - Source: Srivastava et al. 2014; kernel `dropout` in `random.cl`.
-public struct Dropout: DifferentiableOperator {
+/// - Source: Srivastava et al. 2014; kernels `dropout` and `dropout_backward` in `random.cl`.
+public struct ReLUDropout: DifferentiableOperator {
     /// p in [0, 1).
     public let probability: Double
     /// Stable name of the operation: task, branch, layer.
@@ -20,7 +20,7 @@ public struct Dropout: DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
-    public var recomputation: Recomputation { .always }
+    public var recomputation: Recomputation { .whenAsked }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`Plan.alignment`).
@@ -33,7 +33,26 @@ public struct Dropout: DifferentiableOperator {
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
-        [call.gradients[0].map { recorder.record(self, [$0, call.inputs[1]])[0] }, nil]
+        [
+            call.gradients[0].map {
+                recorder.record(ReLUDropoutGradient(probability: probability), [call.outputs[0], $0])[0]
+            }, nil,
+        ]
+    }
+}
+
+/// dx = dy / (1 − p) where y > 0, else 0; inputs y of `ReLUDropout`, dy.
+public struct ReLUDropoutGradient: Operator {
+    public let probability: Double
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let n = e.vectors(e.inputs[0])
+        try e.launch(
+            "random", "dropout_backward", [.input(0), .input(1), .output(0), .float(probability), .int(n)],
+            e.library.range(n))
     }
 }
 

@@ -82,28 +82,6 @@ extension OperatorsTests {
             try results.expect("dbeta", expected.dbeta, tolerance: a.tolerance)
         }
 
-        @Test(arguments: KernelFamily.allCases, [[1, 1, 1, 16], [2, 5, 7, 19], [1, 61, 83, 3]])
-        func inferenceUsesRunningStatistics(family: KernelFamily, shape: [Int]) throws {
-            let x = Tensor.random(shape: shape, seed: 5)
-            let (gamma, beta, mean) = (
-                Tensor.random(shape: [shape[3]], seed: 6), Tensor.random(shape: [shape[3]], seed: 7),
-                Tensor.random(shape: [shape[3]], seed: 8)
-            )
-            let variance = Tensor.random(shape: [shape[3]], seed: 9).map { Double(Float(abs($0) + 0.01)) }
-            let trial = try Trial(family)
-            let inputs = [
-                try trial.input("x", x), try trial.parameter("gamma", gamma), try trial.parameter("beta", beta),
-                try trial.parameter("mean", mean), try trial.parameter("variance", variance),
-            ]
-            for relu in [false, true] {
-                trial.graph.output("y\(relu)", trial.graph.record(BatchNormInference(relu: relu), inputs)[0])
-            }
-            let results = try trial.runTwice()
-            let y = Reference.batchNormInference(x: x, gamma: gamma, beta: beta, mean: mean, variance: variance)
-            try results.expect("yfalse", y)
-            try results.expect("ytrue", Reference.relu(y))
-        }
-
         @Test(arguments: KernelFamily.allCases, [(1, false), (3, false), (3, true)])
         func runningStatisticsMoveOncePerBatch(family: KernelFamily, setting: (batches: Int, gated: Bool)) throws {
             let channels = 19

@@ -71,6 +71,19 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
     ]
 }
 
+extension ConvolutionCase {
+    /// One for each place where a kernel stores results.
+    fileprivate static var epilogues: [ConvolutionCase] {
+        [
+            .init(n: 2, h: 9, w: 11, c: 19, k: 40, kernel: 3, bias: true),
+            .init(h: 3, w: 57, c: 16, k: 3, kernel: 3, stride: 2),
+            .init(h: 15, w: 19, c: 3, k: 64, kernel: 7, stride: 2, compact: true),
+            .init(n: 2, h: 16, w: 13, c: 64, k: 64, kernel: 3, bias: true),
+            .init(h: 14, w: 15, c: 80, k: 96, kernel: 3, dilation: 2),
+        ]
+    }
+}
+
 /// Inputs of a case and what the reference makes of them.
 private struct ConvolutionReference: Sendable {
     let x, w, dy, y, dx, dw, db: Tensor
@@ -118,6 +131,110 @@ extension OperatorsTests {
             try results.expect("dx", reference.dx)
             try results.expect("dw", reference.dw, tolerance: 5e-5)
             if bias != nil { try results.expect("db", reference.db) }
+        }
+
+        /// Every algorithm that computes a pass of a case, not only what its shape suggests.
+        @Test(arguments: ConvolutionCase.all)
+        func everyAlgorithmMatchesReference(a: ConvolutionCase) throws {
+            let reference = ConvolutionReference.of(a)
+            let geometry = ConvolutionGeometry(
+                kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
+                padding: a.padding)
+            let input = Shape(reference.x.shape, compact: a.compact)
+            let problems = [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient].map {
+                ConvolutionProblem($0, geometry, input: input, outputs: a.k)
+            }
+            let candidates = problems.map { ConvolutionAlgorithm.candidates(for: $0, family: .cpu, isExact: false) }
+            for round in 0..<(candidates.map(\.count).max() ?? 0) {
+                let chosen = candidates.map { $0[min(round, $0.count - 1)] }
+                let trial = try Trial(.cpu)
+                trial.graph.choices = AlgorithmChoices(
+                    measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
+                let x = try trial.input("x", reference.x, compact: a.compact)
+                let w = try trial.parameter("w", reference.w)
+                let y = trial.graph.convolution(
+                    x, weights: w, bias: try reference.bias.map { try trial.parameter("b", $0) }, stride: a.stride,
+                    dilation: a.dilation, padding: a.padding)
+                trial.graph.output("y", y)
+                trial.gradients(of: y, along: try trial.input("dy", reference.dy), for: ["dx": x, "dw": w])
+                let used = trial.graph.nodes.compactMap { node -> ConvolutionAlgorithm? in
+                    switch node.operation {
+                    case let operation as Convolution: operation.algorithm
+                    case let operation as ConvolutionInputGradient: operation.algorithm
+                    case let operation as ConvolutionWeightGradient: operation.algorithm
+                    default: nil
+                    }
+                }
+                #expect(used == chosen)
+                let results = try trial.runTwice()
+                try results.expect("y", reference.y)
+                try results.expect("dx", reference.dx)
+                try results.expect("dw", reference.dw, tolerance: 5e-5)
+            }
+        }
+
+        /// Direct tiles of one and two vectors, a tile moved left, the stem, Winograd with tiles beyond the image.
+        @Test(arguments: KernelFamily.allCases, ConvolutionCase.epilogues)
+        func epilogueFollowsTheSum(family: KernelFamily, a: ConvolutionCase) throws {
+            let reference = ConvolutionReference.of(a)
+            func channels(_ seed: UInt64) -> Tensor { .random(shape: [a.k], seed: seed) }
+            let (gamma, beta, mean) = (channels(31), channels(32), channels(33))
+            let variance = channels(34).map { Double(Float(abs($0) + 0.01)) }
+            let residual = Tensor.random(shape: reference.y.shape, seed: 35)
+            let normalised = Reference.batchNormInference(
+                x: reference.y, gamma: gamma, beta: beta, mean: mean, variance: variance)
+            let trial = try Trial(family)
+            let x = try trial.input("x", reference.x, compact: a.compact)
+            let w = try trial.parameter("w", reference.w)
+            let bias = try reference.bias.map { try trial.parameter("b", $0) }
+            let statistics = [
+                try trial.parameter("gamma", gamma), try trial.parameter("beta", beta),
+                try trial.parameter("mean", mean), try trial.parameter("variance", variance),
+            ]
+            let affine = trial.graph.record(BatchNormAffine(), statistics)
+            let r = try trial.input("r", residual)
+            func apply(_ name: String, affine isAffine: Bool, residual isAdded: Bool, relu: Bool) {
+                trial.graph.output(
+                    name,
+                    trial.graph.convolution(
+                        x, weights: w, bias: bias, affine: isAffine ? (affine[0], affine[1]) : nil,
+                        residual: isAdded ? r : nil, relu: relu, stride: a.stride, dilation: a.dilation,
+                        padding: a.padding))
+            }
+            apply("relu", affine: false, residual: false, relu: true)
+            apply("affine", affine: true, residual: false, relu: false)
+            apply("added", affine: false, residual: true, relu: false)
+            apply("all", affine: true, residual: true, relu: true)
+            let results = try trial.runTwice()
+            try results.expect("relu", Reference.relu(reference.y))
+            try results.expect("affine", normalised)
+            try results.expect("added", reference.y.zip(residual) { $0 + $1 })
+            try results.expect("all", Reference.residualAddReLU(residual: residual, branch: normalised))
+            // Negative control: no part of it may be missing.
+            #expect(try results.error("all", Reference.relu(normalised)) > 1e-3)
+            #expect(try results.error("all", reference.y) > 1e-3)
+        }
+
+        /// ReLU in the epilogue: its gradient follows from y.
+        @Test(arguments: KernelFamily.allCases)
+        func gradientPassesTheEpiloguesReLU(family: KernelFamily) throws {
+            let a = ConvolutionCase.all[7]
+            let reference = ConvolutionReference.of(a)
+            let trial = try Trial(family)
+            let (x, w) = (try trial.input("x", reference.x), try trial.parameter("w", reference.w))
+            let b = try trial.parameter("b", try #require(reference.bias))
+            let y = trial.graph.convolution(x, weights: w, bias: b, relu: true, padding: a.padding)
+            trial.gradients(of: y, along: try trial.input("dy", reference.dy), for: ["dx": x, "dw": w, "db": b])
+            let dy = Reference.reluGradient(y: reference.y, dy: reference.dy)
+            let results = try trial.runTwice()
+            try results.expect(
+                "dx",
+                Reference.convolutionInputGradient(
+                    dy: dy, w: reference.w, inputShape: [a.n, a.h, a.w, a.c], padding: 1))
+            try results.expect(
+                "dw", Reference.convolutionWeightGradient(x: reference.x, dy: dy, kernel: (3, 3), padding: 1),
+                tolerance: 5e-5)
+            try results.expect("db", Reference.biasGradient(dy: dy))
         }
 
         @Test(arguments: KernelFamily.allCases, [ConvolutionCase.all[7], ConvolutionCase.all[8]])
@@ -182,7 +299,7 @@ extension OperatorsTests {
                 trial.graph.output("y", y)
                 trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input, "dw": weights])
                 let chosen = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
-                #expect(chosen == [isExact ? .direct() : .winograd])
+                #expect(chosen == [isExact ? .direct() : .winograd(tile: 4)])
                 return try trial.runTwice()
             }
             for name in ["y", "dx", "dw"] {

@@ -82,8 +82,8 @@ extension OperatorsTests {
                 let trial = try Trial(family)
                 trial.state = Self.state
                 let input = try trial.input("x", x)
-                let y = trial.graph.record(Dropout(probability: probability, name: "head"), [input, trial.graph.step])[
-                    0]
+                let y = trial.graph.record(
+                    ReLUDropout(probability: probability, name: "head"), [input, trial.graph.step])[0]
                 trial.graph.output("y", y)
                 trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input])
                 let results = try trial.runTwice()
@@ -91,9 +91,10 @@ extension OperatorsTests {
                 let kept = layout.unpadded(
                     Self.mask(
                         storedCount: layout.storedCount, probability: probability, name: "head", state: Self.state))
-                #expect(try results.values("y").map { $0 != 0 } == kept)
-                #expect(try results.values("dx").map { $0 != 0 } == kept)
-                let mask = Tensor(shape: shape, values: kept.map { $0 ? 1 : 0 })
+                let passes = zip(kept, x.values).map { $0 && $1 > 0 }
+                #expect(try results.values("y").map { $0 != 0 } == passes)
+                #expect(try results.values("dx").map { $0 != 0 } == passes)
+                let mask = Tensor(shape: shape, values: passes.map { $0 ? 1 : 0 })
                 try results.expect(
                     "y", Reference.dropout(x, mask: mask, probability: probability), tolerance: 1e-6)
                 try results.expect(
@@ -107,7 +108,7 @@ extension OperatorsTests {
             for probability in [0.5, 0.2] {
                 let trial = try Trial(family)
                 trial.state = Self.state
-                let dropout = Dropout(probability: probability, name: "share")
+                let dropout = ReLUDropout(probability: probability, name: "share")
                 trial.apply("y", dropout, try trial.input("x", x), trial.graph.step)
                 let values = try trial.run().values("y")
                 let share = Double(values.filter { $0 != 0 }.count) / Double(values.count)
@@ -124,7 +125,7 @@ extension OperatorsTests {
                 let trial = try Trial(family)
                 trial.state = state
                 let x = try trial.input("x", .filled(shape: [40, 16], with: 1))
-                trial.apply("y", Dropout(probability: 0.5, name: name), x, trial.graph.step)
+                trial.apply("y", ReLUDropout(probability: 0.5, name: name), x, trial.graph.step)
                 return try trial.run().values("y").map { $0 != 0 }
             }
             var states = [Self.state, Self.state, Self.state, Self.state]

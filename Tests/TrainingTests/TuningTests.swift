@@ -1,8 +1,8 @@
 import DeviceLayer
 import Foundation
-import Operators
 import Testing
 
+@testable import Operators
 @testable import Training
 
 extension GoldenTests {
@@ -26,15 +26,17 @@ extension GoldenTests {
             let results = try search.results(for: Self.problem(pass), isExact: false)
             let algorithms = results.map(\.algorithm)
             #expect(Set(algorithms).count == algorithms.count)
-            #expect(algorithms.first == .winograd && algorithms.contains(.direct()))
-            #expect(algorithms.count == (pass == .weightGradient ? 3 : 4))
+            #expect(algorithms.first == .winograd(tile: 4) && algorithms.contains(.direct()))
+            #expect(algorithms.contains(.winograd(tile: 2)) && algorithms.contains(.winograd(tile: 3)))
+            let all = ConvolutionAlgorithm.candidates(for: Self.problem(pass), family: .cpu, isExact: false)
+            #expect(algorithms == all)
             for one in results {
                 #expect(one.isRight && one.error > 0 && one.milliseconds > 0, "\(one)")
             }
             // The two round differently, so they were not the same kernels.
             #expect(results[0].error != results[1].error)
             let exact = try search.results(for: Self.problem(pass), isExact: true)
-            #expect(!exact.isEmpty && !exact.contains { $0.algorithm == .winograd })
+            #expect(!exact.isEmpty && exact.allSatisfy(\.algorithm.isExact))
         }
 
         /// Strides, odd sizes, a compact image: what the networks have beside 3×3.
@@ -69,18 +71,22 @@ extension GoldenTests {
             func winner(_ results: [AlgorithmSearch.Result]) -> ConvolutionAlgorithm? {
                 AlgorithmSearch.winner(of: results)?.algorithm
             }
-            #expect(winner([result(.winograd, 2), result(.direct(), 1)]) == .direct())
-            #expect(winner([result(.winograd, 1), result(.direct(), 0.99)]) == .winograd, "within noise")
-            #expect(winner([result(.winograd, 1, 1e-3), result(.direct(), 5)]) == .direct(), "wrong")
-            #expect(winner([result(.winograd, 1, .infinity), result(.direct(), 5, 1e-2)]) == nil)
+            #expect(winner([result(.winograd(tile: 4), 2), result(.direct(), 1)]) == .direct())
+            #expect(
+                winner([result(.winograd(tile: 4), 1), result(.direct(), 0.99)]) == .winograd(tile: 4), "within noise")
+            #expect(winner([result(.winograd(tile: 4), 1, 1e-3), result(.direct(), 5)]) == .direct(), "wrong")
+            #expect(winner([result(.winograd(tile: 4), 1, .infinity), result(.direct(), 5, 1e-2)]) == nil)
             #expect(winner([]) == nil)
         }
 
         @Test func namesComeBack() throws {
-            for algorithm in [ConvolutionAlgorithm.direct(), .direct(pixels: 7), .blocked, .winograd] {
+            let tiles = [2, 3, 4].map { ConvolutionAlgorithm.winograd(tile: $0) }
+            for algorithm in [.direct(), .direct(pixels: 7), .blocked] + tiles {
                 #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
             }
-            for name in ["", "direct_", "direct_x", "winograd", "direct_7_7"] {
+            for name in [
+                "", "direct_", "direct_x", "winograd", "winograd_4", "winograd_5x5", "winograd_4x3", "direct_7_7",
+            ] {
                 #expect(ConvolutionAlgorithm(name) == nil, "\(name)")
             }
             let problem = Self.problem(.dataGradient)
@@ -97,9 +103,9 @@ extension GoldenTests {
             {
                 AlgorithmChoices(isExact: exact, measured: [problem: algorithm]).algorithm(for: problem, family: family)
             }
-            #expect(chosen(.winograd, .cpu) == .winograd)
-            #expect(chosen(.winograd, .gpu) == .direct())
-            #expect(chosen(.winograd, .cpu, exact: true) == .direct())
+            #expect(chosen(.winograd(tile: 4), .cpu) == .winograd(tile: 4))
+            #expect(chosen(.winograd(tile: 4), .gpu) == .direct())
+            #expect(chosen(.winograd(tile: 4), .cpu, exact: true) == .direct())
             #expect(chosen(.direct(pixels: 1000), .cpu) == .direct())
         }
 
@@ -114,8 +120,8 @@ extension GoldenTests {
             #expect(try database(folder).algorithm(for: problem) == .direct())
             #expect(try database(folder).algorithm(for: Self.problem(.weightGradient)) == nil)
             #expect(try database(folder, exact: true).algorithm(for: problem) == nil)
-            try database(folder).store(result(.winograd, 1), for: problem)
-            #expect(try database(folder).algorithm(for: problem) == .winograd)
+            try database(folder).store(result(.winograd(tile: 4), 1), for: problem)
+            #expect(try database(folder).algorithm(for: problem) == .winograd(tile: 4))
             let gpu = AlgorithmDatabase(
                 root: folder.url.appendingPathComponent("a/b"), library: try GoldenDevice.library(.gpu), isExact: false)
             #expect(gpu.algorithm(for: problem) == nil)
@@ -152,8 +158,8 @@ extension GoldenTests {
             try FileManager.default.removeItem(at: file)
             try FileManager.default.moveItem(at: second, to: file)
             #expect(database.algorithm(for: one) == nil)
-            try database.store(result(.winograd, 1), for: one)
-            #expect(database.algorithm(for: one) == .winograd)
+            try database.store(result(.winograd(tile: 4), 1), for: one)
+            #expect(database.algorithm(for: one) == .winograd(tile: 4))
         }
 
         @Test func readersAndWritersAtOnceSeeWholeEntries() async throws {
@@ -216,7 +222,7 @@ extension GoldenTests {
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
             #expect(try run.readAlgorithms() == nil)
             let chosen: [ConvolutionProblem: ConvolutionAlgorithm] = [
-                Self.problem(.forward): .direct(pixels: 10), Self.problem(.weightGradient): .winograd,
+                Self.problem(.forward): .direct(pixels: 10), Self.problem(.weightGradient): .winograd(tile: 4),
             ]
             try run.write(RecordedAlgorithms(chosen, device: "d"))
             #expect(try run.readAlgorithms() == chosen)
