@@ -1,6 +1,6 @@
-// Batch normalisation over all rows (N, H, W) of each channel; optionally followed by ReLU.
+// Batch normalisation over all rows (N, H, W) of each channel.
 //
-//   y = gamma (x - mean) / sqrt(var + eps) + beta
+//   z = gamma (x - mean) / sqrt(var + eps) + beta
 //
 // Statistics are deterministic and free of cancellation: each chunk of rows takes two passes over its own
 // rows (mean, then squared deviations, which also correct the rounding of the mean), the chunks are merged with
@@ -8,20 +8,25 @@
 //
 //   batchnorm_statistics   (channel vector, chunk): partial [chunks][2][C] of mean and M2
 //   batchnorm_merge        (channel vector): mean, inverse deviation, unbiased variance [C]
-//   batchnorm_normalise    rows: y from x and saved statistics
+//   batchnorm_normalise    rows: y from x and saved statistics, through a tail (BatchNormTail on the host):
+//                          z, max(z, 0), max(residual + z, 0) or v_select max(residual + z, 0) + v_skip residual
 //   batchnorm_affine       (channel vector): scale and shift of a convolution's epilogue from running statistics
 //   batchnorm_backward_sums  (channel vector, chunk): partial sums of dy and dy xhat
 //   batchnorm_backward_merge (channel vector): dbeta, dgamma
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
 //   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
 //
-// `relu` 1: the output passes through ReLU and gradients are masked by y > 0, which is computed from x as y was.
+// `relu` 1: z passed through ReLU and gradients are masked by y > 0, which is computed from x as y was.
 // C = stored channels; M = rows; a chunk covers `span` rows.
 
 // Vectors side by side per work-item of the column sums: whole cache lines in a row, where the tensor is wide enough.
 #ifndef VG
 #define VG 1
 #endif
+#define TAIL_NONE 0
+#define TAIL_RELU 1
+#define TAIL_ADD 2
+#define TAIL_MIX 3
 #define EACH(k) __attribute__((opencl_unroll_hint)) for (int k = 0; k < VG; ++k)
 
 __kernel void batchnorm_statistics(__global const float *x, __global float *partial, int rows, int C, int span) {
@@ -68,14 +73,25 @@ __kernel void batchnorm_merge(__global const float *partial, __global float *mea
 }
 
 __kernel void batchnorm_normalise(__global const float *x, __global const float *gamma, __global const float *beta,
-                                  __global const float *mean, __global const float *inverse, __global float *y,
-                                  int rows, int C, int relu) {
+                                  __global const float *mean, __global const float *inverse,
+                                  __global const float *residual, __global const float *gates, __global float *y,
+                                  int rows, int C, int tail, int block) {
     const int vectors = C / W;
-    const float floor_value = relu ? 0.0f : -INFINITY;
+    const float floor_value = tail == TAIL_RELU ? 0.0f : -INFINITY;
+    const float select_weight = tail == TAIL_MIX ? gates[block * 16] : 1.0f;
+    const float skip_weight = tail == TAIL_MIX ? gates[block * 16 + 1] : 0.0f;
     FOR_CHANNELS(i, v, rows * vectors, vectors) {
         const floatW factor = VLOAD(v, gamma) * VLOAD(v, inverse);
-        const floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
-        VSTORE(select(value, (floatW)(0.0f), value < floor_value), i, y);
+        floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
+        if (tail == TAIL_ADD) {
+            value = rectify(VLOAD(i, residual) + value);
+        } else if (tail == TAIL_MIX) {
+            const floatW r = VLOAD(i, residual);
+            value = fma((floatW)(select_weight), rectify(r + value), skip_weight * r);
+        } else {
+            value = select(value, (floatW)(0.0f), value < floor_value);
+        }
+        VSTORE(value, i, y);
     }
 }
 

@@ -17,14 +17,17 @@
 // With a stride there are no such ranges: missing pixels read `zeros`, and the last tile of a row is moved left to stay
 // full and stores only pixels its neighbour does not.
 //
-// Layout: global (channel tiles, rows * tiles per row, N). Weights [K/KT][R][S][C][KT], KT = 16 KV.
+// Layout: global (channel tiles, rows * tiles per row, N), in that order, so that neighbours share pixels; with WEIGHTS_OUTER
+// (rows * tiles per row, N, channel tiles), where all weights together do not stay in a cache. Weights [K/KT][R][S][C][KT], KT = 16 KV.
 // Tunables: PT 1...28, KV 1 or 2; PT * KV <= 28 keeps accumulators in 32 registers.
 //
 // convolution_weights computes dw[r,s,c,k] = sum over n,p,q of x[n, p STR + r DIL - PAD, ...][c] dy[n,p,q][k]:
 // CT input channels x KV vectors of output channels in registers, over the rectangle of valid pixels of the tap.
 // Channel c of pixel i of x lies at i XS + c XP: XP = 1 in tensors; in panels of CT channels (convolution_panels) XS = CT and
 // XP = pixels. So with YS, YP and panels of KT channels for dy.
-// Layout: global (channel tiles of c, channel tiles of k, R*S*splits); split j takes rows [j span, (j+1) span) of N*P.
+// A work-item takes `group` tiles of c and, `rows` rows of pixels at a time, goes through all of them: what it reads of dy stays
+// in the first-level cache. Sums wait in dw meanwhile.
+// Layout: global (groups of c, channel tiles of k, R*S*splits); split j takes rows [j span, (j+1) span) of N*P.
 // With WS taps of WC channels side by side, the host passes C = WS WC, S = 1, CT = C: a kernel row in registers.
 
 #ifndef PT
@@ -41,6 +44,9 @@
 #endif
 #ifndef WS
 #define WS 0
+#endif
+#ifndef WEIGHTS_OUTER
+#define WEIGHTS_OUTER 0
 #endif
 #define KT (16 * KV)
 
@@ -68,7 +74,11 @@ void convolution_gather(__global const float *restrict x, __global const float *
                         __global const float *scale, __global const float *shift, __global const float *residual,
                         __global float *y, int H, int Wd, int C, int XS, int P, int Q, int YS, int R, int S, int STR,
                         int DIL, int PAD, int DIV, int flags) {
+#if WEIGHTS_OUTER
+    const int kt = (int)get_global_id(2), n = (int)get_global_id(1), tile = (int)get_global_id(0);
+#else
     const int kt = (int)get_global_id(0), n = (int)get_global_id(2), tile = (int)get_global_id(1);
+#endif
     const int parity_tiles = ((Q + DIV - 1) / DIV + PT - 1) / PT;
     const int p = tile / (parity_tiles * DIV), t = tile % (parity_tiles * DIV);
     const int parity = t / parity_tiles, columns = (Q - parity + DIV - 1) / DIV;
@@ -189,14 +199,10 @@ void convolution_gather(__global const float *restrict x, __global const float *
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution_weights(__global const float *restrict x, __global const float *restrict dy,
                          __global float *restrict dw, int x_at, int dy_at, int N, int H, int Wd, int C, int XS, int XP,
-                         int P, int Q, int YS, int YP, int KS, int R, int S, int STR, int DIL, int PAD, int span) {
+                         int P, int Q, int YS, int YP, int KS, int R, int S, int STR, int DIL, int PAD, int span,
+                         int group, int rows) {
     const int kt = (int)get_global_id(1), tap = (int)get_global_id(2) % (R * S), split = (int)get_global_id(2) / (R * S);
     const int r = tap / S, s = tap % S;
-    int c0 = (int)get_global_id(0) * CT, first = 0;
-    if (c0 + CT > C) {
-        first = c0 + CT - C;
-        c0 = C - CT;
-    }
 #if WS
     // Where the whole kernel row is inside the image; the other pixels come one by one.
     const int shift = -PAD, q0 = min(Q, (PAD + STR - 1) / STR);
@@ -206,52 +212,66 @@ void convolution_weights(__global const float *restrict x, __global const float 
     const int q0 = shift < 0 ? (-shift + STR - 1) / STR : 0, q1 = Wd - shift > 0 ? min(Q, (Wd - 1 - shift) / STR + 1) : 0;
 #endif
 
-    float16 acc[CT][KV];
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < CT; ++i)
-        __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < KV; ++j) acc[i][j] = 0.0f;
+    const int start = split * span, end = min((split + 1) * span, N * P);
+    for (int begin = start; begin < end; begin += rows) {
+        const int stop = min(begin + rows, end);
+        for (int g = 0; g < group; ++g) {
+            int c0 = ((int)get_global_id(0) * group + g) * CT, first = 0;
+            if (c0 >= C) break;
+            if (c0 + CT > C) {
+                first = c0 + CT - C;
+                c0 = C - CT;
+            }
+            __global float *out = dw + (((size_t)split * R * S + tap) * C + c0) * KS + kt * KT;
 
-    const int end = min((split + 1) * span, N * P);
-    for (int index = split * span; index < end; ++index) {
-        const int n = index / P, h = (index % P) * STR + r * DIL - PAD;
+            float16 acc[CT][KV];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < CT; ++i)
+                __attribute__((opencl_unroll_hint))
+                for (int j = 0; j < KV; ++j) acc[i][j] = begin == start ? 0.0f : vload16(0, out + (size_t)i * KS + 16 * j);
+
+            for (int index = begin; index < stop; ++index) {
+                const int n = index / P, h = (index % P) * STR + r * DIL - PAD;
+                if (h < 0 || h >= H) continue;
 #if WS
-        if (h < 0 || h >= H) continue;
-        for (int edge = 0; edge < Q - (q1 - q0); ++edge) {
-            const int q = edge < q0 ? edge : edge + (q1 - q0), column = q * STR - PAD;
-            __global const float *row = x + x_at + ((size_t)n * H + h) * Wd * WC;
-            __global const float *yp = dy + dy_at + ((size_t)index * Q + q) * YS + (size_t)kt * KT * YP;
-            LOAD_WEIGHTS(yp)
-            __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < CT; ++i) {
-                const int source = column + i / WC;
-                const float16 value = (float16)(source >= 0 && source < Wd ? row[(ptrdiff_t)column * WC + i] : 0.0f);
-                __attribute__((opencl_unroll_hint))
-                for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
-            }
-        }
+                for (int edge = 0; edge < Q - (q1 - q0); ++edge) {
+                    const int q = edge < q0 ? edge : edge + (q1 - q0), column = q * STR - PAD;
+                    __global const float *row = x + x_at + ((size_t)n * H + h) * Wd * WC;
+                    __global const float *yp = dy + dy_at + ((size_t)index * Q + q) * YS + (size_t)kt * KT * YP;
+                    LOAD_WEIGHTS(yp)
+                    __attribute__((opencl_unroll_hint))
+                    for (int i = 0; i < CT; ++i) {
+                        const int source = column + i / WC;
+                        const float16 value =
+                            (float16)(source >= 0 && source < Wd ? row[(ptrdiff_t)column * WC + i] : 0.0f);
+                        __attribute__((opencl_unroll_hint))
+                        for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+                    }
+                }
 #endif
-        if (h < 0 || h >= H || q0 >= q1) continue;
-        __global const float *xp = x + x_at + (((size_t)n * H + h) * Wd + q0 * STR + shift) * XS + (size_t)c0 * XP;
-        __global const float *yp = dy + dy_at + ((size_t)index * Q + q0) * YS + (size_t)kt * KT * YP;
-        for (int q = q0; q < q1; ++q) {
-            LOAD_WEIGHTS(yp)
+                if (q0 >= q1) continue;
+                __global const float *xp =
+                    x + x_at + (((size_t)n * H + h) * Wd + q0 * STR + shift) * XS + (size_t)c0 * XP;
+                __global const float *yp = dy + dy_at + ((size_t)index * Q + q0) * YS + (size_t)kt * KT * YP;
+                for (int q = q0; q < q1; ++q) {
+                    LOAD_WEIGHTS(yp)
+                    __attribute__((opencl_unroll_hint))
+                    for (int i = 0; i < CT; ++i) {
+                        const float16 value = (float16)(xp[i]);
+                        __attribute__((opencl_unroll_hint))
+                        for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+                    }
+                    xp += STR * XS;
+                    yp += YS;
+                }
+            }
+
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < CT; ++i) {
-                const float16 value = (float16)(xp[i]);
+                if (i < first) continue;
                 __attribute__((opencl_unroll_hint))
-                for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]);
+                for (int j = 0; j < KV; ++j) vstore16(acc[i][j], 0, out + (size_t)i * KS + 16 * j);
             }
-            xp += STR * XS;
-            yp += YS;
         }
-    }
-
-    __global float *out = dw + (((size_t)split * R * S + tap) * C + c0) * KS + kt * KT;
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < CT; ++i) {
-        if (i < first) continue;
-        __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < KV; ++j) vstore16(acc[i][j], 0, out + (size_t)i * KS + 16 * j);
     }
 }

@@ -27,7 +27,8 @@
 //   winograd_weight_gradient   dw
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// Tunables: TILE; PT tiles per work-item of the product, times 32 channels, in registers; 8 x 32 channels in the weight gradient.
+// Tunables: TILE; PT tiles per work-item of the product, times 32 channels, in registers; CB x 32 channels at a time of 8 x 32 in the weight
+// gradient.
 
 #ifndef PT
 #define PT 14
@@ -41,6 +42,9 @@
 #endif
 #ifndef BLOCKED
 #define BLOCKED 0
+#endif
+#ifndef CB
+#define CB 8
 #endif
 
 // From tile to tile of V, so that the tiles of a block do not share cache sets.
@@ -420,27 +424,28 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
     __global const float *vp = scratch + v_at + (size_t)e * v_stride + (size_t)c * T;
     __global const float *zp = scratch + z_at + (size_t)e * z_stride + (size_t)k * T;
     __global float *out = scratch + u_at + (size_t)e * u_stride + (size_t)c * K + k;
-    float16 acc[8][2];
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < 8; ++i) acc[i][0] = acc[i][1] = 0.0f;
-    for (int t = 0; t < T; ++t) {
-        const float16 z0 = vload16(0, zp), z1 = vload16(1, zp);
+    for (int part = 0; part < 8; part += CB) {
+        float16 acc[CB][2];
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 8; ++i) {
-            const float16 value = (float16)(vp[i]);
-            acc[i][0] = fma(value, z0, acc[i][0]);
-            acc[i][1] = fma(value, z1, acc[i][1]);
+        for (int i = 0; i < CB; ++i) acc[i][0] = acc[i][1] = 0.0f;
+        for (int t = 0; t < T; ++t) {
+            const float16 z0 = vload16(0, zp + (size_t)t * 32), z1 = vload16(1, zp + (size_t)t * 32);
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < CB; ++i) {
+                const float16 value = (float16)(vp[(size_t)t * 8 + part + i]);
+                acc[i][0] = fma(value, z0, acc[i][0]);
+                acc[i][1] = fma(value, z1, acc[i][1]);
+            }
         }
-        vp += 8;
-        zp += 32;
+        __attribute__((opencl_unroll_hint))
+        for (int i = 0; i < CB; ++i)
+            __attribute__((opencl_unroll_hint))
+            for (int j = 0; j < 2; ++j) {
+                __global float *sum = out + (size_t)(part + i) * K;
+                const float16 before = accumulate ? vload16(j, sum) : 0.0f;
+                vstore16(before + acc[i][j], j, sum);
+            }
     }
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < 8; ++i)
-        __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < 2; ++j) {
-            const float16 before = accumulate ? vload16(j, out + (size_t)i * K) : 0.0f;
-            vstore16(before + acc[i][j], j, out + (size_t)i * K);
-        }
 }
 
 // Layout: one work-item per (16 output channels, 8 input channels of the slice).

@@ -1,8 +1,6 @@
-// The three ways through a residual block, elementwise part. r = residual path, f = branch F(x).
+// Gradients of the ends of residual blocks. r = residual path, f = branch F(x); the ends themselves are tails in batchnorm.cl.
 //
-//   residual_add        y = max(r + f, 0)                                         (selected)
-//   residual_mixed      y = v_select max(r + f, 0) + v_skip r                     (policy learning)
-//   residual_mixed_backward
+//   residual_mixed_backward   of y = v_select max(r + f, 0) + v_skip r
 //                       df = v_select dy [r + f > 0],  dr = df + v_skip dy
 //                       partial sums of  dv_select = sum dy max(r + f, 0),  dv_skip = sum dy r
 //   residual_gate_sums  partial sums of  dv_select = sum dy y,  dv_skip = sum dy r,  of a selected block's y
@@ -10,19 +8,6 @@
 //
 // gates: [L, 2], row stride 16 floats, column 0 = select, 1 = skip.
 // Layout: FOR_RANGE over vectors; partials [2][work-items], work-items fixed by the shape alone.
-
-__kernel void residual_add(__global const float *r, __global const float *f, __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(rectify(VLOAD(i, r) + VLOAD(i, f)), i, y); }
-}
-
-__kernel void residual_mixed(__global const float *r, __global const float *f, __global const float *gates,
-                             __global float *y, int block, int n) {
-    const float select_weight = gates[block * 16], skip_weight = gates[block * 16 + 1];
-    FOR_RANGE(i, n) {
-        const floatW a = VLOAD(i, r);
-        VSTORE(fma((floatW)(select_weight), rectify(a + VLOAD(i, f)), skip_weight * a), i, y);
-    }
-}
 
 __kernel void residual_mixed_backward(__global const float *r, __global const float *f, __global const float *gates,
                                       __global const float *dy, __global float *dr, __global float *df,

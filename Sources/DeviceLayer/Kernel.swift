@@ -4,6 +4,8 @@ internal import COpenCL
 public enum KernelArgument: Sendable {
     /// A `__global` pointer.
     case buffer(DeviceBuffer)
+    /// A `__global` pointer to memory that all launches share, constants of the library; not counted as moved.
+    case shared(DeviceBuffer)
     /// An `int`.
     case int(Int32)
     /// A `uint`.
@@ -30,13 +32,14 @@ public final class Kernel: @unchecked Sendable {
     public var multiplyAccumulates = 0
     /// Bytes of the buffers among the arguments, for profiles: each argument once, so a buffer read and written in
     /// place under two arguments counts twice. What one launch moves if every byte is touched once.
-    public var argumentByteCount: Int { buffers.reduce(0) { $0 + ($1?.byteCount ?? 0) } }
+    public var argumentByteCount: Int { buffers.reduce(-sharedByteCount) { $0 + ($1?.byteCount ?? 0) } }
 
     let handle: OpaquePointer
     private let program: Program
     private let parameterCount: Int
     /// By argument; nil for what is not a buffer.
     private var buffers: [DeviceBuffer?] = []
+    private var sharedByteCount = 0
 
     init(program: Program, name: String) throws(DeviceError) {
         let device = program.device
@@ -76,11 +79,16 @@ public final class Kernel: @unchecked Sendable {
                     + "that has \(parameterCount) parameters")
         }
         buffers = Array(repeating: nil, count: parameterCount)
+        sharedByteCount = 0
         for (index, argument) in arguments.enumerated() {
             let status: cl_int
             switch argument {
             case .buffer(let buffer):
                 buffers[index] = buffer
+                status = set(index, Optional(buffer.handle))
+            case .shared(let buffer):
+                buffers[index] = buffer
+                sharedByteCount += buffer.byteCount
                 status = set(index, Optional(buffer.handle))
             case .int(let value): status = set(index, value)
             case .uint(let value): status = set(index, value)
@@ -121,7 +129,7 @@ extension KernelArgument {
     /// The argument in words, for errors.
     fileprivate var summary: String {
         switch self {
-        case .buffer(let buffer): "a buffer of \(buffer.byteCount) bytes"
+        case .buffer(let buffer), .shared(let buffer): "a buffer of \(buffer.byteCount) bytes"
         case .int(let value): "int \(value)"
         case .uint(let value): "uint \(value)"
         case .ulong(let value): "ulong \(value)"

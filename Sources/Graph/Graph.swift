@@ -23,6 +23,7 @@ public final class Graph: Recorder {
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
     public var recomputesBranches = false
+    /// Which algorithm computes each convolution recorded from here on.
     public var choices = AlgorithmChoices()
     private var recomputed: [Int: Value] = [:]
 
@@ -35,6 +36,8 @@ public final class Graph: Recorder {
         public let label: String
         /// Inputs (by position) changed in place.
         let mutated: [Int]
+        /// Whether it computes a value of the forward pass again.
+        public var isRecomputation: Bool { label.hasPrefix(Graph.recomputationLabel + "/") }
         var isUpdate: Bool { !mutated.isEmpty }
         /// Whether it moves up in the schedule.
         let isEager: Bool

@@ -54,7 +54,7 @@ public struct NetworkTrace {
     public mutating func features(image: Value, decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
         precondition(decisions.allSatisfy { $0.count == architecture.blocks.count }, "one decision per block")
         var paths = decisions.map { _ in
-            let x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, relu: true)
+            let x = convolutionBatchNorm(image, architecture.stem, architecture.stemBatchNorm, tail: .relu)
             return graph.scope("pool") { graph.record(MaxPool(ceilMode: architecture.poolCeilMode), [x])[0] }
         }
         selections = decisions.map { _ in [:] }
@@ -62,49 +62,43 @@ public struct NetworkTrace {
             for task in paths.indices {
                 let x = paths[task]
                 let residual =
-                    block.projection.map { convolutionBatchNorm(x, $0.convolution, $0.batchNorm, relu: false) } ?? x
+                    block.projection.map { convolutionBatchNorm(x, $0.convolution, $0.batchNorm, tail: .none) } ?? x
                 switch decisions[task][block.index] {
                 case .skip:
                     paths[task] = residual
-                case .select where mode == .inference:
-                    paths[task] = branch(block, x, adding: residual)
                 case .select:
-                    paths[task] = joined(block, residual, branch(block, x), ResidualAdd())
+                    paths[task] = branch(block, x, tail: .add, operands: [residual])
                     selections[task][block.index] = (residual, paths[task])
                 case .mix:
                     precondition(gates.indices.contains(task), "mixing block \(block.index) needs gates")
-                    paths[task] = joined(
-                        block, residual, branch(block, x), ResidualMix(block: block.index), gates[task])
+                    paths[task] = branch(block, x, tail: .mix(block: block.index), operands: [residual, gates[task]])
                 }
             }
         }
         return paths
     }
 
-    private func joined(
-        _ block: ResidualBlock, _ residual: Value, _ branch: Value, _ operation: any Operator, _ gates: Value? = nil
-    ) -> Value {
-        graph.scope(block.name) { graph.record(operation, [residual, branch] + (gates.map { [$0] } ?? []))[0] }
-    }
-
     /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification.
     public func head(task: Int, features: Value) -> Value {
         var x = features
         if architecture.classification { x = graph.record(GlobalAveragePool(), [x])[0] }
-        let branches = architecture.headBranches(task: task).map { chain in
-            chain.indices.reduce(x) { input, position in
+        // Each branch's last convolution adds what the branches before it came to.
+        var sum: Value?
+        for chain in architecture.headBranches(task: task) {
+            sum = chain.indices.reduce(x) { input, position in
                 let spec = chain[position]
                 return graph.scope(spec.parameter) {
-                    let isLast = position == chain.count - 1
-                    let drops = mode == .training && dropout > 0 && !isLast
-                    let y = convolution(input, spec, relu: !isLast && !drops)
+                    if position == chain.count - 1 { return convolution(input, spec, residual: sum) }
+                    let drops = mode == .training && dropout > 0
+                    let y = convolution(input, spec, relu: !drops)
                     guard drops else { return y }
                     let operation = ReLUDropout(probability: dropout, name: "\(spec.parameter).dropout")
                     return graph.record(operation, [y, graph.step])[0]
                 }
             }
         }
-        return branches.count == 1 ? branches[0] : graph.record(Sum(), branches)[0]
+        guard let sum else { preconditionFailure("task \(task) has a head without branches") }
+        return sum
     }
 
     /// Records the running-statistics updates of every batch norm visited, in task order: n equal updates at once
@@ -125,13 +119,15 @@ public struct NetworkTrace {
         }
     }
 
-    /// F(x), or max(residual + F(x), 0) in the last convolution's launch.
-    private mutating func branch(_ block: ResidualBlock, _ x: Value, adding residual: Value? = nil) -> Value {
+    /// F(x) and what the block makes of it, which is the tail of its last batch norm.
+    private mutating func branch(
+        _ block: ResidualBlock, _ x: Value, tail: BatchNormTail, operands: [Value]
+    ) -> Value {
         let last = block.convolutions.count - 1
         return block.convolutions.indices.reduce(x) { input, position in
             convolutionBatchNorm(
                 input, block.convolutions[position], block.batchNorms[position],
-                relu: position < last || residual != nil, residual: position == last ? residual : nil)
+                tail: position < last ? .relu : tail, operands: position < last ? [] : operands)
         }
     }
 
@@ -149,24 +145,27 @@ public struct NetworkTrace {
     }
 
     private mutating func convolutionBatchNorm(
-        _ x: Value, _ spec: ConvolutionSpec, _ prefix: String, relu: Bool, residual: Value? = nil
+        _ x: Value, _ spec: ConvolutionSpec, _ prefix: String, tail: BatchNormTail, operands: [Value] = []
     ) -> Value {
         let channels = Shape([spec.outputChannels])
         let gamma = graph.parameter("\(prefix).weight", channels)
         let beta = graph.parameter("\(prefix).bias", channels)
         if mode == .inference {
+            if case .mix = tail { preconditionFailure("inference selects or skips, it does not mix") }
             let mean = graph.parameter("\(prefix).running_mean", channels)
             let variance = graph.parameter("\(prefix).running_var", channels)
             let affine = graph.scope(prefix) { graph.record(BatchNormAffine(), [gamma, beta, mean, variance]) }
             return graph.scope(spec.parameter) {
-                convolution(x, spec, affine: (affine[0], affine[1]), residual: residual, relu: relu)
+                convolution(
+                    x, spec, affine: (affine[0], affine[1]), residual: operands.first, relu: tail != .none)
             }
         }
-        precondition(residual == nil, "a residual is added to batch statistics' result by an operator of its own")
         let y = graph.scope(spec.parameter) { convolution(x, spec) }
-        let outputs = graph.scope(prefix) { graph.record(BatchNorm(relu: relu), [y, gamma, beta]) }
+        let outputs = graph.scope(prefix) {
+            graph.batchNorm(y, gamma: gamma, beta: beta, tail: tail, operands: operands)
+        }
         // Statistics forget: A, B, A is not A, A, B, so only neighbours are merged.
-        if let latest = latestVisit[prefix], visits[latest].outputs[0] == outputs[0] {
+        if let latest = latestVisit[prefix], visits[latest].outputs[1] == outputs[1] {
             visits[latest].paths += 1
         } else {
             latestVisit[prefix] = visits.count

@@ -144,6 +144,7 @@ public struct Convolution: DifferentiableOperator {
             gradients[1] = recorder.record(operation, [x, dy])[0]
         }
         if epilogue.hasBias, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
+        if let residual = epilogue.residualInput, call.wanted[residual] { gradients[residual] = dy }
         return gradients
     }
 }

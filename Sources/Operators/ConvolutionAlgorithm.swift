@@ -47,6 +47,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
 
     private static func canBlock(_ problem: ConvolutionProblem) -> Bool {
         problem.pass == .weightGradient && DirectWeightGradient.canBlock(problem.input)
+            && problem.input.storedCount + problem.output.storedCount <= DirectWeightGradient.mostCopied
     }
 
     /// Where pixels are so many channels long that their lines evict each other from a cache.

@@ -12,14 +12,45 @@ struct DirectWeightGradient {
     /// Whether x can be in panels: whole ones only.
     static func canBlock(_ x: Shape) -> Bool { !x.isCompact && x.channels % inputTile == 0 }
 
-    /// Input channels per tile.
+    /// Floats that panels may take: no more than devices give in one piece.
+    static let mostCopied = 1 << 27
+
+    /// Input channels per tile of wide registers, and of narrow ones.
     private static let inputTile = 8
+    private static let narrowInputTile = 4
+
+    /// Pixels that a work-item sums over before it goes to the next tile: with 32 channels of dy, half of a small
+    /// first-level cache.
+    private static let pixelsAtATime = 128
 
     private var taps: Int { geometry.kernelHeight * geometry.kernelWidth }
     private var inputPixels: Int { x.rows }
     private var outputPixels: Int { dy.rows }
-    private var row: KernelRow? { family == .cpu ? KernelRow(geometry, x: x) : nil }
-    private var outputTile: Int { row == nil ? RegisterTile.width(channels: weights.storedChannels) : Shape.lanes }
+
+    /// What a work-item of the CPU family sums in registers: a kernel row or some input channels, times output channels.
+    private struct Tile {
+        let row: KernelRow?
+        let inputs, outputs: Int
+
+        init(_ gradient: DirectWeightGradient, accumulators: Int) {
+            let isNarrow = accumulators < RegisterTile.wideAccumulators
+            row = KernelRow(gradient.geometry, x: gradient.x, accumulators: accumulators)
+            inputs = row?.count ?? min(isNarrow ? narrowInputTile : inputTile, gradient.x.channels)
+            outputs =
+                row != nil || isNarrow ? Shape.lanes : RegisterTile.width(channels: gradient.weights.storedChannels)
+        }
+
+        /// Tiles of input channels that a work-item goes through: 128 channels.
+        var group: Int { max(1, 128 / inputs) }
+
+        /// Work-items along input channels, output channels, and taps.
+        func items(_ gradient: DirectWeightGradient) -> [Int] {
+            let along = gradient.weights.storedChannels / outputs
+            guard row == nil else { return [1, along, gradient.geometry.kernelHeight] }
+            let channels = group * inputs
+            return [(gradient.x.channels + channels - 1) / channels, along, gradient.taps]
+        }
+    }
 
     /// Floats of the workspace's parts: partial sums, panels of x, panels of dy.
     private var parts: (sums: Int, x: Int, dy: Int) {
@@ -32,15 +63,12 @@ struct DirectWeightGradient {
 
     var workspaceByteCount: Int { 4 * (parts.sums + parts.x + parts.dy) }
 
-    /// Work-items along input channels, output channels, and taps.
+    /// Work-items along input channels, output channels, and taps; on CPUs those of wide registers, so that sums are split
+    /// alike on all of them.
     private var items: [Int] {
         switch family {
-        case .cpu:
-            let tile = min(Self.inputTile, x.channels)
-            let along = weights.storedChannels / outputTile
-            guard row == nil else { return [1, along, geometry.kernelHeight] }
-            return [(x.channels + tile - 1) / tile, along, taps]
-        case .gpu: return [(x.channels + 63) / 64, (weights.storedChannels + 63) / 64, taps]
+        case .cpu: Tile(self, accumulators: RegisterTile.wideAccumulators).items(self)
+        case .gpu: [(x.channels + 63) / 64, (weights.storedChannels + 63) / 64, taps]
         }
     }
 
@@ -80,21 +108,24 @@ struct DirectWeightGradient {
         _ e: inout LaunchEncoder, _ target: LaunchArgument, _ split: (span: Int, count: Int),
         _ multiplyAccumulates: Int
     ) throws {
-        let tile = row?.count ?? min(Self.inputTile, x.channels)
+        let tile = Tile(self, accumulators: e.library.accumulators)
         let (xAt, dyAt) = isBlocked ? (parts.sums, parts.sums + parts.x) : (0, 0)
         if isBlocked {
-            try ConvolutionPanels(input: 0, shape: x, width: tile, offset: xAt).encode(&e)
-            try ConvolutionPanels(input: 1, shape: dy, width: outputTile, offset: dyAt).encode(&e)
+            try ConvolutionPanels(input: 0, shape: x, width: tile.inputs, offset: xAt).encode(&e)
+            try ConvolutionPanels(input: 1, shape: dy, width: tile.outputs, offset: dyAt).encode(&e)
         }
         let arguments: [LaunchArgument] = [
             isBlocked ? .workspace : .input(0), isBlocked ? .workspace : .input(1), target, .int(xAt), .int(dyAt),
-            .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
-            .int(isBlocked ? tile : x.storedChannels), .int(isBlocked ? inputPixels : 1), .int(dy.height),
-            .int(dy.width), .int(isBlocked ? outputTile : dy.storedChannels), .int(isBlocked ? outputPixels : 1),
-            .int(dy.storedChannels), .int(geometry.kernelHeight), .int(row == nil ? geometry.kernelWidth : 1),
+            .int(x.batch), .int(x.height), .int(x.width), .int(tile.row == nil ? x.channels : tile.inputs),
+            .int(isBlocked ? tile.inputs : x.storedChannels), .int(isBlocked ? inputPixels : 1), .int(dy.height),
+            .int(dy.width), .int(isBlocked ? tile.outputs : dy.storedChannels), .int(isBlocked ? outputPixels : 1),
+            .int(dy.storedChannels), .int(geometry.kernelHeight), .int(tile.row == nil ? geometry.kernelWidth : 1),
             .int(geometry.stride), .int(geometry.dilation), .int(geometry.padding), .int(split.span),
+            .int(tile.row == nil ? tile.group : 1), .int(max(1, Self.pixelsAtATime / dy.width)),
         ]
-        let options = (row?.options ?? []) + ["-DCT=\(tile)", "-DKV=\(outputTile / 16)", "-DPT=1"]
+        let options =
+            (tile.row?.options ?? []) + ["-DCT=\(tile.inputs)", "-DKV=\(tile.outputs / 16)", "-DPT=1"]
+        let items = tile.items(self)
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
         try e.launch(
             "convolution_cpu", "convolution_weights", options: options, arguments, size,

@@ -10,6 +10,7 @@ public struct ConvolutionEpilogue: Hashable, Sendable {
     public var hasAffine: Bool
     /// A tensor of y's shape.
     public var hasResidual: Bool
+    /// Whether negative results become 0.
     public var relu: Bool
 
     public init(hasBias: Bool = false, hasAffine: Bool = false, hasResidual: Bool = false, relu: Bool = false) {
@@ -20,7 +21,7 @@ public struct ConvolutionEpilogue: Hashable, Sendable {
     }
 
     /// Whether the convolution is differentiable: batch norm with known statistics has no gradient here.
-    var isDifferentiable: Bool { !hasAffine && !hasResidual }
+    var isDifferentiable: Bool { !hasAffine }
 
     /// Inputs of the convolution before the epilogue's: x, weights, packed weights.
     static let firstInput = 3

@@ -26,13 +26,19 @@ struct ConvolutionGather {
         case .cpu:
             let tile = RegisterTile(
                 columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels,
-                inputs: x.storedChannels, pixels: pixels)
+                inputs: x.storedChannels, accumulators: e.library.accumulators, pixels: pixels)
             let tilesPerRow = tile.tiles * divisor
+            let across = y.storedChannels / tile.width
+            let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
+            let isOuter = weightBytes > e.library.cachedWeightBytes
             let size = WorkSize(
-                global: [y.storedChannels / tile.width, y.height * tilesPerRow, y.batch], local: [1, 1, 1])
-            let window = KernelRow(geometry, x: x)
+                global: isOuter
+                    ? [y.height * tilesPerRow, y.batch, across] : [across, y.height * tilesPerRow, y.batch],
+                local: [1, 1, 1])
+            let window = KernelRow(geometry, x: x, accumulators: e.library.accumulators)
             let options =
-                tile.options + ranges(tile, x: x, y: y) + (divisor == 1 ? window?.options ?? [] : [])
+                (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + ranges(tile, x: x, y: y)
+                + (divisor == 1 ? window?.options ?? [] : [])
             try e.launch(
                 "convolution_cpu", "convolution_gather", options: options, arguments, size,
                 multiplyAccumulates: multiplyAccumulates)
@@ -75,15 +81,12 @@ struct KernelRow {
     let taps, channels: Int
 
     /// Nil where they do not, or where there are too many for registers.
-    init?(_ geometry: ConvolutionGeometry, x: Shape) {
+    init?(_ geometry: ConvolutionGeometry, x: Shape, accumulators: Int) {
         guard x.isCompact, geometry.dilation == 1, geometry.kernelWidth > 1,
-            geometry.kernelWidth * x.channels <= Self.most
+            geometry.kernelWidth * x.channels <= accumulators
         else { return nil }
         (taps, channels) = (geometry.kernelWidth, x.channels)
     }
-
-    /// Accumulators beside the operands in 32 registers.
-    private static let most = 28
 
     var count: Int { taps * channels }
     var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)"] }
@@ -102,12 +105,20 @@ struct RegisterTile {
     ///
     /// - Parameters:
     ///   - inputs: stored channels of what is read.
+    ///   - accumulators: of the library.
     ///   - pixels: a choice made elsewhere.
-    init(columns: Int, storedChannels: Int, inputs: Int, pixels: Int? = nil) {
+    init(columns: Int, storedChannels: Int, inputs: Int, accumulators: Int, pixels: Int? = nil) {
         width = Self.width(channels: storedChannels)
-        self.pixels = pixels ?? Self.ranked(columns: columns, width: width, inputs: inputs)[0]
+        self.pixels =
+            pixels
+            ?? (accumulators < Self.wideAccumulators
+                ? accumulators * Shape.lanes / width
+                : Self.ranked(columns: columns, width: width, inputs: inputs)[0])
         tiles = (columns + self.pixels - 1) / self.pixels
     }
+
+    /// Sums of 16 floats that fit registers of as many: 28 of 32, 30 where they share their operands.
+    static let wideAccumulators = 28
 
     private static func ranked(columns: Int, width: Int, inputs: Int) -> [Int] {
         func cost(_ pixels: Int) -> Int {
@@ -141,7 +152,4 @@ struct RegisterTile {
 
     /// Two vectors of output channels where they divide evenly, else one.
     static func width(channels stored: Int) -> Int { stored % 32 == 0 ? 32 : 16 }
-
-    /// Input channels per tile of the weight gradient.
-    static func weightChannels(_ channels: Int) -> Int { min(8, channels) }
 }

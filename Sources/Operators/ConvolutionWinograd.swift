@@ -97,6 +97,7 @@ struct WinogradConvolution {
 
     var workspaceByteCount: Int { layout.count * 4 }
 
+    /// - Precondition: the shared zeros cover a pixel.
     /// - Parameters:
     ///   - weights: canonical, of that shape.
     ///   - multiplyAccumulates: of the direct sum; the products count as those.
@@ -124,7 +125,7 @@ struct WinogradConvolution {
                             .int(slice.lowerBound), .int(strides[1]),
                         ], e.library.grid(slice.count / 16, x.channels / 16))
                 }
-                let pixels = Self.pixels(chunk.count)
+                let pixels = Self.pixels(chunk.count, accumulators: e.library.accumulators)
                 try e.launch(
                     file, "winograd_products", options: tiles.options + ["-DPT=\(pixels)"],
                     [
@@ -145,10 +146,11 @@ struct WinogradConvolution {
         }
     }
 
-    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`.
-    private static func pixels(_ count: Int) -> Int {
+    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`, and never more than there are.
+    static func pixels(_ count: Int, accumulators: Int) -> Int {
+        guard accumulators == RegisterTile.wideAccumulators else { return min(count, accumulators / 2) }
         func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (pixels + 2) }
-        return [15, 14, 13, 12, 10, 8].min { cost($0) < cost($1) } ?? 14
+        return [15, 14, 13, 12, 10, 8].filter { $0 <= count }.min { cost($0) < cost($1) } ?? count
     }
 }
 
@@ -195,7 +197,9 @@ struct WinogradWeightGradient {
                         ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
                 }
                 try e.launch(
-                    file, "winograd_weight_products", options: tiles.options,
+                    file, "winograd_weight_products",
+                    options: tiles.options
+                        + (e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"]),
                     [
                         .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
                         .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),

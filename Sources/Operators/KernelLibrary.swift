@@ -17,6 +17,12 @@ public enum KernelFamily: String, Sendable, CaseIterable {
 public final class KernelLibrary: @unchecked Sendable {
     public let context: DeviceContext
     public let family: KernelFamily
+    /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register holds 16
+    /// floats; 6 where each takes two of 16 registers or four of 32.
+    let accumulators: Int
+    /// More weights than that are walked once, pixels many times, instead of the other way round: what a last-level cache
+    /// holds beside the pixels.
+    let cachedWeightBytes: Int
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
@@ -26,11 +32,19 @@ public final class KernelLibrary: @unchecked Sendable {
     /// The widest tensor row a convolution may read.
     static let zeroCount = 1 << 16
 
-    /// - Parameter family: nil picks the family made for the device.
+    /// - Parameters:
+    ///   - family: nil picks the family made for the device.
+    ///   - vectorWidth: floats per register of a CPU; nil asks the device.
+    ///   - cachedWeightBytes: how many bytes of weights stay in a CPU's last-level cache.
     /// - Throws: `DeviceError` if memory for the shared zeros cannot be had, `UnsupportedDevice` if the family's
     ///   work-groups are too large for the device.
-    public init(context: DeviceContext, family: KernelFamily? = nil) throws {
+    public init(
+        context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20
+    ) throws {
         self.context = context
+        self.cachedWeightBytes = cachedWeightBytes
+        accumulators =
+            (vectorWidth ?? context.device.preferredFloatVectorWidth) >= Shape.lanes ? RegisterTile.wideAccumulators : 6
         self.family = family ?? KernelFamily(for: context.device)
         guard self.family == .cpu || context.device.maximumWorkGroupSize >= Self.gpuWorkGroup else {
             throw UnsupportedDevice(device: context.device)

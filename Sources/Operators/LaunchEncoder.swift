@@ -119,8 +119,7 @@ public final class Encoding {
                         preconditionFailure("\(launch.kernel) has a workspace its operator did not ask for")
                     }
                     return workspace
-                case .zeros: return zeros
-                case .int, .uint, .float: return nil
+                case .zeros, .int, .uint, .float: return nil
                 }
             }
             let bound: KernelLaunch
@@ -134,7 +133,8 @@ public final class Encoding {
                 try kernel.setArguments(
                     launch.arguments.map { argument in
                         switch argument {
-                        case .input, .output, .workspace, .zeros: .buffer(buffer(argument) ?? zeros)
+                        case .input, .output, .workspace: .buffer(buffer(argument) ?? zeros)
+                        case .zeros: .shared(zeros)
                         case .int(let value): .int(value)
                         case .uint(let value): .uint(value)
                         case .float(let value): .float(value)

@@ -23,7 +23,7 @@ public struct ReLUDropout: DifferentiableOperator {
     public var recomputation: Recomputation { .whenAsked }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`Plan.alignment`).
+        // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`MemoryPlan.alignment`).
         let groups = roundUp(e.inputs[0].storedCount, to: 64) / (4 * e.library.family.vectorWidth)
         let (low, high) = nameWords(name)
         try e.launch(

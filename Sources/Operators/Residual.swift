@@ -1,61 +1,6 @@
 import DeviceLayer
 
-/// A selected block: y = max(residual + branch, 0); inputs residual, branch.
-///
-/// - Source: He et al. 2016; kernel `residual_add` in `residual.cl`.
-public struct ResidualAdd: DifferentiableOperator {
-    public init() {}
-
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        precondition(inputs[0] == inputs[1], "residual \(inputs[0]) and branch \(inputs[1]) differ")
-        return [inputs[0]]
-    }
-
-    public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0])
-        let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0), .int(n)]
-        try e.launch("residual", "residual_add", arguments, e.library.range(n))
-    }
-
-    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
-        guard let dy = call.gradients[0] else { return [nil, nil] }
-        let through = recorder.record(ReLUGradient(), [call.outputs[0], dy])[0]
-        return call.wanted.map { $0 ? through : nil }
-    }
-}
-
-/// A block under policy learning: y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2].
-///
-/// - Source: Sun et al. 2020, section 3; kernel `residual_mixed` in `residual.cl`.
-public struct ResidualMix: DifferentiableOperator {
-    /// Row of the gates, 0-based block index.
-    public let block: Int
-    public init(block: Int) { self.block = block }
-
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        precondition(inputs[0] == inputs[1], "residual \(inputs[0]) and branch \(inputs[1]) differ")
-        precondition(inputs[2].rows > block && inputs[2].channels == 2, "gates \(inputs[2]) have no row \(block)")
-        return [inputs[0]]
-    }
-
-    public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0])
-        let arguments: [LaunchArgument] = [.input(0), .input(1), .input(2), .output(0), .int(block), .int(n)]
-        try e.launch("residual", "residual_mixed", arguments, e.library.range(n))
-    }
-
-    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
-        guard let dy = call.gradients[0] else { return [nil, nil, nil] }
-        let gradients = recorder.record(ResidualMixGradient(block: block), call.inputs + [dy])
-        return zip(call.wanted, gradients).map { $0 ? $1 : nil }
-    }
-}
-
-/// Gradients of `ResidualMix`; inputs r, f, gates, dy; outputs dr, df, dgates (zero outside the block's row).
+/// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero outside the block's row).
 public struct ResidualMixGradient: Operator {
     public let block: Int
 

@@ -54,6 +54,16 @@ enum Program {
         try start(arguments, in: folder, environment: environment).finish()
     }
 
+    /// Runs the program where no file can grow, as on a full disk; all it prints is in `output`.
+    static func runOnFullDisk(_ arguments: [String], environment: [String: String]) throws -> Outcome {
+        // Writes fail instead of ending the process, and the limit does not concern pipes.
+        let script = #"trap "" XFSZ; (ulimit -f 0; exec "$0" "$@") 2>&1 | cat"#
+        let process = try RunningProgram(
+            ["-o", "pipefail", "-c", script, url.path] + arguments, of: URL(fileURLWithPath: "/bin/bash"), in: nil,
+            environment: environment)
+        return try process.finish()
+    }
+
     static func start(
         _ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]
     ) throws -> RunningProgram {
@@ -66,9 +76,11 @@ final class RunningProgram {
     private let process = Process()
     private let files: TemporaryFolder
 
-    init(_ arguments: [String], in folder: URL?, environment: [String: String]) throws {
+    init(
+        _ arguments: [String], of executable: URL = Program.url, in folder: URL?, environment: [String: String]
+    ) throws {
         files = try TemporaryFolder()
-        process.executableURL = Program.url
+        process.executableURL = executable
         process.arguments = arguments
         if let folder { process.currentDirectoryURL = folder }
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }

@@ -71,6 +71,27 @@ extension CommandLineTests {
             #expect(entries(in: cache).isEmpty)
         }
 
+        /// What was measured before the disk filled up is read, the rest is used without being kept; nothing is left behind.
+        @Test(.needsDevice) func aFullDiskCostsOnlyTime() throws {
+            let folder = try TemporaryFolder()
+            let config = folder.file("c.yml", Self.yaml)
+            let arguments = ["tune", "--config", config.path, "--set", "training.batch=2"]
+            let roomy = folder.url.appendingPathComponent("roomy")
+            let complete = try Program.run(arguments, environment: ["XDG_CACHE_HOME": roomy.path])
+            #expect(complete.status == 0, "\(complete.errors)")
+            let stored = entries(in: roomy)
+            #expect(stored.count > 1)
+            for entry in stored.dropFirst() { try FileManager.default.removeItem(at: entry) }
+
+            let full = try Program.runOnFullDisk(arguments, environment: ["XDG_CACHE_HOME": roomy.path])
+            #expect(full.status == 0, "\(full.output)")
+            #expect(full.output.contains("not kept") && full.output.contains("known"), "\(full.output)")
+            #expect(entries(in: roomy).map(\.lastPathComponent) == [stored[0].lastPathComponent])
+            let files = FileManager.default.enumerator(
+                at: stored[0].deletingLastPathComponent(), includingPropertiesForKeys: nil)
+            #expect(files?.allObjects.count == 1, "no half-written files")
+        }
+
         @Test(.needsDevice) func aCacheThatCannotBeWrittenCostsOnlyTime() throws {
             let folder = try TemporaryFolder()
             let config = folder.file("c.yml", Self.yaml)

@@ -70,7 +70,7 @@ extension GraphTests {
         @Test func equalGradientsOfTwoTargetsAreShared() {
             let graph = Graph(family: .cpu)
             let (p, q) = (graph.parameter("p", .scalar), graph.parameter("q", .scalar))
-            let loss = graph.record(ResidualAdd(), [p, q])[0]
+            let loss = graph.record(ReLU(), [graph.record(Sum(), [p, q])[0]])[0]
             let found = graph.gradients(of: loss, for: [p, q])
             #expect(found[0] == found[1] && graph.count(ReLUGradient.self) == 1)
         }
@@ -186,11 +186,10 @@ private struct ScalarGraph {
         var values = targets
         for _ in 0..<10 {
             let inputs = (0..<Int.random(in: 2...6, using: &random)).map { _ in random.pick(values.suffix(6)) }
-            switch Int.random(in: 0..<5, using: &random) {
+            switch Int.random(in: 0..<4, using: &random) {
             case 0: values += graph.record(Sum(), inputs)
-            case 1: values += graph.record(ResidualAdd(), Array(inputs[..<2]))
-            case 2: values += graph.record(Scale(random.pick([-1, 0.5, 2])), [inputs[0]])
-            case 3: values += graph.record(WeightedSum(inputs.map { _ in random.pick([-0.5, 1, 2]) }), inputs)
+            case 1: values += graph.record(Scale(random.pick([-1, 0.5, 2])), [inputs[0]])
+            case 2: values += graph.record(WeightedSum(inputs.map { _ in random.pick([-0.5, 1, 2]) }), inputs)
             default: values += graph.record(ReLU(), [inputs[0]])
             }
         }

@@ -61,13 +61,11 @@ struct ExactGraphs {
             let factor = [0.5, 1, 2][exponent + 1] * (random.chance(0.5) ? 1 : -1)
             let terms = (0..<Int.random(in: 2...6, using: &random)).map { _ in value() }
             let total = Extent.sum(terms.map(range))
-            let pair = Extent.sum(terms[..<2].map(range))
             let (operation, inputs, result): (any Operator, [Value], Extent) =
-                switch Int.random(in: 0..<5, using: &random) {
+                switch Int.random(in: 0..<4, using: &random) {
                 case 0 where total.bits <= bitLimit: (Sum(), terms, total)
-                case 1 where pair.bits <= bitLimit: (ResidualAdd(), Array(terms[..<2]), pair)
-                case 2: (ReLUGradient(), Array(terms[..<2]), range(terms[1]))
-                case 3: (Scale(factor), [terms[0]], range(terms[0]).scaled(exponent))
+                case 1: (ReLUGradient(), Array(terms[..<2]), range(terms[1]))
+                case 2: (Scale(factor), [terms[0]], range(terms[0]).scaled(exponent))
                 default: (ReLU(), [terms[0]], range(terms[0]))
                 }
             let made = graph.record(operation, inputs)[0]
@@ -121,7 +119,6 @@ struct Interpreter {
             case is ReLU: computed[node.outputs[0].id] = inputs[0].map { max($0, 0) }
             case is ReLUGradient: computed[node.outputs[0].id] = zip(inputs[0], inputs[1]).map { $0 > 0 ? $1 : 0 }
             case is Sum: computed[node.outputs[0].id] = inputs.dropFirst().reduce(inputs[0]) { zip($0, $1).map(+) }
-            case is ResidualAdd: computed[node.outputs[0].id] = zip(inputs[0], inputs[1]).map { max($0 + $1, 0) }
             case let scale as Scale: computed[node.outputs[0].id] = inputs[0].map { scale.factor * $0 }
             case let update as SGDUpdate:
                 let velocity = zip(inputs[2], inputs[1]).map { update.momentum * $0 + $1 }

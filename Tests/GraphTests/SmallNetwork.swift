@@ -24,11 +24,11 @@ struct SmallNetwork {
         let p = Dictionary(uniqueKeysWithValues: Self.parameters.map { ($0.name, graph.parameter($0.name, $0.shape)) })
         let x = graph.input("x", Self.image)
         let stem = graph.convolution(x, weights: p["w1"]!, padding: 1)
-        let first = graph.record(BatchNorm(relu: true), [stem, p["gamma1"]!, p["beta1"]!])
+        let first = graph.batchNorm(stem, gamma: p["gamma1"]!, beta: p["beta1"]!, tail: .relu)
         let branch = graph.convolution(first[0], weights: p["w2"]!, padding: 1)
-        let second = graph.record(BatchNorm(), [branch, p["gamma2"]!, p["beta2"]!])
-        let block = graph.record(ResidualAdd(), [first[0], second[0]])[0]
-        let pooled = graph.record(MaxPool(ceilMode: true), [block])[0]
+        let second = graph.batchNorm(
+            branch, gamma: p["gamma2"]!, beta: p["beta2"]!, tail: .add, operands: [first[0]])
+        let pooled = graph.record(MaxPool(ceilMode: true), [second[0]])[0]
         let mean = graph.record(GlobalAveragePool(), [pooled])[0]
         let logits = graph.convolution(mean, weights: p["w3"]!, bias: p["bias"]!)
         let labels = graph.input("labels", Shape([2, 1, 1], compact: true))

@@ -61,7 +61,7 @@ extension OperatorsTests {
             let x = try trial.input("x", reference.x)
             let gamma = try trial.parameter("gamma", reference.gamma)
             let beta = try trial.parameter("beta", reference.beta)
-            let outputs = trial.graph.record(BatchNorm(relu: relu), [x, gamma, beta])
+            let outputs = trial.graph.batchNorm(x, gamma: gamma, beta: beta, tail: relu ? .relu : .none)
             for (name, value) in zip(["y", "mean", "inverse", "unbiased"], outputs) { trial.graph.output(name, value) }
             let dy = try trial.input("dy", reference.dy)
             trial.gradients(of: outputs[0], along: dy, for: ["dx": x, "dgamma": gamma, "dbeta": beta])
@@ -118,9 +118,10 @@ extension OperatorsTests {
             x[0, 1, 1, 2] = .nan
             let one = Tensor.filled(shape: [16], with: 1)
             let trial = try Trial(family)
-            let y = trial.apply(
-                "y", BatchNorm(relu: true), try trial.input("x", x), try trial.parameter("gamma", one),
-                try trial.parameter("beta", one))
+            let y = trial.graph.batchNorm(
+                try trial.input("x", x), gamma: try trial.parameter("gamma", one),
+                beta: try trial.parameter("beta", one), tail: .relu)[0]
+            trial.graph.output("y", y)
             #expect(y.shape.dimensions == x.shape)
             let values = try trial.run().values("y")
             #expect(values.indices.allSatisfy { values[$0].isNaN == ($0 % 16 == 2) })
@@ -131,12 +132,9 @@ extension OperatorsTests {
         func wrongReferenceIsNoticed(family: KernelFamily) throws {
             let reference = BatchNormReference.of(.init(shape: [2, 5, 7, 1]))
             let trial = try Trial(family)
-            let outputs = trial.graph.record(
-                BatchNorm(),
-                [
-                    try trial.input("x", reference.x), try trial.parameter("gamma", reference.gamma),
-                    try trial.parameter("beta", reference.beta),
-                ])
+            let outputs = trial.graph.batchNorm(
+                try trial.input("x", reference.x), gamma: try trial.parameter("gamma", reference.gamma),
+                beta: try trial.parameter("beta", reference.beta))
             trial.graph.output("y", outputs[0])
             trial.graph.output("unbiased", outputs[3])
             let results = try trial.run()

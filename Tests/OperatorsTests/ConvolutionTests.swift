@@ -24,7 +24,7 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
 
     /// Tiles of the CPU family are 28, 20, 14, 10, 7 and 4 pixels times 16 or 32 channels, those of the GPU family
     /// 64 pixels times 64 channels; dilations reach beyond the image.
-    static let all: [ConvolutionCase] = [
+    private static let catalogue: [ConvolutionCase] = [
         .init(n: 3, h: 1, w: 1, c: 40, k: 19, kernel: 1, bias: true),
         .init(h: 1, w: 1, c: 16, k: 16, kernel: 3),
         .init(h: 1, w: 1, c: 3, k: 32, kernel: 3, dilation: 12),
@@ -68,19 +68,29 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
         .init(n: 2, h: 9, w: 11, c: 264, k: 272, kernel: 3, dilation: 6),
         .init(n: 2, h: 13, w: 9, c: 256, k: 288, kernel: 1, stride: 2),
         .init(h: 5, w: 16, c: 512, k: 528, kernel: 1, bias: true),
+        .init(h: 7, w: 9, c: 16, k: 32, kernel: 3, bias: true),
+        .init(n: 2, h: 9, w: 8, c: 32, k: 32, kernel: 3, dilation: 2),
     ]
+
+    static let all = catalogue.filter { Simulation.takes($0.multiplyAccumulates) }
+
+    private var multiplyAccumulates: Int { n * h * w * c * k * kernel * kernel / (stride * stride) }
 }
 
 extension ConvolutionCase {
+    fileprivate static let biased = ConvolutionCase(n: 2, h: 9, w: 11, c: 19, k: 40, kernel: 3, bias: true)
+    fileprivate static let strided = ConvolutionCase(n: 2, h: 14, w: 14, c: 16, k: 32, kernel: 3, stride: 2)
+    fileprivate static let dilated = ConvolutionCase(h: 6, w: 7, c: 32, k: 16, kernel: 3, dilation: 4)
+
     /// One for each place where a kernel stores results.
     fileprivate static var epilogues: [ConvolutionCase] {
         [
-            .init(n: 2, h: 9, w: 11, c: 19, k: 40, kernel: 3, bias: true),
+            biased,
             .init(h: 3, w: 57, c: 16, k: 3, kernel: 3, stride: 2),
             .init(h: 15, w: 19, c: 3, k: 64, kernel: 7, stride: 2, compact: true),
             .init(n: 2, h: 16, w: 13, c: 64, k: 64, kernel: 3, bias: true),
             .init(h: 14, w: 15, c: 80, k: 96, kernel: 3, dilation: 2),
-        ]
+        ].filter { Simulation.takes($0.multiplyAccumulates) }
     }
 }
 
@@ -133,9 +143,15 @@ extension OperatorsTests {
             if bias != nil { try results.expect("db", reference.db) }
         }
 
-        /// Every algorithm that computes a pass of a case, not only what its shape suggests.
-        @Test(arguments: ConvolutionCase.all)
-        func everyAlgorithmMatchesReference(a: ConvolutionCase) throws {
+        /// Every case on wide registers, every third on narrow ones: each tile is a kernel to compile.
+        private static let algorithmCases =
+            ConvolutionCase.all.map { ($0, false) }
+            + ConvolutionCase.all.enumerated().filter { $0.offset % 3 == 1 }.map { ($0.element, true) }
+
+        /// Every algorithm that computes a pass of a case, not only what its shape suggests; on registers of 16 floats and of
+        /// 8.
+        @Test(arguments: algorithmCases)
+        func everyAlgorithmMatchesReference(a: ConvolutionCase, isNarrow: Bool) throws {
             let reference = ConvolutionReference.of(a)
             let geometry = ConvolutionGeometry(
                 kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
@@ -147,7 +163,7 @@ extension OperatorsTests {
             let candidates = problems.map { ConvolutionAlgorithm.candidates(for: $0, family: .cpu, isExact: false) }
             for round in 0..<(candidates.map(\.count).max() ?? 0) {
                 let chosen = candidates.map { $0[min(round, $0.count - 1)] }
-                let trial = try Trial(.cpu)
+                let trial = try Trial(.cpu, isNarrow: isNarrow)
                 trial.graph.choices = AlgorithmChoices(
                     measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
                 let x = try trial.input("x", reference.x, compact: a.compact)
@@ -205,27 +221,39 @@ extension OperatorsTests {
             apply("affine", affine: true, residual: false, relu: false)
             apply("added", affine: false, residual: true, relu: false)
             apply("all", affine: true, residual: true, relu: true)
+            // A residual that nothing else reads is overwritten.
+            let copy = trial.graph.record(Scale(1), [r])[0]
+            trial.graph.output(
+                "in place",
+                trial.graph.convolution(
+                    x, weights: w, bias: bias, affine: (affine[0], affine[1]), residual: copy, relu: true,
+                    stride: a.stride, dilation: a.dilation, padding: a.padding))
             let results = try trial.runTwice()
             try results.expect("relu", Reference.relu(reference.y))
             try results.expect("affine", normalised)
             try results.expect("added", reference.y.zip(residual) { $0 + $1 })
+            #expect(try results.words("in place") == results.words("all"))
             try results.expect("all", Reference.residualAddReLU(residual: residual, branch: normalised))
             // Negative control: no part of it may be missing.
             #expect(try results.error("all", Reference.relu(normalised)) > 1e-3)
             #expect(try results.error("all", reference.y) > 1e-3)
         }
 
-        /// ReLU in the epilogue: its gradient follows from y.
+        /// ReLU and a residual in the epilogue: what passes follows from y.
         @Test(arguments: KernelFamily.allCases)
         func gradientPassesTheEpiloguesReLU(family: KernelFamily) throws {
-            let a = ConvolutionCase.all[7]
+            let a = ConvolutionCase.biased
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
             let (x, w) = (try trial.input("x", reference.x), try trial.parameter("w", reference.w))
             let b = try trial.parameter("b", try #require(reference.bias))
-            let y = trial.graph.convolution(x, weights: w, bias: b, relu: true, padding: a.padding)
-            trial.gradients(of: y, along: try trial.input("dy", reference.dy), for: ["dx": x, "dw": w, "db": b])
-            let dy = Reference.reluGradient(y: reference.y, dy: reference.dy)
+            let residual = Tensor.random(shape: reference.y.shape, seed: 36)
+            let r = try trial.input("r", residual)
+            let y = trial.graph.convolution(x, weights: w, bias: b, residual: r, relu: true, padding: a.padding)
+            trial.gradients(
+                of: y, along: try trial.input("dy", reference.dy), for: ["dx": x, "dw": w, "db": b, "dr": r])
+            let sum = reference.y.zip(residual) { $0 + $1 }
+            let dy = Reference.reluGradient(y: Reference.relu(sum), dy: reference.dy)
             let results = try trial.runTwice()
             try results.expect(
                 "dx",
@@ -235,9 +263,10 @@ extension OperatorsTests {
                 "dw", Reference.convolutionWeightGradient(x: reference.x, dy: dy, kernel: (3, 3), padding: 1),
                 tolerance: 5e-5)
             try results.expect("db", Reference.biasGradient(dy: dy))
+            try results.expect("dr", dy, tolerance: 0)
         }
 
-        @Test(arguments: KernelFamily.allCases, [ConvolutionCase.all[7], ConvolutionCase.all[8]])
+        @Test(arguments: KernelFamily.allCases, [ConvolutionCase.biased, ConvolutionCase.strided])
         func gradientOperatorsStandAlone(family: KernelFamily, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
@@ -287,7 +316,7 @@ extension OperatorsTests {
         }
 
         /// More tiles and weights than are transformed at a time: the last tiles of a chunk and channels of a slice too.
-        @Test func winogradTakesManyChunks() throws {
+        @Test(.enabled(if: Simulation.takes(1 << 30))) func winogradTakesManyChunks() throws {
             let x = Tensor.random(shape: [1, 69, 70, 512], seed: 20)
             let w = Tensor.random(shape: [3, 3, 512, 160], seed: 21)
             let dy = Tensor.random(shape: [1, 69, 70, 160], seed: 22)
@@ -308,10 +337,20 @@ extension OperatorsTests {
             }
         }
 
+        /// A work-item of Winograd's products takes no more tiles than there are.
+        @Test func winogradTilesPerWorkItem() {
+            for count in 1...200 {
+                for accumulators in [6, RegisterTile.wideAccumulators] {
+                    let pixels = WinogradConvolution.pixels(count, accumulators: accumulators)
+                    #expect((1...count).contains(pixels), "\(count) tiles, \(accumulators) accumulators")
+                }
+            }
+        }
+
         /// Packed weights outlive a step while the weights are frozen, and no longer.
         @Test(arguments: KernelFamily.allCases)
         func changedWeightsArePackedAgain(family: KernelFamily) throws {
-            let a = ConvolutionCase.all[12]
+            let a = ConvolutionCase.dilated
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
             let w = try trial.parameter("w", reference.w)

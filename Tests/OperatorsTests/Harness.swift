@@ -6,6 +6,14 @@ import Testing
 @testable import Graph
 @testable import Operators
 
+/// Limits for a simulated device (`tools/check-kernels`).
+enum Simulation {
+    private static let most = ProcessInfo.processInfo.environment["ADASHARE_TEST_MACS"].flatMap(Int.init)
+
+    /// Whether a test of so many multiply-accumulates is run.
+    static func takes(_ multiplyAccumulates: Int) -> Bool { most.map { multiplyAccumulates <= $0 } ?? true }
+}
+
 /// Root of every suite that uses a device: the tests of one process take turns.
 @Suite(.serialized, .enabled(if: TestDevice.isPresent, "no OpenCL device: apt-get install pocl-opencl-icd"))
 struct OperatorsTests {}
@@ -17,9 +25,18 @@ enum TestDevice {
     private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
         let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
         let context = try DeviceContext(device: device, cacheDirectory: nil)
-        let pairs = try KernelFamily.allCases.map { ($0, try KernelLibrary(context: context, family: $0)) }
+        let pairs = try KernelFamily.allCases.map {
+            ($0, try KernelLibrary(context: context, family: $0, vectorWidth: 16))
+        }
         return Dictionary(uniqueKeysWithValues: pairs)
     }
+
+    private static let narrow = Result<KernelLibrary, any Error> {
+        try KernelLibrary(
+            context: try library(.cpu).context, family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12)
+    }
+
+    static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
 
     static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
 }
@@ -34,8 +51,9 @@ final class Trial {
     private var plan: Plan?
     private var poison: Plan?
 
-    init(_ family: KernelFamily) throws {
-        executor = Executor(library: try TestDevice.library(family))
+    /// - Parameter isNarrow: CPU kernels for registers of 8 or 4 floats and small caches, whatever the device has.
+    init(_ family: KernelFamily, isNarrow: Bool = false) throws {
+        executor = Executor(library: try isNarrow ? TestDevice.narrowLibrary() : TestDevice.library(family))
         graph = Graph(family: family)
     }
 

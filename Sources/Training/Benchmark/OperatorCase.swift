@@ -78,14 +78,13 @@ struct OperatorCase: Hashable {
                     in: graph))
         case .batchNorm(let relu):
             let (gamma, beta) = (input("gamma", channel), input("beta", channel))
-            let operation = BatchNorm(relu: relu)
-            guard pass != .forward else { return keep(graph.record(operation, [x, gamma, beta])) }
-            let outputs = [input("y", self.input)] + ["mean", "inverse", "variance"].map { input($0, channel) }
+            let tail = relu ? BatchNormTail.relu : .none
+            guard pass != .forward else { return keep(graph.batchNorm(x, gamma: gamma, beta: beta, tail: tail)) }
+            let statistics = ["mean", "inverse"].map { input($0, channel) }
             let call = BackwardCall(
-                inputs: [x, gamma, beta], outputs: outputs,
-                gradients: [input("dy", self.input)] + outputs.dropFirst().map { _ in nil },
-                wanted: [true, true, true])
-            keep(operation.backward(call, in: graph))
+                inputs: [x, gamma, beta] + statistics, outputs: [x], gradients: [input("dy", self.input)],
+                wanted: [true, true, true, false, false])
+            keep(BatchNormNormalise(tail: tail).backward(call, in: graph))
         case .maxPool(let pool):
             guard pass != .forward else { return keep(graph.record(pool, [x])) }
             let y = pool.outputShapes([self.input])[0]
@@ -165,9 +164,11 @@ extension OperatorCase {
             self.init(
                 primitive: .convolution(operation.geometry), pass: .weightGradient, input: first,
                 outputs: node.inputs[1].shape.channels)
-        case let operation as BatchNorm:
+        case let operation as BatchNormNormalise where !node.isRecomputation:
+            // A block's end counts with the ones with ReLU: it moves one tensor more.
             self.init(
-                primitive: .batchNorm(relu: operation.relu), pass: .forward, input: first, outputs: first.channels)
+                primitive: .batchNorm(relu: operation.tail != .none), pass: .forward, input: first,
+                outputs: first.channels)
         case let operation as BatchNormGradient:
             self.init(
                 primitive: .batchNorm(relu: operation.relu), pass: .dataGradient, input: first,

@@ -43,6 +43,15 @@ final class OperatorRun {
         try store.write(external.name, shape, (0..<shape.count).map { noise[$0 % period] - 0.5 })
     }
 
+    /// Fills the plan's memory with NaN, so that results are what the next run writes.
+    func spoil() throws {
+        guard plan.arenaBytes > 0 else { return }
+        let graph = Graph(family: executor.library.family)
+        let shape = Shape([plan.arenaBytes / (4 * Shape.lanes), Shape.lanes])
+        graph.output("nan", graph.record(Fill(shape, value: .nan), [])[0])
+        try executor.run(try executor.makePlan(graph))
+    }
+
     /// Milliseconds of one run, from the first launch to the end of the last one.
     func once() throws -> Double { try Self.once(plan, on: executor) }
 

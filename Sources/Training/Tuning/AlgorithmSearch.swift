@@ -28,22 +28,36 @@ public struct AlgorithmSearch {
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
     ///
     /// - Parameter isExact: only algorithms that round as the plain sum does.
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// Candidates that cannot run here, for want of memory, are left out.
+    ///
+    /// - Throws: `DeviceError` or `PlanError` if none can.
     public func results(for problem: ConvolutionProblem, isExact: Bool) throws -> [Result] {
-        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact)
+        var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact)
         var (runs, errors): ([OperatorRun], [Double]) = ([], [])
         var samples: ConvolutionSamples?
-        for candidate in candidates {
-            let run = try OperatorRun(
-                OperatorCase(problem), choices: AlgorithmChoices(isExact: isExact, measured: [problem: candidate]),
-                library: library, sharing: runs.first?.executor)
-            try run.executor.run(run.plan)
+        var failure: (any Error)?
+        candidates = try candidates.filter { candidate in
+            let run: OperatorRun
+            do {
+                run = try OperatorRun(
+                    OperatorCase(problem),
+                    choices: AlgorithmChoices(isExact: isExact, measured: [problem: candidate]), library: library,
+                    sharing: runs.first?.executor)
+                // What one algorithm leaves out must not be what another one left there.
+                try run.spoil()
+                try run.executor.run(run.plan)
+            } catch {
+                failure = error
+                return false
+            }
             let found = try run.executor.read(OperatorCase.output(problem.pass), of: run.plan)
             let known = try samples ?? ConvolutionSamples(problem, run.executor.store)
             samples = known
             errors.append(known.error(of: found))
             runs.append(run)
+            return true
         }
+        if runs.isEmpty, let failure { throw failure }
         // In turns, so that whatever else the machine does meets all of them.
         var times = candidates.map { _ in Double.infinity }
         for _ in 0..<Self.rounds {

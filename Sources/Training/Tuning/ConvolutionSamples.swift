@@ -9,8 +9,21 @@ struct ConvolutionSamples {
     let problem: ConvolutionProblem
     private let x, w, dy: [Float]
 
-    /// Results compared: enough for every position in a tile and every edge to be among them with near certainty.
+    /// Results compared beside those of `edges`.
     private static let count = 96
+
+    /// The last image's border, and a row in its middle for every position in a tile; channels vary.
+    private static func edges(_ shape: Shape) -> [Int] {
+        let (n, h, w, channels) = (
+            shape.dimensions[0], shape.dimensions[1], shape.dimensions[2], shape.dimensions[3]
+        )
+        var pixels: [Int] = []
+        for row in [0, h / 2, h - 1] { pixels += (0..<w).map { row * w + $0 } }
+        for row in 0..<h { pixels += [row * w, row * w + w - 1] }
+        return pixels.enumerated().map { number, pixel in
+            ((n - 1) * h * w + pixel) * channels + number * 7 % channels
+        }
+    }
 
     /// - Throws: `DeviceError` if the data cannot be read back.
     init(_ problem: ConvolutionProblem, _ store: TensorStore) throws {
@@ -25,8 +38,14 @@ struct ConvolutionSamples {
     /// - Parameter found: all results in logical order.
     func error(of found: [Float]) -> Double {
         let draws = Philox.uniforms(rows: Self.count, columns: 1, name: "samples", state: StepState())
+        let edges =
+            switch problem.pass {
+            case .forward: Self.edges(problem.output)
+            case .dataGradient: Self.edges(problem.input)
+            case .weightGradient: [Int]()
+            }
         let positions =
-            [0, found.count - 1] + draws.map { min(found.count - 1, Int(Double($0) * Double(found.count))) }
+            edges + [0, found.count - 1] + draws.map { min(found.count - 1, Int(Double($0) * Double(found.count))) }
         var (deviation, range) = (0.0, 0.0)
         for position in positions {
             let expected = value(position)
