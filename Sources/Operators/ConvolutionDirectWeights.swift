@@ -36,12 +36,14 @@ struct DirectWeightGradient {
             let isNarrow = accumulators < RegisterTile.wideAccumulators
             row = KernelRow(gradient.geometry, x: gradient.x, accumulators: accumulators)
             inputs = row?.count ?? min(isNarrow ? narrowInputTile : inputTile, gradient.x.channels)
+            group = gradient.isBlocked || row != nil ? 1 : max(1, 128 / inputs)
             outputs =
                 row != nil || isNarrow ? Shape.lanes : RegisterTile.width(channels: gradient.weights.storedChannels)
         }
 
-        /// Tiles of input channels that a work-item goes through: 128 channels.
-        var group: Int { max(1, 128 / inputs) }
+        /// Tiles of input channels that a work-item goes through: 128 channels. One of panels, which are read best from one
+        /// end to the other.
+        let group: Int
 
         /// Work-items along input channels, output channels, and taps.
         func items(_ gradient: DirectWeightGradient) -> [Int] {
@@ -121,7 +123,7 @@ struct DirectWeightGradient {
             .int(dy.width), .int(isBlocked ? tile.outputs : dy.storedChannels), .int(isBlocked ? outputPixels : 1),
             .int(dy.storedChannels), .int(geometry.kernelHeight), .int(tile.row == nil ? geometry.kernelWidth : 1),
             .int(geometry.stride), .int(geometry.dilation), .int(geometry.padding), .int(split.span),
-            .int(tile.row == nil ? tile.group : 1), .int(max(1, Self.pixelsAtATime / dy.width)),
+            .int(tile.group), .int(max(1, Self.pixelsAtATime / dy.width)),
         ]
         let options =
             (tile.row?.options ?? []) + ["-DCT=\(tile.inputs)", "-DKV=\(tile.outputs / 16)", "-DPT=1"]
