@@ -71,7 +71,9 @@ extension Recorder {
 /// - Source: kernels `convolution_gather` in `convolution_cpu.cl` and `convolution_gpu.cl`, `convolution_winograd.cl`.
 public struct Convolution: DifferentiableOperator {
     public let geometry: ConvolutionGeometry
+    /// What follows the sum, in the same launch.
     public let epilogue: ConvolutionEpilogue
+    /// How the sum is computed.
     public let algorithm: ConvolutionAlgorithm
 
     public init(

@@ -1,11 +1,13 @@
 /// One pass of one convolution on given shapes: what an algorithm is chosen for.
 public struct ConvolutionProblem: Hashable, Sendable {
+    /// What is computed from the other two of x, weights and y.
     public enum Pass: String, Hashable, Sendable, Codable {
         case forward
         case dataGradient = "data_gradient"
         case weightGradient = "weight_gradient"
     }
 
+    /// Which pass.
     public let pass: Pass
     /// Of the forward pass, as are the shapes.
     public let geometry: ConvolutionGeometry

@@ -51,7 +51,7 @@ public struct AlgorithmTuner {
     public func choices(for problems: [ConvolutionProblem], isExact: Bool) throws -> AlgorithmChoices {
         let found = try findings(for: problems, isExact: isExact)
         return AlgorithmChoices(
-            isExact: isExact, measured: Dictionary(uniqueKeysWithValues: found.map { ($0.problem, $0.algorithm) }))
+            isExact: isExact, measured: Dictionary(found.map { ($0.problem, $0.algorithm) }) { first, _ in first })
     }
 
     /// As `choices`, with what was measured.
