@@ -69,6 +69,23 @@ static inline floatW epilogue(floatW sum, __global const float *scale, __global 
     return flags & HAS_RELU ? rectify(sum) : sum;
 }
 
+// 16 x 16 floats in place: rows[i].s[j] <-> rows[j].s[i], by halves, quarters, pairs and neighbours.
+#define SWAP_BLOCKS(rows, distance, first, second)                    \
+    __attribute__((opencl_unroll_hint))                               \
+    for (int i = 0; i < 16; ++i)                                      \
+        if ((i & (distance)) == 0) {                                  \
+            const float16 a = (rows)[i], b = (rows)[i + (distance)];  \
+            (rows)[i] = first;                                        \
+            (rows)[i + (distance)] = second;                          \
+        }
+#define TRANSPOSE(rows)                                               \
+    SWAP_BLOCKS(rows, 8, (float16)(a.lo, b.lo), (float16)(a.hi, b.hi)) \
+    SWAP_BLOCKS(rows, 4, (float16)(a.s0123, b.s0123, a.s89ab, b.s89ab), (float16)(a.s4567, b.s4567, a.scdef, b.scdef)) \
+    SWAP_BLOCKS(rows, 2, (float16)(a.s01, b.s01, a.s45, b.s45, a.s89, b.s89, a.scd, b.scd), \
+                (float16)(a.s23, b.s23, a.s67, b.s67, a.sab, b.sab, a.sef, b.sef))          \
+    SWAP_BLOCKS(rows, 1, (float16)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6, a.s8, b.s8, a.sa, b.sa, a.sc, b.sc, a.se, b.se), \
+                (float16)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7, a.s9, b.s9, a.sb, b.sb, a.sd, b.sd, a.sf, b.sf))
+
 // Writes a tensor of one number, pads included.
 static inline void store_scalar(__global float *p, float value) {
     p[0] = value;

@@ -265,8 +265,10 @@ public struct PackWeights: Operator {
             .input(0), .output(0), .int(d[0]), .int(d[1]), .int(d[2]), .int(d[3]),
             .int(e.inputs[0].storedChannels), .int(tile), .flag(flipped),
         ]
-        try e.launch(
-            "convolution_pack", "convolution_pack", arguments, e.library.grid(packed[0], packed[1], packed[2]))
+        let size =
+            e.library.family == .cpu
+            ? e.library.grid(packed[0], packed[1]) : e.library.grid(packed[0], packed[1], packed[2])
+        try e.launch("convolution_pack", "convolution_pack", arguments, size)
     }
 }
 
