@@ -27,12 +27,10 @@
 //   winograd_weight_gradient   dw
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// Tunables: TILE; PT tiles per work-item of the product, times 32 channels, in registers; CB x 32 channels at a time of 8 x 32 in the weight
-// gradient.
+// The products, which know nothing of tiles, are in convolution_winograd_products.cl.
+//
+// Tunables: TILE.
 
-#ifndef PT
-#define PT 14
-#endif
 #ifndef TILE
 #define TILE 4
 #endif
@@ -43,11 +41,8 @@
 #ifndef BLOCKED
 #define BLOCKED 0
 #endif
-#ifndef CB
-#define CB 8
-#endif
 
-// From tile to tile of V, so that the tiles of a block do not share cache sets.
+// From tile to tile of V, as in convolution_winograd_products.cl.
 #define PITCH(C) ((C) + 16)
 
 // By columns: v = B' d of E pixels, v = G g of three weights, v = A y of TILE gradients, g = G' m of E sums, y = A' m of E sums.
@@ -290,40 +285,6 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
     }
 }
 
-// Layout: global (blocks of PT tiles, KS / 32, E E): neighbours share the weights.
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
-                       int u_stride, int m_stride) {
-    const int e = (int)get_global_id(2), kt = (int)get_global_id(1);
-    int t = (int)get_global_id(0) * PT, first = 0;
-    if (t + PT > T) {
-        first = t + PT - T;
-        t = T - PT;
-    }
-    __global const float *vp = scratch + v_at + (size_t)e * v_stride + (size_t)t * PITCH(C);
-    __global const float *up = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
-    float16 acc[PT][2];
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < PT; ++i) acc[i][0] = acc[i][1] = 0.0f;
-    for (int c = 0; c < C; ++c) {
-        const float16 u0 = vload16(0, up), u1 = vload16(1, up);
-        up += 32;
-        __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < PT; ++i) {
-            const float16 value = (float16)(vp[i * PITCH(C) + c]);
-            acc[i][0] = fma(value, u0, acc[i][0]);
-            acc[i][1] = fma(value, u1, acc[i][1]);
-        }
-    }
-    __global float *out = scratch + m_at + (size_t)e * m_stride + (size_t)t * KS + kt * 32;
-    __attribute__((opencl_unroll_hint))
-    for (int i = 0; i < PT; ++i) {
-        if (i < first) continue;
-        vstore16(acc[i][0], 0, out + (size_t)i * KS);
-        vstore16(acc[i][1], 1, out + (size_t)i * KS);
-    }
-}
-
 // Layout: one work-item per (tile, group of 8 vectors of the slice's channels).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_output(__global const float *restrict scratch, int m_at, __global const float *bias,
@@ -396,38 +357,6 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
             __attribute__((opencl_unroll_hint))
             for (int j = 0; j < E; ++j) vstore16(row[j], 0, out + (size_t)(E * i + j) * stride);
         }
-    }
-}
-
-// Layout: global (K / 32, depth / 8, E E): neighbours share the pixels.
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u_at, int K, int T, int v_stride,
-                              int z_stride, int u_stride, int accumulate) {
-    const int e = (int)get_global_id(2), c = (int)get_global_id(1) * 8, k = (int)get_global_id(0) * 32;
-    __global const float *vp = scratch + v_at + (size_t)e * v_stride + (size_t)c * T;
-    __global const float *zp = scratch + z_at + (size_t)e * z_stride + (size_t)k * T;
-    __global float *out = scratch + u_at + (size_t)e * u_stride + (size_t)c * K + k;
-    for (int part = 0; part < 8; part += CB) {
-        float16 acc[CB][2];
-        __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < CB; ++i) acc[i][0] = acc[i][1] = 0.0f;
-        for (int t = 0; t < T; ++t) {
-            const float16 z0 = vload16(0, zp + (size_t)t * 32), z1 = vload16(1, zp + (size_t)t * 32);
-            __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < CB; ++i) {
-                const float16 value = (float16)(vp[(size_t)t * 8 + part + i]);
-                acc[i][0] = fma(value, z0, acc[i][0]);
-                acc[i][1] = fma(value, z1, acc[i][1]);
-            }
-        }
-        __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < CB; ++i)
-            __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < 2; ++j) {
-                __global float *sum = out + (size_t)(part + i) * K;
-                const float16 before = accumulate ? vload16(j, sum) : 0.0f;
-                vstore16(before + acc[i][j], j, sum);
-            }
     }
 }
 

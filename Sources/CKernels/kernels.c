@@ -48,6 +48,9 @@ static const char k_peak[] = {
 static const char k_convolution_winograd[] = {
 #embed "../../Kernels/convolution_winograd.cl"
     , 0};
+static const char k_convolution_winograd_products[] = {
+#embed "../../Kernels/convolution_winograd_products.cl"
+    , 0};
 static const char k_convolution_gpu[] = {
 #embed "../../Kernels/convolution_gpu.cl"
     , 0};
@@ -70,6 +73,7 @@ static const struct {
     {"convolution_cpu", k_convolution_cpu},
     {"peak", k_peak},
     {"convolution_winograd", k_convolution_winograd},
+    {"convolution_winograd_products", k_convolution_winograd_products},
     {"convolution_gpu", k_convolution_gpu},
 };
 

@@ -105,7 +105,7 @@ struct WinogradConvolution {
         _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, epilogue: ConvolutionEpilogue,
         multiplyAccumulates: Int
     ) throws {
-        let file = "convolution_winograd"
+        let (file, products) = ("convolution_winograd", "convolution_winograd_products")
         let (at, strides) = (layout.offsets, layout.strides)
         let canonical = shape.dimensions
         for chunk in chunks {
@@ -127,7 +127,7 @@ struct WinogradConvolution {
                 }
                 let pixels = Self.pixels(chunk.count, accumulators: e.library.accumulators)
                 try e.launch(
-                    file, "winograd_products", options: tiles.options + ["-DPT=\(pixels)"],
+                    products, "winograd_products", options: ["-DPT=\(pixels)"],
                     [
                         .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
                         .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
@@ -175,7 +175,7 @@ struct WinogradWeightGradient {
 
     /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
     func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
-        let file = "convolution_winograd"
+        let (file, products) = ("convolution_winograd", "convolution_winograd_products")
         let (at, strides) = (layout.offsets, layout.strides)
         for slice in slices {
             for chunk in chunks {
@@ -197,9 +197,8 @@ struct WinogradWeightGradient {
                         ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
                 }
                 try e.launch(
-                    file, "winograd_weight_products",
-                    options: tiles.options
-                        + (e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"]),
+                    products, "winograd_weight_products",
+                    options: e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"],
                     [
                         .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
                         .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),
