@@ -3,7 +3,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The sum over taps and channels as it is written; on CPUs in tiles of that many pixels, nil for those that waste
     /// least. Every tile gives the same bits.
     case direct(pixels: Int? = nil)
-    /// The direct sum of a weight gradient over pixels copied into panels of channels; the same bits.
+    /// The direct sum of a weight gradient over pixels copied into panels of channels; rounds alike.
     case blocked
     /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
     /// ten times larger; for m = 3 and 2 less of both.

@@ -6,7 +6,7 @@ struct DirectWeightGradient {
     let x, dy, weights: Shape
     let family: KernelFamily
     /// Whether pixels are first copied into panels of the channels that a work-item reads: rows of many channels lie far
-    /// apart and share few cache sets. CPU family only, the same bits.
+    /// apart and share few cache sets. CPU family only.
     let isBlocked: Bool
 
     /// Whether x can be in panels: whole ones only.

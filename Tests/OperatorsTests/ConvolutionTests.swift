@@ -116,6 +116,30 @@ private struct ConvolutionReference: Sendable {
             x: x, dy: dy, kernel: (a.kernel, a.kernel), stride: a.stride, dilation: a.dilation, padding: a.padding)
         db = Reference.biasGradient(dy: dy)
     }
+
+    /// Records the convolution and all its gradients.
+    func record(_ a: ConvolutionCase, in trial: Trial) throws {
+        let x = try trial.input("x", x, compact: a.compact)
+        let w = try trial.parameter("w", w)
+        let bias = try bias.map { try trial.parameter("b", $0) }
+        let y = trial.graph.convolution(
+            x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
+        trial.graph.output("y", y)
+        let dy = try trial.input("dy", dy)
+        if let bias {
+            trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
+        } else {
+            trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w])
+        }
+    }
+
+    /// Compares everything that `record` keeps.
+    func expect(_ results: Results) throws {
+        try results.expect("y", y)
+        try results.expect("dx", dx)
+        try results.expect("dw", dw, tolerance: 5e-5)
+        if bias != nil { try results.expect("db", db) }
+    }
 }
 
 extension OperatorsTests {
@@ -124,23 +148,8 @@ extension OperatorsTests {
         func outputAndAllGradientsMatchReferenceOnGPUKernels(a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(.gpu)
-            let x = try trial.input("x", reference.x, compact: a.compact)
-            let w = try trial.parameter("w", reference.w)
-            let bias = try reference.bias.map { try trial.parameter("b", $0) }
-            let y = trial.graph.convolution(
-                x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
-            trial.graph.output("y", y)
-            let dy = try trial.input("dy", reference.dy)
-            if let bias {
-                trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
-            } else {
-                trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w])
-            }
-            let results = try trial.runTwice()
-            try results.expect("y", reference.y)
-            try results.expect("dx", reference.dx)
-            try results.expect("dw", reference.dw, tolerance: 5e-5)
-            if bias != nil { try results.expect("db", reference.db) }
+            try reference.record(a, in: trial)
+            try reference.expect(try trial.runTwice())
         }
 
         /// Every case on wide registers, every third on narrow ones: each tile is a kernel to compile.
@@ -166,18 +175,7 @@ extension OperatorsTests {
                 let trial = try Trial(.cpu, isNarrow: isNarrow)
                 trial.graph.choices = AlgorithmChoices(
                     measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
-                let x = try trial.input("x", reference.x, compact: a.compact)
-                let w = try trial.parameter("w", reference.w)
-                let bias = try reference.bias.map { try trial.parameter("b", $0) }
-                let y = trial.graph.convolution(
-                    x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
-                trial.graph.output("y", y)
-                let dy = try trial.input("dy", reference.dy)
-                if let bias {
-                    trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
-                } else {
-                    trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w])
-                }
+                try reference.record(a, in: trial)
                 let used = trial.graph.nodes.compactMap { node -> ConvolutionAlgorithm? in
                     switch node.operation {
                     case let operation as Convolution: operation.algorithm
@@ -187,11 +185,7 @@ extension OperatorsTests {
                     }
                 }
                 #expect(used == chosen)
-                let results = try trial.runTwice()
-                try results.expect("y", reference.y)
-                try results.expect("dx", reference.dx)
-                try results.expect("dw", reference.dw, tolerance: 5e-5)
-                if bias != nil { try results.expect("db", reference.db) }
+                try reference.expect(try trial.runTwice())
             }
         }
 
