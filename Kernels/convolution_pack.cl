@@ -45,28 +45,3 @@ __kernel void convolution_pack(__global const float *w, __global float *out, int
     }
 }
 #endif
-
-// Copies channels into panels of B for weight gradients: out[at + (panel rows + row) B + j] = in[row][panel B + j].
-// Layout: one work-item per 64 rows.
-#ifndef B
-#define B 16
-#endif
-#define JOIN(a, b) a##b
-#define VECTOR_LOAD(n) JOIN(vload, n)
-#define VECTOR_STORE(n) JOIN(vstore, n)
-
-__kernel void convolution_panels(__global const float *in, __global float *out, int at, int rows, int stride, int panels) {
-    const int begin = (int)get_global_id(0) * 64, end = min(begin + 64, rows);
-    for (int panel = 0; panel < panels; ++panel) {
-        __global float *to = out + at + (size_t)panel * rows * B;
-        for (int row = begin; row < end; ++row) {
-            __global const float *from = in + (size_t)row * stride + panel * B;
-#if B == 32
-            vstore16(vload16(0, from), 0, to + (size_t)row * B);
-            vstore16(vload16(1, from), 1, to + (size_t)row * B);
-#else
-            VECTOR_STORE(B)(VECTOR_LOAD(B)(0, from), 0, to + (size_t)row * B);
-#endif
-        }
-    }
-}

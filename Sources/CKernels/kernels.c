@@ -42,6 +42,9 @@ static const char k_convolution_pack[] = {
 static const char k_convolution_cpu[] = {
 #embed "../../Kernels/convolution_cpu.cl"
     , 0};
+static const char k_convolution_cpu_weights[] = {
+#embed "../../Kernels/convolution_cpu_weights.cl"
+    , 0};
 static const char k_peak[] = {
 #embed "../../Kernels/peak.cl"
     , 0};
@@ -71,6 +74,7 @@ static const struct {
     {"optimizers", k_optimizers},
     {"convolution_pack", k_convolution_pack},
     {"convolution_cpu", k_convolution_cpu},
+    {"convolution_cpu_weights", k_convolution_cpu_weights},
     {"peak", k_peak},
     {"convolution_winograd", k_convolution_winograd},
     {"convolution_winograd_products", k_convolution_winograd_products},

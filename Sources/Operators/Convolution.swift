@@ -112,7 +112,7 @@ public struct Convolution: DifferentiableOperator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
-        case .direct, .blocked:
+        case .direct:
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
             )
@@ -173,7 +173,7 @@ public struct ConvolutionInputGradient: Operator {
         precondition(geometry.kernelHeight == geometry.kernelWidth, "input gradients need square kernels")
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         switch algorithm {
-        case .direct, .blocked:
+        case .direct:
             try ConvolutionGather(
                 geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels
             )
@@ -222,13 +222,13 @@ public struct ConvolutionWeightGradient: Operator {
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
         switch algorithm {
         case .winograd(let tile): winograd(inputs[0], inputs[1], tile).workspaceByteCount
-        case .direct, .blocked: direct(inputs[0], inputs[1], family).workspaceByteCount
+        case .direct: direct(inputs[0], inputs[1], family).workspaceByteCount
         }
     }
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
         DirectWeightGradient(
-            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, isBlocked: algorithm == .blocked)
+            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family)
     }
 
     private func winograd(_ x: Shape, _ dy: Shape, _ tile: Int) -> WinogradWeightGradient {
@@ -240,7 +240,7 @@ public struct ConvolutionWeightGradient: Operator {
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
         switch algorithm {
         case .winograd(let tile): try winograd(x, dy, tile).encode(&e, multiplyAccumulates: work)
-        case .direct, .blocked: try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
+        case .direct: try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
     }
 }

@@ -3,8 +3,6 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The sum over taps and channels as it is written; on CPUs in tiles of that many pixels, nil for those that waste
     /// least. Every tile gives the same bits.
     case direct(pixels: Int? = nil)
-    /// The direct sum of a weight gradient over pixels copied into panels of channels; rounds alike.
-    case blocked
     /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
     /// ten times larger; for m = 3 and 2 less of both.
     case winograd(tile: Int)
@@ -25,7 +23,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         {
             return .winograd(tile: best.tile)
         }
-        return family == .cpu && canBlock(problem) && blocksByShape(problem) ? .blocked : .direct()
+        return .direct()
     }
 
     /// Every algorithm that computes a problem, what the heuristic takes first.
@@ -38,21 +36,10 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             let sum = directProducts(problem)
             found += winogradProducts(problem).filter { $0.products < sum }.map { .winograd(tile: $0.tile) }
         }
-        if family == .cpu, canBlock(problem) { found.append(.blocked) }
         if family == .cpu, problem.pass != .weightGradient {
             found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
         }
         return [first] + found.filter { $0 != first }
-    }
-
-    private static func canBlock(_ problem: ConvolutionProblem) -> Bool {
-        problem.pass == .weightGradient && DirectWeightGradient.canBlock(problem.input)
-            && problem.input.storedCount + problem.output.storedCount <= DirectWeightGradient.mostCopied
-    }
-
-    /// Where pixels are so many channels long that their lines evict each other from a cache.
-    private static func blocksByShape(_ problem: ConvolutionProblem) -> Bool {
-        min(problem.input.channels, problem.outputs) >= 128
     }
 
     /// What Winograd multiplies per image and pair of channels, by tile size, the least first.
@@ -86,14 +73,12 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
 extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let winogradName = "winograd"
     private static let directName = "direct"
-    private static let blockedName = "direct_blocked"
 
-    /// `direct`, `direct_10`, `direct_blocked`, `winograd_4x4`.
+    /// `direct`, `direct_10`, `winograd_4x4`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
         case .direct(let pixels?): "\(Self.directName)_\(pixels)"
-        case .blocked: Self.blockedName
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         }
     }
@@ -101,7 +86,6 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     public init?(_ description: String) {
         switch description {
         case Self.directName: self = .direct()
-        case Self.blockedName: self = .blocked
         default:
             let parts = description.split(separator: "_")
             if let tile = WinogradTiles.sizes.first(where: { "\(Self.winogradName)_\($0)x\($0)" == description }) {

@@ -9,12 +9,15 @@ struct ConvolutionGather {
     /// Of a CPU's register tile; nil for those that waste least.
     let pixels: Int?
 
+    /// Multiply-accumulates of each result that make a work-item worth its start.
+    private static let fewestTerms = 512
+
     func encode(
         _ e: inout LaunchEncoder, x: Shape, packed: LaunchArgument, epilogue: ConvolutionEpilogue,
         multiplyAccumulates: Int
     ) throws {
-        let y = e.outputs[0]
         precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
+        let (x, y) = geometry.isPointwise ? (x.flattened, e.outputs[0].flattened) : (x, e.outputs[0])
         let sizes: [LaunchArgument] = [
             .output(0), .int(x.height), .int(x.width), .int(x.channels),
             .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
@@ -25,23 +28,23 @@ struct ConvolutionGather {
         switch e.library.family {
         case .cpu:
             let tile = RegisterTile(
-                columns: (y.width + divisor - 1) / divisor, storedChannels: y.storedChannels,
-                inputs: x.storedChannels, accumulators: e.library.accumulators, pixels: pixels)
-            let tilesPerRow = tile.tiles * divisor
+                columns: y.width, divisor: divisor, storedChannels: y.storedChannels, inputs: x.storedChannels,
+                accumulators: e.library.accumulators, pixels: pixels)
             let across = y.storedChannels / tile.width
             let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
             let isOuter = weightBytes > e.library.cachedWeightBytes
+            let tiles = y.height * tile.tiles * divisor
+            // Few sums are no work-item's worth: then one takes several tiles of channels.
+            let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
+            let group = isOuter ? 1 : max(1, min(across, Self.fewestTerms / terms))
+            let groups = (across + group - 1) / group
             let size = WorkSize(
-                global: isOuter
-                    ? [y.height * tilesPerRow, y.batch, across] : [across, y.height * tilesPerRow, y.batch],
-                local: [1, 1, 1])
-            let window = KernelRow(geometry, x: x, accumulators: e.library.accumulators)
-            let options =
-                (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + ranges(tile, x: x, y: y)
-                + (divisor == 1 ? window?.options ?? [] : [])
+                global: isOuter ? [tiles, y.batch, groups] : [groups, tiles, y.batch], local: [1, 1, 1])
+            let row = divisor == 1 ? KernelRow(geometry, x: x) : nil
             try e.launch(
-                "convolution_cpu", "convolution_gather", options: options, arguments, size,
-                multiplyAccumulates: multiplyAccumulates)
+                "convolution_cpu", "convolution_gather",
+                options: (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + (row?.options ?? []),
+                arguments + [.int(group)], size, multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let size = WorkSize(
                 global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])
@@ -52,44 +55,32 @@ struct ConvolutionGather {
     }
 }
 
-extension ConvolutionGather {
-    /// The ranges of a tile's pixels that taps find inside the image, as compile options; none with a stride.
-    private func ranges(_ tile: RegisterTile, x: Shape, y: Shape) -> [String] {
-        guard divisor == 1, geometry.stride == 1 else { return [] }
-        var ranges: [Range<Int>] = []
-        for start in stride(from: 0, to: y.width, by: tile.pixels) {
-            let count = min(tile.pixels, y.width - start)
-            for tap in 0..<geometry.kernelWidth {
-                let column = start + tap * geometry.dilation - padding
-                let (from, to) = (max(0, -column), min(count, x.width - column))
-                guard from < to, (from, to) != (0, tile.pixels), !ranges.contains(from..<to) else { continue }
-                ranges.append(from..<to)
-            }
-        }
-        // One that no tap finds stands for none: the kernel tells "all inside or ranges" from "strided" by there being any.
-        let compiled = ranges.isEmpty ? [0..<0] : Array(ranges.prefix(Self.maximumVariants))
-        return ["-DVARIANTS=\(compiled.count)"]
-            + compiled.enumerated().flatMap { ["-DF\($0 + 1)=\($1.lowerBound)", "-DT\($0 + 1)=\($1.upperBound)"] }
-    }
+extension ConvolutionGeometry {
+    /// Whether a pixel's result depends on that pixel alone: then a batch is one long row, without remainders.
+    var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
+}
 
-    /// As many as the kernel has branches for; further ranges read zeros.
-    private static let maximumVariants = 6
+extension Shape {
+    /// [1, 1, N·H·W, C].
+    fileprivate var flattened: Shape { Shape([1, 1, rows, channels], compact: isCompact) }
 }
 
 /// A kernel row over pixels without channel padding: its taps and their channels lie side by side.
 struct KernelRow {
-    let taps, channels: Int
+    let taps, channels, stride: Int
 
-    /// Nil where they do not, or where there are too many for registers.
-    init?(_ geometry: ConvolutionGeometry, x: Shape, accumulators: Int) {
+    /// Nil where they do not, or where there are too many for a work-item's copies.
+    init?(_ geometry: ConvolutionGeometry, x: Shape) {
         guard x.isCompact, geometry.dilation == 1, geometry.kernelWidth > 1,
-            geometry.kernelWidth * x.channels <= accumulators
+            geometry.kernelWidth * x.channels <= Self.most
         else { return nil }
-        (taps, channels) = (geometry.kernelWidth, x.channels)
+        (taps, channels, stride) = (geometry.kernelWidth, x.channels, geometry.stride)
     }
 
+    private static let most = 32
+
     var count: Int { taps * channels }
-    var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)"] }
+    var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)", "-DWT=\(stride)"] }
 }
 
 /// The CPU family's register tile: `pixels` of one row times `width` channels.
@@ -97,55 +88,50 @@ struct RegisterTile {
     let pixels: Int
     /// Channels per tile, 16 or 32.
     let width: Int
-    /// Tiles that cover a row.
+    /// Tiles that cover a row, or what one of `divisor` parities has of it.
     let tiles: Int
 
-    /// Picks the tile that wastes least: a tile costs its pixels plus about two pixels' worth of loading weights, and few
-    /// pixels do not fill the pipeline.
+    /// Picks the tile that wastes least.
     ///
     /// - Parameters:
+    ///   - columns: pixels of a row.
+    ///   - divisor: every so manieth pixel of a row belongs to one tile.
     ///   - inputs: stored channels of what is read.
     ///   - accumulators: of the library.
     ///   - pixels: a choice made elsewhere.
-    init(columns: Int, storedChannels: Int, inputs: Int, accumulators: Int, pixels: Int? = nil) {
+    init(columns: Int, divisor: Int, storedChannels: Int, inputs: Int, accumulators: Int, pixels: Int? = nil) {
         width = Self.width(channels: storedChannels)
-        self.pixels =
-            pixels
-            ?? (accumulators < Self.wideAccumulators
-                ? accumulators * Shape.lanes / width
-                : Self.ranked(columns: columns, width: width, inputs: inputs)[0])
-        tiles = (columns + self.pixels - 1) / self.pixels
+        let all = Self.ranked(
+            columns: columns, divisor: divisor, width: width, inputs: inputs,
+            most: accumulators < Self.wideAccumulators ? accumulators * Shape.lanes / width : nil)
+        self.pixels = pixels.flatMap { all.contains($0) ? $0 : nil } ?? all[0]
+        tiles = ((columns + divisor - 1) / divisor + self.pixels - 1) / self.pixels
     }
 
     /// Sums of 16 floats that fit registers of as many: 28 of 32, 30 where they share their operands.
     static let wideAccumulators = 28
 
-    private static func ranked(columns: Int, width: Int, inputs: Int) -> [Int] {
-        func cost(_ pixels: Int) -> Int {
-            let (full, rest) = columns.quotientAndRemainder(dividingBy: pixels)
-            return full * (pixels + 2) + (rest == 0 ? 0 : max(rest, 4) + 2)
-        }
+    /// Tiles of at most a row's pixels, those that waste least first: a tile costs its pixels, but few do not fill the
+    /// pipeline, plus about two pixels' worth of loading weights.
+    private static func ranked(columns: Int, divisor: Int, width: Int, inputs: Int, most: Int?) -> [Int] {
+        let (fewest, all) = (max(1, columns / divisor), (columns + divisor - 1) / divisor)
         // Pixels of 4 kB lie in the same lines of a first-level cache, which holds eight to twelve of those.
-        let most = inputs % 1024 == 0 ? 10 : 28
-        // Ties keep their order; 14 divides more widths than 15.
-        return (width == 32 ? [14, 15, 10, 7, 4] : [28, 20, 14, 7, 4]).enumerated()
-            .sorted {
-                ($0.element > most ? 1 : 0, cost($0.element), $0.offset) < (
-                    $1.element > most ? 1 : 0, cost($1.element), $1.offset
-                )
-            }.map(\.element)
+        let limit = most ?? (inputs % 1024 == 0 ? 10 : width == 32 ? 15 : 28)
+        func cost(_ pixels: Int) -> Int { (all + pixels - 1) / pixels * (max(pixels, width == 32 ? 4 : 8) + 2) }
+        return (1...min(limit, fewest)).reversed().map { ($0, cost($0)) }.sorted { ($0.1, -$0.0) < ($1.1, -$1.0) }
+            .map(\.0)
     }
 
     /// Tiles worth measuring beside the one that wastes least: the next best, and the next smaller one for devices with
     /// fewer registers.
     static func alternatives(for problem: ConvolutionProblem) -> [Int] {
         let target = problem.target
-        let divisor = problem.pass == .dataGradient ? problem.geometry.stride : 1
         let ranked = ranked(
-            columns: (target.width + divisor - 1) / divisor, width: width(channels: target.storedChannels),
-            inputs: problem.source.storedChannels)
-        let smaller = ranked.filter { $0 < min(ranked[0], ranked[1]) }.max()
-        return [ranked[1]] + (smaller.map { [$0] } ?? [])
+            columns: problem.geometry.isPointwise ? target.rows : target.width,
+            divisor: problem.pass == .dataGradient ? problem.geometry.stride : 1,
+            width: width(channels: target.storedChannels), inputs: problem.source.storedChannels, most: nil)
+        let second = Array(ranked.dropFirst().prefix(1))
+        return second + ranked.filter { $0 <= 2 * ranked[0] / 3 && !second.contains($0) }.prefix(1)
     }
 
     var options: [String] { ["-DPT=\(pixels)", "-DKV=\(width / 16)"] }

@@ -11,6 +11,8 @@ public enum LaunchArgument: Sendable {
     case int(Int32)
     case uint(UInt32)
     case float(Float)
+    /// Local memory of the work-group, so many bytes.
+    case local(Int)
 
     static func int(_ value: Int) -> LaunchArgument { .int(Int32(value)) }
     static func float(_ value: Double) -> LaunchArgument { .float(Float(value)) }
@@ -76,7 +78,7 @@ public final class Encoding {
             bound = arguments.indices.filter {
                 switch arguments[$0] {
                 case .input, .output, .workspace: true
-                case .zeros, .int, .uint, .float: false
+                case .zeros, .int, .uint, .float, .local: false
                 }
             }
         }
@@ -119,7 +121,7 @@ public final class Encoding {
                         preconditionFailure("\(launch.kernel) has a workspace its operator did not ask for")
                     }
                     return workspace
-                case .zeros, .int, .uint, .float: return nil
+                case .zeros, .int, .uint, .float, .local: return nil
                 }
             }
             let bound: KernelLaunch
@@ -138,6 +140,7 @@ public final class Encoding {
                         case .int(let value): .int(value)
                         case .uint(let value): .uint(value)
                         case .float(let value): .float(value)
+                        case .local(let byteCount): .local(byteCount: byteCount)
                         }
                     })
                 kernel.multiplyAccumulates = launch.multiplyAccumulates

@@ -66,13 +66,14 @@ public struct OperatorBenchmark {
         let run = try OperatorRun(item, choices: choices, library: library)
         let plan = run.plan
         let times = try time(plan, on: run.executor)
-        let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / median(times) : nil
+        let least = times.min() ?? .infinity
+        let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
         let window = item.window
         return OperatorReport.Row(
             case: item.name, pass: pass, kind: item.kind, direction: item.pass.rawValue,
             algorithm: plan.operations.lazy.compactMap(\.convolutionAlgorithm).first, input: item.input.dimensions,
             outputs: item.outputs, kernel: window.kernel, stride: window.stride, dilation: window.dilation,
-            padding: window.padding, ms: median(times),
+            padding: window.padding, ms: least,
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times), gflops: gflops,
             peakShare: gflops.map { $0 / peak }, countInStep: count)
     }

@@ -21,7 +21,8 @@ public struct AlgorithmSearch {
     static let largestError = 3e-5
     /// Another algorithm than the heuristic's has to be better by this much, so that noise does not decide.
     private static let margin = 0.97
-    private static let rounds = 3
+    /// How often each is measured: more often than a few times as long as all of them are short.
+    private static let (fewestRounds, mostRounds, milliseconds) = (3, 20, 100.0)
 
     public init(library: KernelLibrary) { self.library = library }
 
@@ -60,8 +61,14 @@ public struct AlgorithmSearch {
         if runs.isEmpty, let failure { throw failure }
         // In turns, so that whatever else the machine does meets all of them.
         var times = candidates.map { _ in Double.infinity }
-        for _ in 0..<Self.rounds {
-            for (index, run) in runs.enumerated() { times[index] = min(times[index], try run.once()) }
+        var (round, spent) = (0, 0.0)
+        while round < Self.fewestRounds || round < Self.mostRounds && spent < Self.milliseconds {
+            for (index, run) in runs.enumerated() {
+                let time = try run.once()
+                times[index] = min(times[index], time)
+                spent += time
+            }
+            round += 1
         }
         return candidates.indices.map {
             Result(algorithm: candidates[$0], milliseconds: times[$0], error: errors[$0])
