@@ -1,14 +1,14 @@
-// Winograd's minimal filtering F(m x m, 3 x 3) for CPUs, m = TILE = 2, 3 or 4: (m + 2)^2 products where the direct sum
-// needs 9 m^2.
+// Winograd's minimal filtering F(m, 3) along both axes for CPUs: m + 2 products where the direct sum needs 3 m.
 //
-//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: E x E pixels, g: 3 x 3 weights, Y: m x m pixels, E = m + 2
+//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC places
 //
 // B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1 for
 // m = 2 and 0, +-1, 2 for m = 3. For m = 4 they are 0, +-a, +-b with a b = 1, a = sqrt(1/2) instead of the usual 1 and 2:
 // powers of the points stay closer to 1, and the rounding error is smaller.
 //
 // Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
-// the pixels of a tile lie D apart and nothing else changes.
+// the pixels of a tile lie D apart and nothing else changes. Where a phase is as short as one or two pixels, all neighbours
+// are padding, and 1 and 3 products do.
 //
 // The weight gradient is the adjoint, of the same cost:
 //
@@ -16,25 +16,30 @@
 //
 // A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from `first`
 // on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
-//   winograd_input    V[e][t][c]       e = 0...E E - 1 the place in the E x E tile, t the tile, c the input channel
+//   winograd_input    V[e][t][c]       e = 0...ER EC - 1 the place in the tile, t the tile, c the input channel
 //   winograd_weights  U[e][k/32][c][k%32]
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 //   winograd_output   y
-// and for the weight gradient, over slices of input channels,
+// and for the weight gradient, over slices of both kinds of channels,
 //   winograd_input             V[e][c/8][t][c%8]      (BLOCKED)
 //   winograd_output_gradient   Z[e][k/32][t][k%32]
 //   winograd_weight_products   U[e][c][k] = sum_t V[e][t][c] Z[e][t][k], added to U but for the first chunk
-//   winograd_weight_gradient   dw
+//   winograd_weight_gradient   dw, added to it where `accumulate`
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
 // The products, which know nothing of tiles, are in convolution_winograd_products.cl.
 //
-// Tunables: TILE.
+// Tunables: ER, EC: 1, 3, 4, 5 or 6 places along each axis, for MR, MC = 1, 2, 2, 3 or 4 pixels.
 
-#ifndef TILE
-#define TILE 4
+#ifndef ER
+#define ER 6
 #endif
-#define E (TILE + 2)
+#ifndef EC
+#define EC 6
+#endif
+#define OUTPUTS(places) ((places) > 3 ? (places) - 2 : ((places) + 1) / 2)
+#define MR OUTPUTS(ER)
+#define MC OUTPUTS(EC)
 #ifndef FLIPPED
 #define FLIPPED 0
 #endif
@@ -45,16 +50,59 @@
 // From tile to tile of V, as in convolution_winograd_products.cl.
 #define PITCH(C) ((C) + 16)
 
-// By columns: v = B' d of E pixels, v = G g of three weights, v = A y of TILE gradients, g = G' m of E sums, y = A' m of E sums.
-#if TILE == 2
-#define INPUT_TRANSFORM(d, v)                                         \
+// Along one axis, by the number of places: v = B' d of MR + 2 pixels, v = G g of three weights, v = A y of MR gradients,
+// g = G' m, y = A' m.
+// 1: a pixel whose neighbours are outside the image.
+#define INPUT_TRANSFORM_1(d, v) (v)[0] = (d)[1];
+#define WEIGHT_TRANSFORM_1(g0, g1, g2, v) (v)[0] = g1;
+#define OUTPUT_ADJOINT_1(y, v) (v)[0] = (y)[0];
+#define WEIGHT_ADJOINT_1(m, g)                                        \
+    {                                                                 \
+        (g)[0] = (g)[2] = 0.0f;                                       \
+        (g)[1] = (m)[0];                                              \
+    }
+#define OUTPUT_TRANSFORM_1(m, y) (y)[0] = (m)[0];
+
+// 3: two pixels whose other neighbours are outside: three products instead of four.
+#define INPUT_TRANSFORM_3(d, v)                                       \
+    {                                                                 \
+        (v)[0] = (d)[1] + (d)[2];                                     \
+        (v)[1] = (d)[2];                                              \
+        (v)[2] = (d)[1];                                              \
+    }
+#define WEIGHT_TRANSFORM_3(g0, g1, g2, v)                             \
+    {                                                                 \
+        (v)[0] = g1;                                                  \
+        (v)[1] = (g2) - (g1);                                         \
+        (v)[2] = (g0) - (g1);                                         \
+    }
+#define OUTPUT_ADJOINT_3(y, v)                                        \
+    {                                                                 \
+        (v)[0] = (y)[0] + (y)[1];                                     \
+        (v)[1] = (y)[0];                                              \
+        (v)[2] = (y)[1];                                              \
+    }
+#define WEIGHT_ADJOINT_3(m, g)                                        \
+    {                                                                 \
+        (g)[0] = (m)[2];                                              \
+        (g)[1] = (m)[0] - ((m)[1] + (m)[2]);                          \
+        (g)[2] = (m)[1];                                              \
+    }
+#define OUTPUT_TRANSFORM_3(m, y)                                      \
+    {                                                                 \
+        (y)[0] = (m)[0] + (m)[1];                                     \
+        (y)[1] = (m)[0] + (m)[2];                                     \
+    }
+
+// 4: F(2, 3), with points 0, +-1.
+#define INPUT_TRANSFORM_4(d, v)                                       \
     {                                                                 \
         (v)[0] = (d)[0] - (d)[2];                                     \
         (v)[1] = (d)[2] + (d)[1];                                     \
         (v)[2] = (d)[2] - (d)[1];                                     \
         (v)[3] = (d)[3] - (d)[1];                                     \
     }
-#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+#define WEIGHT_TRANSFORM_4(g0, g1, g2, v)                             \
     {                                                                 \
         const float16 even = 0.5f * ((g0) + (g2)), odd = 0.5f * (g1); \
         (v)[0] = g0;                                                  \
@@ -62,27 +110,28 @@
         (v)[2] = even - odd;                                          \
         (v)[3] = g2;                                                  \
     }
-#define OUTPUT_ADJOINT(y, v)                                          \
+#define OUTPUT_ADJOINT_4(y, v)                                        \
     {                                                                 \
         (v)[0] = (y)[0];                                              \
         (v)[1] = (y)[0] + (y)[1];                                     \
         (v)[2] = (y)[0] - (y)[1];                                     \
         (v)[3] = (y)[1];                                              \
     }
-#define WEIGHT_ADJOINT(m, g)                                          \
+#define WEIGHT_ADJOINT_4(m, g)                                        \
     {                                                                 \
         const float16 even = 0.5f * ((m)[1] + (m)[2]);                \
         (g)[0] = (m)[0] + even;                                       \
         (g)[1] = 0.5f * ((m)[1] - (m)[2]);                            \
         (g)[2] = even + (m)[3];                                       \
     }
-#define OUTPUT_TRANSFORM(m, y)                                        \
+#define OUTPUT_TRANSFORM_4(m, y)                                      \
     {                                                                 \
         (y)[0] = (m)[0] + ((m)[1] + (m)[2]);                          \
         (y)[1] = ((m)[1] - (m)[2]) + (m)[3];                          \
     }
-#elif TILE == 3
-#define INPUT_TRANSFORM(d, v)                                         \
+
+// 5: F(3, 3), with points 0, +-1, 2.
+#define INPUT_TRANSFORM_5(d, v)                                       \
     {                                                                 \
         const float16 inner = fma(2.0f, (d)[1], -(d)[2]);             \
         (v)[0] = fma(2.0f, (d)[0] - (d)[2], (d)[3] - (d)[1]);         \
@@ -91,7 +140,7 @@
         (v)[3] = (d)[3] - (d)[1];                                     \
         (v)[4] = fma(-2.0f, (d)[3], (d)[4]) + inner;                  \
     }
-#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+#define WEIGHT_TRANSFORM_5(g0, g1, g2, v)                             \
     {                                                                 \
         const float16 even = (g0) + (g2);                             \
         (v)[0] = 0.5f * (g0);                                         \
@@ -100,7 +149,7 @@
         (v)[3] = (1.0f / 6) * fma(4.0f, g2, fma(2.0f, g1, g0));       \
         (v)[4] = g2;                                                  \
     }
-#define OUTPUT_ADJOINT(y, v)                                          \
+#define OUTPUT_ADJOINT_5(y, v)                                        \
     {                                                                 \
         const float16 even = (y)[0] + (y)[2];                         \
         (v)[0] = (y)[0];                                              \
@@ -109,28 +158,29 @@
         (v)[3] = fma(4.0f, (y)[2], fma(2.0f, (y)[1], (y)[0]));        \
         (v)[4] = (y)[2];                                              \
     }
-#define WEIGHT_ADJOINT(m, g)                                          \
+#define WEIGHT_ADJOINT_5(m, g)                                        \
     {                                                                 \
         const float16 first = -0.5f * (m)[1], second = (-1.0f / 6) * (m)[2], third = (1.0f / 6) * (m)[3]; \
         (g)[0] = fma(0.5f, (m)[0], first + second) + third;           \
         (g)[1] = fma(2.0f, third, first - second);                    \
         (g)[2] = fma(4.0f, third, first + second) + (m)[4];           \
     }
-#define OUTPUT_TRANSFORM(m, y)                                        \
+#define OUTPUT_TRANSFORM_5(m, y)                                      \
     {                                                                 \
         const float16 even = (m)[1] + (m)[2];                         \
         (y)[0] = (m)[0] + even + (m)[3];                              \
         (y)[1] = fma(2.0f, (m)[3], (m)[1] - (m)[2]);                  \
         (y)[2] = fma(4.0f, (m)[3], even) + (m)[4];                    \
     }
-#else
+
+// 6: F(4, 3), with points 0, +-sqrt(1/2), +-sqrt(2).
 #define A2 0.5f
 #define B2 2.0f
 #define A1 0.70710678118654752f
 #define B1 1.41421356237309505f
 #define A3 (A2 * A1)
 #define B3 (B2 * B1)
-#define INPUT_TRANSFORM(d, v)                                         \
+#define INPUT_TRANSFORM_6(d, v)                                       \
     {                                                                 \
         const float16 even_a = fma(-B2, (d)[2], (d)[4]), odd_a = A1 * fma(-B2, (d)[1], (d)[3]); \
         const float16 even_b = fma(-A2, (d)[2], (d)[4]), odd_b = B1 * fma(-A2, (d)[1], (d)[3]); \
@@ -141,7 +191,7 @@
         (v)[4] = even_b - odd_b;                                      \
         (v)[5] = fma(-(A2 + B2), (d)[3], (d)[5]) + (d)[1];            \
     }
-#define WEIGHT_TRANSFORM(g0, g1, g2, v)                               \
+#define WEIGHT_TRANSFORM_6(g0, g1, g2, v)                             \
     {                                                                 \
         const float16 even_a = fma(A2, g2, g0) * (-2.0f / 3), odd_a = (A1 * (-2.0f / 3)) * (g1); \
         const float16 even_b = fma(B2, g2, g0) * (1.0f / 6), odd_b = (B1 / 6) * (g1);            \
@@ -152,7 +202,7 @@
         (v)[4] = even_b - odd_b;                                      \
         (v)[5] = g2;                                                  \
     }
-#define OUTPUT_ADJOINT(y, v)                                          \
+#define OUTPUT_ADJOINT_6(y, v)                                        \
     {                                                                 \
         const float16 even_a = fma(A2, (y)[2], (y)[0]), odd_a = fma(A3, (y)[3], A1 * (y)[1]); \
         const float16 even_b = fma(B2, (y)[2], (y)[0]), odd_b = fma(B3, (y)[3], B1 * (y)[1]); \
@@ -164,8 +214,7 @@
         (v)[5] = (y)[3];                                              \
     }
 
-// g = G' m for one column of six.
-#define WEIGHT_ADJOINT(m, g)                                          \
+#define WEIGHT_ADJOINT_6(m, g)                                        \
     {                                                                 \
         const float16 even_a = ((m)[1] + (m)[2]) * (-2.0f / 3), odd_a = ((m)[1] - (m)[2]) * (A1 * (-2.0f / 3)); \
         const float16 even_b = ((m)[3] + (m)[4]) * (1.0f / 6), odd_b = ((m)[3] - (m)[4]) * (B1 / 6);            \
@@ -174,8 +223,7 @@
         (g)[2] = fma(B2, even_b, fma(A2, even_a, (m)[5]));            \
     }
 
-// y = A' m for one column of six.
-#define OUTPUT_TRANSFORM(m, y)                                        \
+#define OUTPUT_TRANSFORM_6(m, y)                                      \
     {                                                                 \
         const float16 even_a = (m)[1] + (m)[2], odd_a = (m)[1] - (m)[2]; \
         const float16 even_b = (m)[3] + (m)[4], odd_b = (m)[3] - (m)[4]; \
@@ -184,39 +232,43 @@
         (y)[2] = fma(B2, even_b, A2 * even_a);                        \
         (y)[3] = fma(B3, odd_b, fma(A3, odd_a, (m)[5]));              \
     }
-#endif
+
+#define JOIN(a, b) a##b
+#define ALONG(transform, places) JOIN(transform, places)
 
 // Tile t of an image batch: image n, and the output pixel (p, q) of its first element; its neighbours lie DIL apart.
+// There are TY x TX tiles in each of the PY x PX phases from (OY, OX) on.
+#define TILES int TY, int TX, int PY, int PX, int OY, int OX, int tile
 #define LOCATE_TILE(t)                                                                             \
-    const int tx = (t) % TX, px = (t) / TX % DIL, ty = (t) / (TX * DIL) % TY;                      \
-    const int py = (t) / (TX * DIL * TY) % DIL, n = (t) / (TX * DIL * TY * DIL);                   \
-    const int p = TILE * ty * DIL + py, q = TILE * tx * DIL + px;
+    const int tx = (t) % TX, px = (t) / TX % PX + OX, ty = (t) / (TX * PX) % TY;                   \
+    const int py = (t) / (TX * PX * TY) % PY + OY, n = (t) / (TX * PX * TY * PY);                  \
+    const int p = MR * ty * DIL + py, q = MC * tx * DIL + px;
 
 // Channels first ... first + depth - 1 of x.
 // Layout: one work-item per (tile, group of 8 vectors of channels).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_input(__global const float *restrict x, __global const float *restrict zeros,
-                    __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int DIL,
-                    int PAD, int TY, int TX, int tile, int stride) {
+                    __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int PAD,
+                    int DIL, TILES, int stride) {
     LOCATE_TILE(tile + (int)get_global_id(0))
-    __global const float *source[E * E];
-    for (int i = 0; i < E; ++i)
-        for (int j = 0; j < E; ++j) {
+    __global const float *source[(MR + 2) * (MC + 2)];
+    for (int i = 0; i < MR + 2; ++i)
+        for (int j = 0; j < MC + 2; ++j) {
             const int h = p + i * DIL - PAD, w = q + j * DIL - PAD;
             const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
-            source[E * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
+            source[(MC + 2) * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
         }
     const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
     for (int c = (int)get_global_id(1) * 128; c < end; c += 16) {
-        float16 rows[E][E];
+        float16 rows[ER][MC + 2];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < E; ++j) {
-            float16 d[E], column[E];
+        for (int j = 0; j < MC + 2; ++j) {
+            float16 d[MR + 2], column[ER];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < E; ++i) d[i] = vload16(0, source[E * i + j] + c);
-            INPUT_TRANSFORM(d, column)
+            for (int i = 0; i < MR + 2; ++i) d[i] = vload16(0, source[(MC + 2) * i + j] + c);
+            ALONG(INPUT_TRANSFORM_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < E; ++i) rows[i][j] = column[i];
+            for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
 #if BLOCKED
         const int T = (int)get_global_size(0);
@@ -225,16 +277,16 @@ void winograd_input(__global const float *restrict x, __global const float *rest
         __global float *out = scratch + v_at + (size_t)get_global_id(0) * PITCH(depth) + c;
 #endif
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < E; ++i) {
-            float16 row[E];
-            INPUT_TRANSFORM(rows[i], row)
+        for (int i = 0; i < ER; ++i) {
+            float16 row[EC];
+            ALONG(INPUT_TRANSFORM_, EC)(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < E; ++j) {
+            for (int j = 0; j < EC; ++j) {
 #if BLOCKED
-                vstore8(row[j].lo, 0, out + (size_t)(E * i + j) * stride);
-                vstore8(row[j].hi, 0, out + (size_t)(E * i + j) * stride + 8 * T);
+                vstore8(row[j].lo, 0, out + (size_t)(EC * i + j) * stride);
+                vstore8(row[j].hi, 0, out + (size_t)(EC * i + j) * stride + 8 * T);
 #else
-                vstore16(row[j], 0, out + (size_t)(E * i + j) * stride);
+                vstore16(row[j], 0, out + (size_t)(EC * i + j) * stride);
 #endif
             }
         }
@@ -266,21 +318,21 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
     }
     const int depth = FLIPPED ? K : C;
     for (int i = 0; i < 16; ++i) {
-        float16 rows[E][3];
+        float16 rows[ER][3];
         __attribute__((opencl_unroll_hint))
         for (int s = 0; s < 3; ++s) {
-            float16 column[E];
-            WEIGHT_TRANSFORM(g[s][i], g[3 + s][i], g[6 + s][i], column)
+            float16 column[ER];
+            ALONG(WEIGHT_TRANSFORM_, ER)(g[s][i], g[3 + s][i], g[6 + s][i], column)
             __attribute__((opencl_unroll_hint))
-            for (int r = 0; r < E; ++r) rows[r][s] = column[r];
+            for (int r = 0; r < ER; ++r) rows[r][s] = column[r];
         }
         __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
-        for (int r = 0; r < E; ++r) {
-            float16 row[E];
-            WEIGHT_TRANSFORM(rows[r][0], rows[r][1], rows[r][2], row)
+        for (int r = 0; r < ER; ++r) {
+            float16 row[EC];
+            ALONG(WEIGHT_TRANSFORM_, EC)(rows[r][0], rows[r][1], rows[r][2], row)
             __attribute__((opencl_unroll_hint))
-            for (int s = 0; s < E; ++s) vstore16(row[s], 0, out + (size_t)(E * r + s) * stride);
+            for (int s = 0; s < EC; ++s) vstore16(row[s], 0, out + (size_t)(EC * r + s) * stride);
         }
     }
 }
@@ -289,33 +341,33 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_output(__global const float *restrict scratch, int m_at, __global const float *bias,
                      __global const float *scale, __global const float *shift, __global const float *residual,
-                     __global float *y, int P, int Q, int K, int first, int KS, int DIL, int TY, int TX, int tile,
+                     __global float *y, int P, int Q, int K, int first, int KS, int DIL, TILES,
                      int stride, int flags) {
     LOCATE_TILE(tile + (int)get_global_id(0))
-    const int rows = min(TILE, (P - p + DIL - 1) / DIL), columns = min(TILE, (Q - q + DIL - 1) / DIL);
+    const int rows = min(MR, (P - p + DIL - 1) / DIL), columns = min(MC, (Q - q + DIL - 1) / DIL);
     const int end = min(KS, ((int)get_global_id(1) + 1) * 128);
     for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
         __global const float *in = scratch + m_at + (size_t)get_global_id(0) * KS + k;
-        float16 half_way[TILE][E];
+        float16 half_way[MR][EC];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < E; ++j) {
-            float16 d[E], column[TILE];
+        for (int j = 0; j < EC; ++j) {
+            float16 d[ER], column[MR];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < E; ++i) d[i] = vload16(0, in + (size_t)(E * i + j) * stride);
-            OUTPUT_TRANSFORM(d, column)
+            for (int i = 0; i < ER; ++i) d[i] = vload16(0, in + (size_t)(EC * i + j) * stride);
+            ALONG(OUTPUT_TRANSFORM_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < TILE; ++i) half_way[i][j] = column[i];
+            for (int i = 0; i < MR; ++i) half_way[i][j] = column[i];
         }
         float16 start = 0.0f;
         if (flags & HAS_BIAS) start = vload16(0, bias + first + k);
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < TILE; ++i) {
-            float16 row[TILE];
-            OUTPUT_TRANSFORM(half_way[i], row)
+        for (int i = 0; i < MR; ++i) {
+            float16 row[MC];
+            ALONG(OUTPUT_TRANSFORM_, EC)(half_way[i], row)
             if (i >= rows) continue;
             const size_t at = (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < TILE; ++j) {
+            for (int j = 0; j < MC; ++j) {
                 if (j >= columns) continue;
                 const size_t o = at + (size_t)j * DIL * K;
                 vstore16(epilogue(row[j] + start, scale + first + k, shift + first + k, residual + o, flags), 0, y + o);
@@ -324,65 +376,70 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
     }
 }
 
+// Channels first ... first + depth - 1 of dy.
 // Layout: one work-item per (tile, group of 8 vectors of channels).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_output_gradient(__global const float *restrict dy, __global const float *restrict zeros,
-                              __global float *restrict scratch, int z_at, int P, int Q, int K, int DIL, int TY, int TX,
-                              int tile, int stride) {
+                              __global float *restrict scratch, int z_at, int P, int Q, int K, int first, int depth,
+                              int DIL, TILES, int stride) {
     LOCATE_TILE(tile + (int)get_global_id(0))
     const int T = (int)get_global_size(0);
-    __global const float *source[TILE * TILE];
-    for (int i = 0; i < TILE; ++i)
-        for (int j = 0; j < TILE; ++j) {
+    __global const float *source[MR * MC];
+    for (int i = 0; i < MR; ++i)
+        for (int j = 0; j < MC; ++j) {
             const int h = p + i * DIL, w = q + j * DIL;
-            source[TILE * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K : zeros;
+            source[MC * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K + first : zeros;
         }
-    const int end = min(K, ((int)get_global_id(1) + 1) * 128);
+    const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
     for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
-        float16 rows[E][TILE];
+        float16 rows[ER][MC];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < TILE; ++j) {
-            float16 d[TILE], column[E];
+        for (int j = 0; j < MC; ++j) {
+            float16 d[MR], column[ER];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < TILE; ++i) d[i] = vload16(0, source[TILE * i + j] + k);
-            OUTPUT_ADJOINT(d, column)
+            for (int i = 0; i < MR; ++i) d[i] = vload16(0, source[MC * i + j] + k);
+            ALONG(OUTPUT_ADJOINT_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < E; ++i) rows[i][j] = column[i];
+            for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
         __global float *out = scratch + z_at + ((size_t)(k / 32) * T + get_global_id(0)) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < E; ++i) {
-            float16 row[E];
-            OUTPUT_ADJOINT(rows[i], row)
+        for (int i = 0; i < ER; ++i) {
+            float16 row[EC];
+            ALONG(OUTPUT_ADJOINT_, EC)(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < E; ++j) vstore16(row[j], 0, out + (size_t)(E * i + j) * stride);
+            for (int j = 0; j < EC; ++j) vstore16(row[j], 0, out + (size_t)(EC * i + j) * stride);
         }
     }
 }
 
-// Layout: one work-item per (16 output channels, 8 input channels of the slice).
+// Input channels from c_first on and the KS output channels from k_first on.
+// Layout: one work-item per (16 output channels, 8 input channels of the slices).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_weight_gradient(__global const float *restrict scratch, int u_at, __global float *restrict dw, int C, int K,
-                              int first, int stride) {
+                              int c_first, int k_first, int KS, int stride, int accumulate) {
     const int k = (int)get_global_id(0) * 16;
     for (int c = (int)get_global_id(1) * 8; c < ((int)get_global_id(1) + 1) * 8; ++c) {
-        __global const float *in = scratch + u_at + (size_t)c * K + k;
-        float16 half_way[3][E];
+        __global const float *in = scratch + u_at + (size_t)c * KS + k;
+        float16 half_way[3][EC];
         __attribute__((opencl_unroll_hint))
-        for (int j = 0; j < E; ++j) {
-            float16 m[E], column[3];
+        for (int j = 0; j < EC; ++j) {
+            float16 m[ER], column[3];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < E; ++i) m[i] = vload16(0, in + (size_t)(E * i + j) * stride);
-            WEIGHT_ADJOINT(m, column)
+            for (int i = 0; i < ER; ++i) m[i] = vload16(0, in + (size_t)(EC * i + j) * stride);
+            ALONG(WEIGHT_ADJOINT_, ER)(m, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];
         }
         __attribute__((opencl_unroll_hint))
         for (int r = 0; r < 3; ++r) {
             float16 row[3];
-            WEIGHT_ADJOINT(half_way[r], row)
+            ALONG(WEIGHT_ADJOINT_, EC)(half_way[r], row)
             __attribute__((opencl_unroll_hint))
-            for (int s = 0; s < 3; ++s) vstore16(row[s], 0, dw + ((size_t)(3 * r + s) * C + first + c) * K + k);
+            for (int s = 0; s < 3; ++s) {
+                __global float *to = dw + ((size_t)(3 * r + s) * C + c_first + c) * K + k_first + k;
+                vstore16(accumulate ? vload16(0, to) + row[s] : row[s], 0, to);
+            }
         }
     }
 }

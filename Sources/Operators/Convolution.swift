@@ -54,7 +54,7 @@ extension Recorder {
     /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct()) -> Value {
         // Winograd transforms them a slice at a time: all of them at once would be four times as large.
-        if case .winograd = algorithm { return weights }
+        if !algorithm.isExact { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         if family == .gpu && !flipped { return weights }
@@ -104,9 +104,9 @@ public struct Convolution: DifferentiableOperator {
     }
 
     private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
-        guard case .winograd(let tile) = algorithm else { return nil }
-        return WinogradConvolution(
-            x: x, y: y, tile: tile, dilation: geometry.dilation, padding: geometry.padding, flipped: false)
+        algorithm.cover(of: y, geometry).map {
+            WinogradConvolution(x: x, y: y, padding: geometry.padding, flipped: false, cover: $0)
+        }
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
@@ -117,7 +117,7 @@ public struct Convolution: DifferentiableOperator {
                 geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
             )
             .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
-        case .winograd:
+        case .winograd, .winogradPhases:
             try winograd(e.inputs[0], e.outputs[0])?
                 .encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         }
@@ -179,7 +179,7 @@ public struct ConvolutionInputGradient: Operator {
             )
             .encode(
                 &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
-        case .winograd:
+        case .winograd, .winogradPhases:
             try winograd(e.inputs[0])?
                 .encode(
                     &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
@@ -195,9 +195,9 @@ public struct ConvolutionInputGradient: Operator {
     private var padding: Int { geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding }
 
     private func winograd(_ dy: Shape) -> WinogradConvolution? {
-        guard case .winograd(let tile) = algorithm else { return nil }
-        return WinogradConvolution(
-            x: dy, y: inputShape, tile: tile, dilation: geometry.dilation, padding: padding, flipped: true)
+        algorithm.cover(of: inputShape, geometry).map {
+            WinogradConvolution(x: dy, y: inputShape, padding: padding, flipped: true, cover: $0)
+        }
     }
 }
 
@@ -220,10 +220,7 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        switch algorithm {
-        case .winograd(let tile): winograd(inputs[0], inputs[1], tile).workspaceByteCount
-        case .direct: direct(inputs[0], inputs[1], family).workspaceByteCount
-        }
+        winograd(inputs[0], inputs[1])?.workspaceByteCount ?? direct(inputs[0], inputs[1], family).workspaceByteCount
     }
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
@@ -231,16 +228,19 @@ public struct ConvolutionWeightGradient: Operator {
             geometry: geometry, x: x, dy: dy, weights: weightShape, family: family)
     }
 
-    private func winograd(_ x: Shape, _ dy: Shape, _ tile: Int) -> WinogradWeightGradient {
-        WinogradWeightGradient(x: x, dy: dy, tile: tile, dilation: geometry.dilation, padding: geometry.padding)
+    private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient? {
+        algorithm.cover(of: dy, geometry).map {
+            WinogradWeightGradient(x: x, dy: dy, padding: geometry.padding, cover: $0)
+        }
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
-        switch algorithm {
-        case .winograd(let tile): try winograd(x, dy, tile).encode(&e, multiplyAccumulates: work)
-        case .direct: try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
+        if let winograd = winograd(x, dy) {
+            try winograd.encode(&e, multiplyAccumulates: work)
+        } else {
+            try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
     }
 }

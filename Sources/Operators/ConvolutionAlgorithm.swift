@@ -6,12 +6,15 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
     /// ten times larger; for m = 3 and 2 less of both.
     case winograd(tile: Int)
+    /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most three pixels: one tile
+    /// each, of just its size, without products for the padding around it.
+    case winogradPhases
 
     /// Of a direct tile, where it was chosen.
     var pixels: Int? { if case .direct(let pixels) = self { pixels } else { nil } }
 
     /// Whether results round as the plain sum does.
-    var isExact: Bool { if case .winograd = self { false } else { true } }
+    var isExact: Bool { if case .direct = self { true } else { false } }
 
     /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
     /// an image's results do not depend on the images beside it.
@@ -21,7 +24,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             let best = winogradProducts(problem).first(where: { $0.tiles >= WinogradTiles.fewest }),
             3 * best.products <= 2 * directProducts(problem)
         {
-            return .winograd(tile: best.tile)
+            return best.algorithm
         }
         return .direct()
     }
@@ -34,7 +37,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         var found: [Self] = [.direct()]
         if !isExact, canUseWinograd(problem, family: family) {
             let sum = directProducts(problem)
-            found += winogradProducts(problem).filter { $0.products < sum }.map { .winograd(tile: $0.tile) }
+            found += winogradProducts(problem).filter { $0.products < sum }.map(\.algorithm)
         }
         if family == .cpu, problem.pass != .weightGradient {
             found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
@@ -42,12 +45,30 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         return [first] + found.filter { $0 != first }
     }
 
-    /// What Winograd multiplies per image and pair of channels, by tile size, the least first.
-    private static func winogradProducts(_ problem: ConvolutionProblem) -> [(tile: Int, tiles: Int, products: Int)] {
-        WinogradTiles.sizes.map { size in
-            let tiles = WinogradTiles(problem.target, dilation: problem.geometry.dilation, size: size)
-            return (size, tiles.perImage, tiles.perImage * tiles.places)
-        }.sorted { ($0.products, $1.tile) < ($1.products, $0.tile) }
+    /// What Winograd multiplies per image and pair of channels, the least first.
+    private static func winogradProducts(
+        _ problem: ConvolutionProblem
+    ) -> [(algorithm: Self, tiles: Int, products: Int)] {
+        let all: [Self] = WinogradTiles.sizes.map { .winograd(tile: $0) } + [.winogradPhases]
+        return all.compactMap { algorithm in
+            algorithm.cover(of: problem.target, problem.geometry).map { cover in
+                (
+                    algorithm, cover.reduce(0) { $0 + $1.perImage },
+                    cover.reduce(0) { $0 + $1.perImage * $1.places }
+                )
+            }
+        }.enumerated().sorted { ($0.element.products, $0.offset) < ($1.element.products, $1.offset) }.map(\.element)
+    }
+
+    /// The tiles of an output; nil where the algorithm has none, or cannot cover it.
+    func cover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
+        switch self {
+        case .direct: nil
+        case .winograd(let tile): WinogradTiles.cover(output, dilation: geometry.dilation, size: tile)
+        case .winogradPhases:
+            // Elsewhere pixels beyond a phase's ends are pixels of the image.
+            geometry.padding == geometry.dilation ? WinogradTiles.phases(output, dilation: geometry.dilation) : nil
+        }
     }
 
     /// What the direct sum multiplies per image and pair of channels: taps outside the image cost nothing.
@@ -72,20 +93,23 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
 
 extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let winogradName = "winograd"
+    private static let phasesName = "winograd_phases"
     private static let directName = "direct"
 
-    /// `direct`, `direct_10`, `winograd_4x4`.
+    /// `direct`, `direct_10`, `winograd_4x4`, `winograd_phases`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
         case .direct(let pixels?): "\(Self.directName)_\(pixels)"
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
+        case .winogradPhases: Self.phasesName
         }
     }
 
     public init?(_ description: String) {
         switch description {
         case Self.directName: self = .direct()
+        case Self.phasesName: self = .winogradPhases
         default:
             let parts = description.split(separator: "_")
             if let tile = WinogradTiles.sizes.first(where: { "\(Self.winogradName)_\($0)x\($0)" == description }) {

@@ -1,14 +1,49 @@
 import DeviceLayer
 
-/// The m×m tiles that cover an output, phase by phase of the dilation.
-struct WinogradTiles {
-    /// m.
-    let size: Int
-    /// Tiles along each axis of one phase.
-    let down, across: Int
-    let dilation, batch: Int
+/// How one axis of an output is cut in tiles: phases of pixels a dilation apart, each in tiles of `outputs` pixels.
+struct WinogradAxis: Hashable {
+    /// Products per tile; as in the kernels, 1 and 3 are for whole phases, whose neighbours are all outside the image.
+    let places: Int
+    /// Tiles in each phase.
+    let tiles: Int
+    let phases: Range<Int>
 
-    /// Sizes there are transforms for, the best first for large images.
+    /// Pixels of a tile.
+    var outputs: Int { places > 3 ? places - 2 : (places + 1) / 2 }
+    var count: Int { tiles * phases.count }
+
+    /// Tiles of `outputs` pixels, the same in all phases.
+    init(extent: Int, dilation: Int, outputs: Int) {
+        places = outputs + 2
+        tiles = ((extent + dilation - 1) / dilation + outputs - 1) / outputs
+        phases = 0..<dilation
+    }
+
+    private init(places: Int, phases: Range<Int>) {
+        (self.places, self.phases, tiles) = (places, phases, 1)
+    }
+
+    /// Every phase as one tile of just its pixels; nil where a phase is too long for that. The first phases of an axis
+    /// have a pixel more than the others.
+    static func wholePhases(extent: Int, dilation: Int) -> [WinogradAxis]? {
+        let (length, longer) = extent.quotientAndRemainder(dividingBy: dilation)
+        guard (longer == 0 ? length : length + 1) <= placesOfPhases.count else { return nil }
+        return [(length + 1, 0..<longer), (length, longer..<dilation)].filter { $0.0 > 0 && !$0.1.isEmpty }
+            .map { WinogradAxis(places: placesOfPhases[$0.0 - 1], phases: $0.1) }
+    }
+
+    /// Of phases of 1, 2, 3 pixels.
+    private static let placesOfPhases = [1, 3, 5]
+}
+
+/// Tiles of one size and the pixels of an output they cover.
+struct WinogradTiles {
+    let rows, columns: WinogradAxis
+    let dilation, batch: Int
+    /// Pixels they cover.
+    let pixels: Int
+
+    /// m of tiles there are transforms for, the best first for large images.
     static let sizes = [4, 3, 2]
 
     /// Below, moving the transformed pixels takes longer than the products it saves.
@@ -17,20 +52,51 @@ struct WinogradTiles {
     /// Bytes that transformed pixels may take at a time, and transformed weights.
     private static let pixelBytes = 20 << 20
     private static let weightBytes = 5 << 20
+    /// Bytes that sums of a weight gradient may take at a time, before they are transformed back.
+    private static let gradientBytes = 10 << 20
 
-    init(_ output: Shape, dilation: Int, size: Int) {
-        func along(_ extent: Int) -> Int { ((extent + dilation - 1) / dilation + size - 1) / size }
-        self.size = size
-        (down, across) = (along(output.height), along(output.width))
-        self.dilation = dilation
-        batch = output.batch
+    /// An output in tiles of m×m.
+    static func cover(_ output: Shape, dilation: Int, size: Int) -> [WinogradTiles] {
+        let axis = { (extent: Int) in [WinogradAxis(extent: extent, dilation: dilation, outputs: size)] }
+        return cover(output, dilation: dilation, rows: axis(output.height), columns: axis(output.width))
     }
 
-    /// Places in a tile of pixels: m + 2 along each axis.
-    var places: Int { (size + 2) * (size + 2) }
-    var options: [String] { ["-DTILE=\(size)"] }
-    var perImage: Int { down * across * dilation * dilation }
+    /// An output phase by phase; nil where phases are too long.
+    static func phases(_ output: Shape, dilation: Int) -> [WinogradTiles]? {
+        guard let rows = WinogradAxis.wholePhases(extent: output.height, dilation: dilation),
+            let columns = WinogradAxis.wholePhases(extent: output.width, dilation: dilation)
+        else { return nil }
+        return cover(output, dilation: dilation, rows: rows, columns: columns)
+    }
+
+    private static func cover(
+        _ output: Shape, dilation: Int, rows: [WinogradAxis], columns: [WinogradAxis]
+    ) -> [WinogradTiles] {
+        rows.flatMap { row in
+            columns.map { column in
+                // One axis is whole wherever there is a single group of it.
+                let height = rows.count == 1 ? output.height : row.count * row.outputs
+                let width = columns.count == 1 ? output.width : column.count * column.outputs
+                return WinogradTiles(
+                    rows: row, columns: column, dilation: dilation, batch: output.batch,
+                    pixels: output.batch * height * width)
+            }
+        }
+    }
+
+    /// Places in a tile, one product each.
+    var places: Int { rows.places * columns.places }
+    var options: [String] { ["-DER=\(rows.places)", "-DEC=\(columns.places)"] }
+    var perImage: Int { rows.count * columns.count }
     var count: Int { batch * perImage }
+
+    /// Dilation and `TILES` in the kernels.
+    func location(from tile: Int) -> [LaunchArgument] {
+        [
+            .int(dilation), .int(rows.tiles), .int(columns.tiles), .int(rows.phases.count),
+            .int(columns.phases.count), .int(rows.phases.lowerBound), .int(columns.phases.lowerBound), .int(tile),
+        ]
+    }
 
     /// Tiles that are transformed together.
     ///
@@ -49,14 +115,30 @@ struct WinogradTiles {
         return stride(from: 0, to: channels, by: most).map { $0..<min(channels, $0 + most) }
     }
 
+    /// Input and output channels whose weight gradients are summed together: as square as they can be, since each input
+    /// channel's pixels are transformed once for every slice of output channels, and the other way round.
+    func blocks(inputs: Int, outputs: Int) -> (inputs: [Range<Int>], outputs: [Range<Int>]) {
+        let most = Self.gradientBytes / (places * 4)
+        let side = Int(Double(most).squareRoot())
+        func slices(_ channels: Int) -> [Range<Int>] {
+            let limit = channels <= side ? channels : most / min(inputs, outputs, side)
+            let parts = (channels + limit - 1) / limit
+            let step = roundUp((channels + parts - 1) / parts, to: 32)
+            return stride(from: 0, to: channels, by: step).map { $0..<min(channels, $0 + step) }
+        }
+        return (slices(inputs), slices(outputs))
+    }
+
     /// Work-items of a transform of some tiles: each takes up to 128 channels.
     static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
         library.grid(tiles, (channels + 127) / 128)
     }
 
     /// The part of `total` that tiles `chunk` and `channels` of `all` channels stand for; parts add up to the whole.
-    func share(of total: Int, chunk: Range<Int>, channels: Int, of all: Int) -> Int {
-        let slice = total / all * channels
+    ///
+    /// - Parameter output: what the cover of which these tiles are part covers.
+    func share(of total: Int, output: Shape, chunk: Range<Int>, channels: Int, of all: Int) -> Int {
+        let slice = total / output.rows * pixels / all * channels
         let upTo = { (tile: Int) in tile == count ? slice : slice / count * tile }
         return upTo(chunk.upperBound) - upTo(chunk.lowerBound)
     }
@@ -82,20 +164,28 @@ struct WinogradConvolution {
     let padding: Int
     /// The input gradient: taps reversed, channels exchanged.
     let flipped: Bool
-    private let tiles: WinogradTiles
-    private let chunks, slices: [Range<Int>]
-    private let layout: WinogradLayout
+    /// What covers y.
+    let cover: [WinogradTiles]
 
-    init(x: Shape, y: Shape, tile: Int, dilation: Int, padding: Int, flipped: Bool) {
-        (self.x, self.y, self.padding, self.flipped) = (x, y, padding, flipped)
-        tiles = WinogradTiles(y, dilation: dilation, size: tile)
-        chunks = tiles.chunks(channels: x.channels)
-        slices = tiles.slices(y.channels, others: x.channels, step: 32)
-        let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
-        layout = WinogradLayout(places: tiles.places, most * (x.channels + 16), slice * x.channels, most * slice)
+    /// One part of the cover, with its memory.
+    private struct Part {
+        let tiles: WinogradTiles
+        let chunks, slices: [Range<Int>]
+        let layout: WinogradLayout
+
+        init(_ tiles: WinogradTiles, _ pass: WinogradConvolution) {
+            self.tiles = tiles
+            chunks = tiles.chunks(channels: pass.x.channels)
+            slices = tiles.slices(pass.y.channels, others: pass.x.channels, step: 32)
+            let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
+            layout = WinogradLayout(
+                places: tiles.places, most * (pass.x.channels + 16), slice * pass.x.channels, most * slice)
+        }
     }
 
-    var workspaceByteCount: Int { layout.count * 4 }
+    private var parts: [Part] { cover.map { Part($0, self) } }
+
+    var workspaceByteCount: Int { 4 * (parts.map(\.layout.count).max() ?? 0) }
 
     /// - Precondition: the shared zeros cover a pixel.
     /// - Parameters:
@@ -105,43 +195,45 @@ struct WinogradConvolution {
         _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, epilogue: ConvolutionEpilogue,
         multiplyAccumulates: Int
     ) throws {
-        let (file, products) = ("convolution_winograd", "convolution_winograd_products")
-        let (at, strides) = (layout.offsets, layout.strides)
         let canonical = shape.dimensions
-        for chunk in chunks {
-            try e.launch(
-                file, "winograd_input", options: tiles.options,
-                [
-                    .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
-                    .int(x.width), .int(x.channels), .int(0), .int(x.channels), .int(tiles.dilation), .int(padding),
-                    .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[0]),
-                ], WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
-            for slice in slices {
-                if chunk.lowerBound == 0 || slices.count > 1 {
-                    try e.launch(
-                        file, "winograd_weights", options: tiles.options + ["-DFLIPPED=\(flipped ? 1 : 0)"],
-                        [
-                            weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
-                            .int(slice.lowerBound), .int(strides[1]),
-                        ], e.library.grid(slice.count / 16, x.channels / 16))
-                }
-                let pixels = Self.pixels(chunk.count, accumulators: e.library.accumulators)
+        for part in parts {
+            let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
+            for chunk in part.chunks {
                 try e.launch(
-                    products, "winograd_products", options: ["-DPT=\(pixels)"],
+                    "convolution_winograd", "winograd_input", options: tiles.options,
                     [
-                        .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
-                        .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
-                    ],
-                    e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, tiles.places),
-                    multiplyAccumulates: tiles.share(
-                        of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: y.channels))
-                try e.launch(
-                    file, "winograd_output", options: tiles.options,
-                    [.workspace, .int(at[2])] + epilogue.operands + [
-                        .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
-                        .int(slice.count), .int(tiles.dilation), .int(tiles.down), .int(tiles.across),
-                        .int(chunk.lowerBound), .int(strides[2]), epilogue.flags,
-                    ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
+                        .input(0), .zeros, .workspace, .int(at[0]), .int(x.height), .int(x.width), .int(x.channels),
+                        .int(0), .int(x.channels), .int(padding),
+                    ] + tiles.location(from: chunk.lowerBound) + [.int(strides[0])],
+                    WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
+                for slice in part.slices {
+                    if chunk.lowerBound == 0 || part.slices.count > 1 {
+                        try e.launch(
+                            "convolution_winograd", "winograd_weights",
+                            options: tiles.options + ["-DFLIPPED=\(flipped ? 1 : 0)"],
+                            [
+                                weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
+                                .int(slice.lowerBound), .int(strides[1]),
+                            ], e.library.grid(slice.count / 16, x.channels / 16))
+                    }
+                    let pixels = Self.pixels(chunk.count, accumulators: e.library.accumulators)
+                    try e.launch(
+                        "convolution_winograd_products", "winograd_products", options: ["-DPT=\(pixels)"],
+                        [
+                            .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
+                            .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
+                        ],
+                        e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, tiles.places),
+                        multiplyAccumulates: tiles.share(
+                            of: multiplyAccumulates, output: y, chunk: chunk, channels: slice.count, of: y.channels))
+                    try e.launch(
+                        "convolution_winograd", "winograd_output", options: tiles.options,
+                        [.workspace, .int(at[2])] + epilogue.operands + [
+                            .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
+                            .int(slice.count),
+                        ] + tiles.location(from: chunk.lowerBound) + [.int(strides[2]), epilogue.flags],
+                        WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
+                }
             }
         }
     }
@@ -158,60 +250,85 @@ struct WinogradConvolution {
 struct WinogradWeightGradient {
     let x, dy: Shape
     let padding: Int
-    private let tiles: WinogradTiles
-    private let chunks, slices: [Range<Int>]
-    private let layout: WinogradLayout
+    /// What covers dy.
+    let cover: [WinogradTiles]
 
-    init(x: Shape, dy: Shape, tile: Int, dilation: Int, padding: Int) {
-        (self.x, self.dy, self.padding) = (x, dy, padding)
-        tiles = WinogradTiles(dy, dilation: dilation, size: tile)
-        chunks = tiles.chunks(channels: dy.channels)
-        slices = tiles.slices(x.channels, others: dy.channels, step: 16)
-        let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
-        layout = WinogradLayout(places: tiles.places, most * slice, most * dy.channels, slice * dy.channels)
+    /// One part of the cover, with its memory.
+    private struct Part {
+        let tiles: WinogradTiles
+        let chunks, inputs, outputs: [Range<Int>]
+        let layout: WinogradLayout
+
+        init(_ tiles: WinogradTiles, _ pass: WinogradWeightGradient) {
+            self.tiles = tiles
+            (inputs, outputs) = tiles.blocks(inputs: pass.x.channels, outputs: pass.dy.channels)
+            let (depth, width) = (inputs[0].count, outputs[0].count)
+            chunks = tiles.chunks(channels: depth + width)
+            let most = chunks.map(\.count).max() ?? 0
+            layout = WinogradLayout(places: tiles.places, most * depth, most * width, depth * width)
+        }
     }
 
-    var workspaceByteCount: Int { layout.count * 4 }
+    private var parts: [Part] { cover.map { Part($0, self) } }
+
+    var workspaceByteCount: Int { 4 * (parts.map(\.layout.count).max() ?? 0) }
 
     /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
     func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
-        let (file, products) = ("convolution_winograd", "convolution_winograd_products")
-        let (at, strides) = (layout.offsets, layout.strides)
-        for slice in slices {
-            for chunk in chunks {
-                try e.launch(
-                    file, "winograd_input", options: tiles.options + ["-DBLOCKED=1"],
-                    [
-                        .input(0), .zeros, .workspace, .int(at[0]), .int(x.height),
-                        .int(x.width), .int(x.channels), .int(slice.lowerBound), .int(slice.count),
-                        .int(tiles.dilation), .int(padding), .int(tiles.down), .int(tiles.across),
-                        .int(chunk.lowerBound), .int(strides[0]),
-                    ], WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
-                if slice.lowerBound == 0 || chunks.count > 1 {
+        for (index, part) in parts.enumerated() {
+            let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
+            for input in part.inputs {
+                for output in part.outputs {
+                    for chunk in part.chunks {
+                        if output.lowerBound == 0 || part.chunks.count > 1 {
+                            try transformInput(&e, part, chunk, input)
+                        }
+                        try transformGradient(&e, part, chunk, output)
+                        try e.launch(
+                            "convolution_winograd_products", "winograd_weight_products",
+                            options: e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"],
+                            [
+                                .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(output.count),
+                                .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
+                                .flag(chunk.lowerBound > 0),
+                            ], e.library.grid(output.count / 32, input.count / 8, tiles.places),
+                            multiplyAccumulates: tiles.share(
+                                of: multiplyAccumulates, output: dy, chunk: chunk,
+                                channels: input.count * output.count, of: x.channels * dy.channels))
+                    }
                     try e.launch(
-                        file, "winograd_output_gradient", options: tiles.options,
+                        "convolution_winograd", "winograd_weight_gradient", options: tiles.options,
                         [
-                            .input(1), .zeros, .workspace, .int(at[1]),
-                            .int(dy.height), .int(dy.width), .int(dy.channels), .int(tiles.dilation),
-                            .int(tiles.down), .int(tiles.across), .int(chunk.lowerBound), .int(strides[1]),
-                        ], WinogradTiles.grid(chunk.count, channels: dy.channels, e.library))
+                            .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels),
+                            .int(input.lowerBound), .int(output.lowerBound), .int(output.count), .int(strides[2]),
+                            .flag(index > 0),
+                        ], e.library.grid(output.count / 16, input.count / 8))
                 }
-                try e.launch(
-                    products, "winograd_weight_products",
-                    options: e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"],
-                    [
-                        .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(dy.channels), .int(chunk.count),
-                        .int(strides[0]), .int(strides[1]), .int(strides[2]), .flag(chunk.lowerBound > 0),
-                    ], e.library.grid(dy.channels / 32, slice.count / 8, tiles.places),
-                    multiplyAccumulates: tiles.share(
-                        of: multiplyAccumulates, chunk: chunk, channels: slice.count, of: x.channels))
             }
-            try e.launch(
-                file, "winograd_weight_gradient", options: tiles.options,
-                [
-                    .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels), .int(slice.lowerBound),
-                    .int(strides[2]),
-                ], e.library.grid(dy.channels / 16, slice.count / 8))
         }
+    }
+
+    private func transformInput(
+        _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
+    ) throws {
+        try e.launch(
+            "convolution_winograd", "winograd_input", options: part.tiles.options + ["-DBLOCKED=1"],
+            [
+                .input(0), .zeros, .workspace, .int(part.layout.offsets[0]), .int(x.height), .int(x.width),
+                .int(x.channels), .int(channels.lowerBound), .int(channels.count), .int(padding),
+            ] + part.tiles.location(from: chunk.lowerBound) + [.int(part.layout.strides[0])],
+            WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
+    }
+
+    private func transformGradient(
+        _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
+    ) throws {
+        try e.launch(
+            "convolution_winograd", "winograd_output_gradient", options: part.tiles.options,
+            [
+                .input(1), .zeros, .workspace, .int(part.layout.offsets[1]), .int(dy.height), .int(dy.width),
+                .int(dy.channels), .int(channels.lowerBound), .int(channels.count),
+            ] + part.tiles.location(from: chunk.lowerBound) + [.int(part.layout.strides[1])],
+            WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
     }
 }

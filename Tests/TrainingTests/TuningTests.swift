@@ -80,7 +80,7 @@ extension GoldenTests {
         }
 
         @Test func namesComeBack() throws {
-            let tiles = [2, 3, 4].map { ConvolutionAlgorithm.winograd(tile: $0) }
+            let tiles = [2, 3, 4].map { ConvolutionAlgorithm.winograd(tile: $0) } + [.winogradPhases]
             for algorithm in [.direct(), .direct(pixels: 7)] + tiles {
                 #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
             }

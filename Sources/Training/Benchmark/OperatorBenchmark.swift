@@ -38,14 +38,15 @@ public struct OperatorBenchmark {
     public func run() throws -> OperatorReport {
         let device = library.context.device
         let peak = try measurePeak()
-        progress("peak \(readable(peak)) GFLOP/s")
+        let copy = try measureCopy()
+        progress("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s")
         var rows: [OperatorReport.Row] = []
         for (item, count) in try OperatorCase.all(family: library.family) {
             let pass = item.isConvolution ? item.pass.rawValue : "other"
             guard filter.map({ text in [item.name, item.kind, pass].contains { $0.contains(text) } }) ?? true else {
                 continue
             }
-            let row = try measure(item, pass: pass, count: count, peak: peak)
+            let row = try measure(item, pass: pass, count: count, peak: peak, copy: copy)
             progress("\(row.case)  \(row.pass)  \(readable(row.ms)) ms")
             rows.append(row)
         }
@@ -56,11 +57,12 @@ public struct OperatorBenchmark {
         return OperatorReport(
             device: device.name, driver: device.driverVersion, kernelFamily: library.family.rawValue,
             date: Date().formatted(.iso8601.year().month().day()), repeats: repeats, peakGflops: peak,
+            copyGBPerSecond: copy,
             rows: rows.sorted { ($0.stepShare, $1.case, $0.pass) > ($1.stepShare, $0.case, $1.pass) })
     }
 
     private func measure(
-        _ item: OperatorCase, pass: String, count: Int, peak: Double
+        _ item: OperatorCase, pass: String, count: Int, peak: Double, copy: Double
     ) throws -> OperatorReport.Row {
         let choices = try item.problem.map { try tuner.choices(for: [$0], isExact: false) } ?? AlgorithmChoices()
         let run = try OperatorRun(item, choices: choices, library: library)
@@ -68,6 +70,8 @@ public struct OperatorBenchmark {
         let times = try time(plan, on: run.executor)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
+        let bytes = plan.launches.reduce(0) { $0 + $1.kernel.argumentByteCount }
+        let gbPerSecond = item.isConvolution ? nil : 1e-6 * Double(bytes) / least
         let window = item.window
         return OperatorReport.Row(
             case: item.name, pass: pass, kind: item.kind, direction: item.pass.rawValue,
@@ -75,7 +79,8 @@ public struct OperatorBenchmark {
             outputs: item.outputs, kernel: window.kernel, stride: window.stride, dilation: window.dilation,
             padding: window.padding, ms: least,
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times), gflops: gflops,
-            peakShare: gflops.map { $0 / peak }, countInStep: count)
+            peakShare: gflops.map { $0 / peak }, gbPerSecond: gbPerSecond, copyShare: gbPerSecond.map { $0 / copy },
+            countInStep: count)
     }
 
     /// Milliseconds of each timed run.
@@ -95,6 +100,17 @@ public struct OperatorBenchmark {
         graph.output("peak", graph.record(probe, [])[0])
         let times = try time(try executor.makePlan(graph), on: executor)
         return 2e-6 * Double(probe.multiplyAdds(library.family)) / (times.min() ?? .infinity)
+    }
+
+    /// GB/s, read and written together, of copying what no cache holds: the best of a few runs.
+    private func measureCopy() throws -> Double {
+        let executor = Executor(library: library)
+        let graph = Graph(family: library.family)
+        let x = graph.input("x", Shape([1 << 16, 1 << 10]))
+        graph.output("y", graph.record(Scale(2), [x])[0])
+        try executor.store.write("x", x.shape, [Float](repeating: 1, count: x.shape.count))
+        let times = try time(try executor.makePlan(graph), on: executor)
+        return 2e-6 * Double(x.shape.byteCount) / (times.min() ?? .infinity)
     }
 }
 

@@ -20,14 +20,19 @@ public struct OperatorReport: Sendable, Encodable {
         public let outputs: Int
         /// Of convolutions and pools, else 0.
         public let kernel, stride, dilation, padding: Int
-        /// Median time in milliseconds, packing and transforming of weights included.
+        /// Milliseconds of the fastest run, packing and transforming of weights included: others on the machine only ever
+        /// make a run longer.
         public let ms: Double
-        /// (max − min) ÷ median.
+        /// (max − min) ÷ median of the runs.
         public let spread: Double
         /// 2 · multiply-accumulates of the direct sum ÷ time; nil for what is no convolution.
         public let gflops: Double?
         /// GFLOP/s ÷ the device's measured peak of multiply-adds; Winograd may exceed 1.
         public let peakShare: Double?
+        /// What the kernels' tensors hold, each kernel's counted once, ÷ time; nil for convolutions.
+        public let gbPerSecond: Double?
+        /// That ÷ the device's measured bandwidth of copying; what stays in a cache may exceed 1.
+        public let copyShare: Double?
         /// Runs in the warm-up step of resnet34, three tasks, full heads, 224×224, batch 8.
         public let countInStep: Int
         /// Share of that step's rows, by time.
@@ -40,18 +45,21 @@ public struct OperatorReport: Sendable, Encodable {
     public let repeats: Int
     /// Multiply-adds in registers, measured, in GFLOP/s.
     public let peakGflops: Double
+    /// Copying from memory to memory, measured, in GB/s read and written.
+    public let copyGBPerSecond: Double
     /// Largest part of the step first.
     public var rows: [Row]
 
     /// The rows as text.
     public var table: String {
         var table = Table([
-            "case", "pass", "algorithm", "ms", "GFLOP/s", "of peak", "share of step", "spread",
+            "case", "pass", "algorithm", "ms", "GFLOP/s", "GB/s", "of peak", "share of step", "spread",
         ])
         for row in rows {
             table.add([
                 row.case, row.pass, row.algorithm ?? "–", readable(row.ms), row.gflops.map { readable($0) } ?? "–",
-                row.peakShare.map { "\(Int(($0 * 100).rounded())) %" } ?? "–",
+                row.gbPerSecond.map { readable($0) } ?? "–",
+                (row.peakShare ?? row.copyShare).map { "\(Int(($0 * 100).rounded())) %" } ?? "–",
                 "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
             ])
         }
