@@ -26,7 +26,7 @@ public final class DeviceContext: @unchecked Sendable {
     /// - Parameter profiling: whether `queue` records when each launch ran.
     /// - Throws: `DeviceError` if the driver refuses.
     public init(
-        device: Device, cacheDirectory: URL? = ProgramCache.defaultDirectory, profiling: Bool = false
+        device: Device, cacheDirectory: URL?, profiling: Bool = false
     ) throws(DeviceError) {
         self.device = device
         context = try ContextHandle(device: device)

@@ -4,8 +4,15 @@ import Foundation
 public enum ProgramCache {
     /// `adashare/programs` in the user's cache directory, `~/.cache` unless the system is set up otherwise.
     ///
-    /// `nil` if the user has no such directory.
-    public static var defaultDirectory: URL? {
+    /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a binary makes
+    /// it compile every kernel a second time, for work-groups of any size.
+    public static func directory(for device: Device) -> URL? {
+        device.platformName == poclPlatform ? nil : userDirectory
+    }
+
+    private static let poclPlatform = "Portable Computing Language"
+
+    static var userDirectory: URL? {
         FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
             .appendingPathComponent("adashare/programs", isDirectory: true)
     }

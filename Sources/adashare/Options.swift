@@ -20,7 +20,9 @@ struct DeviceOptions: ParsableArguments {
     /// - Parameter profiling: whether the queue records when each launch ran.
     func makeContext(profiling: Bool = false) throws -> DeviceContext {
         let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
-        return try DeviceContext(device: try Device.select(selector), profiling: profiling)
+        let device = try Device.select(selector)
+        return try DeviceContext(
+            device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling)
     }
 }
 

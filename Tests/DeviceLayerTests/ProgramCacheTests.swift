@@ -128,9 +128,12 @@ extension DeviceLayerTests {
             }
         }
 
-        @Test func defaultDirectoryIsTheUsersCache() throws {
-            let directory = try #require(ProgramCache.defaultDirectory)
-            #expect(directory.path.hasSuffix("/adashare/programs"))
+        @Test func directoryIsTheUsersCacheWhereTheDriverKeepsNothing() throws {
+            #expect(try #require(ProgramCache.userDirectory).path.hasSuffix("/adashare/programs"))
+            for device in try [Device.select(nil)] {
+                let isKept = device.platformName == "Portable Computing Language"
+                #expect(ProgramCache.directory(for: device) == (isKept ? nil : ProgramCache.userDirectory))
+            }
         }
 
         private func key(_ device: Device, offset: Int) -> ProgramCacheKey {
