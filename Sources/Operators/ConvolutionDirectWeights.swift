@@ -87,7 +87,7 @@ struct DirectWeightGradient {
             .int(geometry.dilation), .int(geometry.padding), .int(split.span), .int(inputs), .int(outputs),
             .int(pixels),
         ]
-        let isWide = e.library.accumulators == RegisterTile.wideAccumulators
+        let isWide = e.library.hasWideRegisters
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
         let options = (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])

@@ -286,7 +286,7 @@ struct WinogradWeightGradient {
                         try transformGradient(&e, part, chunk, output)
                         try e.launch(
                             "convolution_winograd_products", "winograd_weight_products",
-                            options: e.library.accumulators == RegisterTile.wideAccumulators ? [] : ["-DCB=2"],
+                            options: e.library.hasWideRegisters ? [] : ["-DCB=2"],
                             [
                                 .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(output.count),
                                 .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),

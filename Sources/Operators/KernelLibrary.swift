@@ -20,6 +20,8 @@ public final class KernelLibrary: @unchecked Sendable {
     /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register holds 16
     /// floats; 6 where each takes two of 16 registers or four of 32.
     let accumulators: Int
+    /// Whether a register holds 16 floats.
+    var hasWideRegisters: Bool { accumulators == RegisterTile.wideAccumulators }
     /// More weights than that are walked once, pixels many times, instead of the other way round: what a last-level cache
     /// holds beside the pixels.
     let cachedWeightBytes: Int

@@ -54,15 +54,40 @@ enum Program {
         try start(arguments, in: folder, environment: environment).finish()
     }
 
-    /// Runs the program where no file can grow, as on a full disk; all it prints is in `output`.
-    static func runOnFullDisk(_ arguments: [String], environment: [String: String]) throws -> Outcome {
-        // Writes fail instead of ending the process, and the limit does not concern pipes.
-        let script = #"trap "" XFSZ; (ulimit -f 0; exec "$0" "$@") 2>&1 | cat"#
+    /// Runs the program while `folder`, with what is in it, is a file system without room; all it prints, and the names of the
+    /// files that are there afterwards, are in `output`.
+    static func run(
+        _ arguments: [String], withoutRoomIn folder: URL, environment: [String: String]
+    ) throws -> Outcome {
+        let script = #"""
+            folder=$1; shift
+            cp -a "$folder" "$folder.kept" && mount -t tmpfs -o size=256k none "$folder" || exit 125
+            cp -a "$folder.kept/." "$folder"
+            dd if=/dev/zero of="$folder/filler" bs=1k 2>/dev/null
+            "$0" "$@"
+            status=$?
+            find "$folder" -type f ! -name filler -printf 'left %f\n'
+            exit $status
+            """#
         let process = try RunningProgram(
-            ["-o", "pipefail", "-c", script, url.path] + arguments, of: URL(fileURLWithPath: "/bin/bash"), in: nil,
+            ["-rm", "/bin/bash", "-c", script, url.path, folder.path] + arguments, of: unshare, in: nil,
             environment: environment)
-        return try process.finish()
+        let outcome = try process.finish()
+        return Outcome(status: outcome.status, output: outcome.output + outcome.errors, errors: "")
     }
+
+    /// Whether this machine lets a process mount a file system of its own.
+    static let canMount: Bool = {
+        let process = Process()
+        process.executableURL = unshare
+        process.arguments = ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+        process.standardError = nil
+        guard (try? process.run()) != nil else { return false }
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }()
+
+    private static let unshare = URL(fileURLWithPath: "/usr/bin/unshare")
 
     static func start(
         _ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]
