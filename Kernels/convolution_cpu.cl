@@ -10,14 +10,15 @@
 // Work-item: PT pixels of one row, DIV apart (same parity), times KV vectors of 16 channels, all in registers.
 //   acc[PT][KV] += x[pixel][c] * w[c][16 KV]       one broadcast and KV fused multiply-adds per pixel and c
 // The last tile of a row is moved left to stay full and stores only pixels its neighbour does not. Where a tap finds some of
-// a tile's pixels outside the image, the tile is walked in CHUNKS of up to five: those without a pixel inside cost nothing, and
-// in the others, pixels outside read `zeros`.
+// a tile's pixels outside the image, the tile is walked in CHUNKS chunks of up to five: those without a pixel inside cost nothing,
+// and in the others, pixels outside read `zeros`.
 // Where pixels have no channel padding (WS taps of WC channels at stride WT, the stem), the taps of a kernel row and their
 // channels lie side by side in memory and in the weights: one sum of WS WC terms instead of WS short ones, in the same order.
 //
 // Layout: global (channel tiles / group, rows * tiles per row, N), in that order, so that neighbours share pixels; with
 // WEIGHTS_OUTER (rows * tiles per row, N, channel tiles), where all weights together do not stay in a cache. Weights [K/KT][R][S][C][KT], KT = 16 KV.
-// Tunables: PT 1...30, at most the pixels of a row; KV 1 or 2; PT * KV <= 30 keeps accumulators in 32 registers.
+// Tunables: PT 1...30, at most the pixels of a row; KV 1 or 2; PT * KV <= 30 keeps accumulators in 32 registers; WS with WC and
+// WT.
 
 #ifndef PT
 #define PT 14
@@ -62,7 +63,8 @@
         __global const float *pixels[COUNT];                                     \
         __attribute__((opencl_unroll_hint))                                      \
         for (int i = 0; i < COUNT; ++i)                                          \
-            pixels[i] = FROM + i >= from && FROM + i < to ? xp + (FROM + i) * step : zeros; \
+            pixels[i] = FROM + i >= from && FROM + i < to                        \
+                            ? row + (ptrdiff_t)(column + (FROM + i) * STR) * XS : zeros;         \
         for (int c = 0; c < C; ++c) {                                            \
             LOAD_WEIGHTS(wp + (size_t)c * KT)                                    \
             __attribute__((opencl_unroll_hint))                                  \
@@ -128,7 +130,7 @@ void convolution_gather(__global const float *restrict x, __global const float *
                 ACCUMULATE(WS * WC)
             } else {
                 float xp[WINDOW];
-                const int before = max(0, -window), behind = min(WINDOW, Wd * WC - window);
+                const int before = clamp(-window, 0, WINDOW), behind = min(WINDOW, Wd * WC - window);
                 for (int i = 0; i < before; ++i) xp[i] = 0.0f;
                 for (int i = before; i < behind; ++i) xp[i] = row[window + i];
                 for (int i = max(before, behind); i < WINDOW; ++i) xp[i] = 0.0f;
@@ -143,9 +145,9 @@ void convolution_gather(__global const float *restrict x, __global const float *
                 const int to = column < Wd ? min(PT, (Wd - column + STR - 1) / STR) : 0;
                 if (from >= to) continue;
                 __global const float *wp = w + (size_t)((kt * R + r) * S + s) * C * KT;
-                const int step = STR * XS;
-                __global const float *xp = row + (ptrdiff_t)column * XS;
                 if (from == 0 && to == PT) {
+                    const int step = STR * XS;
+                    __global const float *xp = row + (ptrdiff_t)column * XS;
                     ACCUMULATE(C)
                     continue;
                 }

@@ -13,7 +13,7 @@
 // Layout: global (groups of c, groups of k, taps * splits); split j takes rows [j span, (j+1) span) of N*P, and has its own
 // [R][S][C][KS] of dw.
 // Local memory: block PITCH(inputs) and block PITCH(outputs) floats; both counts are multiples of 16.
-// Tunables: CT 8 or 4, KV 1 or 2.
+// Tunables: CT 8 or 4, KV 1 or 2, HAS_PREFETCH.
 
 #ifndef CT
 #define CT 8
@@ -24,11 +24,14 @@
 #ifndef WS
 #define WS 0
 #endif
+#ifndef HAS_PREFETCH
+#define HAS_PREFETCH 0
+#endif
 #define KT (16 * KV)
 #define PITCH(channels) (((channels) / 16 | 1) * 16)
 
-// Asks for `count` floats to come closer, where the compiler knows how.
-#ifdef __has_builtin
+// Asks for `count` floats to come closer, where the host says that the device takes it and the compiler knows how.
+#if HAS_PREFETCH && defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
 #define PREFETCH(from, count) \
     for (int line = 0; line < (count); line += 16) __builtin_prefetch((const void *)(size_t)((from) + line), 0, 2);
@@ -58,7 +61,7 @@ void convolution_weights(__global const float *restrict x, __global const float 
     const int x_pitch = PITCH(inputs), y_pitch = PITCH(outputs);
     __global float *out = dw + (((size_t)split * taps + tap) * depth + c0) * KS + k0;
 #if WS
-    const int down = -PAD, shift = -PAD, q0 = 0, q1 = Q;
+    const int q0 = 0, q1 = Q;
 #else
     const int down = tap / S * DIL - PAD, shift = tap % S * DIL - PAD;
     const int q0 = shift < 0 ? (-shift + STR - 1) / STR : 0, q1 = Wd - shift > 0 ? min(Q, (Wd - 1 - shift) / STR + 1) : 0;
@@ -121,16 +124,22 @@ void convolution_weights(__global const float *restrict x, __global const float 
             }
         }
 
+#if HAS_PREFETCH && !WS
         // What the next block will copy, if it goes on in the same rows: some pixels before each tile of sums.
         const int tiles = ((width + KT - 1) / KT) * ((channels + CT - 1) / CT), step = (block + tiles - 1) / tiles;
-        __global const float *next_x = x + (((ptrdiff_t)(index / P) * H + index % P * STR + down) * Wd + q * STR + shift) * XS + c0, *next_dy = dy + ((size_t)index * Q + q) * KS + k0;
+        const ptrdiff_t next_row = (ptrdiff_t)(index / P) * H + index % P * STR + down;
+        __global const float *next_x = x + (next_row * Wd + q * STR + shift) * XS + c0;
+        __global const float *next_dy = dy + ((size_t)index * Q + q) * KS + k0;
         int ahead = index < end ? 0 : block;
+#endif
         for (int k = 0; k < width; k += KT)
             for (int c = 0; c < channels; c += CT) {
+#if HAS_PREFETCH && !WS
                 for (const int until = min(ahead + step, block); ahead < until; ++ahead) {
                     PREFETCH(next_x + (ptrdiff_t)ahead * STR * XS, channels)
                     PREFETCH(next_dy + (ptrdiff_t)ahead * KS, width)
                 }
+#endif
                 __global float *sums = out + (size_t)c * KS + k;
                 float16 acc[CT][KV];
                 __attribute__((opencl_unroll_hint))

@@ -7,10 +7,11 @@ public enum ProgramCache {
     /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a binary makes
     /// it compile every kernel a second time, for work-groups of any size.
     public static func directory(for device: Device) -> URL? {
-        device.platformName == poclPlatform ? nil : userDirectory
+        keepsPrograms(platform: device.platformName) ? nil : userDirectory
     }
 
-    private static let poclPlatform = "Portable Computing Language"
+    /// Whether a driver keeps on disk what it compiles.
+    static func keepsPrograms(platform: String) -> Bool { platform == "Portable Computing Language" }
 
     static var userDirectory: URL? {
         FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?

@@ -118,8 +118,10 @@ public struct Convolution: DifferentiableOperator {
             )
             .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
         case .winograd, .winogradPhases:
-            try winograd(e.inputs[0], e.outputs[0])?
-                .encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
+            guard let winograd = winograd(e.inputs[0], e.outputs[0]) else {
+                preconditionFailure("\(algorithm) does not compute \(geometry)")
+            }
+            try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         }
     }
 
@@ -180,10 +182,12 @@ public struct ConvolutionInputGradient: Operator {
             .encode(
                 &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
         case .winograd, .winogradPhases:
-            try winograd(e.inputs[0])?
-                .encode(
-                    &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
-                    multiplyAccumulates: work)
+            guard let winograd = winograd(e.inputs[0]) else {
+                preconditionFailure("\(algorithm) does not compute \(geometry)")
+            }
+            try winograd.encode(
+                &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
+                multiplyAccumulates: work)
         }
     }
 
@@ -237,10 +241,13 @@ public struct ConvolutionWeightGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
-        if let winograd = winograd(x, dy) {
-            try winograd.encode(&e, multiplyAccumulates: work)
-        } else {
+        if algorithm.isExact {
             try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
+        } else {
+            guard let winograd = winograd(x, dy) else {
+                preconditionFailure("\(algorithm) does not compute \(geometry)")
+            }
+            try winograd.encode(&e, multiplyAccumulates: work)
         }
     }
 }

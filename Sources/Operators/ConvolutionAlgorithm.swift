@@ -1,7 +1,7 @@
 /// How a pass of a convolution is computed.
 public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The sum over taps and channels as it is written; on CPUs in tiles of that many pixels, nil for those that waste
-    /// least. Every tile gives the same bits.
+    /// least. Every tile gives the same bits, for finite weights.
     case direct(pixels: Int? = nil)
     /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
     /// ten times larger; for m = 3 and 2 less of both.
@@ -152,10 +152,12 @@ public struct AlgorithmChoices: Sendable, Hashable {
 
     /// The algorithm of a problem; never one that does not apply to it, whatever was recorded elsewhere.
     public func algorithm(for problem: ConvolutionProblem, family: KernelFamily) -> ConvolutionAlgorithm {
-        if let known = measured[problem],
-            ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(known)
-        {
-            return known
+        if let known = measured[problem] {
+            if ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(known) {
+                return known
+            }
+            // Another tile gives the same bits.
+            if known.isExact { return .direct() }
         }
         return .heuristic(for: problem, family: family, isExact: isExact)
     }

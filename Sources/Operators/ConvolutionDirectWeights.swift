@@ -11,6 +11,8 @@ struct DirectWeightGradient {
     private static let mostChannels = 256
     /// The most pixels that are copied at a time: with 32 channels of dy, half of a small first-level cache.
     private static let mostPixels = 128
+    /// Below, loading and storing sums takes too much of the time: rather fewer channels.
+    private static let fewestPixels = 48
 
     private var taps: Int { geometry.kernelHeight * geometry.kernelWidth }
     /// Where a CPU's work-item takes all taps at once.
@@ -20,16 +22,16 @@ struct DirectWeightGradient {
     private var depth: Int { row.map { geometry.kernelHeight * $0.count } ?? x.channels }
 
     /// Input and output channels of a CPU's work-item.
-    private var channels: (inputs: Int, outputs: Int) {
+    private func channels(most: Int) -> (inputs: Int, outputs: Int) {
         let inputs = roundUp(depth, to: Shape.lanes)
-        return (row == nil ? min(inputs, Self.mostChannels) : inputs, min(weights.storedChannels, Self.mostChannels))
+        return (row == nil ? min(inputs, most) : inputs, min(weights.storedChannels, most))
     }
 
     /// Work-items along input channels, output channels, and taps.
-    private var items: [Int] {
+    private func items(most: Int = mostChannels) -> [Int] {
         switch family {
         case .cpu:
-            let (inputs, outputs) = channels
+            let (inputs, outputs) = channels(most: most)
             return [
                 (depth + inputs - 1) / inputs, (weights.storedChannels + outputs - 1) / outputs, row == nil ? taps : 1,
             ]
@@ -37,10 +39,10 @@ struct DirectWeightGradient {
         }
     }
 
-    /// Independent parts of the sum over pixels: enough work-items for the smallest layers, fixed by the shape.
+    /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough for that.
     private var split: (span: Int, count: Int) {
         let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 32) : (dy.rows, 512)
-        let parts = max(1, min(units, wanted / items.reduce(1, *)))
+        let parts = max(1, min(units, wanted / items().reduce(1, *)))
         var span = (units + parts - 1) / parts
         if family == .gpu { span = max(256, roundUp(span, to: 16)) }
         return (span, (units + span - 1) / span)
@@ -61,7 +63,7 @@ struct DirectWeightGradient {
                 .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
                 .int(geometry.dilation), .int(geometry.padding), .int(split.span),
             ]
-            let size = WorkSize(global: [items[1] * 16, items[0] * 16, taps * split.count], local: [16, 16, 1])
+            let size = WorkSize(global: [items()[1] * 16, items()[0] * 16, taps * split.count], local: [16, 16, 1])
             try e.launch(
                 "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: multiplyAccumulates)
         }
@@ -76,12 +78,18 @@ struct DirectWeightGradient {
         _ e: inout LaunchEncoder, _ target: LaunchArgument, _ split: (span: Int, count: Int),
         _ multiplyAccumulates: Int
     ) throws {
-        let (inputs, outputs) = channels
         // From pixel to pixel of a copy, as `PITCH` in the kernel.
-        let (xBytes, dyBytes) = (4 * (inputs / 16 | 1) * 16, 4 * (outputs / 16 | 1) * 16)
-        let pixels = max(1, min(Self.mostPixels, e.library.context.device.localMemoryBytes / (xBytes + dyBytes)))
+        func pitches(_ most: Int) -> (x: Int, dy: Int) {
+            let (inputs, outputs) = channels(most: most)
+            return (4 * (inputs / 16 | 1) * 16, 4 * (outputs / 16 | 1) * 16)
+        }
+        func fitting(_ most: Int) -> Int { e.library.localBytes / (pitches(most).x + pitches(most).dy) }
+        let most = [Self.mostChannels, 128, 64].first { fitting($0) >= Self.fewestPixels } ?? 32
+        let pixels = max(1, min(Self.mostPixels, fitting(most)))
+        let ((inputs, outputs), items) = (channels(most: most), items(most: most))
         let arguments: [LaunchArgument] = [
-            .input(0), .input(1), target, .local(pixels * xBytes), .local(pixels * dyBytes), .int(x.batch),
+            .input(0), .input(1), target, .local(pixels * pitches(most).x), .local(pixels * pitches(most).dy),
+            .int(x.batch),
             .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(dy.height), .int(dy.width),
             .int(dy.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
             .int(geometry.dilation), .int(geometry.padding), .int(split.span), .int(inputs), .int(outputs),
@@ -89,7 +97,9 @@ struct DirectWeightGradient {
         ]
         let isWide = e.library.hasWideRegisters
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
-        let options = (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
+        let options =
+            (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
+            + (e.library.hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
         try e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,

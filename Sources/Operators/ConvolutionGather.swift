@@ -104,7 +104,7 @@ struct RegisterTile {
         let all = Self.ranked(
             columns: columns, divisor: divisor, width: width, inputs: inputs,
             most: accumulators < Self.wideAccumulators ? accumulators * Shape.lanes / width : nil)
-        self.pixels = pixels.flatMap { all.contains($0) ? $0 : nil } ?? all[0]
+        self.pixels = pixels.map { min($0, max(1, columns / divisor)) } ?? all[0]
         tiles = ((columns + divisor - 1) / divisor + self.pixels - 1) / self.pixels
     }
 

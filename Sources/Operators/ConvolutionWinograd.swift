@@ -40,8 +40,6 @@ struct WinogradAxis: Hashable {
 struct WinogradTiles {
     let rows, columns: WinogradAxis
     let dilation, batch: Int
-    /// Pixels they cover.
-    let pixels: Int
 
     /// m of tiles there are transforms for, the best first for large images.
     static let sizes = [4, 3, 2]
@@ -61,26 +59,20 @@ struct WinogradTiles {
         return cover(output, dilation: dilation, rows: axis(output.height), columns: axis(output.width))
     }
 
-    /// An output phase by phase; nil where phases are too long.
+    /// An output phase by phase; nil where phases are too long, or all of three pixels, as tiles of 3×3 are.
     static func phases(_ output: Shape, dilation: Int) -> [WinogradTiles]? {
         guard let rows = WinogradAxis.wholePhases(extent: output.height, dilation: dilation),
             let columns = WinogradAxis.wholePhases(extent: output.width, dilation: dilation)
         else { return nil }
-        return cover(output, dilation: dilation, rows: rows, columns: columns)
+        let cover = cover(output, dilation: dilation, rows: rows, columns: columns)
+        return cover.allSatisfy { $0.places == 25 } ? nil : cover
     }
 
     private static func cover(
         _ output: Shape, dilation: Int, rows: [WinogradAxis], columns: [WinogradAxis]
     ) -> [WinogradTiles] {
         rows.flatMap { row in
-            columns.map { column in
-                // One axis is whole wherever there is a single group of it.
-                let height = rows.count == 1 ? output.height : row.count * row.outputs
-                let width = columns.count == 1 ? output.width : column.count * column.outputs
-                return WinogradTiles(
-                    rows: row, columns: column, dilation: dilation, batch: output.batch,
-                    pixels: output.batch * height * width)
-            }
+            columns.map { WinogradTiles(rows: row, columns: $0, dilation: dilation, batch: output.batch) }
         }
     }
 
@@ -100,18 +92,18 @@ struct WinogradTiles {
 
     /// Tiles that are transformed together.
     ///
-    /// - Parameter channels: the most of what is transformed.
+    /// - Parameter channels: of what is transformed, and held at the same time.
     func chunks(channels: Int) -> [Range<Int>] {
         let most = max(Self.fewest, Self.pixelBytes / (places * channels * 4))
         let parts = (count + most - 1) / most
         return (0..<parts).map { count * $0 / parts..<count * ($0 + 1) / parts }
     }
 
-    /// Channels whose weights are transformed together, `step` at a time.
+    /// Channels whose weights are transformed together, in multiples of 32.
     ///
     /// - Parameter others: channels on the weights' other side.
-    func slices(_ channels: Int, others: Int, step: Int) -> [Range<Int>] {
-        let most = max(step, Self.weightBytes / (places * others * 4) / step * step)
+    func slices(_ channels: Int, others: Int) -> [Range<Int>] {
+        let most = max(32, Self.weightBytes / (places * others * 4) / 32 * 32)
         return stride(from: 0, to: channels, by: most).map { $0..<min(channels, $0 + most) }
     }
 
@@ -120,27 +112,33 @@ struct WinogradTiles {
     func blocks(inputs: Int, outputs: Int) -> (inputs: [Range<Int>], outputs: [Range<Int>]) {
         let most = Self.gradientBytes / (places * 4)
         let side = Int(Double(most).squareRoot())
-        func slices(_ channels: Int) -> [Range<Int>] {
+        func cut(_ channels: Int) -> [Range<Int>] {
             let limit = channels <= side ? channels : most / min(inputs, outputs, side)
             let parts = (channels + limit - 1) / limit
             let step = roundUp((channels + parts - 1) / parts, to: 32)
             return stride(from: 0, to: channels, by: step).map { $0..<min(channels, $0 + step) }
         }
-        return (slices(inputs), slices(outputs))
+        return (cut(inputs), cut(outputs))
     }
 
     /// Work-items of a transform of some tiles: each takes up to 128 channels.
     static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
         library.grid(tiles, (channels + 127) / 128)
     }
+}
 
-    /// The part of `total` that tiles `chunk` and `channels` of `all` channels stand for; parts add up to the whole.
-    ///
-    /// - Parameter output: what the cover of which these tiles are part covers.
-    func share(of total: Int, output: Shape, chunk: Range<Int>, channels: Int, of all: Int) -> Int {
-        let slice = total / output.rows * pixels / all * channels
-        let upTo = { (tile: Int) in tile == count ? slice : slice / count * tile }
-        return upTo(chunk.upperBound) - upTo(chunk.lowerBound)
+/// Deals out a number in proportion to parts, without a remainder.
+private struct WorkShare {
+    private let total, all: Int
+    private var done = 0
+
+    init(of total: Int, all: Int) { (self.total, self.all) = (total, all) }
+
+    /// The share of the next `part` of all.
+    mutating func next(_ part: Int) -> Int {
+        func upTo(_ done: Int) -> Int { all.dividingFullWidth(total.multipliedFullWidth(by: done)).quotient }
+        defer { done += part }
+        return upTo(done + part) - upTo(done)
     }
 }
 
@@ -175,8 +173,8 @@ struct WinogradConvolution {
 
         init(_ tiles: WinogradTiles, _ pass: WinogradConvolution) {
             self.tiles = tiles
-            chunks = tiles.chunks(channels: pass.x.channels)
-            slices = tiles.slices(pass.y.channels, others: pass.x.channels, step: 32)
+            slices = tiles.slices(pass.y.channels, others: pass.x.channels)
+            chunks = tiles.chunks(channels: max(pass.x.channels, slices[0].count))
             let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
             layout = WinogradLayout(
                 places: tiles.places, most * (pass.x.channels + 16), slice * pass.x.channels, most * slice)
@@ -196,6 +194,8 @@ struct WinogradConvolution {
         multiplyAccumulates: Int
     ) throws {
         let canonical = shape.dimensions
+        var work = WorkShare(
+            of: multiplyAccumulates, all: cover.reduce(0) { $0 + $1.count * $1.places } * y.channels)
         for part in parts {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for chunk in part.chunks {
@@ -210,7 +210,7 @@ struct WinogradConvolution {
                     if chunk.lowerBound == 0 || part.slices.count > 1 {
                         try e.launch(
                             "convolution_winograd", "winograd_weights",
-                            options: tiles.options + ["-DFLIPPED=\(flipped ? 1 : 0)"],
+                            options: tiles.options + (flipped ? ["-DFLIPPED=1"] : []),
                             [
                                 weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
                                 .int(slice.lowerBound), .int(strides[1]),
@@ -224,8 +224,7 @@ struct WinogradConvolution {
                             .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
                         ],
                         e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, tiles.places),
-                        multiplyAccumulates: tiles.share(
-                            of: multiplyAccumulates, output: y, chunk: chunk, channels: slice.count, of: y.channels))
+                        multiplyAccumulates: work.next(chunk.count * tiles.places * slice.count))
                     try e.launch(
                         "convolution_winograd", "winograd_output", options: tiles.options,
                         [.workspace, .int(at[2])] + epilogue.operands + [
@@ -275,6 +274,9 @@ struct WinogradWeightGradient {
 
     /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
     func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
+        var work = WorkShare(
+            of: multiplyAccumulates,
+            all: cover.reduce(0) { $0 + $1.count * $1.places } * x.channels * dy.channels)
         for (index, part) in parts.enumerated() {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for input in part.inputs {
@@ -283,7 +285,9 @@ struct WinogradWeightGradient {
                         if output.lowerBound == 0 || part.chunks.count > 1 {
                             try transformInput(&e, part, chunk, input)
                         }
-                        try transformGradient(&e, part, chunk, output)
+                        if input.lowerBound == 0 || part.outputs.count > 1 || part.chunks.count > 1 {
+                            try transformGradient(&e, part, chunk, output)
+                        }
                         try e.launch(
                             "convolution_winograd_products", "winograd_weight_products",
                             options: e.library.hasWideRegisters ? [] : ["-DCB=2"],
@@ -292,9 +296,8 @@ struct WinogradWeightGradient {
                                 .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
                                 .flag(chunk.lowerBound > 0),
                             ], e.library.grid(output.count / 32, input.count / 8, tiles.places),
-                            multiplyAccumulates: tiles.share(
-                                of: multiplyAccumulates, output: dy, chunk: chunk,
-                                channels: input.count * output.count, of: x.channels * dy.channels))
+                            multiplyAccumulates: work.next(
+                                chunk.count * tiles.places * input.count * output.count))
                     }
                     try e.launch(
                         "convolution_winograd", "winograd_weight_gradient", options: tiles.options,

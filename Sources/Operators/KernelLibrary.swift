@@ -25,6 +25,10 @@ public final class KernelLibrary: @unchecked Sendable {
     /// More weights than that are walked once, pixels many times, instead of the other way round: what a last-level cache
     /// holds beside the pixels.
     let cachedWeightBytes: Int
+    /// Local memory that a work-group of the CPU family takes at most: half of the device's, unless set.
+    let localBytes: Int
+    /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
+    var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
@@ -38,12 +42,15 @@ public final class KernelLibrary: @unchecked Sendable {
     ///   - family: nil picks the family made for the device.
     ///   - vectorWidth: floats per register of a CPU; nil asks the device.
     ///   - cachedWeightBytes: how many bytes of weights stay in a CPU's last-level cache.
+    ///   - localBytes: of local memory for a CPU's work-group; nil asks the device.
     /// - Throws: `DeviceError` if memory for the shared zeros cannot be had, `UnsupportedDevice` if the family's
     ///   work-groups are too large for the device.
     public init(
-        context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20
+        context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20,
+        localBytes: Int? = nil
     ) throws {
         self.context = context
+        self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
             (vectorWidth ?? context.device.preferredFloatVectorWidth) >= Shape.lanes ? RegisterTile.wideAccumulators : 6

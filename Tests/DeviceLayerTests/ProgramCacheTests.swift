@@ -130,10 +130,11 @@ extension DeviceLayerTests {
 
         @Test func directoryIsTheUsersCacheWhereTheDriverKeepsNothing() throws {
             #expect(try #require(ProgramCache.userDirectory).path.hasSuffix("/adashare/programs"))
-            for device in try [Device.select(nil)] {
-                let isKept = device.platformName == "Portable Computing Language"
-                #expect(ProgramCache.directory(for: device) == (isKept ? nil : ProgramCache.userDirectory))
-            }
+            #expect(ProgramCache.keepsPrograms(platform: "Portable Computing Language"))
+            #expect(!ProgramCache.keepsPrograms(platform: "NVIDIA CUDA"))
+            let device = try Device.select(nil)
+            let isKept = ProgramCache.keepsPrograms(platform: device.platformName)
+            #expect(ProgramCache.directory(for: device) == (isKept ? nil : ProgramCache.userDirectory))
         }
 
         private func key(_ device: Device, offset: Int) -> ProgramCacheKey {

@@ -33,7 +33,8 @@ enum TestDevice {
 
     private static let narrow = Result<KernelLibrary, any Error> {
         try KernelLibrary(
-            context: try library(.cpu).context, family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12)
+            context: try library(.cpu).context, family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12,
+            localBytes: 16 << 10)
     }
 
     static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
@@ -48,7 +49,7 @@ final class Trial {
     let graph: Graph
     let executor: Executor
     var state = StepState()
-    private var plan: Plan?
+    private(set) var plan: Plan?
     private var poison: Plan?
 
     /// - Parameter isNarrow: CPU kernels for registers of 8 or 4 floats and small caches, whatever the device has.

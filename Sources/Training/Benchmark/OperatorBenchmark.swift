@@ -102,11 +102,12 @@ public struct OperatorBenchmark {
         return 2e-6 * Double(probe.multiplyAdds(library.family)) / (times.min() ?? .infinity)
     }
 
-    /// GB/s, read and written together, of copying what no cache holds: the best of a few runs.
+    /// GB/s, read and written together, of copying more than most caches hold: the best of a few runs.
     private func measureCopy() throws -> Double {
         let executor = Executor(library: library)
         let graph = Graph(family: library.family)
-        let x = graph.input("x", Shape([1 << 16, 1 << 10]))
+        let bytes = min(256 << 20, library.context.device.maximumAllocationBytes / 4)
+        let x = graph.input("x", Shape([max(1, bytes >> 12), 1 << 10]))
         graph.output("y", graph.record(Scale(2), [x])[0])
         try executor.store.write("x", x.shape, [Float](repeating: 1, count: x.shape.count))
         let times = try time(try executor.makePlan(graph), on: executor)

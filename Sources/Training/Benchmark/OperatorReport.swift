@@ -12,7 +12,7 @@ public struct OperatorReport: Sendable, Encodable {
         public let kind: String
         /// Of what is no convolution: forward, or data_gradient for its gradient.
         public let direction: String
-        /// direct or winograd; nil for what is no convolution.
+        /// Such as direct or winograd_4x4; nil for what is no convolution.
         public let algorithm: String?
         /// Input [N, H, W, C], or the parameter's shape.
         public let input: [Int]
@@ -29,7 +29,8 @@ public struct OperatorReport: Sendable, Encodable {
         public let gflops: Double?
         /// GFLOP/s ÷ the device's measured peak of multiply-adds; Winograd may exceed 1.
         public let peakShare: Double?
-        /// What the kernels' tensors hold, each kernel's counted once, ÷ time; nil for convolutions.
+        /// What the kernels' arguments hold, scratch memory too and what is updated in place twice, ÷ time; nil for
+        /// convolutions.
         public let gbPerSecond: Double?
         /// That ÷ the device's measured bandwidth of copying; what stays in a cache may exceed 1.
         public let copyShare: Double?
@@ -53,7 +54,7 @@ public struct OperatorReport: Sendable, Encodable {
     /// The rows as text.
     public var table: String {
         var table = Table([
-            "case", "pass", "algorithm", "ms", "GFLOP/s", "GB/s", "of peak", "share of step", "spread",
+            "case", "pass", "algorithm", "ms", "GFLOP/s", "GB/s", "of peak or copying", "share of step", "spread",
         ])
         for row in rows {
             table.add([
