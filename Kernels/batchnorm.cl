@@ -23,6 +23,8 @@
 #ifndef VG
 #define VG 1
 #endif
+// Rows that column sums ask for ahead: wide rows lie on pages of their own.
+#define AHEAD 8
 #define TAIL_NONE 0
 #define TAIL_RELU 1
 #define TAIL_ADD 2
@@ -34,7 +36,10 @@ __kernel void batchnorm_statistics(__global const float *x, __global float *part
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
     floatW mean[VG], deviations[VG], rest[VG];
     EACH(k) mean[k] = deviations[k] = rest[k] = 0.0f;
-    for (int row = begin; row < end; ++row) EACH(k) mean[k] += VLOAD((size_t)row * vectors + vector + k, x);
+    for (int row = begin; row < end; ++row) {
+        PREFETCH(x + (size_t)(row + AHEAD) * C + vector * W, VG * W)
+        EACH(k) mean[k] += VLOAD((size_t)row * vectors + vector + k, x);
+    }
     EACH(k) mean[k] /= (float)(end - begin);
     for (int row = begin; row < end; ++row) {
         EACH(k) {
@@ -120,6 +125,8 @@ __kernel void batchnorm_backward_sums(__global const float *x, __global const fl
         sum[k] = product[k] = 0.0f;
     }
     for (int row = begin; row < end; ++row) {
+        PREFETCH(x + (size_t)(row + AHEAD) * C + vector * W, VG * W)
+        PREFETCH(dy + (size_t)(row + AHEAD) * C + vector * W, VG * W)
         EACH(k) {
             const size_t i = (size_t)row * vectors + vector + k;
             const floatW centred = VLOAD(i, x) - m[k];

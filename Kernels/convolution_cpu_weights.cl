@@ -13,7 +13,7 @@
 // Layout: global (groups of c, groups of k, taps * splits); split j takes rows [j span, (j+1) span) of N*P, and has its own
 // [R][S][C][KS] of dw.
 // Local memory: block PITCH(inputs) and block PITCH(outputs) floats; both counts are multiples of 16.
-// Tunables: CT 8 or 4, KV 1 or 2, HAS_PREFETCH.
+// Tunables: CT 8 or 4, KV 1 or 2.
 
 #ifndef CT
 #define CT 8
@@ -24,22 +24,8 @@
 #ifndef WS
 #define WS 0
 #endif
-#ifndef HAS_PREFETCH
-#define HAS_PREFETCH 0
-#endif
 #define KT (16 * KV)
 #define PITCH(channels) (((channels) / 16 | 1) * 16)
-
-// Asks for `count` floats to come closer, where the host says that the device takes it and the compiler knows how.
-#if HAS_PREFETCH && defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
-#define PREFETCH(from, count) \
-    for (int line = 0; line < (count); line += 16) __builtin_prefetch((const void *)(size_t)((from) + line), 0, 2);
-#endif
-#endif
-#ifndef PREFETCH
-#define PREFETCH(from, count)
-#endif
 
 static inline void copy_vectors(__global const float *from, __local float *to, int count) {
     for (int i = 0; i < count; i += 16) vstore16(vload16(0, from + i), 0, to + i);
@@ -147,6 +133,8 @@ void convolution_weights(__global const float *restrict x, __global const float 
                     __attribute__((opencl_unroll_hint))
                     for (int j = 0; j < KV; ++j)
                         acc[i][j] = is_first || c + i >= channels ? 0.0f : vload16(j, sums + (size_t)i * KS);
+                if (!is_first && c + CT < channels)
+                    for (int i = CT; i < 2 * CT; ++i) PREFETCH(sums + (size_t)i * KS, KT)
                 __local const float *xp = xb + c, *yp = yb + k;
                 for (int pixel = 0; pixel < count; ++pixel, xp += x_pitch, yp += y_pitch) {
                     float16 gradient[KV];

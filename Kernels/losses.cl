@@ -7,15 +7,20 @@
 //
 // Two stages: <loss>_partial writes [2][work-items] (sum, weight), loss_finish adds them in order and writes
 // loss[0] = bias + sign sum/weight and total[0] = weight. <loss>_backward scales by the upstream scalar dloss[0].
-// No valid pixel: loss 0, gradient 0. C = channels, CS = stored channels of the prediction.
+// No valid pixel: loss 0, gradient 0. C = channels, CS = stored channels of the prediction, a multiple of 16.
 // Layout: FOR_RANGE over pixels.
 
+// Channels c ... c + W - 1 of a row, -infinity for pads.
+static inline floatW logits(__global const float *x, int c, int C) {
+    return select((floatW)(-INFINITY), VLOAD(0, x + c), (intW)(c) + AS_INTW(LANE_INDEX) < (intW)(C));
+}
+
 static inline float log_sum_exp(__global const float *x, int C) {
-    float top = x[0];
-    for (int c = 1; c < C; ++c) top = fmax(top, x[c]);
-    float sum = 0.0f;
-    for (int c = 0; c < C; ++c) sum += exp(x[c] - top);
-    return top + log(sum);
+    floatW top = logits(x, 0, C), sum = 0.0f;
+    for (int c = W; c < C; c += W) top = fmax(top, logits(x, c, C));
+    const float highest = horizontal_max(top);
+    for (int c = 0; c < C; c += W) sum += exp(logits(x, c, C) - highest);
+    return highest + log(horizontal_sum(sum));
 }
 
 __kernel void loss_finish(__global const float *partial, __global float *loss, __global float *total, int count,
@@ -56,9 +61,11 @@ __kernel void crossentropy_backward(__global const float *x, __global const int 
         __global float *out = dx + (size_t)i * CS;
         const float scale = label == ignore ? 0.0f : factor * (weighted ? class_weights[label] : 1.0f);
         const float normaliser = log_sum_exp(row, C);
-        for (int c = 0; c < C; ++c)
-            out[c] = label == ignore ? 0.0f : scale * (exp(row[c] - normaliser) - (c == label ? 1.0f : 0.0f));
-        for (int c = C; c < CS; ++c) out[c] = 0.0f;
+        for (int c = 0; c < CS; c += W) {
+            const floatW hit = select((floatW)(0.0f), (floatW)(1.0f), (intW)(c) + AS_INTW(LANE_INDEX) == (intW)(label));
+            const floatW gradient = scale * (exp(logits(row, c, C) - normaliser) - hit);
+            VSTORE(label == ignore ? (floatW)(0.0f) : gradient, 0, out + c);
+        }
     }
 }
 

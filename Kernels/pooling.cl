@@ -5,52 +5,58 @@
 //   average_forward   y[n] = mean over H*W of x
 //   average_backward  dx[n,h,w] = dy[n] / (H*W)
 //
-// Layout: global (channel vector * columns, rows, n). Taps are stored as ints bit-cast into the float tensor.
+// Layout: global (channel vector * columns, rows, n); max pooling on CPUs (1, rows, n), a row per work-item. Taps are stored as ints bit-cast into the float tensor.
 
 __kernel void maxpool_forward(__global const float *x, __global float *y, __global float *tap, int H, int Wd, int C,
                               int P, int Q, int window, int stride, int padding) {
-    const int vectors = C / W, v = (int)get_global_id(0) % vectors, q = (int)get_global_id(0) / vectors;
-    const int p = (int)get_global_id(1), n = (int)get_global_id(2);
-    floatW best = -INFINITY;
-    intW index = 0;
-    for (int r = 0; r < window; ++r) {
-        const int h = p * stride - padding + r;
-        if (h < 0 || h >= H) continue;
-        for (int s = 0; s < window; ++s) {
-            const int w = q * stride - padding + s;
-            if (w < 0 || w >= Wd) continue;
-            const floatW value = VLOAD(((size_t)n * H + h) * Wd * vectors + (size_t)w * vectors + v, x);
-            // A NaN replaces the best so that a broken activation is not hidden by its neighbours.
-            const intW better = (value > best) | (value != value);
-            best = select(best, value, better);
-            index = select(index, (intW)(r * window + s), better);
+    const int vectors = C / W, p = (int)get_global_id(1), n = (int)get_global_id(2);
+    FOR_CHANNELS(i, v, Q * vectors, vectors) {
+        const int q = i / vectors;
+        floatW best = -INFINITY;
+        intW index = 0;
+        for (int r = 0; r < window; ++r) {
+            const int h = p * stride - padding + r;
+            if (h < 0 || h >= H) continue;
+            for (int s = 0; s < window; ++s) {
+                const int w = q * stride - padding + s;
+                if (w < 0 || w >= Wd) continue;
+                const floatW value = VLOAD(((size_t)n * H + h) * Wd * vectors + (size_t)w * vectors + v, x);
+                // A NaN replaces the best so that a broken activation is not hidden by its neighbours.
+                const intW better = (value > best) | (value != value);
+                best = select(best, value, better);
+                index = select(index, (intW)(r * window + s), better);
+            }
         }
-    }
-    const size_t o = (((size_t)n * P + p) * Q + q) * vectors + v;
-    VSTORE(best, o, y);
+        const size_t o = ((size_t)n * P + p) * Q * vectors + i;
+        VSTORE(best, o, y);
 #if CPU_FAMILY
-    VSTORE(as_float16(index), o, tap);
+        VSTORE(as_float16(index), o, tap);
 #else
-    VSTORE(as_float4(index), o, tap);
+        VSTORE(as_float4(index), o, tap);
 #endif
+    }
 }
 
 __kernel void maxpool_backward(__global const float *dy, __global const float *tap, __global float *dx, int H, int Wd,
                                int C, int P, int Q, int window, int stride, int padding) {
-    const int vectors = C / W, v = (int)get_global_id(0) % vectors, w = (int)get_global_id(0) / vectors;
-    const int h = (int)get_global_id(1), n = (int)get_global_id(2);
-    floatW sum = 0.0f;
-    for (int r = 0; r < window; ++r) {
-        const int top = h + padding - r;
-        if (top < 0 || top % stride != 0 || top / stride >= P) continue;
-        for (int s = 0; s < window; ++s) {
-            const int left = w + padding - s;
-            if (left < 0 || left % stride != 0 || left / stride >= Q) continue;
-            const size_t o = (((size_t)n * P + top / stride) * Q + left / stride) * vectors + v;
-            sum += select((floatW)(0.0f), VLOAD(o, dy), AS_INTW(VLOAD(o, tap)) == (intW)(r * window + s));
+    const int vectors = C / W, h = (int)get_global_id(1), n = (int)get_global_id(2);
+    // Of a row's or column's taps, every `stride`th one is a window's.
+    const int first_row = (h + padding) % stride;
+    FOR_CHANNELS(i, v, Wd * vectors, vectors) {
+        const int w = i / vectors;
+        floatW sum = 0.0f;
+        for (int r = first_row; r < window && r <= h + padding; r += stride) {
+            const int p = (h + padding - r) / stride;
+            if (p >= P) continue;
+            for (int s = (w + padding) % stride; s < window && s <= w + padding; s += stride) {
+                const int q = (w + padding - s) / stride;
+                if (q >= Q) continue;
+                const size_t o = (((size_t)n * P + p) * Q + q) * vectors + v;
+                sum += select((floatW)(0.0f), VLOAD(o, dy), AS_INTW(VLOAD(o, tap)) == (intW)(r * window + s));
+            }
         }
+        VSTORE(sum, ((size_t)n * H + h) * Wd * vectors + i, dx);
     }
-    VSTORE(sum, (((size_t)n * H + h) * Wd + w) * vectors + v, dx);
 }
 
 __kernel void average_forward(__global const float *x, __global float *y, int pixels, int C) {

@@ -32,6 +32,20 @@ typedef uint4 uintW;
 #define LANE_INDEX ((uint4)(0, 1, 2, 3))
 #endif
 
+// Asks for `count` floats to come closer, where the host says that the device takes it (HAS_PREFETCH) and the compiler knows how.
+#ifndef HAS_PREFETCH
+#define HAS_PREFETCH 0
+#endif
+#if HAS_PREFETCH && defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+#define PREFETCH(from, count) \
+    for (int line = 0; line < (count); line += 16) __builtin_prefetch((const void *)(size_t)((from) + line), 0, 2);
+#endif
+#endif
+#ifndef PREFETCH
+#define PREFETCH(from, count)
+#endif
+
 // Loop over i in [0, n): a contiguous range per work-item on CPUs, a grid stride on GPUs. `n` is an int.
 #if CPU_FAMILY
 #define FOR_RANGE(i, n)                                                                         \
@@ -101,6 +115,17 @@ static inline float horizontal_sum(floatW v) {
 #endif
     const float2 c = b.lo + b.hi;
     return c.x + c.y;
+}
+
+static inline float horizontal_max(floatW v) {
+#if CPU_FAMILY
+    const float8 a = fmax(v.lo, v.hi);
+    const float4 b = fmax(a.lo, a.hi);
+#else
+    const float4 b = v;
+#endif
+    const float2 c = fmax(b.lo, b.hi);
+    return fmax(c.x, c.y);
 }
 
 // The step buffer: everything that changes from step to step. Mirrors `StepState` on the host.

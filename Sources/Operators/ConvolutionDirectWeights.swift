@@ -99,7 +99,6 @@ struct DirectWeightGradient {
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
         let options =
             (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
-            + (e.library.hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
         try e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,

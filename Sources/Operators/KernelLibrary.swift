@@ -28,7 +28,7 @@ public final class KernelLibrary: @unchecked Sendable {
     /// Local memory that a work-group of the CPU family takes at most: half of the device's, unless set.
     let localBytes: Int
     /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
-    var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
+    private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
@@ -75,7 +75,7 @@ public final class KernelLibrary: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         if let known = programs[key] { return known }
-        let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"]
+        let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let source = Self.source("prelude") + Self.source(key.file)
         let program = try context.program(name: key.file, source: source, options: family + key.options)
         programs[key] = program
@@ -116,6 +116,12 @@ public final class KernelLibrary: @unchecked Sendable {
     /// One work-item per grid point.
     func grid(_ extents: Int...) -> WorkSize {
         WorkSize(global: extents, local: family == .cpu ? extents.map { _ in 1 } : nil)
+    }
+
+    /// A loop over `count` items in each row of a grid: one work-item per row on CPUs, one per item on GPUs.
+    func rows(_ count: Int, _ extents: Int...) -> WorkSize {
+        WorkSize(
+            global: [family == .cpu ? 1 : count] + extents, local: family == .cpu ? [1] + extents.map { _ in 1 } : nil)
     }
 
     /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.

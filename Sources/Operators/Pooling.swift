@@ -34,7 +34,7 @@ public struct MaxPool: DifferentiableOperator {
         try e.launch(
             "pooling", "maxpool_forward",
             [.input(0), .output(0), .output(1)] + extents(x, y),
-            e.library.grid(e.rowVectors(y) * y.width, y.height, y.batch))
+            e.library.rows(e.rowVectors(y) * y.width, y.height, y.batch))
     }
 
     func extents(_ x: Shape, _ y: Shape) -> [LaunchArgument] {
@@ -61,7 +61,7 @@ public struct MaxPoolGradient: Operator {
         let (x, y) = (inputShape, e.inputs[0])
         try e.launch(
             "pooling", "maxpool_backward", [.input(0), .input(1), .output(0)] + pool.extents(x, y),
-            e.library.grid(e.rowVectors(x) * x.width, x.height, x.batch))
+            e.library.rows(e.rowVectors(x) * x.width, x.height, x.batch))
     }
 }
 

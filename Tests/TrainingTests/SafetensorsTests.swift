@@ -70,6 +70,20 @@ final class TemporaryFolder {
         #expect(file.encoded() == bytes(header, data))
     }
 
+    @Test func contentHashDoesNotDependOnHowContentsAreCut() {
+        let whole = Data((0..<100).map { UInt8($0 &* 37 & 0xFF) })
+        for first in 0..<20 {
+            for second in [0, 1, 7, 8, 31] {
+                let cut = [whole[..<first], whole[first..<first + second], whole[(first + second)...]]
+                #expect(ContentHash.text(cut) == ContentHash.text(whole), "\(first) and \(second) bytes")
+            }
+        }
+        var changed = whole
+        changed[99] ^= 1
+        #expect(ContentHash.text(changed) != ContentHash.text(whole))
+        #expect(ContentHash.text(whole + [0]) != ContentHash.text(whole))
+    }
+
     @Test func roundTripsThroughAFile() throws {
         let folder = try TemporaryFolder()
         var file = TensorFile()

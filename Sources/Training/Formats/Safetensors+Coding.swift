@@ -91,14 +91,16 @@ extension TensorFile {
     ///
     /// - Throws: `RunError` if the folder cannot be written; a file that was there before is then unchanged.
     public func write(to url: URL) throws {
-        let (header, entries) = encodedHeader()
-        try AtomicFile.write(chunks: [header] + entries.map(\.bytes), to: url)
+        try AtomicFile.write(chunks: chunks(), to: url)
     }
 
     /// The bytes `write(to:)` puts into the file.
-    public func encoded() -> Data {
+    public func encoded() -> Data { chunks().reduce(into: Data()) { $0.append($1) } }
+
+    /// The same in pieces that share the tensors' memory.
+    func chunks() -> [Data] {
         let (header, entries) = encodedHeader()
-        return entries.reduce(into: header) { $0.append($1.bytes) }
+        return [header] + entries.map(\.bytes)
     }
 
     /// Length field and header, padded with spaces to a multiple of 8 bytes, and the tensors in the order of their data.

@@ -133,6 +133,16 @@ public struct TensorFile: Sendable, Equatable {
 }
 
 extension TensorFile.Entry {
+    /// Whether all elements of a float32 tensor are; exponents tell.
+    var isFinite: Bool {
+        bytes.withUnsafeBytes { raw in
+            (0..<raw.count / 4).allSatisfy {
+                let bits = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self))
+                return bits & 0x7F80_0000 != 0x7F80_0000
+            }
+        }
+    }
+
     fileprivate func load<Raw: FixedWidthInteger, Value>(_: Raw.Type, _ convert: (Raw) -> Value) -> [Value] {
         let size = MemoryLayout<Raw>.size
         return bytes.withUnsafeBytes { raw in

@@ -33,21 +33,21 @@ struct CheckpointStore {
         var names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
         var training = TensorFile()
         for (name, values) in try network.optimizerState() {
-            try NonFiniteWeights.check(values, name: name, state: state)
             training.add(name, floats: values, shape: [values.count])
         }
+        try NonFiniteWeights.check(training, state: state)
         for (name, order) in permutations {
             training.add("permutation/\(name)", integers: order.map(Int64.init), shape: [order.count])
         }
         training.metadata = environment
         training.metadata["state"] = try JSONText.line(state)
         training.metadata["derived"] = try JSONText.line(derived)
-        let weights = try model(network, state: state, policy: policy).encoded()
+        let weights = try model(network, state: state, policy: policy).chunks()
         training.metadata["model_hash"] = ContentHash.text(weights)
-        let trainingBytes = training.encoded()
-        names.stateHash = ContentHash.text(trainingBytes)
-        try AtomicFile.write(weights, to: url(names.model))
-        try AtomicFile.write(trainingBytes, to: url(names.state))
+        let trainingState = training.chunks()
+        names.stateHash = ContentHash.text(trainingState)
+        try AtomicFile.write(chunks: weights, to: url(names.model))
+        try AtomicFile.write(chunks: trainingState, to: url(names.state))
         try AtomicFile.write(Data(JSONText.line(names).utf8), to: pointer)
         for old in pairs() where old.state != names.state {
             try? FileManager.default.removeItem(at: url(old.state))
@@ -80,9 +80,7 @@ struct CheckpointStore {
 
     private func model(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
         var file = try network.checkpoint()
-        for entry in file.ordered where entry.dtype == .F32 {
-            try NonFiniteWeights.check(try file.floats(entry.name), name: entry.name, state: state)
-        }
+        try NonFiniteWeights.check(file, state: state)
         file.metadata = [
             "stage": state.stage.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
             "normals": normals.rawValue,
@@ -146,9 +144,10 @@ public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
             + "lower rates (training.learning_rate) or task weights (tasks[].weight)"
     }
 
-    static func check(_ values: [Float], name: String, state: RunState) throws {
-        guard values.contains(where: { !$0.isFinite }) else { return }
-        throw NonFiniteWeights(stage: state.stage, iteration: state.iteration, name: name)
+    static func check(_ file: TensorFile, state: RunState) throws {
+        for entry in file.ordered where entry.dtype == .F32 && !entry.isFinite {
+            throw NonFiniteWeights(stage: state.stage, iteration: state.iteration, name: entry.name)
+        }
     }
 }
 
