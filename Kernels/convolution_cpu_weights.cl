@@ -134,7 +134,7 @@ void convolution_weights(__global const float *restrict x, __global const float 
                     for (int j = 0; j < KV; ++j)
                         acc[i][j] = is_first || c + i >= channels ? 0.0f : vload16(j, sums + (size_t)i * KS);
                 if (!is_first && c + CT < channels)
-                    for (int i = CT; i < 2 * CT; ++i) PREFETCH(sums + (size_t)i * KS, KT)
+                    for (int i = CT; i < 2 * CT; ++i) { PREFETCH(sums + (size_t)i * KS, KT) }
                 __local const float *xp = xb + c, *yp = yb + k;
                 for (int pixel = 0; pixel < count; ++pixel, xp += x_pitch, yp += y_pitch) {
                     float16 gradient[KV];
