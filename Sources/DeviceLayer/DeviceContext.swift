@@ -25,9 +25,7 @@ public final class DeviceContext: @unchecked Sendable {
     ///   nowhere. A directory that cannot be written is not an error: programs are then compiled in every run.
     /// - Parameter profiling: whether `queue` records when each launch ran.
     /// - Throws: `DeviceError` if the driver refuses.
-    public init(
-        device: Device, cacheDirectory: URL?, profiling: Bool = false
-    ) throws(DeviceError) {
+    public init(device: Device, cacheDirectory: URL?, profiling: Bool = false) throws(DeviceError) {
         self.device = device
         context = try ContextHandle(device: device)
         queue = try CommandQueue(context: context.pointer, device: device, profiling: profiling)

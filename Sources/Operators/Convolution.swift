@@ -104,24 +104,20 @@ public struct Convolution: DifferentiableOperator {
     }
 
     private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
-        algorithm.cover(of: y, geometry).map {
+        algorithm.requiredCover(of: y, geometry).map {
             WinogradConvolution(x: x, y: y, padding: geometry.padding, flipped: false, cover: $0)
         }
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
-        switch algorithm {
-        case .direct:
+        if let winograd = winograd(e.inputs[0], e.outputs[0]) {
+            try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
+        } else {
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
             )
             .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
-        case .winograd, .winogradPhases:
-            guard let winograd = winograd(e.inputs[0], e.outputs[0]) else {
-                preconditionFailure("\(algorithm) does not compute \(geometry)")
-            }
-            try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         }
     }
 
@@ -174,20 +170,16 @@ public struct ConvolutionInputGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         precondition(geometry.kernelHeight == geometry.kernelWidth, "input gradients need square kernels")
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
-        switch algorithm {
-        case .direct:
+        if let winograd = winograd(e.inputs[0]) {
+            try winograd.encode(
+                &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
+                multiplyAccumulates: work)
+        } else {
             try ConvolutionGather(
                 geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels
             )
             .encode(
                 &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
-        case .winograd, .winogradPhases:
-            guard let winograd = winograd(e.inputs[0]) else {
-                preconditionFailure("\(algorithm) does not compute \(geometry)")
-            }
-            try winograd.encode(
-                &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
-                multiplyAccumulates: work)
         }
     }
 
@@ -199,7 +191,7 @@ public struct ConvolutionInputGradient: Operator {
     private var padding: Int { geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding }
 
     private func winograd(_ dy: Shape) -> WinogradConvolution? {
-        algorithm.cover(of: inputShape, geometry).map {
+        algorithm.requiredCover(of: inputShape, geometry).map {
             WinogradConvolution(x: dy, y: inputShape, padding: padding, flipped: true, cover: $0)
         }
     }
@@ -228,12 +220,11 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
-        DirectWeightGradient(
-            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family)
+        DirectWeightGradient(geometry: geometry, x: x, dy: dy, weights: weightShape, family: family)
     }
 
     private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient? {
-        algorithm.cover(of: dy, geometry).map {
+        algorithm.requiredCover(of: dy, geometry).map {
             WinogradWeightGradient(x: x, dy: dy, padding: geometry.padding, cover: $0)
         }
     }
@@ -241,13 +232,10 @@ public struct ConvolutionWeightGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, dy) = (e.inputs[0], e.inputs[1])
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
-        if algorithm.isExact {
-            try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
-        } else {
-            guard let winograd = winograd(x, dy) else {
-                preconditionFailure("\(algorithm) does not compute \(geometry)")
-            }
+        if let winograd = winograd(x, dy) {
             try winograd.encode(&e, multiplyAccumulates: work)
+        } else {
+            try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
     }
 }

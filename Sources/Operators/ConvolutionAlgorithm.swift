@@ -71,6 +71,15 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         }
     }
 
+    /// The tiles of an output; nil for the direct sum only.
+    ///
+    /// - Precondition: the algorithm computes convolutions of this geometry.
+    func requiredCover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
+        let cover = cover(of: output, geometry)
+        precondition(isExact || cover != nil, "\(self) does not compute \(geometry)")
+        return cover
+    }
+
     /// What the direct sum multiplies per image and pair of channels: taps outside the image cost nothing.
     private static func directProducts(_ problem: ConvolutionProblem) -> Int {
         let g = problem.geometry

@@ -57,13 +57,14 @@ struct DirectWeightGradient {
         switch family {
         case .cpu: try encodeCPU(&e, target, split, multiplyAccumulates)
         case .gpu:
+            let items = items()
             let arguments: [LaunchArgument] = [
                 .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
                 .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
                 .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
                 .int(geometry.dilation), .int(geometry.padding), .int(split.span),
             ]
-            let size = WorkSize(global: [items()[1] * 16, items()[0] * 16, taps * split.count], local: [16, 16, 1])
+            let size = WorkSize(global: [items[1] * 16, items[0] * 16, taps * split.count], local: [16, 16, 1])
             try e.launch(
                 "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: multiplyAccumulates)
         }
@@ -78,27 +79,26 @@ struct DirectWeightGradient {
         _ e: inout LaunchEncoder, _ target: LaunchArgument, _ split: (span: Int, count: Int),
         _ multiplyAccumulates: Int
     ) throws {
-        // From pixel to pixel of a copy, as `PITCH` in the kernel.
-        func pitches(_ most: Int) -> (x: Int, dy: Int) {
+        /// From pixel to pixel of a copy, as `PITCH` in the kernel.
+        func pitchBytes(_ channels: Int) -> Int { 4 * (channels / 16 | 1) * 16 }
+        func fitting(_ most: Int) -> Int {
             let (inputs, outputs) = channels(most: most)
-            return (4 * (inputs / 16 | 1) * 16, 4 * (outputs / 16 | 1) * 16)
+            return e.library.localBytes / (pitchBytes(inputs) + pitchBytes(outputs))
         }
-        func fitting(_ most: Int) -> Int { e.library.localBytes / (pitches(most).x + pitches(most).dy) }
         let most = [Self.mostChannels, 128, 64].first { fitting($0) >= Self.fewestPixels } ?? 32
         let pixels = max(1, min(Self.mostPixels, fitting(most)))
         let ((inputs, outputs), items) = (channels(most: most), items(most: most))
         let arguments: [LaunchArgument] = [
-            .input(0), .input(1), target, .local(pixels * pitches(most).x), .local(pixels * pitches(most).dy),
-            .int(x.batch),
-            .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(dy.height), .int(dy.width),
+            .input(0), .input(1), target, .local(pixels * pitchBytes(inputs)), .local(pixels * pitchBytes(outputs)),
+            .int(x.batch), .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(dy.height),
+            .int(dy.width),
             .int(dy.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
             .int(geometry.dilation), .int(geometry.padding), .int(split.span), .int(inputs), .int(outputs),
             .int(pixels),
         ]
         let isWide = e.library.hasWideRegisters
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
-        let options =
-            (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
+        let options = (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
         try e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,

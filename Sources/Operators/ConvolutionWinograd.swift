@@ -5,7 +5,11 @@ private struct WorkShare {
     private let total, all: Int
     private var done = 0
 
-    init(of total: Int, all: Int) { (self.total, self.all) = (total, all) }
+    /// - Parameter channels: products at each place of a tile.
+    init(of total: Int, over cover: [WinogradTiles], channels: Int) {
+        self.total = total
+        all = cover.reduce(0) { $0 + $1.count * $1.places } * channels
+    }
 
     /// The share of the next `part` of all.
     mutating func next(_ part: Int) -> Int {
@@ -67,8 +71,7 @@ struct WinogradConvolution {
         multiplyAccumulates: Int
     ) throws {
         let canonical = shape.dimensions
-        var work = WorkShare(
-            of: multiplyAccumulates, all: cover.reduce(0) { $0 + $1.count * $1.places } * y.channels)
+        var work = WorkShare(of: multiplyAccumulates, over: cover, channels: y.channels)
         for part in parts {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for chunk in part.chunks {
@@ -147,9 +150,7 @@ struct WinogradWeightGradient {
 
     /// - Parameter multiplyAccumulates: of the direct sum; the products count as those.
     func encode(_ e: inout LaunchEncoder, multiplyAccumulates: Int) throws {
-        var work = WorkShare(
-            of: multiplyAccumulates,
-            all: cover.reduce(0) { $0 + $1.count * $1.places } * x.channels * dy.channels)
+        var work = WorkShare(of: multiplyAccumulates, over: cover, channels: x.channels * dy.channels)
         for (index, part) in parts.enumerated() {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for input in part.inputs {

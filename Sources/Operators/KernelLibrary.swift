@@ -114,15 +114,14 @@ public final class KernelLibrary: @unchecked Sendable {
     }
 
     /// One work-item per grid point.
-    func grid(_ extents: Int...) -> WorkSize {
+    func grid(_ extents: Int...) -> WorkSize { grid(extents) }
+
+    private func grid(_ extents: [Int]) -> WorkSize {
         WorkSize(global: extents, local: family == .cpu ? extents.map { _ in 1 } : nil)
     }
 
     /// A loop over `count` items in each row of a grid: one work-item per row on CPUs, one per item on GPUs.
-    func rows(_ count: Int, _ extents: Int...) -> WorkSize {
-        WorkSize(
-            global: [family == .cpu ? 1 : count] + extents, local: family == .cpu ? [1] + extents.map { _ in 1 } : nil)
-    }
+    func rows(_ count: Int, _ extents: Int...) -> WorkSize { grid([family == .cpu ? 1 : count] + extents) }
 
     /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.
     static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
