@@ -157,8 +157,8 @@ public struct Experiment: Sendable {
 
 extension Experiment {
     /// A network with memory for its parameters on a device.
-    public func makeNetwork(context: DeviceContext, family: KernelFamily? = nil) throws -> NetworkRuntime {
-        try NetworkRuntime(library: try KernelLibrary(context: context, family: family), graphs: stepGraphs)
+    public func makeNetwork(library: KernelLibrary) throws -> NetworkRuntime {
+        try NetworkRuntime(library: library, graphs: stepGraphs)
     }
 
     /// A policy file for this network.

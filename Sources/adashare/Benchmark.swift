@@ -113,10 +113,15 @@ extension Benchmark {
             discussion: """
                 Convolutions of resnet18, 34 and 50 with full heads, three passes each, at 224x224 batch 8 and 321x321
                 batch 4, beside batch norm, pooling, losses and Adam. GFLOP/s count the direct sum, whatever the algorithm.
+                Algorithms that were not measured on this device before are measured first; see --no-search.
                 Beside PyTorch: tools/compare-operators.
                 """)
 
-        @Option(help: "Only cases whose name, kind or pass contains this.") var filter: String?
+        @Option(
+            help:
+                "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or weight_gradient."
+        )
+        var filter: String?
         @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @OptionGroup var device: DeviceOptions
@@ -124,6 +129,9 @@ extension Benchmark {
 
         func validate() throws {
             if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
+            if let filter, try !OperatorBenchmark.hasCases(filter: filter) {
+                throw ValidationError("--filter: found '\(filter)', expected a part of a case, kind or pass.")
+            }
         }
 
         func run() throws {
@@ -135,9 +143,6 @@ extension Benchmark {
                 context: context, family: device.kernelFamily, repeats: repeats, filter: filter, search: search.mode,
                 progress: progress.line
             ).run()
-            guard !report.rows.isEmpty else {
-                throw ValidationError("--filter: found '\(filter ?? "")', expected a part of a case, kind or pass")
-            }
             if let json { try report.write(to: URL(fileURLWithPath: json)) }
             print(report.table)
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Models
+import Operators
 import Training
 
 struct Evaluate: ParsableCommand {
@@ -18,11 +19,17 @@ struct Evaluate: ParsableCommand {
     func run() throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
         var experiment = try Experiment(part.select(folder.readConfiguration()))
-        experiment.algorithms = try folder.readAlgorithms() ?? [:]
         let dataset = try experiment.makeDataset()
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
-        let network = try experiment.makeNetwork(context: try device.makeContext(), family: device.kernelFamily)
+        let library = try KernelLibrary(context: try device.makeContext(), family: device.kernelFamily)
+        let recorded = try folder.readAlgorithms(
+            for: library, isExact: experiment.configuration.training.exactConvolutions)
+        let notice =
+            recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
+        if let notice { ProgressPrinter().report(.notice(notice)) }
+        experiment.algorithms = recorded?.algorithms ?? [:]
+        let network = try experiment.makeNetwork(library: library)
         try network.load(file)
         let policy = try experiment.policy(recordedIn: file)
         let result = try Evaluator(experiment: experiment, dataset: dataset)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Datasets
 import Foundation
 import Models
+import Operators
 import Training
 
 struct Predict: ParsableCommand {
@@ -34,7 +35,8 @@ struct Predict: ParsableCommand {
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
-        let network = try experiment.makeNetwork(context: context, family: device.kernelFamily)
+        let network = try experiment.makeNetwork(
+            library: KernelLibrary(context: context, family: device.kernelFamily))
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {

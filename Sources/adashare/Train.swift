@@ -23,7 +23,7 @@ struct Train: ParsableCommand {
     @Option(help: "Phases to run, comma-separated: warmup, policy, retrain.")
     var phases: PhaseList = PhaseList(stages: [.warmup, .policy, .retrain])
 
-    @Flag(help: "Continue the run in the output folder at its last checkpoint.")
+    @Flag(help: "Continue the run in the output folder at its last checkpoint; starts it where there is none yet.")
     var resume = false
 
     struct PhaseList: ExpressibleByArgument {

@@ -9,46 +9,43 @@ struct Tune: ParsableCommand {
         abstract: "Measure which algorithm computes each convolution fastest.",
         discussion: """
             For the training step of a configuration: its batch and crop. Each candidate is checked against float64 before
-            it may win. `train` finds the winners in the user's cache folder and measures only what is missing.
+            it may win, and has to be 3 % faster than the one chosen by shape. `train` finds the winners in the user's
+            cache folder (XDG_CACHE_HOME, an absolute path, or ~/.cache) and measures only what is missing; configurations
+            with training.exact_convolutions have winners of their own.
+            scatter: how much longer the second best run of the winner was. A winner is uncertain if another algorithm
+            might beat it on a quiet machine; the next `tune` measures those again and keeps the best of both.
             """)
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var device: DeviceOptions
     @Flag(help: "Measure again what is known already.") var again = false
+    @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
     func run() throws {
         let experiment = try Experiment(options.load())
+        if let json { try checkWritable(json, "the results") }
         let context = try device.makeContext()
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
         let progress = ProgressPrinter()
         progress.line("device \(context.device.name) (\(context.device.selector))")
         let root = AlgorithmDatabase.defaultRoot
-        let tuner = AlgorithmTuner(library: library, mode: again ? .searchAgain(root: root) : .search(root: root)) {
-            progress.line($0)
+        let tuner = AlgorithmTuner(library: library, mode: .search(root: root, again: again ? .always : .uncertain)) {
+            progress.line("note: " + $0)
         }
-        let shape = experiment.trainingShape
-        let problems = experiment.convolutionProblems(shape, family: library.family)
+        let problems = experiment.convolutionProblems(experiment.trainingShape, family: library.family)
         let isExact = experiment.configuration.training.exactConvolutions
-        var table = Table(["convolution", "algorithm", "ms", "error", "others"])
         let findings = try tuner.findings(for: problems, isExact: isExact) { finding in
-            progress.line("\(finding.problem): \(finding.algorithm)" + (finding.results.isEmpty ? ", known" : ""))
+            progress.line("\(finding.problem): \(finding.winner.algorithm)" + (finding.isNew ? "" : ", known"))
         }
-        for finding in findings {
-            let winner = finding.results.first { $0.algorithm == finding.algorithm }
-            let others = finding.results.filter { $0.algorithm != finding.algorithm }
-            table.add([
-                "\(finding.problem)", "\(finding.algorithm)", winner.map { readable($0.milliseconds) } ?? "known",
-                winner.map { String(format: "%.1e", $0.error) } ?? "",
-                others.map { "\($0.algorithm) \(readable($0.milliseconds))" + ($0.isRight ? "" : " (wrong)") }
-                    .joined(separator: ", "),
-            ])
+        let database = root.map { AlgorithmDatabase(root: $0, library: library, isExact: isExact) }
+        let report = TuningReport(findings, of: problems.count, library: library, folder: database?.folder)
+        if let json { try report.write(to: URL(fileURLWithPath: json)) }
+        print(report.text)
+        let lost = findings.count { !$0.isKept }
+        if lost > 0 {
+            throw RunError(
+                path: database?.folder.path ?? "user's cache folder",
+                found: "no place for \(lost) of \(findings.count) results", expected: "a folder that can be written")
         }
-        print(table.text)
-        print(
-            "\(findings.count) of \(problems.count) convolutions are measured; the others are too small to matter or have "
-                + "one algorithm")
-        guard let root else { return }
-        let folder = AlgorithmDatabase(root: root, library: library, isExact: isExact).folder.path
-        if FileManager.default.fileExists(atPath: folder) { print("kept in \(folder)") }
     }
 }

@@ -14,9 +14,11 @@ extension GoldenTests {
                 input: Shape([1, 31, 33, channels]), outputs: 64)
         }
 
-        private func result(_ algorithm: ConvolutionAlgorithm, _ ms: Double, _ error: Double = 1e-7)
-            -> AlgorithmSearch.Result
-        { AlgorithmSearch.Result(algorithm: algorithm, milliseconds: ms, error: error) }
+        private func result(
+            _ algorithm: ConvolutionAlgorithm, _ ms: Double, _ error: Double = 1e-7, scatter: Double = 0
+        ) -> AlgorithmSearch.Result {
+            AlgorithmSearch.Result(algorithm: algorithm, milliseconds: ms, scatter: scatter, error: error)
+        }
 
         private func library() throws -> KernelLibrary { try GoldenDevice.library(.cpu) }
 
@@ -79,6 +81,24 @@ extension GoldenTests {
             #expect(winner([]) == nil)
         }
 
+        @Test func doubtfulWinnersAreSeen() {
+            func isUncertain(_ results: AlgorithmSearch.Result...) -> Bool { AlgorithmSearch.isUncertain(results) }
+            #expect(!isUncertain(result(.direct(), 2), result(.winograd(tile: 4), 1)))
+            #expect(!isUncertain(result(.direct(), 1.01), result(.winograd(tile: 4), 1)), "a tie of quiet runs")
+            #expect(isUncertain(result(.direct(), 1.2, scatter: 0.15), result(.winograd(tile: 4), 1)))
+            #expect(isUncertain(result(.direct(), 1.2), result(.winograd(tile: 4), 1, scatter: 0.15)))
+            #expect(!isUncertain(result(.direct(), 1.5, scatter: 0.15), result(.winograd(tile: 4), 1)))
+            #expect(!isUncertain(result(.direct(), 1.2, 1, scatter: 0.15), result(.winograd(tile: 4), 1)), "wrong")
+            #expect(!isUncertain(result(.direct(), 1, scatter: 1)), "nothing to choose")
+        }
+
+        @Test func theBestOfTwoMeasurementsStands() {
+            let (quiet, busy) = (result(.direct(), 1, scatter: 0.5), result(.direct(), 1.2, scatter: 0.01))
+            for best in [quiet.best(with: busy), busy.best(with: quiet)] {
+                #expect(best.milliseconds == 1 && abs(best.scatter - 0.2) < 1e-12)
+            }
+        }
+
         @Test func namesComeBack() throws {
             let tiles = [2, 3, 4].map { ConvolutionAlgorithm.winograd(tile: $0) } + [.winogradPhases]
             for algorithm in [.direct(), .direct(pixels: 7)] + tiles {
@@ -113,25 +133,31 @@ extension GoldenTests {
             AlgorithmDatabase(root: folder.url.appendingPathComponent("a/b"), library: try library(), isExact: exact)
         }
 
-        @Test func databaseKeepsWinnersPerProblem() throws {
+        @Test func databaseKeepsResultsPerProblem() throws {
             let folder = try TemporaryFolder()
             let problem = Self.problem(.forward)
-            try database(folder).store(result(.direct(), 3), for: problem)
-            #expect(try database(folder).algorithm(for: problem) == .direct())
-            #expect(try database(folder).algorithm(for: Self.problem(.weightGradient)) == nil)
-            #expect(try database(folder, exact: true).algorithm(for: problem) == nil)
-            try database(folder).store(result(.winograd(tile: 4), 1), for: problem)
-            #expect(try database(folder).algorithm(for: problem) == .winograd(tile: 4))
+            let broken = result(.winograd(tile: 2), 2, .greatestFiniteMagnitude, scatter: 0.25)
+            let measured = [result(.direct(), 3), broken]
+            try database(folder).store(measured, for: problem)
+            #expect(try database(folder).results(for: problem) == measured)
+            #expect(try database(folder).results(for: Self.problem(.weightGradient)) == nil)
+            #expect(try database(folder, exact: true).results(for: problem) == nil)
+            let later = [result(.winograd(tile: 4), 1)]
+            try database(folder).store(later, for: problem)
+            #expect(try database(folder).results(for: problem) == later)
+            try database(folder).store([broken], for: problem)
+            #expect(try database(folder).results(for: problem) == nil, "no winner")
             let gpu = AlgorithmDatabase(
                 root: folder.url.appendingPathComponent("a/b"), library: try GoldenDevice.library(.gpu), isExact: false)
-            #expect(gpu.algorithm(for: problem) == nil)
+            try database(folder).store(later, for: problem)
+            #expect(gpu.results(for: problem) == nil)
         }
 
         @Test func damagedAndForeignEntriesAreAsIfTheyWereNotThere() throws {
             let folder = try TemporaryFolder()
             let (one, other) = (Self.problem(.forward), Self.problem(.dataGradient))
             let database = try database(folder)
-            try database.store(result(.direct(), 3), for: one)
+            try database.store([result(.direct(), 3)], for: one)
             let files = try FileManager.default.contentsOfDirectory(
                 at: database.folder, includingPropertiesForKeys: nil)
             let file = try #require(files.first)
@@ -139,7 +165,7 @@ extension GoldenTests {
             let whole = try String(contentsOf: file, encoding: .utf8)
             let texts = [
                 "", "{", "[]", String(whole.prefix(whole.count / 2)), whole + "x", "\u{0}\u{1}",
-                whole.replacingOccurrences(of: "version 1", with: "version 0"),
+                whole.replacingOccurrences(of: "version 2", with: "version 0"),
                 whole.replacingOccurrences(of: "\"direct\"", with: "\"direct_3\""),
                 whole.replacingOccurrences(of: "\"direct\"", with: "\"magic\""),
                 whole.replacingOccurrences(of: "\"forward\"", with: "\"data_gradient\""),
@@ -148,18 +174,18 @@ extension GoldenTests {
             for text in texts {
                 #expect(text != whole)
                 try Data(text.utf8).write(to: file)
-                #expect(database.algorithm(for: one) == nil, "\(text)")
+                #expect(database.results(for: one) == nil, "\(text)")
             }
             // An entry under another problem's name.
-            try database.store(result(.direct(), 3), for: other)
+            try database.store([result(.direct(), 3)], for: other)
             let moved = try FileManager.default.contentsOfDirectory(
                 at: database.folder, includingPropertiesForKeys: nil)
             let second = try #require(moved.first { $0 != file })
             try FileManager.default.removeItem(at: file)
             try FileManager.default.moveItem(at: second, to: file)
-            #expect(database.algorithm(for: one) == nil)
-            try database.store(result(.winograd(tile: 4), 1), for: one)
-            #expect(database.algorithm(for: one) == .winograd(tile: 4))
+            #expect(database.results(for: one) == nil)
+            try database.store([result(.winograd(tile: 4), 1)], for: one)
+            #expect(database.results(for: one)?.map(\.algorithm) == [.winograd(tile: 4)])
         }
 
         @Test func readersAndWritersAtOnceSeeWholeEntries() async throws {
@@ -170,7 +196,7 @@ extension GoldenTests {
                 result($0, 1)
             }
             #expect(winners.count > 2)
-            try database.store(winners[0], for: problem)
+            try database.store([winners[0]], for: problem)
             let known = Set(winners.map(\.algorithm))
             let misses = try await withThrowingTaskGroup(of: Int.self) { group in
                 for worker in 0..<4 {
@@ -178,8 +204,9 @@ extension GoldenTests {
                         var misses = 0
                         for round in 0..<40 {
                             if worker < 2 {
-                                try database.store(winners[(worker + round) % winners.count], for: problem)
-                            } else if !known.contains(database.algorithm(for: problem) ?? .direct(pixels: 1)) {
+                                let winner = winners[(worker + round) % winners.count]
+                                try database.store([winner], for: problem)
+                            } else if database.results(for: problem).map({ known.contains($0[0].algorithm) }) != true {
                                 misses += 1
                             }
                         }
@@ -206,28 +233,91 @@ extension GoldenTests {
             // The second one is too small to matter.
             let first = try tuner(.search(root: root)).findings(for: problems, isExact: false)
             #expect(first.map(\.problem) == [problems[0]] && first[0].results.count > 1 && lines.count == 1)
+            #expect(first[0].isNew && first[0].isKept)
             let second = try tuner(.search(root: root)).findings(for: problems, isExact: false)
-            #expect(second.map(\.algorithm) == first.map(\.algorithm) && second[0].results.isEmpty && lines.isEmpty)
-            #expect(try !tuner(.searchAgain(root: root)).findings(for: problems, isExact: false)[0].results.isEmpty)
+            #expect(second[0].results == first[0].results && !second[0].isNew && second[0].isKept && lines.isEmpty)
+            #expect(second[0].winner == first[0].winner)
+            #expect(try tuner(.search(root: root, again: .always)).findings(for: problems, isExact: false)[0].isNew)
 
             // A file where the folder should be stands for every place that cannot be written.
             let blocked = folder.url.appendingPathComponent("file")
             try Data().write(to: blocked)
-            let unkept = try tuner(.search(root: blocked)).findings(for: problems, isExact: false)
-            #expect(!unkept[0].results.isEmpty && lines.count == 2 && lines[1].contains(blocked.path), "\(lines)")
+            let both = [problems[0], Self.problem(.dataGradient)]
+            let unkept = try tuner(.search(root: blocked)).findings(for: both, isExact: false)
+            #expect(unkept.allSatisfy { $0.isNew && !$0.isKept } && unkept.count == 2)
+            #expect(lines.count == 2 && lines[1].contains(blocked.path), "said once: \(lines)")
+        }
+
+        @Test func doubtfulResultsAreMeasuredAgainWhenAsked() throws {
+            let folder = try TemporaryFolder()
+            let problem = Self.problem(.forward)
+            // Faster than can be, so that the best of both is known.
+            let doubtful = [result(.winograd(tile: 4), 1.1e-6, scatter: 0.2), result(.direct(), 1e-6, scatter: 0.2)]
+            let root = folder.url.appendingPathComponent("a/b")
+            try database(folder).store(doubtful, for: problem)
+            func find(_ again: AlgorithmSearchMode.Repetition) throws -> AlgorithmTuner.Finding {
+                try #require(
+                    try AlgorithmTuner(library: try library(), mode: .search(root: root, again: again)) { _ in }
+                        .findings(for: [problem], isExact: false).first)
+            }
+            #expect(try find(.never).results == doubtful)
+            let again = try find(.uncertain)
+            #expect(again.isNew && again.results.count > 2 && again.winner.milliseconds == 1e-6)
+            #expect(again.results[0].milliseconds == 1.1e-6)
+            #expect(try database(folder).results(for: problem) == again.results)
+
+            let sure = [result(.winograd(tile: 4), 2), result(.direct(), 1)]
+            try database(folder).store(sure, for: problem)
+            #expect(try find(.uncertain).results == sure)
+            #expect(try find(.always).winner.milliseconds > 1e-3)
         }
 
         @Test func runsKeepTheAlgorithmsTheyRecorded() throws {
             let folder = try TemporaryFolder()
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            #expect(try run.readAlgorithms() == nil)
-            let chosen: [ConvolutionProblem: ConvolutionAlgorithm] = [
-                Self.problem(.forward): .direct(pixels: 10), Self.problem(.weightGradient): .winograd(tile: 4),
+            let library = try library()
+            func read(_ library: KernelLibrary, exact: Bool = false) throws -> RecordedAlgorithms? {
+                try run.readAlgorithms(for: library, isExact: exact)
+            }
+            #expect(try read(library) == nil)
+            let measured: [ConvolutionProblem: ConvolutionAlgorithm] = [
+                Self.problem(.forward): .winograd(tile: 2), Self.problem(.weightGradient): .winograd(tile: 4),
             ]
-            try run.write(RecordedAlgorithms(chosen, device: "d"))
-            #expect(try run.readAlgorithms() == chosen)
-            try Data("{\"choices\":[{}]}".utf8).write(to: run.algorithms)
-            #expect(throws: FormatError.self) { try run.readAlgorithms() }
+            let byShape = Self.problem(.dataGradient)
+            let recorded = RecordedAlgorithms(
+                AlgorithmChoices(measured: measured), for: measured.keys + [byShape], library: library)
+            #expect(recorded.summary == "3 convolutions, 2 of them measured: winograd_4x4 2, winograd_2x2 1")
+            try run.write(recorded)
+            let all = measured.merging([byShape: .winograd(tile: 4)]) { _, new in new }
+            let found = try #require(try read(library))
+            #expect(found.algorithms == all && found.isMeasured && found.notice(on: library) == nil)
+
+            // Elsewhere what does not apply is left to the shape, with a word about it.
+            let gpu = try GoldenDevice.library(.gpu)
+            let moved = try #require(try read(gpu))
+            #expect(moved.algorithms.isEmpty)
+            #expect(moved.notice(on: gpu)?.contains("3 of its choices do not apply") == true)
+
+            let whole = try String(contentsOf: run.algorithms, encoding: .utf8)
+            func message(_ text: String, exact: Bool = false) throws -> String {
+                try Data(text.utf8).write(to: run.algorithms)
+                do {
+                    _ = try read(library, exact: exact)
+                    return "nothing"
+                } catch let error as FormatError {
+                    #expect(error.description.contains("--no-search"), "a way on")
+                    return error.description
+                }
+            }
+            #expect(try message(whole) == "nothing")
+            #expect(try message(String(whole.dropLast(9))).contains("invalid JSON"))
+            #expect(try message("{}").contains("no choices") || message("{}").contains("no device"))
+            let unknown = whole.replacingOccurrences(of: "\"winograd_2x2\"", with: "\"magic\"")
+            #expect(try message(unknown).contains("no algorithm magic at choices["))
+            let impossible = whole.replacingOccurrences(of: "\"winograd_2x2\"", with: "\"direct_999\"")
+            let text = try message(impossible)
+            #expect(text.contains("forward 3x3 1x31x33x64-64") && text.contains("direct_999"), "\(text)")
+            #expect(try message(whole, exact: true).contains("winograd_4x4"))
         }
     }
 }

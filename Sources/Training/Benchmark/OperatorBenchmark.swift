@@ -7,7 +7,7 @@ import Operators
 public struct OperatorBenchmark {
     /// Least timed runs of each row.
     public let repeats: Int
-    /// Only cases whose name, kind or pass contains this.
+    /// Only cases whose name, kind or pass contains this; upper and lower case, x and ×, -> and → are the same.
     public let filter: String?
     let library: KernelLibrary
     let tuner: AlgorithmTuner
@@ -29,7 +29,14 @@ public struct OperatorBenchmark {
         self.repeats = repeats
         self.filter = filter
         self.progress = progress
-        tuner = AlgorithmTuner(library: library, mode: search) { _ in }
+        tuner = AlgorithmTuner(library: library, mode: search, report: progress)
+    }
+
+    /// Whether a filter lets any case pass.
+    ///
+    /// - Throws: as `run`.
+    public static func hasCases(filter: String) throws -> Bool {
+        try OperatorCase.all(family: .cpu).contains { $0.0.matches(filter) }
     }
 
     /// Measures every row.
@@ -42,11 +49,8 @@ public struct OperatorBenchmark {
         progress("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s")
         var rows: [OperatorReport.Row] = []
         for (item, count) in try OperatorCase.all(family: library.family) {
-            let pass = item.isConvolution ? item.pass.rawValue : "other"
-            guard filter.map({ text in [item.name, item.kind, pass].contains { $0.contains(text) } }) ?? true else {
-                continue
-            }
-            let row = try measure(item, pass: pass, count: count, peak: peak, copy: copy)
+            if let filter, !item.matches(filter) { continue }
+            let row = try measure(item, count: count, peak: peak, copy: copy)
             progress("\(row.case)  \(row.pass)  \(readable(row.ms)) ms")
             rows.append(row)
         }
@@ -62,7 +66,7 @@ public struct OperatorBenchmark {
     }
 
     private func measure(
-        _ item: OperatorCase, pass: String, count: Int, peak: Double, copy: Double
+        _ item: OperatorCase, count: Int, peak: Double, copy: Double
     ) throws -> OperatorReport.Row {
         let choices = try item.problem.map { try tuner.choices(for: [$0], isExact: false) } ?? AlgorithmChoices()
         let run = try OperatorRun(item, choices: choices, library: library)
@@ -74,7 +78,7 @@ public struct OperatorBenchmark {
         let gbPerSecond = item.isConvolution ? nil : 1e-6 * Double(bytes) / least
         let window = item.window
         return OperatorReport.Row(
-            case: item.name, pass: pass, kind: item.kind, direction: item.pass.rawValue,
+            case: item.name, pass: item.reportedPass, kind: item.kind, direction: item.pass.rawValue,
             algorithm: plan.operations.lazy.compactMap(\.convolutionAlgorithm).first, input: item.input.dimensions,
             outputs: item.outputs, kernel: window.kernel, stride: window.stride, dilation: window.dilation,
             padding: window.padding, ms: least,
@@ -117,6 +121,17 @@ public struct OperatorBenchmark {
 
 extension OperatorCase {
     var isConvolution: Bool { if case .convolution = primitive { true } else { false } }
+
+    /// Of a convolution; all else is `other`.
+    fileprivate var reportedPass: String { isConvolution ? pass.rawValue : "other" }
+
+    /// Whether name, kind or pass contain a text as people type it: `X` and `x` are ×, `->` is →.
+    fileprivate func matches(_ filter: String) -> Bool {
+        func plain(_ text: String) -> String {
+            text.lowercased().replacingOccurrences(of: "×", with: "x").replacingOccurrences(of: "→", with: "->")
+        }
+        return [name, kind, reportedPass].contains { plain($0).contains(plain(filter)) }
+    }
 
     /// Window of a convolution or pool, else zeros.
     fileprivate var window: (kernel: Int, stride: Int, dilation: Int, padding: Int) {

@@ -64,7 +64,9 @@ public struct OperatorReport: Sendable, Encodable {
                 "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
             ])
         }
-        return table.text
+        return table.text + "\n\n"
+            + "GFLOP/s count the direct sum, so Winograd, which multiplies less, can exceed the peak; what stays in a cache "
+            + "can exceed copying."
     }
 
     /// Writes the rows as JSON, whole or not at all.

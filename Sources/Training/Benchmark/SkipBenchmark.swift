@@ -101,7 +101,7 @@ public struct SkipBenchmark {
 
     /// Mean microseconds to find a plan in the cache, with as many others in it as there are steps.
     private func measureCachedPlan() throws -> Double {
-        let network = try experiment.makeNetwork(context: context, family: family)
+        let network = try experiment.makeNetwork(library: KernelLibrary(context: context, family: family))
         let all = DiscretePolicy.hardSharing(
             tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
         let kinds = SkipReport.Step.allCases.map { $0.kind(all) }

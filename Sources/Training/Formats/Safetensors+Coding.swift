@@ -40,7 +40,7 @@ extension TensorFile {
             header = try JSONDecoder().decode(Header.self, from: data[8..<start])
         } catch let error as DecodingError {
             throw FormatError(
-                file: file, place: "header", found: summary(of: error),
+                file: file, place: "header", found: error.summary,
                 expected: "a JSON object of name → dtype, shape, data_offsets")
         }
         var result = TensorFile(file: file)
@@ -180,20 +180,5 @@ private struct Header: Decodable {
                 tensors[key.stringValue] = try container.decode(Item.self, forKey: key)
             }
         }
-    }
-}
-
-/// One line for what is wrong in a header.
-private func summary(of error: DecodingError) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-        context.codingPath.isEmpty ? "" : " at " + context.codingPath.map(\.stringValue).joined(separator: ".")
-    }
-    switch error {
-    case .typeMismatch(let type, let context): return "something else than \(type)\(place(context))"
-    case .valueNotFound(let type, let context): return "null instead of \(type)\(place(context))"
-    case .keyNotFound(let key, let context): return "no \(key.stringValue)\(place(context))"
-    case .dataCorrupted(let context):
-        return context.codingPath.isEmpty ? "invalid JSON" : "\(context.debugDescription)\(place(context))"
-    @unknown default: return "an unreadable header"
     }
 }

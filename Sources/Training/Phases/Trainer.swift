@@ -55,13 +55,23 @@ public final class Trainer {
             "kernel_family": library.family.rawValue, "device": context.device.name,
             "driver": context.device.driverVersion,
         ]
-        if let recorded = try run.readAlgorithms() {
-            experiment.algorithms = recorded
+        let isExact = experiment.configuration.training.exactConvolutions
+        if let recorded = try run.readAlgorithms(for: library, isExact: isExact) {
+            experiment.algorithms = recorded.algorithms
+            if let notice = recorded.notice(on: library) { report(.notice(notice)) }
+            if search == .off, recorded.isMeasured {
+                report(.notice("the run keeps the algorithms it was started with, measured ones too"))
+            }
         } else {
-            // A run of an older version was made without measuring.
-            let tuner = AlgorithmTuner(library: library, mode: saved == nil ? search : .off) { report(.notice($0)) }
-            try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
-            try run.write(RecordedAlgorithms(experiment.algorithms, device: context.device.name))
+            guard saved == nil || search == .off else {
+                throw FormatError(
+                    file: run.algorithms.path, found: "no such file",
+                    expected: "the list `train` wrote" + RunDirectory.withoutAlgorithms)
+            }
+            let tuner = AlgorithmTuner(library: library, mode: search) { report(.notice($0)) }
+            let chosen = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
+            try run.write(chosen)
+            report(.notice(chosen.summary))
         }
         self.experiment = experiment
         network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)

@@ -2,7 +2,7 @@ import DeviceLayer
 import Foundation
 import Operators
 
-/// Winners of algorithm searches on disk, one small file per problem, shared by processes.
+/// Results of algorithm searches on disk, one small file per problem, shared by processes.
 ///
 /// Entries belong to a device, driver, kernel family and kernel sources; what belongs to others, or is damaged, is as if
 /// it were not there. Files appear whole or not at all, so a reader needs no lock and of two writers the later one wins.
@@ -14,7 +14,7 @@ public struct AlgorithmDatabase: Sendable {
     private let isExact: Bool
 
     /// Changes when entries of older versions must not be used: their form, or what the names of algorithms mean.
-    private static let version = 1
+    private static let version = 2
 
     /// `adashare/algorithms` in the user's cache directory; nil if the user has none.
     public static var defaultRoot: URL? {
@@ -38,26 +38,25 @@ public struct AlgorithmDatabase: Sendable {
     private struct Entry: Codable {
         let owner: String
         let problem: ConvolutionProblem
-        let algorithm: ConvolutionAlgorithm
-        let milliseconds: Double
+        /// The heuristic's first.
+        let results: [AlgorithmSearch.Result]
     }
 
-    /// What was stored for a problem; nil without a usable entry.
-    public func algorithm(for problem: ConvolutionProblem) -> ConvolutionAlgorithm? {
+    /// What was measured for a problem, with a winner; nil without a usable entry.
+    public func results(for problem: ConvolutionProblem) -> [AlgorithmSearch.Result]? {
         guard let data = try? Data(contentsOf: file(problem)),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner,
-            entry.problem == problem,
-            ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(entry.algorithm)
+            let entry = try? JSONText.read(Entry.self, from: data), entry.owner == owner,
+            entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
-        return entry.algorithm
+        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact)
+        return entry.results.allSatisfy { candidates.contains($0.algorithm) } ? entry.results : nil
     }
 
-    /// Stores a winner, replacing what is there.
+    /// Stores what was measured, replacing what is there.
     ///
     /// - Throws: `RunError` if the folder cannot be made or written.
-    public func store(_ winner: AlgorithmSearch.Result, for problem: ConvolutionProblem) throws {
-        let entry = Entry(
-            owner: owner, problem: problem, algorithm: winner.algorithm, milliseconds: winner.milliseconds)
+    public func store(_ results: [AlgorithmSearch.Result], for problem: ConvolutionProblem) throws {
+        let entry = Entry(owner: owner, problem: problem, results: results)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {

@@ -9,15 +9,15 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
     /// By shape alone: the same on every device of a kind.
     case off
     /// From the database under a folder, searching what is not there; nil searches everything and keeps nothing.
-    case search(root: URL?)
-    /// Searching everything, and replacing what the database has.
-    case searchAgain(root: URL?)
+    case search(root: URL?, again: Repetition = .never)
 
-    fileprivate var root: URL? {
-        switch self {
-        case .off: nil
-        case .search(let root), .searchAgain(let root): root
-        }
+    /// What of the database is measured again.
+    public enum Repetition: Sendable, Hashable {
+        case never
+        /// Where other work on the machine left a doubt about the winner; the best of both measurements is kept.
+        case uncertain
+        /// Everything, replacing what is there.
+        case always
     }
 }
 
@@ -33,12 +33,18 @@ public struct AlgorithmTuner {
     /// How a problem came to its algorithm.
     public struct Finding: Sendable {
         public let problem: ConvolutionProblem
-        public let algorithm: ConvolutionAlgorithm
-        /// What was measured now; empty if the database knew.
+        public let winner: AlgorithmSearch.Result
+        /// Of every candidate, the heuristic's first.
         public let results: [AlgorithmSearch.Result]
+        /// Whether that was measured now; else the database knew.
+        public let isNew: Bool
+        /// Whether it is in the database.
+        public let isKept: Bool
+        /// Whether other work on the machine leaves a doubt about the winner.
+        public var isUncertain: Bool { AlgorithmSearch.isUncertain(results) }
     }
 
-    /// - Parameter report: receives a line for people before a search, and if its result cannot be kept.
+    /// - Parameter report: receives a line for people before a search, and if results cannot be kept.
     public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (String) -> Void) {
         self.library = library
         self.mode = mode
@@ -51,7 +57,8 @@ public struct AlgorithmTuner {
     public func choices(for problems: [ConvolutionProblem], isExact: Bool) throws -> AlgorithmChoices {
         let found = try findings(for: problems, isExact: isExact)
         return AlgorithmChoices(
-            isExact: isExact, measured: Dictionary(found.map { ($0.problem, $0.algorithm) }) { first, _ in first })
+            isExact: isExact,
+            measured: Dictionary(found.map { ($0.problem, $0.winner.algorithm) }) { first, _ in first })
     }
 
     /// As `choices`, with what was measured.
@@ -60,37 +67,41 @@ public struct AlgorithmTuner {
     public func findings(
         for problems: [ConvolutionProblem], isExact: Bool, progress: (Finding) -> Void = { _ in }
     ) throws -> [Finding] {
-        guard mode != .off else { return [] }
-        let database = mode.root.map { AlgorithmDatabase(root: $0, library: library, isExact: isExact) }
+        guard case .search(let root, let again) = mode else { return [] }
+        let database = root.map { AlgorithmDatabase(root: $0, library: library, isExact: isExact) }
         let search = AlgorithmSearch(library: library)
         var findings: [Finding] = []
-        var (isAnnounced, isKept) = (false, true)
         for problem in problems where isWorthIt(problem, isExact: isExact) {
-            var known: ConvolutionAlgorithm?
-            if case .search = mode { known = database?.algorithm(for: problem) }
-            if let known {
-                findings.append(Finding(problem: problem, algorithm: known, results: []))
-                progress(findings[findings.count - 1])
-                continue
+            let known = again == .always ? nil : database?.results(for: problem)
+            var results = known ?? []
+            let isNew = known.map { again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
+            if isNew {
+                if !findings.contains(where: \.isNew) {
+                    report("measuring the convolutions' algorithms, once for this device and these shapes")
+                }
+                results = try search.results(for: problem, isExact: isExact).map { now in
+                    known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
+                }
             }
-            if !isAnnounced {
-                report("measuring the convolutions' algorithms, once for this device and these shapes")
-                isAnnounced = true
-            }
-            let results = try search.results(for: problem, isExact: isExact)
             guard let winner = AlgorithmSearch.winner(of: results) else {
                 report("\(problem): no algorithm agrees with the reference on this device; please report this")
                 continue
             }
-            findings.append(Finding(problem: problem, algorithm: winner.algorithm, results: results))
-            progress(findings[findings.count - 1])
-            guard let database, isKept else { continue }
-            do {
-                try database.store(winner, for: problem)
-            } catch {
-                isKept = false
-                report("\(error); measured algorithms are not kept for later runs")
+            var isKept = !isNew
+            if isNew, let database {
+                do {
+                    try database.store(results, for: problem)
+                    isKept = true
+                } catch {
+                    // The reason is the same for most, and said once.
+                    if findings.allSatisfy(\.isKept) {
+                        report("\(error); what was measured is not kept for later runs")
+                    }
+                }
             }
+            let finding = Finding(problem: problem, winner: winner, results: results, isNew: isNew, isKept: isKept)
+            findings.append(finding)
+            progress(finding)
         }
         return findings
     }
@@ -109,14 +120,17 @@ extension Experiment {
             .filter { seen.insert($0).inserted }
     }
 
-    /// Chooses the algorithms of a training step's convolutions.
+    /// Chooses the algorithms of all of a step's convolutions.
     ///
+    /// - Returns: how each was chosen.
     /// - Throws: as `AlgorithmTuner.choices`.
-    public mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws {
-        algorithms = try tuner.choices(
-            for: convolutionProblems(shape, family: tuner.library.family),
-            isExact: configuration.training.exactConvolutions
-        ).measured
+    @discardableResult
+    public mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
+        let problems = convolutionProblems(shape, family: tuner.library.family)
+        let choices = try tuner.choices(for: problems, isExact: configuration.training.exactConvolutions)
+        let recorded = RecordedAlgorithms(choices, for: problems, library: tuner.library)
+        algorithms = recorded.algorithms
+        return recorded
     }
 
     /// Images of a training step.

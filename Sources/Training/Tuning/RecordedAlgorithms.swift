@@ -3,40 +3,106 @@ import Operators
 
 /// The algorithms a run is made with, `algorithms.json`: with them `--resume` gives the same bits, whatever has been
 /// measured since.
-struct RecordedAlgorithms: Codable {
+public struct RecordedAlgorithms: Codable, Sendable {
     private struct Choice: Codable {
+        enum Source: String, Codable { case measured, shape }
         let problem: ConvolutionProblem
         let algorithm: ConvolutionAlgorithm
+        let chosenBy: Source
     }
 
-    /// Where they were chosen, for people.
-    let device: String
-    private let choices: [Choice]
+    /// Where they were chosen.
+    let device, kernelFamily: String
+    private var choices: [Choice]
+    /// How many were recorded that do not apply where this was read.
+    private var leftOut = 0
 
-    init(_ algorithms: [ConvolutionProblem: ConvolutionAlgorithm], device: String) {
-        self.device = device
-        choices = algorithms.map { Choice(problem: $0, algorithm: $1) }
-            .sorted { $0.problem.description < $1.problem.description }
+    private enum CodingKeys: CodingKey { case device, kernelFamily, choices }
+
+    /// - Parameter problems: every convolution of the run.
+    init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
+        device = library.context.device.name
+        kernelFamily = library.family.rawValue
+        choices = problems.map { problem in
+            Choice(
+                problem: problem, algorithm: made.algorithm(for: problem, family: library.family),
+                chosenBy: made.measured[problem] == nil ? .shape : .measured)
+        }.sorted { $0.problem.description < $1.problem.description }
     }
 
-    var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] {
+    public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] {
         Dictionary(choices.map { ($0.problem, $0.algorithm) }, uniquingKeysWith: { _, last in last })
+    }
+
+    /// Whether anything was measured; else all was chosen by shape.
+    var isMeasured: Bool { choices.contains { $0.chosenBy == .measured } }
+
+    /// Such as `96 convolutions, 40 of them measured: direct 60, winograd_4x4 36`.
+    var summary: String {
+        let counts = Dictionary(grouping: choices, by: \.algorithm.description).mapValues(\.count)
+        let list = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }
+        let measured = choices.count { $0.chosenBy == .measured }
+        return "\(choices.count) convolutions, \(measured) of them measured: " + list.joined(separator: ", ")
+    }
+
+    /// Leaves out what does not apply where it is to be used, if that is not where it was chosen.
+    ///
+    /// - Throws: `FormatError` naming a choice that could not have been made there.
+    fileprivate mutating func keepApplicable(on library: KernelLibrary, isExact: Bool, file: URL) throws {
+        let recorded = choices.count
+        choices = try choices.filter { choice in
+            let candidates = ConvolutionAlgorithm.candidates(
+                for: choice.problem, family: library.family, isExact: isExact)
+            if candidates.contains(choice.algorithm) { return true }
+            if isElsewhere(library) { return false }
+            throw FormatError(
+                file: file.path, place: "\(choice.problem)", found: "algorithm \(choice.algorithm)",
+                expected: "one of \(candidates.map(\.description).joined(separator: ", "))"
+                    + RunDirectory.withoutAlgorithms)
+        }
+        leftOut = recorded - choices.count
+    }
+
+    private func isElsewhere(_ library: KernelLibrary) -> Bool {
+        (library.context.device.name, library.family.rawValue) != (device, kernelFamily)
+    }
+
+    /// A line for people where this is used elsewhere than it was chosen, else nil.
+    public func notice(on library: KernelLibrary) -> String? {
+        guard isElsewhere(library) else { return nil }
+        return
+            "algorithms.json was made on \(device) (\(kernelFamily) kernels), this is \(library.context.device.name) "
+            + "(\(library.family.rawValue) kernels): "
+            + (leftOut == 0
+                ? "its choices apply here too" : "\(leftOut) of its choices do not apply and are made by shape")
     }
 }
 
 extension RunDirectory {
-    /// The algorithms of the run's convolutions; nil in runs of older versions and before a run has chosen.
+    /// The way on for a run whose list cannot be used.
+    static let withoutAlgorithms =
+        "; without the file, `train --resume --no-search` goes on with algorithms by shape, whose results may differ in "
+        + "their last bits"
+
+    /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of them.
     ///
-    /// - Throws: `FormatError` if the file is damaged.
-    public func readAlgorithms() throws -> [ConvolutionProblem: ConvolutionAlgorithm]? {
+    /// - Parameter isExact: only those that round as the plain sum does can apply.
+    /// - Throws: `FormatError` naming file and entry if the list is damaged, or could not have been made on this device
+    ///   though it says so.
+    public func readAlgorithms(for library: KernelLibrary, isExact: Bool) throws -> RecordedAlgorithms? {
         guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
-        guard let data = try? Data(contentsOf: algorithms),
-            let recorded = try? JSONDecoder().decode(RecordedAlgorithms.self, from: data)
-        else {
-            throw FormatError(
-                file: algorithms.path, found: "no readable list of algorithms", expected: "the file `train` wrote")
+        func error(_ found: String) -> FormatError {
+            FormatError(
+                file: algorithms.path, found: found, expected: "the list `train` wrote" + Self.withoutAlgorithms)
         }
-        return recorded.algorithms
+        guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
+        do {
+            var recorded = try JSONText.read(RecordedAlgorithms.self, from: data)
+            try recorded.keepApplicable(on: library, isExact: isExact, file: algorithms)
+            return recorded
+        } catch let failure as DecodingError {
+            throw error(failure.summary)
+        }
     }
 
     /// Records the algorithms the run is made with.
