@@ -49,7 +49,9 @@ struct WinogradTiles {
     static let fewest = 16
     /// Bytes that transformed pixels may take at a time, and transformed weights.
     private static let pixelBytes = 20 << 20
-    private static let weightBytes = 5 << 20
+    private static let weightBytes = 8 << 20
+    /// Tiles that pay for transforming all weights again, whatever memory they take.
+    private static let fewestTogether = 384
     /// Bytes that sums of a weight gradient may take at a time, before they are transformed back.
     private static let gradientBytes = 10 << 20
 
@@ -94,7 +96,7 @@ struct WinogradTiles {
     ///
     /// - Parameter channels: of what is transformed, and held at the same time.
     func chunks(channels: Int) -> [Range<Int>] {
-        let most = max(Self.fewest, Self.pixelBytes / (places * channels * 4))
+        let most = max(Self.fewestTogether, Self.pixelBytes / (places * channels * 4))
         let parts = (count + most - 1) / most
         return (0..<parts).map { count * $0 / parts..<count * ($0 + 1) / parts }
     }

@@ -19,6 +19,7 @@ struct DeviceOptions: ParsableArguments {
     ///
     /// - Parameter profiling: whether the queue records when each launch ran.
     func makeContext(profiling: Bool = false) throws -> DeviceContext {
+        HostThreads.stayOnTheirCores()
         let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
         let device = try Device.select(selector)
         return try DeviceContext(

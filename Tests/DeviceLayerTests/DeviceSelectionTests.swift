@@ -78,3 +78,11 @@ import Testing
             handle: DeviceHandle(platform: handle, device: handle))
     }
 }
+
+@Suite struct HostThreadsTests {
+    @Test func listsOfCoresAreRead() {
+        #expect(HostThreads.cores(in: "0-3,8, 10-11\n") == [0, 1, 2, 3, 8, 10, 11])
+        #expect(HostThreads.cores(in: "\t0\n") == [0])
+        #expect(HostThreads.cores(in: "").isEmpty && HostThreads.cores(in: "x-y").isEmpty)
+    }
+}
