@@ -19,17 +19,12 @@
 // `relu` 1: z passed through ReLU and gradients are masked by y > 0, which is computed from x as y was.
 // C = stored channels; M = rows; a chunk covers `span` rows.
 
-// Vectors side by side per work-item of the column sums: whole cache lines in a row, where the tensor is wide enough.
-#ifndef VG
-#define VG 1
-#endif
 // Rows that column sums ask for ahead: wide rows lie on pages of their own.
 #define AHEAD 8
 #define TAIL_NONE 0
 #define TAIL_RELU 1
 #define TAIL_ADD 2
 #define TAIL_MIX 3
-#define EACH(k) __attribute__((opencl_unroll_hint)) for (int k = 0; k < VG; ++k)
 
 __kernel void batchnorm_statistics(__global const float *x, __global float *partial, int rows, int C, int span) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);

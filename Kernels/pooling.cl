@@ -40,23 +40,24 @@ __kernel void maxpool_forward(__global const float *x, __global float *y, __glob
 
 __kernel void maxpool_backward(__global const float *dy, __global const float *tap, __global float *dx, int H, int Wd,
                                int C, int P, int Q, int window, int stride, int padding) {
-    const int vectors = C / W, h = (int)get_global_id(1), n = (int)get_global_id(2);
+    const int vectors = C / W, groups = vectors / VG, h = (int)get_global_id(1), n = (int)get_global_id(2);
     // Of a row's or column's taps, every `stride`th one is a window's.
     const int first_row = (h + padding) % stride;
-    FOR_CHANNELS(i, v, Wd * vectors, vectors) {
-        const int w = i / vectors;
-        floatW sum = 0.0f;
+    FOR_CHANNELS(i, group, Wd * groups, groups) {
+        const int w = i / groups;
+        floatW sum[VG];
+        EACH(k) sum[k] = 0.0f;
         for (int r = first_row; r < window && r <= h + padding; r += stride) {
             const int p = (h + padding - r) / stride;
             if (p >= P) continue;
             for (int s = (w + padding) % stride; s < window && s <= w + padding; s += stride) {
                 const int q = (w + padding - s) / stride;
                 if (q >= Q) continue;
-                const size_t o = (((size_t)n * P + p) * Q + q) * vectors + v;
-                sum += select((floatW)(0.0f), VLOAD(o, dy), AS_INTW(VLOAD(o, tap)) == (intW)(r * window + s));
+                const size_t o = (((size_t)n * P + p) * Q + q) * vectors + group * VG;
+                EACH(k) sum[k] += select((floatW)(0.0f), VLOAD(o + k, dy), AS_INTW(VLOAD(o + k, tap)) == (intW)(r * window + s));
             }
         }
-        VSTORE(sum, ((size_t)n * H + h) * Wd * vectors + i, dx);
+        EACH(k) VSTORE(sum[k], (((size_t)n * H + h) * Wd + w) * vectors + group * VG + k, dx);
     }
 }
 

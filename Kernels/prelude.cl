@@ -67,6 +67,12 @@ typedef uint4 uintW;
     for (int i = (int)get_global_id(0), v = i % (vectors); i < (int)(n); i += (int)get_global_size(0), v = i % (vectors))
 #endif
 
+// Vectors side by side per step of a work-item, where the host says that rows are that wide.
+#ifndef VG
+#define VG 1
+#endif
+#define EACH(k) __attribute__((opencl_unroll_hint)) for (int k = 0; k < VG; ++k)
+
 // max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
 static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
 

@@ -8,6 +8,8 @@ public enum KernelArgument: Sendable {
     case shared(DeviceBuffer)
     /// An `int`.
     case int(Int32)
+    /// An `int4`.
+    case int4(SIMD4<Int32>)
     /// A `uint`.
     case uint(UInt32)
     /// A `ulong`.
@@ -91,6 +93,7 @@ public final class Kernel: @unchecked Sendable {
                 sharedByteCount += buffer.byteCount
                 status = set(index, Optional(buffer.handle))
             case .int(let value): status = set(index, value)
+            case .int4(let value): status = set(index, value)
             case .uint(let value): status = set(index, value)
             case .ulong(let value): status = set(index, value)
             case .float(let value): status = set(index, value)
@@ -131,6 +134,7 @@ extension KernelArgument {
         switch self {
         case .buffer(let buffer), .shared(let buffer): "a buffer of \(buffer.byteCount) bytes"
         case .int(let value): "int \(value)"
+        case .int4(let value): "int4 \(value)"
         case .uint(let value): "uint \(value)"
         case .ulong(let value): "ulong \(value)"
         case .float(let value): "float \(value)"

@@ -53,10 +53,11 @@ public struct BatchNormStatistics: Operator {
         let chunks = ColumnChunks(shape, family: e.library.family)
         let vectors = e.rowVectors(shape)
         let (rows, stored) = (LaunchArgument.int(shape.rows), LaunchArgument.int(shape.storedChannels))
+        let group = e.library.vectorsSideBySide(shape)
         try e.launch(
-            "batchnorm", "batchnorm_statistics", options: chunks.options,
+            "batchnorm", "batchnorm_statistics", options: group.options,
             [.input(0), .workspace, rows, stored, .int(chunks.span)],
-            e.library.grid(vectors / chunks.group, chunks.count))
+            e.library.grid(vectors / group.count, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_merge",
             [
@@ -174,12 +175,13 @@ public struct BatchNormGradient: Operator {
         let vectors = e.rowVectors(shape)
         let rows = LaunchArgument.int(shape.rows)
         let stored = LaunchArgument.int(shape.storedChannels)
+        let group = e.library.vectorsSideBySide(shape)
         try e.launch(
-            "batchnorm", "batchnorm_backward_sums", options: chunks.options,
+            "batchnorm", "batchnorm_backward_sums", options: group.options,
             [
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .workspace, rows, stored,
                 .int(chunks.span), .flag(relu),
-            ], e.library.grid(vectors / chunks.group, chunks.count))
+            ], e.library.grid(vectors / group.count, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_backward_merge",
             [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.grid(vectors))
@@ -239,14 +241,7 @@ struct ColumnChunks {
     /// Rows per chunk.
     let span: Int
     let count: Int
-    /// Vectors side by side per work-item, for kernels that read whole cache lines in a row.
-    let group: Int
-
-    /// Compile options of such kernels.
-    var options: [String] { group == 1 ? [] : ["-DVG=\(group)"] }
-
     init(_ shape: Shape, family: KernelFamily) {
-        group = family == .cpu && shape.storedChannels % 64 == 0 ? 4 : 1
         span = KernelLibrary.rowsPerChunk(shape, family: family)
         count = (shape.rows + span - 1) / span
     }

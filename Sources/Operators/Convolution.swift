@@ -115,7 +115,7 @@ public struct Convolution: DifferentiableOperator {
             try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
-                geometry: geometry, divisor: 1, padding: geometry.padding, pixels: algorithm.pixels
+                geometry: geometry, divisor: 1, padding: geometry.padding, tile: algorithm.tile
             )
             .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
         }
@@ -176,7 +176,7 @@ public struct ConvolutionInputGradient: Operator {
                 multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
-                geometry: geometry, divisor: geometry.stride, padding: padding, pixels: algorithm.pixels
+                geometry: geometry, divisor: geometry.stride, padding: padding, tile: algorithm.tile
             )
             .encode(
                 &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
@@ -220,7 +220,8 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
-        DirectWeightGradient(geometry: geometry, x: x, dy: dy, weights: weightShape, family: family)
+        DirectWeightGradient(
+            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, tile: algorithm.tile)
     }
 
     private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient? {

@@ -1,8 +1,16 @@
+/// The results that a direct sum makes at a time.
+public enum ConvolutionTile: Hashable, Sendable {
+    /// On CPUs: so many pixels of a row, in registers.
+    case pixels(Int)
+    /// On GPUs: a work-group's rows and columns of the matrix product.
+    case block(rows: Int, columns: Int)
+}
+
 /// How a pass of a convolution is computed.
 public enum ConvolutionAlgorithm: Hashable, Sendable {
-    /// The sum over taps and channels as it is written; on CPUs in tiles of that many pixels, nil for those that waste
-    /// least. Every tile gives the same bits, for finite weights.
-    case direct(pixels: Int? = nil)
+    /// The sum over taps and channels as it is written, in tiles of that size, nil for those that suit the shape. Every tile
+    /// gives the same bits, for finite weights.
+    case direct(ConvolutionTile? = nil)
     /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
     /// ten times larger; for m = 3 and 2 less of both.
     case winograd(tile: Int)
@@ -10,8 +18,8 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// each, of just its size, without products for the padding around it.
     case winogradPhases
 
-    /// Of a direct tile, where it was chosen.
-    var pixels: Int? { if case .direct(let pixels) = self { pixels } else { nil } }
+    /// Of a direct sum, where it was chosen.
+    var tile: ConvolutionTile? { if case .direct(let tile) = self { tile } else { nil } }
 
     /// Whether results round as the plain sum does.
     var isExact: Bool { if case .direct = self { true } else { false } }
@@ -39,8 +47,14 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             let sum = directProducts(problem)
             found += winogradProducts(problem).filter { $0.products < sum }.map(\.algorithm)
         }
-        if family == .cpu, problem.pass != .weightGradient {
-            found += RegisterTile.alternatives(for: problem).map { .direct(pixels: $0) }
+        switch family {
+        case .cpu where problem.pass != .weightGradient:
+            found += RegisterTile.alternatives(for: problem).map { .direct(.pixels($0)) }
+        case .cpu: break
+        case .gpu:
+            found += WorkGroupTile.alternatives(for: problem).map {
+                .direct(.block(rows: $0.rows, columns: $0.columns))
+            }
         }
         return [first] + found.filter { $0 != first }
     }
@@ -105,11 +119,12 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let phasesName = "winograd_phases"
     private static let directName = "direct"
 
-    /// `direct`, `direct_10`, `winograd_4x4`, `winograd_phases`.
+    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
-        case .direct(let pixels?): "\(Self.directName)_\(pixels)"
+        case .direct(.pixels(let pixels)?): "\(Self.directName)_\(pixels)"
+        case .direct(.block(let rows, let columns)?): "\(Self.directName)_\(rows)x\(columns)"
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         case .winogradPhases: Self.phasesName
         }
@@ -124,7 +139,11 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
             if let tile = WinogradTiles.sizes.first(where: { "\(Self.winogradName)_\($0)x\($0)" == description }) {
                 self = .winograd(tile: tile)
             } else if parts.count == 2, parts[0] == Self.directName, let pixels = Int(parts[1]) {
-                self = .direct(pixels: pixels)
+                self = .direct(.pixels(pixels))
+            } else if let tile = WorkGroupTile.all.first(where: {
+                "\(Self.directName)_\($0.rows)x\($0.columns)" == description
+            }) {
+                self = .direct(.block(rows: tile.rows, columns: tile.columns))
             } else {
                 return nil
             }

@@ -5,6 +5,8 @@ struct DirectWeightGradient {
     let geometry: ConvolutionGeometry
     let x, dy, weights: Shape
     let family: KernelFamily
+    /// Nil for the one that suits the shape; of the GPU family.
+    let tile: ConvolutionTile?
 
     /// The most channels that a work-item of the CPU family has of either side: its sums and copies of pixels stay in a
     /// second-level cache.
@@ -15,7 +17,7 @@ struct DirectWeightGradient {
     private static let fewestPixels = 48
 
     private var taps: Int { geometry.kernelHeight * geometry.kernelWidth }
-    /// Where a CPU's work-item takes all taps at once.
+    /// Where kernel rows are taken as one tap, on CPUs all of them at once.
     private var row: KernelRow? { KernelRow(geometry, x: x) }
 
     /// Rows of dw for one tap, or for all where they are taken at once.
@@ -35,17 +37,28 @@ struct DirectWeightGradient {
             return [
                 (depth + inputs - 1) / inputs, (weights.storedChannels + outputs - 1) / outputs, row == nil ? taps : 1,
             ]
-        case .gpu: return [(x.channels + 63) / 64, (weights.storedChannels + 63) / 64, taps]
+        case .gpu:
+            let side = 64
+            return [(gpuDepth + side - 1) / side, (weights.storedChannels + side - 1) / side, gpuTaps]
         }
+    }
+
+    /// Rows of the GPU family's products, one for each tap.
+    private var gpuDepth: Int { row?.count ?? x.channels }
+    private var gpuTaps: Int { row == nil ? taps : geometry.kernelHeight }
+
+    /// Of the GPU family.
+    var suitingTile: WorkGroupTile {
+        .suiting(rows: gpuDepth, columns: weights.storedChannels, products: gpuTaps * split.count)
     }
 
     /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough for that.
     private var split: (span: Int, count: Int) {
         let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 32) : (dy.rows, 512)
         let parts = max(1, min(units, wanted / items().reduce(1, *)))
-        var span = (units + parts - 1) / parts
-        if family == .gpu { span = max(256, roundUp(span, to: 16)) }
-        return (span, (units + span - 1) / span)
+        let span = (units + parts - 1) / parts
+        // The GPU family cuts each tap's own pixels in as many parts.
+        return family == .cpu ? (span, (units + span - 1) / span) : (span, min(parts, (units + 255) / 256))
     }
 
     /// One set of sums for each part.
@@ -56,17 +69,7 @@ struct DirectWeightGradient {
         let target: LaunchArgument = split.count == 1 ? .output(0) : .workspace
         switch family {
         case .cpu: try encodeCPU(&e, target, split, multiplyAccumulates)
-        case .gpu:
-            let items = items()
-            let arguments: [LaunchArgument] = [
-                .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
-                .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
-                .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
-                .int(geometry.dilation), .int(geometry.padding), .int(split.span),
-            ]
-            let size = WorkSize(global: [items[1] * 16, items[0] * 16, taps * split.count], local: [16, 16, 1])
-            try e.launch(
-                "convolution_gpu", "convolution_weights", arguments, size, multiplyAccumulates: multiplyAccumulates)
+        case .gpu: try encodeGPU(&e, target, splits: split.count, multiplyAccumulates)
         }
         guard split.count > 1 else { return }
         let vectors = e.vectors(weights)
@@ -103,5 +106,35 @@ struct DirectWeightGradient {
         try e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,
             multiplyAccumulates: multiplyAccumulates)
+    }
+
+    private func encodeGPU(
+        _ e: inout LaunchEncoder, _ target: LaunchArgument, splits: Int, _ multiplyAccumulates: Int
+    ) throws {
+        let tile = WorkGroupTile(tile) ?? suitingTile
+        let groups = [
+            (weights.storedChannels + tile.columns - 1) / tile.columns, (gpuDepth + tile.rows - 1) / tile.rows,
+            gpuTaps * splits,
+        ]
+        try e.launch(
+            "convolution_gpu", "convolution_weights", options: tile.options + (row?.gpuOptions ?? []),
+            [
+                .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(gpuDepth),
+                .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
+                .int(geometry.kernelHeight), .int(row == nil ? geometry.kernelWidth : 1), .int(geometry.stride),
+                .int(geometry.dilation), .int(geometry.padding), .int(splits),
+            ], WorkSize(global: [groups[0] * tile.items, groups[1], groups[2]], local: [tile.items, 1, 1]),
+            multiplyAccumulates: multiplyAccumulates)
+    }
+}
+
+extension DirectWeightGradient {
+    /// Of a problem that is a weight gradient.
+    init(_ problem: ConvolutionProblem, family: KernelFamily) {
+        let g = problem.geometry
+        self.init(
+            geometry: g, x: problem.input, dy: problem.output,
+            weights: Shape([g.kernelHeight, g.kernelWidth, problem.input.channels, problem.outputs]), family: family,
+            tile: nil)
     }
 }

@@ -6,8 +6,8 @@ struct ConvolutionGather {
     /// 1 forward; the stride in the input gradient, where only whole source positions count.
     let divisor: Int
     let padding: Int
-    /// Of a CPU's register tile; nil for those that waste least.
-    let pixels: Int?
+    /// Nil for those that suit the shape.
+    let tile: ConvolutionTile?
 
     /// Multiply-accumulates of each result that make a work-item worth its start.
     private static let fewestTerms = 512
@@ -17,41 +17,66 @@ struct ConvolutionGather {
         multiplyAccumulates: Int
     ) throws {
         precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
+        // A batch of pixels that do not see each other is one long row.
         let (x, y) = geometry.isPointwise ? (x.flattened, e.outputs[0].flattened) : (x, e.outputs[0])
-        let sizes: [LaunchArgument] = [
-            .output(0), .int(x.height), .int(x.width), .int(x.channels),
-            .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
-            .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(divisor == 1 ? geometry.stride : 1),
-            .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags,
-        ]
-        let arguments = [.input(0), packed, .zeros] + epilogue.operands + sizes
         switch e.library.family {
-        case .cpu:
-            let tile = RegisterTile(
-                columns: y.width, divisor: divisor, storedChannels: y.storedChannels, inputs: x.storedChannels,
-                accumulators: e.library.accumulators, pixels: pixels)
-            let across = y.storedChannels / tile.width
-            let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
-            let isOuter = weightBytes > e.library.cachedWeightBytes
-            let tiles = y.height * tile.tiles * divisor
-            // Few sums are no work-item's worth: then one takes several tiles of channels.
-            let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
-            let group = isOuter ? 1 : max(1, min(across, Self.fewestTerms / terms))
-            let groups = (across + group - 1) / group
-            let size = WorkSize(
-                global: isOuter ? [tiles, y.batch, groups] : [groups, tiles, y.batch], local: [1, 1, 1])
-            let row = divisor == 1 ? KernelRow(geometry, x: x) : nil
-            try e.launch(
-                "convolution_cpu", "convolution_gather",
-                options: (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + (row?.options ?? []),
-                arguments + [.int(group)], size, multiplyAccumulates: multiplyAccumulates)
-        case .gpu:
-            let size = WorkSize(
-                global: [(y.rows + 63) / 64 * 16, (y.storedChannels + 63) / 64 * 16], local: [16, 16])
-            try e.launch(
-                "convolution_gpu", "convolution_gather", arguments + [.int(y.rows)], size,
-                multiplyAccumulates: multiplyAccumulates)
+        case .cpu: try encodeCPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)
+        case .gpu: try encodeGPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)
         }
+    }
+
+    private var isForward: Bool { divisor == 1 }
+    /// Of the sum over source positions.
+    private var stride: Int { isForward ? geometry.stride : 1 }
+
+    private func encodeCPU(
+        _ e: inout LaunchEncoder, x: Shape, y: Shape, _ packed: LaunchArgument, _ epilogue: ConvolutionEpilogue,
+        _ multiplyAccumulates: Int
+    ) throws {
+        var pixels: Int?
+        if case .pixels(let chosen)? = tile { pixels = chosen }
+        let tile = RegisterTile(
+            columns: y.width, divisor: divisor, storedChannels: y.storedChannels, inputs: x.storedChannels,
+            accumulators: e.library.accumulators, pixels: pixels)
+        let across = y.storedChannels / tile.width
+        let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
+        let isOuter = weightBytes > e.library.cachedWeightBytes
+        let tiles = y.height * tile.tiles * divisor
+        // Few sums are no work-item's worth: then one takes several tiles of channels.
+        let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
+        let group = isOuter ? 1 : max(1, min(across, Self.fewestTerms / terms))
+        let groups = (across + group - 1) / group
+        let size = WorkSize(global: isOuter ? [tiles, y.batch, groups] : [groups, tiles, y.batch], local: [1, 1, 1])
+        let row = isForward ? KernelRow(geometry, x: x) : nil
+        try e.launch(
+            "convolution_cpu", "convolution_gather",
+            options: (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + (row?.options ?? []),
+            [.input(0), packed, .zeros] + epilogue.operands + [
+                .output(0), .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(y.height),
+                .int(y.width), .int(y.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth),
+                .int(stride), .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags, .int(group),
+            ], size, multiplyAccumulates: multiplyAccumulates)
+    }
+
+    private func encodeGPU(
+        _ e: inout LaunchEncoder, x: Shape, y: Shape, _ packed: LaunchArgument, _ epilogue: ConvolutionEpilogue,
+        _ multiplyAccumulates: Int
+    ) throws {
+        let row = isForward ? KernelRow(geometry, x: x) : nil
+        let tiled = TiledGather(
+            geometry, x: x, y: y, divisor: divisor, padding: padding, tile: WorkGroupTile(tile),
+            isRowwise: row != nil)
+        let columns = (y.storedChannels + tiled.tile.columns - 1) / tiled.tile.columns
+        try e.launch(
+            "convolution_gpu", "convolution_gather", options: tiled.tile.options + (row?.gpuOptions ?? []),
+            [.input(0), packed] + epilogue.operands + [
+                .output(0), .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
+                .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
+                .int(row == nil ? geometry.kernelWidth : 1), .int(stride), .int(geometry.dilation), .int(padding),
+                .int(divisor), epilogue.flags, .int(tiled.rows.step), .int(tiled.rows.tapStep),
+            ] + tiled.rows.arguments + tiled.columns.arguments,
+            WorkSize(global: [tiled.tiles * tiled.tile.items, columns], local: [tiled.tile.items, 1]),
+            multiplyAccumulates: multiplyAccumulates)
     }
 }
 
@@ -81,6 +106,7 @@ struct KernelRow {
 
     var count: Int { taps * channels }
     var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)", "-DWT=\(stride)"] }
+    var gpuOptions: [String] { ["-DROW=\(channels)"] }
 }
 
 /// The CPU family's register tile: `pixels` of one row times `width` channels.

@@ -123,6 +123,11 @@ public final class KernelLibrary: @unchecked Sendable {
     /// A loop over `count` items in each row of a grid: one work-item per row on CPUs, one per item on GPUs.
     func rows(_ count: Int, _ extents: Int...) -> WorkSize { grid([family == .cpu ? 1 : count] + extents) }
 
+    /// Vectors of a row that a work-item takes at each step, `VG` in the kernels: whole cache lines in a row.
+    func vectorsSideBySide(_ shape: Shape) -> (count: Int, options: [String]) {
+        family == .cpu && shape.storedChannels % 64 == 0 ? (4, ["-DVG=4"]) : (1, [])
+    }
+
     /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.
     static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
         let elements = family == .cpu ? 1 << 15 : 1 << 12

@@ -9,6 +9,7 @@ public enum LaunchArgument: Sendable {
     /// The shared zeros of the kernel library.
     case zeros
     case int(Int32)
+    case int4(SIMD4<Int32>)
     case uint(UInt32)
     case float(Float)
     /// Local memory of the work-group, so many bytes.
@@ -78,7 +79,7 @@ public final class Encoding {
             bound = arguments.indices.filter {
                 switch arguments[$0] {
                 case .input, .output, .workspace: true
-                case .zeros, .int, .uint, .float, .local: false
+                case .zeros, .int, .int4, .uint, .float, .local: false
                 }
             }
         }
@@ -121,7 +122,7 @@ public final class Encoding {
                         preconditionFailure("\(launch.kernel) has a workspace its operator did not ask for")
                     }
                     return workspace
-                case .zeros, .int, .uint, .float, .local: return nil
+                case .zeros, .int, .int4, .uint, .float, .local: return nil
                 }
             }
             let bound: KernelLaunch
@@ -138,6 +139,7 @@ public final class Encoding {
                         case .input, .output, .workspace: .buffer(buffer(argument) ?? zeros)
                         case .zeros: .shared(zeros)
                         case .int(let value): .int(value)
+                        case .int4(let value): .int4(value)
                         case .uint(let value): .uint(value)
                         case .float(let value): .float(value)
                         case .local(let byteCount): .local(byteCount: byteCount)

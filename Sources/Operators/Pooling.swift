@@ -60,7 +60,8 @@ public struct MaxPoolGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (inputShape, e.inputs[0])
         try e.launch(
-            "pooling", "maxpool_backward", [.input(0), .input(1), .output(0)] + pool.extents(x, y),
+            "pooling", "maxpool_backward", options: e.library.vectorsSideBySide(x).options,
+            [.input(0), .input(1), .output(0)] + pool.extents(x, y),
             e.library.rows(e.rowVectors(x) * x.width, x.height, x.batch))
     }
 }

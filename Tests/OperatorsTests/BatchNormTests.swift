@@ -45,12 +45,12 @@ private struct BatchNormReference: Sendable {
 
 extension OperatorsTests {
     @Suite struct BatchNormTests {
-        @Test(arguments: KernelFamily.allCases, BatchNormCase.all)
+        @Test(arguments: TestDevice.families, BatchNormCase.all)
         func trainingMatchesReference(family: KernelFamily, a: BatchNormCase) throws {
             try check(family, a, relu: false)
         }
 
-        @Test(arguments: KernelFamily.allCases, BatchNormCase.all)
+        @Test(arguments: TestDevice.families, BatchNormCase.all)
         func trainingWithReLUMatchesReference(family: KernelFamily, a: BatchNormCase) throws {
             try check(family, a, relu: true)
         }
@@ -82,7 +82,7 @@ extension OperatorsTests {
             try results.expect("dbeta", expected.dbeta, tolerance: a.tolerance)
         }
 
-        @Test(arguments: KernelFamily.allCases, [(1, false), (3, false), (3, true)])
+        @Test(arguments: TestDevice.families, [(1, false), (3, false), (3, true)])
         func runningStatisticsMoveOncePerBatch(family: KernelFamily, setting: (batches: Int, gated: Bool)) throws {
             let channels = 19
             let tensors = (0..<4).map { Tensor.random(shape: [channels], seed: UInt64(10 + $0)) }
@@ -112,7 +112,7 @@ extension OperatorsTests {
         }
 
         /// A broken activation must reach the loss, where the finite check sees it.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func reluPassesNaN(family: KernelFamily) throws {
             var x = Tensor.random(shape: [1, 3, 3, 16], seed: 14)
             x[0, 1, 1, 2] = .nan
@@ -128,7 +128,7 @@ extension OperatorsTests {
         }
 
         /// Negative control: statistics that are slightly off, or biased instead of unbiased, must not pass.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func wrongReferenceIsNoticed(family: KernelFamily) throws {
             let reference = BatchNormReference.of(.init(shape: [2, 5, 7, 1]))
             let trial = try Trial(family)

@@ -151,23 +151,20 @@ private struct ConvolutionReference: Sendable {
 
 extension OperatorsTests {
     @Suite struct ConvolutionTests {
-        @Test(arguments: ConvolutionCase.all)
-        func outputAndAllGradientsMatchReferenceOnGPUKernels(a: ConvolutionCase) throws {
-            let reference = ConvolutionReference.of(a)
-            let trial = try Trial(.gpu)
-            try reference.record(a, in: trial)
-            try reference.expect(try trial.runTwice())
-        }
+        /// On registers of 16 floats, of 8, and in work-groups.
+        enum Kernels { case wide, narrow, gpu }
 
-        /// Every case on wide registers, every third on narrow ones: each tile is a kernel to compile.
+        /// Every third case on narrow registers: each tile is a kernel to compile.
         private static let algorithmCases =
-            ConvolutionCase.all.map { ($0, false) }
-            + ConvolutionCase.all.enumerated().filter { $0.offset % 3 == 1 }.map { ($0.element, true) }
+            ConvolutionCase.all.enumerated().flatMap { index, one in
+                [(one, Kernels.gpu)] + (TestDevice.families.contains(.cpu) ? [(one, .wide)] : [])
+                    + (TestDevice.families.contains(.cpu) && index % 3 == 1 ? [(one, .narrow)] : [])
+            }
 
-        /// Every algorithm that computes a pass of a case, not only what its shape suggests; on registers of 16 floats and of
-        /// 8.
+        /// Every algorithm that computes a pass of a case, not only what its shape suggests.
         @Test(arguments: algorithmCases)
-        func everyAlgorithmMatchesReference(a: ConvolutionCase, isNarrow: Bool) throws {
+        func everyAlgorithmMatchesReference(a: ConvolutionCase, kernels: Kernels) throws {
+            let family: KernelFamily = kernels == .gpu ? .gpu : .cpu
             let reference = ConvolutionReference.of(a)
             let geometry = ConvolutionGeometry(
                 kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
@@ -176,10 +173,10 @@ extension OperatorsTests {
             let problems = [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient].map {
                 ConvolutionProblem($0, geometry, input: input, outputs: a.k)
             }
-            let candidates = problems.map { ConvolutionAlgorithm.candidates(for: $0, family: .cpu, isExact: false) }
+            let candidates = problems.map { ConvolutionAlgorithm.candidates(for: $0, family: family, isExact: false) }
             for round in 0..<(candidates.map(\.count).max() ?? 0) {
                 let chosen = candidates.map { $0[min(round, $0.count - 1)] }
-                let trial = try Trial(.cpu, isNarrow: isNarrow)
+                let trial = try Trial(family, isNarrow: kernels == .narrow)
                 trial.graph.choices = AlgorithmChoices(
                     measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
                 try reference.record(a, in: trial)
@@ -199,7 +196,7 @@ extension OperatorsTests {
         }
 
         /// Direct tiles of one and two vectors, a tile moved left, the stem, Winograd with tiles beyond the image.
-        @Test(arguments: KernelFamily.allCases, ConvolutionCase.epilogues)
+        @Test(arguments: TestDevice.families, ConvolutionCase.epilogues)
         func epilogueFollowsTheSum(family: KernelFamily, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a)
             func channels(_ seed: UInt64) -> Tensor { .random(shape: [a.k], seed: seed) }
@@ -249,7 +246,7 @@ extension OperatorsTests {
         }
 
         /// ReLU and a residual in the epilogue: what passes follows from y.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func gradientPassesTheEpiloguesReLU(family: KernelFamily) throws {
             let a = ConvolutionCase.biased
             let reference = ConvolutionReference.of(a)
@@ -275,7 +272,7 @@ extension OperatorsTests {
             try results.expect("dr", dy, tolerance: 0)
         }
 
-        @Test(arguments: KernelFamily.allCases, [ConvolutionCase.biased, ConvolutionCase.strided])
+        @Test(arguments: TestDevice.families, [ConvolutionCase.biased, ConvolutionCase.strided])
         func gradientOperatorsStandAlone(family: KernelFamily, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
@@ -293,7 +290,7 @@ extension OperatorsTests {
             try results.expect("db", reference.db)
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func columnSumTakesManyChunks(family: KernelFamily) throws {
             let dy = Tensor.random(shape: [1, 61, 83, 19], seed: 5)
             let trial = try Trial(family)
@@ -301,7 +298,7 @@ extension OperatorsTests {
             try trial.runTwice().expect("db", Reference.biasGradient(dy: dy))
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func linearLayerIsAConvolutionOfOnePixel(family: KernelFamily) throws {
             let x = Tensor.random(shape: [3, 40], seed: 6)
             let w = Tensor.random(shape: [40, 19], seed: 7)
@@ -325,7 +322,8 @@ extension OperatorsTests {
         }
 
         /// More tiles, weights and sums than are transformed at a time: the last ones of each chunk, slice and block too.
-        @Test(.enabled(if: Simulation.takes(1 << 30))) func winogradTakesManyChunks() throws {
+        @Test(.enabled(if: Simulation.takes(1 << 30) && TestDevice.families.contains(.cpu)))
+        func winogradTakesManyChunks() throws {
             let x = Tensor.random(shape: [1, 92, 95, 288], seed: 20)
             let w = Tensor.random(shape: [3, 3, 288, 320], seed: 21)
             let dy = Tensor.random(shape: [1, 92, 95, 320], seed: 22)
@@ -357,7 +355,7 @@ extension OperatorsTests {
         }
 
         /// Packed weights outlive a step while the weights are frozen, and no longer.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func changedWeightsArePackedAgain(family: KernelFamily) throws {
             let a = ConvolutionCase.dilated
             let reference = ConvolutionReference.of(a)
@@ -373,7 +371,7 @@ extension OperatorsTests {
         }
 
         /// Negative control: a reference of another dilation, stride or bias must not pass.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func wrongReferenceIsNoticed(family: KernelFamily) throws {
             let x = Tensor.random(shape: [1, 9, 9, 16], seed: 10)
             let w = Tensor.random(shape: [3, 3, 16, 16], seed: 11)

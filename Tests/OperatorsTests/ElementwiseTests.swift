@@ -8,7 +8,7 @@ extension OperatorsTests {
     @Suite struct ElementwiseTests {
         static let shapes = [[1], [1, 1, 1, 1], [2, 5, 7, 19], [1, 3, 3, 64], [1, 61, 83, 3]]
 
-        @Test(arguments: KernelFamily.allCases, shapes)
+        @Test(arguments: TestDevice.families, shapes)
         func reluAndItsGradient(family: KernelFamily, shape: [Int]) throws {
             var x = Tensor.random(shape: shape, seed: 1)
             if x.count > 7 { x.values[7] = 0 }
@@ -23,7 +23,7 @@ extension OperatorsTests {
         }
 
         /// A broken activation must reach the loss, where the finite check sees it.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func reluPassesNaN(family: KernelFamily) throws {
             let trial = try Trial(family)
             let x = Tensor(shape: [4], values: [-1, .nan, .infinity, 2])
@@ -32,7 +32,7 @@ extension OperatorsTests {
             #expect(y[0] == 0 && y[1].isNaN && y[2] == .infinity && y[3] == 2)
         }
 
-        @Test(arguments: KernelFamily.allCases, Array(2...9))
+        @Test(arguments: TestDevice.families, Array(2...9))
         func sumOfManyTerms(family: KernelFamily, count: Int) throws {
             let shape = [2, 3, 5, 19]
             let terms = (0..<count).map { Tensor.random(shape: shape, seed: UInt64(10 + $0)) }
@@ -53,7 +53,7 @@ extension OperatorsTests {
         }
 
         /// Computed terms may be overwritten in place; later launches of a long sum must still see theirs.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func sumOfComputedTerms(family: KernelFamily) throws {
             let x = Tensor.random(shape: [1, 4, 4, 16], seed: 4)
             let trial = try Trial(family)
@@ -67,7 +67,7 @@ extension OperatorsTests {
             try results.expect("dx", x.map { 28 * $0 }, tolerance: 1e-6)
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func termAddedToItself(family: KernelFamily) throws {
             let x = Tensor.random(shape: [3, 5], seed: 5)
             let trial = try Trial(family)
@@ -79,7 +79,7 @@ extension OperatorsTests {
             try results.expect("dx", x.map { 2 * $0 }, tolerance: 0)
         }
 
-        @Test(arguments: KernelFamily.allCases, shapes)
+        @Test(arguments: TestDevice.families, shapes)
         func scaleAndItsGradient(family: KernelFamily, shape: [Int]) throws {
             let (x, dy) = (Tensor.random(shape: shape, seed: 6), Tensor.random(shape: shape, seed: 7))
             let trial = try Trial(family)
@@ -92,7 +92,7 @@ extension OperatorsTests {
             #expect(try results.error("y", x.map { -2.501 * $0 }) > 1e-4)
         }
 
-        @Test(arguments: KernelFamily.allCases, shapes)
+        @Test(arguments: TestDevice.families, shapes)
         func fillLeavesPadsZero(family: KernelFamily, shape: [Int]) throws {
             let trial = try Trial(family)
             trial.apply("y", Fill(Shape(shape), value: 0.75))

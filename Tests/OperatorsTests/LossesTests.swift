@@ -81,7 +81,7 @@ extension OperatorsTests {
         /// Weight of the loss in the sum that is differentiated, so that the upstream gradient is not 1.
         static let upstream = 2.5
 
-        @Test(arguments: KernelFamily.allCases, CrossEntropyCase.all)
+        @Test(arguments: TestDevice.families, CrossEntropyCase.all)
         func crossEntropyAndItsGradient(family: KernelFamily, a: CrossEntropyCase) throws {
             let x = Tensor.random(shape: [a.n, a.h, a.w, a.classes], seed: 1, scale: a.scale)
             let pixels = a.n * a.h * a.w
@@ -97,7 +97,7 @@ extension OperatorsTests {
             try check(trial, .crossEntropy(ignore: a.ignore), inputs, expected)
         }
 
-        @Test(arguments: KernelFamily.allCases, RegressionCase.all)
+        @Test(arguments: TestDevice.families, RegressionCase.all)
         func regressionAndItsGradient(family: KernelFamily, a: RegressionCase) throws {
             let x = Tensor.awayFromZero(shape: [a.n, a.h, a.w, a.isCosine ? 3 : 1], seed: 4)
             let trial = try Trial(family)
@@ -123,7 +123,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func tasksAreWeighted(family: KernelFamily) throws {
             let logits = Tensor.random(shape: [1, 3, 3, 19], seed: 5)
             let depth = Tensor.awayFromZero(shape: [1, 3, 3, 1], seed: 6)
@@ -147,7 +147,7 @@ extension OperatorsTests {
         }
 
         /// The flag keeps the first bad step and task, whatever follows.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func finiteCheckKeepsTheFirst(family: KernelFamily) throws {
             let trial = try Trial(family)
             let losses = try ["a", "b"].map { try trial.input($0, .scalar(1)) }

@@ -47,7 +47,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        @Test(arguments: TestDevice.families, OptimizerCase.all)
         func severalStepsFollowReference(family: KernelFamily, a: OptimizerCase) throws {
             for shape in Self.shapes {
                 var track = Track(
@@ -69,7 +69,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        @Test(arguments: TestDevice.families, OptimizerCase.all)
         func nothingMovesOnceTheFlagIsSet(family: KernelFamily, a: OptimizerCase) throws {
             let shape = [5, 19]
             var track = Track(
@@ -87,7 +87,7 @@ extension OperatorsTests {
         }
 
         /// The same steps twice give the same bits.
-        @Test(arguments: KernelFamily.allCases, OptimizerCase.all)
+        @Test(arguments: TestDevice.families, OptimizerCase.all)
         func stepsRepeat(family: KernelFamily, a: OptimizerCase) throws {
             let shape = [7, 19]
             let start = Track(

@@ -33,7 +33,7 @@ extension OperatorsTests {
             return z
         }
 
-        @Test(arguments: KernelFamily.allCases, [5, 0.5])
+        @Test(arguments: TestDevice.families, [5, 0.5])
         func gatesAndTheirGradient(family: KernelFamily, temperature: Double) throws {
             let z = Self.logits(seed: 1)
             let u = Tensor.randomUniforms(shape: z.shape, seed: 2)
@@ -62,7 +62,7 @@ extension OperatorsTests {
         }
 
         /// The rarest draws: the smallest and largest uniform of 23 bits must give finite gates.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func extremeUniformsStayFinite(family: KernelFamily) throws {
             let (low, high) = (Reference.uniform(bits: 0), Reference.uniform(bits: .max))
             let u = Tensor(shape: [4, 2], values: [low, high, high, low, low, low, high, high])
@@ -75,7 +75,7 @@ extension OperatorsTests {
             try trial.runTwice().expect("v", sample.v)
         }
 
-        @Test(arguments: KernelFamily.allCases, SparsityCase.all)
+        @Test(arguments: TestDevice.families, SparsityCase.all)
         func sparsityAndItsGradient(family: KernelFamily, a: SparsityCase) throws {
             let z = Self.logits(seed: 4)
             let trial = try Trial(family)
@@ -98,7 +98,7 @@ extension OperatorsTests {
             #expect(try results.error("dz", other.gradient.map { 0.05 * $0 }) > 1e-3)
         }
 
-        @Test(arguments: KernelFamily.allCases, [RegulariserForm.paper, .published])
+        @Test(arguments: TestDevice.families, [RegulariserForm.paper, .published])
         func sharingAndItsGradients(family: KernelFamily, form: RegulariserForm) throws {
             var tasks = [Self.logits(seed: 5), Self.logits(seed: 6), Self.logits(seed: 7)]
             // A block on which two tasks agree exactly pulls neither way.
@@ -146,7 +146,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases, CostForm.allCases)
+        @Test(arguments: TestDevice.families, CostForm.allCases)
         func expectedCostAndItsGradients(family: KernelFamily, form: CostForm) throws {
             let (tasks, blocks, first, budget) = (3, 4, 1, 0.55)
             let costs = [0.1, 0.4, 0.2, 0.3]

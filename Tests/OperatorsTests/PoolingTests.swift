@@ -31,7 +31,7 @@ struct PoolCase: Hashable, Sendable, CustomTestStringConvertible {
 
 extension OperatorsTests {
     @Suite struct PoolingTests {
-        @Test(arguments: KernelFamily.allCases, PoolCase.all)
+        @Test(arguments: TestDevice.families, PoolCase.all)
         func maximumAndItsGradient(family: KernelFamily, a: PoolCase) throws {
             var x = Tensor.random(shape: a.shape, seed: 1)
             if a.ties { x = x.map { ($0 * 1.5).rounded() + 1 } }
@@ -56,7 +56,7 @@ extension OperatorsTests {
             #expect(MaxPool(ceilMode: false).outputSize(112) == 56)
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func nanWins(family: KernelFamily) throws {
             var x = Tensor.random(shape: [1, 6, 6, 1], seed: 3)
             x[0, 2, 2, 0] = .nan
@@ -67,7 +67,7 @@ extension OperatorsTests {
             #expect(found.contains(true))
         }
 
-        @Test(arguments: KernelFamily.allCases, [[1, 1, 1, 16], [3, 7, 7, 19], [2, 5, 9, 64]])
+        @Test(arguments: TestDevice.families, [[1, 1, 1, 16], [3, 7, 7, 19], [2, 5, 9, 64]])
         func averageAndItsGradient(family: KernelFamily, shape: [Int]) throws {
             let x = Tensor.random(shape: shape, seed: 4)
             let dy = Tensor.random(shape: [shape[0], 1, 1, shape[3]], seed: 5)
@@ -81,7 +81,7 @@ extension OperatorsTests {
         }
 
         /// Negative control: another padding, or the last instead of the first of equal maxima, must not pass.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func wrongReferenceIsNoticed(family: KernelFamily) throws {
             let x = Tensor.filled(shape: [1, 6, 6, 3], with: 1)
             let dy = Tensor.random(shape: [1, 3, 3, 3], seed: 6)

@@ -23,7 +23,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func wordsAreThePublishedOnes(family: KernelFamily) throws {
             let known: [(counter: [UInt32], words: [UInt32])] = [
                 ([0, 0, 0, 0, 0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
@@ -59,7 +59,7 @@ extension OperatorsTests {
             #expect(Philox.nameHash("foobar") == 0x8594_4171_f739_67e8)
         }
 
-        @Test(arguments: KernelFamily.allCases, [1, 2, 4])
+        @Test(arguments: TestDevice.families, [1, 2, 4])
         func noiseEqualsTheHosts(family: KernelFamily, columns: Int) throws {
             let trial = try Trial(family)
             trial.state = Self.state
@@ -74,7 +74,7 @@ extension OperatorsTests {
         }
 
         /// Shapes end inside, at and beyond a group of 64 elements; the families agree because both equal the formula.
-        @Test(arguments: KernelFamily.allCases, [[3, 19], [1, 1, 1, 16], [2, 5, 7, 19], [1, 4, 64]])
+        @Test(arguments: TestDevice.families, [[3, 19], [1, 1, 1, 16], [2, 5, 7, 19], [1, 4, 64]])
         func dropoutFollowsTheFormula(family: KernelFamily, shape: [Int]) throws {
             for probability in [0.5, 0.3, 0] {
                 let x = Tensor.awayFromZero(shape: shape, seed: 1)
@@ -102,7 +102,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func dropoutKeepsTheRightShare(family: KernelFamily) throws {
             let x = Tensor.filled(shape: [1, 64, 64, 16], with: 1)
             for probability in [0.5, 0.2] {
@@ -119,7 +119,7 @@ extension OperatorsTests {
         }
 
         /// Negative control of the exact comparison: another name, step, phase or seed gives another mask.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func everyKeyMatters(family: KernelFamily) throws {
             func kept(_ name: String, _ state: StepState) throws -> [Bool] {
                 let trial = try Trial(family)

@@ -56,7 +56,7 @@ extension OperatorsTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases, shapes)
+        @Test(arguments: TestDevice.families, shapes)
         func selectedBlock(family: KernelFamily, shape: [Int]) throws {
             let end = End(shape, seed: 1)
             let trial = try Trial(family)
@@ -69,7 +69,7 @@ extension OperatorsTests {
             try end.expect(results, dz: gradients.dBranch)
         }
 
-        @Test(arguments: KernelFamily.allCases, shapes)
+        @Test(arguments: TestDevice.families, shapes)
         func mixedBlock(family: KernelFamily, shape: [Int]) throws {
             let end = End(shape, seed: 11)
             let gates = Tensor(shape: [4, 2], values: [0.5, 0.5, 0.25, 0.75, 0.9375, 0.0625, 1, 0])
@@ -99,7 +99,7 @@ extension OperatorsTests {
         }
 
         /// Gate gradients of several blocks add up, each in its row; the gradient of what both read, too.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func twoMixedBlocksShareTheGates(family: KernelFamily) throws {
             let ends = [End([2, 3, 3, 19], seed: 21), End([2, 3, 3, 19], seed: 31)]
             let gates = Tensor(shape: [2, 2], values: [0.25, 0.75, 0.875, 0.125])
@@ -130,7 +130,7 @@ extension OperatorsTests {
         }
 
         /// A drawn gate that selected its block has the mixed block's gradient at gates (1, 0), without the branch's value.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func drawnGatesHaveTheMixedGradient(family: KernelFamily) throws {
             let tensors = (0..<3).map { Tensor.random(shape: [2, 5, 3, 19], seed: UInt64(17 + $0)) }
             let y = Reference.residualAddReLU(residual: tensors[0], branch: tensors[1])
@@ -148,7 +148,7 @@ extension OperatorsTests {
         }
 
         /// A broken activation must reach the loss, where the finite check sees it.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func nanPasses(family: KernelFamily) throws {
             let (r, f) = (
                 Tensor(shape: [1, 1, 1, 3], values: [1, .nan, -4]), Tensor(shape: [1, 1, 1, 3], values: [.nan, 1, 1])

@@ -24,7 +24,7 @@ struct ResizeCase: Hashable, Sendable, CustomTestStringConvertible {
 
 extension OperatorsTests {
     @Suite struct ResizeTests {
-        @Test(arguments: KernelFamily.allCases, ResizeCase.all)
+        @Test(arguments: TestDevice.families, ResizeCase.all)
         func mapAndItsGradient(family: KernelFamily, a: ResizeCase) throws {
             let x = Tensor.random(shape: a.shape, seed: 1)
             let dy = Tensor.random(shape: [a.shape[0], a.height, a.width, a.shape[3]], seed: 2)
@@ -37,7 +37,7 @@ extension OperatorsTests {
             try results.expect("dx", Reference.nearestResizeGradient(dy: dy, inputShape: a.shape), tolerance: 1e-6)
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func compactLabelsKeepTheirIntegers(family: KernelFamily) throws {
             let labels: [Int32] = (0..<286).map { index in
                 switch index % 7 {
@@ -56,7 +56,7 @@ extension OperatorsTests {
             #expect(found == expected.values)
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func compactColoursStayCompact(family: KernelFamily) throws {
             let x = Tensor.random(shape: [2, 9, 10, 3], seed: 3, scale: 255)
             let trial = try Trial(family)
@@ -66,7 +66,7 @@ extension OperatorsTests {
         }
 
         /// Negative control: sampling at pixel centres, the other common rule, must not pass.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func otherIndexRuleIsNoticed(family: KernelFamily) throws {
             let x = Tensor.random(shape: [1, 1, 9, 1], seed: 4)
             let trial = try Trial(family)

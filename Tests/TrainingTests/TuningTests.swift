@@ -101,11 +101,12 @@ extension GoldenTests {
 
         @Test func namesComeBack() throws {
             let tiles = [2, 3, 4].map { ConvolutionAlgorithm.winograd(tile: $0) } + [.winogradPhases]
-            for algorithm in [.direct(), .direct(pixels: 7)] + tiles {
+            for algorithm in [.direct(), .direct(.pixels(7)), .direct(.block(rows: 64, columns: 64))] + tiles {
                 #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
             }
             for name in [
                 "", "direct_", "direct_x", "winograd", "winograd_4", "winograd_5x5", "winograd_4x3", "direct_7_7",
+                "direct_63x64", "direct_64x64x64",
             ] {
                 #expect(ConvolutionAlgorithm(name) == nil, "\(name)")
             }
@@ -126,7 +127,7 @@ extension GoldenTests {
             #expect(chosen(.winograd(tile: 4), .cpu) == .winograd(tile: 4))
             #expect(chosen(.winograd(tile: 4), .gpu) == .direct())
             #expect(chosen(.winograd(tile: 4), .cpu, exact: true) == .direct())
-            #expect(chosen(.direct(pixels: 1000), .cpu) == .direct())
+            #expect(chosen(.direct(.pixels(1000)), .cpu) == .direct())
         }
 
         private func database(_ folder: TemporaryFolder, exact: Bool = false) throws -> AlgorithmDatabase {

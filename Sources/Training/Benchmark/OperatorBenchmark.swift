@@ -47,10 +47,13 @@ public struct OperatorBenchmark {
         let peak = try measurePeak()
         let copy = try measureCopy()
         progress("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s")
+        let cases = try OperatorCase.all(family: library.family).filter { item, _ in
+            filter.map(item.matches) ?? true
+        }
+        let choices = try tuner.choices(for: cases.compactMap(\.0.problem), isExact: false)
         var rows: [OperatorReport.Row] = []
-        for (item, count) in try OperatorCase.all(family: library.family) {
-            if let filter, !item.matches(filter) { continue }
-            let row = try measure(item, count: count, peak: peak, copy: copy)
+        for (item, count) in cases {
+            let row = try measure(item, choices: choices, count: count, peak: peak, copy: copy)
             progress("\(row.case)  \(row.pass)  \(readable(row.ms)) ms")
             rows.append(row)
         }
@@ -66,9 +69,8 @@ public struct OperatorBenchmark {
     }
 
     private func measure(
-        _ item: OperatorCase, count: Int, peak: Double, copy: Double
+        _ item: OperatorCase, choices: AlgorithmChoices, count: Int, peak: Double, copy: Double
     ) throws -> OperatorReport.Row {
-        let choices = try item.problem.map { try tuner.choices(for: [$0], isExact: false) } ?? AlgorithmChoices()
         let run = try OperatorRun(item, choices: choices, library: library)
         let plan = run.plan
         let times = try time(plan, on: run.executor)

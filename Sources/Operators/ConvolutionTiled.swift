@@ -1,0 +1,154 @@
+import DeviceLayer
+
+/// A work-group's share of a matrix product in the GPU family (tunables of `convolution_gpu.cl`).
+struct WorkGroupTile: Hashable, Sendable {
+    /// Results of the group, and of each work-item.
+    let rows, columns: Int
+    private let itemRows, itemColumns: Int
+    /// How deep a step is.
+    private let depth: Int
+
+    /// The largest first: fewer loads for each multiply-accumulate, but more groups that are partly empty.
+    static let all = [
+        WorkGroupTile(rows: 128, columns: 128, itemRows: 8, itemColumns: 8, depth: 8),
+        WorkGroupTile(rows: 128, columns: 64, itemRows: 8, itemColumns: 4, depth: 16),
+        WorkGroupTile(rows: 64, columns: 64, itemRows: 4, itemColumns: 4, depth: 16),
+        WorkGroupTile(rows: 32, columns: 32, itemRows: 4, itemColumns: 4, depth: 16),
+    ]
+
+    /// Work-groups that keep a large device busy.
+    private static let manyGroups = 512
+
+    /// The largest of which there are many, else the smallest; a function of the extents alone.
+    ///
+    /// - Parameter products: independent products of that size.
+    static func suiting(rows: Int, columns: Int, products: Int = 1) -> WorkGroupTile {
+        func groups(_ tile: WorkGroupTile) -> Int {
+            (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns) * products
+        }
+        return all.first { $0.columns < columns + 32 && groups($0) >= manyGroups } ?? all[all.count - 1]
+    }
+
+    /// Those beside the one that suits a problem.
+    static func alternatives(for problem: ConvolutionProblem) -> [WorkGroupTile] {
+        let suiting =
+            problem.pass == .weightGradient
+            ? DirectWeightGradient(problem, family: .gpu).suitingTile
+            : Self.suiting(rows: problem.target.rows, columns: problem.target.storedChannels)
+        return all.filter { $0 != suiting }
+    }
+
+    /// The one of a choice, nil for the one that suits.
+    init?(_ tile: ConvolutionTile?) {
+        guard case .block(let rows, let columns)? = tile,
+            let known = Self.all.first(where: { ($0.rows, $0.columns) == (rows, columns) })
+        else { return nil }
+        self = known
+    }
+
+    private init(rows: Int, columns: Int, itemRows: Int, itemColumns: Int, depth: Int) {
+        (self.rows, self.columns, self.depth) = (rows, columns, depth)
+        (self.itemRows, self.itemColumns) = (itemRows, itemColumns)
+    }
+
+    /// Work-items of a group.
+    var items: Int { rows * columns / (itemRows * itemColumns) }
+
+    var options: [String] {
+        ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
+    }
+}
+
+/// Parts of an output axis in which the same taps count.
+struct TapRegions {
+    /// Start, count, first tap, taps; of up to three.
+    let parts: [SIMD4<Int32>]
+    /// From pixel to pixel of a part, and from tap to tap.
+    let step, tapStep: Int
+
+    private init(_ parts: [[Int]], step: Int = 1, tapStep: Int = 1) {
+        self.parts = parts.filter { $0[1] > 0 }.map { SIMD4($0.map { Int32($0) }) }
+        (self.step, self.tapStep) = (step, tapStep)
+    }
+
+    /// All pixels and taps.
+    static func whole(_ extent: Int, taps: Int) -> TapRegions { TapRegions([[0, extent, 0, taps]]) }
+
+    /// The parities of what a strided convolution's input gradient writes; nil where that is not it, or there are too many.
+    static func parities(
+        _ extent: Int, taps: Int, dilation: Int, padding: Int, divisor: Int
+    ) -> TapRegions? {
+        guard 2...3 ~= divisor else { return nil }
+        // Taps of a parity are as far apart as it takes to come back to it.
+        let tapStep = (1...divisor).first { $0 * dilation % divisor == 0 } ?? divisor
+        let parts = (0..<divisor).map { parity in
+            let inside = (0..<taps).filter { (parity + $0 * dilation - padding) % divisor == 0 }
+            return [parity, (extent - parity + divisor - 1) / divisor, inside.first ?? 0, inside.count]
+        }
+        return TapRegions(parts, step: divisor, tapStep: tapStep)
+    }
+
+    /// Before the first of three taps is inside the image, between, and after the last one is; nil where a convolution is
+    /// none of that kind.
+    static func thirds(_ extent: Int, source: Int, taps: Int, dilation: Int, padding: Int) -> TapRegions? {
+        guard taps == 3, padding == dilation, extent == source else { return nil }
+        let (first, last) = (min(dilation, extent), max(0, extent - dilation))
+        // Tap 0 counts from `first` on, tap 1 everywhere, tap 2 before `last`.
+        let (low, high) = (min(first, last), max(first, last))
+        let middle = first <= last ? [low, high - low, 0, 3] : [low, high - low, 1, 1]
+        return TapRegions([[0, low, 1, 2], middle, [high, extent - high, 0, 2]])
+    }
+
+    var arguments: [LaunchArgument] {
+        (0..<3).map { .int4($0 < parts.count ? parts[$0] : SIMD4(0, 0, 0, 0)) }
+    }
+}
+
+/// How an output is cut for the GPU family's gather.
+struct TiledGather {
+    let rows, columns: TapRegions
+    let tile: WorkGroupTile
+    /// Tiles of all regions.
+    let tiles: Int
+
+    /// - Parameters:
+    ///   - tile: nil for the one that suits the shape.
+    ///   - isRowwise: a kernel row is one tap.
+    init(
+        _ geometry: ConvolutionGeometry, x: Shape, y: Shape, divisor: Int, padding: Int, tile: WorkGroupTile?,
+        isRowwise: Bool
+    ) {
+        let tile = tile ?? .suiting(rows: y.rows, columns: y.storedChannels)
+        let taps = (geometry.kernelHeight, isRowwise ? 1 : geometry.kernelWidth)
+        let whole = (TapRegions.whole(y.height, taps: taps.0), TapRegions.whole(y.width, taps: taps.1))
+        func cut(_ extent: Int, _ source: Int, _ taps: Int) -> TapRegions? {
+            if divisor > 1 {
+                return .parities(
+                    extent, taps: taps, dilation: geometry.dilation, padding: padding, divisor: divisor)
+            }
+            if geometry.stride > 1 { return nil }
+            return .thirds(extent, source: source, taps: taps, dilation: geometry.dilation, padding: padding)
+        }
+        /// Tiles, and the taps they go through.
+        func cost(_ regions: (TapRegions, TapRegions)) -> (tiles: Int, taps: Int) {
+            var (tiles, work) = (0, 0)
+            for row in regions.0.parts {
+                for column in regions.1.parts {
+                    let count = (y.batch * Int(row.y) * Int(column.y) + tile.rows - 1) / tile.rows
+                    tiles += count
+                    work += count * Int(row.w) * Int(column.w)
+                }
+            }
+            return (tiles, work)
+        }
+        var best = whole
+        if !isRowwise, let rows = cut(y.height, x.height, taps.0), let columns = cut(y.width, x.width, taps.1),
+            cost((rows, columns)).taps < cost(whole).taps
+        {
+            best = (rows, columns)
+        }
+        (rows, columns) = best
+        self.tile = tile
+        tiles = cost(best).tiles
+    }
+}
