@@ -2,6 +2,7 @@
 //
 //   convolution_gather   rows = output pixels, columns = output channels, depth = taps x input channels
 //   convolution_weights  rows = input channels of one tap, columns = output channels, depth = output pixels
+//   winograd_products, winograd_weight_products: as in convolution_winograd_products.cl
 //
 // A work-group makes a tile of TM rows and TN columns, RM x RN of it per item, in vectors of four that lie apart so that
 // neighbouring items read neighbouring words:
@@ -18,7 +19,7 @@
 // tap_step t, t < taps, given as (start, count, first, taps). A tile lies in one region, across the batch.
 //
 // convolution_weights sums over those pixels of which its tap reads the inside of the image; split s of `splits` takes the
-// s-th part of them.
+// s-th part of them, the same for every tile.
 //
 // Tunables: TM, TN, TK, RM, RN as above; group size TM TN / (RM RN). ROW: 0, or the channels of a compact image whose
 // kernel rows are taken as one tap (their pixels lie side by side; S = 1, C = taps x channels).
@@ -62,6 +63,31 @@ static inline void multiply(__local const float *a, __local const float *b, int 
                 sums[4 * v + 3][u] = fma((float4)(left[v].w), right[u], sums[4 * v + 3][u]);
             }
     }
+}
+
+// What an item has loaded, into a buffer: the left side row by row, its values being neighbours in depth; or as it is, values
+// being neighbours in rows; and the right side, whose values are neighbours in columns.
+static inline void store_transposed(__local float *a, int item, const float4 values[LEFT]) {
+    UNROLL for (int v = 0; v < LEFT; ++v) {
+        const int row = (item + v * ITEMS) / (TK / 4), d = (item + v * ITEMS) % (TK / 4) * 4;
+        a[(d + 0) * PITCH + row] = values[v].x;
+        a[(d + 1) * PITCH + row] = values[v].y;
+        a[(d + 2) * PITCH + row] = values[v].z;
+        a[(d + 3) * PITCH + row] = values[v].w;
+    }
+}
+static inline void store_left(__local float *a, int item, const float4 values[LEFT]) {
+    UNROLL for (int v = 0; v < LEFT; ++v) {
+        const int at = item + v * ITEMS;
+        *(__local float4 *)(a + at / (TM / 4) * PITCH + at % (TM / 4) * 4) = values[v];
+    }
+}
+static inline void store_right(__local float *b, int item, const float4 values[RIGHT]) {
+    UNROLL for (int v = 0; v < RIGHT; ++v) *(__local float4 *)(b + (item + v * ITEMS) * 4) = values[v];
+}
+
+static inline void clear(float4 sums[RM][RN / 4]) {
+    UNROLL for (int k = 0; k < RM; ++k) UNROLL for (int u = 0; u < RN / 4; ++u) sums[k][u] = (float4)(0.0f);
 }
 
 // Four consecutive values of a pixel from c on; zero past `count` (compact tensors end mid-vector).
@@ -121,7 +147,7 @@ void convolution_gather(__global const float *restrict x, __global const float *
     }
 
     float4 sums[RM][RN / 4];
-    UNROLL for (int k = 0; k < RM; ++k) UNROLL for (int u = 0; u < RN / 4; ++u) sums[k][u] = (float4)(0.0f);
+    clear(sums);
 
     const int chunks = (C + TK - 1) / TK, steps = rows.w * columns.w * chunks;
     int tap = 0, channel0 = 0, row_tap = rows.z, column_tap = columns.z;
@@ -160,16 +186,8 @@ void convolution_gather(__global const float *restrict x, __global const float *
         }
         if (number >= 0) multiply(a[number & 1], b[number & 1], i, j, sums);
         if (number + 1 < steps) {
-            __local float *to = a[(number + 1) & 1];
-            UNROLL for (int v = 0; v < LEFT; ++v) {
-                const int row = (item + v * ITEMS) / (TK / 4), d = (item + v * ITEMS) % (TK / 4) * 4;
-                to[(d + 0) * PITCH + row] = next_left[v].x;
-                to[(d + 1) * PITCH + row] = next_left[v].y;
-                to[(d + 2) * PITCH + row] = next_left[v].z;
-                to[(d + 3) * PITCH + row] = next_left[v].w;
-            }
-            UNROLL for (int v = 0; v < RIGHT; ++v)
-                *(__local float4 *)(b[(number + 1) & 1] + (item + v * ITEMS) * 4) = next_right[v];
+            store_transposed(a[(number + 1) & 1], item, next_left);
+            store_right(b[(number + 1) & 1], item, next_right);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -206,11 +224,11 @@ void convolution_weights(__global const float *restrict x, __global const float 
     const int p0 = down < 0 ? (STR - 1 - down) / STR : 0, p1 = min(P, (H - 1 - down + STR) / STR);
     const int q0 = ROW || right >= 0 ? 0 : (STR - 1 - right) / STR, q1 = ROW ? Q : min(Q, (Wd - 1 - right + STR) / STR);
     const int rows = H - 1 < down ? 0 : max(0, p1 - p0), columns = !ROW && Wd - 1 < right ? 0 : max(0, q1 - q0);
-    const int pixels = N * rows * columns, span = ((pixels + splits - 1) / splits + TK - 1) / TK * TK;
+    const int pixels = N * rows * columns, span = ((pixels + splits - 1) / splits + 15) / 16 * 16;
     const int begin = split * span, end = min(pixels, begin + span);
 
     float4 sums[RM][RN / 4];
-    UNROLL for (int k = 0; k < RM; ++k) UNROLL for (int u = 0; u < RN / 4; ++u) sums[k][u] = (float4)(0.0f);
+    clear(sums);
 
     const int steps = max(0, (end - begin + TK - 1) / TK);
     for (int number = -1; number < steps; ++number) {
@@ -239,12 +257,8 @@ void convolution_weights(__global const float *restrict x, __global const float 
         }
         if (number >= 0) multiply(a[number & 1], b[number & 1], i, j, sums);
         if (number + 1 < steps) {
-            UNROLL for (int v = 0; v < LEFT; ++v) {
-                const int at = item + v * ITEMS;
-                *(__local float4 *)(a[(number + 1) & 1] + at / (TM / 4) * PITCH + at % (TM / 4) * 4) = next_left[v];
-            }
-            UNROLL for (int v = 0; v < RIGHT; ++v)
-                *(__local float4 *)(b[(number + 1) & 1] + (item + v * ITEMS) * 4) = next_right[v];
+            store_left(a[(number + 1) & 1], item, next_left);
+            store_right(b[(number + 1) & 1], item, next_right);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -256,6 +270,101 @@ void convolution_weights(__global const float *restrict x, __global const float 
             const int column = column0 + 4 * (j + u * TJ);
             if (column < KS)
                 *(__global float4 *)(dw + (((size_t)split * R * S + tap) * C + c) * KS + column) = sums[k][u];
+        }
+    }
+}
+
+// Of U and Z: row d of a block of 32 columns, `depth` rows deep.
+static inline float4 blocked(__global const float *p, int depth, int d, int column) {
+    return aligned(p + ((size_t)(column / 32) * depth + d) * 32 + column % 32);
+}
+
+// M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
+// Layout: groups (tiles of T, tiles of KS, places).
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
+                       int u_stride, int m_stride) {
+    __local float a[2][TK * PITCH] __attribute__((aligned(16)));
+    __local float b[2][TK * TN] __attribute__((aligned(16)));
+    const int item = (int)get_local_id(0), i = item / TJ, j = item % TJ;
+    const int row0 = (int)get_group_id(0) * TM, column0 = (int)get_group_id(1) * TN, e = (int)get_group_id(2);
+    __global const float *left = scratch + v_at + (size_t)e * v_stride, *right = scratch + u_at + (size_t)e * u_stride;
+    float4 sums[RM][RN / 4];
+    clear(sums);
+    const int steps = (C + TK - 1) / TK;
+    for (int number = -1; number < steps; ++number) {
+        float4 next_left[LEFT], next_right[RIGHT];
+        if (number + 1 < steps) {
+            UNROLL for (int v = 0; v < LEFT; ++v) {
+                const int t = row0 + (item + v * ITEMS) / (TK / 4), c = (number + 1) * TK + (item + v * ITEMS) % (TK / 4) * 4;
+                // From tile to tile of V, as in convolution_winograd.cl.
+                next_left[v] = t < T && c < C ? aligned(left + (size_t)t * (C + 16) + c) : (float4)(0.0f);
+            }
+            UNROLL for (int v = 0; v < RIGHT; ++v) {
+                const int c = (number + 1) * TK + (item + v * ITEMS) / (TN / 4);
+                const int k = column0 + (item + v * ITEMS) % (TN / 4) * 4;
+                next_right[v] = c < C && k < KS ? blocked(right, C, c, k) : (float4)(0.0f);
+            }
+        }
+        if (number >= 0) multiply(a[number & 1], b[number & 1], i, j, sums);
+        if (number + 1 < steps) {
+            store_transposed(a[(number + 1) & 1], item, next_left);
+            store_right(b[(number + 1) & 1], item, next_right);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    __global float *out = scratch + m_at + (size_t)e * m_stride;
+    UNROLL for (int k = 0; k < RM; ++k) {
+        const int t = row0 + 4 * (i + k / 4 * TI) + k % 4;
+        if (t >= T) continue;
+        UNROLL for (int u = 0; u < RN / 4; ++u) {
+            const int column = column0 + 4 * (j + u * TJ);
+            if (column < KS) *(__global float4 *)(out + (size_t)t * KS + column) = sums[k][u];
+        }
+    }
+}
+
+// U[e][c][k] = sum_t V[e][t][c] Z[e][t][k] for C input channels, added to U but for the first chunk of tiles
+// Layout: groups (tiles of K, tiles of C, places).
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u_at, int C, int K, int T, int v_stride,
+                              int z_stride, int u_stride, int accumulate) {
+    __local float a[2][TK * PITCH] __attribute__((aligned(16)));
+    __local float b[2][TK * TN] __attribute__((aligned(16)));
+    const int item = (int)get_local_id(0), i = item / TJ, j = item % TJ;
+    const int row0 = (int)get_group_id(1) * TM, column0 = (int)get_group_id(0) * TN, e = (int)get_group_id(2);
+    __global const float *left = scratch + v_at + (size_t)e * v_stride, *right = scratch + z_at + (size_t)e * z_stride;
+    float4 sums[RM][RN / 4];
+    clear(sums);
+    const int steps = (T + TK - 1) / TK;
+    for (int number = -1; number < steps; ++number) {
+        float4 next_left[LEFT], next_right[RIGHT];
+        if (number + 1 < steps) {
+            UNROLL for (int v = 0; v < LEFT; ++v) {
+                const int at = item + v * ITEMS, t = (number + 1) * TK + at / (TM / 4), c = row0 + at % (TM / 4) * 4;
+                next_left[v] = t < T && c < C ? aligned(left + ((size_t)(c / 8) * T + t) * 8 + c % 8) : (float4)(0.0f);
+            }
+            UNROLL for (int v = 0; v < RIGHT; ++v) {
+                const int at = item + v * ITEMS, t = (number + 1) * TK + at / (TN / 4), k = column0 + at % (TN / 4) * 4;
+                next_right[v] = t < T && k < K ? blocked(right, T, t, k) : (float4)(0.0f);
+            }
+        }
+        if (number >= 0) multiply(a[number & 1], b[number & 1], i, j, sums);
+        if (number + 1 < steps) {
+            store_left(a[(number + 1) & 1], item, next_left);
+            store_right(b[(number + 1) & 1], item, next_right);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    __global float *out = scratch + u_at + (size_t)e * u_stride;
+    UNROLL for (int k = 0; k < RM; ++k) {
+        const int c = row0 + 4 * (i + k / 4 * TI) + k % 4;
+        if (c >= C) continue;
+        UNROLL for (int u = 0; u < RN / 4; ++u) {
+            const int column = column0 + 4 * (j + u * TJ);
+            if (column >= K) continue;
+            __global float4 *to = (__global float4 *)(out + (size_t)c * K + column);
+            *to = accumulate ? *to + sums[k][u] : sums[k][u];
         }
     }
 }

@@ -1,4 +1,4 @@
-// Winograd's minimal filtering F(m, 3) along both axes for CPUs: m + 2 products where the direct sum needs 3 m.
+// Winograd's minimal filtering F(m, 3) along both axes: m + 2 products where the direct sum needs 3 m.
 //
 //   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC places
 //
@@ -27,7 +27,7 @@
 //   winograd_weight_gradient   dw, added to it where `accumulate`
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// The products, which know nothing of tiles, are in convolution_winograd_products.cl.
+// The products, which know nothing of tiles, are in convolution_winograd_products.cl and, for GPUs, convolution_gpu.cl.
 //
 // Tunables: ER, EC: 1, 3, 4, 5 or 6 places along each axis, for MR, MC = 1, 2, 2, 3 or 4 pixels.
 
@@ -40,6 +40,11 @@
 #define OUTPUTS(places) ((places) > 3 ? (places) - 2 : ((places) + 1) / 2)
 #define MR OUTPUTS(ER)
 #define MC OUTPUTS(EC)
+#if CPU_FAMILY
+#define KERNEL __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+#else
+#define KERNEL __kernel
+#endif
 #ifndef FLIPPED
 #define FLIPPED 0
 #endif
@@ -49,6 +54,19 @@
 
 // From tile to tile of V, as in convolution_winograd_products.cl.
 #define PITCH(C) ((C) + 16)
+// Channels of a work-item, its place among them, and its tile: neighbours share what CPUs have in a cache, or read side by
+// side on GPUs.
+#if CPU_FAMILY
+#define CHANNELS 128
+#define GROUP (int)get_global_id(1)
+#define TILE (int)get_global_id(0)
+#define TILE_COUNT (int)get_global_size(0)
+#else
+#define CHANNELS W
+#define GROUP (int)get_global_id(0)
+#define TILE (int)get_global_id(1)
+#define TILE_COUNT (int)get_global_size(1)
+#endif
 
 // Along one axis, by the number of places: v = B' d of MR + 2 pixels, v = G g of three weights, v = A y of MR gradients,
 // g = G' m, y = A' m.
@@ -104,7 +122,7 @@
     }
 #define WEIGHT_TRANSFORM_4(g0, g1, g2, v)                             \
     {                                                                 \
-        const float16 even = 0.5f * ((g0) + (g2)), odd = 0.5f * (g1); \
+        const floatW even = 0.5f * ((g0) + (g2)), odd = 0.5f * (g1); \
         (v)[0] = g0;                                                  \
         (v)[1] = even + odd;                                          \
         (v)[2] = even - odd;                                          \
@@ -119,7 +137,7 @@
     }
 #define WEIGHT_ADJOINT_4(m, g)                                        \
     {                                                                 \
-        const float16 even = 0.5f * ((m)[1] + (m)[2]);                \
+        const floatW even = 0.5f * ((m)[1] + (m)[2]);                \
         (g)[0] = (m)[0] + even;                                       \
         (g)[1] = 0.5f * ((m)[1] - (m)[2]);                            \
         (g)[2] = even + (m)[3];                                       \
@@ -133,7 +151,7 @@
 // 5: F(3, 3), with points 0, +-1, 2.
 #define INPUT_TRANSFORM_5(d, v)                                       \
     {                                                                 \
-        const float16 inner = fma(2.0f, (d)[1], -(d)[2]);             \
+        const floatW inner = fma(2.0f, (d)[1], -(d)[2]);             \
         (v)[0] = fma(2.0f, (d)[0] - (d)[2], (d)[3] - (d)[1]);         \
         (v)[1] = (d)[3] - fma(2.0f, (d)[1], (d)[2]);                  \
         (v)[2] = (d)[3] + fma(2.0f, (d)[1], -3.0f * (d)[2]);          \
@@ -142,7 +160,7 @@
     }
 #define WEIGHT_TRANSFORM_5(g0, g1, g2, v)                             \
     {                                                                 \
-        const float16 even = (g0) + (g2);                             \
+        const floatW even = (g0) + (g2);                             \
         (v)[0] = 0.5f * (g0);                                         \
         (v)[1] = -0.5f * (even + (g1));                               \
         (v)[2] = (-1.0f / 6) * (even - (g1));                         \
@@ -151,7 +169,7 @@
     }
 #define OUTPUT_ADJOINT_5(y, v)                                        \
     {                                                                 \
-        const float16 even = (y)[0] + (y)[2];                         \
+        const floatW even = (y)[0] + (y)[2];                         \
         (v)[0] = (y)[0];                                              \
         (v)[1] = even + (y)[1];                                       \
         (v)[2] = even - (y)[1];                                       \
@@ -160,14 +178,14 @@
     }
 #define WEIGHT_ADJOINT_5(m, g)                                        \
     {                                                                 \
-        const float16 first = -0.5f * (m)[1], second = (-1.0f / 6) * (m)[2], third = (1.0f / 6) * (m)[3]; \
+        const floatW first = -0.5f * (m)[1], second = (-1.0f / 6) * (m)[2], third = (1.0f / 6) * (m)[3]; \
         (g)[0] = fma(0.5f, (m)[0], first + second) + third;           \
         (g)[1] = fma(2.0f, third, first - second);                    \
         (g)[2] = fma(4.0f, third, first + second) + (m)[4];           \
     }
 #define OUTPUT_TRANSFORM_5(m, y)                                      \
     {                                                                 \
-        const float16 even = (m)[1] + (m)[2];                         \
+        const floatW even = (m)[1] + (m)[2];                         \
         (y)[0] = (m)[0] + even + (m)[3];                              \
         (y)[1] = fma(2.0f, (m)[3], (m)[1] - (m)[2]);                  \
         (y)[2] = fma(4.0f, (m)[3], even) + (m)[4];                    \
@@ -182,8 +200,8 @@
 #define B3 (B2 * B1)
 #define INPUT_TRANSFORM_6(d, v)                                       \
     {                                                                 \
-        const float16 even_a = fma(-B2, (d)[2], (d)[4]), odd_a = A1 * fma(-B2, (d)[1], (d)[3]); \
-        const float16 even_b = fma(-A2, (d)[2], (d)[4]), odd_b = B1 * fma(-A2, (d)[1], (d)[3]); \
+        const floatW even_a = fma(-B2, (d)[2], (d)[4]), odd_a = A1 * fma(-B2, (d)[1], (d)[3]); \
+        const floatW even_b = fma(-A2, (d)[2], (d)[4]), odd_b = B1 * fma(-A2, (d)[1], (d)[3]); \
         (v)[0] = fma(-(A2 + B2), (d)[2], (d)[4]) + (d)[0];            \
         (v)[1] = even_a + odd_a;                                      \
         (v)[2] = even_a - odd_a;                                      \
@@ -193,8 +211,8 @@
     }
 #define WEIGHT_TRANSFORM_6(g0, g1, g2, v)                             \
     {                                                                 \
-        const float16 even_a = fma(A2, g2, g0) * (-2.0f / 3), odd_a = (A1 * (-2.0f / 3)) * (g1); \
-        const float16 even_b = fma(B2, g2, g0) * (1.0f / 6), odd_b = (B1 / 6) * (g1);            \
+        const floatW even_a = fma(A2, g2, g0) * (-2.0f / 3), odd_a = (A1 * (-2.0f / 3)) * (g1); \
+        const floatW even_b = fma(B2, g2, g0) * (1.0f / 6), odd_b = (B1 / 6) * (g1);            \
         (v)[0] = g0;                                                  \
         (v)[1] = even_a + odd_a;                                      \
         (v)[2] = even_a - odd_a;                                      \
@@ -204,8 +222,8 @@
     }
 #define OUTPUT_ADJOINT_6(y, v)                                        \
     {                                                                 \
-        const float16 even_a = fma(A2, (y)[2], (y)[0]), odd_a = fma(A3, (y)[3], A1 * (y)[1]); \
-        const float16 even_b = fma(B2, (y)[2], (y)[0]), odd_b = fma(B3, (y)[3], B1 * (y)[1]); \
+        const floatW even_a = fma(A2, (y)[2], (y)[0]), odd_a = fma(A3, (y)[3], A1 * (y)[1]); \
+        const floatW even_b = fma(B2, (y)[2], (y)[0]), odd_b = fma(B3, (y)[3], B1 * (y)[1]); \
         (v)[0] = (y)[0];                                              \
         (v)[1] = even_a + odd_a;                                      \
         (v)[2] = even_a - odd_a;                                      \
@@ -216,8 +234,8 @@
 
 #define WEIGHT_ADJOINT_6(m, g)                                        \
     {                                                                 \
-        const float16 even_a = ((m)[1] + (m)[2]) * (-2.0f / 3), odd_a = ((m)[1] - (m)[2]) * (A1 * (-2.0f / 3)); \
-        const float16 even_b = ((m)[3] + (m)[4]) * (1.0f / 6), odd_b = ((m)[3] - (m)[4]) * (B1 / 6);            \
+        const floatW even_a = ((m)[1] + (m)[2]) * (-2.0f / 3), odd_a = ((m)[1] - (m)[2]) * (A1 * (-2.0f / 3)); \
+        const floatW even_b = ((m)[3] + (m)[4]) * (1.0f / 6), odd_b = ((m)[3] - (m)[4]) * (B1 / 6);            \
         (g)[0] = (m)[0] + even_a + even_b;                            \
         (g)[1] = odd_a + odd_b;                                       \
         (g)[2] = fma(B2, even_b, fma(A2, even_a, (m)[5]));            \
@@ -225,8 +243,8 @@
 
 #define OUTPUT_TRANSFORM_6(m, y)                                      \
     {                                                                 \
-        const float16 even_a = (m)[1] + (m)[2], odd_a = (m)[1] - (m)[2]; \
-        const float16 even_b = (m)[3] + (m)[4], odd_b = (m)[3] - (m)[4]; \
+        const floatW even_a = (m)[1] + (m)[2], odd_a = (m)[1] - (m)[2]; \
+        const floatW even_b = (m)[3] + (m)[4], odd_b = (m)[3] - (m)[4]; \
         (y)[0] = (m)[0] + even_a + even_b;                            \
         (y)[1] = fma(B1, odd_b, A1 * odd_a);                          \
         (y)[2] = fma(B2, even_b, A2 * even_a);                        \
@@ -245,12 +263,13 @@
     const int p = MR * ty * DIL + py, q = MC * tx * DIL + px;
 
 // Channels first ... first + depth - 1 of x.
-// Layout: one work-item per (tile, group of 8 vectors of channels).
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+// Layout: one work-item per (tile, CHANNELS channels).
+KERNEL
 void winograd_input(__global const float *restrict x, __global const float *restrict zeros,
                     __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int PAD,
                     int DIL, TILES, int stride) {
-    LOCATE_TILE(tile + (int)get_global_id(0))
+    const int t = TILE;
+    LOCATE_TILE(tile + t)
     __global const float *source[(MR + 2) * (MC + 2)];
     for (int i = 0; i < MR + 2; ++i)
         for (int j = 0; j < MC + 2; ++j) {
@@ -258,35 +277,35 @@ void winograd_input(__global const float *restrict x, __global const float *rest
             const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
             source[(MC + 2) * i + j] = inside ? x + (((size_t)n * H + h) * Wd + w) * C + first : zeros;
         }
-    const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
-    for (int c = (int)get_global_id(1) * 128; c < end; c += 16) {
-        float16 rows[ER][MC + 2];
+    const int end = min(depth, (GROUP + 1) * CHANNELS);
+    for (int c = GROUP * CHANNELS; c < end; c += W) {
+        floatW rows[ER][MC + 2];
         __attribute__((opencl_unroll_hint))
         for (int j = 0; j < MC + 2; ++j) {
-            float16 d[MR + 2], column[ER];
+            floatW d[MR + 2], column[ER];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < MR + 2; ++i) d[i] = vload16(0, source[(MC + 2) * i + j] + c);
+            for (int i = 0; i < MR + 2; ++i) d[i] = VLOAD(0, source[(MC + 2) * i + j] + c);
             ALONG(INPUT_TRANSFORM_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
 #if BLOCKED
-        const int T = (int)get_global_size(0);
-        __global float *out = scratch + v_at + (size_t)c * T + 8 * (int)get_global_id(0);
+        const int T = TILE_COUNT;
+        __global float *out = scratch + v_at + (size_t)(c / 8 * 8) * T + 8 * t + c % 8;
 #else
-        __global float *out = scratch + v_at + (size_t)get_global_id(0) * PITCH(depth) + c;
+        __global float *out = scratch + v_at + (size_t)t * PITCH(depth) + c;
 #endif
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < ER; ++i) {
-            float16 row[EC];
+            floatW row[EC];
             ALONG(INPUT_TRANSFORM_, EC)(rows[i], row)
             __attribute__((opencl_unroll_hint))
             for (int j = 0; j < EC; ++j) {
-#if BLOCKED
+#if BLOCKED && CPU_FAMILY
                 vstore8(row[j].lo, 0, out + (size_t)(EC * i + j) * stride);
                 vstore8(row[j].hi, 0, out + (size_t)(EC * i + j) * stride + 8 * T);
 #else
-                vstore16(row[j], 0, out + (size_t)(EC * i + j) * stride);
+                VSTORE(row[j], 0, out + (size_t)(EC * i + j) * stride);
 #endif
             }
         }
@@ -295,33 +314,42 @@ void winograd_input(__global const float *restrict x, __global const float *rest
 
 // Canonical weights w[3][3][C][K] to U for output channels first, first + 1, ...; FLIPPED: taps reversed and channels
 // exchanged, for the input gradient, whose output channels are the C.
-// Layout: one work-item per (16 output channels, 16 input channels).
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+// Layout: one work-item per (W output channels, ROWS input channels).
+#if CPU_FAMILY
+#define ROWS 16
+#else
+#define ROWS 1
+#endif
+KERNEL
 void winograd_weights(__global const float *restrict w, __global float *restrict scratch, int u_at, int C, int K,
                       int first, int stride) {
-    const int k = (int)get_global_id(0) * 16, c = (int)get_global_id(1) * 16;
-    float16 g[9][16];
+    const int k = (int)get_global_id(0) * W, c = (int)get_global_id(1) * ROWS;
+    floatW g[9][ROWS];
     for (int tap = 0; tap < 9; ++tap) {
 #if FLIPPED
         __global const float *block = w + ((size_t)(8 - tap) * C + first + k) * K + c;
 #else
         __global const float *block = w + ((size_t)tap * C + c) * K + first + k;
 #endif
-        float16 rows[16];
+#if FLIPPED && !CPU_FAMILY
+        g[tap][0] = (float4)(block[0], block[K], block[2 * K], block[3 * K]);
+#else
+        floatW rows[ROWS];
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 16; ++i) rows[i] = vload16(0, block + (size_t)i * K);
+        for (int i = 0; i < ROWS; ++i) rows[i] = VLOAD(0, block + (size_t)i * K);
 #if FLIPPED
         TRANSPOSE(rows)
 #endif
         __attribute__((opencl_unroll_hint))
-        for (int i = 0; i < 16; ++i) g[tap][i] = rows[i];
+        for (int i = 0; i < ROWS; ++i) g[tap][i] = rows[i];
+#endif
     }
     const int depth = FLIPPED ? K : C;
-    for (int i = 0; i < 16; ++i) {
-        float16 rows[ER][3];
+    for (int i = 0; i < ROWS; ++i) {
+        floatW rows[ER][3];
         __attribute__((opencl_unroll_hint))
         for (int s = 0; s < 3; ++s) {
-            float16 column[ER];
+            floatW column[ER];
             ALONG(WEIGHT_TRANSFORM_, ER)(g[s][i], g[3 + s][i], g[6 + s][i], column)
             __attribute__((opencl_unroll_hint))
             for (int r = 0; r < ER; ++r) rows[r][s] = column[r];
@@ -329,40 +357,41 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
         __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
         for (int r = 0; r < ER; ++r) {
-            float16 row[EC];
+            floatW row[EC];
             ALONG(WEIGHT_TRANSFORM_, EC)(rows[r][0], rows[r][1], rows[r][2], row)
             __attribute__((opencl_unroll_hint))
-            for (int s = 0; s < EC; ++s) vstore16(row[s], 0, out + (size_t)(EC * r + s) * stride);
+            for (int s = 0; s < EC; ++s) VSTORE(row[s], 0, out + (size_t)(EC * r + s) * stride);
         }
     }
 }
 
-// Layout: one work-item per (tile, group of 8 vectors of the slice's channels).
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+// Layout: one work-item per (tile, CHANNELS of the slice's channels).
+KERNEL
 void winograd_output(__global const float *restrict scratch, int m_at, __global const float *bias,
                      __global const float *scale, __global const float *shift, __global const float *residual,
                      __global float *y, int P, int Q, int K, int first, int KS, int DIL, TILES,
                      int stride, int flags) {
-    LOCATE_TILE(tile + (int)get_global_id(0))
+    const int t = TILE;
+    LOCATE_TILE(tile + t)
     const int rows = min(MR, (P - p + DIL - 1) / DIL), columns = min(MC, (Q - q + DIL - 1) / DIL);
-    const int end = min(KS, ((int)get_global_id(1) + 1) * 128);
-    for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
-        __global const float *in = scratch + m_at + (size_t)get_global_id(0) * KS + k;
-        float16 half_way[MR][EC];
+    const int end = min(KS, (GROUP + 1) * CHANNELS);
+    for (int k = GROUP * CHANNELS; k < end; k += W) {
+        __global const float *in = scratch + m_at + (size_t)t * KS + k;
+        floatW half_way[MR][EC];
         __attribute__((opencl_unroll_hint))
         for (int j = 0; j < EC; ++j) {
-            float16 d[ER], column[MR];
+            floatW d[ER], column[MR];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < ER; ++i) d[i] = vload16(0, in + (size_t)(EC * i + j) * stride);
+            for (int i = 0; i < ER; ++i) d[i] = VLOAD(0, in + (size_t)(EC * i + j) * stride);
             ALONG(OUTPUT_TRANSFORM_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < MR; ++i) half_way[i][j] = column[i];
         }
-        float16 start = 0.0f;
-        if (flags & HAS_BIAS) start = vload16(0, bias + first + k);
+        floatW start = 0.0f;
+        if (flags & HAS_BIAS) start = VLOAD(0, bias + first + k);
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < MR; ++i) {
-            float16 row[MC];
+            floatW row[MC];
             ALONG(OUTPUT_TRANSFORM_, EC)(half_way[i], row)
             if (i >= rows) continue;
             const size_t at = (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
@@ -370,75 +399,76 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
             for (int j = 0; j < MC; ++j) {
                 if (j >= columns) continue;
                 const size_t o = at + (size_t)j * DIL * K;
-                vstore16(epilogue(row[j] + start, scale + first + k, shift + first + k, residual + o, flags), 0, y + o);
+                VSTORE(epilogue(row[j] + start, scale + first + k, shift + first + k, residual + o, flags), 0, y + o);
             }
         }
     }
 }
 
 // Channels first ... first + depth - 1 of dy.
-// Layout: one work-item per (tile, group of 8 vectors of channels).
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+// Layout: one work-item per (tile, CHANNELS channels).
+KERNEL
 void winograd_output_gradient(__global const float *restrict dy, __global const float *restrict zeros,
                               __global float *restrict scratch, int z_at, int P, int Q, int K, int first, int depth,
                               int DIL, TILES, int stride) {
-    LOCATE_TILE(tile + (int)get_global_id(0))
-    const int T = (int)get_global_size(0);
+    const int t = TILE;
+    LOCATE_TILE(tile + t)
+    const int T = TILE_COUNT;
     __global const float *source[MR * MC];
     for (int i = 0; i < MR; ++i)
         for (int j = 0; j < MC; ++j) {
             const int h = p + i * DIL, w = q + j * DIL;
             source[MC * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K + first : zeros;
         }
-    const int end = min(depth, ((int)get_global_id(1) + 1) * 128);
-    for (int k = (int)get_global_id(1) * 128; k < end; k += 16) {
-        float16 rows[ER][MC];
+    const int end = min(depth, (GROUP + 1) * CHANNELS);
+    for (int k = GROUP * CHANNELS; k < end; k += W) {
+        floatW rows[ER][MC];
         __attribute__((opencl_unroll_hint))
         for (int j = 0; j < MC; ++j) {
-            float16 d[MR], column[ER];
+            floatW d[MR], column[ER];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < MR; ++i) d[i] = vload16(0, source[MC * i + j] + k);
+            for (int i = 0; i < MR; ++i) d[i] = VLOAD(0, source[MC * i + j] + k);
             ALONG(OUTPUT_ADJOINT_, ER)(d, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
-        __global float *out = scratch + z_at + ((size_t)(k / 32) * T + get_global_id(0)) * 32 + k % 32;
+        __global float *out = scratch + z_at + ((size_t)(k / 32) * T + t) * 32 + k % 32;
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < ER; ++i) {
-            float16 row[EC];
+            floatW row[EC];
             ALONG(OUTPUT_ADJOINT_, EC)(rows[i], row)
             __attribute__((opencl_unroll_hint))
-            for (int j = 0; j < EC; ++j) vstore16(row[j], 0, out + (size_t)(EC * i + j) * stride);
+            for (int j = 0; j < EC; ++j) VSTORE(row[j], 0, out + (size_t)(EC * i + j) * stride);
         }
     }
 }
 
 // Input channels from c_first on and the KS output channels from k_first on.
-// Layout: one work-item per (16 output channels, 8 input channels of the slices).
-__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+// Layout: one work-item per (W output channels, 8 input channels of the slices).
+KERNEL
 void winograd_weight_gradient(__global const float *restrict scratch, int u_at, __global float *restrict dw, int C, int K,
                               int c_first, int k_first, int KS, int stride, int accumulate) {
-    const int k = (int)get_global_id(0) * 16;
+    const int k = (int)get_global_id(0) * W;
     for (int c = (int)get_global_id(1) * 8; c < ((int)get_global_id(1) + 1) * 8; ++c) {
         __global const float *in = scratch + u_at + (size_t)c * KS + k;
-        float16 half_way[3][EC];
+        floatW half_way[3][EC];
         __attribute__((opencl_unroll_hint))
         for (int j = 0; j < EC; ++j) {
-            float16 m[ER], column[3];
+            floatW m[ER], column[3];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < ER; ++i) m[i] = vload16(0, in + (size_t)(EC * i + j) * stride);
+            for (int i = 0; i < ER; ++i) m[i] = VLOAD(0, in + (size_t)(EC * i + j) * stride);
             ALONG(WEIGHT_ADJOINT_, ER)(m, column)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];
         }
         __attribute__((opencl_unroll_hint))
         for (int r = 0; r < 3; ++r) {
-            float16 row[3];
+            floatW row[3];
             ALONG(WEIGHT_ADJOINT_, EC)(half_way[r], row)
             __attribute__((opencl_unroll_hint))
             for (int s = 0; s < 3; ++s) {
                 __global float *to = dw + ((size_t)(3 * r + s) * C + c_first + c) * K + k_first + k;
-                vstore16(accumulate ? vload16(0, to) + row[s] : row[s], 0, to);
+                VSTORE(accumulate ? VLOAD(0, to) + row[s] : row[s], 0, to);
             }
         }
     }

@@ -1,6 +1,12 @@
 internal import COpenCL
 
 extension Device {
+    /// Compute units that this process may use: fewer than there are where the system keeps it to a part of the cores.
+    public var usableComputeUnits: Int {
+        guard type == .cpu, let cores = HostThreads.cores, !cores.isEmpty else { return computeUnits }
+        return min(computeUnits, cores.count)
+    }
+
     /// Finds the device a user asks for.
     ///
     /// - Parameter selector: `nil` or empty for the GPU with most compute units, or else a CPU; `gpu` or `cpu` for the

@@ -5,14 +5,22 @@ public enum HostThreads {
     /// Asks pocl to keep each of its threads on a core of its own, which it does if it is asked before platforms are looked
     /// for. Left alone, the system at times runs two of them on one core, and a kernel takes up to twice as long.
     ///
-    /// Does nothing where the user has decided (`POCL_AFFINITY`), or has given the process a part of the cores only, which
-    /// pocl would not keep to. Linux only.
+    /// pocl's thread n goes to core n. So this does nothing where the user has decided (`POCL_AFFINITY`, or a number of threads),
+    /// has given the process a part of the cores only, or where cores have been switched off. Linux only.
     public static func stayOnTheirCores() {
-        guard let online = text("/sys/devices/system/cpu/online"), let status = text("/proc/self/status"),
-            let allowed = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }),
-            cores(in: online).isSubset(of: cores(in: allowed.dropFirst("Cpus_allowed_list:".count)))
+        guard let cores, let online = text("/sys/devices/system/cpu/online").map(Self.cores(in:)),
+            online.isSubset(of: cores), online == Set(0..<online.count),
+            ["POCL_MAX_PTHREAD_COUNT", "POCL_CPU_MAX_CU_COUNT"].allSatisfy({
+                ProcessInfo.processInfo.environment[$0] == nil
+            })
         else { return }
         setenv("POCL_AFFINITY", "1", 0)
+    }
+
+    /// The cores that this process may use; nil where the system does not say.
+    static var cores: Set<Int>? {
+        text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+            .map { cores(in: $0.dropFirst("Cpus_allowed_list:".count)) }
     }
 
     private static func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }

@@ -25,9 +25,9 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     var isExact: Bool { if case .direct = self { true } else { false } }
 
     /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
-    /// an image's results do not depend on the images beside it.
+    /// an image's results do not depend on the images beside it. Where Winograd wins on GPUs has not been measured.
     static func heuristic(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> Self {
-        if !isExact, canUseWinograd(problem, family: family),
+        if !isExact, family == .cpu, canUseWinograd(problem),
             min(problem.source.channels, problem.target.channels) >= WinogradTiles.fewestChannels,
             let best = winogradProducts(problem).first(where: { $0.tiles >= WinogradTiles.fewest }),
             3 * best.products <= 2 * directProducts(problem)
@@ -43,7 +43,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     public static func candidates(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> [Self] {
         let first = heuristic(for: problem, family: family, isExact: isExact)
         var found: [Self] = [.direct()]
-        if !isExact, canUseWinograd(problem, family: family) {
+        if !isExact, canUseWinograd(problem) {
             let sum = directProducts(problem)
             found += winogradProducts(problem).filter { $0.products < sum }.map(\.algorithm)
         }
@@ -107,9 +107,9 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         return along(y.height, x.height) * along(y.width, x.width)
     }
 
-    private static func canUseWinograd(_ problem: ConvolutionProblem, family: KernelFamily) -> Bool {
+    private static func canUseWinograd(_ problem: ConvolutionProblem) -> Bool {
         let g = problem.geometry
-        return family == .cpu && g.kernelHeight == 3 && g.kernelWidth == 3 && g.stride == 1
+        return g.kernelHeight == 3 && g.kernelWidth == 3 && g.stride == 1
             && problem.source.channels % 16 == 0 && !problem.source.isCompact && problem.target.channels % 32 == 0
     }
 }

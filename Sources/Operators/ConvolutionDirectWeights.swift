@@ -57,8 +57,9 @@ struct DirectWeightGradient {
         let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 32) : (dy.rows, 512)
         let parts = max(1, min(units, wanted / items().reduce(1, *)))
         let span = (units + parts - 1) / parts
-        // The GPU family cuts each tap's own pixels in as many parts.
-        return family == .cpu ? (span, (units + span - 1) / span) : (span, min(parts, (units + 255) / 256))
+        // The GPU family cuts each tap's own pixels in that many parts, of its own span.
+        let count = family == .cpu ? (units + span - 1) / span : min(parts, (units + 255) / 256)
+        return (span, count)
     }
 
     /// One set of sums for each part.
@@ -112,10 +113,6 @@ struct DirectWeightGradient {
         _ e: inout LaunchEncoder, _ target: LaunchArgument, splits: Int, _ multiplyAccumulates: Int
     ) throws {
         let tile = WorkGroupTile(tile) ?? suitingTile
-        let groups = [
-            (weights.storedChannels + tile.columns - 1) / tile.columns, (gpuDepth + tile.rows - 1) / tile.rows,
-            gpuTaps * splits,
-        ]
         try e.launch(
             "convolution_gpu", "convolution_weights", options: tile.options + (row?.gpuOptions ?? []),
             [
@@ -123,7 +120,7 @@ struct DirectWeightGradient {
                 .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
                 .int(geometry.kernelHeight), .int(row == nil ? geometry.kernelWidth : 1), .int(geometry.stride),
                 .int(geometry.dilation), .int(geometry.padding), .int(splits),
-            ], WorkSize(global: [groups[0] * tile.items, groups[1], groups[2]], local: [tile.items, 1, 1]),
+            ], tile.groups(alongColumns: weights.storedChannels, rows: gpuDepth, products: gpuTaps * splits),
             multiplyAccumulates: multiplyAccumulates)
     }
 }

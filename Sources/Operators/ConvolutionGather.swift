@@ -66,7 +66,6 @@ struct ConvolutionGather {
         let tiled = TiledGather(
             geometry, x: x, y: y, divisor: divisor, padding: padding, tile: WorkGroupTile(tile),
             isRowwise: row != nil)
-        let columns = (y.storedChannels + tiled.tile.columns - 1) / tiled.tile.columns
         try e.launch(
             "convolution_gpu", "convolution_gather", options: tiled.tile.options + (row?.gpuOptions ?? []),
             [.input(0), packed] + epilogue.operands + [
@@ -75,7 +74,7 @@ struct ConvolutionGather {
                 .int(row == nil ? geometry.kernelWidth : 1), .int(stride), .int(geometry.dilation), .int(padding),
                 .int(divisor), epilogue.flags, .int(tiled.rows.step), .int(tiled.rows.tapStep),
             ] + tiled.rows.arguments + tiled.columns.arguments,
-            WorkSize(global: [tiled.tiles * tiled.tile.items, columns], local: [tiled.tile.items, 1]),
+            tiled.tile.groups(alongRows: tiled.tiles * tiled.tile.rows, columns: y.storedChannels),
             multiplyAccumulates: multiplyAccumulates)
     }
 }

@@ -87,5 +87,10 @@ extension ConvolutionProblem: Codable {
             dilation: try size(.dilation), padding: try size(.padding, from: 0))
         input = Shape(try sizes(.input, count: 4), compact: try container.decode(Bool.self, forKey: .compact))
         outputs = try size(.outputs)
+        let extents = zip(kernel, [input.height, input.width]).map { geometry.outputSize($1, kernel: $0) }
+        guard extents.allSatisfy({ 1..<1 << 24 ~= $0 }), kernel.allSatisfy({ $0 < 1 << 12 }) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .kernel, in: container, debugDescription: "\(kernel) for an output of \(extents)")
+        }
     }
 }

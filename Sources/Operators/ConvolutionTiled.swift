@@ -54,6 +54,20 @@ struct WorkGroupTile: Hashable, Sendable {
     /// Work-items of a group.
     var items: Int { rows * columns / (itemRows * itemColumns) }
 
+    /// Work-groups along rows, columns and products.
+    func groups(alongRows rows: Int, columns: Int, products: Int = 1) -> WorkSize {
+        size((rows + self.rows - 1) / self.rows, (columns + self.columns - 1) / self.columns, products)
+    }
+
+    /// Work-groups along columns, rows and products: neighbours share rows.
+    func groups(alongColumns columns: Int, rows: Int, products: Int) -> WorkSize {
+        size((columns + self.columns - 1) / self.columns, (rows + self.rows - 1) / self.rows, products)
+    }
+
+    private func size(_ first: Int, _ second: Int, _ third: Int) -> WorkSize {
+        WorkSize(global: [first * items, second, third], local: [items, 1, 1])
+    }
+
     var options: [String] {
         ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
     }

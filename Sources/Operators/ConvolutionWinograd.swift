@@ -90,16 +90,10 @@ struct WinogradConvolution {
                             [
                                 weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
                                 .int(slice.lowerBound), .int(strides[1]),
-                            ], e.library.grid(slice.count / 16, x.channels / 16))
+                            ], WinogradTiles.weightGrid(slice.count, by: x.channels, e.library))
                     }
-                    let pixels = Self.pixels(chunk.count, accumulators: e.library.accumulators)
-                    try e.launch(
-                        "convolution_winograd_products", "winograd_products", options: ["-DPT=\(pixels)"],
-                        [
-                            .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(slice.count),
-                            .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
-                        ],
-                        e.library.grid((chunk.count + pixels - 1) / pixels, slice.count / 32, tiles.places),
+                    try encodeProducts(
+                        &e, part, tiles: chunk.count, channels: slice.count,
                         multiplyAccumulates: work.next(chunk.count * tiles.places * slice.count))
                     try e.launch(
                         "convolution_winograd", "winograd_output", options: tiles.options,
@@ -110,6 +104,30 @@ struct WinogradConvolution {
                         WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
                 }
             }
+        }
+    }
+
+    private func encodeProducts(
+        _ e: inout LaunchEncoder, _ part: Part, tiles: Int, channels: Int, multiplyAccumulates: Int
+    ) throws {
+        let (at, strides, places) = (part.layout.offsets, part.layout.strides, part.tiles.places)
+        let arguments: [LaunchArgument] = [
+            .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(channels), .int(tiles),
+            .int(strides[0]), .int(strides[1]), .int(strides[2]),
+        ]
+        switch e.library.family {
+        case .cpu:
+            let pixels = Self.pixels(tiles, accumulators: e.library.accumulators)
+            try e.launch(
+                "convolution_winograd_products", "winograd_products", options: ["-DPT=\(pixels)"], arguments,
+                e.library.grid((tiles + pixels - 1) / pixels, channels / 32, places),
+                multiplyAccumulates: multiplyAccumulates)
+        case .gpu:
+            let tile = WorkGroupTile.suiting(rows: tiles, columns: channels, products: places)
+            try e.launch(
+                "convolution_gpu", "winograd_products", options: tile.options, arguments,
+                tile.groups(alongRows: tiles, columns: channels, products: places),
+                multiplyAccumulates: multiplyAccumulates)
         }
     }
 
@@ -162,14 +180,8 @@ struct WinogradWeightGradient {
                         if input.lowerBound == 0 || part.outputs.count > 1 || part.chunks.count > 1 {
                             try transformGradient(&e, part, chunk, output)
                         }
-                        try e.launch(
-                            "convolution_winograd_products", "winograd_weight_products",
-                            options: e.library.hasWideRegisters ? [] : ["-DCB=2"],
-                            [
-                                .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(output.count),
-                                .int(chunk.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
-                                .flag(chunk.lowerBound > 0),
-                            ], e.library.grid(output.count / 32, input.count / 8, tiles.places),
+                        try encodeProducts(
+                            &e, part, tiles: chunk, inputs: input.count, outputs: output.count,
                             multiplyAccumulates: work.next(
                                 chunk.count * tiles.places * input.count * output.count))
                     }
@@ -179,9 +191,33 @@ struct WinogradWeightGradient {
                             .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels),
                             .int(input.lowerBound), .int(output.lowerBound), .int(output.count), .int(strides[2]),
                             .flag(index > 0),
-                        ], e.library.grid(output.count / 16, input.count / 8))
+                        ], e.library.grid(output.count / e.library.family.vectorWidth, input.count / 8))
                 }
             }
+        }
+    }
+
+    private func encodeProducts(
+        _ e: inout LaunchEncoder, _ part: Part, tiles: Range<Int>, inputs: Int, outputs: Int, multiplyAccumulates: Int
+    ) throws {
+        let (at, strides, places) = (part.layout.offsets, part.layout.strides, part.tiles.places)
+        let parts: [LaunchArgument] = [.workspace, .int(at[0]), .int(at[1]), .int(at[2])]
+        let sizes: [LaunchArgument] = [
+            .int(outputs), .int(tiles.count), .int(strides[0]), .int(strides[1]), .int(strides[2]),
+            .flag(tiles.lowerBound > 0),
+        ]
+        switch e.library.family {
+        case .cpu:
+            try e.launch(
+                "convolution_winograd_products", "winograd_weight_products",
+                options: e.library.hasWideRegisters ? [] : ["-DCB=2"], parts + sizes,
+                e.library.grid(outputs / 32, inputs / 8, places), multiplyAccumulates: multiplyAccumulates)
+        case .gpu:
+            let tile = WorkGroupTile.suiting(rows: inputs, columns: outputs, products: places)
+            try e.launch(
+                "convolution_gpu", "winograd_weight_products", options: tile.options, parts + [.int(inputs)] + sizes,
+                tile.groups(alongColumns: outputs, rows: inputs, products: places),
+                multiplyAccumulates: multiplyAccumulates)
         }
     }
 

@@ -123,8 +123,17 @@ struct WinogradTiles {
         return (cut(inputs), cut(outputs))
     }
 
-    /// Work-items of a transform of some tiles: each takes up to 128 channels.
+    /// Work-items of a transform of some tiles: each takes up to 128 channels on CPUs, a vector on GPUs.
     static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
-        library.grid(tiles, (channels + 127) / 128)
+        switch library.family {
+        case .cpu: library.grid(tiles, (channels + 127) / 128)
+        case .gpu: library.grid(channels / library.family.vectorWidth, tiles)
+        }
+    }
+
+    /// Work-items of a transform of weights.
+    static func weightGrid(_ channels: Int, by others: Int, _ library: KernelLibrary) -> WorkSize {
+        let vector = library.family.vectorWidth
+        return library.grid(channels / vector, library.family == .cpu ? others / vector : others)
     }
 }

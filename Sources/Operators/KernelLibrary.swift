@@ -125,7 +125,8 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// Vectors of a row that a work-item takes at each step, `VG` in the kernels: whole cache lines in a row.
     func vectorsSideBySide(_ shape: Shape) -> (count: Int, options: [String]) {
-        family == .cpu && shape.storedChannels % 64 == 0 ? (4, ["-DVG=4"]) : (1, [])
+        family == .cpu && shape.storedChannels % 64 == 0
+            ? (shape.storedChannels >= 1024 ? (8, ["-DVG=8"]) : (4, ["-DVG=4"])) : (1, [])
     }
 
     /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.

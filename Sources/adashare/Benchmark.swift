@@ -129,8 +129,8 @@ extension Benchmark {
 
         func validate() throws {
             if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
-            if let filter, try !OperatorBenchmark.hasCases(filter: filter) {
-                throw ValidationError("--filter: found '\(filter)', expected a part of a case, kind or pass.")
+            if let filter, let expected = try OperatorBenchmark.expectation(insteadOf: filter) {
+                throw ValidationError("--filter: found '\(filter)', expected \(expected).")
             }
         }
 

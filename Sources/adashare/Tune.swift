@@ -13,7 +13,8 @@ struct Tune: ParsableCommand {
             cache folder (XDG_CACHE_HOME, an absolute path, or ~/.cache) and measures only what is missing; configurations
             with training.exact_convolutions have winners of their own.
             scatter: how much longer the second best run of the winner was. A winner is uncertain if another algorithm
-            might beat it on a quiet machine; the next `tune` measures those again and keeps the best of both.
+            might beat it on a quiet machine; the next `tune` measures those again. What slows the machine for all of a
+            measurement cannot be seen in it: --again measures everything once more. The best of all measurements stands.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -29,6 +30,9 @@ struct Tune: ParsableCommand {
         let progress = ProgressPrinter()
         progress.line("device \(context.device.name) (\(context.device.selector))")
         let root = AlgorithmDatabase.defaultRoot
+        if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.hasPrefix("/") {
+            progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
+        }
         let tuner = AlgorithmTuner(library: library, mode: .search(root: root, again: again ? .always : .uncertain)) {
             progress.line("note: " + $0)
         }

@@ -26,8 +26,11 @@ enum TestDevice {
         try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
     }
 
-    /// Both on CPUs; GPUs have no use for the CPU family.
-    static let families: [KernelFamily] = (try? selected.get())?.type == .cpu ? KernelFamily.allCases : [.gpu]
+    /// Both on CPUs and on Oclgrind, which calls itself a GPU; those have no use for the CPU family.
+    static let families: [KernelFamily] = {
+        guard let device = try? selected.get() else { return [] }
+        return device.type == .cpu || device.platformName == "Oclgrind" ? KernelFamily.allCases : [.gpu]
+    }()
 
     private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
         let context = try DeviceContext(device: try selected.get(), cacheDirectory: nil)

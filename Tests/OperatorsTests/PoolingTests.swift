@@ -26,6 +26,8 @@ struct PoolCase: Hashable, Sendable, CustomTestStringConvertible {
         .init(shape: [1, 7, 10, 3], window: 2, padding: 0, ceilMode: true, ties: true),
         .init(shape: [1, 7, 10, 3], window: 2, padding: 0, ceilMode: false),
         .init(shape: [1, 6, 7, 16], stride: 1, ceilMode: false),
+        .init(shape: [2, 9, 8, 128], ceilMode: true),
+        .init(shape: [1, 10, 11, 192], stride: 3, ceilMode: false),
     ]
 }
 

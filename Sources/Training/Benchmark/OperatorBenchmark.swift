@@ -32,11 +32,17 @@ public struct OperatorBenchmark {
         tuner = AlgorithmTuner(library: library, mode: search, report: progress)
     }
 
-    /// Whether a filter lets any case pass.
+    /// What a filter that lets no case pass should have been; nil if it lets one pass.
     ///
     /// - Throws: as `run`.
-    public static func hasCases(filter: String) throws -> Bool {
-        try OperatorCase.all(family: .cpu).contains { $0.0.matches(filter) }
+    public static func expectation(insteadOf filter: String) throws -> String? {
+        let cases = try OperatorCase.all(family: .cpu).map(\.0)
+        if cases.contains(where: { $0.matches(filter) }) { return nil }
+        let kinds = Set(cases.map(\.kind)).sorted()
+        let passes = Set(cases.map(\.reportedPass)).sorted()
+        return
+            "a part of a case, such as 3x3 8x29x29x512->1024, of a kind (\(kinds.joined(separator: ", "))) or of a pass "
+            + "(\(passes.joined(separator: ", ")))"
     }
 
     /// Measures every row.

@@ -10,15 +10,6 @@ public enum JSONText {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    /// What `pretty` wrote.
-    ///
-    /// - Throws: `DecodingError`.
-    static func read<Value: Decodable>(_ type: Value.Type, from data: Data) throws -> Value {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(type, from: data)
-    }
-
     /// One line, keys as they are: for metadata that is read back.
     static func line(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()

@@ -57,6 +57,9 @@ public final class Trainer {
         ]
         let isExact = experiment.configuration.training.exactConvolutions
         if let recorded = try run.readAlgorithms(for: library, isExact: isExact) {
+            try recorded.requireAll(
+                experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,
+                file: run.algorithms)
             experiment.algorithms = recorded.algorithms
             if let notice = recorded.notice(on: library) { report(.notice(notice)) }
             if search == .off, recorded.isMeasured {
@@ -66,7 +69,7 @@ public final class Trainer {
             guard saved == nil || search == .off else {
                 throw FormatError(
                     file: run.algorithms.path, found: "no such file",
-                    expected: "the list `train` wrote" + RunDirectory.withoutAlgorithms)
+                    expected: "the list `train` wrote; " + RunDirectory.withoutAlgorithms)
             }
             let tuner = AlgorithmTuner(library: library, mode: search) { report(.notice($0)) }
             let chosen = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)

@@ -29,7 +29,7 @@ public struct AlgorithmDatabase: Sendable {
         self.isExact = isExact
         owner = [
             "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
-            "\(device.computeUnits) units", family.rawValue, isExact ? "exact" : "any",
+            "\(device.usableComputeUnits) units", family.rawValue, isExact ? "exact" : "any",
             ContentHash.text(Data(KernelLibrary.sources.utf8)),
         ].joined(separator: ", ")
         folder = root.appendingPathComponent(ContentHash.text(Data(owner.utf8)), isDirectory: true)
@@ -45,7 +45,7 @@ public struct AlgorithmDatabase: Sendable {
     /// What was measured for a problem, with a winner; nil without a usable entry.
     public func results(for problem: ConvolutionProblem) -> [AlgorithmSearch.Result]? {
         guard let data = try? Data(contentsOf: file(problem)),
-            let entry = try? JSONText.read(Entry.self, from: data), entry.owner == owner,
+            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner,
             entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
         let candidates = ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact)

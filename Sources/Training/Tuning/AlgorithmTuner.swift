@@ -14,9 +14,10 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
     /// What of the database is measured again.
     public enum Repetition: Sendable, Hashable {
         case never
-        /// Where other work on the machine left a doubt about the winner; the best of both measurements is kept.
+        /// Where other work on the machine left a doubt about the winner; the best of all measurements is kept, since others
+        /// only ever make a run longer.
         case uncertain
-        /// Everything, replacing what is there.
+        /// Everything; the best of both is kept here too.
         case always
     }
 }
@@ -72,9 +73,9 @@ public struct AlgorithmTuner {
         let search = AlgorithmSearch(library: library)
         var findings: [Finding] = []
         for problem in problems where isWorthIt(problem, isExact: isExact) {
-            let known = again == .always ? nil : database?.results(for: problem)
+            let known = database?.results(for: problem)
             var results = known ?? []
-            let isNew = known.map { again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
+            let isNew = known.map { again == .always || again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
             if isNew {
                 if !findings.contains(where: \.isNew) {
                     report("measuring the convolutions' algorithms, once for this device and these shapes")

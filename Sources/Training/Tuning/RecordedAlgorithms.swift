@@ -9,6 +9,11 @@ public struct RecordedAlgorithms: Codable, Sendable {
         let problem: ConvolutionProblem
         let algorithm: ConvolutionAlgorithm
         let chosenBy: Source
+
+        private enum CodingKeys: String, CodingKey {
+            case problem, algorithm
+            case chosenBy = "chosen_by"
+        }
     }
 
     /// Where they were chosen.
@@ -17,7 +22,10 @@ public struct RecordedAlgorithms: Codable, Sendable {
     /// How many were recorded that do not apply where this was read.
     private var leftOut = 0
 
-    private enum CodingKeys: CodingKey { case device, kernelFamily, choices }
+    private enum CodingKeys: String, CodingKey {
+        case device, choices
+        case kernelFamily = "kernel_family"
+    }
 
     /// - Parameter problems: every convolution of the run.
     init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
@@ -58,9 +66,20 @@ public struct RecordedAlgorithms: Codable, Sendable {
             throw FormatError(
                 file: file.path, place: "\(choice.problem)", found: "algorithm \(choice.algorithm)",
                 expected: "one of \(candidates.map(\.description).joined(separator: ", "))"
-                    + RunDirectory.withoutAlgorithms)
+                    + RunDirectory.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
+    }
+
+    /// Demands a choice for each of a run's convolutions, where this was chosen.
+    ///
+    /// - Throws: `FormatError` naming one that is missing.
+    func requireAll(_ problems: [ConvolutionProblem], on library: KernelLibrary, file: URL) throws {
+        let known = algorithms
+        guard !isElsewhere(library), let missing = problems.first(where: { known[$0] == nil }) else { return }
+        throw FormatError(
+            file: file.path, place: "\(missing)", found: "no algorithm",
+            expected: "one for each of the run's \(problems.count) convolutions" + RunDirectory.withBadAlgorithms)
     }
 
     private func isElsewhere(_ library: KernelLibrary) -> Bool {
@@ -79,10 +98,11 @@ public struct RecordedAlgorithms: Codable, Sendable {
 }
 
 extension RunDirectory {
-    /// The way on for a run whose list cannot be used.
+    /// The way on for a run without a list.
     static let withoutAlgorithms =
-        "; without the file, `train --resume --no-search` goes on with algorithms by shape, whose results may differ in "
-        + "their last bits"
+        "`train --resume --no-search` goes on with algorithms by shape, whose results may differ in their last bits"
+    /// The way on for a run whose list cannot be used.
+    fileprivate static let withBadAlgorithms = "; delete the file, and " + withoutAlgorithms
 
     /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of them.
     ///
@@ -93,11 +113,11 @@ extension RunDirectory {
         guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
         func error(_ found: String) -> FormatError {
             FormatError(
-                file: algorithms.path, found: found, expected: "the list `train` wrote" + Self.withoutAlgorithms)
+                file: algorithms.path, found: found, expected: "the list `train` wrote" + Self.withBadAlgorithms)
         }
         guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
         do {
-            var recorded = try JSONText.read(RecordedAlgorithms.self, from: data)
+            var recorded = try JSONDecoder().decode(RecordedAlgorithms.self, from: data)
             try recorded.keepApplicable(on: library, isExact: isExact, file: algorithms)
             return recorded
         } catch let failure as DecodingError {

@@ -52,7 +52,7 @@ public struct TuningReport: Sendable, Encodable {
                     .joined(separator: ", "),
             ])
         }
-        var lines = [table.text]
+        var lines = rows.isEmpty ? [] : [table.text]
         lines.append(
             "\(rows.count) of \(convolutions) convolutions are measured; the others are too small to matter or have one "
                 + "algorithm")
