@@ -52,6 +52,11 @@ public final class DeviceContext: @unchecked Sendable {
         return buffer
     }
 
+    /// Host memory for uploads, mapped through the compute queue.
+    func makePinnedMemory(byteCount: Int) throws(DeviceError) -> PinnedMemory {
+        try PinnedMemory(context: context.pointer, queue: queue, byteCount: byteCount)
+    }
+
     /// Gives a built program: the one already in memory, or a binary from the cache directory, or a fresh compilation.
     ///
     /// - Parameter name: what errors call it, usually the source file's name.

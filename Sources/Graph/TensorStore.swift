@@ -55,6 +55,36 @@ public final class TensorStore {
         markChanged(name)
     }
 
+    /// A tensor of a batch.
+    public struct Input {
+        let name: String
+        let shape: Shape
+        fileprivate let bytes: [UInt8]
+
+        /// - Parameter values: logical.
+        /// - Precondition: the value count fits the shape.
+        public init(_ name: String, _ shape: Shape, _ values: [Float]) {
+            (self.name, self.shape) = (name, shape)
+            bytes = shape.padded(values).withUnsafeBytes(Array.init)
+        }
+
+        public init(_ name: String, _ shape: Shape, _ values: [Int32]) {
+            (self.name, self.shape) = (name, shape)
+            bytes = shape.padded(values).withUnsafeBytes(Array.init)
+        }
+    }
+
+    /// Writes a batch; in order with the steps before and after, through a stream beside the computation if there is one.
+    public func write(_ inputs: [Input], through stream: UploadStream?) throws {
+        let pieces = try inputs.map { (bytes: $0.bytes, buffer: try tensor($0.name, $0.shape)) }
+        if let stream {
+            try stream.write(pieces)
+        } else {
+            for piece in pieces { try context.queue.write(piece.bytes, to: piece.buffer) }
+        }
+        for input in inputs { markChanged(input.name) }
+    }
+
     /// Reads logical values; waits for the queue.
     ///
     /// - Precondition: the tensor exists.

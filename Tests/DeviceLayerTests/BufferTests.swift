@@ -32,6 +32,32 @@ extension DeviceLayerTests {
             #expect(try context.queue.read(Int32.self, count: 0, from: buffer).isEmpty)
         }
 
+        /// Each upload is seen by what the compute queue was given after it and by nothing before, however far behind it is.
+        @Test func streamedUploadsKeepTheirOrder() throws {
+            let context = try TestDevice.context()
+            let stream = try UploadStream(context: context)
+            let inputs = try (0..<2).map { _ in try context.makeBuffer(byteCount: 1024) }
+            let seen = try (0..<7).map { _ in try context.makeBuffer(byteCount: 1024) }
+            try TestDevice.occupy(context.queue, of: context, result: try context.makeBuffer(byteCount: 4))
+            for (step, target) in seen.enumerated() {
+                // Sizes that change, so that memory is exchanged while uploads are under way.
+                let count = 100 + 60 * step
+                let pieces = inputs.enumerated().map { index, buffer in
+                    (bytes: [UInt8](repeating: UInt8(10 * step + index + 1), count: count - index), buffer: buffer)
+                }
+                try stream.write(pieces)
+                try context.queue.copy(from: inputs[0], to: target, byteCount: 512)
+                try context.queue.copy(from: inputs[1], to: target, byteCount: 512, destinationOffset: 512)
+            }
+            try stream.write([])
+            for (step, target) in seen.enumerated() {
+                let bytes = try context.queue.read(UInt8.self, count: 1024, from: target)
+                let count = 100 + 60 * step
+                #expect(bytes[..<count].allSatisfy { $0 == UInt8(10 * step + 1) } && bytes[count] == 0, "\(step)")
+                #expect(bytes[512..<(511 + count)].allSatisfy { $0 == UInt8(10 * step + 2) }, "\(step)")
+            }
+        }
+
         @Test func writeTakesACopyAndDoesNotWait() throws {
             let context = try TestDevice.context()
             let queue = context.queue

@@ -12,11 +12,14 @@ public final class NetworkRuntime {
     /// Marks the ends of steps in flight, so that the host never runs far ahead of the device.
     private var inFlight: [DeviceEvent] = []
     private static let stepsAhead = 2
+    /// Beside the computation, where that is not the host's own.
+    private let uploads: UploadStream?
 
     /// - Throws: `DeviceError` if memory cannot be had.
     public init(library: KernelLibrary, graphs: StepGraphs) throws {
         executor = Executor(library: library)
         self.graphs = graphs
+        uploads = library.family == .gpu ? try UploadStream(context: library.context) : nil
         for spec in graphs.catalog.specs {
             try executor.store.tensor(spec.name, spec.storedShape)
         }
@@ -121,21 +124,23 @@ public final class NetworkRuntime {
     }
 
     private func upload(_ batch: Batch, _ shape: BatchShape, labels: Bool) throws {
-        try store.write(
-            graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
-        guard labels else { return }
-        for task in graphs.tasks {
+        typealias Input = TensorStore.Input
+        var inputs = [
+            Input(graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
+        ]
+        for task in labels ? graphs.tasks : [] {
             let name = graphs.inputName(StepGraphs.labelName(task.label), shape)
             let extents = StepGraphs.labelShape(shape, channels: task.labelChannels)
             switch task.label {
-            case LabelKind.segmentation.rawValue: try store.write(name, extents, batch.segmentation)
-            case LabelKind.normals.rawValue: try store.write(name, extents, batch.normals)
-            case LabelKind.depth.rawValue: try store.write(name, extents, batch.depth)
-            case LabelKind.keypoints.rawValue: try store.write(name, extents, batch.keypoints)
-            case LabelKind.edges.rawValue: try store.write(name, extents, batch.edges)
+            case LabelKind.segmentation.rawValue: inputs.append(Input(name, extents, batch.segmentation))
+            case LabelKind.normals.rawValue: inputs.append(Input(name, extents, batch.normals))
+            case LabelKind.depth.rawValue: inputs.append(Input(name, extents, batch.depth))
+            case LabelKind.keypoints.rawValue: inputs.append(Input(name, extents, batch.keypoints))
+            case LabelKind.edges.rawValue: inputs.append(Input(name, extents, batch.edges))
             default: preconditionFailure("no label named \(task.label) in a batch")
             }
         }
+        try store.write(inputs, through: uploads)
     }
 }
 
