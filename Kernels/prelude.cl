@@ -24,8 +24,9 @@ typedef uint16 uintW;
 typedef float4 floatW;
 typedef int4 intW;
 typedef uint4 uintW;
-#define VLOAD(i, p) vload4((i), (p))
-#define VSTORE(v, i, p) vstore4((v), (i), (p))
+// As vectors, not by vload4, which asks for the alignment of a float: compilers for GPUs make four loads of that.
+#define VLOAD(i, p) (((__global const float4 *)(p))[i])
+#define VSTORE(v, i, p) (((__global float4 *)(p))[i] = (v))
 #define AS_INTW as_int4
 #define CONVERT_FLOATW convert_float4
 #define CONVERT_UINTW convert_uint4
