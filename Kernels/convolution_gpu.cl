@@ -90,6 +90,21 @@ static inline void clear(float4 sums[RM][RN / 4]) {
     UNROLL for (int k = 0; k < RM; ++k) UNROLL for (int u = 0; u < RN / 4; ++u) sums[k][u] = (float4)(0.0f);
 }
 
+// An item's part of the tile at (row0, column0) of a matrix; added to what is there, or in its place.
+static inline void store_sums(__global float *matrix, int rows, int columns, int row0, int column0, int i, int j,
+                              const float4 sums[RM][RN / 4], int accumulate) {
+    UNROLL for (int k = 0; k < RM; ++k) {
+        const int row = row0 + 4 * (i + k / 4 * TI) + k % 4;
+        if (row >= rows) continue;
+        UNROLL for (int u = 0; u < RN / 4; ++u) {
+            const int column = column0 + 4 * (j + u * TJ);
+            if (column >= columns) continue;
+            __global float4 *to = (__global float4 *)(matrix + (size_t)row * columns + column);
+            *to = accumulate ? *to + sums[k][u] : sums[k][u];
+        }
+    }
+}
+
 // Four consecutive values of a pixel from c on; zero past `count` (compact tensors end mid-vector).
 static inline float4 some_channels(__global const float *p, int c, int count) {
     if (c + 4 <= count) return vload4(0, p + c);
@@ -263,15 +278,7 @@ void convolution_weights(__global const float *restrict x, __global const float 
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 
-    UNROLL for (int k = 0; k < RM; ++k) {
-        const int c = channel0 + 4 * (i + k / 4 * TI) + k % 4;
-        if (c >= C) continue;
-        UNROLL for (int u = 0; u < RN / 4; ++u) {
-            const int column = column0 + 4 * (j + u * TJ);
-            if (column < KS)
-                *(__global float4 *)(dw + (((size_t)split * R * S + tap) * C + c) * KS + column) = sums[k][u];
-        }
-    }
+    store_sums(dw + ((size_t)split * R * S + tap) * C * KS, C, KS, channel0, column0, i, j, sums, 0);
 }
 
 // Of U and Z: row d of a block of 32 columns, `depth` rows deep.
@@ -313,15 +320,7 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    __global float *out = scratch + m_at + (size_t)e * m_stride;
-    UNROLL for (int k = 0; k < RM; ++k) {
-        const int t = row0 + 4 * (i + k / 4 * TI) + k % 4;
-        if (t >= T) continue;
-        UNROLL for (int u = 0; u < RN / 4; ++u) {
-            const int column = column0 + 4 * (j + u * TJ);
-            if (column < KS) *(__global float4 *)(out + (size_t)t * KS + column) = sums[k][u];
-        }
-    }
+    store_sums(scratch + m_at + (size_t)e * m_stride, T, KS, row0, column0, i, j, sums, 0);
 }
 
 // U[e][c][k] = sum_t V[e][t][c] Z[e][t][k] for C input channels, added to U but for the first chunk of tiles
@@ -356,15 +355,5 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    __global float *out = scratch + u_at + (size_t)e * u_stride;
-    UNROLL for (int k = 0; k < RM; ++k) {
-        const int c = row0 + 4 * (i + k / 4 * TI) + k % 4;
-        if (c >= C) continue;
-        UNROLL for (int u = 0; u < RN / 4; ++u) {
-            const int column = column0 + 4 * (j + u * TJ);
-            if (column >= K) continue;
-            __global float4 *to = (__global float4 *)(out + (size_t)c * K + column);
-            *to = accumulate ? *to + sums[k][u] : sums[k][u];
-        }
-    }
+    store_sums(scratch + u_at + (size_t)e * u_stride, C, K, row0, column0, i, j, sums, accumulate);
 }

@@ -23,10 +23,10 @@ struct WorkGroupTile: Hashable, Sendable {
     ///
     /// - Parameter products: independent products of that size.
     static func suiting(rows: Int, columns: Int, products: Int = 1) -> WorkGroupTile {
-        func groups(_ tile: WorkGroupTile) -> Int {
-            (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns) * products
-        }
-        return all.first { $0.columns < columns + 32 && groups($0) >= manyGroups } ?? all[all.count - 1]
+        all.first { tile in
+            let counts = tile.counts(rows: rows, columns: columns)
+            return tile.columns < columns + 32 && counts.rows * counts.columns * products >= manyGroups
+        } ?? all[all.count - 1]
     }
 
     /// Those beside the one that suits a problem.
@@ -56,12 +56,19 @@ struct WorkGroupTile: Hashable, Sendable {
 
     /// Work-groups along rows, columns and products.
     func groups(alongRows rows: Int, columns: Int, products: Int = 1) -> WorkSize {
-        size((rows + self.rows - 1) / self.rows, (columns + self.columns - 1) / self.columns, products)
+        let counts = counts(rows: rows, columns: columns)
+        return size(counts.rows, counts.columns, products)
     }
 
     /// Work-groups along columns, rows and products: neighbours share rows.
     func groups(alongColumns columns: Int, rows: Int, products: Int) -> WorkSize {
-        size((columns + self.columns - 1) / self.columns, (rows + self.rows - 1) / self.rows, products)
+        let counts = counts(rows: rows, columns: columns)
+        return size(counts.columns, counts.rows, products)
+    }
+
+    /// Tiles that cover a matrix.
+    private func counts(rows: Int, columns: Int) -> (rows: Int, columns: Int) {
+        ((rows + self.rows - 1) / self.rows, (columns + self.columns - 1) / self.columns)
     }
 
     private func size(_ first: Int, _ second: Int, _ third: Int) -> WorkSize {
