@@ -3,8 +3,8 @@
 //   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC places
 //
 // B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1 for
-// m = 2 and 0, +-1, 2 for m = 3. For m = 4 they are 0, +-a, +-b with a b = 1, a = sqrt(1/2) instead of the usual 1 and 2:
-// powers of the points stay closer to 1, and the rounding error is smaller.
+// m = 2, 0, +-1, 2 for m = 3 and 0, +-1, +-1/2, 2 for m = 5. For m = 4 they are 0, +-a, +-b with a b = 1, a = sqrt(1/2)
+// instead of the usual 1 and 2: powers of the points stay closer to 1, and the rounding error is smaller.
 //
 // Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
 // the pixels of a tile lie D apart and nothing else changes. Where a phase is as short as one or two pixels, all neighbours
@@ -29,7 +29,7 @@
 //
 // The products, which know nothing of tiles, are in convolution_winograd_products.cl and, for GPUs, convolution_gpu.cl.
 //
-// Tunables: ER, EC: 1, 3, 4, 5 or 6 places along each axis, for MR, MC = 1, 2, 2, 3 or 4 pixels.
+// Tunables: ER, EC: 1, 3, 4, 5, 6 or 7 places along each axis, for MR, MC = 1, 2, 2, 3, 4 or 5 pixels.
 
 #ifndef ER
 #define ER 6
@@ -249,6 +249,69 @@
         (y)[1] = fma(B1, odd_b, A1 * odd_a);                          \
         (y)[2] = fma(B2, even_b, A2 * even_a);                        \
         (y)[3] = fma(B3, odd_b, fma(A3, odd_a, (m)[5]));              \
+    }
+
+// 7: F(5, 3), with points 0, +-1, +-1/2, 2.
+#define INPUT_TRANSFORM_7(d, v)                                       \
+    {                                                                 \
+        const floatW first = fma(-1.25f, (d)[2], fma(0.25f, (d)[0], (d)[4]));                                \
+        const floatW second = fma(-1.25f, (d)[3], fma(0.25f, (d)[1], (d)[5]));                               \
+        const floatW third = fma(-1.25f, (d)[4], fma(0.25f, (d)[2], (d)[6]));                                \
+        const floatW middle_1 = fma(-0.25f, (d)[2], (d)[4]), middle_2 = (d)[4] - (d)[2];                     \
+        const floatW odd_1 = fma(-2.0f, fma(-0.25f, (d)[1], (d)[3]), middle_1);                              \
+        const floatW even_1 = fma(-2.0f, middle_1, fma(-0.25f, (d)[3], (d)[5]));                             \
+        const floatW odd_2 = fma(-2.0f, (d)[3] - (d)[1], middle_2);   \
+        const floatW even_2 = fma(-2.0f, middle_2, (d)[5] - (d)[3]);  \
+        (v)[0] = fma(-2.0f, first, second);                           \
+        (v)[1] = even_1 + odd_1;                                      \
+        (v)[2] = even_1 - odd_1;                                      \
+        (v)[3] = fma(0.5f, odd_2, even_2);                            \
+        (v)[4] = fma(-0.5f, odd_2, even_2);                           \
+        (v)[5] = second;                                              \
+        (v)[6] = fma(-2.0f, second, third);                           \
+    }
+#define WEIGHT_TRANSFORM_7(g0, g1, g2, v)                             \
+    {                                                                 \
+        const floatW even_1 = (g0) + (g2), even_2 = fma(0.25f, g2, g0);                                      \
+        (v)[0] = -2.0f * (g0);                                        \
+        (v)[1] = (-2.0f / 3) * (even_1 + (g1));                       \
+        (v)[2] = (-2.0f / 9) * (even_1 - (g1));                       \
+        (v)[3] = (16.0f / 9) * fma(0.5f, g1, even_2);                 \
+        (v)[4] = (16.0f / 15) * fma(-0.5f, g1, even_2);               \
+        (v)[5] = (2.0f / 45) * fma(4.0f, g2, fma(2.0f, g1, g0));      \
+        (v)[6] = g2;                                                  \
+    }
+#define OUTPUT_ADJOINT_7(y, v)                                        \
+    {                                                                 \
+        const floatW even_1 = (y)[0] + (y)[2] + (y)[4], odd_1 = (y)[1] + (y)[3];                             \
+        const floatW even_2 = fma(0.0625f, (y)[4], fma(0.25f, (y)[2], (y)[0]));                              \
+        const floatW odd_2 = 0.5f * fma(0.25f, (y)[3], (y)[1]);       \
+        (v)[0] = (y)[0];                                              \
+        (v)[1] = even_1 + odd_1;                                      \
+        (v)[2] = even_1 - odd_1;                                      \
+        (v)[3] = even_2 + odd_2;                                      \
+        (v)[4] = even_2 - odd_2;                                      \
+        (v)[5] = fma(16.0f, (y)[4], fma(8.0f, (y)[3], fma(4.0f, (y)[2], fma(2.0f, (y)[1], (y)[0]))));        \
+        (v)[6] = (y)[4];                                              \
+    }
+#define WEIGHT_ADJOINT_7(m, g)                                        \
+    {                                                                 \
+        const floatW plus_1 = (-2.0f / 3) * (m)[1], minus_1 = (-2.0f / 9) * (m)[2];                          \
+        const floatW plus_2 = (16.0f / 9) * (m)[3], minus_2 = (16.0f / 15) * (m)[4];                         \
+        const floatW even_1 = plus_1 + minus_1, even_2 = plus_2 + minus_2, last = (2.0f / 45) * (m)[5];      \
+        (g)[0] = fma(-2.0f, (m)[0], even_1 + even_2) + last;          \
+        (g)[1] = fma(2.0f, last, fma(0.5f, plus_2 - minus_2, plus_1 - minus_1));                             \
+        (g)[2] = fma(4.0f, last, fma(0.25f, even_2, even_1)) + (m)[6];                                       \
+    }
+#define OUTPUT_TRANSFORM_7(m, y)                                      \
+    {                                                                 \
+        const floatW even_1 = (m)[1] + (m)[2], odd_1 = (m)[1] - (m)[2];                                      \
+        const floatW even_2 = (m)[3] + (m)[4], odd_2 = (m)[3] - (m)[4];                                      \
+        (y)[0] = (m)[0] + even_1 + even_2 + (m)[5];                   \
+        (y)[1] = fma(2.0f, (m)[5], fma(0.5f, odd_2, odd_1));          \
+        (y)[2] = fma(4.0f, (m)[5], fma(0.25f, even_2, even_1));       \
+        (y)[3] = fma(8.0f, (m)[5], fma(0.125f, odd_2, odd_1));        \
+        (y)[4] = fma(16.0f, (m)[5], fma(0.0625f, even_2, even_1)) + (m)[6];                                  \
     }
 
 #define JOIN(a, b) a##b

@@ -36,6 +36,9 @@ static const char k_policy[] = {
 static const char k_optimizers[] = {
 #embed "../../Kernels/optimizers.cl"
     , 0};
+static const char k_matrix_units[] = {
+#embed "../../Kernels/matrix_units.cl"
+    , 0};
 static const char k_convolution_pack[] = {
 #embed "../../Kernels/convolution_pack.cl"
     , 0};
@@ -72,6 +75,7 @@ static const struct {
     {"losses", k_losses},
     {"policy", k_policy},
     {"optimizers", k_optimizers},
+    {"matrix_units", k_matrix_units},
     {"convolution_pack", k_convolution_pack},
     {"convolution_cpu", k_convolution_cpu},
     {"convolution_cpu_weights", k_convolution_cpu_weights},

@@ -53,8 +53,7 @@ extension Recorder {
 
     /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct()) -> Value {
-        // Winograd transforms them a slice at a time: all of them at once would be four times as large.
-        if !algorithm.isExact { return weights }
+        if algorithm.transformsWeights { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         if family == .gpu && !flipped { return weights }
@@ -115,7 +114,7 @@ public struct Convolution: DifferentiableOperator {
             try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
-                geometry: geometry, divisor: 1, padding: geometry.padding, tile: algorithm.tile
+                geometry: geometry, divisor: 1, padding: geometry.padding, algorithm: algorithm
             )
             .encode(&e, x: e.inputs[0], packed: .input(2), epilogue: epilogue, multiplyAccumulates: work)
         }
@@ -176,7 +175,7 @@ public struct ConvolutionInputGradient: Operator {
                 multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
-                geometry: geometry, divisor: geometry.stride, padding: padding, tile: algorithm.tile
+                geometry: geometry, divisor: geometry.stride, padding: padding, algorithm: algorithm
             )
             .encode(
                 &e, x: e.inputs[0], packed: .input(1), epilogue: ConvolutionEpilogue(), multiplyAccumulates: work)
@@ -221,7 +220,7 @@ public struct ConvolutionWeightGradient: Operator {
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
         DirectWeightGradient(
-            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, tile: algorithm.tile)
+            geometry: geometry, x: x, dy: dy, weights: weightShape, family: family, algorithm: algorithm)
     }
 
     private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient? {

@@ -6,28 +6,54 @@ public enum ConvolutionTile: Hashable, Sendable {
     case block(rows: Int, columns: Int)
 }
 
+/// How convolutions may round.
+public enum ConvolutionArithmetic: String, Sendable, Codable, CaseIterable {
+    /// As the plain sum of float32 products does.
+    case exact
+    /// By any algorithm that computes in float32.
+    case float32
+    /// Operands of the matrix units of NVIDIA's processors have 10 bits of mantissa; sums, and everything that is computed
+    /// elsewhere, are float32.
+    case tf32
+}
+
 /// How a pass of a convolution is computed.
 public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The sum over taps and channels as it is written, in tiles of that size, nil for those that suit the shape. Every tile
     /// gives the same bits, for finite weights.
     case direct(ConvolutionTile? = nil)
-    /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications, rounding errors some
-    /// ten times larger; for m = 3 and 2 less of both.
+    /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications and two to three times
+    /// the rounding error, for m = 5 a fifth and five to ten times; for m = 3 and 2 less of both.
     case winograd(tile: Int)
-    /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most three pixels: one tile
+    /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most five pixels: one tile
     /// each, of just its size, without products for the padding around it.
     case winogradPhases
-
-    /// Of a direct sum, where it was chosen.
-    var tile: ConvolutionTile? { if case .direct(let tile) = self { tile } else { nil } }
+    /// The direct sum on matrix units, in work-group tiles of that size.
+    case tf32(rows: Int, columns: Int)
 
     /// Whether results round as the plain sum does.
     var isExact: Bool { if case .direct = self { true } else { false } }
 
+    /// Whether weights are read as they are: transforms take a slice at a time, all of them at once would be four times as large.
+    var transformsWeights: Bool {
+        switch self {
+        case .direct, .tf32: false
+        case .winograd, .winogradPhases: true
+        }
+    }
+
+    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out.
+    public var largestError: Double { if case .tf32 = self { 1e-3 } else { 3e-5 } }
+
     /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
     /// an image's results do not depend on the images beside it. Where Winograd wins on GPUs has not been measured.
-    static func heuristic(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> Self {
-        if !isExact, family == .cpu, canUseWinograd(problem),
+    static func heuristic(
+        for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
+    ) -> Self {
+        if arithmetic == .tf32, family == .gpu {
+            return .tf32(.suiting(problem, among: WorkGroupTile.onMatrixUnits))
+        }
+        if arithmetic != .exact, family == .cpu, canUseWinograd(problem),
             min(problem.source.channels, problem.target.channels) >= WinogradTiles.fewestChannels,
             let best = winogradProducts(problem).first(where: { $0.tiles >= WinogradTiles.fewest }),
             3 * best.products <= 2 * directProducts(problem)
@@ -39,11 +65,12 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
 
     /// Every algorithm that computes a problem, what the heuristic takes first.
     ///
-    /// - Parameter isExact: only those that round as the plain sum does.
-    public static func candidates(for problem: ConvolutionProblem, family: KernelFamily, isExact: Bool) -> [Self] {
-        let first = heuristic(for: problem, family: family, isExact: isExact)
+    public static func candidates(
+        for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
+    ) -> [Self] {
+        let first = heuristic(for: problem, family: family, arithmetic: arithmetic)
         var found: [Self] = [.direct()]
-        if !isExact, canUseWinograd(problem) {
+        if arithmetic != .exact, canUseWinograd(problem) {
             let sum = directProducts(problem)
             found += winogradProducts(problem).filter { $0.products < sum }.map(\.algorithm)
         }
@@ -52,9 +79,11 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             found += RegisterTile.alternatives(for: problem).map { .direct(.pixels($0)) }
         case .cpu: break
         case .gpu:
-            found += WorkGroupTile.alternatives(for: problem).map {
+            let suiting = WorkGroupTile.suiting(problem)
+            found += WorkGroupTile.all.filter { $0 != suiting }.map {
                 .direct(.block(rows: $0.rows, columns: $0.columns))
             }
+            if arithmetic == .tf32 { found += WorkGroupTile.onMatrixUnits.map(Self.tf32) }
         }
         return [first] + found.filter { $0 != first }
     }
@@ -77,7 +106,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The tiles of an output; nil where the algorithm has none, or cannot cover it.
     func cover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
         switch self {
-        case .direct: nil
+        case .direct, .tf32: nil
         case .winograd(let tile): WinogradTiles.cover(output, dilation: geometry.dilation, size: tile)
         case .winogradPhases:
             // Elsewhere pixels beyond a phase's ends are pixels of the image.
@@ -85,12 +114,12 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         }
     }
 
-    /// The tiles of an output; nil for the direct sum only.
+    /// The tiles of an output; nil for direct sums only.
     ///
     /// - Precondition: the algorithm computes convolutions of this geometry.
     func requiredCover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
         let cover = cover(of: output, geometry)
-        precondition(isExact || cover != nil, "\(self) does not compute \(geometry)")
+        precondition(!transformsWeights || cover != nil, "\(self) does not compute \(geometry)")
         return cover
     }
 
@@ -118,8 +147,11 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let winogradName = "winograd"
     private static let phasesName = "winograd_phases"
     private static let directName = "direct"
+    private static let tf32Name = "tf32"
 
-    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`.
+    private static func tf32(_ tile: WorkGroupTile) -> Self { .tf32(rows: tile.rows, columns: tile.columns) }
+
+    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
@@ -127,6 +159,7 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         case .direct(.block(let rows, let columns)?): "\(Self.directName)_\(rows)x\(columns)"
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         case .winogradPhases: Self.phasesName
+        case .tf32(let rows, let columns): "\(Self.tf32Name)_\(rows)x\(columns)"
         }
     }
 
@@ -144,6 +177,9 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
                 "\(Self.directName)_\($0.rows)x\($0.columns)" == description
             }) {
                 self = .direct(.block(rows: tile.rows, columns: tile.columns))
+            } else if let tile = WorkGroupTile.onMatrixUnits.first(where: { Self.tf32($0).description == description })
+            {
+                self = .tf32(tile)
             } else {
                 return nil
             }
@@ -168,25 +204,27 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
 
 /// Which algorithm computes each convolution of a run: fixed before its first step, recorded with it.
 public struct AlgorithmChoices: Sendable, Hashable {
-    /// Whether convolutions keep to algorithms that round as the plain sum does.
-    public var isExact: Bool
+    /// How convolutions may round.
+    public var arithmetic: ConvolutionArithmetic
     /// What has been measured or was recorded; the heuristic decides the rest.
     public var measured: [ConvolutionProblem: ConvolutionAlgorithm]
 
-    public init(isExact: Bool = false, measured: [ConvolutionProblem: ConvolutionAlgorithm] = [:]) {
-        self.isExact = isExact
+    public init(
+        _ arithmetic: ConvolutionArithmetic = .float32, measured: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
+    ) {
+        self.arithmetic = arithmetic
         self.measured = measured
     }
 
     /// The algorithm of a problem; never one that does not apply to it, whatever was recorded elsewhere.
     public func algorithm(for problem: ConvolutionProblem, family: KernelFamily) -> ConvolutionAlgorithm {
         if let known = measured[problem] {
-            if ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact).contains(known) {
+            if ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic).contains(known) {
                 return known
             }
             // Another tile gives the same bits.
             if known.isExact { return .direct() }
         }
-        return .heuristic(for: problem, family: family, isExact: isExact)
+        return .heuristic(for: problem, family: family, arithmetic: arithmetic)
     }
 }

@@ -5,8 +5,8 @@ struct DirectWeightGradient {
     let geometry: ConvolutionGeometry
     let x, dy, weights: Shape
     let family: KernelFamily
-    /// Nil for the one that suits the shape; of the GPU family.
-    let tile: ConvolutionTile?
+    /// A direct sum.
+    let algorithm: ConvolutionAlgorithm
 
     /// The most channels that a work-item of the CPU family has of either side: its sums and copies of pixels stay in a
     /// second-level cache.
@@ -48,8 +48,8 @@ struct DirectWeightGradient {
     private var gpuTaps: Int { row == nil ? taps : geometry.kernelHeight }
 
     /// Of the GPU family.
-    var suitingTile: WorkGroupTile {
-        .suiting(rows: gpuDepth, columns: weights.storedChannels, products: gpuTaps * split.count)
+    func suitingTile(among tiles: [WorkGroupTile] = WorkGroupTile.all) -> WorkGroupTile {
+        .suiting(rows: gpuDepth, columns: weights.storedChannels, products: gpuTaps * split.count, among: tiles)
     }
 
     /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough for that.
@@ -112,9 +112,9 @@ struct DirectWeightGradient {
     private func encodeGPU(
         _ e: inout LaunchEncoder, _ target: LaunchArgument, splits: Int, _ multiplyAccumulates: Int
     ) throws {
-        let tile = WorkGroupTile(tile) ?? suitingTile
+        let tile = WorkGroupTile(algorithm) ?? suitingTile()
         try e.launch(
-            "convolution_gpu", "convolution_weights", options: tile.options + (row?.gpuOptions ?? []),
+            "convolution_gpu", "convolution_weights", options: tile.options(e.library) + (row?.gpuOptions ?? []),
             [
                 .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(gpuDepth),
                 .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),
@@ -132,6 +132,6 @@ extension DirectWeightGradient {
         self.init(
             geometry: g, x: problem.input, dy: problem.output,
             weights: Shape([g.kernelHeight, g.kernelWidth, problem.input.channels, problem.outputs]), family: family,
-            tile: nil)
+            algorithm: .direct())
     }
 }

@@ -6,8 +6,8 @@ struct ConvolutionGather {
     /// 1 forward; the stride in the input gradient, where only whole source positions count.
     let divisor: Int
     let padding: Int
-    /// Nil for those that suit the shape.
-    let tile: ConvolutionTile?
+    /// A direct sum.
+    let algorithm: ConvolutionAlgorithm
 
     /// Multiply-accumulates of each result that make a work-item worth its start.
     private static let fewestTerms = 512
@@ -34,7 +34,7 @@ struct ConvolutionGather {
         _ multiplyAccumulates: Int
     ) throws {
         var pixels: Int?
-        if case .pixels(let chosen)? = tile { pixels = chosen }
+        if case .direct(.pixels(let chosen)?) = algorithm { pixels = chosen }
         let tile = RegisterTile(
             columns: y.width, divisor: divisor, storedChannels: y.storedChannels, inputs: x.storedChannels,
             accumulators: e.library.accumulators, pixels: pixels)
@@ -64,10 +64,10 @@ struct ConvolutionGather {
     ) throws {
         let row = isForward ? KernelRow(geometry, x: x) : nil
         let tiled = TiledGather(
-            geometry, x: x, y: y, divisor: divisor, padding: padding, tile: WorkGroupTile(tile),
+            geometry, x: x, y: y, divisor: divisor, padding: padding, tile: WorkGroupTile(algorithm),
             isRowwise: row != nil)
         try e.launch(
-            "convolution_gpu", "convolution_gather", options: tiled.tile.options + (row?.gpuOptions ?? []),
+            "convolution_gpu", "convolution_gather", options: tiled.tile.options(e.library) + (row?.gpuOptions ?? []),
             [.input(0), packed] + epilogue.operands + [
                 .output(0), .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
                 .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),

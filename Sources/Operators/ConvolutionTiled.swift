@@ -7,6 +7,8 @@ struct WorkGroupTile: Hashable, Sendable {
     private let itemRows, itemColumns: Int
     /// How deep a step is.
     private let depth: Int
+    /// Whether matrix units multiply it.
+    private var isOnMatrixUnits = false
 
     /// The largest first: fewer loads for each multiply-accumulate, but more groups that are partly empty.
     static let all = [
@@ -16,34 +18,49 @@ struct WorkGroupTile: Hashable, Sendable {
         WorkGroupTile(rows: 32, columns: 32, itemRows: 4, itemColumns: 4, depth: 16),
     ]
 
+    /// The same for matrix units: four warps of 32 items, with a quarter of the group's results each.
+    static let onMatrixUnits = [(128, 128, 8, 16), (128, 64, 8, 8), (64, 64, 4, 8)].map {
+        var tile = WorkGroupTile(rows: $0.0, columns: $0.1, itemRows: $0.2, itemColumns: $0.3, depth: 16)
+        tile.isOnMatrixUnits = true
+        return tile
+    }
+
     /// Work-groups that keep a large device busy.
     private static let manyGroups = 512
 
     /// The largest of which there are many, else the smallest; a function of the extents alone.
     ///
-    /// - Parameter products: independent products of that size.
-    static func suiting(rows: Int, columns: Int, products: Int = 1) -> WorkGroupTile {
-        all.first { tile in
+    /// - Parameters:
+    ///   - products: independent products of that size.
+    ///   - tiles: the largest first.
+    static func suiting(
+        rows: Int, columns: Int, products: Int = 1, among tiles: [WorkGroupTile] = all
+    ) -> WorkGroupTile {
+        tiles.first { tile in
             let counts = tile.counts(rows: rows, columns: columns)
             return tile.columns < columns + 32 && counts.rows * counts.columns * products >= manyGroups
-        } ?? all[all.count - 1]
+        } ?? tiles[tiles.count - 1]
     }
 
-    /// Those beside the one that suits a problem.
-    static func alternatives(for problem: ConvolutionProblem) -> [WorkGroupTile] {
-        let suiting =
-            problem.pass == .weightGradient
-            ? DirectWeightGradient(problem, family: .gpu).suitingTile
-            : Self.suiting(rows: problem.target.rows, columns: problem.target.storedChannels)
-        return all.filter { $0 != suiting }
+    /// The one that suits a problem.
+    static func suiting(_ problem: ConvolutionProblem, among tiles: [WorkGroupTile] = all) -> WorkGroupTile {
+        problem.pass == .weightGradient
+            ? DirectWeightGradient(problem, family: .gpu).suitingTile(among: tiles)
+            : suiting(rows: problem.target.rows, columns: problem.target.storedChannels, among: tiles)
     }
 
-    /// The one of a choice, nil for the one that suits.
-    init?(_ tile: ConvolutionTile?) {
-        guard case .block(let rows, let columns)? = tile,
-            let known = Self.all.first(where: { ($0.rows, $0.columns) == (rows, columns) })
-        else { return nil }
-        self = known
+    /// The one of a direct sum; nil where it leaves that to the shape.
+    init?(_ algorithm: ConvolutionAlgorithm) {
+        let found: WorkGroupTile?
+        switch algorithm {
+        case .direct(.block(let rows, let columns)?):
+            found = Self.all.first { ($0.rows, $0.columns) == (rows, columns) }
+        case .tf32(let rows, let columns):
+            found = Self.onMatrixUnits.first { ($0.rows, $0.columns) == (rows, columns) }
+        default: return nil
+        }
+        guard let found else { return nil }
+        self = found
     }
 
     private init(rows: Int, columns: Int, itemRows: Int, itemColumns: Int, depth: Int) {
@@ -75,8 +92,12 @@ struct WorkGroupTile: Hashable, Sendable {
         WorkSize(global: [first * items, second, third], local: [items, 1, 1])
     }
 
-    var options: [String] {
-        ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
+    /// - Precondition: the device has matrix units, if the tile is for those.
+    func options(_ library: KernelLibrary) -> [String] {
+        let sizes = ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
+        guard isOnMatrixUnits else { return sizes }
+        guard let units = library.matrixUnits else { preconditionFailure("no matrix units") }
+        return sizes + ["-DMMA=\(units == .instruction ? 1 : 2)"]
     }
 }
 

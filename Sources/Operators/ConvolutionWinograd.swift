@@ -125,7 +125,7 @@ struct WinogradConvolution {
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: tiles, columns: channels, products: places)
             try e.launch(
-                "convolution_gpu", "winograd_products", options: tile.options, arguments,
+                "convolution_gpu", "winograd_products", options: tile.options(e.library), arguments,
                 tile.groups(alongRows: tiles, columns: channels, products: places),
                 multiplyAccumulates: multiplyAccumulates)
         }
@@ -215,7 +215,8 @@ struct WinogradWeightGradient {
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: inputs, columns: outputs, products: places)
             try e.launch(
-                "convolution_gpu", "winograd_weight_products", options: tile.options, parts + [.int(inputs)] + sizes,
+                "convolution_gpu", "winograd_weight_products", options: tile.options(e.library),
+                parts + [.int(inputs)] + sizes,
                 tile.groups(alongColumns: outputs, rows: inputs, products: places),
                 multiplyAccumulates: multiplyAccumulates)
         }

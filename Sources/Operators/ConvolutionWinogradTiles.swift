@@ -32,8 +32,8 @@ struct WinogradAxis: Hashable {
             .map { WinogradAxis(places: placesOfPhases[$0.0 - 1], phases: $0.1) }
     }
 
-    /// Of phases of 1, 2, 3 pixels.
-    private static let placesOfPhases = [1, 3, 5]
+    /// Of phases of 1 to 5 pixels.
+    private static let placesOfPhases = [1, 3, 5, 6, 7]
 }
 
 /// Tiles of one size and the pixels of an output they cover.
@@ -41,8 +41,8 @@ struct WinogradTiles {
     let rows, columns: WinogradAxis
     let dilation, batch: Int
 
-    /// m of tiles there are transforms for, the best first for large images.
-    static let sizes = [4, 3, 2]
+    /// m of tiles there are transforms for, the best first where they multiply the same.
+    static let sizes = [4, 5, 3, 2]
 
     /// Below, moving the transformed pixels takes longer than the products it saves.
     static let fewestChannels = 64
@@ -61,13 +61,14 @@ struct WinogradTiles {
         return cover(output, dilation: dilation, rows: axis(output.height), columns: axis(output.width))
     }
 
-    /// An output phase by phase; nil where phases are too long, or all of three pixels, as tiles of 3×3 are.
+    /// An output phase by phase; nil where phases are too long, or all as long as tiles of m×m are.
     static func phases(_ output: Shape, dilation: Int) -> [WinogradTiles]? {
         guard let rows = WinogradAxis.wholePhases(extent: output.height, dilation: dilation),
             let columns = WinogradAxis.wholePhases(extent: output.width, dilation: dilation)
         else { return nil }
         let cover = cover(output, dilation: dilation, rows: rows, columns: columns)
-        return cover.allSatisfy { $0.places == 25 } ? nil : cover
+        let isSquare = cover.count == 1 && cover[0].rows.places == cover[0].columns.places
+        return isSquare && sizes.contains(cover[0].rows.places - 2) ? nil : cover
     }
 
     private static func cover(

@@ -33,6 +33,12 @@ public final class KernelLibrary: @unchecked Sendable {
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
     private let lock = NSLock()
+    /// What multiplies in `ConvolutionArithmetic.tf32`; nil where nothing does. Found out at first use.
+    private(set) lazy var matrixUnits: MatrixUnits? =
+        givenUnits
+        ?? (family == .gpu
+            ? MatrixUnits(of: context, source: Self.source("prelude") + Self.source("matrix_units")) : nil)
+    private let givenUnits: MatrixUnits?
     /// Work-items per group of the GPU family's convolution tile.
     static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
@@ -45,11 +51,22 @@ public final class KernelLibrary: @unchecked Sendable {
     ///   - localBytes: of local memory for a CPU's work-group; nil asks the device.
     /// - Throws: `DeviceError` if memory for the shared zeros cannot be had, `UnsupportedDevice` if the family's
     ///   work-groups are too large for the device.
-    public init(
+    public convenience init(
         context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20,
         localBytes: Int? = nil
     ) throws {
+        try self.init(
+            context: context, family: family, vectorWidth: vectorWidth, cachedWeightBytes: cachedWeightBytes,
+            localBytes: localBytes, matrixUnits: nil)
+    }
+
+    /// - Parameter matrixUnits: nil asks the device.
+    init(
+        context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20,
+        localBytes: Int? = nil, matrixUnits: MatrixUnits?
+    ) throws {
         self.context = context
+        givenUnits = matrixUnits
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
@@ -59,6 +76,11 @@ public final class KernelLibrary: @unchecked Sendable {
             throw UnsupportedDevice(device: context.device)
         }
         self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
+    }
+
+    /// How convolutions can round here, if they may round as wanted: in float32 where there are no matrix units.
+    public func arithmetic(_ wanted: ConvolutionArithmetic) -> ConvolutionArithmetic {
+        wanted == .tf32 && matrixUnits == nil ? .float32 : wanted
     }
 
     /// What names a program of this library: sources are fixed.

@@ -12,6 +12,8 @@ public struct Experiment: Sendable {
     public let tasks: [TaskSettings]
     /// Algorithms of convolutions that were measured or recorded; the others are chosen by shape.
     public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
+    /// How convolutions may round: as the configuration wants, once `settle` has said that the device can.
+    public private(set) var arithmetic: ConvolutionArithmetic
 
     /// Label maps the tasks need.
     public var labels: Set<LabelKind> { Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
@@ -19,6 +21,7 @@ public struct Experiment: Sendable {
     /// - Throws: `ArchitectureError` if the network cannot be built.
     public init(_ configuration: ExperimentConfiguration) throws {
         self.configuration = configuration
+        arithmetic = configuration.arithmetic
         architecture = try NetworkArchitecture(
             backbone: configuration.model.backbone, width: configuration.model.width, head: configuration.model.head,
             tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
@@ -37,6 +40,15 @@ public struct Experiment: Sendable {
                 label: task.kind.rawValue, labelChannels: task.kind == .normals ? 3 : 1,
                 hasClassWeights: task.classWeights != .equal)
         }
+    }
+
+    /// Keeps to what a device can compute; to be called before networks are made for it.
+    ///
+    /// - Returns: a line for people where that is not what the configuration wants.
+    public mutating func settle(on library: KernelLibrary) -> String? {
+        arithmetic = library.arithmetic(configuration.arithmetic)
+        guard arithmetic != configuration.arithmetic else { return nil }
+        return library.withoutUnits(configuration.model.precision)
     }
 
     private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
@@ -76,7 +88,7 @@ public struct Experiment: Sendable {
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
         graphs.recomputesBranches = training.recompute
-        graphs.choices = AlgorithmChoices(isExact: training.exactConvolutions, measured: algorithms)
+        graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)
         return graphs
     }
 
@@ -158,7 +170,9 @@ public struct Experiment: Sendable {
 extension Experiment {
     /// A network with memory for its parameters on a device.
     public func makeNetwork(library: KernelLibrary) throws -> NetworkRuntime {
-        try NetworkRuntime(library: library, graphs: stepGraphs)
+        var settled = self
+        _ = settled.settle(on: library)
+        return try NetworkRuntime(library: library, graphs: settled.stepGraphs)
     }
 
     /// A policy file for this network.

@@ -122,6 +122,8 @@ extension Benchmark {
                 "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or weight_gradient."
         )
         var filter: String?
+        @Option(help: "What convolutions multiply: float32 or tf32; see model.precision.")
+        var precision = ModelPrecision.float32
         @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @OptionGroup var device: DeviceOptions
@@ -140,7 +142,8 @@ extension Benchmark {
             let progress = ProgressPrinter()
             progress.line("device \(context.device.name) (\(context.device.selector))")
             let report = try OperatorBenchmark(
-                context: context, family: device.kernelFamily, repeats: repeats, filter: filter, search: search.mode,
+                context: context, family: device.kernelFamily, repeats: repeats, filter: filter, precision: precision,
+                search: search.mode,
                 progress: progress.line
             ).run()
             if let json { try report.write(to: URL(fileURLWithPath: json)) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DeviceLayer
+import Operators
 import Training
 
 struct Devices: ParsableCommand {
@@ -10,6 +11,14 @@ struct Devices: ParsableCommand {
     struct Row: Encodable {
         let index, name, type, platform, version, driver: String
         let computeUnits, globalMemoryBytes, maximumAllocationBytes, localMemoryBytes: Int
+        let precisions: [String]
+    }
+
+    /// What `model.precision` can be; float32 alone where the kernels do not run at all.
+    private func precisions(_ device: Device) -> [ModelPrecision] {
+        let context = try? DeviceContext(device: device, cacheDirectory: ProgramCache.directory(for: device))
+        guard let context, let library = try? KernelLibrary(context: context) else { return [.float32] }
+        return ModelPrecision.allCases.filter(library.computes)
     }
 
     func run() throws {
@@ -18,7 +27,7 @@ struct Devices: ParsableCommand {
                 index: $0.selector, name: $0.name, type: $0.type.rawValue, platform: $0.platformName,
                 version: $0.version, driver: $0.driverVersion, computeUnits: $0.computeUnits,
                 globalMemoryBytes: $0.globalMemoryBytes, maximumAllocationBytes: $0.maximumAllocationBytes,
-                localMemoryBytes: $0.localMemoryBytes)
+                localMemoryBytes: $0.localMemoryBytes, precisions: precisions($0).map(\.rawValue))
         }
         if json {
             print(try JSONText.pretty(rows))
@@ -26,11 +35,12 @@ struct Devices: ParsableCommand {
         }
         // Fails with the advice on which package brings a device when there is none.
         let chosen = try Device.select(nil).selector
-        var table = Table(["device", "name", "type", "compute units", "memory GiB", "driver"])
+        var table = Table(["device", "name", "type", "compute units", "memory GiB", "precisions", "driver"])
         for row in rows {
             table.add([
                 row.index + (row.index == chosen ? " *" : ""), row.name, row.type, String(row.computeUnits),
-                readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2), row.driver,
+                readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2), row.precisions.joined(separator: ", "),
+                row.driver,
             ])
         }
         print(table.text + "\n* used unless --device or ADASHARE_DEVICE says otherwise")

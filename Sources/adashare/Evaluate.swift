@@ -23,8 +23,8 @@ struct Evaluate: ParsableCommand {
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
         let library = try KernelLibrary(context: try device.makeContext(), family: device.kernelFamily)
-        let recorded = try folder.readAlgorithms(
-            for: library, isExact: experiment.configuration.training.exactConvolutions)
+        if let notice = experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        let recorded = try folder.readAlgorithms(for: library, arithmetic: experiment.arithmetic)
         let notice =
             recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
         if let notice { ProgressPrinter().report(.notice(notice)) }

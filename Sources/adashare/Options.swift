@@ -28,6 +28,7 @@ struct DeviceOptions: ParsableArguments {
 }
 
 extension KernelFamily: ExpressibleByArgument {}
+extension ModelPrecision: ExpressibleByArgument {}
 
 /// How convolutions come to their algorithms.
 struct SearchOptions: ParsableArguments {

@@ -31,12 +31,13 @@ struct Predict: ParsableCommand {
     }
 
     func run() throws {
-        let experiment = try Experiment(part.select(options.load()))
+        var experiment = try Experiment(part.select(options.load()))
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
-        let network = try experiment.makeNetwork(
-            library: KernelLibrary(context: context, family: device.kernelFamily))
+        let library = try KernelLibrary(context: context, family: device.kernelFamily)
+        if let notice = experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        let network = try experiment.makeNetwork(library: library)
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {

@@ -11,7 +11,7 @@ struct Tune: ParsableCommand {
             For the training step of a configuration: its batch and crop. Each candidate is checked against float64 before
             it may win, and has to be 3 % faster than the one chosen by shape. `train` finds the winners in the user's
             cache folder (XDG_CACHE_HOME, an absolute path, or ~/.cache) and measures only what is missing; configurations
-            with training.exact_convolutions have winners of their own.
+            with training.exact_convolutions or model.precision tf32 have winners of their own.
             scatter: how much longer the second best run of the winner was. A winner is uncertain if another algorithm
             might beat it on a quiet machine; the next `tune` measures those again. What slows the machine for all of a
             measurement cannot be seen in it: --again measures everything once more. The best of all measurements stands.
@@ -23,12 +23,13 @@ struct Tune: ParsableCommand {
     @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
     func run() throws {
-        let experiment = try Experiment(options.load())
+        var experiment = try Experiment(options.load())
         if let json { try checkWritable(json, "the results") }
         let context = try device.makeContext()
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
         let progress = ProgressPrinter()
         progress.line("device \(context.device.name) (\(context.device.selector))")
+        if let notice = experiment.settle(on: library) { progress.line("note: " + notice) }
         let root = AlgorithmDatabase.defaultRoot
         if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.hasPrefix("/") {
             progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
@@ -37,11 +38,10 @@ struct Tune: ParsableCommand {
             progress.line("note: " + $0)
         }
         let problems = experiment.convolutionProblems(experiment.trainingShape, family: library.family)
-        let isExact = experiment.configuration.training.exactConvolutions
-        let findings = try tuner.findings(for: problems, isExact: isExact) { finding in
+        let findings = try tuner.findings(for: problems, arithmetic: experiment.arithmetic) { finding in
             progress.line("\(finding.problem): \(finding.winner.algorithm)" + (finding.isNew ? "" : ", known"))
         }
-        let database = root.map { AlgorithmDatabase(root: $0, library: library, isExact: isExact) }
+        let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: experiment.arithmetic) }
         let report = TuningReport(findings, of: problems.count, library: library, folder: database?.folder)
         if let json { try report.write(to: URL(fileURLWithPath: json)) }
         print(report.text)

@@ -29,7 +29,7 @@ extension CommandLineTests {
             let rows = try #require(report["rows"]).items
             let keys: Set = [
                 "step", "policy", "ms", "ideal_ms", "fidelity", "kernels", "macs", "bytes", "speedup",
-                "speedup_hard_sharing", "spread", "plan_ms", "network", "attempts",
+                "speedup_hard_sharing", "spread", "plan_ms", "network", "attempts", "idle_share", "launch_us",
             ]
             for row in rows {
                 #expect(Set(row.keys).isSuperset(of: keys), "\(row.keys)")

@@ -74,6 +74,8 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
         .init(h: 9, w: 13, c: 64, k: 32, kernel: 3, dilation: 7),
         .init(h: 6, w: 17, c: 32, k: 32, kernel: 3, dilation: 7),
         .init(h: 4, w: 5, c: 32, k: 32, kernel: 3, dilation: 9),
+        .init(h: 9, w: 14, c: 32, k: 32, kernel: 3, dilation: 3),
+        .init(h: 8, w: 10, c: 272, k: 32, kernel: 3, dilation: 2, bias: true),
         .init(h: 4, w: 8, c: 3, k: 32, kernel: 3, pad: 20, compact: true),
         .init(h: 5, w: 9, c: 19, k: 32, kernel: 3, compact: true),
         .init(n: 2, h: 5, w: 6, c: 32, k: 16, kernel: 3, compact: true),
@@ -106,21 +108,36 @@ private struct ConvolutionReference: Sendable {
     let x, w, dy, y, dx, dw, db: Tensor
     let bias: Tensor?
 
-    static let memo = Memo<ConvolutionCase, ConvolutionReference>()
+    private struct Key: Hashable {
+        let a: ConvolutionCase
+        let isTF32: Bool
+    }
+    private static let memo = Memo<Key, ConvolutionReference>()
 
-    static func of(_ a: ConvolutionCase) -> ConvolutionReference { memo(a) { ConvolutionReference(a) } }
+    /// - Parameter isTF32: of operands with 10 bits of mantissa.
+    static func of(_ a: ConvolutionCase, isTF32: Bool = false) -> ConvolutionReference {
+        memo(Key(a: a, isTF32: isTF32)) { ConvolutionReference(a, isTF32: isTF32) }
+    }
 
-    private init(_ a: ConvolutionCase) {
+    /// To the nearest number with 10 bits of mantissa, ties away from zero.
+    private static func tf32(_ value: Double) -> Double {
+        Double(Float(bitPattern: (Float(value).bitPattern + 0x1000) & ~0x1fff))
+    }
+
+    private init(_ a: ConvolutionCase, isTF32: Bool) {
+        func operand(_ tensor: Tensor) -> Tensor { isTF32 ? tensor.map(Self.tf32) : tensor }
         x = .random(shape: [a.n, a.h, a.w, a.c], seed: 1)
         w = .random(shape: [a.kernel, a.kernel, a.c, a.k], seed: 2)
         bias = a.bias ? .random(shape: [a.k], seed: 3) : nil
         y = Reference.convolution(
-            x: x, w: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
+            x: operand(x), w: operand(w), bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
         dy = .random(shape: y.shape, seed: 4)
         dx = Reference.convolutionInputGradient(
-            dy: dy, w: w, inputShape: x.shape, stride: a.stride, dilation: a.dilation, padding: a.padding)
+            dy: operand(dy), w: operand(w), inputShape: x.shape, stride: a.stride, dilation: a.dilation,
+            padding: a.padding)
         dw = Reference.convolutionWeightGradient(
-            x: x, dy: dy, kernel: (a.kernel, a.kernel), stride: a.stride, dilation: a.dilation, padding: a.padding)
+            x: operand(x), dy: operand(dy), kernel: (a.kernel, a.kernel), stride: a.stride, dilation: a.dilation,
+            padding: a.padding)
         db = Reference.biasGradient(dy: dy)
     }
 
@@ -151,21 +168,23 @@ private struct ConvolutionReference: Sendable {
 
 extension OperatorsTests {
     @Suite struct ConvolutionTests {
-        /// On registers of 16 floats, of 8, and in work-groups.
-        enum Kernels { case wide, narrow, gpu }
+        /// On registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate.
+        enum Kernels { case wide, narrow, gpu, tf32 }
 
-        /// Every third case on narrow registers: each tile is a kernel to compile.
+        /// Every third case on narrow registers: each tile is a kernel to compile; and on matrix units where they are emulated.
         private static let algorithmCases =
             ConvolutionCase.all.enumerated().flatMap { index, one in
                 [(one, Kernels.gpu)] + (TestDevice.families.contains(.cpu) ? [(one, .wide)] : [])
                     + (TestDevice.families.contains(.cpu) && index % 3 == 1 ? [(one, .narrow)] : [])
+                    + (!TestDevice.families.contains(.cpu) || index % 3 == 2 ? [(one, .tf32)] : [])
             }
 
         /// Every algorithm that computes a pass of a case, not only what its shape suggests.
         @Test(arguments: algorithmCases)
         func everyAlgorithmMatchesReference(a: ConvolutionCase, kernels: Kernels) throws {
-            let family: KernelFamily = kernels == .gpu ? .gpu : .cpu
-            let reference = ConvolutionReference.of(a)
+            let family: KernelFamily = kernels == .gpu || kernels == .tf32 ? .gpu : .cpu
+            let arithmetic: ConvolutionArithmetic = kernels == .tf32 ? .tf32 : .float32
+            let reference = ConvolutionReference.of(a, isTF32: kernels == .tf32)
             let geometry = ConvolutionGeometry(
                 kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
                 padding: a.padding)
@@ -173,13 +192,20 @@ extension OperatorsTests {
             let problems = [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient].map {
                 ConvolutionProblem($0, geometry, input: input, outputs: a.k)
             }
-            let candidates = problems.map { ConvolutionAlgorithm.candidates(for: $0, family: family, isExact: false) }
+            let candidates = problems.map { problem in
+                ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic).filter {
+                    if case .tf32 = $0 { true } else { kernels != .tf32 }
+                }
+            }
             var sums: [String: [UInt32]] = [:]
             for round in 0..<(candidates.map(\.count).max() ?? 0) {
                 let chosen = candidates.map { $0[min(round, $0.count - 1)] }
-                let trial = try Trial(family, isNarrow: kernels == .narrow)
+                let trial = try Trial(
+                    kernels == .narrow
+                        ? TestDevice.narrowLibrary()
+                        : kernels == .tf32 ? TestDevice.matrixLibrary() : TestDevice.library(family))
                 trial.graph.choices = AlgorithmChoices(
-                    measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
+                    arithmetic, measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
                 try reference.record(a, in: trial)
                 let used = trial.graph.nodes.compactMap { node -> ConvolutionAlgorithm? in
                     switch node.operation {
@@ -337,13 +363,13 @@ extension OperatorsTests {
             let dy = Tensor.random(shape: [1, 92, 95, 320], seed: 22)
             let results = try [true, false].map { isExact in
                 let trial = try Trial(.cpu)
-                trial.graph.choices.isExact = isExact
+                trial.graph.choices.arithmetic = isExact ? .exact : .float32
                 let (input, weights) = (try trial.input("x", x), try trial.parameter("w", w))
                 let y = trial.graph.convolution(input, weights: weights, padding: 1)
                 trial.graph.output("y", y)
                 trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input, "dw": weights])
                 let chosen = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
-                #expect(chosen == [isExact ? .direct() : .winograd(tile: 4)])
+                #expect(chosen == [isExact ? .direct() : .winograd(tile: 5)])
                 return isExact ? try trial.run() : try trial.runTwice()
             }
             for name in ["y", "dx", "dw"] {

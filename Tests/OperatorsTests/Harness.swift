@@ -48,6 +48,15 @@ enum TestDevice {
 
     static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
 
+    /// The GPU family's library whose matrix units are the device's, or emulated where it has none.
+    private static let matrix = Result<KernelLibrary, any Error> {
+        let plain = try library(.gpu)
+        return try KernelLibrary(
+            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits ?? .emulated)
+    }
+
+    static func matrixLibrary() throws -> KernelLibrary { try matrix.get() }
+
     static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
 }
 
@@ -62,9 +71,13 @@ final class Trial {
     private var poison: Plan?
 
     /// - Parameter isNarrow: CPU kernels for registers of 8 or 4 floats and small caches, whatever the device has.
-    init(_ family: KernelFamily, isNarrow: Bool = false) throws {
-        executor = Executor(library: try isNarrow ? TestDevice.narrowLibrary() : TestDevice.library(family))
-        graph = Graph(family: family)
+    convenience init(_ family: KernelFamily, isNarrow: Bool = false) throws {
+        try self.init(isNarrow ? TestDevice.narrowLibrary() : TestDevice.library(family))
+    }
+
+    init(_ library: KernelLibrary) {
+        executor = Executor(library: library)
+        graph = Graph(family: library.family)
     }
 
     /// A value the host writes.

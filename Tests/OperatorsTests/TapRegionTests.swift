@@ -74,8 +74,11 @@ import Testing
         #expect(WorkGroupTile.suiting(rows: 64, columns: 512).rows == 32)
         for tile in WorkGroupTile.all {
             #expect(tile.items <= KernelLibrary.gpuWorkGroup)
-            #expect(WorkGroupTile(.block(rows: tile.rows, columns: tile.columns)) == tile)
+            #expect(WorkGroupTile(.direct(.block(rows: tile.rows, columns: tile.columns))) == tile)
         }
-        #expect(WorkGroupTile(.block(rows: 48, columns: 48)) == nil && WorkGroupTile(nil) == nil)
+        for tile in WorkGroupTile.onMatrixUnits {
+            #expect(tile.items == 128 && WorkGroupTile(.tf32(rows: tile.rows, columns: tile.columns)) == tile)
+        }
+        #expect(WorkGroupTile(.direct(.block(rows: 48, columns: 48))) == nil && WorkGroupTile(.direct()) == nil)
     }
 }

@@ -62,9 +62,19 @@ final class GoldenNetwork {
             tasks: zip(tasks, channels).map { TaskHead(name: $0.name, channels: $1) }, headHidden: 64)
     }
 
-    init(
+    convenience init(
         _ golden: GoldenCase, _ family: KernelFamily, dropout: Double = 0,
         policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
+        size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
+    ) throws {
+        try self.init(
+            golden, on: GoldenDevice.library(family), dropout: dropout, policy: policy, size: size,
+            recomputes: recomputes)
+    }
+
+    init(
+        _ golden: GoldenCase, on library: KernelLibrary, arithmetic: ConvolutionArithmetic = .float32,
+        dropout: Double = 0, policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
         size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
     ) throws {
         self.golden = golden
@@ -81,7 +91,8 @@ final class GoldenNetwork {
             logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4))
         graphs.keepsGradients = true
         graphs.recomputesBranches = recomputes
-        runtime = try NetworkRuntime(library: try GoldenDevice.library(family), graphs: graphs)
+        graphs.choices = AlgorithmChoices(arithmetic)
+        runtime = try NetworkRuntime(library: library, graphs: graphs)
         let size = size ?? (golden.head == .light ? (2, 33, 41) : (1, 51, 203))
         batch = formula.batch(count: size.count, height: size.height, width: size.width)
         initial = Self.initialValues(golden, graphs.catalog)

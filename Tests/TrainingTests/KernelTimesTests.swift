@@ -24,6 +24,18 @@ import Testing
         KernelTimes.Key(label: label, kernel: kernel)
     }
 
+    @Test func idleIsWhatNoLaunchRanIn() {
+        func entry(_ start: UInt64, _ end: UInt64) -> ProfileEntry {
+            ProfileEntry(
+                label: "", kernelName: "", queuedNanoseconds: 0, startNanoseconds: start, endNanoseconds: end)
+        }
+        #expect([ProfileEntry]().idleShare == 0)
+        #expect([entry(10, 20), entry(20, 30)].idleShare == 0)
+        #expect([entry(10, 20), entry(30, 50)].idleShare == 0.25)
+        #expect([entry(30, 50), entry(10, 20), entry(15, 25)].idleShare == 0.125, "two at once, out of order")
+        #expect([entry(10, 40), entry(15, 20), entry(45, 50)].idleShare == 0.125, "one inside another")
+    }
+
     @Test func idealIsTheSumOverTheKernelsStillNeeded() {
         let times = Self.reference
         #expect(times.ideal([]) == 0)

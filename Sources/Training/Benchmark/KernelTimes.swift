@@ -37,6 +37,22 @@ struct KernelTimes {
     }
 }
 
+extension [ProfileEntry] {
+    /// Of the time from the first launch's start to the last one's end, what no launch ran in; launches may overlap.
+    var idleShare: Double {
+        let sorted = filter { $0.endNanoseconds > $0.startNanoseconds }.sorted {
+            $0.startNanoseconds < $1.startNanoseconds
+        }
+        guard let first = sorted.first else { return 0 }
+        var (idle, end) = (UInt64(0), first.startNanoseconds)
+        for one in sorted {
+            if one.startNanoseconds > end { idle += one.startNanoseconds - end }
+            end = Swift.max(end, one.endNanoseconds)
+        }
+        return Double(idle) / Double(end - first.startNanoseconds)
+    }
+}
+
 extension Plan {
     /// The keys of the launches of one step.
     var kernelKeys: [KernelTimes.Key] {

@@ -27,6 +27,7 @@ final class NetworkBench {
     ) throws {
         let library = try KernelLibrary(context: context, family: family)
         var experiment = experiment
+        if let notice = experiment.settle(on: library) { progress(notice) }
         try experiment.chooseAlgorithms(
             shape, tuner: AlgorithmTuner(library: library, mode: search, report: progress))
         self.experiment = experiment
@@ -119,7 +120,18 @@ final class NetworkBench {
 
     /// What alternating runs gave.
     struct Times {
-        let ms, referenceMs, fidelity, spread: Double
+        let ms, referenceMs, fidelity, spread, idleShare, launchUs: Double
+    }
+
+    /// What one step took.
+    private struct Measurement {
+        /// From the first launch to the end of the last one.
+        let ms: Double
+        /// What the host took to launch everything, in microseconds per launch.
+        let launchUs: Double
+        /// Of the time from the first kernel's start to the last one's end, what none ran in.
+        let idleShare: Double
+        let times: KernelTimes
     }
 
     /// Runs a plan and the all-selected one in turns.
@@ -138,34 +150,40 @@ final class NetworkBench {
             return try run(step).times
         }
         var before = try run(reference)
-        var times: [Double] = []
+        var own: [Measurement] = []
         var references = [before.ms]
         var fidelities: [Double] = []
         for _ in 0..<repeats {
-            let ms = try run(subject).ms
+            let one = try run(subject)
             let after = try run(reference)
-            times.append(ms)
+            own.append(one)
             references.append(after.ms)
             let ideals = [before, after].map { $0.times.ideal(subject.keys, fallback: mixed) }
-            fidelities.append((ideals[0] + ideals[1]) / 2 / ms)
+            fidelities.append((ideals[0] + ideals[1]) / 2 / one.ms)
             before = after
         }
+        let times = own.map(\.ms)
         return Times(
             ms: median(times), referenceMs: median(references), fidelity: median(fidelities),
-            spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times))
+            spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times),
+            idleShare: median(own.map(\.idleShare)), launchUs: median(own.map(\.launchUs)))
     }
 
-    /// One step: from the first launch to the end of the last one.
-    private func run(_ step: PreparedStep) throws -> (ms: Double, times: KernelTimes) {
+    private func run(_ step: PreparedStep) throws -> Measurement {
         let queue = executor.context.queue
         try queue.finish()
-        let time = try ContinuousClock().measure {
-            try executor.run(step.plan)
-            try queue.finish()
-        }
+        let clock = ContinuousClock()
+        let start = clock.now
+        try executor.run(step.plan)
+        let launched = clock.now
+        try queue.finish()
+        let end = clock.now
         let entries = try queue.takeProfile()
         profile?.add(entries)
-        return (time.milliseconds, KernelTimes(entries))
+        return Measurement(
+            ms: (end - start).milliseconds,
+            launchUs: (launched - start).milliseconds * 1e3 / Double(max(1, step.plan.launches.count)),
+            idleShare: entries.idleShare, times: KernelTimes(entries))
     }
 }
 

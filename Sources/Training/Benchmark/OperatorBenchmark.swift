@@ -10,6 +10,7 @@ public struct OperatorBenchmark {
     /// Only cases whose name, kind or pass contains this; upper and lower case, x and ×, -> and → are the same.
     public let filter: String?
     let library: KernelLibrary
+    private let arithmetic: ConvolutionArithmetic
     let tuner: AlgorithmTuner
     let progress: (String) -> Void
 
@@ -17,15 +18,19 @@ public struct OperatorBenchmark {
     private static let leastMs = 100.0
     private static let mostRuns = 40
 
-    /// - Parameter search: how convolutions come to their algorithms.
+    /// - Parameters:
+    ///   - precision: what convolutions multiply, where the device can.
+    ///   - search: how convolutions come to their algorithms.
     /// - Throws: `DeviceError`, or `UnsupportedDevice` if the family does not run on the device.
     /// - Precondition: `repeats` is at least 1.
     public init(
         context: DeviceContext, family: KernelFamily?, repeats: Int, filter: String? = nil,
-        search: AlgorithmSearchMode = .off, progress: @escaping (String) -> Void
+        precision: ModelPrecision = .float32, search: AlgorithmSearchMode = .off, progress: @escaping (String) -> Void
     ) throws {
         precondition(repeats >= 1)
         library = try KernelLibrary(context: context, family: family)
+        arithmetic = library.arithmetic(precision.arithmetic)
+        if arithmetic != precision.arithmetic { progress(library.withoutUnits(precision)) }
         self.repeats = repeats
         self.filter = filter
         self.progress = progress
@@ -56,7 +61,7 @@ public struct OperatorBenchmark {
         let cases = try OperatorCase.all(family: library.family).filter { item, _ in
             filter.map(item.matches) ?? true
         }
-        let choices = try tuner.choices(for: cases.compactMap(\.0.problem), isExact: false)
+        let choices = try tuner.choices(for: cases.compactMap(\.0.problem), arithmetic: arithmetic)
         var rows: [OperatorReport.Row] = []
         for (item, count) in cases {
             let row = try measure(item, choices: choices, count: count, peak: peak, copy: copy)
@@ -69,7 +74,8 @@ public struct OperatorBenchmark {
         }
         return OperatorReport(
             device: device.name, driver: device.driverVersion, kernelFamily: library.family.rawValue,
-            date: Date().formatted(.iso8601.year().month().day()), repeats: repeats, peakGflops: peak,
+            date: Date().formatted(.iso8601.year().month().day()), precision: arithmetic.rawValue, repeats: repeats,
+            peakGflops: peak,
             copyGBPerSecond: copy,
             rows: rows.sorted { ($0.stepShare, $1.case, $0.pass) > ($1.stepShare, $0.case, $1.pass) })
     }

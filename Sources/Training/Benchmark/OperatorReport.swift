@@ -42,6 +42,8 @@ public struct OperatorReport: Sendable, Encodable {
 
     /// What it was measured on, with which kernels and when (ISO 8601).
     public let device, driver, kernelFamily, date: String
+    /// What convolutions multiplied: float32 or tf32.
+    public let precision: String
     /// Least timed runs of each row; short ones run more often.
     public let repeats: Int
     /// Multiply-adds in registers, measured, in GFLOP/s.

@@ -180,7 +180,8 @@ public struct SkipBenchmark {
                 var row = SkipReport.Row(
                     step: step, network: name, policy: subject.policy, density: subject.density, open: subject.open,
                     ms: times.ms, idealMs: times.ms * times.fidelity, fidelity: times.fidelity, spread: times.spread,
-                    kernels: prepared.plan.launches.count, macs: prepared.plan.multiplyAccumulates,
+                    idleShare: times.idleShare, launchUs: times.launchUs, kernels: prepared.plan.launches.count,
+                    macs: prepared.plan.multiplyAccumulates,
                     bytes: prepared.bytes, planMs: prepared.planMs, referenceMs: times.referenceMs, passes: passes,
                     attempts: attempt, speedup: passes * times.referenceMs / times.ms,
                     speedupHardSharing: times.referenceMs / times.ms)

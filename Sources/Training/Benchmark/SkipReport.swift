@@ -27,6 +27,10 @@ public struct SkipReport: Sendable, Encodable {
         public var fidelity: Double
         /// (max − min) ÷ median of the measured times.
         public var spread: Double
+        /// Of the time from the first kernel's start to the last one's end, what the device was idle in: median over the repeats.
+        public let idleShare: Double
+        /// What the host took to launch the step's kernels, in microseconds each: median over the repeats.
+        public let launchUs: Double
         /// Kernels launched per step.
         public let kernels: Int
         /// Multiply-accumulates of the launched plan.
@@ -88,9 +92,8 @@ public struct SkipReport: Sendable, Encodable {
     /// The rows of one step as text.
     public func table(_ step: Step) -> String {
         var table = Table([
-            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "hard sharing ÷ it", "kernels", "GMACs",
-            "MB",
-            "spread",
+            step.rawValue, "density", "ms", "ideal ms", "fidelity", "speedup", "hard sharing ÷ it", "idle", "kernels",
+            "µs/launch", "GMACs", "MB", "spread",
         ])
         var network: String?
         for row in rows where row.step == step {
@@ -102,7 +105,8 @@ public struct SkipReport: Sendable, Encodable {
                 "  " + row.policy + (row.open.map { ", last \($0) open" } ?? ""),
                 row.density.map { "\(Int(($0 * 100).rounded())) %" } ?? "–", readable(row.ms), readable(row.idealMs),
                 readable(row.fidelity, digits: 4) + (row.attempts > 1 ? " (best of \(row.attempts))" : ""),
-                readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3), "\(row.kernels)",
+                readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3),
+                readable(100 * row.idleShare, digits: 2) + " %", "\(row.kernels)", readable(row.launchUs, digits: 3),
                 readable(Double(row.macs) / 1e9), readable(Double(row.bytes) / 1e6),
                 repeats > 1 ? readable(row.spread, digits: 3) : "–",
             ])

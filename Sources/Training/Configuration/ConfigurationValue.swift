@@ -27,6 +27,7 @@ extension ConfigurationChoice {
 
 extension BackboneKind: ConfigurationChoice {}
 extension HeadKind: ConfigurationChoice {}
+extension ModelPrecision: ConfigurationChoice {}
 extension RegulariserForm: ConfigurationChoice {}
 extension CostForm: ConfigurationChoice {}
 extension AugmentationKind: ConfigurationChoice {}

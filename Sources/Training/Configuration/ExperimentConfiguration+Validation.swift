@@ -1,6 +1,12 @@
 import Operators
 
 extension ExperimentConfiguration {
+    /// How convolutions may round, if the device can.
+    public var arithmetic: ConvolutionArithmetic {
+        if training.exactConvolutions { return .exact }
+        return model.precision.arithmetic
+    }
+
     /// Checks what training needs beyond what `parse` has checked: the data set and phases that fit together.
     ///
     /// - Parameter file: named in errors.
@@ -10,6 +16,11 @@ extension ExperimentConfiguration {
             ConfigurationError(file: file, path: path, found: found, expected: expected)
         }
         try validateTasks(file: file)
+        if training.exactConvolutions, model.precision != .float32 {
+            throw fail(
+                "training.exact_convolutions", "true with model.precision \(model.precision.rawValue)",
+                "false, or model.precision float32")
+        }
         switch dataset.kind {
         case nil:
             throw fail("dataset.kind", "nothing", DatasetKind.expectation)

@@ -1,4 +1,5 @@
 import Models
+import Operators
 
 /// The network: `model` in the file.
 public struct ModelConfiguration: Sendable, Equatable {
@@ -8,6 +9,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var width = 1.0
     /// Layers of a dense task's head.
     public var head = HeadKind.fourRate
+    /// What convolutions multiply.
+    public var precision = ModelPrecision.float32
     /// Probability of dropping an activation in the heads while training.
     public var dropout = 0.5
     /// Safetensors file with the weights to start from.
@@ -15,4 +18,27 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     /// Creates the defaults.
     public init() {}
+}
+
+/// Precision of the network's arithmetic.
+public enum ModelPrecision: String, Sendable, CaseIterable {
+    /// Everything in float32.
+    case float32
+    /// Convolutions multiply operands of 10 bits of mantissa, where a device has matrix units for that.
+    case tf32
+
+    /// How convolutions may round, if the device can.
+    var arithmetic: ConvolutionArithmetic { self == .tf32 ? .tf32 : .float32 }
+}
+
+extension KernelLibrary {
+    /// Whether this device has a precision.
+    public func computes(_ precision: ModelPrecision) -> Bool {
+        arithmetic(precision.arithmetic) == precision.arithmetic
+    }
+
+    /// A line for people where a precision cannot be had.
+    func withoutUnits(_ precision: ModelPrecision) -> String {
+        "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue): float32 is used"
+    }
 }

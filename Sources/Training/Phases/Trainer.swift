@@ -55,8 +55,8 @@ public final class Trainer {
             "kernel_family": library.family.rawValue, "device": context.device.name,
             "driver": context.device.driverVersion,
         ]
-        let isExact = experiment.configuration.training.exactConvolutions
-        if let recorded = try run.readAlgorithms(for: library, isExact: isExact) {
+        if let notice = experiment.settle(on: library) { report(.notice(notice)) }
+        if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
             try recorded.requireAll(
                 experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,
                 file: run.algorithms)

@@ -11,7 +11,7 @@ public struct AlgorithmDatabase: Sendable {
     public let folder: URL
     private let owner: String
     private let family: KernelFamily
-    private let isExact: Bool
+    private let arithmetic: ConvolutionArithmetic
 
     /// Changes when entries of older versions must not be used: their form, or what the names of algorithms mean.
     private static let version = 2
@@ -22,14 +22,14 @@ public struct AlgorithmDatabase: Sendable {
             .appendingPathComponent("adashare/algorithms", isDirectory: true)
     }
 
-    /// - Parameter isExact: entries of searches among algorithms that round as the plain sum does.
-    public init(root: URL, library: KernelLibrary, isExact: Bool) {
+    /// - Parameter arithmetic: entries of searches among algorithms that may round so.
+    public init(root: URL, library: KernelLibrary, arithmetic: ConvolutionArithmetic) {
         let device = library.context.device
         family = library.family
-        self.isExact = isExact
+        self.arithmetic = arithmetic
         owner = [
             "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
-            "\(device.usableComputeUnits) units", family.rawValue, isExact ? "exact" : "any",
+            "\(device.usableComputeUnits) units", family.rawValue, arithmetic.rawValue,
             ContentHash.text(Data(KernelLibrary.sources.utf8)),
         ].joined(separator: ", ")
         folder = root.appendingPathComponent(ContentHash.text(Data(owner.utf8)), isDirectory: true)
@@ -48,7 +48,7 @@ public struct AlgorithmDatabase: Sendable {
             let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner,
             entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
-        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: family, isExact: isExact)
+        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic)
         return entry.results.allSatisfy { candidates.contains($0.algorithm) } ? entry.results : nil
     }
 

@@ -17,7 +17,7 @@ public struct AlgorithmSearch {
         /// where one is none.
         public let error: Double
         /// Whether it may be used.
-        public var isRight: Bool { error <= AlgorithmSearch.largestError }
+        public var isRight: Bool { error <= algorithm.largestError }
 
         /// The best of this and an earlier measurement of the same.
         func best(with earlier: Result) -> Result {
@@ -28,8 +28,6 @@ public struct AlgorithmSearch {
         }
     }
 
-    /// Of the output's range; an algorithm beyond it never wins.
-    static let largestError = 3e-5
     /// Another algorithm than the heuristic's has to be better by this much, so that noise does not decide.
     private static let margin = 0.03
     /// How often each is measured: more often than a few times as long as all of them are short.
@@ -41,12 +39,12 @@ public struct AlgorithmSearch {
 
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
     ///
-    /// - Parameter isExact: only algorithms that round as the plain sum does.
+    /// - Parameter arithmetic: how algorithms may round.
     /// Candidates that cannot run here, for want of memory, are left out.
     ///
     /// - Throws: `DeviceError` or `PlanError` if none can.
-    public func results(for problem: ConvolutionProblem, isExact: Bool) throws -> [Result] {
-        var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact)
+    public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
+        var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
         var (runs, errors): ([OperatorRun], [Double]) = ([], [])
         var samples: ConvolutionSamples?
         var failure: (any Error)?
@@ -55,7 +53,7 @@ public struct AlgorithmSearch {
             do {
                 run = try OperatorRun(
                     OperatorCase(problem),
-                    choices: AlgorithmChoices(isExact: isExact, measured: [problem: candidate]), library: library,
+                    choices: AlgorithmChoices(arithmetic, measured: [problem: candidate]), library: library,
                     sharing: runs.first?.executor)
                 // What one algorithm leaves out must not be what another one left there.
                 try run.spoil()

@@ -55,10 +55,12 @@ public struct AlgorithmTuner {
     /// The algorithms for some problems; the heuristic decides what is not among them.
     ///
     /// - Throws: `DeviceError` or `PlanError` if a candidate cannot run.
-    public func choices(for problems: [ConvolutionProblem], isExact: Bool) throws -> AlgorithmChoices {
-        let found = try findings(for: problems, isExact: isExact)
+    public func choices(for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) throws
+        -> AlgorithmChoices
+    {
+        let found = try findings(for: problems, arithmetic: arithmetic)
         return AlgorithmChoices(
-            isExact: isExact,
+            arithmetic,
             measured: Dictionary(found.map { ($0.problem, $0.winner.algorithm) }) { first, _ in first })
     }
 
@@ -66,13 +68,13 @@ public struct AlgorithmTuner {
     ///
     /// - Parameter progress: receives each finding as it comes.
     public func findings(
-        for problems: [ConvolutionProblem], isExact: Bool, progress: (Finding) -> Void = { _ in }
+        for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, progress: (Finding) -> Void = { _ in }
     ) throws -> [Finding] {
         guard case .search(let root, let again) = mode else { return [] }
-        let database = root.map { AlgorithmDatabase(root: $0, library: library, isExact: isExact) }
+        let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
         let search = AlgorithmSearch(library: library)
         var findings: [Finding] = []
-        for problem in problems where isWorthIt(problem, isExact: isExact) {
+        for problem in problems where isWorthIt(problem, arithmetic: arithmetic) {
             let known = database?.results(for: problem)
             var results = known ?? []
             let isNew = known.map { again == .always || again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
@@ -80,7 +82,7 @@ public struct AlgorithmTuner {
                 if !findings.contains(where: \.isNew) {
                     report("measuring the convolutions' algorithms, once for this device and these shapes")
                 }
-                results = try search.results(for: problem, isExact: isExact).map { now in
+                results = try search.results(for: problem, arithmetic: arithmetic).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
             }
@@ -107,9 +109,9 @@ public struct AlgorithmTuner {
         return findings
     }
 
-    private func isWorthIt(_ problem: ConvolutionProblem, isExact: Bool) -> Bool {
+    private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {
         problem.multiplyAccumulates >= Self.leastWork
-            && ConvolutionAlgorithm.candidates(for: problem, family: library.family, isExact: isExact).count > 1
+            && ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).count > 1
     }
 }
 
@@ -128,7 +130,7 @@ extension Experiment {
     @discardableResult
     public mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
         let problems = convolutionProblems(shape, family: tuner.library.family)
-        let choices = try tuner.choices(for: problems, isExact: configuration.training.exactConvolutions)
+        let choices = try tuner.choices(for: problems, arithmetic: arithmetic)
         let recorded = RecordedAlgorithms(choices, for: problems, library: tuner.library)
         algorithms = recorded.algorithms
         return recorded

@@ -56,11 +56,13 @@ public struct RecordedAlgorithms: Codable, Sendable {
     /// Leaves out what does not apply where it is to be used, if that is not where it was chosen.
     ///
     /// - Throws: `FormatError` naming a choice that could not have been made there.
-    fileprivate mutating func keepApplicable(on library: KernelLibrary, isExact: Bool, file: URL) throws {
+    fileprivate mutating func keepApplicable(on library: KernelLibrary, arithmetic: ConvolutionArithmetic, file: URL)
+        throws
+    {
         let recorded = choices.count
         choices = try choices.filter { choice in
             let candidates = ConvolutionAlgorithm.candidates(
-                for: choice.problem, family: library.family, isExact: isExact)
+                for: choice.problem, family: library.family, arithmetic: arithmetic)
             if candidates.contains(choice.algorithm) { return true }
             if isElsewhere(library) { return false }
             throw FormatError(
@@ -106,10 +108,12 @@ extension RunDirectory {
 
     /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of them.
     ///
-    /// - Parameter isExact: only those that round as the plain sum does can apply.
+    /// - Parameter arithmetic: only algorithms that may round so can apply.
     /// - Throws: `FormatError` naming file and entry if the list is damaged, or could not have been made on this device
     ///   though it says so.
-    public func readAlgorithms(for library: KernelLibrary, isExact: Bool) throws -> RecordedAlgorithms? {
+    public func readAlgorithms(for library: KernelLibrary, arithmetic: ConvolutionArithmetic) throws
+        -> RecordedAlgorithms?
+    {
         guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
         func error(_ found: String) -> FormatError {
             FormatError(
@@ -118,7 +122,7 @@ extension RunDirectory {
         guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
         do {
             var recorded = try JSONDecoder().decode(RecordedAlgorithms.self, from: data)
-            try recorded.keepApplicable(on: library, isExact: isExact, file: algorithms)
+            try recorded.keepApplicable(on: library, arithmetic: arithmetic, file: algorithms)
             return recorded
         } catch let failure as DecodingError {
             throw error(failure.summary)

@@ -1,0 +1,47 @@
+import DeviceLayer
+
+/// What multiplies the tiles of `ConvolutionArithmetic.tf32`.
+enum MatrixUnits {
+    /// NVIDIA's instruction.
+    case instruction
+    /// The same sums from the same registers without it: slow, to test index arithmetic on any device.
+    case emulated
+
+    /// Local memory of the largest tile, in bytes.
+    static let localBytes = 40 << 10
+
+    /// Compiles the instruction for a device and checks what it computes; nil where there is none, or it does not add up.
+    ///
+    /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they do not know.
+    init?(of context: DeviceContext, source: String) {
+        guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }),
+            context.device.localMemoryBytes >= Self.localBytes,
+            let sums = try? Self.sums(on: context, source: source), sums == Self.product
+        else { return nil }
+        self = .instruction
+    }
+
+    /// Operands of 16×8 and 8×8 whole numbers, so that their product is exact.
+    private static let left = (0..<128).map { Float($0 * 7 % 31 - 15) }
+    private static let right = (0..<64).map { Float($0 * 5 % 23 - 11) }
+
+    private static var product: [Float] {
+        (0..<128).map { index in
+            (0..<8).reduce(0) { $0 + left[index / 8 * 8 + $1] * right[$1 * 8 + index % 8] }
+        }
+    }
+
+    private static func sums(on context: DeviceContext, source: String) throws(DeviceError) -> [Float] {
+        let program = try context.program(name: "matrix_units", source: source, options: ["-DCPU_FAMILY=0"])
+        let kernel = try program.kernel("matrix_units")
+        let buffers = try [left, right, product].map { (values) throws(DeviceError) -> DeviceBuffer in
+            try context.makeBuffer(byteCount: values.count * 4)
+        }
+        try context.queue.write(left, to: buffers[0])
+        try context.queue.write(right, to: buffers[1])
+        try context.queue.fillZero(buffers[2])
+        try kernel.setArguments(buffers.map { .buffer($0) })
+        try context.queue.launch(kernel, WorkSize(global: [32], local: [32]))
+        return try context.queue.read(Float.self, count: 128, from: buffers[2])
+    }
+}

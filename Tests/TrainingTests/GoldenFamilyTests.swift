@@ -1,0 +1,71 @@
+import Models
+import Testing
+
+@testable import Operators
+@testable import Training
+
+extension GoldenTests {
+    /// Both kernel families train the same.
+    @Suite struct GoldenFamilyTests {
+        private static let steps = 10
+        private static let limit = 1e-3
+
+        /// The largest difference of two lists, in parts of the largest value.
+        private func difference(_ a: [Float], _ b: [Float]) -> Double {
+            let range = a.map { abs(Double($0)) }.max() ?? 0
+            let largest = zip(a, b).map { abs(Double($0) - Double($1)) }.max() ?? 0
+            return largest == 0 ? 0 : largest / range
+        }
+
+        /// The length of the difference in parts of the first's length: Adam makes steps of full size where a gradient is no more
+        /// than rounding.
+        private func distance(_ a: [Float], _ b: [Float]) -> Double {
+            func length(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+            let apart = length(zip(a, b).map { Double($0) - Double($1) })
+            return apart == 0 ? 0 : apart / length(a.map { Double($0) })
+        }
+
+        @Test(arguments: [GoldenCase.warmupLight, .mixed, .retrain, .logits])
+        func tenStepsAgree(golden: GoldenCase) throws {
+            let networks = try KernelFamily.allCases.map { try GoldenNetwork(golden, $0) }
+            for step in 0..<Self.steps {
+                let losses = try networks.map { network in
+                    try network.losses(
+                        network.run(golden.kind, step: step, learningRate: golden.learningRate)
+                    ).map { Float($0) }
+                }
+                #expect(difference(losses[0], losses[1]) < Self.limit, "step \(step)")
+            }
+            for spec in networks[0].catalog.specs {
+                let values = try networks.map { try $0.runtime.read(spec) }
+                #expect(difference(values[0], values[1]) < Self.limit, "\(spec.name)")
+                guard spec.isTrainable else { continue }
+                let start = try #require(networks[0].initial[spec.name])
+                let changes = values.map { zip($0, start).map { $0 - $1 } }
+                #expect(
+                    distance(changes[0], changes[1]) < GoldenNetworkTests.change(golden.head),
+                    "change of \(spec.name)")
+            }
+        }
+
+        /// Convolutions on matrix units, the device's or emulated: near float32, and not the same.
+        @Test func tf32FollowsFloat32() throws {
+            let plain = try GoldenDevice.library(.gpu)
+            let library = try KernelLibrary(
+                context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits ?? .emulated)
+            let networks = try [
+                GoldenNetwork(.warmupLight, .gpu), GoldenNetwork(.warmupLight, on: library, arithmetic: .tf32),
+            ]
+            var largest = 0.0
+            for step in 0..<3 {
+                let losses = try networks.map { network in
+                    try network.losses(
+                        network.run(.warmup, step: step, learningRate: GoldenCase.warmupLight.learningRate)
+                    ).map { Float($0) }
+                }
+                largest = max(largest, difference(losses[0], losses[1]))
+            }
+            #expect(largest > 1e-7 && largest < 1e-2, "\(largest)")
+        }
+    }
+}
