@@ -38,7 +38,7 @@
 //
 // Tunables: TM, TN, TK, RM, RN as above; group size TM TN / (RM RN). ROW: 0, or the channels of a compact image whose
 // kernel rows are taken as one tap (their pixels lie side by side; S = 1, C = taps x channels). MMA: 0, 1 or 2.
-// Local memory: 8 TK (TM + 4 + TN) bytes, 8 TK (TM + TN + 16) with MMA.
+// Local memory: 8 TK (TM + 4 + TN) bytes; 8 TK (TM + TN + 16) with MMA, and 4 (2 RM + RN) per item more with MMA 2.
 // Weights [R][S][C][YS], with stored output channels.
 
 #ifndef TM
@@ -102,18 +102,14 @@ INLINE int tile_column(int item, int u) {
 
 #if MMA == 1
 // sums += left right, an instruction for each second column.
-#define MMA_PART(part, low, high)                                                                                       \
-    {                                                                                                                   \
-        float c0 = row0->low, c1 = row0->high, c2 = row1->low, c3 = row1->high;                                         \
-        __asm__ volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "       \
-                         "{%8, %9}, {%0, %1, %2, %3};"                                                                  \
-                         : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)                                                       \
-                         : "r"(as_uint(left[0].x)), "r"(as_uint(left[0].y)), "r"(as_uint(left[1].x)),                   \
-                           "r"(as_uint(left[1].y)), "r"(as_uint(right[0].part)), "r"(as_uint(right[1].part)));          \
-        row0->low = c0;                                                                                                 \
-        row0->high = c1;                                                                                                \
-        row1->low = c2;                                                                                                 \
-        row1->high = c3;                                                                                                \
+#define MMA_PART(part, low, high)                                                                                  \
+    {                                                                                                              \
+        float c0 = row0->low, c1 = row0->high, c2 = row1->low, c3 = row1->high;                                    \
+        MMA_TF32(c0, c1, c2, c3, left[0].x, left[0].y, left[1].x, left[1].y, right[0].part, right[1].part);        \
+        row0->low = c0;                                                                                            \
+        row0->high = c1;                                                                                           \
+        row1->low = c2;                                                                                            \
+        row1->high = c3;                                                                                           \
     }
 INLINE void multiply_fragments(const float2 left[2], const float2 right[2], float4 *row0, float4 *row1) {
     MMA_PART(x, x, z)
@@ -123,7 +119,7 @@ INLINE void multiply_fragments(const float2 left[2], const float2 right[2], floa
 
 #if MMA
 INLINE void multiply(__local const float *a, __local const float *b, int item, float4 sums[RM][RN / 4],
-                            __local float *registers) {
+                     __local float *registers) {
     const int lane = item % 32, warp = item / 32, g = lane / 4, t = lane % 4;
     const int row = warp / (TJ / 4) * 8 * RM + 2 * g, column = warp % (TJ / 4) * 4 * RN + 2 * g;
     UNROLL for (int d = 0; d < TK; d += 8) {
@@ -176,7 +172,7 @@ INLINE float4 operand(float4 v) {
 }
 #else
 INLINE void multiply(__local const float *a, __local const float *b, int item, float4 sums[RM][RN / 4],
-                            __local float *registers) {
+                     __local float *registers) {
     UNROLL for (int d = 0; d < TK; ++d) {
         float4 left[RM / 4], right[RN / 4];
         UNROLL for (int v = 0; v < RM / 4; ++v) left[v] = aligned_local(a + left_at(d, tile_row(item, 4 * v)));
@@ -225,7 +221,7 @@ INLINE void clear(float4 sums[RM][RN / 4]) {
 
 // An item's part of the tile at (row0, column0) of a matrix; added to what is there, or in its place.
 INLINE void store_sums(__global float *matrix, int rows, int columns, int row0, int column0, int item,
-                              const float4 sums[RM][RN / 4], int accumulate) {
+                       const float4 sums[RM][RN / 4], int accumulate) {
     UNROLL for (int k = 0; k < RM; ++k) {
         const int row = row0 + tile_row(item, k);
         if (row >= rows) continue;

@@ -90,6 +90,15 @@ static inline floatW epilogue(floatW sum, __global const float *scale, __global 
     return flags & HAS_RELU ? rectify(sum) : sum;
 }
 
+// NVIDIA's matrix units: c (16 x 8) += a (16 x 8) b (8 x 8) of TensorFloat-32 operands, four, four and two numbers of which each of 32
+// items has (PTX ISA, mma.m16n8k8); for GPUs whose compiler was found to take it.
+#define MMA_TF32(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1)                                                              \
+    __asm__ volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "        \
+                     "{%8, %9}, {%0, %1, %2, %3};"                                                                    \
+                     : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)                                                         \
+                     : "r"(as_uint(a0)), "r"(as_uint(a1)), "r"(as_uint(a2)), "r"(as_uint(a3)), "r"(as_uint(b0)),      \
+                       "r"(as_uint(b1)))
+
 // 16 x 16 floats in place: rows[i].s[j] <-> rows[j].s[i], by halves, quarters, pairs and neighbours.
 #define SWAP_BLOCKS(rows, distance, first, second)                    \
     __attribute__((opencl_unroll_hint))                               \

@@ -49,9 +49,29 @@ public final class CommandQueue: @unchecked Sendable {
             detail: "launch of '\(kernel.label)' with global size \(size.global), "
                 + "local size \(size.local.map { "\($0)" } ?? "of the driver's choice")")
         guard let event else { return }
-        let launch = Launch(
-            label: kernel.label, kernelName: kernel.name, multiplyAccumulates: kernel.multiplyAccumulates,
-            byteCount: kernel.argumentByteCount, event: DeviceEvent(handle: event, device: device))
+        record(
+            Launch(
+                label: kernel.label, kernelName: kernel.name, multiplyAccumulates: kernel.multiplyAccumulates,
+                byteCount: kernel.argumentByteCount, event: DeviceEvent(handle: event, device: device)))
+    }
+
+    /// Enqueues a matrix product; profiles know the time of the library's last kernel only.
+    ///
+    /// - Throws: `DeviceError` if the library or the device refuses.
+    public func launch(_ site: MatrixProductSite) throws(DeviceError) {
+        var event: cl_event?
+        let status = isProfiling ? site.enqueue(on: handle, event: &event) : site.enqueue(on: handle, event: nil)
+        try check(
+            status, "CLBlastSgemm", device: device, kernel: MatrixProductSite.name,
+            detail: "launch of '\(site.label)': \(site.product)")
+        guard let event else { return }
+        record(
+            Launch(
+                label: site.label, kernelName: MatrixProductSite.name, multiplyAccumulates: site.multiplyAccumulates,
+                byteCount: site.argumentByteCount, event: DeviceEvent(handle: event, device: device)))
+    }
+
+    private func record(_ launch: Launch) {
         lock.lock()
         defer { lock.unlock() }
         launches.append(launch)

@@ -35,7 +35,7 @@ public struct DeviceError: Error, CustomStringConvertible, Sendable {
     public var description: String {
         var message = detail ?? ""
         // A request refused before any OpenCL call was made is explained by its detail alone.
-        if call.hasPrefix("cl") || detail == nil {
+        if call.lowercased().hasPrefix("cl") || detail == nil {
             var facts = "\(call) returned \(codeName) (\(code))"
             if let kernel { facts += ", kernel \(kernel)" }
             if let device { facts += ", device \(device)" }

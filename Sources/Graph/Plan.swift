@@ -4,7 +4,7 @@ import Operators
 /// An immutable list of kernel launches with resolved buffers: one step, ready to be enqueued any number of times.
 public final class Plan {
     /// Launches of one step, in order.
-    public let launches: [KernelLaunch]
+    public let launches: [BoundLaunch]
     /// Multiply-accumulates of the launched convolutions.
     public let multiplyAccumulates: Int
     /// Operators executed per step, packing of frozen weights excluded.
@@ -33,7 +33,7 @@ public final class Plan {
     struct Prologue {
         let entry: DerivedTensors.Entry
         let encoding: Encoding
-        let launches: [KernelLaunch]
+        let launches: [BoundLaunch]
         let parameters: [String]
     }
 
@@ -63,7 +63,7 @@ public final class Plan {
             guard let memory = buffers[value.id] else { preconditionFailure("value without memory") }
             return memory
         }
-        func encode(_ index: Int, to list: inout [KernelLaunch]) throws -> Encoding {
+        func encode(_ index: Int, to list: inout [BoundLaunch]) throws -> Encoding {
             let node = graph.nodes[index]
             let encoding = try cache.encoding(of: node)
             try encoding.bind(
@@ -78,13 +78,13 @@ public final class Plan {
             let parameters = node.inputs.map { graph.externalName($0) }
             let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputs.map(\.shape))
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
-            var launches: [KernelLaunch] = []
+            var launches: [BoundLaunch] = []
             let encoding = try encode(index, to: &launches)
             prologue.append(Prologue(entry: entry, encoding: encoding, launches: launches, parameters: parameters))
         }
         self.prologue = prologue
 
-        var launches: [KernelLaunch] = []
+        var launches: [BoundLaunch] = []
         var total = 0
         launches.reserveCapacity(2 * schedule.order.count)
         var used: [Encoding] = []

@@ -51,9 +51,9 @@ extension Recorder {
             Convolution(geometry, epilogue: epilogue, algorithm: algorithm), [x, weights, packed] + operands)[0]
     }
 
-    /// Weights in the layout the kernel family reads: packed once per step and shared by everyone who needs them.
+    /// Weights in the layout the algorithm reads: packed once per step and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm = .direct()) -> Value {
-        if algorithm.transformsWeights { return weights }
+        if algorithm.readsCanonicalWeights { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         if family == .gpu && !flipped { return weights }
@@ -112,6 +112,11 @@ public struct Convolution: DifferentiableOperator {
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         if let winograd = winograd(e.inputs[0], e.outputs[0]) {
             try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
+        } else if algorithm == .clblast, epilogue == ConvolutionEpilogue() {
+            // What follows the sum is in our own kernels only.
+            e.multiply(
+                .forward(e.inputs[0], e.outputs[0]), left: .input(0), right: .input(2), result: .output(0),
+                multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, algorithm: algorithm
@@ -173,6 +178,10 @@ public struct ConvolutionInputGradient: Operator {
             try winograd.encode(
                 &e, weights: .input(1), of: e.inputs[1], epilogue: ConvolutionEpilogue(),
                 multiplyAccumulates: work)
+        } else if algorithm == .clblast {
+            e.multiply(
+                .inputGradient(e.inputs[0], inputShape), left: .input(0), right: .input(1), result: .output(0),
+                multiplyAccumulates: work)
         } else {
             try ConvolutionGather(
                 geometry: geometry, divisor: geometry.stride, padding: padding, algorithm: algorithm
@@ -215,7 +224,9 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        winograd(inputs[0], inputs[1])?.workspaceByteCount ?? direct(inputs[0], inputs[1], family).workspaceByteCount
+        if algorithm == .clblast { return 0 }
+        return winograd(inputs[0], inputs[1])?.workspaceByteCount
+            ?? direct(inputs[0], inputs[1], family).workspaceByteCount
     }
 
     private func direct(_ x: Shape, _ dy: Shape, _ family: KernelFamily) -> DirectWeightGradient {
@@ -234,9 +245,40 @@ public struct ConvolutionWeightGradient: Operator {
         let work = multiplyAccumulates(inputs: [x, dy], outputs: [weightShape])
         if let winograd = winograd(x, dy) {
             try winograd.encode(&e, multiplyAccumulates: work)
+        } else if algorithm == .clblast {
+            e.multiply(
+                .weightGradient(x, dy), left: .input(0), right: .input(1), result: .output(0), multiplyAccumulates: work
+            )
         } else {
             try direct(x, dy, e.library.family).encode(&e, multiplyAccumulates: work)
         }
+    }
+}
+
+extension MatrixProduct {
+    /// y = x w of a 1×1 convolution, pads of y included.
+    fileprivate static func forward(_ x: Shape, _ y: Shape) -> MatrixProduct {
+        MatrixProduct(
+            rows: x.rows, columns: y.storedChannels, depth: x.channels, leftPitch: x.storedChannels,
+            rightPitch: y.storedChannels, resultPitch: y.storedChannels)
+    }
+
+    /// dx = dy wᵀ.
+    ///
+    /// - Precondition: dx has no pads, which would not be written.
+    fileprivate static func inputGradient(_ dy: Shape, _ dx: Shape) -> MatrixProduct {
+        precondition(dx.channels == dx.storedChannels, "\(dx) has pads")
+        return MatrixProduct(
+            rows: dy.rows, columns: dx.channels, depth: dy.channels, transposesRight: true,
+            leftPitch: dy.storedChannels,
+            rightPitch: dy.storedChannels, resultPitch: dx.storedChannels)
+    }
+
+    /// dw = xᵀ dy, pads of dw included.
+    fileprivate static func weightGradient(_ x: Shape, _ dy: Shape) -> MatrixProduct {
+        MatrixProduct(
+            rows: x.channels, columns: dy.storedChannels, depth: x.rows, transposesLeft: true,
+            leftPitch: x.storedChannels, rightPitch: dy.storedChannels, resultPitch: dy.storedChannels)
     }
 }
 

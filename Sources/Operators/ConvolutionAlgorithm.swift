@@ -1,3 +1,5 @@
+import DeviceLayer
+
 /// The results that a direct sum makes at a time.
 public enum ConvolutionTile: Hashable, Sendable {
     /// On CPUs: so many pixels of a row, in registers.
@@ -7,7 +9,7 @@ public enum ConvolutionTile: Hashable, Sendable {
 }
 
 /// How convolutions may round.
-public enum ConvolutionArithmetic: String, Sendable, Codable, CaseIterable {
+public enum ConvolutionArithmetic: String, Sendable, Codable {
     /// As the plain sum of float32 products does.
     case exact
     /// By any algorithm that computes in float32.
@@ -28,25 +30,31 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most five pixels: one tile
     /// each, of just its size, without products for the padding around it.
     case winogradPhases
+    /// A 1×1 convolution as one product of the CLBlast library.
+    case clblast
     /// The direct sum on matrix units, in work-group tiles of that size.
     case tf32(rows: Int, columns: Int)
 
     /// Whether results round as the plain sum does.
     var isExact: Bool { if case .direct = self { true } else { false } }
 
-    /// Whether weights are read as they are: transforms take a slice at a time, all of them at once would be four times as large.
-    var transformsWeights: Bool {
+    private var isWinograd: Bool {
         switch self {
-        case .direct, .tf32: false
         case .winograd, .winogradPhases: true
+        case .direct, .tf32, .clblast: false
         }
     }
+
+    /// Whether weights are read as they are: Winograd's transforms take a slice at a time, all of them at once would be up to five
+    /// times as large.
+    var readsCanonicalWeights: Bool { isWinograd || self == .clblast }
 
     /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out.
     public var largestError: Double { if case .tf32 = self { 1e-3 } else { 3e-5 } }
 
-    /// What suits a problem where nothing has been measured; a function of the shape alone and never of the batch, so that
-    /// an image's results do not depend on the images beside it. Where Winograd wins on GPUs has not been measured.
+    /// What suits a problem where nothing has been measured; a function of the shape alone. The batch decides tiles of direct
+    /// sums only, which give the same bits, so that an image's results do not depend on the images beside it. Where Winograd wins on
+    /// GPUs has not been measured.
     static func heuristic(
         for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
     ) -> Self {
@@ -64,7 +72,6 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     }
 
     /// Every algorithm that computes a problem, what the heuristic takes first.
-    ///
     public static func candidates(
         for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
     ) -> [Self] {
@@ -83,30 +90,35 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             found += WorkGroupTile.all.filter { $0 != suiting }.map {
                 .direct(.block(rows: $0.rows, columns: $0.columns))
             }
+            if arithmetic != .exact, canUseCLBlast(problem) { found.append(.clblast) }
             if arithmetic == .tf32 { found += WorkGroupTile.onMatrixUnits.map(Self.tf32) }
         }
         return [first] + found.filter { $0 != first }
     }
 
-    /// What Winograd multiplies per image and pair of channels, the least first.
+    /// What Winograd multiplies per image and pair of channels, what should take least time first.
     private static func winogradProducts(
         _ problem: ConvolutionProblem
     ) -> [(algorithm: Self, tiles: Int, products: Int)] {
         let all: [Self] = WinogradTiles.sizes.map { .winograd(tile: $0) } + [.winogradPhases]
         return all.compactMap { algorithm in
             algorithm.cover(of: problem.target, problem.geometry).map { cover in
-                (
-                    algorithm, cover.reduce(0) { $0 + $1.perImage },
-                    cover.reduce(0) { $0 + $1.perImage * $1.places }
+                let products = cover.reduce(0) { $0 + $1.perImage * $1.places }
+                // Transforming a weight takes about as long as ten products; tiles of five have to pay for their rounding.
+                let cost = products + 10 * cover.reduce(0) { $0 + $1.places }
+                let isCoarse = cover.contains { max($0.rows.outputs, $0.columns.outputs) > 4 }
+                return (
+                    algorithm, cover.reduce(0) { $0 + $1.perImage }, products, isCoarse ? cost * 23 / 20 : cost
                 )
             }
-        }.enumerated().sorted { ($0.element.products, $0.offset) < ($1.element.products, $1.offset) }.map(\.element)
+        }.enumerated().sorted { ($0.element.3, $0.offset) < ($1.element.3, $1.offset) }
+            .map { ($0.element.0, $0.element.1, $0.element.2) }
     }
 
     /// The tiles of an output; nil where the algorithm has none, or cannot cover it.
     func cover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
         switch self {
-        case .direct, .tf32: nil
+        case .direct, .tf32, .clblast: nil
         case .winograd(let tile): WinogradTiles.cover(output, dilation: geometry.dilation, size: tile)
         case .winogradPhases:
             // Elsewhere pixels beyond a phase's ends are pixels of the image.
@@ -114,12 +126,12 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         }
     }
 
-    /// The tiles of an output; nil for direct sums only.
+    /// The tiles of an output; nil for what has none.
     ///
     /// - Precondition: the algorithm computes convolutions of this geometry.
     func requiredCover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
         let cover = cover(of: output, geometry)
-        precondition(!transformsWeights || cover != nil, "\(self) does not compute \(geometry)")
+        precondition(!isWinograd || cover != nil, "\(self) does not compute \(geometry)")
         return cover
     }
 
@@ -136,6 +148,13 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         return along(y.height, x.height) * along(y.width, x.width)
     }
 
+    /// Where pixels see only themselves; an input gradient's pads are written only if there are none.
+    private static func canUseCLBlast(_ problem: ConvolutionProblem) -> Bool {
+        problem.geometry.isPointwise && !problem.input.isCompact
+            && (problem.pass != .dataGradient || problem.target.channels % Shape.lanes == 0)
+            && MatrixProduct.isAvailable
+    }
+
     private static func canUseWinograd(_ problem: ConvolutionProblem) -> Bool {
         let g = problem.geometry
         return g.kernelHeight == 3 && g.kernelWidth == 3 && g.stride == 1
@@ -148,10 +167,11 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let phasesName = "winograd_phases"
     private static let directName = "direct"
     private static let tf32Name = "tf32"
+    private static let clblastName = "clblast"
 
     private static func tf32(_ tile: WorkGroupTile) -> Self { .tf32(rows: tile.rows, columns: tile.columns) }
 
-    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`.
+    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`, `clblast`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
@@ -159,6 +179,7 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         case .direct(.block(let rows, let columns)?): "\(Self.directName)_\(rows)x\(columns)"
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         case .winogradPhases: Self.phasesName
+        case .clblast: Self.clblastName
         case .tf32(let rows, let columns): "\(Self.tf32Name)_\(rows)x\(columns)"
         }
     }
@@ -167,6 +188,7 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         switch description {
         case Self.directName: self = .direct()
         case Self.phasesName: self = .winogradPhases
+        case Self.clblastName: self = .clblast
         default:
             let parts = description.split(separator: "_")
             if let tile = WinogradTiles.sizes.first(where: { "\(Self.winogradName)_\($0)x\($0)" == description }) {

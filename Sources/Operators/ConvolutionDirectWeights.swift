@@ -5,7 +5,7 @@ struct DirectWeightGradient {
     let geometry: ConvolutionGeometry
     let x, dy, weights: Shape
     let family: KernelFamily
-    /// A direct sum.
+    /// A direct sum, on matrix units or not.
     let algorithm: ConvolutionAlgorithm
 
     /// The most channels that a work-item of the CPU family has of either side: its sums and copies of pixels stay in a

@@ -6,7 +6,7 @@ struct ConvolutionGather {
     /// 1 forward; the stride in the input gradient, where only whole source positions count.
     let divisor: Int
     let padding: Int
-    /// A direct sum.
+    /// A direct sum, on matrix units or not.
     let algorithm: ConvolutionAlgorithm
 
     /// Multiply-accumulates of each result that make a work-item worth its start.

@@ -68,6 +68,13 @@ struct WorkGroupTile: Hashable, Sendable {
         (self.itemRows, self.itemColumns) = (itemRows, itemColumns)
     }
 
+    /// Local memory that a group takes, as the kernels declare it.
+    func localBytes(_ units: MatrixUnits) -> Int {
+        let pads = isOnMatrixUnits ? 16 : 4
+        let registers = isOnMatrixUnits && units == .emulated ? items * (2 * itemRows + itemColumns) : 0
+        return 4 * (2 * depth * (rows + columns + pads) + registers)
+    }
+
     /// Work-items of a group.
     var items: Int { rows * columns / (itemRows * itemColumns) }
 
@@ -93,10 +100,13 @@ struct WorkGroupTile: Hashable, Sendable {
     }
 
     /// - Precondition: the device has matrix units, if the tile is for those.
-    func options(_ library: KernelLibrary) -> [String] {
+    /// - Throws: `DeviceError` if the device could not be asked for them.
+    func options(_ library: KernelLibrary) throws -> [String] {
         let sizes = ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
-        guard isOnMatrixUnits else { return sizes }
-        guard let units = library.matrixUnits else { preconditionFailure("no matrix units") }
+        guard isOnMatrixUnits else {
+            return itemRows * itemColumns == 64 && library.limitsRegisters ? sizes + ["-cl-nv-maxrregcount=128"] : sizes
+        }
+        guard let units = try library.matrixUnits() else { preconditionFailure("no matrix units") }
         return sizes + ["-DMMA=\(units == .instruction ? 1 : 2)"]
     }
 }

@@ -29,16 +29,15 @@ public final class KernelLibrary: @unchecked Sendable {
     let localBytes: Int
     /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
     private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
+    /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile 130 to
+    /// 148, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for at most nine words of spilling.
+    var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
     private let lock = NSLock()
-    /// What multiplies in `ConvolutionArithmetic.tf32`; nil where nothing does. Found out at first use.
-    private(set) lazy var matrixUnits: MatrixUnits? =
-        givenUnits
-        ?? (family == .gpu
-            ? MatrixUnits(of: context, source: Self.source("prelude") + Self.source("matrix_units")) : nil)
-    private let givenUnits: MatrixUnits?
+    /// What multiplies in `ConvolutionArithmetic.tf32`: as given, or nil inside where nothing does; nil before that was found out.
+    private var knownUnits: MatrixUnits??
     /// Work-items per group of the GPU family's convolution tile.
     static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
@@ -66,7 +65,7 @@ public final class KernelLibrary: @unchecked Sendable {
         localBytes: Int? = nil, matrixUnits: MatrixUnits?
     ) throws {
         self.context = context
-        givenUnits = matrixUnits
+        knownUnits = matrixUnits.map { $0 }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
@@ -79,8 +78,23 @@ public final class KernelLibrary: @unchecked Sendable {
     }
 
     /// How convolutions can round here, if they may round as wanted: in float32 where there are no matrix units.
-    public func arithmetic(_ wanted: ConvolutionArithmetic) -> ConvolutionArithmetic {
-        wanted == .tf32 && matrixUnits == nil ? .float32 : wanted
+    ///
+    /// - Throws: `DeviceError` if the device could not be asked.
+    public func arithmetic(_ wanted: ConvolutionArithmetic) throws -> ConvolutionArithmetic {
+        try wanted == .tf32 && matrixUnits() == nil ? .float32 : wanted
+    }
+
+    /// What multiplies in `ConvolutionArithmetic.tf32`; nil where nothing does. The device is asked once.
+    ///
+    /// - Throws: `DeviceError` if it could not be asked.
+    func matrixUnits() throws -> MatrixUnits? {
+        lock.lock()
+        defer { lock.unlock() }
+        if let knownUnits { return knownUnits }
+        let source = Self.source("prelude") + Self.source("matrix_units")
+        let units = try family == .gpu ? MatrixUnits(of: context, source: source) : nil
+        knownUnits = .some(units)
+        return units
     }
 
     /// What names a program of this library: sources are fixed.

@@ -20,14 +20,63 @@ public enum LaunchArgument: Sendable {
     static func flag(_ value: Bool) -> LaunchArgument { .int(Int32(value ? 1 : 0)) }
 }
 
-/// One kernel with its arguments set, ready to be enqueued any number of times.
-public final class KernelLaunch {
-    public let kernel: Kernel
-    public let size: WorkSize
+/// One launch with its memory, ready to be enqueued any number of times.
+public final class BoundLaunch {
+    fileprivate enum Work {
+        case kernel(Kernel, WorkSize)
+        case product(MatrixProductSite)
+    }
 
-    init(kernel: Kernel, size: WorkSize) {
-        self.kernel = kernel
-        self.size = size
+    fileprivate let work: Work
+
+    fileprivate init(_ work: Work) { self.work = work }
+
+    /// Name of the kernel.
+    public var name: String {
+        switch work {
+        case .kernel(let kernel, _): kernel.name
+        case .product: MatrixProductSite.name
+        }
+    }
+
+    /// What profiles call the launch.
+    public var label: String {
+        get {
+            switch work {
+            case .kernel(let kernel, _): kernel.label
+            case .product(let site): site.label
+            }
+        }
+        set {
+            switch work {
+            case .kernel(let kernel, _): kernel.label = newValue
+            case .product(let site): site.label = newValue
+            }
+        }
+    }
+
+    /// Multiply-accumulates it stands for.
+    public var multiplyAccumulates: Int {
+        switch work {
+        case .kernel(let kernel, _): kernel.multiplyAccumulates
+        case .product(let site): site.multiplyAccumulates
+        }
+    }
+
+    /// Bytes of its buffers; what is read and written in place counts twice.
+    public var argumentByteCount: Int {
+        switch work {
+        case .kernel(let kernel, _): kernel.argumentByteCount
+        case .product(let site): site.argumentByteCount
+        }
+    }
+
+    /// - Throws: `DeviceError` if the device refuses.
+    public func enqueue(on queue: CommandQueue) throws(DeviceError) {
+        switch work {
+        case .kernel(let kernel, let size): try queue.launch(kernel, size)
+        case .product(let site): try queue.launch(site)
+        }
     }
 }
 
@@ -47,8 +96,17 @@ public struct LaunchEncoder {
     ) throws {
         launches.append(
             Encoding.Launch(
-                program: try library.program(file: file, options: options), kernel: kernel, arguments: arguments,
-                size: size, multiplyAccumulates: multiplyAccumulates))
+                .kernel(try library.program(file: file, options: options), kernel, size), arguments,
+                multiplyAccumulates: multiplyAccumulates))
+    }
+
+    /// Appends a matrix product of the CLBlast library.
+    mutating func multiply(
+        _ product: MatrixProduct, left: LaunchArgument, right: LaunchArgument, result: LaunchArgument,
+        multiplyAccumulates: Int
+    ) {
+        launches.append(
+            Encoding.Launch(.product(product), [left, right, result], multiplyAccumulates: multiplyAccumulates))
     }
 
     /// The vectors of a tensor, as kernels of this family count them.
@@ -63,19 +121,19 @@ public struct LaunchEncoder {
 /// come back with `recycle` when a plan has gone, all else still set; used by one thread at a time, as kernels are.
 public final class Encoding {
     fileprivate final class Launch {
-        let program: Program
-        let kernel: String
+        enum Work {
+            case kernel(Program, String, WorkSize)
+            case product(MatrixProduct)
+        }
+
+        let work: Work
         let arguments: [LaunchArgument]
-        let size: WorkSize
         let multiplyAccumulates: Int
         /// Which arguments are memory that differs between applications.
         let bound: [Int]
 
-        init(
-            program: Program, kernel: String, arguments: [LaunchArgument], size: WorkSize, multiplyAccumulates: Int
-        ) {
-            (self.program, self.kernel, self.arguments) = (program, kernel, arguments)
-            (self.size, self.multiplyAccumulates) = (size, multiplyAccumulates)
+        init(_ work: Work, _ arguments: [LaunchArgument], multiplyAccumulates: Int) {
+            (self.work, self.arguments, self.multiplyAccumulates) = (work, arguments, multiplyAccumulates)
             bound = arguments.indices.filter {
                 switch arguments[$0] {
                 case .input, .output, .workspace: true
@@ -90,7 +148,7 @@ public final class Encoding {
     private let launches: [Launch]
     private let zeros: DeviceBuffer
     /// Of each launch, those that no plan holds.
-    private var idle: [[KernelLaunch]]
+    private var idle: [[BoundLaunch]]
 
     /// - Throws: `DeviceError` if a kernel does not compile.
     public init(_ operation: any Operator, inputs: [Shape], outputs: [Shape], library: KernelLibrary) throws {
@@ -110,7 +168,7 @@ public final class Encoding {
     /// - Throws: `DeviceError` if the device has no room for a kernel object.
     public func bind(
         inputs: [DeviceBuffer], outputs: [DeviceBuffer], workspace: DeviceBuffer?, label: String,
-        to list: inout [KernelLaunch]
+        to list: inout [BoundLaunch]
     ) throws {
         for (position, launch) in launches.enumerated() {
             func buffer(_ argument: LaunchArgument) -> DeviceBuffer? {
@@ -119,47 +177,63 @@ public final class Encoding {
                 case .output(let i): return outputs[i]
                 case .workspace:
                     guard let workspace else {
-                        preconditionFailure("\(launch.kernel) has a workspace its operator did not ask for")
+                        preconditionFailure("a launch has a workspace its operator did not ask for")
                     }
                     return workspace
                 case .zeros, .int, .int4, .uint, .float, .local: return nil
                 }
             }
-            let bound: KernelLaunch
-            if let known = idle[position].popLast() {
-                bound = known
+            let bound = try idle[position].popLast() ?? make(launch, buffer)
+            switch bound.work {
+            case .kernel(let kernel, _):
                 for index in launch.bound {
-                    if let memory = buffer(launch.arguments[index]) { try known.kernel.setBuffer(memory, at: index) }
+                    if let memory = buffer(launch.arguments[index]) { try kernel.setBuffer(memory, at: index) }
                 }
-            } else {
-                let kernel = try launch.program.kernel(launch.kernel)
-                try kernel.setArguments(
-                    launch.arguments.map { argument in
-                        switch argument {
-                        case .input, .output, .workspace: .buffer(buffer(argument) ?? zeros)
-                        case .zeros: .shared(zeros)
-                        case .int(let value): .int(value)
-                        case .int4(let value): .int4(value)
-                        case .uint(let value): .uint(value)
-                        case .float(let value): .float(value)
-                        case .local(let byteCount): .local(byteCount: byteCount)
-                        }
-                    })
-                kernel.multiplyAccumulates = launch.multiplyAccumulates
-                bound = KernelLaunch(kernel: kernel, size: launch.size)
+            case .product(let site): site.buffers = launch.arguments.compactMap(buffer)
             }
-            bound.kernel.label = label.isEmpty ? launch.kernel : label
+            bound.label = label.isEmpty ? bound.name : label
             list.append(bound)
+        }
+    }
+
+    /// A launch with all its arguments.
+    private func make(_ launch: Launch, _ buffer: (LaunchArgument) -> DeviceBuffer?) throws -> BoundLaunch {
+        switch launch.work {
+        case .product(let product):
+            return BoundLaunch(
+                .product(
+                    MatrixProductSite(
+                        product, buffers: launch.arguments.compactMap(buffer),
+                        multiplyAccumulates: launch.multiplyAccumulates)))
+        case .kernel(let program, let name, let size):
+            let kernel = try program.kernel(name)
+            try kernel.setArguments(
+                launch.arguments.map { argument in
+                    switch argument {
+                    case .input, .output, .workspace: .buffer(buffer(argument) ?? zeros)
+                    case .zeros: .shared(zeros)
+                    case .int(let value): .int(value)
+                    case .int4(let value): .int4(value)
+                    case .uint(let value): .uint(value)
+                    case .float(let value): .float(value)
+                    case .local(let byteCount): .local(byteCount: byteCount)
+                    }
+                })
+            kernel.multiplyAccumulates = launch.multiplyAccumulates
+            return BoundLaunch(.kernel(kernel, size))
         }
     }
 
     /// Takes back what `bind` gave for one application.
     ///
     /// - Parameter start: where it begins in the list; moves on behind it.
-    public func recycle(_ list: [KernelLaunch], from start: inout Int) {
+    public func recycle(_ list: [BoundLaunch], from start: inout Int) {
         for (position, launch) in launches.enumerated() {
             let bound = list[start + position]
-            bound.kernel.releaseBuffers(at: launch.bound)
+            switch bound.work {
+            case .kernel(let kernel, _): kernel.releaseBuffers(at: launch.bound)
+            case .product(let site): site.buffers = []
+            }
             idle[position].append(bound)
         }
         start += launches.count

@@ -7,17 +7,23 @@ enum MatrixUnits {
     /// The same sums from the same registers without it: slow, to test index arithmetic on any device.
     case emulated
 
-    /// Local memory of the largest tile, in bytes.
-    static let localBytes = 40 << 10
-
-    /// Compiles the instruction for a device and checks what it computes; nil where there is none, or it does not add up.
+    /// Compiles the instruction for a device and checks what it computes; nil where its compiler does not take it, or it does not
+    /// add up.
     ///
     /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they do not know.
-    init?(of context: DeviceContext, source: String) {
+    ///
+    /// - Throws: `DeviceError` if that could not be found out.
+    init?(of context: DeviceContext, source: String) throws(DeviceError) {
         guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }),
-            context.device.localMemoryBytes >= Self.localBytes,
-            let sums = try? Self.sums(on: context, source: source), sums == Self.product
+            WorkGroupTile.onMatrixUnits.allSatisfy({ $0.localBytes(.instruction) <= context.device.localMemoryBytes })
         else { return nil }
+        let program: Program
+        do {
+            program = try context.program(name: "matrix_units", source: source, options: ["-DCPU_FAMILY=0"])
+        } catch  where error.call == "clBuildProgram" {
+            return nil
+        }
+        guard try Self.sums(of: program, on: context) == Self.product else { return nil }
         self = .instruction
     }
 
@@ -31,8 +37,7 @@ enum MatrixUnits {
         }
     }
 
-    private static func sums(on context: DeviceContext, source: String) throws(DeviceError) -> [Float] {
-        let program = try context.program(name: "matrix_units", source: source, options: ["-DCPU_FAMILY=0"])
+    private static func sums(of program: Program, on context: DeviceContext) throws(DeviceError) -> [Float] {
         let kernel = try program.kernel("matrix_units")
         let buffers = try [left, right, product].map { (values) throws(DeviceError) -> DeviceBuffer in
             try context.makeBuffer(byteCount: values.count * 4)

@@ -45,10 +45,15 @@ public struct Experiment: Sendable {
     /// Keeps to what a device can compute; to be called before networks are made for it.
     ///
     /// - Returns: a line for people where that is not what the configuration wants.
-    public mutating func settle(on library: KernelLibrary) -> String? {
-        arithmetic = library.arithmetic(configuration.arithmetic)
-        guard arithmetic != configuration.arithmetic else { return nil }
-        return library.withoutUnits(configuration.model.precision)
+    /// - Throws: `DeviceError` if the device could not be asked.
+    public mutating func settle(on library: KernelLibrary) throws -> String? {
+        arithmetic = try library.arithmetic(configuration.arithmetic)
+        return arithmetic == configuration.arithmetic ? nil : library.fallback(from: configuration.model.precision)
+    }
+
+    /// Takes over what was settled and chosen for another experiment on the same device.
+    mutating func takeAlgorithms(of other: Experiment) {
+        (arithmetic, algorithms) = (other.arithmetic, other.algorithms)
     }
 
     private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
@@ -170,9 +175,7 @@ public struct Experiment: Sendable {
 extension Experiment {
     /// A network with memory for its parameters on a device.
     public func makeNetwork(library: KernelLibrary) throws -> NetworkRuntime {
-        var settled = self
-        _ = settled.settle(on: library)
-        return try NetworkRuntime(library: library, graphs: settled.stepGraphs)
+        try NetworkRuntime(library: library, graphs: stepGraphs)
     }
 
     /// A policy file for this network.
@@ -203,5 +206,19 @@ extension Experiment {
             Data(text.utf8), file: "\(file.file), metadata.policy", tasks: names, blocks: architecture.blocks.count,
             allowsOthers: architecture.isPart)
         return recorded.discrete(tasks: names)
+    }
+}
+
+extension KernelLibrary {
+    /// Whether this device has a precision.
+    ///
+    /// - Throws: `DeviceError` if it could not be asked.
+    public func computes(_ precision: ModelPrecision) throws -> Bool {
+        try arithmetic(precision.arithmetic) == precision.arithmetic
+    }
+
+    /// A line for people where a precision cannot be had.
+    func fallback(from precision: ModelPrecision) -> String {
+        "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue): float32 is used"
     }
 }

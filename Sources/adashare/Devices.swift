@@ -14,11 +14,11 @@ struct Devices: ParsableCommand {
         let precisions: [String]
     }
 
-    /// What `model.precision` can be; float32 alone where the kernels do not run at all.
+    /// What `model.precision` can be; nothing where the kernels do not run at all.
     private func precisions(_ device: Device) -> [ModelPrecision] {
         let context = try? DeviceContext(device: device, cacheDirectory: ProgramCache.directory(for: device))
-        guard let context, let library = try? KernelLibrary(context: context) else { return [.float32] }
-        return ModelPrecision.allCases.filter(library.computes)
+        guard let context, let library = try? KernelLibrary(context: context) else { return [] }
+        return ModelPrecision.allCases.filter { (try? library.computes($0)) == true }
     }
 
     func run() throws {
@@ -39,7 +39,8 @@ struct Devices: ParsableCommand {
         for row in rows {
             table.add([
                 row.index + (row.index == chosen ? " *" : ""), row.name, row.type, String(row.computeUnits),
-                readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2), row.precisions.joined(separator: ", "),
+                readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2),
+                row.precisions.isEmpty ? "–" : row.precisions.joined(separator: ", "),
                 row.driver,
             ])
         }

@@ -23,7 +23,7 @@ struct Evaluate: ParsableCommand {
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
         let library = try KernelLibrary(context: try device.makeContext(), family: device.kernelFamily)
-        if let notice = experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        if let notice = try experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
         let recorded = try folder.readAlgorithms(for: library, arithmetic: experiment.arithmetic)
         let notice =
             recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"

@@ -36,7 +36,7 @@ struct Predict: ParsableCommand {
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
-        if let notice = experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        if let notice = try experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
         let network = try experiment.makeNetwork(library: library)
         try network.load(file)
         let chosen: DiscretePolicy

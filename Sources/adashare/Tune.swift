@@ -29,7 +29,7 @@ struct Tune: ParsableCommand {
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
         let progress = ProgressPrinter()
         progress.line("device \(context.device.name) (\(context.device.selector))")
-        if let notice = experiment.settle(on: library) { progress.line("note: " + notice) }
+        if let notice = try experiment.settle(on: library) { progress.line("note: " + notice) }
         let root = AlgorithmDatabase.defaultRoot
         if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.hasPrefix("/") {
             progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")

@@ -26,6 +26,8 @@ enum TestDevice {
         try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
     }
 
+    static let isSimulated = (try? selected.get())?.platformName == "Oclgrind"
+
     /// Both on CPUs and on Oclgrind, which calls itself a GPU; those have no use for the CPU family.
     static let families: [KernelFamily] = {
         guard let device = try? selected.get() else { return [] }
@@ -52,7 +54,14 @@ enum TestDevice {
     private static let matrix = Result<KernelLibrary, any Error> {
         let plain = try library(.gpu)
         return try KernelLibrary(
-            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits ?? .emulated)
+            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits() ?? .emulated)
+    }
+
+    /// Whether the device has the local memory of a tile; emulated units take more.
+    static func holds(_ tile: WorkGroupTile) throws -> Bool {
+        let library = try matrixLibrary()
+        let units = try #require(try library.matrixUnits())
+        return tile.localBytes(units) <= library.context.device.localMemoryBytes
     }
 
     static func matrixLibrary() throws -> KernelLibrary { try matrix.get() }

@@ -77,6 +77,7 @@ import Testing
             #expect(WorkGroupTile(.direct(.block(rows: tile.rows, columns: tile.columns))) == tile)
         }
         for tile in WorkGroupTile.onMatrixUnits {
+            #expect(tile.localBytes(.instruction) <= 48 << 10)
             #expect(tile.items == 128 && WorkGroupTile(.tf32(rows: tile.rows, columns: tile.columns)) == tile)
         }
         #expect(WorkGroupTile(.direct(.block(rows: 48, columns: 48))) == nil && WorkGroupTile(.direct()) == nil)

@@ -10,8 +10,9 @@ extension GoldenTests {
         private static let steps = 10
         private static let limit = 1e-3
 
-        /// The largest difference of two lists, in parts of the largest value.
+        /// The largest difference of two lists, in parts of the largest value; infinite where one is not finite.
         private func difference(_ a: [Float], _ b: [Float]) -> Double {
+            guard (a + b).allSatisfy(\.isFinite) else { return .infinity }
             let range = a.map { abs(Double($0)) }.max() ?? 0
             let largest = zip(a, b).map { abs(Double($0) - Double($1)) }.max() ?? 0
             return largest == 0 ? 0 : largest / range
@@ -52,7 +53,7 @@ extension GoldenTests {
         @Test func tf32FollowsFloat32() throws {
             let plain = try GoldenDevice.library(.gpu)
             let library = try KernelLibrary(
-                context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits ?? .emulated)
+                context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits() ?? .emulated)
             let networks = try [
                 GoldenNetwork(.warmupLight, .gpu), GoldenNetwork(.warmupLight, on: library, arithmetic: .tf32),
             ]
@@ -63,9 +64,11 @@ extension GoldenTests {
                         network.run(.warmup, step: step, learningRate: GoldenCase.warmupLight.learningRate)
                     ).map { Float($0) }
                 }
-                largest = max(largest, difference(losses[0], losses[1]))
+                let apart = difference(losses[0], losses[1])
+                #expect(apart < 1e-2, "step \(step)")
+                largest = max(largest, apart)
             }
-            #expect(largest > 1e-7 && largest < 1e-2, "\(largest)")
+            #expect(largest > 1e-7, "the same bits are no other precision")
         }
     }
 }

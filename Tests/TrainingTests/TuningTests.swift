@@ -100,13 +100,15 @@ extension GoldenTests {
         }
 
         @Test func namesComeBack() throws {
-            let tiles = [2, 3, 4, 5].map { ConvolutionAlgorithm.winograd(tile: $0) } + [.winogradPhases]
+            let tiles =
+                [2, 3, 4, 5].map { ConvolutionAlgorithm.winograd(tile: $0) }
+                + [.winogradPhases, .clblast, .tf32(rows: 128, columns: 128), .tf32(rows: 64, columns: 64)]
             for algorithm in [.direct(), .direct(.pixels(7)), .direct(.block(rows: 64, columns: 64))] + tiles {
                 #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
             }
             for name in [
                 "", "direct_", "direct_x", "winograd", "winograd_4", "winograd_6x6", "winograd_4x3", "direct_7_7",
-                "direct_63x64", "direct_64x64x64",
+                "direct_63x64", "direct_64x64x64", "tf32", "tf32_32x32",
             ] {
                 #expect(ConvolutionAlgorithm(name) == nil, "\(name)")
             }
@@ -280,6 +282,44 @@ extension GoldenTests {
             #expect(better.isNew && (1e-3...1).contains(better.winner.milliseconds), "the best of both")
         }
 
+        /// On matrix units that are emulated; devices without any.
+        @Test func matrixUnitsDecideThePrecision() throws {
+            let (plain, folder) = (try GoldenDevice.library(.gpu), try TemporaryFolder())
+            let units = try KernelLibrary(context: plain.context, family: .gpu, matrixUnits: .emulated)
+            let yaml = """
+                tasks: [{ name: depth, kind: depth }]
+                dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
+                model: { backbone: resnet18, width: 0.125, head: light, precision: tf32 }
+                training: { batch: 1, warmup: { iterations: 1 } }
+                """
+            var experiment = try Experiment(try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml"))
+            #expect(try experiment.settle(on: units) == nil && experiment.arithmetic == .tf32)
+            let tuner = AlgorithmTuner(library: units, mode: .off) { _ in }
+            let recorded = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
+            let names = recorded.algorithms.values.map(\.description)
+            #expect(!names.isEmpty && names.allSatisfy { $0.hasPrefix("tf32_") }, "\(names)")
+
+            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+            try run.write(recorded)
+            let again = try #require(try run.readAlgorithms(for: units, arithmetic: .tf32))
+            #expect(again.algorithms == recorded.algorithms && again.notice(on: units) == nil)
+            let elsewhere = try #require(try run.readAlgorithms(for: units, arithmetic: .float32))
+            #expect(elsewhere.algorithms.isEmpty && elsewhere.notice(on: units)?.contains("tf32") == true)
+
+            let cpu = try library()
+            #expect(try experiment.settle(on: cpu)?.contains("float32 is used") == true)
+            #expect(experiment.arithmetic == .float32)
+            let root = folder.url.appendingPathComponent("a")
+            let folders = [ConvolutionArithmetic.exact, .float32, .tf32].map {
+                AlgorithmDatabase(root: root, library: units, arithmetic: $0).folder
+            }
+            #expect(Set(folders).count == 3)
+            #expect(throws: ConfigurationError.self) {
+                try ExperimentConfiguration.parse(
+                    yaml: yaml, file: "c.yml", overrides: ["training.exact_convolutions=true"])
+            }
+        }
+
         @Test func runsKeepTheAlgorithmsTheyRecorded() throws {
             let folder = try TemporaryFolder()
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
@@ -311,10 +351,10 @@ extension GoldenTests {
             #expect(moved.notice(on: gpu)?.contains("1 of its choices do not apply") == true)
 
             let whole = try String(contentsOf: run.algorithms, encoding: .utf8)
-            func message(_ text: String, exact: Bool = false) throws -> String {
+            func message(_ text: String) throws -> String {
                 try Data(text.utf8).write(to: run.algorithms)
                 do {
-                    _ = try read(library, exact: exact)
+                    _ = try read(library)
                     return "nothing"
                 } catch let error as FormatError {
                     #expect(error.description.contains("--no-search"), "a way on")
@@ -329,7 +369,11 @@ extension GoldenTests {
             let impossible = whole.replacingOccurrences(of: "\"\(registers)\"", with: "\"direct_999\"")
             let text = try message(impossible)
             #expect(text.contains("forward 3x3 1x31x33x64-64") && text.contains("direct_999"), "\(text)")
-            #expect(try message(whole, exact: true).contains("winograd_4x4"))
+            try Data(whole.utf8).write(to: run.algorithms)
+            let exact = try #require(try read(library, exact: true))
+            #expect(exact.algorithms.isEmpty)
+            #expect(exact.notice(on: library)?.contains("made for float32 convolutions, here they are exact") == true)
+            try exact.requireAll([byShape], on: library, file: run.algorithms)
             #expect(throws: FormatError.self) {
                 try found.requireAll([Self.problem(.forward, channels: 32)], on: library, file: run.algorithms)
             }

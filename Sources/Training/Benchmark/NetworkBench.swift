@@ -27,7 +27,7 @@ final class NetworkBench {
     ) throws {
         let library = try KernelLibrary(context: context, family: family)
         var experiment = experiment
-        if let notice = experiment.settle(on: library) { progress(notice) }
+        if let notice = try experiment.settle(on: library) { progress(notice) }
         try experiment.chooseAlgorithms(
             shape, tuner: AlgorithmTuner(library: library, mode: search, report: progress))
         self.experiment = experiment
@@ -88,7 +88,7 @@ final class NetworkBench {
 
     private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: Graph, plan: Plan) {
         var part = part ?? experiment
-        part.algorithms = experiment.algorithms
+        part.takeAlgorithms(of: experiment)
         let graph = part.graph(kind, shape, family: executor.library.family)
         return (graph, try executor.makePlan(graph))
     }

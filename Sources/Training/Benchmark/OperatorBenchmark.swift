@@ -29,8 +29,8 @@ public struct OperatorBenchmark {
     ) throws {
         precondition(repeats >= 1)
         library = try KernelLibrary(context: context, family: family)
-        arithmetic = library.arithmetic(precision.arithmetic)
-        if arithmetic != precision.arithmetic { progress(library.withoutUnits(precision)) }
+        arithmetic = try library.arithmetic(precision.arithmetic)
+        if arithmetic != precision.arithmetic { progress(library.fallback(from: precision)) }
         self.repeats = repeats
         self.filter = filter
         self.progress = progress
@@ -88,7 +88,7 @@ public struct OperatorBenchmark {
         let times = try time(plan, on: run.executor)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
-        let bytes = plan.launches.reduce(0) { $0 + $1.kernel.argumentByteCount }
+        let bytes = plan.launches.reduce(0) { $0 + $1.argumentByteCount }
         let gbPerSecond = item.isConvolution ? nil : 1e-6 * Double(bytes) / least
         let window = item.window
         return OperatorReport.Row(

@@ -66,7 +66,7 @@ public struct OperatorReport: Sendable, Encodable {
                 "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
             ])
         }
-        return table.text + "\n\n"
+        return table.text + "\n\n" + "Convolutions in \(precision). "
             + "GFLOP/s count the direct sum, so Winograd, which multiplies less, can exceed the peak; what stays in a cache "
             + "can exceed copying."
     }

@@ -80,12 +80,15 @@ public struct SkipBenchmark {
                 file: "benchmark", path: "tasks.\(index).kind", found: "classification",
                 expected: "a dense task: the benchmark makes up labels per pixel")
         }
+        let library = try KernelLibrary(context: context, family: family)
+        var settled = experiment
+        _ = try settled.settle(on: library)
         var report = SkipReport(
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
-            date: Date().formatted(.iso8601.year().month().day()),
+            date: Date().formatted(.iso8601.year().month().day()), precision: settled.arithmetic.rawValue,
             network: SkipReport.Network(experiment), batch: shape.count, height: shape.height,
-            width: shape.width, repeats: repeats, cachedPlanUs: try measureCachedPlan())
+            width: shape.width, repeats: repeats, cachedPlanUs: try measureCachedPlan(settled, library))
         for step in steps {
             report.rows += try measure(step, on: experiment, rows: rows(step))
             guard groups.contains(.others), step == .inference || step == .retrain else { continue }
@@ -100,8 +103,8 @@ public struct SkipBenchmark {
     }
 
     /// Mean microseconds to find a plan in the cache, with as many others in it as there are steps.
-    private func measureCachedPlan() throws -> Double {
-        let network = try experiment.makeNetwork(library: KernelLibrary(context: context, family: family))
+    private func measureCachedPlan(_ experiment: Experiment, _ library: KernelLibrary) throws -> Double {
+        let network = try experiment.makeNetwork(library: library)
         let all = DiscretePolicy.hardSharing(
             tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
         let kinds = SkipReport.Step.allCases.map { $0.kind(all) }

@@ -80,6 +80,8 @@ public struct SkipReport: Sendable, Encodable {
 
     /// What it was measured on, with which kernels and when (ISO 8601).
     public let device, driver, kernelFamily, date: String
+    /// What convolutions multiplied: exact, float32 or tf32.
+    public let precision: String
     /// The benchmark's own network; published policies of others come beside it.
     public let network: Network
     /// Images per step, their size in pixels, timed runs of each row.

@@ -119,7 +119,8 @@ extension ConfigurationReference {
             .key(
                 "training.exact_convolutions", \.training.exactConvolutions,
                 "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions of stride 1 "
-                    + "on CPUs use Winograd's F(m×m, 3×3): up to twice as fast, rounding errors some ten times larger."),
+                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times larger."
+            ),
             .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
                 "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),

@@ -16,11 +16,6 @@ extension ExperimentConfiguration {
             ConfigurationError(file: file, path: path, found: found, expected: expected)
         }
         try validateTasks(file: file)
-        if training.exactConvolutions, model.precision != .float32 {
-            throw fail(
-                "training.exact_convolutions", "true with model.precision \(model.precision.rawValue)",
-                "false, or model.precision float32")
-        }
         switch dataset.kind {
         case nil:
             throw fail("dataset.kind", "nothing", DatasetKind.expectation)
@@ -44,6 +39,15 @@ extension ExperimentConfiguration {
                 "tasks.\(index).kind", "classification",
                 "a dense task: data set kind \(dataset.kind?.rawValue ?? "") has no labels for images as a whole")
         }
+    }
+
+    /// Checks that precisions go together.
+    func validatePrecision(file: String) throws {
+        guard training.exactConvolutions, model.precision != .float32 else { return }
+        throw ConfigurationError(
+            file: file, path: "training.exact_convolutions",
+            found: "true with model.precision \(model.precision.rawValue)",
+            expected: "false, or model.precision float32")
     }
 
     /// Checks the list of tasks: names, outputs and class weights.

@@ -47,6 +47,7 @@ public struct ExperimentConfiguration: Sendable, Equatable {
         var result = ExperimentConfiguration()
         try tree.decode(ConfigurationReference.fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)
+        try result.validatePrecision(file: file)
         return result
     }
 

@@ -30,15 +30,3 @@ public enum ModelPrecision: String, Sendable, CaseIterable {
     /// How convolutions may round, if the device can.
     var arithmetic: ConvolutionArithmetic { self == .tf32 ? .tf32 : .float32 }
 }
-
-extension KernelLibrary {
-    /// Whether this device has a precision.
-    public func computes(_ precision: ModelPrecision) -> Bool {
-        arithmetic(precision.arithmetic) == precision.arithmetic
-    }
-
-    /// A line for people where a precision cannot be had.
-    func withoutUnits(_ precision: ModelPrecision) -> String {
-        "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue): float32 is used"
-    }
-}

@@ -55,7 +55,7 @@ public final class Trainer {
             "kernel_family": library.family.rawValue, "device": context.device.name,
             "driver": context.device.driverVersion,
         ]
-        if let notice = experiment.settle(on: library) { report(.notice(notice)) }
+        if let notice = try experiment.settle(on: library) { report(.notice(notice)) }
         if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
             try recorded.requireAll(
                 experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,

@@ -18,12 +18,16 @@ public struct RecordedAlgorithms: Codable, Sendable {
 
     /// Where they were chosen.
     let device, kernelFamily: String
+    /// How they may round.
+    let arithmetic: ConvolutionArithmetic
     private var choices: [Choice]
     /// How many were recorded that do not apply where this was read.
     private var leftOut = 0
+    /// How those may round that can be used where this was read.
+    private var wanted: ConvolutionArithmetic?
 
     private enum CodingKeys: String, CodingKey {
-        case device, choices
+        case device, arithmetic, choices
         case kernelFamily = "kernel_family"
     }
 
@@ -31,6 +35,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
     init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
         device = library.context.device.name
         kernelFamily = library.family.rawValue
+        arithmetic = made.arithmetic
         choices = problems.map { problem in
             Choice(
                 problem: problem, algorithm: made.algorithm(for: problem, family: library.family),
@@ -53,16 +58,19 @@ public struct RecordedAlgorithms: Codable, Sendable {
         return "\(choices.count) convolutions, \(measured) of them measured: " + list.joined(separator: ", ")
     }
 
-    /// Leaves out what does not apply where it is to be used, if that is not where it was chosen.
+    /// Leaves out what does not apply where it is to be used, if that is not where it was chosen, and everything if
+    /// convolutions round otherwise there.
     ///
     /// - Throws: `FormatError` naming a choice that could not have been made there.
-    fileprivate mutating func keepApplicable(on library: KernelLibrary, arithmetic: ConvolutionArithmetic, file: URL)
-        throws
-    {
+    fileprivate mutating func keepApplicable(
+        on library: KernelLibrary, arithmetic wanted: ConvolutionArithmetic, file: URL
+    ) throws {
         let recorded = choices.count
+        self.wanted = wanted
+        if wanted != arithmetic { choices = [] }
         choices = try choices.filter { choice in
             let candidates = ConvolutionAlgorithm.candidates(
-                for: choice.problem, family: library.family, arithmetic: arithmetic)
+                for: choice.problem, family: library.family, arithmetic: wanted)
             if candidates.contains(choice.algorithm) { return true }
             if isElsewhere(library) { return false }
             throw FormatError(
@@ -86,11 +94,17 @@ public struct RecordedAlgorithms: Codable, Sendable {
 
     private func isElsewhere(_ library: KernelLibrary) -> Bool {
         (library.context.device.name, library.family.rawValue) != (device, kernelFamily)
+            || wanted.map { $0 != arithmetic } == true
     }
 
     /// A line for people where this is used elsewhere than it was chosen, else nil.
     public func notice(on library: KernelLibrary) -> String? {
         guard isElsewhere(library) else { return nil }
+        if let wanted, wanted != arithmetic {
+            return
+                "algorithms.json was made for \(arithmetic.rawValue) convolutions, here they are \(wanted.rawValue): "
+                + "all \(leftOut) are chosen by shape"
+        }
         return
             "algorithms.json was made on \(device) (\(kernelFamily) kernels), this is \(library.context.device.name) "
             + "(\(library.family.rawValue) kernels): "
