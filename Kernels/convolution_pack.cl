@@ -45,3 +45,13 @@ __kernel void convolution_pack(__global const float *w, __global float *out, int
     }
 }
 #endif
+
+// y = epilogue(y + bias) in place: what follows a sum that another library made. `vectors` in a row, n in all.
+__kernel void convolution_epilogue(__global float *y, __global const float *bias, __global const float *scale,
+                                   __global const float *shift, __global const float *residual, int n, int vectors,
+                                   int flags) {
+    FOR_CHANNELS(i, v, n, vectors) {
+        const floatW sum = VLOAD(i, y) + (flags & HAS_BIAS ? VLOAD(v, bias) : (floatW)(0.0f));
+        VSTORE(epilogue(sum, scale + v * W, shift + v * W, residual + (size_t)i * W, flags), i, y);
+    }
+}

@@ -19,6 +19,8 @@ public final class CommandQueue: @unchecked Sendable {
     private struct Launch {
         let label, kernelName: String
         let multiplyAccumulates, byteCount: Int
+        /// The end of what came before, for work of several kernels of which only the last one's event is known.
+        var before: DeviceEvent?
         let event: DeviceEvent
     }
 
@@ -55,11 +57,12 @@ public final class CommandQueue: @unchecked Sendable {
                 byteCount: kernel.argumentByteCount, event: DeviceEvent(handle: event, device: device)))
     }
 
-    /// Enqueues a matrix product; profiles know the time of the library's last kernel only.
+    /// Enqueues a matrix product; all of the library's kernels are one launch of a profile.
     ///
     /// - Throws: `DeviceError` if the library or the device refuses.
     public func launch(_ site: MatrixProductSite) throws(DeviceError) {
         var event: cl_event?
+        let before = isProfiling ? try marker() : nil
         let status = isProfiling ? site.enqueue(on: handle, event: &event) : site.enqueue(on: handle, event: nil)
         try check(
             status, "CLBlastSgemm", device: device, kernel: MatrixProductSite.name,
@@ -68,7 +71,7 @@ public final class CommandQueue: @unchecked Sendable {
         record(
             Launch(
                 label: site.label, kernelName: MatrixProductSite.name, multiplyAccumulates: site.multiplyAccumulates,
-                byteCount: site.argumentByteCount, event: DeviceEvent(handle: event, device: device)))
+                byteCount: site.argumentByteCount, before: before, event: DeviceEvent(handle: event, device: device)))
     }
 
     private func record(_ launch: Launch) {
@@ -131,11 +134,17 @@ public final class CommandQueue: @unchecked Sendable {
         var entries: [ProfileEntry] = []
         for launch in takeLaunches() {
             let name = launch.kernelName
+            let start: UInt64
+            if let before = launch.before {
+                start = try before.time(CL_PROFILING_COMMAND_END, kernel: name)
+            } else {
+                start = try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name)
+            }
             entries.append(
                 ProfileEntry(
                     label: launch.label, kernelName: name,
                     queuedNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_QUEUED, kernel: name),
-                    startNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name),
+                    startNanoseconds: start,
                     endNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name),
                     multiplyAccumulates: launch.multiplyAccumulates, byteCount: launch.byteCount))
         }

@@ -1,5 +1,5 @@
 internal import COpenCL
-import Glibc
+import Foundation
 
 /// A product C = A B of row-major matrices of floats, computed by the CLBlast library.
 public struct MatrixProduct: Sendable, Hashable {
@@ -21,6 +21,8 @@ public struct MatrixProduct: Sendable, Hashable {
 
     /// Whether the library is installed; it is looked for once.
     public static var isAvailable: Bool { CLBlast.sgemm != nil }
+    /// Name of the library's file, which tells its version; nil where it is not installed.
+    public static var library: String? { CLBlast.file }
 }
 
 /// A product together with its matrices: one launch site of a plan, as a `Kernel` is.
@@ -71,6 +73,14 @@ private enum CLBlast {
             Int32, Int32, Int32, Int, Int, Int, Float, OpaquePointer?, Int, Int, OpaquePointer?, Int, Int, Float,
             OpaquePointer?, Int, Int, UnsafeMutablePointer<cl_command_queue?>, UnsafeMutablePointer<cl_event?>?
         ) -> Int32
+
+    /// The mapped file, whose name tells the version.
+    static let file: String? = {
+        guard sgemm != nil else { return nil }
+        let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+        let line = maps.split(separator: "\n").first { $0.contains("libclblast") }
+        return line?.split(separator: "/").last.map(String.init) ?? "libclblast.so.1"
+    }()
 
     static let sgemm: Sgemm? = {
         guard let library = dlopen("libclblast.so.1", RTLD_NOW | RTLD_LOCAL),

@@ -92,7 +92,10 @@ public struct Convolution: DifferentiableOperator {
         return [geometry.outputShape(inputs[0], channels: inputs[1].channels)]
     }
 
-    public func inPlaceInputs(output: Int) -> [Int] { epilogue.residualInput.map { [$0] } ?? [] }
+    public func inPlaceInputs(output: Int) -> [Int] {
+        // A product is stored before the residual is read.
+        algorithm == .clblast ? [] : epilogue.residualInput.map { [$0] } ?? []
+    }
 
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int {
         outputs[0].count * inputs[0].channels * geometry.kernelHeight * geometry.kernelWidth
@@ -112,11 +115,17 @@ public struct Convolution: DifferentiableOperator {
         let work = multiplyAccumulates(inputs: e.inputs, outputs: e.outputs)
         if let winograd = winograd(e.inputs[0], e.outputs[0]) {
             try winograd.encode(&e, weights: .input(2), of: e.inputs[2], epilogue: epilogue, multiplyAccumulates: work)
-        } else if algorithm == .clblast, epilogue == ConvolutionEpilogue() {
-            // What follows the sum is in our own kernels only.
+        } else if algorithm == .clblast {
+            let y = e.outputs[0]
             e.multiply(
-                .forward(e.inputs[0], e.outputs[0]), left: .input(0), right: .input(2), result: .output(0),
+                .forward(e.inputs[0], y), left: .input(0), right: .input(2), result: .output(0),
                 multiplyAccumulates: work)
+            guard epilogue != ConvolutionEpilogue() else { return }
+            let vectors = e.vectors(y)
+            try e.launch(
+                "convolution_pack", "convolution_epilogue",
+                [.output(0)] + epilogue.operands + [.int(vectors), .int(e.rowVectors(y)), epilogue.flags],
+                e.library.range(vectors))
         } else {
             try ConvolutionGather(
                 geometry: geometry, divisor: 1, padding: geometry.padding, algorithm: algorithm

@@ -30,7 +30,7 @@ public final class KernelLibrary: @unchecked Sendable {
     /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
     private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
     /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile 130 to
-    /// 148, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for at most nine words of spilling.
+    /// 148, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for at most seven words of spilling.
     var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
@@ -65,7 +65,7 @@ public final class KernelLibrary: @unchecked Sendable {
         localBytes: Int? = nil, matrixUnits: MatrixUnits?
     ) throws {
         self.context = context
-        knownUnits = matrixUnits.map { $0 }
+        knownUnits = matrixUnits.map { .some($0) }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =

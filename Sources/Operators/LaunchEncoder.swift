@@ -183,13 +183,18 @@ public final class Encoding {
                 case .zeros, .int, .int4, .uint, .float, .local: return nil
                 }
             }
-            let bound = try idle[position].popLast() ?? make(launch, buffer)
-            switch bound.work {
-            case .kernel(let kernel, _):
-                for index in launch.bound {
-                    if let memory = buffer(launch.arguments[index]) { try kernel.setBuffer(memory, at: index) }
+            let bound: BoundLaunch
+            if let known = idle[position].popLast() {
+                bound = known
+                switch known.work {
+                case .kernel(let kernel, _):
+                    for index in launch.bound {
+                        if let memory = buffer(launch.arguments[index]) { try kernel.setBuffer(memory, at: index) }
+                    }
+                case .product(let site): site.buffers = launch.arguments.compactMap(buffer)
                 }
-            case .product(let site): site.buffers = launch.arguments.compactMap(buffer)
+            } else {
+                bound = try make(launch, buffer)
             }
             bound.label = label.isEmpty ? bound.name : label
             list.append(bound)

@@ -20,12 +20,14 @@ enum MatrixUnits {
         let program: Program
         do {
             program = try context.program(name: "matrix_units", source: source, options: ["-DCPU_FAMILY=0"])
-        } catch  where error.call == "clBuildProgram" {
+        } catch let error where error.call == "clBuildProgram" && !Self.wantOfMemory.contains(error.codeName) {
             return nil
         }
         guard try Self.sums(of: program, on: context) == Self.product else { return nil }
         self = .instruction
     }
+
+    private static let wantOfMemory = ["CL_OUT_OF_RESOURCES", "CL_OUT_OF_HOST_MEMORY", "CL_COMPILER_NOT_AVAILABLE"]
 
     /// Operands of 16×8 and 8×8 whole numbers, so that their product is exact.
     private static let left = (0..<128).map { Float($0 * 7 % 31 - 15) }

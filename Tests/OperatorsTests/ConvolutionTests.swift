@@ -1,3 +1,4 @@
+import DeviceLayer
 import Reference
 import Testing
 
@@ -50,6 +51,8 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
         .init(n: 2, h: 1, w: 1, c: 16, k: 16, kernel: 3, stride: 2),
         .init(h: 3, w: 29, c: 16, k: 64, kernel: 1, bias: true),
         .init(n: 2, h: 8, w: 8, c: 64, k: 48, kernel: 1),
+        .init(h: 5, w: 7, c: 19, k: 40, kernel: 1),
+        .init(n: 2, h: 3, w: 5, c: 32, k: 19, kernel: 1),
         .init(h: 11, w: 12, c: 16, k: 16, kernel: 3, stride: 2, dilation: 2),
         .init(h: 6, w: 6, c: 3, k: 3, kernel: 3, pad: 0),
         .init(n: 3, h: 17, w: 31, c: 8, k: 16, kernel: 3),
@@ -88,6 +91,8 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
 
 extension ConvolutionCase {
     fileprivate static let biased = ConvolutionCase(n: 2, h: 9, w: 11, c: 19, k: 40, kernel: 3, bias: true)
+    /// On GPUs by CLBlast in the test of epilogues.
+    fileprivate static let pointwise = ConvolutionCase(h: 5, w: 6, c: 80, k: 96, kernel: 1, bias: true)
     fileprivate static let strided = ConvolutionCase(n: 2, h: 14, w: 14, c: 16, k: 32, kernel: 3, stride: 2)
     fileprivate static let dilated = ConvolutionCase(h: 6, w: 7, c: 32, k: 16, kernel: 3, dilation: 4)
 
@@ -99,6 +104,7 @@ extension ConvolutionCase {
             .init(h: 15, w: 19, c: 3, k: 64, kernel: 7, stride: 2, compact: true),
             .init(n: 2, h: 16, w: 13, c: 64, k: 64, kernel: 3, bias: true),
             .init(h: 14, w: 15, c: 80, k: 96, kernel: 3, dilation: 2),
+            pointwise,
         ].filter { Simulation.takes($0.multiplyAccumulates) }
     }
 }
@@ -227,6 +233,7 @@ extension OperatorsTests {
                     sums[name] = words
                 }
                 let plan = try #require(trial.plan)
+                #expect(plan.launches.count { $0.name == MatrixProductSite.name } == chosen.count { $0 == .clblast })
                 #expect(plan.launches.reduce(0) { $0 + $1.multiplyAccumulates } == plan.multiplyAccumulates)
             }
         }
@@ -242,6 +249,12 @@ extension OperatorsTests {
             let normalised = Reference.batchNormInference(
                 x: reference.y, gamma: gamma, beta: beta, mean: mean, variance: variance)
             let trial = try Trial(family)
+            if a == .pointwise, family == .gpu, !TestDevice.isSimulated {
+                let problem = ConvolutionProblem(
+                    .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape(reference.x.shape),
+                    outputs: a.k)
+                trial.graph.choices = AlgorithmChoices(measured: [problem: .clblast])
+            }
             let x = try trial.input("x", reference.x, compact: a.compact)
             let w = try trial.parameter("w", reference.w)
             let bias = try reference.bias.map { try trial.parameter("b", $0) }

@@ -130,6 +130,16 @@ extension GoldenTests {
             #expect(chosen(.winograd(tile: 4), .cpu) == .winograd(tile: 4))
             #expect(chosen(.direct(.block(rows: 64, columns: 64)), .cpu) == .direct())
             #expect(chosen(.winogradPhases, .gpu) == .direct(), "too many pixels in a phase")
+            #expect(chosen(.clblast, .gpu) == .direct(), "no 1×1 convolution")
+            let pointwise = ConvolutionProblem(
+                .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape([1, 9, 9, 32]), outputs: 32
+            )
+            func candidates(_ family: KernelFamily, _ arithmetic: ConvolutionArithmetic) -> [ConvolutionAlgorithm] {
+                ConvolutionAlgorithm.candidates(for: pointwise, family: family, arithmetic: arithmetic)
+            }
+            #expect(MatrixProduct.isAvailable, "no CLBlast: apt-get install libclblast1")
+            #expect(candidates(.gpu, .float32).contains(.clblast) && !candidates(.gpu, .exact).contains(.clblast))
+            #expect(!candidates(.cpu, .float32).contains(.clblast))
             #expect(chosen(.winograd(tile: 4), .cpu, exact: true) == .direct())
             #expect(chosen(.direct(.pixels(1000)), .cpu) == .direct())
         }

@@ -30,6 +30,7 @@ public struct AlgorithmDatabase: Sendable {
         owner = [
             "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
             "\(device.usableComputeUnits) units", family.rawValue, arithmetic.rawValue,
+            family == .gpu ? MatrixProduct.library ?? "no CLBlast" : "",
             ContentHash.text(Data(KernelLibrary.sources.utf8)),
         ].joined(separator: ", ")
         folder = root.appendingPathComponent(ContentHash.text(Data(owner.utf8)), isDirectory: true)

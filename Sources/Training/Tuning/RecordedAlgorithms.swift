@@ -1,3 +1,4 @@
+import DeviceLayer
 import Foundation
 import Operators
 
@@ -18,16 +19,20 @@ public struct RecordedAlgorithms: Codable, Sendable {
 
     /// Where they were chosen.
     let device, kernelFamily: String
-    /// How they may round.
-    let arithmetic: ConvolutionArithmetic
+    /// How they may round; nil in lists that were written before that could differ.
+    private let rounding: ConvolutionArithmetic?
+    private var arithmetic: ConvolutionArithmetic { rounding ?? .float32 }
     private var choices: [Choice]
     /// How many were recorded that do not apply where this was read.
     private var leftOut = 0
     /// How those may round that can be used where this was read.
     private var wanted: ConvolutionArithmetic?
+    /// Whether a library that some were chosen for is missing where this was read.
+    private var lacksLibrary = false
 
     private enum CodingKeys: String, CodingKey {
-        case device, arithmetic, choices
+        case device, choices
+        case rounding = "arithmetic"
         case kernelFamily = "kernel_family"
     }
 
@@ -35,7 +40,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
     init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
         device = library.context.device.name
         kernelFamily = library.family.rawValue
-        arithmetic = made.arithmetic
+        rounding = made.arithmetic
         choices = problems.map { problem in
             Choice(
                 problem: problem, algorithm: made.algorithm(for: problem, family: library.family),
@@ -72,6 +77,10 @@ public struct RecordedAlgorithms: Codable, Sendable {
             let candidates = ConvolutionAlgorithm.candidates(
                 for: choice.problem, family: library.family, arithmetic: wanted)
             if candidates.contains(choice.algorithm) { return true }
+            if choice.algorithm == .clblast, !MatrixProduct.isAvailable {
+                lacksLibrary = true
+                return false
+            }
             if isElsewhere(library) { return false }
             throw FormatError(
                 file: file.path, place: "\(choice.problem)", found: "algorithm \(choice.algorithm)",
@@ -94,7 +103,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
 
     private func isElsewhere(_ library: KernelLibrary) -> Bool {
         (library.context.device.name, library.family.rawValue) != (device, kernelFamily)
-            || wanted.map { $0 != arithmetic } == true
+            || wanted.map { $0 != arithmetic } == true || lacksLibrary
     }
 
     /// A line for people where this is used elsewhere than it was chosen, else nil.
@@ -104,6 +113,10 @@ public struct RecordedAlgorithms: Codable, Sendable {
             return
                 "algorithms.json was made for \(arithmetic.rawValue) convolutions, here they are \(wanted.rawValue): "
                 + "all \(leftOut) are chosen by shape"
+        }
+        if lacksLibrary {
+            return "CLBlast (Debian package libclblast1), which algorithms.json names, is not installed: "
+                + "\(leftOut) of its choices are made by shape"
         }
         return
             "algorithms.json was made on \(device) (\(kernelFamily) kernels), this is \(library.context.device.name) "
