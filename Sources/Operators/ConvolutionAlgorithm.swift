@@ -17,6 +17,16 @@ public enum ConvolutionArithmetic: String, Sendable, Codable {
     /// Operands of the matrix units of NVIDIA's processors have 10 bits of mantissa; sums, and everything that is computed
     /// elsewhere, are float32.
     case tf32
+
+    /// - Throws: `DecodingError` for a name that is not known.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let name = try container.decode(String.self)
+        guard let known = Self(rawValue: name) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no arithmetic \(name)")
+        }
+        self = known
+    }
 }
 
 /// How a pass of a convolution is computed.

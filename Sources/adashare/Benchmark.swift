@@ -15,7 +15,9 @@ struct Benchmark: ParsableCommand {
                 ideal: the all-selected run's own kernel times, summed over the kernels a policy still needs.
                 fidelity: ideal ÷ measured; measured up to three times if outside 0.95...1.05, the nearest to 1 stands.
                 speedup: one all-selected pass per task ÷ measured; hard sharing ÷ it: one all-selected pass for all tasks ÷
-                measured. kernels: launches per step. MB: planned on the device. spread: (max - min) ÷ median.
+                measured. idle: of the time from the first kernel's start to the last one's end, what none ran in. kernels: launches
+                per step. µs/launch: what the host takes for each. MB: planned on the device. spread: (max - min) ÷ median.
+                Steps of a few milliseconds are too short for any of this: raise --size, --batch or --repeats.
                 Default network: the published NYU v2 three-task one; change it with --config and --set.
                 """)
 

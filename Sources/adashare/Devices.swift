@@ -4,7 +4,9 @@ import Operators
 import Training
 
 struct Devices: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List OpenCL devices.")
+    static let configuration = CommandConfiguration(
+        abstract: "List OpenCL devices.",
+        discussion: "precisions: what model.precision can be; tf32 where a device has matrix units for it.")
 
     @Flag(help: "Print JSON.") var json = false
 

@@ -12,7 +12,7 @@ struct DeviceOptions: ParsableArguments {
             discussion: "Default: ADASHARE_DEVICE, else the GPU with most compute units, else a CPU."))
     var device: String?
 
-    @Option(help: "Kernels to use: cpu or gpu. Default: what suits the device.")
+    @Option(help: "Kernels to use: cpu or gpu. Default: what suits the device; `train --resume` keeps the run's.")
     var kernelFamily: KernelFamily?
 
     /// The environment is read here and nowhere else.

@@ -374,6 +374,8 @@ extension GoldenTests {
             #expect(try message(whole) == "nothing")
             #expect(try message(String(whole.dropLast(9))).contains("invalid JSON"))
             #expect(try message("{}").contains("no choices") || message("{}").contains("no device"))
+            let half = whole.replacingOccurrences(of: "\"float32\"", with: "\"half\"")
+            #expect(try message(half).contains("no arithmetic half"))
             let unknown = whole.replacingOccurrences(of: "\"\(registers)\"", with: "\"magic\"")
             #expect(try message(unknown).contains("no algorithm magic at choices["))
             let impossible = whole.replacingOccurrences(of: "\"\(registers)\"", with: "\"direct_999\"")

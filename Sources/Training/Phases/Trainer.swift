@@ -51,11 +51,11 @@ public final class Trainer {
 
         let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
         let library = try KernelLibrary(context: context, family: family ?? recorded)
+        if let notice = try experiment.settle(on: library) { report(.notice(notice)) }
         environment = [
             "kernel_family": library.family.rawValue, "device": context.device.name,
-            "driver": context.device.driverVersion,
+            "driver": context.device.driverVersion, "arithmetic": experiment.arithmetic.rawValue,
         ]
-        if let notice = try experiment.settle(on: library) { report(.notice(notice)) }
         if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
             try recorded.requireAll(
                 experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,

@@ -6,6 +6,8 @@ import Models
 public struct RunSummary: Codable, Sendable {
     public var device: String
     public var kernelFamily: String
+    /// How convolutions rounded: exact, float32 or tf32.
+    public var arithmetic: String
     /// Which stage's weights are scored, and on which images.
     public var stage: Stage
     public var split: String
@@ -56,8 +58,9 @@ extension Trainer {
         let reference = constant.metrics(.exact)
         let executor = network.executor
         let summary = RunSummary(
-            device: executor.context.device.name, kernelFamily: executor.library.family.rawValue, stage: stage,
-            split: name, images: split.count, metrics: ours.tasks, constantGuess: constant.tasks,
+            device: executor.context.device.name, kernelFamily: executor.library.family.rawValue,
+            arithmetic: experiment.arithmetic.rawValue, stage: stage, split: name, images: split.count,
+            metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in
                 gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
