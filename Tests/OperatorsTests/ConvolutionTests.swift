@@ -399,6 +399,33 @@ extension OperatorsTests {
             }
         }
 
+        /// Small enough for Oclgrind: a tile of five, and whole phases of four and five pixels.
+        @Test(
+            arguments: TestDevice.families,
+            [
+                (ConvolutionCase(h: 5, w: 5, c: 16, k: 32, kernel: 3), ConvolutionAlgorithm.winograd(tile: 5)),
+                (ConvolutionCase(h: 8, w: 9, c: 16, k: 32, kernel: 3, dilation: 2), .winogradPhases),
+            ])
+        func fivePixelsAtATime(family: KernelFamily, choice: (a: ConvolutionCase, algorithm: ConvolutionAlgorithm))
+            throws
+        {
+            let a = choice.a
+            let geometry = ConvolutionGeometry(
+                kernelHeight: 3, kernelWidth: 3, dilation: a.dilation, padding: a.padding)
+            let reference = ConvolutionReference.of(a)
+            // The input gradient writes what the forward pass reads: multiples of 32 for both.
+            let problems = [ConvolutionProblem.Pass.forward, .weightGradient].map {
+                ConvolutionProblem($0, geometry, input: Shape(reference.x.shape), outputs: a.k)
+            }
+            let trial = try Trial(family)
+            trial.graph.choices = AlgorithmChoices(
+                measured: Dictionary(uniqueKeysWithValues: problems.map { ($0, choice.algorithm) }))
+            try reference.record(a, in: trial)
+            let forward = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
+            #expect(forward == [choice.algorithm])
+            try reference.expect(try trial.runTwice())
+        }
+
         /// A work-item of Winograd's products takes no more tiles than there are.
         @Test func winogradTilesPerWorkItem() {
             for count in 1...200 {
