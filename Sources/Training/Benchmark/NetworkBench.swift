@@ -27,7 +27,8 @@ final class NetworkBench {
     ) throws {
         let library = try KernelLibrary(context: context, family: family)
         var experiment = experiment
-        if let notice = try experiment.settle(on: library) { progress(notice) }
+        // The benchmark has said what comes of that.
+        _ = try experiment.settle(on: library)
         try experiment.chooseAlgorithms(
             shape, tuner: AlgorithmTuner(library: library, mode: search, report: progress))
         self.experiment = experiment
