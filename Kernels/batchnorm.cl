@@ -4,15 +4,15 @@
 //
 // Statistics are deterministic and free of cancellation: each chunk of rows takes two passes over its own
 // rows (mean, then squared deviations, which also correct the rounding of the mean), the chunks are merged with
-// Chan's update in chunk order, relative to the first chunk's mean.
+// Chan's update, relative to the first chunk's mean: in chunk order, on GPUs by the items of a group and then pairwise.
 //
 //   batchnorm_statistics   (channel vector, chunk): partial [chunks][2][C] of mean and M2
-//   batchnorm_merge        (channel vector): mean, inverse deviation, unbiased variance [C]
+//   batchnorm_merge        (channel vector, a group each): mean, inverse deviation, unbiased variance [C]
 //   batchnorm_normalise    rows: y from x and saved statistics, through a tail (BatchNormTail on the host):
 //                          z, max(z, 0), max(residual + z, 0) or v_select max(residual + z, 0) + v_skip residual
 //   batchnorm_affine       (channel vector): scale and shift of a convolution's epilogue from running statistics
 //   batchnorm_backward_sums  (channel vector, chunk): partial sums of dy and dy xhat
-//   batchnorm_backward_merge (channel vector): dbeta, dgamma
+//   batchnorm_backward_merge (channel vector, a group each): dbeta, dgamma
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
 //   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
 //
@@ -26,19 +26,19 @@
 #define TAIL_ADD 2
 #define TAIL_MIX 3
 
-__kernel void batchnorm_statistics(__global const float *x, __global float *partial, int rows, int C, int span) {
+__kernel void batchnorm_statistics(__global const activation *x, __global float *partial, int rows, int C, int span) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
     floatW mean[VG], deviations[VG], rest[VG];
     EACH(k) mean[k] = deviations[k] = rest[k] = 0.0f;
     for (int row = begin; row < end; ++row) {
         PREFETCH(x + (size_t)(row + AHEAD) * C + vector * W, VG * W)
-        EACH(k) mean[k] += VLOAD((size_t)row * vectors + vector + k, x);
+        EACH(k) mean[k] += ALOAD((size_t)row * vectors + vector + k, x);
     }
     EACH(k) mean[k] /= (float)(end - begin);
     for (int row = begin; row < end; ++row) {
         EACH(k) {
-            const floatW d = VLOAD((size_t)row * vectors + vector + k, x) - mean[k];
+            const floatW d = ALOAD((size_t)row * vectors + vector + k, x) - mean[k];
             rest[k] += d;
             deviations[k] = fma(d, d, deviations[k]);
         }
@@ -54,27 +54,48 @@ __kernel void batchnorm_statistics(__global const float *x, __global float *part
 __kernel void batchnorm_merge(__global const float *partial, __global float *mean, __global float *inverse,
                               __global float *unbiased, int rows, int C, int span, int chunks, float epsilon,
                               int channels) {
-    const int vector = (int)get_global_id(0), vectors = C / W;
+    const int vector = (int)get_group_id(0), item = (int)get_local_id(0), vectors = C / W;
     // Means are merged relative to the first one: they differ little, so no digits are lost on a large mean.
     const floatW origin = VLOAD(vector, partial);
-    floatW m = 0.0f, deviations = VLOAD(vectors + vector, partial);
-    float count = (float)min(span, rows);
-    for (int chunk = 1; chunk < chunks; ++chunk) {
+    floatW m = 0.0f, deviations = 0.0f;
+    float count = 0.0f;
+    const int each = (chunks + GROUP_ITEMS - 1) / GROUP_ITEMS;
+    for (int chunk = item * each; chunk < min(chunks, (item + 1) * each); ++chunk) {
         const float more = (float)(min((chunk + 1) * span, rows) - chunk * span), total = count + more;
         const floatW delta = VLOAD((size_t)chunk * 2 * vectors + vector, partial) - origin - m;
         m += delta * (more / total);
         deviations += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial) + delta * delta * (count * more / total);
         count = total;
     }
+#if !CPU_FAMILY
+    __local floatW means[GROUP_ITEMS], squares[GROUP_ITEMS];
+    __local float counts[GROUP_ITEMS];
+    means[item] = m;
+    squares[item] = deviations;
+    counts[item] = count;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int width = GROUP_ITEMS / 2; width > 0; width /= 2) {
+        const float more = item < width ? counts[item + width] : 0.0f;
+        if (more > 0.0f) {
+            const float total = count + more;
+            const floatW delta = means[item + width] - m;
+            means[item] = m += delta * (more / total);
+            squares[item] = deviations += squares[item + width] + delta * delta * (count * more / total);
+            counts[item] = count = total;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+#endif
+    if (item != 0) return;
     VSTORE(origin + m, vector, mean);
     const intW pad = (uintW)(vector * W) + LANE_INDEX >= (uintW)(channels);
     VSTORE(select(1.0f / sqrt(deviations / count + epsilon), (floatW)(0.0f), pad), vector, inverse);
     VSTORE(deviations / fmax(count - 1.0f, 1.0f), vector, unbiased);
 }
 
-__kernel void batchnorm_normalise(__global const float *x, __global const float *gamma, __global const float *beta,
+__kernel void batchnorm_normalise(__global const activation *x, __global const float *gamma, __global const float *beta,
                                   __global const float *mean, __global const float *inverse,
-                                  __global const float *residual, __global const float *gates, __global float *y,
+                                  __global const activation *residual, __global const float *gates, __global activation *y,
                                   int rows, int C, int tail, int block) {
     const int vectors = C / W;
     const float floor_value = tail == TAIL_RELU ? 0.0f : -INFINITY;
@@ -82,16 +103,16 @@ __kernel void batchnorm_normalise(__global const float *x, __global const float 
     const float skip_weight = tail == TAIL_MIX ? gates[block * 16 + 1] : 0.0f;
     FOR_CHANNELS(i, v, rows * vectors, vectors) {
         const floatW factor = VLOAD(v, gamma) * VLOAD(v, inverse);
-        floatW value = fma(VLOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
+        floatW value = fma(ALOAD(i, x) - VLOAD(v, mean), factor, VLOAD(v, beta));
         if (tail == TAIL_ADD) {
-            value = rectify(VLOAD(i, residual) + value);
+            value = rectify(ALOAD(i, residual) + value);
         } else if (tail == TAIL_MIX) {
-            const floatW r = VLOAD(i, residual);
+            const floatW r = ALOAD(i, residual);
             value = fma((floatW)(select_weight), rectify(r + value), skip_weight * r);
         } else {
             value = select(value, (floatW)(0.0f), value < floor_value);
         }
-        VSTORE(value, i, y);
+        ASTORE(value, i, y);
     }
 }
 
@@ -104,7 +125,7 @@ __kernel void batchnorm_affine(__global const float *gamma, __global const float
     VSTORE(fma(-VLOAD(v, mean), factor, VLOAD(v, beta)), v, shift);
 }
 
-__kernel void batchnorm_backward_sums(__global const float *x, __global const float *dy, __global const float *gamma,
+__kernel void batchnorm_backward_sums(__global const activation *x, __global const activation *dy, __global const float *gamma,
                                       __global const float *beta, __global const float *mean,
                                       __global const float *inverse, __global float *partial, int rows, int C, int span,
                                       int relu) {
@@ -124,8 +145,8 @@ __kernel void batchnorm_backward_sums(__global const float *x, __global const fl
         PREFETCH(dy + (size_t)(row + AHEAD) * C + vector * W, VG * W)
         EACH(k) {
             const size_t i = (size_t)row * vectors + vector + k;
-            const floatW centred = VLOAD(i, x) - m[k];
-            const floatW g = select((floatW)(0.0f), VLOAD(i, dy), fma(centred, factor[k], shift[k]) > 0.0f);
+            const floatW centred = ALOAD(i, x) - m[k];
+            const floatW g = select((floatW)(0.0f), ALOAD(i, dy), fma(centred, factor[k], shift[k]) > 0.0f);
             sum[k] += g;
             product[k] = fma(g, centred * s[k], product[k]);
         }
@@ -138,27 +159,31 @@ __kernel void batchnorm_backward_sums(__global const float *x, __global const fl
 
 __kernel void batchnorm_backward_merge(__global const float *partial, __global float *dgamma, __global float *dbeta,
                                        int C, int chunks) {
-    const int vector = (int)get_global_id(0), vectors = C / W;
+    GROUP_MEMORY
+    const int vector = (int)get_group_id(0), item = (int)get_local_id(0), vectors = C / W;
     floatW sum = 0.0f, product = 0.0f;
-    for (int chunk = 0; chunk < chunks; ++chunk) {
+    for (int chunk = item; chunk < chunks; chunk += GROUP_ITEMS) {
         sum += VLOAD((size_t)chunk * 2 * vectors + vector, partial);
         product += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial);
     }
+    sum = group_sums(sum);
+    product = group_sums(product);
+    if (item != 0) return;
     VSTORE(sum, vector, dbeta);
     VSTORE(product, vector, dgamma);
 }
 
-__kernel void batchnorm_backward_input(__global const float *x, __global const float *dy, __global const float *gamma,
+__kernel void batchnorm_backward_input(__global const activation *x, __global const activation *dy, __global const float *gamma,
                                        __global const float *beta, __global const float *mean,
                                        __global const float *inverse, __global const float *dgamma,
-                                       __global const float *dbeta, __global float *dx, int rows, int C, int relu) {
+                                       __global const float *dbeta, __global activation *dx, int rows, int C, int relu) {
     const int vectors = C / W;
     const float share = 1.0f / (float)rows;
     FOR_CHANNELS(i, v, rows * vectors, vectors) {
-        const floatW s = VLOAD(v, inverse), factor = VLOAD(v, gamma) * s, centred = VLOAD(i, x) - VLOAD(v, mean);
-        floatW g = VLOAD(i, dy);
+        const floatW s = VLOAD(v, inverse), factor = VLOAD(v, gamma) * s, centred = ALOAD(i, x) - VLOAD(v, mean);
+        floatW g = ALOAD(i, dy);
         if (relu) g = select((floatW)(0.0f), g, fma(centred, factor, VLOAD(v, beta)) > 0.0f);
-        VSTORE(factor * (g - share * fma(centred * s, VLOAD(v, dgamma), VLOAD(v, dbeta))), i, dx);
+        ASTORE(factor * (g - share * fma(centred * s, VLOAD(v, dgamma), VLOAD(v, dbeta))), i, dx);
     }
 }
 

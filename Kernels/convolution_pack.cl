@@ -3,9 +3,10 @@
 //   pack 0, forward:         out[kt][r][s][c][j] = w[r][s][c][kt*KT + j]
 //   pack 1, input gradient:  out[ct][r][s][k][j] = w[R-1-r][S-1-s][ct*KT + j][k]     (flipped, channels exchanged)
 //
-// The same formula serves both kernel families: the GPU family packs with one tile, KT = stored channels.
-// Layout: CPU: one work-item per (tile, r*S+s), 16 x 16 weights at a time; GPU: one per row of KT floats: (tile, r*S+s, inner
-// channel).
+// The same formula serves both kernel families: the GPU family packs with one tile, KT = stored channels, and in bfloat16 where
+// OPERAND16 is 1.
+// Layout: CPU: one work-item per (tile, r*S+s), 16 x 16 weights at a time. GPU: forward, FOR_RANGE over vectors; input gradient,
+// groups of 16 x 16 weights of a tap, which change places in local memory: (K, KT in steps of 16, tap).
 
 #if CPU_FAMILY
 __kernel void convolution_pack(__global const float *w, __global float *out, int R, int S, int C, int K, int KS,
@@ -32,16 +33,36 @@ __kernel void convolution_pack(__global const float *w, __global float *out, int
     }
 }
 #else
-__kernel void convolution_pack(__global const float *w, __global float *out, int R, int S, int C, int K, int KS,
-                               int KT, int flipped) {
-    const int tile = (int)get_global_id(0), tap = (int)get_global_id(1), inner = (int)get_global_id(2);
-    const int depth = flipped ? K : C, width = flipped ? C : K;
-    __global float *row = out + (((size_t)tile * R * S + tap) * depth + inner) * KT;
-    for (int j = 0; j < KT; ++j) {
-        const int outer = tile * KT + j;
-        const size_t source = flipped ? ((size_t)(R * S - 1 - tap) * C + outer) * KS + inner
-                                      : ((size_t)tap * C + inner) * KS + outer;
-        row[j] = outer < width ? w[source] : 0.0f;
+#ifndef OPERAND16
+#define OPERAND16 0
+#endif
+#if OPERAND16
+typedef ushort packed_value;
+#else
+typedef float packed_value;
+#endif
+
+#if OPERAND16
+__kernel void convolution_pack(__global const float *w, __global ushort *out, int n) {
+    FOR_RANGE(i, n) { ((__global ushort4 *)out)[i] = narrow(VLOAD(i, w)); }
+}
+#endif
+
+__kernel __attribute__((reqd_work_group_size(16, 16, 1)))
+void convolution_pack_flipped(__global const float *w, __global packed_value *out, int R, int S, int C, int K, int KS,
+                              int KT) {
+    __local float tile[16][17];
+    const int i = (int)get_local_id(0), j = (int)get_local_id(1), tap = (int)get_group_id(2);
+    const int k0 = (int)get_group_id(0) * 16, c0 = (int)get_group_id(1) * 16;
+    tile[j][i] = c0 + j < C && k0 + i < K ? w[((size_t)(R * S - 1 - tap) * C + c0 + j) * KS + k0 + i] : 0.0f;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (k0 + j < K) {
+        __global packed_value *to = out + ((size_t)tap * K + k0 + j) * KT + c0 + i;
+#if OPERAND16
+        *to = narrow((float4)(tile[i][j])).x;
+#else
+        *to = tile[i][j];
+#endif
     }
 }
 #endif

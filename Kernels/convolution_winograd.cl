@@ -27,7 +27,7 @@
 //   winograd_weight_gradient   dw, added to it where `accumulate`
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// The products, which know nothing of tiles, are in convolution_winograd_products.cl and, for GPUs, convolution_gpu.cl.
+// The products, which know nothing of tiles, are in convolution_winograd_products_cpu.cl and, for GPUs, convolution_winograd_products_gpu.cl.
 //
 // Tunables: ER, EC: 1, 3, 4, 5, 6 or 7 places along each axis, for MR, MC = 1, 2, 2, 3, 4 or 5 pixels.
 
@@ -52,7 +52,7 @@
 #define BLOCKED 0
 #endif
 
-// From tile to tile of V, as in convolution_winograd_products.cl.
+// From tile to tile of V, as in convolution_winograd_products_cpu.cl.
 #define PITCH(C) ((C) + 16)
 // Channels of a work-item, its place among them, and its tile: neighbours share what CPUs have in a cache, or read side by
 // side on GPUs.

@@ -8,33 +8,33 @@
 //
 // Layout: FOR_RANGE over vectors of W floats; `n` counts vectors. Outputs may alias any input.
 
-__kernel void relu(__global const float *x, __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(rectify(VLOAD(i, x)), i, y); }
+__kernel void relu(__global const activation *x, __global activation *y, int n) {
+    FOR_RANGE(i, n) { ASTORE(rectify(ALOAD(i, x)), i, y); }
 }
 
-__kernel void relu_backward(__global const float *y, __global const float *dy, __global float *dx, int n) {
+__kernel void relu_backward(__global const activation *y, __global const activation *dy, __global activation *dx, int n) {
     FOR_RANGE(i, n) {
-        const floatW g = VLOAD(i, dy);
-        VSTORE(select((floatW)(0.0f), g, VLOAD(i, y) > 0.0f), i, dx);
+        const floatW g = ALOAD(i, dy);
+        ASTORE(select((floatW)(0.0f), g, ALOAD(i, y) > 0.0f), i, dx);
     }
 }
 
-__kernel void sum2(__global const float *a, __global const float *b, __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(VLOAD(i, a) + VLOAD(i, b), i, y); }
+__kernel void sum2(__global const activation *a, __global const activation *b, __global activation *y, int n) {
+    FOR_RANGE(i, n) { ASTORE(ALOAD(i, a) + ALOAD(i, b), i, y); }
 }
 
-__kernel void sum3(__global const float *a, __global const float *b, __global const float *c, __global float *y,
-                   int n) {
-    FOR_RANGE(i, n) { VSTORE(VLOAD(i, a) + VLOAD(i, b) + VLOAD(i, c), i, y); }
+__kernel void sum3(__global const activation *a, __global const activation *b, __global const activation *c,
+                   __global activation *y, int n) {
+    FOR_RANGE(i, n) { ASTORE(ALOAD(i, a) + ALOAD(i, b) + ALOAD(i, c), i, y); }
 }
 
-__kernel void sum4(__global const float *a, __global const float *b, __global const float *c, __global const float *d,
-                   __global float *y, int n) {
-    FOR_RANGE(i, n) { VSTORE(VLOAD(i, a) + VLOAD(i, b) + VLOAD(i, c) + VLOAD(i, d), i, y); }
+__kernel void sum4(__global const activation *a, __global const activation *b, __global const activation *c,
+                   __global const activation *d, __global activation *y, int n) {
+    FOR_RANGE(i, n) { ASTORE(ALOAD(i, a) + ALOAD(i, b) + ALOAD(i, c) + ALOAD(i, d), i, y); }
 }
 
-__kernel void scale(__global const float *x, __global float *y, float factor, int n) {
-    FOR_RANGE(i, n) { VSTORE(factor * VLOAD(i, x), i, y); }
+__kernel void scale(__global const activation *x, __global activation *y, float factor, int n) {
+    FOR_RANGE(i, n) { ASTORE(factor * ALOAD(i, x), i, y); }
 }
 
 __kernel void fill(__global float *y, float value, int channels, int storedChannels, int count) {

@@ -5,7 +5,7 @@
 //                 published 0: label decoded v/127.5 - 1, order (n_x, n_y, n_z); 1: raw v in order B, G, R
 //   l1            mean |x - g| over valid pixels: rule 0: g > 3e-5; rule 1: g != 255
 //
-// Two stages: <loss>_partial writes [2][work-items] (sum, weight), loss_finish adds them in order and writes
+// Two stages: <loss>_partial writes [2][groups] (sum, weight), loss_finish, one group, adds them and writes
 // loss[0] = bias + sign sum/weight and total[0] = weight. <loss>_backward scales by the upstream scalar dloss[0].
 // No valid pixel: loss 0, gradient 0. C = channels, CS = stored channels of the prediction, a multiple of 16.
 // Layout: FOR_RANGE over pixels.
@@ -25,11 +25,9 @@ static inline float log_sum_exp(__global const float *x, int C) {
 
 __kernel void loss_finish(__global const float *partial, __global float *loss, __global float *total, int count,
                           float bias, float sign) {
-    float sum = 0.0f, weight = 0.0f;
-    for (int i = 0; i < count; ++i) {
-        sum += partial[i];
-        weight += partial[count + i];
-    }
+    GROUP_MEMORY
+    ADD_PARTIALS(partial, count, sum, weight)
+    if (get_local_id(0) != 0) return;
     store_scalar(loss, weight != 0.0f ? bias + sign * sum / weight : 0.0f);
     store_scalar(total, weight);
 }
@@ -37,6 +35,7 @@ __kernel void loss_finish(__global const float *partial, __global float *loss, _
 __kernel void crossentropy_partial(__global const float *x, __global const int *labels,
                                    __global const float *class_weights, __global float *partial, int pixels, int C,
                                    int CS, int ignore, int weighted) {
+    GROUP_MEMORY
     float sum = 0.0f, weight = 0.0f;
     FOR_RANGE(i, pixels) {
         const int label = labels[i];
@@ -46,8 +45,7 @@ __kernel void crossentropy_partial(__global const float *x, __global const int *
         sum += w * (log_sum_exp(row, C) - row[label]);
         weight += w;
     }
-    partial[get_global_id(0)] = sum;
-    partial[get_global_size(0) + get_global_id(0)] = weight;
+    STORE_PARTIALS(partial, sum, weight)
 }
 
 __kernel void crossentropy_backward(__global const float *x, __global const int *labels,
@@ -79,6 +77,7 @@ static inline int normal_valid(__global const float *v) { return fmax(fmax(v[0],
 
 __kernel void cosine_partial(__global const float *x, __global const float *labels, __global float *partial,
                              int pixels, int CS, int published) {
+    GROUP_MEMORY
     float sum = 0.0f, weight = 0.0f;
     FOR_RANGE(i, pixels) {
         if (!normal_valid(labels + 3 * (size_t)i)) continue;
@@ -87,8 +86,7 @@ __kernel void cosine_partial(__global const float *x, __global const float *labe
         sum += dot(p / fmax(sqrt(dot(p, p)), 1e-12f), normal_label(labels + 3 * (size_t)i, published));
         weight += 1.0f;
     }
-    partial[get_global_id(0)] = sum;
-    partial[get_global_size(0) + get_global_id(0)] = weight;
+    STORE_PARTIALS(partial, sum, weight)
 }
 
 __kernel void cosine_backward(__global const float *x, __global const float *labels, __global const float *total,
@@ -116,14 +114,14 @@ static inline int depth_valid(float g, int rule) { return rule == 0 ? g > 3e-5f 
 
 __kernel void l1_partial(__global const float *x, __global const float *labels, __global float *partial, int pixels,
                          int CS, int rule) {
+    GROUP_MEMORY
     float sum = 0.0f, weight = 0.0f;
     FOR_RANGE(i, pixels) {
         if (!depth_valid(labels[i], rule)) continue;
         sum += fabs(x[(size_t)i * CS] - labels[i]);
         weight += 1.0f;
     }
-    partial[get_global_id(0)] = sum;
-    partial[get_global_size(0) + get_global_id(0)] = weight;
+    STORE_PARTIALS(partial, sum, weight)
 }
 
 __kernel void l1_backward(__global const float *x, __global const float *labels, __global const float *total,

@@ -6,9 +6,9 @@
 //   average_backward  dx[n,h,w] = dy[n] / (H*W)
 //
 // Layout: global (channel vector * columns, rows, n); max pooling on CPUs (1, rows, n), a row per work-item. Taps are stored
-// as ints bit-cast into the float tensor.
+// as ints bit-cast into a float tensor.
 
-__kernel void maxpool_forward(__global const float *x, __global float *y, __global float *tap, int H, int Wd, int C,
+__kernel void maxpool_forward(__global const activation *x, __global activation *y, __global float *tap, int H, int Wd, int C,
                               int P, int Q, int window, int stride, int padding) {
     const int vectors = C / W, p = (int)get_global_id(1), n = (int)get_global_id(2);
     FOR_CHANNELS(i, v, Q * vectors, vectors) {
@@ -21,7 +21,7 @@ __kernel void maxpool_forward(__global const float *x, __global float *y, __glob
             for (int s = 0; s < window; ++s) {
                 const int w = q * stride - padding + s;
                 if (w < 0 || w >= Wd) continue;
-                const floatW value = VLOAD(((size_t)n * H + h) * Wd * vectors + (size_t)w * vectors + v, x);
+                const floatW value = ALOAD(((size_t)n * H + h) * Wd * vectors + (size_t)w * vectors + v, x);
                 // A NaN replaces the best so that a broken activation is not hidden by its neighbours.
                 const intW better = (value > best) | (value != value);
                 best = select(best, value, better);
@@ -29,7 +29,7 @@ __kernel void maxpool_forward(__global const float *x, __global float *y, __glob
             }
         }
         const size_t o = ((size_t)n * P + p) * Q * vectors + i;
-        VSTORE(best, o, y);
+        ASTORE(best, o, y);
 #if CPU_FAMILY
         VSTORE(as_float16(index), o, tap);
 #else
@@ -38,7 +38,7 @@ __kernel void maxpool_forward(__global const float *x, __global float *y, __glob
     }
 }
 
-__kernel void maxpool_backward(__global const float *dy, __global const float *tap, __global float *dx, int H, int Wd,
+__kernel void maxpool_backward(__global const activation *dy, __global const float *tap, __global activation *dx, int H, int Wd,
                                int C, int P, int Q, int window, int stride, int padding) {
     const int vectors = C / W, groups = vectors / VG, h = (int)get_global_id(1), n = (int)get_global_id(2);
     // Of a row's or column's taps, every `stride`th one is a window's.
@@ -54,21 +54,21 @@ __kernel void maxpool_backward(__global const float *dy, __global const float *t
                 const int q = (w + padding - s) / stride;
                 if (q >= Q) continue;
                 const size_t o = (((size_t)n * P + p) * Q + q) * vectors + group * VG;
-                EACH(k) sum[k] += select((floatW)(0.0f), VLOAD(o + k, dy), AS_INTW(VLOAD(o + k, tap)) == (intW)(r * window + s));
+                EACH(k) sum[k] += select((floatW)(0.0f), ALOAD(o + k, dy), AS_INTW(VLOAD(o + k, tap)) == (intW)(r * window + s));
             }
         }
-        EACH(k) VSTORE(sum[k], (((size_t)n * H + h) * Wd + w) * vectors + group * VG + k, dx);
+        EACH(k) ASTORE(sum[k], (((size_t)n * H + h) * Wd + w) * vectors + group * VG + k, dx);
     }
 }
 
-__kernel void average_forward(__global const float *x, __global float *y, int pixels, int C) {
+__kernel void average_forward(__global const activation *x, __global activation *y, int pixels, int C) {
     const int vectors = C / W, v = (int)get_global_id(0), n = (int)get_global_id(1);
     floatW sum = 0.0f;
-    for (int i = 0; i < pixels; ++i) sum += VLOAD(((size_t)n * pixels + i) * vectors + v, x);
-    VSTORE(sum / (float)pixels, (size_t)n * vectors + v, y);
+    for (int i = 0; i < pixels; ++i) sum += ALOAD(((size_t)n * pixels + i) * vectors + v, x);
+    ASTORE(sum / (float)pixels, (size_t)n * vectors + v, y);
 }
 
-__kernel void average_backward(__global const float *dy, __global float *dx, int pixels, int C) {
+__kernel void average_backward(__global const activation *dy, __global activation *dx, int pixels, int C) {
     const int vectors = C / W, v = (int)get_global_id(0), i = (int)get_global_id(1), n = (int)get_global_id(2);
-    VSTORE(VLOAD((size_t)n * vectors + v, dy) / (float)pixels, ((size_t)n * pixels + i) * vectors + v, dx);
+    ASTORE(ALOAD((size_t)n * vectors + v, dy) / (float)pixels, ((size_t)n * pixels + i) * vectors + v, dx);
 }

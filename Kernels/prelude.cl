@@ -13,24 +13,59 @@
 typedef float16 floatW;
 typedef int16 intW;
 typedef uint16 uintW;
+typedef ushort16 ushortW;
 #define VLOAD(i, p) vload16((i), (p))
 #define VSTORE(v, i, p) vstore16((v), (i), (p))
 #define AS_INTW as_int16
+#define AS_UINTW as_uint16
+#define AS_FLOATW as_float16
 #define CONVERT_FLOATW convert_float16
 #define CONVERT_UINTW convert_uint16
+#define CONVERT_USHORTW convert_ushort16
 #define LANE_INDEX ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #else
 #define W 4
 typedef float4 floatW;
 typedef int4 intW;
 typedef uint4 uintW;
+typedef ushort4 ushortW;
 // As vectors, not by vload4, which asks for the alignment of a float: compilers for GPUs make four loads of that.
 #define VLOAD(i, p) (((__global const float4 *)(p))[i])
 #define VSTORE(v, i, p) (((__global float4 *)(p))[i] = (v))
 #define AS_INTW as_int4
+#define AS_UINTW as_uint4
+#define AS_FLOATW as_float4
 #define CONVERT_FLOATW convert_float4
 #define CONVERT_UINTW convert_uint4
+#define CONVERT_USHORTW convert_ushort4
 #define LANE_INDEX ((uint4)(0, 1, 2, 3))
+#endif
+
+// bfloat16 is the upper half of a float32: 7 bits of mantissa, the same range.
+static inline floatW widen(ushortW v) { return AS_FLOATW(CONVERT_UINTW(v) << 16); }
+// To the nearest, ties to even; what is no number stays so.
+static inline ushortW narrow(floatW v) {
+    const uintW bits = AS_UINTW(v);
+    return CONVERT_USHORTW(select((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, bits >> 16 | 0x40u, isnan(v)));
+}
+
+// Activations and their gradients, as they are stored; computed is in float32. Everything else is stored in float32.
+#ifndef BFLOAT16
+#define BFLOAT16 0
+#endif
+#if BFLOAT16
+typedef ushort activation;
+#if CPU_FAMILY
+#define ALOAD(i, p) widen(vload16((i), (p)))
+#define ASTORE(v, i, p) vstore16(narrow(v), (i), (p))
+#else
+#define ALOAD(i, p) widen(((__global const ushort4 *)(p))[i])
+#define ASTORE(v, i, p) (((__global ushort4 *)(p))[i] = narrow(v))
+#endif
+#else
+typedef float activation;
+#define ALOAD VLOAD
+#define ASTORE VSTORE
 #endif
 
 // Asks for `count` floats to come closer, where the host says that the device takes it (HAS_PREFETCH) and the compiler knows how.
@@ -83,21 +118,19 @@ static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.
 #define HAS_RESIDUAL 4
 #define HAS_RELU 8
 
+// `read` and `read_residual` are how W channels are read from there.
+#define EPILOGUE(sum, scale, shift, residual, flags, read, read_residual)          \
+    {                                                                               \
+        if ((flags) & HAS_AFFINE) sum = fma(sum, read(scale), read(shift));         \
+        if ((flags) & HAS_RESIDUAL) sum += read_residual(residual);                 \
+        if ((flags) & HAS_RELU) sum = rectify(sum);                                 \
+    }
+static inline floatW read_vector(__global const float *p) { return VLOAD(0, p); }
 static inline floatW epilogue(floatW sum, __global const float *scale, __global const float *shift,
                               __global const float *residual, int flags) {
-    if (flags & HAS_AFFINE) sum = fma(sum, VLOAD(0, scale), VLOAD(0, shift));
-    if (flags & HAS_RESIDUAL) sum += VLOAD(0, residual);
-    return flags & HAS_RELU ? rectify(sum) : sum;
+    EPILOGUE(sum, scale, shift, residual, flags, read_vector, read_vector)
+    return sum;
 }
-
-// NVIDIA's matrix units: c (16 x 8) += a (16 x 8) b (8 x 8) of TensorFloat-32 operands, four, four and two numbers of which each of 32
-// items has (PTX ISA, mma.m16n8k8); for GPUs whose compiler was found to take it.
-#define MMA_TF32(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1)                                                              \
-    __asm__ volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "        \
-                     "{%8, %9}, {%0, %1, %2, %3};"                                                                    \
-                     : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)                                                         \
-                     : "r"(as_uint(a0)), "r"(as_uint(a1)), "r"(as_uint(a2)), "r"(as_uint(a3)), "r"(as_uint(b0)),      \
-                       "r"(as_uint(b1)))
 
 // 16 x 16 floats in place: rows[i].s[j] <-> rows[j].s[i], by halves, quarters, pairs and neighbours.
 #define SWAP_BLOCKS(rows, distance, first, second)                    \
@@ -143,6 +176,50 @@ static inline float horizontal_max(floatW v) {
     const float2 c = fmax(b.lo, b.hi);
     return fmax(c.x, c.y);
 }
+
+// What adds up partial results: work-groups of GROUP_ITEMS items on GPUs, each item on CPUs. GROUP_MEMORY goes with the kernel's
+// variables; every item of a group calls `group_sum`, for numbers, and `group_sums`, for vectors, which add in a fixed order.
+#if CPU_FAMILY
+#define GROUP_ITEMS 1
+#define GROUP_MEMORY
+#define group_sum(value) (value)
+#define group_sums(value) (value)
+#else
+#define GROUP_ITEMS 64
+#define GROUP_MEMORY __local floatW group_memory[GROUP_ITEMS];
+#define group_sum(value) sums_of_group((floatW)(value), group_memory).x
+#define group_sums(value) sums_of_group(value, group_memory)
+static inline floatW sums_of_group(floatW value, __local floatW *memory) {
+    const int item = (int)get_local_id(0);
+    memory[item] = value;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int width = GROUP_ITEMS / 2; width > 0; width /= 2) {
+        if (item < width) memory[item] += memory[item + width];
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    const floatW sum = memory[0];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return sum;
+}
+#endif
+
+// Two numbers of each item become two of each group, partial [2][groups]; and those the sums of one group.
+#define STORE_PARTIALS(partial, first, second)                                                  \
+    {                                                                                           \
+        const float group_first = group_sum(first), group_second = group_sum(second);           \
+        if (get_local_id(0) == 0) {                                                             \
+            partial[get_group_id(0)] = group_first;                                             \
+            partial[get_num_groups(0) + get_group_id(0)] = group_second;                        \
+        }                                                                                       \
+    }
+#define ADD_PARTIALS(partial, count, first, second)                                             \
+    float first = 0.0f, second = 0.0f;                                                          \
+    for (int i = (int)get_local_id(0); i < (count); i += GROUP_ITEMS) {                               \
+        first += partial[i];                                                                    \
+        second += partial[(count) + i];                                                         \
+    }                                                                                           \
+    first = group_sum(first);                                                                   \
+    second = group_sum(second);
 
 // The step buffer: everything that changes from step to step. Mirrors `StepState` on the host.
 #define STEP_INDEX 0

@@ -9,7 +9,7 @@
 //   uniform  u[row, column] in (0, 1), column < 4, row stride 16: counter = row, word = column.
 //   philox   raw words for the published test vectors.
 
-__kernel void dropout(__global const float *x, __global float *y, __global const uint *step, uint name_low,
+__kernel void dropout(__global const activation *x, __global activation *y, __global const uint *step, uint name_low,
                       uint name_high, float probability, int groups) {
     const float keep_scale = 1.0f / (1.0f - probability);
     FOR_RANGE(g, groups) {
@@ -21,16 +21,16 @@ __kernel void dropout(__global const float *x, __global float *y, __global const
         const uintW words[4] = {c0, c1, c2, c3};
         for (int word = 0; word < 4; ++word) {
             const floatW u = UNIT_UNIFORM(words[word], CONVERT_FLOATW);
-            const floatW value = rectify(VLOAD(0, x + base + word * 16)) * keep_scale;
-            VSTORE(select(value, (floatW)(0.0f), u < probability), 0, y + base + word * 16);
+            const floatW value = rectify(ALOAD(0, x + base + word * 16)) * keep_scale;
+            ASTORE(select(value, (floatW)(0.0f), u < probability), 0, y + base + word * 16);
         }
     }
 }
 
-__kernel void dropout_backward(__global const float *y, __global const float *dy, __global float *dx, float probability,
+__kernel void dropout_backward(__global const activation *y, __global const activation *dy, __global activation *dx, float probability,
                                int n) {
     const float keep_scale = 1.0f / (1.0f - probability);
-    FOR_RANGE(i, n) { VSTORE(select((floatW)(0.0f), VLOAD(i, dy) * keep_scale, VLOAD(i, y) > 0.0f), i, dx); }
+    FOR_RANGE(i, n) { ASTORE(select((floatW)(0.0f), ALOAD(i, dy) * keep_scale, ALOAD(i, y) > 0.0f), i, dx); }
 }
 
 __kernel void uniform(__global float *u, __global const uint *step, uint name_low, uint name_high, int columns) {

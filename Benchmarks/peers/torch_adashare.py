@@ -40,7 +40,8 @@ def parse_arguments():
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--tf32", action="store_true", help="allow TF32 on CUDA (off: full float32)")
+    parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32",
+                        help="what convolutions multiply; bfloat16: by autocast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file for the rows")
     options = parser.parse_args()
@@ -122,6 +123,7 @@ class Setting:
             random_label(name, channels, options.batch, height, width, generator).to(device)
             for name, channels in options.tasks]
         self.names = [name for name, _ in options.tasks]
+        self.is_narrow = options.precision == "bfloat16"
         self.opened, self.optimiser, self.trained = opened, None, []
         self.closed = torch.tensor([1.0, 0.0], device=device).repeat(blocks - (opened or 0), 1)
         self.gates = decisions and [
@@ -142,7 +144,10 @@ class Setting:
             self.optimiser = torch.optim.Adam(self.logits, lr=0.01, weight_decay=5e-4)
 
     def predict(self, gates):
-        return self.network.shared(self.image) if gates is None else self.network(self.image, gates)
+        """Predictions in float32, whatever the network computes in."""
+        with torch.autocast(self.image.device.type, dtype=torch.bfloat16, enabled=self.is_narrow):
+            predictions = self.network.shared(self.image) if gates is None else self.network(self.image, gates)
+        return [prediction.float() for prediction in predictions]
 
     def mixed_gates(self):
         """The closed blocks' (1, 0) below the open blocks' soft gates, L of shape [2] per task.
@@ -207,12 +212,12 @@ def measure_row(options, blocks, step, policy, decisions, opened, resident):
 def main():
     options, blocks = parse_arguments()
     torch.set_num_threads(options.threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
     torch.backends.cudnn.benchmark = options.device != "cpu"
     resident = measure.resident_peak()
     device = torch.cuda.get_device_name() if options.device != "cpu" else platform.processor() or platform.machine()
     environment = {
-        "torch": torch.__version__, "device": device, "threads": options.threads, "tf32": options.tf32,
+        "torch": torch.__version__, "device": device, "threads": options.threads, "precision": options.precision,
         "backbone": options.backbone, "head": options.head, "tasks": dict(options.tasks),
         "size": options.size, "batch": options.batch, "repeats": options.repeats, "seed": options.seed,
     }

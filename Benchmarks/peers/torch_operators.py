@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 LEAST_MS, MOST_RUNS = 100.0, 40
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def parse():
@@ -25,7 +26,7 @@ def parse():
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each row, at least; short ones run more often")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--tf32", action="store_true", help="allow TF32 on CUDA (off: full float32)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="what convolutions multiply")
     parser.add_argument("--json", help="file for the rows")
     options = parser.parse_args()
     if options.repeats < 1:
@@ -33,16 +34,16 @@ def parse():
     return options
 
 
-def image(shape, layout, device):
+def image(shape, layout, device, dtype=torch.float32):
     """Random [N, H, W, C] as a PyTorch tensor [N, C, H, W] in a layout."""
     n, h, w, c = shape
-    return torch.randn(n, c, h, w, device=device).contiguous(memory_format=layout)
+    return torch.randn(n, c, h, w, device=device).to(dtype).contiguous(memory_format=layout)
 
 
-def convolution(row, layout, device):
-    x = image(row["input"], layout, device)
+def convolution(row, layout, device, dtype):
+    x = image(row["input"], layout, device, dtype)
     k, size = row["outputs"], row["kernel"]
-    w = torch.randn(k, x.shape[1], size, size, device=device).contiguous(memory_format=layout)
+    w = torch.randn(k, x.shape[1], size, size, device=device).to(dtype).contiguous(memory_format=layout)
     window = ([row["stride"]] * 2, [row["padding"]] * 2, [row["dilation"]] * 2)
     y = F.conv2d(x, w, None, *window)
     if row["pass"] == "forward":
@@ -52,8 +53,8 @@ def convolution(row, layout, device):
     return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, *window, False, [0, 0], 1, mask)
 
 
-def batch_norm(row, layout, device):
-    x = image(row["input"], layout, device)
+def batch_norm(row, layout, device, dtype):
+    x = image(row["input"], layout, device, dtype)
     gamma, beta = torch.rand(x.shape[1], device=device) + 0.5, torch.rand(x.shape[1], device=device)
     relu = row["kind"] == "batch_norm_relu"
 
@@ -64,8 +65,8 @@ def batch_norm(row, layout, device):
     if row["direction"] == "forward":
         return forward
     y, dy = forward(), torch.randn_like(x)
-    mean = x.mean((0, 2, 3))
-    inverse = 1 / torch.sqrt(x.var((0, 2, 3), unbiased=False) + 1e-5)
+    mean = x.float().mean((0, 2, 3))
+    inverse = 1 / torch.sqrt(x.float().var((0, 2, 3), unbiased=False) + 1e-5)
 
     def backward():
         d = torch.ops.aten.threshold_backward(dy, y, 0) if relu else dy
@@ -74,8 +75,8 @@ def batch_norm(row, layout, device):
     return backward
 
 
-def max_pool(row, layout, device):
-    x = image(row["input"], layout, device).requires_grad_()
+def max_pool(row, layout, device, dtype):
+    x = image(row["input"], layout, device, dtype).requires_grad_()
     window = (row["kernel"], row["stride"], row["padding"])
     if row["direction"] == "forward":
         return lambda: F.max_pool2d(x.detach(), *window, ceil_mode=True)
@@ -84,13 +85,13 @@ def max_pool(row, layout, device):
     return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
 
 
-def cross_entropy(row, layout, device):
+def cross_entropy(row, layout, device, _):
     x = image(row["input"], layout, device).requires_grad_()
     labels = torch.zeros(x.shape[0], *x.shape[2:], dtype=torch.long, device=device)
     return lambda: torch.autograd.grad(F.cross_entropy(x, labels, ignore_index=255), x)
 
 
-def adam(row, layout, device):
+def adam(row, layout, device, _):
     r, s, c, k = row["input"]
     weight = torch.randn(k, c, r, s, device=device).requires_grad_()
     weight.grad = torch.randn_like(weight)
@@ -118,7 +119,10 @@ def least_ms(run, repeats, device):
 def main():
     options = parse()
     torch.set_num_threads(options.threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
+    torch.backends.cudnn.benchmark = options.device != "cpu"
+    # Activations; weights, statistics and losses stay float32, but convolutions round their weights, ours within the time.
+    dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     with open(options.cases, encoding="utf-8") as file:
         cases = json.load(file)["rows"]
     rows = []
@@ -127,7 +131,7 @@ def main():
         times = {}
         for name, layout in (("contiguous", torch.contiguous_format), ("channels_last", torch.channels_last)):
             with torch.set_grad_enabled(row["pass"] == "other"):
-                times[name] = least_ms(build(row, layout, options.device), options.repeats, options.device)
+                times[name] = least_ms(build(row, layout, options.device, dtype), options.repeats, options.device)
             if row["kind"] == "adam":
                 break
         best = min(times, key=times.get)
@@ -135,7 +139,7 @@ def main():
                      "torch_layout": best, "layouts": times})
         print(f"{row['case']}  {row['pass']}  {times[best]:.3f} ms, {best}", file=sys.stderr)
     report = {"environment": {"torch": torch.__version__, "threads": options.threads, "device": options.device,
-                              "tf32": options.tf32}, "rows": rows}
+                              "precision": options.precision}, "rows": rows}
     if options.json:
         partial = options.json + ".partial"
         with open(partial, "w", encoding="utf-8") as file:

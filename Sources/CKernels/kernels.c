@@ -54,11 +54,26 @@ static const char k_peak[] = {
 static const char k_convolution_winograd[] = {
 #embed "../../Kernels/convolution_winograd.cl"
     , 0};
-static const char k_convolution_winograd_products[] = {
-#embed "../../Kernels/convolution_winograd_products.cl"
+static const char k_convolution_winograd_products_cpu[] = {
+#embed "../../Kernels/convolution_winograd_products_cpu.cl"
     , 0};
 static const char k_convolution_gpu[] = {
 #embed "../../Kernels/convolution_gpu.cl"
+    , 0};
+static const char k_convolution_winograd_products_gpu[] = {
+#embed "../../Kernels/convolution_winograd_products_gpu.cl"
+    , 0};
+static const char k_matrix_units_h[] = {
+#embed "../../Kernels/matrix_units.h"
+    , 0};
+static const char k_tile_h[] = {
+#embed "../../Kernels/tile.h"
+    , 0};
+static const char k_tile_float_h[] = {
+#embed "../../Kernels/tile_float.h"
+    , 0};
+static const char k_tile_bfloat16_h[] = {
+#embed "../../Kernels/tile_bfloat16.h"
     , 0};
 
 static const struct {
@@ -81,8 +96,13 @@ static const struct {
     {"convolution_cpu_weights", k_convolution_cpu_weights},
     {"peak", k_peak},
     {"convolution_winograd", k_convolution_winograd},
-    {"convolution_winograd_products", k_convolution_winograd_products},
+    {"convolution_winograd_products_cpu", k_convolution_winograd_products_cpu},
     {"convolution_gpu", k_convolution_gpu},
+    {"convolution_winograd_products_gpu", k_convolution_winograd_products_gpu},
+    {"matrix_units.h", k_matrix_units_h},
+    {"tile.h", k_tile_h},
+    {"tile_float.h", k_tile_float_h},
+    {"tile_bfloat16.h", k_tile_bfloat16_h},
 };
 
 const char *adashare_kernel_source(const char *name) {

@@ -25,7 +25,7 @@ public enum KernelArgument: Sendable {
 /// OpenCL calls on one kernel object are not thread-safe, so one `Kernel` belongs to one thread at a time: setting its
 /// arguments or its label while another thread launches it is a race. Different kernels are independent of each other,
 /// even if they come from the same program.
-public final class Kernel: @unchecked Sendable {
+public final class Kernel: LaunchSite, @unchecked Sendable {
     /// Name of the function in the source.
     public let name: String
     /// What a profile calls this launch site; the kernel's name unless changed.

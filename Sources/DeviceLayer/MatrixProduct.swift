@@ -19,29 +19,35 @@ public struct MatrixProduct: Sendable, Hashable {
         (self.leftPitch, self.rightPitch, self.resultPitch) = (leftPitch, rightPitch, resultPitch)
     }
 
+    /// Bytes that the library's copies of the matrices take at most: each padded to whole tiles, of up to 128 × 128.
+    public var scratchByteCount: Int {
+        let (m, n, k) = (tiled(rows), tiled(columns), tiled(depth))
+        return 4 * (m * k + k * n + m * n)
+    }
+
+    private func tiled(_ extent: Int) -> Int { (extent + 127) / 128 * 128 }
+
     /// Whether the library is installed; it is looked for once.
-    public static var isAvailable: Bool { CLBlast.sgemm != nil }
+    public static var isAvailable: Bool { CLBlast.interface != nil }
     /// Name of the library's file, which tells its version; nil where it is not installed.
     public static var library: String? { CLBlast.file }
 }
 
 /// A product together with its matrices: one launch site of a plan, as a `Kernel` is.
-public final class MatrixProductSite: @unchecked Sendable {
+public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
     /// What profiles call the library's kernels.
     public static let name = "clblast_sgemm"
+    public var name: String { Self.name }
     public let product: MatrixProduct
-    /// What a profile calls this launch site.
     public var label = MatrixProductSite.name
-    /// Multiply-accumulates of one launch, for profiles.
     public let multiplyAccumulates: Int
-    /// A, B and C.
+    /// A, B, C, and `MatrixProduct.scratchByteCount` bytes for copies of them.
     public var buffers: [DeviceBuffer]
-    /// Bytes of the matrices, for profiles.
-    public var argumentByteCount: Int { buffers.reduce(0) { $0 + $1.byteCount } }
+    public var argumentByteCount: Int { buffers.prefix(3).reduce(0) { $0 + $1.byteCount } }
 
-    /// - Precondition: three buffers, for A, B and C.
+    /// - Precondition: four buffers, for A, B, C and copies of them.
     public init(_ product: MatrixProduct, buffers: [DeviceBuffer], multiplyAccumulates: Int) {
-        precondition(buffers.count == 3)
+        precondition(buffers.count == 4)
         (self.product, self.buffers, self.multiplyAccumulates) = (product, buffers, multiplyAccumulates)
     }
 
@@ -50,14 +56,21 @@ public final class MatrixProductSite: @unchecked Sendable {
     /// - Parameter event: receives the last one's event, unless nil.
     /// - Returns: an OpenCL status, or one of the library's own.
     func enqueue(on queue: OpaquePointer, event: UnsafeMutablePointer<cl_event?>?) -> cl_int {
-        guard let sgemm = CLBlast.sgemm else { return CL_INVALID_OPERATION }
+        guard let interface = CLBlast.interface else { return CL_INVALID_OPERATION }
         var queue: cl_command_queue? = queue
-        return sgemm(
-            CLBlast.rowMajor, product.transposesLeft ? CLBlast.transposed : CLBlast.plain,
-            product.transposesRight ? CLBlast.transposed : CLBlast.plain, product.rows, product.columns, product.depth,
-            1,
-            buffers[0].handle, 0, product.leftPitch, buffers[1].handle, 0, product.rightPitch, 0, buffers[2].handle, 0,
-            product.resultPitch, &queue, event)
+        let left = product.transposesLeft ? CLBlast.transposed : CLBlast.plain
+        let right = product.transposesRight ? CLBlast.transposed : CLBlast.plain
+        // Only the library knows its tiles on this device.
+        var wanted = 0
+        let status = interface.scratchSize(
+            CLBlast.rowMajor, left, right, product.rows, product.columns, product.depth, 0, product.leftPitch, 0,
+            product.rightPitch, 0, product.resultPitch, &queue, &wanted)
+        guard status == CL_SUCCESS else { return status }
+        guard wanted <= buffers[3].byteCount else { return CL_INVALID_BUFFER_SIZE }
+        return interface.sgemm(
+            CLBlast.rowMajor, left, right, product.rows, product.columns, product.depth, 1, buffers[0].handle, 0,
+            product.leftPitch, buffers[1].handle, 0, product.rightPitch, 0, buffers[2].handle, 0, product.resultPitch,
+            &queue, event, wanted > 0 ? buffers[3].handle : nil)
     }
 }
 
@@ -67,25 +80,35 @@ private enum CLBlast {
     static let plain: Int32 = 111
     static let transposed: Int32 = 112
 
-    /// Layout, transpositions, m, n, k, alpha, A with offset and pitch, B likewise, beta, C likewise, queue, event.
+    /// Layout, transpositions, m, n, k, alpha, A with offset and pitch, B likewise, beta, C likewise, queue, event, scratch memory.
     typealias Sgemm =
         @convention(c) (
             Int32, Int32, Int32, Int, Int, Int, Float, OpaquePointer?, Int, Int, OpaquePointer?, Int, Int, Float,
-            OpaquePointer?, Int, Int, UnsafeMutablePointer<cl_command_queue?>, UnsafeMutablePointer<cl_event?>?
+            OpaquePointer?, Int, Int, UnsafeMutablePointer<cl_command_queue?>, UnsafeMutablePointer<cl_event?>?,
+            OpaquePointer?
+        ) -> Int32
+    /// Layout, transpositions, m, n, k, offset and pitch of A, B and C, queue, bytes wanted.
+    typealias ScratchSize =
+        @convention(c) (
+            Int32, Int32, Int32, Int, Int, Int, Int, Int, Int, Int, Int, Int,
+            UnsafeMutablePointer<cl_command_queue?>, UnsafeMutablePointer<Int>
         ) -> Int32
 
     /// The mapped file, whose name tells the version.
     static let file: String? = {
-        guard sgemm != nil else { return nil }
+        guard interface != nil else { return nil }
         let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
         let line = maps.split(separator: "\n").first { $0.contains("libclblast") }
         return line?.split(separator: "/").last.map(String.init) ?? "libclblast.so.1"
     }()
 
-    static let sgemm: Sgemm? = {
+    static let interface: (sgemm: Sgemm, scratchSize: ScratchSize)? = {
         guard let library = dlopen("libclblast.so.1", RTLD_NOW | RTLD_LOCAL),
-            let symbol = dlsym(library, "CLBlastSgemm")
+            let sgemm = dlsym(library, "CLBlastSgemmWithTempBuffer"),
+            let scratchSize = dlsym(library, "CLBlastSGemmTempBufferSize")
         else { return nil }
-        return unsafeBitCast(symbol, to: Sgemm.self)
+        return (
+            unsafeBitCast(sgemm, to: Sgemm.self), unsafeBitCast(scratchSize, to: ScratchSize.self)
+        )
     }()
 }

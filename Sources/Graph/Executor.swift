@@ -100,8 +100,7 @@ public final class Executor {
     /// - Precondition: the plan has that output and no other plan has run since.
     public func read(_ output: String, of plan: Plan) throws -> [Float] {
         guard let operand = plan.outputs[output] else { preconditionFailure("no output named \(output)") }
-        let stored = try context.queue.read(Float.self, count: operand.shape.storedCount, from: operand.buffer)
-        return operand.shape.unpadded(stored)
+        return try context.queue.readValues(operand.shape, from: operand.buffer)
     }
 
     /// Shape of a named output.

@@ -48,16 +48,17 @@ struct MemoryPlan {
             for (number, value) in node.outputs.enumerated() {
                 let size = roundUp(value.shape.byteCount, to: alignment)
                 let allowed = node.operation.inPlaceInputs(output: number)
-                let reused = allowed.lazy.map { node.inputs[$0].id }.first { id in
+                let reused = allowed.lazy.map { node.inputs[$0] }.first { input in
                     // A value given twice may be overwritten only if that is allowed for both.
-                    dying.contains(id) && self.places[id]?.byteCount == size
-                        && node.inputs.indices.allSatisfy { node.inputs[$0].id != id || allowed.contains($0) }
-                }
+                    dying.contains(input.id) && self.places[input.id]?.byteCount == size
+                        && input.shape.element == value.shape.element
+                        && node.inputs.indices.allSatisfy { node.inputs[$0].id != input.id || allowed.contains($0) }
+                }?.id
                 if let reused, let place = places[reused] {
                     dying.removeAll { $0 == reused }
                     places[value.id] = place
                 } else {
-                    places[value.id] = try allocate(size, for: node)
+                    places[value.id] = try allocate(size, of: value.shape.element, for: node)
                 }
             }
             let shapes = (node.inputs.map(\.shape), node.outputs.map(\.shape))
@@ -86,11 +87,14 @@ struct MemoryPlan {
         return last
     }
 
-    private mutating func allocate(_ size: Int, for node: Graph.Node) throws -> Place {
-        guard size / 4 <= Int(Int32.max) else {
+    private mutating func allocate(
+        _ size: Int, of element: ElementType = .float32, for node: Graph.Node
+    ) throws -> Place {
+        let count = size / element.byteCount
+        guard count <= Int(Int32.max) else {
             throw PlanError(
                 message:
-                    "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(size / 4) elements; "
+                    "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(count) elements; "
                     + "kernels count at most \(Int32.max). Use a smaller batch or crop.")
         }
         guard size <= chunkLimit else {

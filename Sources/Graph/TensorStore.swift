@@ -41,11 +41,15 @@ public final class TensorStore {
     func version(_ name: String) -> Int { tensors[name]?.version ?? 0 }
     func markChanged(_ name: String) { tensors[name]?.version += 1 }
 
-    /// Writes logical values (pads are added); asynchronous, in queue order.
+    /// Writes logical values, rounded to what is stored (pads are added); asynchronous, in queue order.
     ///
     /// - Precondition: the value count fits the shape.
     public func write(_ name: String, _ shape: Shape, _ values: [Float]) throws {
-        try context.queue.write(shape.padded(values), to: tensor(name, shape))
+        let (stored, buffer) = (shape.padded(values), try tensor(name, shape))
+        switch shape.element {
+        case .float32: try context.queue.write(stored, to: buffer)
+        case .bfloat16: try context.queue.write(stored.map { BFloat16($0) }, to: buffer)
+        }
         markChanged(name)
     }
 
@@ -62,8 +66,9 @@ public final class TensorStore {
         fileprivate let bytes: [UInt8]
 
         /// - Parameter values: logical.
-        /// - Precondition: the value count fits the shape.
+        /// - Precondition: the value count fits the shape, whose elements are float32.
         public init(_ name: String, _ shape: Shape, _ values: [Float]) {
+            precondition(shape.element == .float32, "batches are float32")
             (self.name, self.shape) = (name, shape)
             bytes = shape.padded(values).withUnsafeBytes(Array.init)
         }
@@ -88,19 +93,35 @@ public final class TensorStore {
     /// Reads logical values; waits for the queue.
     ///
     /// - Precondition: the tensor exists.
-    public func read(_ name: String) throws -> [Float] { try readElements(Float.self, name) }
+    public func read(_ name: String) throws -> [Float] {
+        let stored = stored(name)
+        return try context.queue.readValues(stored.shape, from: stored.buffer)
+    }
 
     /// Reads logical integer values.
-    public func readIntegers(_ name: String) throws -> [Int32] { try readElements(Int32.self, name) }
-
-    private func readElements<T: BitwiseCopyable>(_ type: T.Type, _ name: String) throws -> [T] {
-        guard let stored = tensors[name] else { preconditionFailure("no tensor named \(name)") }
-        let elements = try context.queue.read(type, count: stored.shape.storedCount, from: stored.buffer)
+    public func readIntegers(_ name: String) throws -> [Int32] {
+        let stored = stored(name)
+        let elements = try context.queue.read(Int32.self, count: stored.shape.storedCount, from: stored.buffer)
         return stored.shape.unpadded(elements)
+    }
+
+    private func stored(_ name: String) -> Stored {
+        guard let stored = tensors[name] else { preconditionFailure("no tensor named \(name)") }
+        return stored
     }
 
     /// Writes the step buffer.
     public func write(_ state: StepState) throws {
         try context.queue.write(state.words, to: tensor(Graph.stepName, StepState.shape))
+    }
+}
+
+extension CommandQueue {
+    /// Reads logical values of a tensor, whatever they are stored as; waits for the queue.
+    func readValues(_ shape: Shape, from buffer: DeviceBuffer) throws -> [Float] {
+        switch shape.element {
+        case .float32: shape.unpadded(try read(Float.self, count: shape.storedCount, from: buffer))
+        case .bfloat16: shape.unpadded(try read(BFloat16.self, count: shape.storedCount, from: buffer)).map(\.float)
+        }
     }
 }

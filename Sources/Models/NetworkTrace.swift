@@ -78,7 +78,8 @@ public struct NetworkTrace {
         return paths
     }
 
-    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification.
+    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification; float32 whatever
+    /// activations are stored as.
     public func head(task: Int, features: Value) -> Value {
         var x = features
         if architecture.classification { x = graph.record(GlobalAveragePool(), [x])[0] }
@@ -88,7 +89,9 @@ public struct NetworkTrace {
             sum = chain.indices.reduce(x) { input, position in
                 let spec = chain[position]
                 return graph.scope(spec.parameter) {
-                    if position == chain.count - 1 { return convolution(input, spec, residual: sum) }
+                    if position == chain.count - 1 {
+                        return convolution(input, spec, residual: sum, element: .float32)
+                    }
                     let drops = mode == .training && dropout > 0
                     let y = convolution(input, spec, relu: !drops)
                     guard drops else { return y }
@@ -133,7 +136,7 @@ public struct NetworkTrace {
 
     private func convolution(
         _ x: Value, _ spec: ConvolutionSpec, affine: (scale: Value, shift: Value)? = nil, residual: Value? = nil,
-        relu: Bool = false
+        relu: Bool = false, element: ElementType? = nil
     ) -> Value {
         let weights = graph.parameter(
             "\(spec.parameter).weight",
@@ -141,7 +144,7 @@ public struct NetworkTrace {
         let bias = spec.bias ? graph.parameter("\(spec.parameter).bias", Shape([spec.outputChannels])) : nil
         return graph.convolution(
             x, weights: weights, bias: bias, affine: affine, residual: residual, relu: relu, stride: spec.stride,
-            dilation: spec.dilation, padding: spec.padding)
+            dilation: spec.dilation, padding: spec.padding, element: element)
     }
 
     private mutating func convolutionBatchNorm(

@@ -63,7 +63,7 @@ public struct BatchNormStatistics: Operator {
             [
                 .workspace, .output(0), .output(1), .output(2), rows, stored, .int(chunks.span), .int(chunks.count),
                 .float(epsilon), .int(shape.channels),
-            ], e.library.grid(vectors))
+            ], e.library.groups(vectors))
     }
 }
 
@@ -184,7 +184,7 @@ public struct BatchNormGradient: Operator {
             ], e.library.grid(vectors / group.count, chunks.count))
         try e.launch(
             "batchnorm", "batchnorm_backward_merge",
-            [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.grid(vectors))
+            [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.groups(vectors))
         try e.launch(
             "batchnorm", "batchnorm_backward_input",
             [

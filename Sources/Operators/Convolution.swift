@@ -17,10 +17,10 @@ public struct ConvolutionGeometry: Hashable, Sendable {
         (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1
     }
 
-    func outputShape(_ x: Shape, channels: Int) -> Shape {
-        Shape([
-            x.batch, outputSize(x.height, kernel: kernelHeight), outputSize(x.width, kernel: kernelWidth), channels,
-        ])
+    func outputShape(_ x: Shape, channels: Int, element: ElementType = .float32) -> Shape {
+        Shape(
+            [x.batch, outputSize(x.height, kernel: kernelHeight), outputSize(x.width, kernel: kernelWidth), channels],
+            element: element)
     }
 }
 
@@ -33,10 +33,12 @@ extension Recorder {
     ///   - bias: [K], or nil.
     ///   - affine: scale [K] and shift [K], or nil.
     ///   - residual: of y's shape, or nil.
+    ///   - element: what y is stored as; nil for what activations are (`ConvolutionArithmetic.activations`).
     /// - Returns: y [N, P, Q, K].
     public func convolution(
         _ x: Value, weights: Value, bias: Value? = nil, affine: (scale: Value, shift: Value)? = nil,
-        residual: Value? = nil, relu: Bool = false, stride: Int = 1, dilation: Int = 1, padding: Int = 0
+        residual: Value? = nil, relu: Bool = false, stride: Int = 1, dilation: Int = 1, padding: Int = 0,
+        element: ElementType? = nil
     ) -> Value {
         let kernel = weights.shape.dimensions
         let geometry = ConvolutionGeometry(
@@ -48,7 +50,9 @@ extension Recorder {
             hasBias: bias != nil, hasAffine: affine != nil, hasResidual: residual != nil, relu: relu)
         let operands = [bias, affine?.scale, affine?.shift, residual].compactMap { $0 }
         return record(
-            Convolution(geometry, epilogue: epilogue, algorithm: algorithm), [x, weights, packed] + operands)[0]
+            Convolution(
+                geometry, epilogue: epilogue, algorithm: algorithm, element: element ?? choices.arithmetic.activations),
+            [x, weights, packed] + operands)[0]
     }
 
     /// Weights in the layout the algorithm reads: packed once per step and shared by everyone who needs them.
@@ -56,9 +60,10 @@ extension Recorder {
         if algorithm.readsCanonicalWeights { return weights }
         let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
-        if family == .gpu && !flipped { return weights }
+        let element: ElementType = algorithm.operands == .bfloat16 ? .bfloat16 : .float32
+        if family == .gpu && !flipped && element == .float32 { return weights }
         let tile = family == .gpu ? stored : RegisterTile.width(channels: stored)
-        return record(PackWeights(flipped: flipped, tile: tile), [weights])[0]
+        return record(PackWeights(flipped: flipped, tile: tile, element: element), [weights])[0]
     }
 }
 
@@ -74,22 +79,26 @@ public struct Convolution: DifferentiableOperator {
     public let epilogue: ConvolutionEpilogue
     /// How the sum is computed.
     public let algorithm: ConvolutionAlgorithm
+    /// What y is stored as.
+    public let element: ElementType
 
     public init(
         _ geometry: ConvolutionGeometry, epilogue: ConvolutionEpilogue = ConvolutionEpilogue(),
-        algorithm: ConvolutionAlgorithm = .direct()
+        algorithm: ConvolutionAlgorithm = .direct(), element: ElementType = .float32
     ) {
         self.geometry = geometry
         self.epilogue = epilogue
         self.algorithm = algorithm
+        self.element = element
     }
+
     public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(
             inputs[0].channels == inputs[1].dimensions[2],
             "input \(inputs[0]) does not fit weights \(inputs[1]) [R, S, C, K]")
-        return [geometry.outputShape(inputs[0], channels: inputs[1].channels)]
+        return [geometry.outputShape(inputs[0], channels: inputs[1].channels, element: element)]
     }
 
     public func inPlaceInputs(output: Int) -> [Int] {
@@ -102,7 +111,8 @@ public struct Convolution: DifferentiableOperator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        winograd(inputs[0], outputs[0])?.workspaceByteCount ?? 0
+        if algorithm == .clblast { return MatrixProduct.forward(inputs[0], outputs[0]).scratchByteCount }
+        return winograd(inputs[0], outputs[0])?.workspaceByteCount ?? 0
     }
 
     private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
@@ -171,7 +181,7 @@ public struct ConvolutionInputGradient: Operator {
     init(_ geometry: ConvolutionGeometry, inputShape: Shape, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
         self.algorithm = algorithm
-        self.inputShape = Shape(inputShape.dimensions)
+        self.inputShape = Shape(inputShape.dimensions, element: inputShape.element)
     }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
@@ -201,7 +211,8 @@ public struct ConvolutionInputGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        winograd(inputs[0])?.workspaceByteCount ?? 0
+        if algorithm == .clblast { return MatrixProduct.inputGradient(inputs[0], inputShape).scratchByteCount }
+        return winograd(inputs[0])?.workspaceByteCount ?? 0
     }
 
     /// Padding of dy.
@@ -233,7 +244,7 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
-        if algorithm == .clblast { return 0 }
+        if algorithm == .clblast { return MatrixProduct.weightGradient(inputs[0], inputs[1]).scratchByteCount }
         return winograd(inputs[0], inputs[1])?.workspaceByteCount
             ?? direct(inputs[0], inputs[1], family).workspaceByteCount
     }
@@ -296,12 +307,14 @@ public struct PackWeights: Operator {
     /// Taps reversed and channels exchanged, for the input gradient.
     public let flipped: Bool
     public let tile: Int
+    /// What the packed weights are stored as; bfloat16 in the GPU family alone.
+    public let element: ElementType
     public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let d = inputs[0].dimensions
         let (depth, width) = flipped ? (d[3], d[2]) : (d[2], d[3])
-        return [Shape([roundUp(width, to: tile) / tile, d[0] * d[1], depth, tile])]
+        return [Shape([roundUp(width, to: tile) / tile, d[0] * d[1], depth, tile], element: element)]
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
@@ -309,12 +322,27 @@ public struct PackWeights: Operator {
         let packed = e.outputs[0].dimensions
         let arguments: [LaunchArgument] = [
             .input(0), .output(0), .int(d[0]), .int(d[1]), .int(d[2]), .int(d[3]),
-            .int(e.inputs[0].storedChannels), .int(tile), .flag(flipped),
+            .int(e.inputs[0].storedChannels), .int(tile),
         ]
-        let size =
-            e.library.family == .cpu
-            ? e.library.grid(packed[0], packed[1]) : e.library.grid(packed[0], packed[1], packed[2])
-        try e.launch("convolution_pack", "convolution_pack", arguments, size)
+        switch (e.library.family, flipped) {
+        case (.cpu, _):
+            precondition(element == .float32, "the CPU family packs float32")
+            try e.launch(
+                "convolution_pack", "convolution_pack", arguments + [.flag(flipped)],
+                e.library.grid(packed[0], packed[1]))
+        case (.gpu, true):
+            try e.launch(
+                "convolution_pack", "convolution_pack_flipped",
+                options: element == .bfloat16 ? ["-DOPERAND16=1"] : [], arguments,
+                WorkSize(
+                    global: [roundUp(d[3], to: 16), tile, d[0] * d[1]], local: [16, 16, 1]))
+        case (.gpu, false):
+            precondition(element == .bfloat16, "the GPU family reads float32 weights as they are")
+            let vectors = e.vectors(e.inputs[0])
+            try e.launch(
+                "convolution_pack", "convolution_pack", options: ["-DOPERAND16=1"],
+                [.input(0), .output(0), .int(vectors)], e.library.range(vectors))
+        }
     }
 }
 
@@ -335,7 +363,7 @@ public struct ColumnSum: Operator {
             "reduction", "column_sums", [.input(0), .workspace, .int(shape.rows), .int(vectors), .int(chunks.span)],
             e.library.grid(vectors, chunks.count))
         try e.launch(
-            "reduction", "chunk_sum", [.workspace, .output(0), .int(vectors), .int(chunks.count)],
-            e.library.range(vectors))
+            "reduction", "column_totals", [.workspace, .output(0), .int(vectors), .int(chunks.count)],
+            e.library.groups(vectors))
     }
 }

@@ -8,6 +8,14 @@ public enum ConvolutionTile: Hashable, Sendable {
     case block(rows: Int, columns: Int)
 }
 
+/// What matrix units multiply.
+public enum MatrixOperands: String, Sendable, CaseIterable {
+    /// float32 with 10 bits of mantissa.
+    case tf32
+    /// float32 with 7 bits of mantissa, stored in 16 bits.
+    case bfloat16
+}
+
 /// How convolutions may round.
 public enum ConvolutionArithmetic: String, Sendable, Codable {
     /// As the plain sum of float32 products does.
@@ -17,6 +25,15 @@ public enum ConvolutionArithmetic: String, Sendable, Codable {
     /// Operands of the matrix units of NVIDIA's processors have 10 bits of mantissa; sums, and everything that is computed
     /// elsewhere, are float32.
     case tf32
+    /// Operands of the matrix units have 7 bits of mantissa; activations and their gradients are stored so. Sums, weights and
+    /// their gradients, statistics, predictions, and everything that is computed elsewhere, are float32.
+    case bfloat16
+
+    /// What matrix units multiply; nil where they do not.
+    public var operands: MatrixOperands? { MatrixOperands(rawValue: rawValue) }
+
+    /// What activations are stored as.
+    public var activations: ElementType { self == .bfloat16 ? .bfloat16 : .float32 }
 
     /// - Throws: `DecodingError` for a name that is not known.
     public init(from decoder: any Decoder) throws {
@@ -43,7 +60,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// A 1×1 convolution as one product of the CLBlast library.
     case clblast
     /// The direct sum on matrix units, in work-group tiles of that size.
-    case tf32(rows: Int, columns: Int)
+    case matrixUnits(MatrixOperands, rows: Int, columns: Int)
 
     /// Whether results round as the plain sum does.
     var isExact: Bool { if case .direct = self { true } else { false } }
@@ -51,7 +68,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     private var isWinograd: Bool {
         switch self {
         case .winograd, .winogradPhases: true
-        case .direct, .tf32, .clblast: false
+        case .direct, .matrixUnits, .clblast: false
         }
     }
 
@@ -59,8 +76,18 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// times as large.
     var readsCanonicalWeights: Bool { isWinograd || self == .clblast }
 
-    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out.
-    public var largestError: Double { if case .tf32 = self { 1e-3 } else { 3e-5 } }
+    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out; beside those of storing results
+    /// in bfloat16.
+    public var largestError: Double {
+        switch self {
+        case .matrixUnits(.tf32, _, _): 1e-3
+        case .matrixUnits(.bfloat16, _, _): 1e-2
+        case .direct, .winograd, .winogradPhases, .clblast: 3e-5
+        }
+    }
+
+    /// What its matrix units multiply; nil without them.
+    var operands: MatrixOperands? { if case .matrixUnits(let operands, _, _) = self { operands } else { nil } }
 
     /// What suits a problem where nothing has been measured; a function of the shape alone. The batch decides tiles of direct
     /// sums only, which give the same bits, so that an image's results do not depend on the images beside it. Where Winograd wins on
@@ -68,8 +95,8 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     static func heuristic(
         for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
     ) -> Self {
-        if arithmetic == .tf32, family == .gpu {
-            return .tf32(.suiting(problem, among: WorkGroupTile.onMatrixUnits))
+        if let operands = arithmetic.operands, family == .gpu {
+            return .matrixUnits(operands, .suiting(problem, among: WorkGroupTile.onMatrixUnits(operands)))
         }
         if arithmetic != .exact, family == .cpu, canUseWinograd(problem),
             min(problem.source.channels, problem.target.channels) >= WinogradTiles.fewestChannels,
@@ -86,6 +113,11 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
     ) -> [Self] {
         let first = heuristic(for: problem, family: family, arithmetic: arithmetic)
+        let onMatrixUnits = arithmetic.operands.map { operands in
+            WorkGroupTile.onMatrixUnits(operands).map { Self.matrixUnits(operands, $0) }
+        }
+        // Nothing else takes activations of 16 bits.
+        if arithmetic == .bfloat16, let onMatrixUnits { return [first] + onMatrixUnits.filter { $0 != first } }
         var found: [Self] = [.direct()]
         if arithmetic != .exact, canUseWinograd(problem) {
             let sum = directProducts(problem)
@@ -101,7 +133,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
                 .direct(.block(rows: $0.rows, columns: $0.columns))
             }
             if arithmetic != .exact, canUseCLBlast(problem) { found.append(.clblast) }
-            if arithmetic == .tf32 { found += WorkGroupTile.onMatrixUnits.map(Self.tf32) }
+            found += onMatrixUnits ?? []
         }
         return [first] + found.filter { $0 != first }
     }
@@ -128,7 +160,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The tiles of an output; nil where the algorithm has none, or cannot cover it.
     func cover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
         switch self {
-        case .direct, .tf32, .clblast: nil
+        case .direct, .matrixUnits, .clblast: nil
         case .winograd(let tile): WinogradTiles.cover(output, dilation: geometry.dilation, size: tile)
         case .winogradPhases:
             // Elsewhere pixels beyond a phase's ends are pixels of the image.
@@ -176,12 +208,13 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
     private static let winogradName = "winograd"
     private static let phasesName = "winograd_phases"
     private static let directName = "direct"
-    private static let tf32Name = "tf32"
     private static let clblastName = "clblast"
 
-    private static func tf32(_ tile: WorkGroupTile) -> Self { .tf32(rows: tile.rows, columns: tile.columns) }
+    private static func matrixUnits(_ operands: MatrixOperands, _ tile: WorkGroupTile) -> Self {
+        .matrixUnits(operands, rows: tile.rows, columns: tile.columns)
+    }
 
-    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`, `clblast`.
+    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`, `bfloat16_128x64`, `clblast`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName
@@ -190,7 +223,7 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         case .winograd(let tile): "\(Self.winogradName)_\(tile)x\(tile)"
         case .winogradPhases: Self.phasesName
         case .clblast: Self.clblastName
-        case .tf32(let rows, let columns): "\(Self.tf32Name)_\(rows)x\(columns)"
+        case .matrixUnits(let operands, let rows, let columns): "\(operands.rawValue)_\(rows)x\(columns)"
         }
     }
 
@@ -209,9 +242,10 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
                 "\(Self.directName)_\($0.rows)x\($0.columns)" == description
             }) {
                 self = .direct(.block(rows: tile.rows, columns: tile.columns))
-            } else if let tile = WorkGroupTile.onMatrixUnits.first(where: { Self.tf32($0).description == description })
-            {
-                self = .tf32(tile)
+            } else if let units = MatrixOperands.allCases.lazy.flatMap({ operands in
+                WorkGroupTile.onMatrixUnits(operands).map { Self.matrixUnits(operands, $0) }
+            }).first(where: { $0.description == description }) {
+                self = units
             } else {
                 return nil
             }
@@ -255,7 +289,7 @@ public struct AlgorithmChoices: Sendable, Hashable {
                 return known
             }
             // Another tile gives the same bits.
-            if known.isExact { return .direct() }
+            if known.isExact, arithmetic != .bfloat16 { return .direct() }
         }
         return .heuristic(for: problem, family: family, arithmetic: arithmetic)
     }

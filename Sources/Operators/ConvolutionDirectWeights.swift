@@ -114,7 +114,8 @@ struct DirectWeightGradient {
     ) throws {
         let tile = WorkGroupTile(algorithm) ?? suitingTile()
         try e.launch(
-            "convolution_gpu", "convolution_weights", options: tile.options(e.library) + (row?.gpuOptions ?? []),
+            "convolution_gpu", "convolution_weights",
+            options: tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: dy),
             [
                 .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(gpuDepth),
                 .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),

@@ -19,6 +19,9 @@ struct ConvolutionGather {
         precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
         // A batch of pixels that do not see each other is one long row.
         let (x, y) = geometry.isPointwise ? (x.flattened, e.outputs[0].flattened) : (x, e.outputs[0])
+        precondition(
+            algorithm.operands == .bfloat16 || x.element == .float32 && y.element == .float32,
+            "\(algorithm) does not convolve 16 bits")
         switch e.library.family {
         case .cpu: try encodeCPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)
         case .gpu: try encodeGPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)
@@ -67,7 +70,8 @@ struct ConvolutionGather {
             geometry, x: x, y: y, divisor: divisor, padding: padding, tile: WorkGroupTile(algorithm),
             isRowwise: row != nil)
         try e.launch(
-            "convolution_gpu", "convolution_gather", options: tiled.tile.options(e.library) + (row?.gpuOptions ?? []),
+            "convolution_gpu", "convolution_gather",
+            options: tiled.tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: y),
             [.input(0), packed] + epilogue.operands + [
                 .output(0), .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
                 .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
@@ -86,7 +90,7 @@ extension ConvolutionGeometry {
 
 extension Shape {
     /// [1, 1, N·H·W, C].
-    fileprivate var flattened: Shape { Shape([1, 1, rows, channels], compact: isCompact) }
+    fileprivate var flattened: Shape { Shape([1, 1, rows, channels], compact: isCompact, element: element) }
 }
 
 /// A kernel row over pixels without channel padding: its taps and their channels lie side by side.
@@ -105,7 +109,14 @@ struct KernelRow {
 
     var count: Int { taps * channels }
     var options: [String] { ["-DWS=\(taps)", "-DWC=\(channels)", "-DWT=\(stride)"] }
-    var gpuOptions: [String] { ["-DROW=\(channels)"] }
+
+    /// How the GPU family reads x, by kernel rows where there are any, and how y, or dy, is stored.
+    static func gpuOptions(_ row: KernelRow?, x: Shape, y: Shape) -> [String] {
+        var options = row.map { ["-DROW=\($0.channels)"] } ?? (x.isCompact ? ["-DCOMPACT=1"] : [])
+        let isNarrow = [x, y].map { $0.element == .bfloat16 }
+        if isNarrow.contains(true) { options += ["-DX16=\(isNarrow[0] ? 1 : 0)", "-DY16=\(isNarrow[1] ? 1 : 0)"] }
+        return options
+    }
 }
 
 /// The CPU family's register tile: `pixels` of one row times `width` channels.

@@ -11,7 +11,7 @@ public struct ConvolutionProblem: Hashable, Sendable {
     public let pass: Pass
     /// Of the forward pass, as are the shapes.
     public let geometry: ConvolutionGeometry
-    /// x [N, H, W, C].
+    /// x [N, H, W, C]; what it is stored as follows from how convolutions may round.
     public let input: Shape
     /// K.
     public let outputs: Int
@@ -19,7 +19,7 @@ public struct ConvolutionProblem: Hashable, Sendable {
     public init(_ pass: Pass, _ geometry: ConvolutionGeometry, input: Shape, outputs: Int) {
         self.pass = pass
         self.geometry = geometry
-        self.input = input
+        self.input = input.stored(as: .float32)
         self.outputs = outputs
     }
 

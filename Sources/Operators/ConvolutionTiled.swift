@@ -7,8 +7,10 @@ struct WorkGroupTile: Hashable, Sendable {
     private let itemRows, itemColumns: Int
     /// How deep a step is.
     private let depth: Int
-    /// Whether matrix units multiply it.
-    private var isOnMatrixUnits = false
+    /// What matrix units multiply; nil where items multiply float32.
+    private var operands: MatrixOperands?
+    /// Steps in local memory: one is multiplied while the others are brought.
+    private var stages = 2
 
     /// The largest first: fewer loads for each multiply-accumulate, but more groups that are partly empty.
     static let all = [
@@ -18,11 +20,17 @@ struct WorkGroupTile: Hashable, Sendable {
         WorkGroupTile(rows: 32, columns: 32, itemRows: 4, itemColumns: 4, depth: 16),
     ]
 
-    /// The same for matrix units: four warps of 32 items, with a quarter of the group's results each.
-    static let onMatrixUnits = [(128, 128, 8, 16), (128, 64, 8, 8), (64, 64, 4, 8)].map {
-        var tile = WorkGroupTile(rows: $0.0, columns: $0.1, itemRows: $0.2, itemColumns: $0.3, depth: 16)
-        tile.isOnMatrixUnits = true
-        return tile
+    /// The same for matrix units: four warps of 32 items, with a quarter of the group's results each. Steps of bfloat16 go to
+    /// local memory without passing registers, as many as fit 48 kB.
+    static func onMatrixUnits(_ operands: MatrixOperands) -> [WorkGroupTile] {
+        [(128, 128, 8, 16, 2), (128, 64, 8, 8, 3), (64, 64, 4, 8, 4)].map {
+            let isNarrow = operands == .bfloat16
+            var tile = WorkGroupTile(
+                rows: $0.0, columns: $0.1, itemRows: $0.2, itemColumns: $0.3, depth: isNarrow ? 32 : 16)
+            tile.operands = operands
+            if isNarrow { tile.stages = $0.4 }
+            return tile
+        }
     }
 
     /// Work-groups that keep a large device busy.
@@ -55,8 +63,8 @@ struct WorkGroupTile: Hashable, Sendable {
         switch algorithm {
         case .direct(.block(let rows, let columns)?):
             found = Self.all.first { ($0.rows, $0.columns) == (rows, columns) }
-        case .tf32(let rows, let columns):
-            found = Self.onMatrixUnits.first { ($0.rows, $0.columns) == (rows, columns) }
+        case .matrixUnits(let operands, let rows, let columns):
+            found = Self.onMatrixUnits(operands).first { ($0.rows, $0.columns) == (rows, columns) }
         default: return nil
         }
         guard let found else { return nil }
@@ -70,9 +78,11 @@ struct WorkGroupTile: Hashable, Sendable {
 
     /// Local memory that a group takes, as the kernels declare it.
     func localBytes(_ units: MatrixUnits) -> Int {
-        let pads = isOnMatrixUnits ? 16 : 4
-        let registers = isOnMatrixUnits && units == .emulated ? items * (2 * itemRows + itemColumns) : 0
-        return 4 * (2 * depth * (rows + columns + pads) + registers)
+        let registers = operands != nil && units == .emulated ? 4 * items * (2 * itemRows + itemColumns) : 0
+        return registers
+            + (operands == .bfloat16
+                ? 2 * stages * (rows * (depth + 8) + depth * (columns + 8))
+                : 4 * stages * depth * (rows + columns + (operands == nil ? 4 : 16)))
     }
 
     /// Work-items of a group.
@@ -103,11 +113,12 @@ struct WorkGroupTile: Hashable, Sendable {
     /// - Throws: `DeviceError` if the device could not be asked for them.
     func options(_ library: KernelLibrary) throws -> [String] {
         let sizes = ["-DTM=\(rows)", "-DTN=\(columns)", "-DTK=\(depth)", "-DRM=\(itemRows)", "-DRN=\(itemColumns)"]
-        guard isOnMatrixUnits else {
+        guard let operands else {
             return itemRows * itemColumns == 64 && library.limitsRegisters ? sizes + ["-cl-nv-maxrregcount=128"] : sizes
         }
-        guard let units = try library.matrixUnits() else { preconditionFailure("no matrix units") }
+        guard let units = try library.matrixUnits(operands) else { preconditionFailure("no matrix units") }
         return sizes + ["-DMMA=\(units == .instruction ? 1 : 2)"]
+            + (operands == .bfloat16 ? ["-DOPERAND16=1", "-DSTAGES=\(stages)"] : [])
     }
 }
 

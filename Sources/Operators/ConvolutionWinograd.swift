@@ -119,13 +119,13 @@ struct WinogradConvolution {
         case .cpu:
             let pixels = Self.pixels(tiles, accumulators: e.library.accumulators)
             try e.launch(
-                "convolution_winograd_products", "winograd_products", options: ["-DPT=\(pixels)"], arguments,
+                "convolution_winograd_products_cpu", "winograd_products", options: ["-DPT=\(pixels)"], arguments,
                 e.library.grid((tiles + pixels - 1) / pixels, channels / 32, places),
                 multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: tiles, columns: channels, products: places)
             try e.launch(
-                "convolution_gpu", "winograd_products", options: tile.options(e.library), arguments,
+                "convolution_winograd_products_gpu", "winograd_products", options: tile.options(e.library), arguments,
                 tile.groups(alongRows: tiles, columns: channels, products: places),
                 multiplyAccumulates: multiplyAccumulates)
         }
@@ -209,13 +209,13 @@ struct WinogradWeightGradient {
         switch e.library.family {
         case .cpu:
             try e.launch(
-                "convolution_winograd_products", "winograd_weight_products",
+                "convolution_winograd_products_cpu", "winograd_weight_products",
                 options: e.library.hasWideRegisters ? [] : ["-DCB=2"], parts + sizes,
                 e.library.grid(outputs / 32, inputs / 8, places), multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: inputs, columns: outputs, products: places)
             try e.launch(
-                "convolution_gpu", "winograd_weight_products", options: tile.options(e.library),
+                "convolution_winograd_products_gpu", "winograd_weight_products", options: tile.options(e.library),
                 parts + [.int(inputs)] + sizes,
                 tile.groups(alongColumns: outputs, rows: inputs, products: places),
                 multiplyAccumulates: multiplyAccumulates)

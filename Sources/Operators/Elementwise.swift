@@ -87,6 +87,7 @@ public struct Fill: Operator {
     public let value: Double
 
     public init(_ shape: Shape, value: Double) {
+        precondition(shape.element == .float32, "a constant is float32")
         self.shape = shape
         self.value = value
     }

@@ -36,8 +36,8 @@ public final class KernelLibrary: @unchecked Sendable {
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
     private let lock = NSLock()
-    /// What multiplies in `ConvolutionArithmetic.tf32`: as given, or nil inside where nothing does; nil before that was found out.
-    private var knownUnits: MatrixUnits??
+    /// What multiplies which operands: as given, or nil where nothing does; without an entry before that was found out.
+    private var knownUnits: [MatrixOperands: MatrixUnits?] = [:]
     /// Work-items per group of the GPU family's convolution tile.
     static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
@@ -65,7 +65,7 @@ public final class KernelLibrary: @unchecked Sendable {
         localBytes: Int? = nil, matrixUnits: MatrixUnits?
     ) throws {
         self.context = context
-        knownUnits = matrixUnits.map { .some($0) }
+        if let matrixUnits { for operands in MatrixOperands.allCases { knownUnits[operands] = matrixUnits } }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
@@ -81,19 +81,20 @@ public final class KernelLibrary: @unchecked Sendable {
     ///
     /// - Throws: `DeviceError` if the device could not be asked.
     public func arithmetic(_ wanted: ConvolutionArithmetic) throws -> ConvolutionArithmetic {
-        try wanted == .tf32 && matrixUnits() == nil ? .float32 : wanted
+        guard let operands = wanted.operands else { return wanted }
+        return try matrixUnits(operands) == nil ? .float32 : wanted
     }
 
-    /// What multiplies in `ConvolutionArithmetic.tf32`; nil where nothing does. The device is asked once.
+    /// What multiplies such operands; nil where nothing does. The device is asked once.
     ///
     /// - Throws: `DeviceError` if it could not be asked.
-    func matrixUnits() throws -> MatrixUnits? {
+    func matrixUnits(_ operands: MatrixOperands) throws -> MatrixUnits? {
         lock.lock()
         defer { lock.unlock() }
-        if let knownUnits { return knownUnits }
+        if let known = knownUnits[operands] { return known }
         let source = Self.source("prelude") + Self.source("matrix_units")
-        let units = try family == .gpu ? MatrixUnits(of: context, source: source) : nil
-        knownUnits = .some(units)
+        let units = try family == .gpu ? MatrixUnits(operands, of: context, source: source) : nil
+        knownUnits[operands] = .some(units)
         return units
     }
 
@@ -118,9 +119,13 @@ public final class KernelLibrary: @unchecked Sendable {
         return program
     }
 
+    /// The text of a kernel file, with the files it includes in place of its `#include` lines.
     private static func source(_ name: String) -> String {
-        guard let text = adashare_kernel_source(name) else { preconditionFailure("no kernel file \(name).cl") }
-        return String(cString: text)
+        guard let text = adashare_kernel_source(name) else { preconditionFailure("no kernel file \(name)") }
+        return String(cString: text).split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+            return line.hasPrefix("#include") && parts.count == 3 ? source(String(parts[1])) : String(line)
+        }.joined(separator: "\n")
     }
 
     /// The text of every kernel file: what a measured time belongs to.
@@ -137,16 +142,23 @@ public final class KernelLibrary: @unchecked Sendable {
     func range(_ count: Int) -> WorkSize {
         switch family {
         case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
-        case .gpu: WorkSize(global: [roundUp(min(count, 1 << 16), to: 64)], local: [64])
+        case .gpu: WorkSize(global: [roundUp(min(count, 1 << 18), to: 64)], local: [64])
         }
     }
 
-    /// Work-items of a `FOR_RANGE` loop that leaves one partial result per item; few enough to add up serially.
-    func partialRange(_ count: Int) -> WorkSize {
-        switch family {
-        case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
-        case .gpu: WorkSize(global: [min(1024, roundUp(count, to: 64))], local: [64])
-        }
+    /// A `FOR_RANGE` loop that leaves partial results, one for each group.
+    func partialRange(_ count: Int) -> (size: WorkSize, groups: Int) {
+        let size = family == .gpu && count > Self.mostPartials * 64 ? groups(Self.mostPartials) : range(count)
+        return (size, size.global[0] / (size.local?[0] ?? 1))
+    }
+
+    /// Partial results at most: one group adds them up.
+    static let mostPartials = 1024
+
+    /// So many groups of items that add up partial results: `GROUP_ITEMS` in the kernels.
+    func groups(_ count: Int) -> WorkSize {
+        family == .cpu
+            ? WorkSize(global: [count], local: [1]) : WorkSize(global: [count * 64], local: [64])
     }
 
     /// One work-item per grid point.
@@ -165,10 +177,13 @@ public final class KernelLibrary: @unchecked Sendable {
             ? (shape.storedChannels >= 1024 ? (8, ["-DVG=8"]) : (4, ["-DVG=4"])) : (1, [])
     }
 
-    /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs and give a GPU enough work-items.
+    /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs; on GPUs they are enough work-items, and few
+    /// enough for a group of them.
     static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
-        let elements = family == .cpu ? 1 << 15 : 1 << 12
-        return min(shape.rows, max(16, elements / shape.storedChannels))
+        switch family {
+        case .cpu: min(shape.rows, max(16, (1 << 15) / shape.storedChannels))
+        case .gpu: min(shape.rows, max(16, (1 << 12) / shape.storedChannels, (shape.rows + 4095) / 4096))
+        }
     }
 }
 

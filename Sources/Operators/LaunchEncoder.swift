@@ -31,43 +31,11 @@ public final class BoundLaunch {
 
     fileprivate init(_ work: Work) { self.work = work }
 
-    /// Name of the kernel.
-    public var name: String {
+    /// What is launched.
+    public var site: any LaunchSite {
         switch work {
-        case .kernel(let kernel, _): kernel.name
-        case .product: MatrixProductSite.name
-        }
-    }
-
-    /// What profiles call the launch.
-    public var label: String {
-        get {
-            switch work {
-            case .kernel(let kernel, _): kernel.label
-            case .product(let site): site.label
-            }
-        }
-        set {
-            switch work {
-            case .kernel(let kernel, _): kernel.label = newValue
-            case .product(let site): site.label = newValue
-            }
-        }
-    }
-
-    /// Multiply-accumulates it stands for.
-    public var multiplyAccumulates: Int {
-        switch work {
-        case .kernel(let kernel, _): kernel.multiplyAccumulates
-        case .product(let site): site.multiplyAccumulates
-        }
-    }
-
-    /// Bytes of its buffers; what is read and written in place counts twice.
-    public var argumentByteCount: Int {
-        switch work {
-        case .kernel(let kernel, _): kernel.argumentByteCount
-        case .product(let site): site.argumentByteCount
+        case .kernel(let kernel, _): kernel
+        case .product(let site): site
         }
     }
 
@@ -87,26 +55,29 @@ public struct LaunchEncoder {
     public let outputs: [Shape]
     fileprivate var launches: [Encoding.Launch] = []
 
-    /// Appends a launch of `kernel` from `Kernels/<file>.cl`.
+    /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store them.
     ///
     /// - Parameter multiplyAccumulates: of the operator's `multiplyAccumulates`, those that this launch stands for.
     public mutating func launch(
         _ file: String, _ kernel: String, options: [String] = [], _ arguments: [LaunchArgument], _ size: WorkSize,
         multiplyAccumulates: Int = 0
     ) throws {
+        let isNarrow = (inputs + outputs).contains { $0.element == .bfloat16 }
+        let program = try library.program(file: file, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []))
         launches.append(
             Encoding.Launch(
-                .kernel(try library.program(file: file, options: options), kernel, size), arguments,
+                .kernel(program, kernel, size), arguments,
                 multiplyAccumulates: multiplyAccumulates))
     }
 
-    /// Appends a matrix product of the CLBlast library.
+    /// Appends a matrix product of the CLBlast library, whose copies go to the workspace.
     mutating func multiply(
         _ product: MatrixProduct, left: LaunchArgument, right: LaunchArgument, result: LaunchArgument,
         multiplyAccumulates: Int
     ) {
         launches.append(
-            Encoding.Launch(.product(product), [left, right, result], multiplyAccumulates: multiplyAccumulates))
+            Encoding.Launch(
+                .product(product), [left, right, result, .workspace], multiplyAccumulates: multiplyAccumulates))
     }
 
     /// The vectors of a tensor, as kernels of this family count them.
@@ -196,7 +167,7 @@ public final class Encoding {
             } else {
                 bound = try make(launch, buffer)
             }
-            bound.label = label.isEmpty ? bound.name : label
+            bound.site.label = label.isEmpty ? bound.site.name : label
             list.append(bound)
         }
     }

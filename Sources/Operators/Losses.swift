@@ -25,26 +25,29 @@ public struct TaskLoss: DifferentiableOperator {
     public init(_ kind: LossKind) { self.kind = kind }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0].element == .float32, "losses are computed of float32 predictions")
         precondition(inputs[0].rows == inputs[1].count / labelChannels, "prediction \(inputs[0]), labels \(inputs[1])")
         return [.scalar, .scalar]
     }
 
     private var labelChannels: Int { if case .cosine = kind { 3 } else { 1 } }
 
-    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        2 * KernelLibrary.mostPartials * 4
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let x = e.inputs[0]
-        let size = e.library.partialRange(x.rows)
+        let (size, groups) = e.library.partialRange(x.rows)
         let (name, buffers, attributes) = kernel(e, weighted: e.inputs.count > 2)
         try e.launch("losses", "\(name)_partial", buffers + [.workspace, .int(x.rows)] + attributes, size)
         let isCosine = labelChannels == 3
         try e.launch(
             "losses", "loss_finish",
             [
-                .workspace, .output(0), .output(1), .int(size.global[0]), .float(isCosine ? 1.0 : 0.0),
+                .workspace, .output(0), .output(1), .int(groups), .float(isCosine ? 1.0 : 0.0),
                 .float(isCosine ? -1.0 : 1.0),
-            ], e.library.grid(1))
+            ], e.library.groups(1))
     }
 
     /// Kernel prefix, leading buffers and trailing attributes, common to forward and backward.

@@ -1,54 +1,80 @@
 import DeviceLayer
 
-/// What multiplies the tiles of `ConvolutionArithmetic.tf32`.
+/// What multiplies the tiles of algorithms on matrix units.
 enum MatrixUnits {
-    /// NVIDIA's instruction.
+    /// NVIDIA's instructions.
     case instruction
-    /// The same sums from the same registers without it: slow, to test index arithmetic on any device.
+    /// The same sums from the same registers without them: slow, to test index arithmetic on any device.
     case emulated
 
-    /// Compiles the instruction for a device and checks what it computes; nil where its compiler does not take it, or it does not
-    /// add up.
+    /// Compiles the instructions for a device and checks what they compute; nil where its compiler does not take them, or they do
+    /// not add up.
     ///
     /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they do not know.
     ///
     /// - Throws: `DeviceError` if that could not be found out.
-    init?(of context: DeviceContext, source: String) throws(DeviceError) {
+    init?(_ operands: MatrixOperands, of context: DeviceContext, source: String) throws(DeviceError) {
         guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }),
-            WorkGroupTile.onMatrixUnits.allSatisfy({ $0.localBytes(.instruction) <= context.device.localMemoryBytes })
+            WorkGroupTile.onMatrixUnits(operands).allSatisfy({
+                $0.localBytes(.instruction) <= context.device.localMemoryBytes
+            })
         else { return nil }
         let program: Program
         do {
-            program = try context.program(name: "matrix_units", source: source, options: ["-DCPU_FAMILY=0"])
+            program = try context.program(
+                name: "matrix_units", source: source,
+                options: ["-DCPU_FAMILY=0", "-DOPERAND16=\(operands == .bfloat16 ? 1 : 0)"])
         } catch let error where error.call == "clBuildProgram" && !Self.wantOfMemory.contains(error.codeName) {
             return nil
         }
-        guard try Self.sums(of: program, on: context) == Self.product else { return nil }
+        guard try MatrixUnitsProbe(operands).isRight(program, on: context) else { return nil }
         self = .instruction
     }
 
     private static let wantOfMemory = ["CL_OUT_OF_RESOURCES", "CL_OUT_OF_HOST_MEMORY", "CL_COMPILER_NOT_AVAILABLE"]
+}
 
-    /// Operands of 16×8 and 8×8 whole numbers, so that their product is exact.
-    private static let left = (0..<128).map { Float($0 * 7 % 31 - 15) }
-    private static let right = (0..<64).map { Float($0 * 5 % 23 - 11) }
+/// A product of whole numbers that any operands represent, so that it is exact; kernel `matrix_units`.
+private struct MatrixUnitsProbe {
+    private let operands: MatrixOperands
+    private let (rows, columns, depth): (Int, Int, Int)
+    private let left, right: [Float]
 
-    private static var product: [Float] {
-        (0..<128).map { index in
-            (0..<8).reduce(0) { $0 + left[index / 8 * 8 + $1] * right[$1 * 8 + index % 8] }
+    init(_ operands: MatrixOperands) {
+        self.operands = operands
+        (rows, columns, depth) = operands == .tf32 ? (16, 8, 8) : (16, 16, 16)
+        left = (0..<rows * depth).map { Float($0 * 7 % 31 - 15) }
+        right = (0..<depth * columns).map { Float($0 * 5 % 23 - 11) }
+    }
+
+    private var product: [Float] {
+        // Of bfloat16, the last eight values are not copied.
+        let copied = operands == .bfloat16 ? left.count - 8 : left.count
+        return (0..<rows * columns).map { index in
+            (0..<depth).reduce(0) { sum, d in
+                let at = index / columns * depth + d
+                return at < copied ? sum + left[at] * right[d * columns + index % columns] : sum
+            }
         }
     }
 
-    private static func sums(of program: Program, on context: DeviceContext) throws(DeviceError) -> [Float] {
+    /// Whether a device computes it.
+    func isRight(_ program: Program, on context: DeviceContext) throws(DeviceError) -> Bool {
         let kernel = try program.kernel("matrix_units")
-        let buffers = try [left, right, product].map { (values) throws(DeviceError) -> DeviceBuffer in
-            try context.makeBuffer(byteCount: values.count * 4)
+        let expected = product
+        let buffers = try [left.count, right.count, expected.count].map { (count) throws(DeviceError) -> DeviceBuffer in
+            try context.makeBuffer(byteCount: count * 4)
         }
-        try context.queue.write(left, to: buffers[0])
-        try context.queue.write(right, to: buffers[1])
+        for (values, buffer) in zip([left, right], buffers) {
+            if operands == .bfloat16 {
+                try context.queue.write(values.map(BFloat16.init), to: buffer)
+            } else {
+                try context.queue.write(values, to: buffer)
+            }
+        }
         try context.queue.fillZero(buffers[2])
         try kernel.setArguments(buffers.map { .buffer($0) })
         try context.queue.launch(kernel, WorkSize(global: [32], local: [32]))
-        return try context.queue.read(Float.self, count: 128, from: buffers[2])
+        return try context.queue.read(Float.self, count: expected.count, from: buffers[2]) == expected
     }
 }

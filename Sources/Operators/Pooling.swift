@@ -26,7 +26,7 @@ public struct MaxPool: DifferentiableOperator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let x = inputs[0]
         let y = Shape([x.batch, outputSize(x.height), outputSize(x.width), x.channels])
-        return [y, y]
+        return [y.stored(as: x.element), y]
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
@@ -70,7 +70,9 @@ public struct MaxPoolGradient: Operator {
 public struct GlobalAveragePool: DifferentiableOperator {
     public init() {}
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].batch, 1, 1, inputs[0].channels])] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        [Shape([inputs[0].batch, 1, 1, inputs[0].channels], element: inputs[0].element)]
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let x = e.inputs[0]

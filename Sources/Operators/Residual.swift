@@ -8,11 +8,13 @@ public struct ResidualMixGradient: Operator {
 
     public func inPlaceInputs(output: Int) -> [Int] { [[0, 3], [1, 3], []][output] }
 
-    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        2 * KernelLibrary.mostPartials * 4
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
-        let size = e.library.partialRange(n)
+        let (size, groups) = e.library.partialRange(n)
         try e.launch(
             "residual", "residual_mixed_backward",
             [
@@ -22,8 +24,8 @@ public struct ResidualMixGradient: Operator {
             size)
         try e.launch(
             "residual", "residual_mixed_gate",
-            [.workspace, .output(2), .int(size.global[0]), .int(block), .int(e.outputs[2].rows)],
-            e.library.grid(1))
+            [.workspace, .output(2), .int(groups), .int(block), .int(e.outputs[2].rows)],
+            e.library.groups(1))
     }
 }
 
@@ -52,15 +54,17 @@ public struct DrawnGateGradient: Operator {
 
     public var isEager: Bool { true }
 
-    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { 2 * 1024 * 4 }
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        2 * KernelLibrary.mostPartials * 4
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
-        let size = e.library.partialRange(n)
+        let (size, groups) = e.library.partialRange(n)
         try e.launch(
             "residual", "residual_gate_sums", [.input(0), .input(1), .input(2), .workspace, .int(n)], size)
         try e.launch(
             "residual", "residual_mixed_gate",
-            [.workspace, .output(0), .int(size.global[0]), .int(block), .int(blocks)], e.library.grid(1))
+            [.workspace, .output(0), .int(groups), .int(block), .int(blocks)], e.library.groups(1))
     }
 }

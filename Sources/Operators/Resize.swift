@@ -13,6 +13,7 @@ public struct NearestResize: DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let x = inputs[0]
+        precondition(x.element == .float32, "only 4-byte words are resized")
         return [Shape([x.batch, height, width, x.channels], compact: x.isCompact)]
     }
 

@@ -1,6 +1,6 @@
-/// Extents of a tensor, outermost first; the last axis is the channel axis.
+/// Extents of a tensor, outermost first, and what its elements are stored as; the last axis is the channel axis.
 ///
-/// Storage is row-major with 4-byte elements. Unless `isCompact`, the channel axis is stored padded to a multiple of
+/// Storage is row-major. Unless `isCompact`, the channel axis is stored padded to a multiple of
 /// `Shape.lanes`, pads hold zeros, so that kernels move whole vectors and need no guards.
 public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// Channel padding in elements: the widest vector of any kernel family.
@@ -11,12 +11,15 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     public let dimensions: [Int]
     /// Stored without channel padding: images and labels as they come from the host.
     public let isCompact: Bool
+    /// What is stored of each element.
+    public let element: ElementType
 
     /// - Precondition: at least one dimension, all positive.
-    public init(_ dimensions: [Int], compact: Bool = false) {
+    public init(_ dimensions: [Int], compact: Bool = false, element: ElementType = .float32) {
         precondition(!dimensions.isEmpty && dimensions.allSatisfy { $0 > 0 }, "invalid dimensions \(dimensions)")
         self.dimensions = dimensions
         self.isCompact = compact
+        self.element = element
     }
 
     /// Logical extent of the last axis.
@@ -30,7 +33,12 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// Logical elements.
     public var count: Int { rows * channels }
     /// Bytes stored, pads included.
-    public var byteCount: Int { storedCount * 4 }
+    public var byteCount: Int { storedCount * element.byteCount }
+
+    /// The same extents, stored otherwise.
+    public func stored(as element: ElementType) -> Shape {
+        Shape(dimensions, compact: isCompact, element: element)
+    }
 
     /// Batch size, height and width of an NHWC tensor.
     var batch: Int { dimensions[0] }

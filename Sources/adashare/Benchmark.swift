@@ -124,7 +124,7 @@ extension Benchmark {
                 "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or weight_gradient."
         )
         var filter: String?
-        @Option(help: "What convolutions multiply: float32 or tf32; see model.precision.")
+        @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")
         var precision = ModelPrecision.float32
         @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?

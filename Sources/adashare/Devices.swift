@@ -6,7 +6,8 @@ import Training
 struct Devices: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List OpenCL devices.",
-        discussion: "precisions: what model.precision can be; tf32 where a device has matrix units for it.")
+        discussion:
+            "precisions: what model.precision can be; tf32 and bfloat16 where a device has matrix units for them.")
 
     @Flag(help: "Print JSON.") var json = false
 

@@ -112,7 +112,7 @@ extension GraphTests {
                 let x = graph.input("x0", Shape([3, 5]))
                 graph.output("y", graph.scope("stage") { graph.scope("relu") { graph.record(ReLU(), [x])[0] } })
             }
-            #expect(plan.launches.map(\.label) == ["stage/relu"])
+            #expect(plan.launches.map(\.site.label) == ["stage/relu"])
             #expect(executor.shape("y", of: plan) == Shape([3, 5]) && executor.shape("z", of: plan) == nil)
         }
 

@@ -116,13 +116,13 @@ private struct ConvolutionReference: Sendable {
 
     private struct Key: Hashable {
         let a: ConvolutionCase
-        let isTF32: Bool
+        let operands: MatrixOperands?
     }
     private static let memo = Memo<Key, ConvolutionReference>()
 
-    /// - Parameter isTF32: of operands with 10 bits of mantissa.
-    static func of(_ a: ConvolutionCase, isTF32: Bool = false) -> ConvolutionReference {
-        memo(Key(a: a, isTF32: isTF32)) { ConvolutionReference(a, isTF32: isTF32) }
+    /// - Parameter operands: what is multiplied; nil for float32.
+    static func of(_ a: ConvolutionCase, _ operands: MatrixOperands? = nil) -> ConvolutionReference {
+        memo(Key(a: a, operands: operands)) { ConvolutionReference(a, operands) }
     }
 
     /// To the nearest number with 10 bits of mantissa, ties away from zero.
@@ -130,8 +130,14 @@ private struct ConvolutionReference: Sendable {
         Double(Float(bitPattern: (Float(value).bitPattern + 0x1000) & ~0x1fff))
     }
 
-    private init(_ a: ConvolutionCase, isTF32: Bool) {
-        func operand(_ tensor: Tensor) -> Tensor { isTF32 ? tensor.map(Self.tf32) : tensor }
+    private init(_ a: ConvolutionCase, _ operands: MatrixOperands?) {
+        func operand(_ tensor: Tensor) -> Tensor {
+            switch operands {
+            case nil: tensor
+            case .tf32: tensor.map(Self.tf32)
+            case .bfloat16: tensor.map { Double(BFloat16(Float($0)).float) }
+            }
+        }
         x = .random(shape: [a.n, a.h, a.w, a.c], seed: 1)
         w = .random(shape: [a.kernel, a.kernel, a.c, a.k], seed: 2)
         bias = a.bias ? .random(shape: [a.k], seed: 3) : nil
@@ -147,15 +153,23 @@ private struct ConvolutionReference: Sendable {
         db = Reference.biasGradient(dy: dy)
     }
 
-    /// Records the convolution and all its gradients.
+    /// What y is stored as among activations of 16 bits: predictions, which have a bias, are not.
+    private static func element(_ a: ConvolutionCase, in trial: Trial) -> ElementType {
+        a.bias ? .float32 : trial.graph.choices.arithmetic.activations
+    }
+
+    /// Records the convolution and all its gradients; x, as it comes from the host or as an activation.
     func record(_ a: ConvolutionCase, in trial: Trial) throws {
-        let x = try trial.input("x", x, compact: a.compact)
+        let element = Self.element(a, in: trial)
+        let x = try trial.input(
+            "x", x, compact: a.compact,
+            element: a.compact ? .float32 : trial.graph.choices.arithmetic.activations)
         let w = try trial.parameter("w", w)
         let bias = try bias.map { try trial.parameter("b", $0) }
         let y = trial.graph.convolution(
-            x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding)
+            x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding, element: element)
         trial.graph.output("y", y)
-        let dy = try trial.input("dy", dy)
+        let dy = try trial.input("dy", dy, element: element)
         if let bias {
             trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
         } else {
@@ -165,8 +179,12 @@ private struct ConvolutionReference: Sendable {
 
     /// Compares everything that `record` keeps.
     func expect(_ results: Results) throws {
-        try results.expect("y", y)
-        try results.expect("dx", dx)
+        // Half a unit in the last place of the largest value, where it is stored in 16 bits.
+        func tolerance(_ name: String) throws -> Double {
+            try #require(results.outputs[name]).shape.element == .bfloat16 ? 0x1p-8 : 2e-5
+        }
+        try results.expect("y", y, tolerance: tolerance("y"))
+        try results.expect("dx", dx, tolerance: tolerance("dx"))
         try results.expect("dw", dw, tolerance: 5e-5)
         if bias != nil { try results.expect("db", db) }
     }
@@ -175,7 +193,21 @@ private struct ConvolutionReference: Sendable {
 extension OperatorsTests {
     @Suite struct ConvolutionTests {
         /// On registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate.
-        enum Kernels { case wide, narrow, gpu, tf32 }
+        enum Kernels {
+            case wide, narrow, gpu, tf32, bfloat16
+
+            /// What matrix units multiply.
+            var operands: MatrixOperands? { self == .tf32 ? .tf32 : self == .bfloat16 ? .bfloat16 : nil }
+            var arithmetic: ConvolutionArithmetic { operands.map { $0 == .tf32 ? .tf32 : .bfloat16 } ?? .float32 }
+            var family: KernelFamily { self == .wide || self == .narrow ? .cpu : .gpu }
+            func library() throws -> KernelLibrary {
+                switch self {
+                case .wide, .gpu: try TestDevice.library(family)
+                case .narrow: try TestDevice.narrowLibrary()
+                case .tf32, .bfloat16: try TestDevice.matrixLibrary()
+                }
+            }
+        }
 
         /// Every third case on narrow registers: each tile is a kernel to compile; and on matrix units where they are emulated.
         private static let algorithmCases =
@@ -183,14 +215,14 @@ extension OperatorsTests {
                 [(one, Kernels.gpu)] + (TestDevice.families.contains(.cpu) ? [(one, .wide)] : [])
                     + (TestDevice.families.contains(.cpu) && index % 3 == 1 ? [(one, .narrow)] : [])
                     + (!TestDevice.families.contains(.cpu) || index % 3 == 2 ? [(one, .tf32)] : [])
+                    + (!TestDevice.families.contains(.cpu) || index % 3 == 0 || one.compact ? [(one, .bfloat16)] : [])
             }
 
         /// Every algorithm that computes a pass of a case, not only what its shape suggests.
         @Test(arguments: algorithmCases)
         func everyAlgorithmMatchesReference(a: ConvolutionCase, kernels: Kernels) throws {
-            let family: KernelFamily = kernels == .gpu || kernels == .tf32 ? .gpu : .cpu
-            let arithmetic: ConvolutionArithmetic = kernels == .tf32 ? .tf32 : .float32
-            let reference = ConvolutionReference.of(a, isTF32: kernels == .tf32)
+            let (family, arithmetic) = (kernels.family, kernels.arithmetic)
+            let reference = ConvolutionReference.of(a, kernels.operands)
             let geometry = ConvolutionGeometry(
                 kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
                 padding: a.padding)
@@ -200,18 +232,17 @@ extension OperatorsTests {
             }
             let candidates = try problems.map { problem in
                 try ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic).filter {
-                    if case .tf32 = $0 { return try TestDevice.holds(try #require(WorkGroupTile($0))) }
+                    if let operands = $0.operands {
+                        return try TestDevice.holds(try #require(WorkGroupTile($0)), operands)
+                    }
                     // CLBlast's kernels are not ours to simulate.
-                    return kernels != .tf32 && !($0 == .clblast && TestDevice.isSimulated)
+                    return kernels.operands == nil && !($0 == .clblast && TestDevice.isSimulated)
                 }
             }
             var sums: [String: [UInt32]] = [:]
             for round in 0..<(candidates.map(\.count).max() ?? 0) {
                 let chosen = candidates.map { $0[min(round, $0.count - 1)] }
-                let trial = try Trial(
-                    kernels == .narrow
-                        ? TestDevice.narrowLibrary()
-                        : kernels == .tf32 ? TestDevice.matrixLibrary() : TestDevice.library(family))
+                let trial = try Trial(kernels.library())
                 trial.graph.choices = AlgorithmChoices(
                     arithmetic, measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
                 try reference.record(a, in: trial)
@@ -227,14 +258,16 @@ extension OperatorsTests {
                 let results = try trial.runTwice()
                 try reference.expect(results)
                 // Every tile of the direct sum gives the same bits, on matrix units too.
-                for (name, algorithm) in zip(["y", "dx", "dw"], chosen) where algorithm.isExact || kernels == .tf32 {
+                for (name, algorithm) in zip(["y", "dx", "dw"], chosen)
+                where algorithm.isExact || algorithm.operands != nil {
                     let words = try results.words(name)
                     #expect(sums[name, default: words] == words, "\(name) by \(algorithm)")
                     sums[name] = words
                 }
                 let plan = try #require(trial.plan)
-                #expect(plan.launches.count { $0.name == MatrixProductSite.name } == chosen.count { $0 == .clblast })
-                #expect(plan.launches.reduce(0) { $0 + $1.multiplyAccumulates } == plan.multiplyAccumulates)
+                #expect(
+                    plan.launches.count { $0.site.name == MatrixProductSite.name } == chosen.count { $0 == .clblast })
+                #expect(plan.launches.reduce(0) { $0 + $1.site.multiplyAccumulates } == plan.multiplyAccumulates)
             }
         }
 

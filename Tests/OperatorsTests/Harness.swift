@@ -54,13 +54,13 @@ enum TestDevice {
     private static let matrix = Result<KernelLibrary, any Error> {
         let plain = try library(.gpu)
         return try KernelLibrary(
-            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits() ?? .emulated)
+            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits(.bfloat16) ?? .emulated)
     }
 
     /// Whether the device has the local memory of a tile; emulated units take more.
-    static func holds(_ tile: WorkGroupTile) throws -> Bool {
+    static func holds(_ tile: WorkGroupTile, _ operands: MatrixOperands) throws -> Bool {
         let library = try matrixLibrary()
-        let units = try #require(try library.matrixUnits())
+        let units = try #require(try library.matrixUnits(operands))
         return tile.localBytes(units) <= library.context.device.localMemoryBytes
     }
 
@@ -90,8 +90,10 @@ final class Trial {
     }
 
     /// A value the host writes.
-    func input(_ name: String, _ tensor: Tensor, compact: Bool = false) throws -> Value {
-        let shape = Shape(tensor.shape, compact: compact)
+    func input(
+        _ name: String, _ tensor: Tensor, compact: Bool = false, element: ElementType = .float32
+    ) throws -> Value {
+        let shape = Shape(tensor.shape, compact: compact, element: element)
         try executor.store.write(name, shape, tensor.floats)
         return graph.input(name, shape)
     }
@@ -149,7 +151,12 @@ final class Trial {
         return Results(
             outputs: try plan.outputs.mapValues { operand in
                 let count = operand.shape.storedCount
-                return (operand.shape, try queue.read(UInt32.self, count: count, from: operand.buffer))
+                switch operand.shape.element {
+                case .float32: return (operand.shape, try queue.read(UInt32.self, count: count, from: operand.buffer))
+                case .bfloat16:
+                    let halves = try queue.read(UInt16.self, count: count, from: operand.buffer)
+                    return (operand.shape, halves.map { UInt32($0) << 16 })
+                }
             })
     }
 
@@ -180,7 +187,7 @@ final class Trial {
     }
 }
 
-/// What a trial left in its outputs, as raw words.
+/// What a trial left in its outputs, as raw words; bfloat16 as the float32 of the same value.
 struct Results {
     let outputs: [String: (shape: Shape, stored: [UInt32])]
 

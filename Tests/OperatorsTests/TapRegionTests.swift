@@ -76,9 +76,13 @@ import Testing
             #expect(tile.items <= KernelLibrary.gpuWorkGroup)
             #expect(WorkGroupTile(.direct(.block(rows: tile.rows, columns: tile.columns))) == tile)
         }
-        for tile in WorkGroupTile.onMatrixUnits {
-            #expect(tile.localBytes(.instruction) <= 48 << 10)
-            #expect(tile.items == 128 && WorkGroupTile(.tf32(rows: tile.rows, columns: tile.columns)) == tile)
+        for operands in MatrixOperands.allCases {
+            for tile in WorkGroupTile.onMatrixUnits(operands) {
+                #expect(tile.localBytes(.instruction) <= 48 << 10)
+                #expect(
+                    tile.items == 128
+                        && WorkGroupTile(.matrixUnits(operands, rows: tile.rows, columns: tile.columns)) == tile)
+            }
         }
         #expect(WorkGroupTile(.direct(.block(rows: 48, columns: 48))) == nil && WorkGroupTile(.direct()) == nil)
     }

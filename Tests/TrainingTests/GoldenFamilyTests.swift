@@ -49,13 +49,15 @@ extension GoldenTests {
             }
         }
 
-        /// Convolutions on matrix units, the device's or emulated: near float32, and not the same.
-        @Test func tf32FollowsFloat32() throws {
+        /// Convolutions on matrix units, the device's or emulated, and activations in 16 bits: near float32, and not the same.
+        @Test(arguments: [(ConvolutionArithmetic.tf32, 1e-2), (.bfloat16, 5e-2)])
+        func matrixUnitsFollowFloat32(arithmetic: ConvolutionArithmetic, limit: Double) throws {
             let plain = try GoldenDevice.library(.gpu)
             let library = try KernelLibrary(
-                context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits() ?? .emulated)
+                context: plain.context, family: .gpu,
+                matrixUnits: plain.matrixUnits(try #require(arithmetic.operands)) ?? .emulated)
             let networks = try [
-                GoldenNetwork(.warmupLight, .gpu), GoldenNetwork(.warmupLight, on: library, arithmetic: .tf32),
+                GoldenNetwork(.warmupLight, .gpu), GoldenNetwork(.warmupLight, on: library, arithmetic: arithmetic),
             ]
             var largest = 0.0
             for step in 0..<3 {
@@ -65,7 +67,7 @@ extension GoldenTests {
                     ).map { Float($0) }
                 }
                 let apart = difference(losses[0], losses[1])
-                #expect(apart < 1e-2, "step \(step)")
+                #expect(apart < limit, "step \(step)")
                 largest = max(largest, apart)
             }
             #expect(largest > 1e-7, "the same bits are no other precision")

@@ -63,10 +63,15 @@ extension GoldenTests {
             try run.executor.run(run.plan)
             let found = try run.executor.read(OperatorCase.output(pass), of: run.plan)
             let samples = try ConvolutionSamples(problem, run.executor.store)
-            #expect(samples.error(of: found) < 3e-5)
-            #expect(samples.error(of: found.map { $0 * 1.001 }) > 3e-5)
-            #expect(samples.error(of: Array(found.dropFirst()) + [0]) > 0.1)
-            #expect(samples.error(of: found.map { _ in Float.nan }) == .infinity)
+            #expect(samples.error(of: found, storedAs: .float32) < 3e-5)
+            #expect(samples.error(of: found.map { $0 * 1.001 }, storedAs: .float32) > 3e-5)
+            #expect(samples.error(of: Array(found.dropFirst()) + [0], storedAs: .float32) > 0.1)
+            #expect(samples.error(of: found.map { _ in Float.nan }, storedAs: .bfloat16) == .infinity)
+            // What storing rounds is no error of an algorithm; anything more is.
+            let narrow = found.map { BFloat16($0).float }
+            #expect(samples.error(of: narrow, storedAs: .bfloat16) < 3e-5)
+            #expect(samples.error(of: narrow, storedAs: .float32) > 3e-5)
+            #expect(samples.error(of: narrow.map { $0 * 1.01 }, storedAs: .bfloat16) > 3e-5)
         }
 
         @Test func winnersAreRightAndNotByNoise() {
@@ -102,13 +107,16 @@ extension GoldenTests {
         @Test func namesComeBack() throws {
             let tiles =
                 [2, 3, 4, 5].map { ConvolutionAlgorithm.winograd(tile: $0) }
-                + [.winogradPhases, .clblast, .tf32(rows: 128, columns: 128), .tf32(rows: 64, columns: 64)]
+                + [.winogradPhases, .clblast]
+                + MatrixOperands.allCases.flatMap { operands in
+                    [128, 64].map { .matrixUnits(operands, rows: $0, columns: $0) }
+                }
             for algorithm in [.direct(), .direct(.pixels(7)), .direct(.block(rows: 64, columns: 64))] + tiles {
                 #expect(ConvolutionAlgorithm(algorithm.description) == algorithm)
             }
             for name in [
                 "", "direct_", "direct_x", "winograd", "winograd_4", "winograd_6x6", "winograd_4x3", "direct_7_7",
-                "direct_63x64", "direct_64x64x64", "tf32", "tf32_32x32",
+                "direct_63x64", "direct_64x64x64", "tf32", "tf32_32x32", "bfloat16_63x64",
             ] {
                 #expect(ConvolutionAlgorithm(name) == nil, "\(name)")
             }
@@ -293,37 +301,39 @@ extension GoldenTests {
         }
 
         /// On matrix units that are emulated; devices without any.
-        @Test func matrixUnitsDecideThePrecision() throws {
+        @Test(arguments: [ModelPrecision.tf32, .bfloat16])
+        func matrixUnitsDecideThePrecision(precision: ModelPrecision) throws {
+            let arithmetic = precision.arithmetic
             let (plain, folder) = (try GoldenDevice.library(.gpu), try TemporaryFolder())
             let units = try KernelLibrary(context: plain.context, family: .gpu, matrixUnits: .emulated)
             let yaml = """
                 tasks: [{ name: depth, kind: depth }]
                 dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
-                model: { backbone: resnet18, width: 0.125, head: light, precision: tf32 }
+                model: { backbone: resnet18, width: 0.125, head: light, precision: \(precision.rawValue) }
                 training: { batch: 1, warmup: { iterations: 1 } }
                 """
             var experiment = try Experiment(try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml"))
-            #expect(try experiment.settle(on: units) == nil && experiment.arithmetic == .tf32)
+            #expect(try experiment.settle(on: units) == nil && experiment.arithmetic == arithmetic)
             let tuner = AlgorithmTuner(library: units, mode: .off) { _ in }
             let recorded = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
             let names = recorded.algorithms.values.map(\.description)
-            #expect(!names.isEmpty && names.allSatisfy { $0.hasPrefix("tf32_") }, "\(names)")
+            #expect(!names.isEmpty && names.allSatisfy { $0.hasPrefix("\(precision.rawValue)_") }, "\(names)")
 
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
             try run.write(recorded)
-            let again = try #require(try run.readAlgorithms(for: units, arithmetic: .tf32))
+            let again = try #require(try run.readAlgorithms(for: units, arithmetic: arithmetic))
             #expect(again.algorithms == recorded.algorithms && again.notice(on: units) == nil)
             let elsewhere = try #require(try run.readAlgorithms(for: units, arithmetic: .float32))
-            #expect(elsewhere.algorithms.isEmpty && elsewhere.notice(on: units)?.contains("tf32") == true)
+            #expect(elsewhere.algorithms.isEmpty && elsewhere.notice(on: units)?.contains(precision.rawValue) == true)
 
             let cpu = try library()
             #expect(try experiment.settle(on: cpu)?.contains("float32 is used") == true)
             #expect(experiment.arithmetic == .float32)
             let root = folder.url.appendingPathComponent("a")
-            let folders = [ConvolutionArithmetic.exact, .float32, .tf32].map {
+            let folders = [ConvolutionArithmetic.exact, .float32, .tf32, .bfloat16].map {
                 AlgorithmDatabase(root: root, library: units, arithmetic: $0).folder
             }
-            #expect(Set(folders).count == 3)
+            #expect(Set(folders).count == 4)
             #expect(throws: ConfigurationError.self) {
                 try ExperimentConfiguration.parse(
                     yaml: yaml, file: "c.yml", overrides: ["training.exact_convolutions=true"])

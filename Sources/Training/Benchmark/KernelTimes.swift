@@ -56,7 +56,7 @@ extension [ProfileEntry] {
 extension Plan {
     /// The keys of the launches of one step.
     var kernelKeys: [KernelTimes.Key] {
-        launches.map { KernelTimes.Key(label: $0.label, kernel: $0.name) }
+        launches.map { KernelTimes.Key(label: $0.site.label, kernel: $0.site.name) }
     }
 }
 

@@ -88,7 +88,7 @@ public struct OperatorBenchmark {
         let times = try time(plan, on: run.executor)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
-        let bytes = plan.launches.reduce(0) { $0 + $1.argumentByteCount }
+        let bytes = plan.launches.reduce(0) { $0 + $1.site.argumentByteCount }
         let gbPerSecond = item.isConvolution ? nil : 1e-6 * Double(bytes) / least
         let window = item.window
         return OperatorReport.Row(

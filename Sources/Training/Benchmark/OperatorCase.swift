@@ -16,7 +16,7 @@ struct OperatorCase: Hashable {
     let primitive: Primitive
     /// Which part of it.
     let pass: ConvolutionProblem.Pass
-    /// x, whatever the pass.
+    /// x, whatever the pass; what it is stored as follows from how convolutions may round.
     let input: Shape
     /// Output channels of a convolution, else those of the input.
     let outputs: Int
@@ -59,7 +59,14 @@ struct OperatorCase: Hashable {
         func keep(_ values: [Value?]) {
             for (index, value) in values.enumerated() { if let value { graph.output("out/\(index)", value) } }
         }
-        let x = input("x", self.input)
+        let isActivation =
+            switch primitive {
+            case .convolution: !self.input.isCompact
+            case .batchNorm, .maxPool: true
+            case .crossEntropy, .adam: false
+            }
+        let stored = isActivation ? self.input.stored(as: graph.choices.arithmetic.activations) : self.input
+        let x = input("x", stored)
         let channel = Shape([self.input.channels])
         switch primitive {
         case .convolution(let g):
@@ -69,7 +76,7 @@ struct OperatorCase: Hashable {
                     graph.convolution(x, weights: w, stride: g.stride, dilation: g.dilation, padding: g.padding)
                 ])
             }
-            let operation = Convolution(g)
+            let operation = Convolution(g, element: graph.choices.arithmetic.activations)
             let dy = input("dy", operation.outputShapes([x.shape, w.shape])[0])
             let wanted = [pass == .dataGradient, pass == .weightGradient]
             keep(
@@ -82,13 +89,13 @@ struct OperatorCase: Hashable {
             guard pass != .forward else { return keep(graph.batchNorm(x, gamma: gamma, beta: beta, tail: tail)) }
             let statistics = ["mean", "inverse"].map { input($0, channel) }
             let call = BackwardCall(
-                inputs: [x, gamma, beta] + statistics, outputs: [x], gradients: [input("dy", self.input)],
+                inputs: [x, gamma, beta] + statistics, outputs: [x], gradients: [input("dy", stored)],
                 wanted: [true, true, true, false, false])
             keep(BatchNormNormalise(tail: tail).backward(call, in: graph))
         case .maxPool(let pool):
             guard pass != .forward else { return keep(graph.record(pool, [x])) }
-            let y = pool.outputShapes([self.input])[0]
-            let (dy, taps) = (input("dy", y), input("taps", y))
+            let shapes = pool.outputShapes([stored])
+            let (dy, taps) = (input("dy", shapes[0]), input("taps", shapes[1]))
             keep(
                 pool.backward(
                     BackwardCall(inputs: [x], outputs: [dy, taps], gradients: [dy, nil], wanted: [true]), in: graph))
@@ -150,7 +157,7 @@ extension OperatorCase {
 
     /// The case a node of a step is an instance of; nil for what is not timed.
     init?(_ node: Graph.Node) {
-        guard let first = node.inputs.first?.shape else { return nil }
+        guard let first = node.inputs.first?.shape.stored(as: .float32) else { return nil }
         switch node.operation {
         case let operation as Convolution:
             self.init(
@@ -158,7 +165,8 @@ extension OperatorCase {
                 outputs: node.outputs[0].shape.channels)
         case let operation as ConvolutionInputGradient:
             self.init(
-                primitive: .convolution(operation.geometry), pass: .dataGradient, input: operation.inputShape,
+                primitive: .convolution(operation.geometry), pass: .dataGradient,
+                input: operation.inputShape.stored(as: .float32),
                 outputs: first.channels)
         case let operation as ConvolutionWeightGradient:
             self.init(
@@ -177,7 +185,8 @@ extension OperatorCase {
             self.init(primitive: .maxPool(operation), pass: .forward, input: first, outputs: first.channels)
         case let operation as MaxPoolGradient:
             self.init(
-                primitive: .maxPool(operation.pool), pass: .dataGradient, input: operation.inputShape,
+                primitive: .maxPool(operation.pool), pass: .dataGradient,
+                input: operation.inputShape.stored(as: .float32),
                 outputs: operation.inputShape.channels)
         case let operation as TaskLossGradient where operation.loss.kind.isCrossEntropy:
             self.init(primitive: .crossEntropy, pass: .dataGradient, input: first, outputs: first.channels)

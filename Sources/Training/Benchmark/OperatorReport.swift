@@ -42,7 +42,7 @@ public struct OperatorReport: Sendable, Encodable {
 
     /// What it was measured on, with which kernels and when (ISO 8601).
     public let device, driver, kernelFamily, date: String
-    /// What convolutions multiplied: float32 or tf32.
+    /// What convolutions multiplied: float32, tf32 or bfloat16.
     public let precision: String
     /// Least timed runs of each row; short ones run more often.
     public let repeats: Int

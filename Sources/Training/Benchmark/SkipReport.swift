@@ -80,7 +80,7 @@ public struct SkipReport: Sendable, Encodable {
 
     /// What it was measured on, with which kernels and when (ISO 8601).
     public let device, driver, kernelFamily, date: String
-    /// What convolutions multiplied: exact, float32 or tf32.
+    /// What convolutions multiplied: exact, float32, tf32 or bfloat16.
     public let precision: String
     /// The benchmark's own network; published policies of others come beside it.
     public let network: Network

@@ -43,9 +43,10 @@ extension ConfigurationReference {
             .key("model.head", \.model.head, "Head of a dense task: four dilated branches, or one 1×1 convolution."),
             .key(
                 "model.precision", \.model.precision,
-                "What convolutions multiply: float32, or tf32, float32 rounded to 10 bits of mantissa, on the matrix units of "
-                    + "NVIDIA's processors; errors grow to about 3·10⁻⁴ of a layer's range. Sums and everything else are float32. "
-                    + "Devices without such units compute float32 and say so."),
+                "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 rounded to "
+                    + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to 4·10⁻³), in "
+                    + "which activations and their gradients are stored too, in half the memory. Sums, weights, their gradients, "
+                    + "statistics and losses are float32. Devices without such units compute float32 and say so."),
             .key(
                 "model.dropout", \.model.dropout, limit: .from(0, below: 1),
                 "Probability of dropping an activation in the four-rate heads while training."),

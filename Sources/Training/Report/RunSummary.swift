@@ -6,7 +6,7 @@ import Models
 public struct RunSummary: Codable, Sendable {
     public var device: String
     public var kernelFamily: String
-    /// How convolutions rounded: exact, float32 or tf32.
+    /// How convolutions rounded: exact, float32, tf32 or bfloat16.
     public var arithmetic: String
     /// Which stage's weights are scored, and on which images.
     public var stage: Stage

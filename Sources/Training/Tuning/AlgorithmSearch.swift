@@ -62,10 +62,12 @@ public struct AlgorithmSearch {
                 failure = error
                 return false
             }
-            let found = try run.executor.read(OperatorCase.output(problem.pass), of: run.plan)
+            let output = OperatorCase.output(problem.pass)
+            let found = try run.executor.read(output, of: run.plan)
+            let element = run.executor.shape(output, of: run.plan)?.element ?? .float32
             let known = try samples ?? ConvolutionSamples(problem, run.executor.store)
             samples = known
-            errors.append(known.error(of: found))
+            errors.append(known.error(of: found, storedAs: element))
             runs.append(run)
             return true
         }
