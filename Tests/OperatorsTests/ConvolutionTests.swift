@@ -272,23 +272,30 @@ extension OperatorsTests {
         }
 
         /// Direct tiles of one and two vectors, a tile moved left, the stem, Winograd with tiles beyond the image.
-        @Test(arguments: TestDevice.families, ConvolutionCase.epilogues)
-        func epilogueFollowsTheSum(family: KernelFamily, a: ConvolutionCase) throws {
-            let reference = ConvolutionReference.of(a)
+        @Test(
+            arguments: TestDevice.families.map { $0 == .cpu ? Kernels.wide : .gpu } + [.bfloat16],
+            ConvolutionCase.epilogues)
+        func epilogueFollowsTheSum(kernels: Kernels, a: ConvolutionCase) throws {
+            let reference = ConvolutionReference.of(a, kernels.operands)
+            let element = kernels.arithmetic.activations
             func channels(_ seed: UInt64) -> Tensor { .random(shape: [a.k], seed: seed) }
             let (gamma, beta, mean) = (channels(31), channels(32), channels(33))
             let variance = channels(34).map { Double(Float(abs($0) + 0.01)) }
-            let residual = Tensor.random(shape: reference.y.shape, seed: 35)
+            let residual = Tensor.random(shape: reference.y.shape, seed: 35).map {
+                element == .bfloat16 ? Double(BFloat16(Float($0)).float) : $0
+            }
             let normalised = Reference.batchNormInference(
                 x: reference.y, gamma: gamma, beta: beta, mean: mean, variance: variance)
-            let trial = try Trial(family)
-            if a == .pointwise, family == .gpu, !TestDevice.isSimulated {
+            let trial = try Trial(kernels.library())
+            trial.graph.choices = AlgorithmChoices(kernels.arithmetic)
+            if a == .pointwise, kernels == .gpu, !TestDevice.isSimulated {
                 let problem = ConvolutionProblem(
                     .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape(reference.x.shape),
                     outputs: a.k)
                 trial.graph.choices = AlgorithmChoices(measured: [problem: .clblast])
             }
-            let x = try trial.input("x", reference.x, compact: a.compact)
+            let x = try trial.input(
+                "x", reference.x, compact: a.compact, element: a.compact ? .float32 : element)
             let w = try trial.parameter("w", reference.w)
             let bias = try reference.bias.map { try trial.parameter("b", $0) }
             let statistics = [
@@ -296,7 +303,7 @@ extension OperatorsTests {
                 try trial.parameter("mean", mean), try trial.parameter("variance", variance),
             ]
             let affine = trial.graph.record(BatchNormAffine(), statistics)
-            let r = try trial.input("r", residual)
+            let r = try trial.input("r", residual, element: element)
             func apply(_ name: String, affine isAffine: Bool, residual isAdded: Bool, relu: Bool) {
                 trial.graph.output(
                     name,
@@ -317,14 +324,17 @@ extension OperatorsTests {
                     x, weights: w, bias: bias, affine: (affine[0], affine[1]), residual: copy, relu: true,
                     stride: a.stride, dilation: a.dilation, padding: a.padding))
             let results = try trial.runTwice()
-            try results.expect("relu", Reference.relu(reference.y))
-            try results.expect("affine", normalised)
-            try results.expect("added", reference.y.zip(residual) { $0 + $1 })
+            // Half a unit in the last place of the largest value, where it is stored in 16 bits.
+            let tolerance = element == .bfloat16 ? 0x1p-8 : 2e-5
+            try results.expect("relu", Reference.relu(reference.y), tolerance: tolerance)
+            try results.expect("affine", normalised, tolerance: tolerance)
+            try results.expect("added", reference.y.zip(residual) { $0 + $1 }, tolerance: tolerance)
             #expect(try results.words("in place") == results.words("all"))
-            try results.expect("all", Reference.residualAddReLU(residual: residual, branch: normalised))
+            try results.expect(
+                "all", Reference.residualAddReLU(residual: residual, branch: normalised), tolerance: tolerance)
             // Negative control: no part of it may be missing.
-            #expect(try results.error("all", Reference.relu(normalised)) > 1e-3)
-            #expect(try results.error("all", reference.y) > 1e-3)
+            #expect(try results.error("all", Reference.relu(normalised)) > 2 * tolerance)
+            #expect(try results.error("all", reference.y) > 2 * tolerance)
         }
 
         /// ReLU and a residual in the epilogue: what passes follows from y.

@@ -49,21 +49,28 @@ extension GoldenTests {
             }
         }
 
-        /// Convolutions on matrix units, the device's or emulated, and activations in 16 bits: near float32, and not the same.
-        @Test(arguments: [(ConvolutionArithmetic.tf32, 1e-2), (.bfloat16, 5e-2)])
-        func matrixUnitsFollowFloat32(arithmetic: ConvolutionArithmetic, limit: Double) throws {
+        /// Every kind of step: convolutions on matrix units, the device's or emulated, and activations in 16 bits.
+        private static let onMatrixUnits: [(golden: GoldenCase, arithmetic: ConvolutionArithmetic, limit: Double)] =
+            [(.warmupLight, .tf32, 5e-3)]
+            + [GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain, .logits].map {
+                ($0, .bfloat16, 2e-2)
+            }
+
+        /// Near float32, and not the same; the second step has seen gradients and updates.
+        @Test(arguments: onMatrixUnits)
+        func matrixUnitsFollowFloat32(golden: GoldenCase, arithmetic: ConvolutionArithmetic, limit: Double) throws {
             let plain = try GoldenDevice.library(.gpu)
             let library = try KernelLibrary(
                 context: plain.context, family: .gpu,
                 matrixUnits: plain.matrixUnits(try #require(arithmetic.operands)) ?? .emulated)
             let networks = try [
-                GoldenNetwork(.warmupLight, .gpu), GoldenNetwork(.warmupLight, on: library, arithmetic: arithmetic),
+                GoldenNetwork(golden, .gpu), GoldenNetwork(golden, on: library, arithmetic: arithmetic),
             ]
             var largest = 0.0
-            for step in 0..<3 {
+            for step in 0..<2 {
                 let losses = try networks.map { network in
                     try network.losses(
-                        network.run(.warmup, step: step, learningRate: GoldenCase.warmupLight.learningRate)
+                        network.run(golden.kind, step: step, learningRate: golden.learningRate)
                     ).map { Float($0) }
                 }
                 let apart = difference(losses[0], losses[1])
