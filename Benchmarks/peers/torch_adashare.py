@@ -209,6 +209,11 @@ def measure_row(options, blocks, step, policy, decisions, opened, resident):
     }
 
 
+def used_precision(options):
+    """Only CUDA multiplies in TF32."""
+    return "float32" if options.precision == "tf32" and options.device == "cpu" else options.precision
+
+
 def main():
     options, blocks = parse_arguments()
     torch.set_num_threads(options.threads)
@@ -217,7 +222,7 @@ def main():
     resident = measure.resident_peak()
     device = torch.cuda.get_device_name() if options.device != "cpu" else platform.processor() or platform.machine()
     environment = {
-        "torch": torch.__version__, "device": device, "threads": options.threads, "precision": options.precision,
+        "torch": torch.__version__, "device": device, "threads": options.threads, "precision": used_precision(options),
         "backbone": options.backbone, "head": options.head, "tasks": dict(options.tasks),
         "size": options.size, "batch": options.batch, "repeats": options.repeats, "seed": options.seed,
     }

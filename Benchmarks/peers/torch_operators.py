@@ -116,6 +116,11 @@ def least_ms(run, repeats, device):
     return min(once() for _ in range(runs))
 
 
+def used_precision(options):
+    """Only CUDA multiplies in TF32."""
+    return "float32" if options.precision == "tf32" and options.device == "cpu" else options.precision
+
+
 def main():
     options = parse()
     torch.set_num_threads(options.threads)
@@ -139,7 +144,7 @@ def main():
                      "torch_layout": best, "layouts": times})
         print(f"{row['case']}  {row['pass']}  {times[best]:.3f} ms, {best}", file=sys.stderr)
     report = {"environment": {"torch": torch.__version__, "threads": options.threads, "device": options.device,
-                              "precision": options.precision}, "rows": rows}
+                              "precision": used_precision(options)}, "rows": rows}
     if options.json:
         partial = options.json + ".partial"
         with open(partial, "w", encoding="utf-8") as file:

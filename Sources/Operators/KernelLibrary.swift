@@ -36,8 +36,8 @@ public final class KernelLibrary: @unchecked Sendable {
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
     private let lock = NSLock()
-    /// What multiplies which operands: as given, or nil where nothing does; without an entry before that was found out.
-    private var knownUnits: [MatrixOperands: MatrixUnits?] = [:]
+    /// What multiplies which operands, as given or as found out.
+    private var knownUnits: [MatrixOperands: MatrixUnits.Finding] = [:]
     /// Work-items per group of the GPU family's convolution tile.
     static let gpuWorkGroup = 256
     /// The widest tensor row a convolution may read.
@@ -65,7 +65,7 @@ public final class KernelLibrary: @unchecked Sendable {
         localBytes: Int? = nil, matrixUnits: MatrixUnits?
     ) throws {
         self.context = context
-        if let matrixUnits { for operands in MatrixOperands.allCases { knownUnits[operands] = matrixUnits } }
+        if let matrixUnits { for operands in MatrixOperands.allCases { knownUnits[operands] = .units(matrixUnits) } }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
@@ -85,17 +85,29 @@ public final class KernelLibrary: @unchecked Sendable {
         return try matrixUnits(operands) == nil ? .float32 : wanted
     }
 
-    /// What multiplies such operands; nil where nothing does. The device is asked once.
+    /// What multiplies such operands; nil where nothing does.
     ///
-    /// - Throws: `DeviceError` if it could not be asked.
-    func matrixUnits(_ operands: MatrixOperands) throws -> MatrixUnits? {
+    /// - Throws: `DeviceError` if the device could not be asked.
+    func matrixUnits(_ operands: MatrixOperands) throws -> MatrixUnits? { try finding(operands).units }
+
+    /// Why there are no matrix units for such operands, for people; nil where there are.
+    ///
+    /// - Throws: `DeviceError` if the device could not be asked.
+    public func whyNoMatrixUnits(_ operands: MatrixOperands) throws -> String? {
+        if case .none(let reason) = try finding(operands) { reason } else { nil }
+    }
+
+    /// The device is asked once.
+    private func finding(_ operands: MatrixOperands) throws -> MatrixUnits.Finding {
         lock.lock()
         defer { lock.unlock() }
         if let known = knownUnits[operands] { return known }
         let source = Self.source("prelude") + Self.source("matrix_units")
-        let units = try family == .gpu ? MatrixUnits(operands, of: context, source: source) : nil
-        knownUnits[operands] = .some(units)
-        return units
+        let finding =
+            try family == .gpu
+            ? MatrixUnits.find(operands, on: context, source: source) : .none("kernels for CPUs do not use them")
+        knownUnits[operands] = finding
+        return finding
     }
 
     /// What names a program of this library: sources are fixed.

@@ -7,28 +7,43 @@ enum MatrixUnits {
     /// The same sums from the same registers without them: slow, to test index arithmetic on any device.
     case emulated
 
-    /// Compiles the instructions for a device and checks what they compute; nil where its compiler does not take them, or they do
-    /// not add up.
+    /// What asking a device came to.
+    enum Finding {
+        case units(MatrixUnits)
+        /// There are none, and why, for people.
+        case none(String)
+
+        var units: MatrixUnits? { if case .units(let units) = self { units } else { nil } }
+    }
+
+    /// Compiles the instructions for a device and checks what they compute.
     ///
     /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they do not know.
     ///
     /// - Throws: `DeviceError` if that could not be found out.
-    init?(_ operands: MatrixOperands, of context: DeviceContext, source: String) throws(DeviceError) {
-        guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }),
-            WorkGroupTile.onMatrixUnits(operands).allSatisfy({
-                $0.localBytes(.instruction) <= context.device.localMemoryBytes
-            })
-        else { return nil }
+    static func find(
+        _ operands: MatrixOperands, on context: DeviceContext, source: String
+    ) throws(DeviceError) -> Finding {
+        guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }) else {
+            return .none("only NVIDIA's are made use of")
+        }
+        let wanted = WorkGroupTile.onMatrixUnits(operands).map { $0.localBytes(.instruction) }.max() ?? 0
+        guard wanted <= context.device.localMemoryBytes else {
+            return .none("\(context.device.localMemoryBytes) bytes of local memory, \(wanted) are needed")
+        }
         let program: Program
         do {
             program = try context.program(
                 name: "matrix_units", source: source,
                 options: ["-DCPU_FAMILY=0", "-DOPERAND16=\(operands == .bfloat16 ? 1 : 0)"])
         } catch let error where error.call == "clBuildProgram" && !Self.wantOfMemory.contains(error.codeName) {
-            return nil
+            let log = error.buildLog?.split(whereSeparator: \.isNewline).first.map { ": \($0)" } ?? ""
+            return .none("its compiler refuses the instructions\(log)")
         }
-        guard try MatrixUnitsProbe(operands).isRight(program, on: context) else { return nil }
-        self = .instruction
+        guard try MatrixUnitsProbe(operands).isRight(program, on: context) else {
+            return .none("the instructions compute something else there")
+        }
+        return .units(.instruction)
     }
 
     private static let wantOfMemory = ["CL_OUT_OF_RESOURCES", "CL_OUT_OF_HOST_MEMORY", "CL_COMPILER_NOT_AVAILABLE"]

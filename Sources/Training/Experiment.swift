@@ -48,7 +48,16 @@ public struct Experiment: Sendable {
     /// - Throws: `DeviceError` if the device could not be asked.
     public mutating func settle(on library: KernelLibrary) throws -> String? {
         arithmetic = try library.arithmetic(configuration.arithmetic)
-        return arithmetic == configuration.arithmetic ? nil : library.fallback(from: configuration.model.precision)
+        return arithmetic == configuration.arithmetic ? nil : try library.fallback(from: configuration.model.precision)
+    }
+
+    /// Keeps to what a kernel family can compute on any device.
+    ///
+    /// - Returns: a line for people where that is not what the configuration wants.
+    public mutating func settle(for family: KernelFamily) -> String? {
+        guard family == .cpu, configuration.arithmetic.operands != nil else { return nil }
+        arithmetic = .float32
+        return "kernels for CPUs do not compute \(configuration.model.precision.rawValue): float32 is used"
     }
 
     /// Takes over what was settled and chosen for another experiment on the same device.
@@ -218,7 +227,11 @@ extension KernelLibrary {
     }
 
     /// A line for people where a precision cannot be had.
-    func fallback(from precision: ModelPrecision) -> String {
-        "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue): float32 is used"
+    ///
+    /// - Throws: `DeviceError` if the device could not be asked.
+    func fallback(from precision: ModelPrecision) throws -> String {
+        let reason = try precision.arithmetic.operands.flatMap { try whyNoMatrixUnits($0) }
+        return "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue)"
+            + (reason.map { " (\($0))" } ?? "") + ": float32 is used"
     }
 }

@@ -96,7 +96,9 @@ struct Benchmark: ParsableCommand {
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
                 for step in steps.steps { print(report.table(step) + "\n") }
-                print("a cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs")
+                print(
+                    "Convolutions in \(report.precision). A cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs"
+                )
             }
         }
 

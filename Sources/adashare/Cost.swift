@@ -22,7 +22,8 @@ struct Cost: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let experiment = try Experiment(part.select(options.load()))
+        var experiment = try Experiment(part.select(options.load()))
+        if let notice = experiment.settle(for: kernelFamily) { ProgressPrinter().report(.notice(notice)) }
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
@@ -31,7 +32,9 @@ struct Cost: ParsableCommand {
         let shape = BatchShape(
             count: batch?.count ?? experiment.configuration.training.batch, height: model.height, width: model.width)
         // Work can be counted for sizes that no step could be planned for.
-        let memory = Result { try experiment.memory(shape, policy: chosen, family: kernelFamily) }
+        let memory = Result { [experiment] in
+            try experiment.memory(shape, policy: chosen, family: kernelFamily)
+        }
         if json {
             print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
         } else {

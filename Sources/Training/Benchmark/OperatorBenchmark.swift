@@ -30,7 +30,7 @@ public struct OperatorBenchmark {
         precondition(repeats >= 1)
         library = try KernelLibrary(context: context, family: family)
         arithmetic = try library.arithmetic(precision.arithmetic)
-        if arithmetic != precision.arithmetic { progress(library.fallback(from: precision)) }
+        if arithmetic != precision.arithmetic { progress("note: " + (try library.fallback(from: precision))) }
         self.repeats = repeats
         self.filter = filter
         self.progress = progress

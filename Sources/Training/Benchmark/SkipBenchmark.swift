@@ -82,7 +82,7 @@ public struct SkipBenchmark {
         }
         let library = try KernelLibrary(context: context, family: family)
         var settled = experiment
-        if let notice = try settled.settle(on: library) { progress(notice) }
+        if let notice = try settled.settle(on: library) { progress("note: " + notice) }
         var report = SkipReport(
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,

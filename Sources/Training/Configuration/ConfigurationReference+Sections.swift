@@ -45,8 +45,9 @@ extension ConfigurationReference {
                 "model.precision", \.model.precision,
                 "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 rounded to "
                     + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to 4·10⁻³), in "
-                    + "which activations and their gradients are stored too, in half the memory. Sums, weights, their gradients, "
-                    + "statistics and losses are float32. Devices without such units compute float32 and say so."),
+                    + "which activations and their gradients are stored too, in half their memory. Sums, weights, their gradients, "
+                    + "statistics and losses are float32. Devices without such units compute float32 and say so; `adashare "
+                    + "devices` lists what each computes. Not together with `training.exact_convolutions`."),
             .key(
                 "model.dropout", \.model.dropout, limit: .from(0, below: 1),
                 "Probability of dropping an activation in the four-rate heads while training."),
@@ -120,7 +121,8 @@ extension ConfigurationReference {
             .key(
                 "training.exact_convolutions", \.training.exactConvolutions,
                 "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions of stride 1 "
-                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times larger."
+                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times larger; "
+                    + "and 1×1 convolutions on GPUs may be CLBlast's. Needs `model.precision: float32`."
             ),
             .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
