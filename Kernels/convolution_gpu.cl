@@ -160,8 +160,8 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
         }
         if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 1);
         if (next < steps) {
-            store_deep(a[next % STAGES], item, next_left);
-            store_right(b[next % STAGES], item, next_right);
+            if (HELD(RAW_X)) store_deep(a[next % STAGES], item, next_left);
+            if (HELD(1)) store_right(b[next % STAGES], item, next_right);
         }
         BROUGHT;
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -245,8 +245,8 @@ void convolution_weights(__global const x_value *restrict x, __global const y_va
         }
         if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 0);
         if (next < steps) {
-            store_left(a[next % STAGES], item, next_left);
-            store_right(b[next % STAGES], item, next_right);
+            if (HELD(RAW_X)) store_left(a[next % STAGES], item, next_left);
+            if (HELD(RAW_Y)) store_right(b[next % STAGES], item, next_right);
         }
         BROUGHT;
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -27,7 +27,8 @@
 //   winograd_weight_gradient   dw, added to it where `accumulate`
 // The stride from e to e + 1 is one vector more than its data: streams a power of two apart would share cache sets.
 //
-// The products, which know nothing of tiles, are in convolution_winograd_products_cpu.cl and, for GPUs, convolution_winograd_products_gpu.cl.
+// The products, which know nothing of tiles, are in convolution_winograd_products_cpu.cl and, for GPUs, in
+// convolution_winograd_products_gpu.cl.
 //
 // Tunables: ER, EC: 1, 3, 4, 5, 6 or 7 places along each axis, for MR, MC = 1, 2, 2, 3, 4 or 5 pixels.
 

@@ -40,6 +40,7 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
             store_deep(a[next % STAGES], item, next_left);
             store_right(b[next % STAGES], item, next_right);
         }
+        BROUGHT;
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     store_sums(scratch + m_at + (size_t)e * m_stride, T, KS, row0, column0, item, sums, 0);
@@ -63,7 +64,8 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
         if (next < steps) {
             UNROLL for (int v = 0; v < LEFT; ++v) {
                 const int at = item + v * ITEMS, t = next * TK + at / (TM / 4), c = row0 + at % (TM / 4) * 4;
-                BRING_RAW(next_left[v], left_place(a[next % STAGES], item, v), left + ((size_t)(c / 8) * T + t) * 8 + c % 8, t < T && c < C);
+                BRING_RAW(next_left[v], left_place(a[next % STAGES], item, v), left + ((size_t)(c / 8) * T + t) * 8 + c % 8,
+                          t < T && c < C);
             }
             UNROLL for (int v = 0; v < RIGHT; ++v) {
                 const int at = item + v * ITEMS, t = next * TK + at / (TN / 4), k = column0 + at % (TN / 4) * 4;
@@ -75,6 +77,7 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
             store_left(a[next % STAGES], item, next_left);
             store_right(b[next % STAGES], item, next_right);
         }
+        BROUGHT;
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     store_sums(scratch + u_at + (size_t)e * u_stride, C, K, row0, column0, item, sums, accumulate);

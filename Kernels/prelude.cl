@@ -1,6 +1,6 @@
 // Common ground of every kernel file: vector width, loops over vectors, and the step buffer.
 //
-// Storage: the last axis (channels) is stored padded to a multiple of 16 floats, pads hold zeros, so every
+// Storage: the last axis (channels) is stored padded to a multiple of 16 elements, pads hold zeros, so every
 // kernel works on whole vectors of W floats and needs no guard. Compact tensors (images, labels) are the
 // exception and are only ever read one scalar at a time.
 //

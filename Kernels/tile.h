@@ -9,7 +9,7 @@
 //         piece next_left[LEFT], next_right[RIGHT];
 //         if (next < steps) { BRING or BRING_RAW each of them to its place in a[next % STAGES], b[next % STAGES] }
 //         if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], ...);
-//         if (next < steps) { store_deep or store_left, and store_right, the pieces }
+//         if (next < steps) { store_deep or store_left, and store_right, of sides that are HELD }
 //         BROUGHT;
 //         barrier(CLK_LOCAL_MEM_FENCE);
 //     }

@@ -64,17 +64,24 @@ INLINE void copy(__local stored *to, __global const ushort *from, int live) {
 #endif
 }
 #define BRING_RAW(held, to, from, live) copy(to, from, live)
-#define BRING(held, to, value) *(__local uint4 *)(to) = (value)
+#define BRING(held, to, value) held = (value)
 #if MMA == 1
 // The copies of a step have been started, and all but those of the last STAGES - 2 steps are there.
 #define BROUGHT COPIES_STARTED; COPIES_ARRIVED(STAGES - 2)
 #else
 #define BROUGHT
 #endif
-// Nothing is held in registers.
-INLINE void store_deep(__local stored *a, int item, const piece values[LEFT]) {}
-INLINE void store_left(__local stored *a, int item, const piece values[LEFT]) {}
-INLINE void store_right(__local stored *b, int item, const piece values[RIGHT]) {}
+// What came from float32 is held in registers while the step before is multiplied.
+#define HELD(raw) (!(raw))
+INLINE void store_deep(__local stored *a, int item, const piece values[LEFT]) {
+    UNROLL for (int v = 0; v < LEFT; ++v) *(__local uint4 *)deep_place(a, item, v) = values[v];
+}
+INLINE void store_left(__local stored *a, int item, const piece values[LEFT]) {
+    UNROLL for (int v = 0; v < LEFT; ++v) *(__local uint4 *)left_place(a, item, v) = values[v];
+}
+INLINE void store_right(__local stored *b, int item, const piece values[RIGHT]) {
+    UNROLL for (int v = 0; v < RIGHT; ++v) *(__local uint4 *)right_place(b, item, v) = values[v];
+}
 
 // The tile's row and first column of an item's sums [k][u].
 INLINE int tile_row(int item, int k) { return item / 32 / (TJ / 4) * 8 * RM + item % 32 / 4 + k * 8; }

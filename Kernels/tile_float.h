@@ -34,8 +34,8 @@ typedef float4 piece;
 // A group's two buffers for each side, and what items tell each other with MMA 2.
 typedef float stored;
 #define LOCAL_MEMORY                                                                 \
-    __local float a[2][TK * LEFT_PITCH] __attribute__((aligned(16)));                \
-    __local float b[2][TK * RIGHT_PITCH] __attribute__((aligned(16)));               \
+    __local float a[STAGES][TK * LEFT_PITCH] __attribute__((aligned(16)));                \
+    __local float b[STAGES][TK * RIGHT_PITCH] __attribute__((aligned(16)));               \
     REGISTERS
 typedef __local float *exchange;
 #if MMA == 2
@@ -153,6 +153,7 @@ INLINE float4 operand(float4 v) { return v; }
 #endif
 
 // Pieces are held in registers while the step before is multiplied.
+#define HELD(raw) 1
 #define deep_place(a, item, v) 0
 #define left_place(a, item, v) 0
 #define right_place(b, item, v) 0

@@ -63,7 +63,9 @@ public final class CommandQueue: @unchecked Sendable {
     public func launch(_ site: MatrixProductSite) throws(DeviceError) {
         var event: cl_event?
         let before = isProfiling ? try marker() : nil
-        let status = isProfiling ? site.enqueue(on: handle, event: &event) : site.enqueue(on: handle, event: nil)
+        let status =
+            isProfiling
+            ? try site.enqueue(on: handle, event: &event) : try site.enqueue(on: handle, event: nil)
         try check(
             status, "CLBlastSgemm", device: device, kernel: MatrixProductSite.name,
             detail: "launch of '\(site.label)': \(site.product)")

@@ -51,22 +51,36 @@ public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
         (self.product, self.buffers, self.multiplyAccumulates) = (product, buffers, multiplyAccumulates)
     }
 
+    /// Bytes that the library takes for copies, once it has been asked.
+    private var scratchBytes: Int?
+
     /// Enqueues the library's kernels.
     ///
     /// - Parameter event: receives the last one's event, unless nil.
     /// - Returns: an OpenCL status, or one of the library's own.
-    func enqueue(on queue: OpaquePointer, event: UnsafeMutablePointer<cl_event?>?) -> cl_int {
+    /// - Throws: `DeviceError` if the library's tiles are larger than the memory for copies allows for.
+    func enqueue(
+        on queue: OpaquePointer, event: UnsafeMutablePointer<cl_event?>?
+    ) throws(DeviceError) -> cl_int {
         guard let interface = CLBlast.interface else { return CL_INVALID_OPERATION }
         var queue: cl_command_queue? = queue
         let left = product.transposesLeft ? CLBlast.transposed : CLBlast.plain
         let right = product.transposesRight ? CLBlast.transposed : CLBlast.plain
-        // Only the library knows its tiles on this device.
-        var wanted = 0
-        let status = interface.scratchSize(
-            CLBlast.rowMajor, left, right, product.rows, product.columns, product.depth, 0, product.leftPitch, 0,
-            product.rightPitch, 0, product.resultPitch, &queue, &wanted)
-        guard status == CL_SUCCESS else { return status }
-        guard wanted <= buffers[3].byteCount else { return CL_INVALID_BUFFER_SIZE }
+        var wanted = scratchBytes ?? 0
+        if scratchBytes == nil {
+            // Only the library knows its tiles on this device.
+            let status = interface.scratchSize(
+                CLBlast.rowMajor, left, right, product.rows, product.columns, product.depth, 0, product.leftPitch, 0,
+                product.rightPitch, 0, product.resultPitch, &queue, &wanted)
+            guard status == CL_SUCCESS else { return status }
+            guard wanted <= buffers[3].byteCount else {
+                throw DeviceError(
+                    call: "CLBlastSGemmTempBufferSize", code: CL_INVALID_BUFFER_SIZE, kernel: name,
+                    detail: "'\(label)': the library wants \(wanted) bytes for copies of matrices, at most "
+                        + "\(buffers[3].byteCount) were expected: \(product)")
+            }
+            scratchBytes = wanted
+        }
         return interface.sgemm(
             CLBlast.rowMajor, left, right, product.rows, product.columns, product.depth, 1, buffers[0].handle, 0,
             product.leftPitch, buffers[1].handle, 0, product.rightPitch, 0, buffers[2].handle, 0, product.resultPitch,

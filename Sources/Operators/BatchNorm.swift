@@ -161,7 +161,10 @@ public struct BatchNormNormalise: DifferentiableOperator {
 public struct BatchNormGradient: Operator {
     public let relu: Bool
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[2], inputs[2]] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0] == inputs[1], "x \(inputs[0]) and dy \(inputs[1]) differ")
+        return [inputs[0], inputs[2], inputs[2]]
+    }
 
     public func inPlaceInputs(output: Int) -> [Int] { output == 0 ? [1, 0] : [] }
 

@@ -98,7 +98,12 @@ public struct Convolution: DifferentiableOperator {
         precondition(
             inputs[0].channels == inputs[1].dimensions[2],
             "input \(inputs[0]) does not fit weights \(inputs[1]) [R, S, C, K]")
-        return [geometry.outputShape(inputs[0], channels: inputs[1].channels, element: element)]
+        let y = geometry.outputShape(inputs[0], channels: inputs[1].channels, element: element)
+        algorithm.require([inputs[0], y])
+        if let residual = epilogue.residualInput {
+            precondition(inputs[residual] == y, "residual \(inputs[residual]) of y \(y)")
+        }
+        return [y]
     }
 
     public func inPlaceInputs(output: Int) -> [Int] {
@@ -184,7 +189,10 @@ public struct ConvolutionInputGradient: Operator {
         self.inputShape = Shape(inputShape.dimensions, element: inputShape.element)
     }
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        algorithm.require([inputs[0], inputShape])
+        return [inputShape]
+    }
 
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int {
         inputs[0].count * inputShape.channels * geometry.kernelHeight * geometry.kernelWidth
@@ -237,7 +245,10 @@ public struct ConvolutionWeightGradient: Operator {
         self.weightShape = weightShape
     }
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [weightShape] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        algorithm.require(inputs)
+        return [weightShape]
+    }
 
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int {
         inputs[1].count * inputs[0].channels * geometry.kernelHeight * geometry.kernelWidth

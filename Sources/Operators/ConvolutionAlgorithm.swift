@@ -76,18 +76,24 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// times as large.
     var readsCanonicalWeights: Bool { isWinograd || self == .clblast }
 
-    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out; beside those of storing results
-    /// in bfloat16.
+    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out; those of rounding what is stored in
+    /// bfloat16 are not counted.
     public var largestError: Double {
         switch self {
-        case .matrixUnits(.tf32, _, _): 1e-3
-        case .matrixUnits(.bfloat16, _, _): 1e-2
+        case .matrixUnits: 1e-3
         case .direct, .winograd, .winogradPhases, .clblast: 3e-5
         }
     }
 
     /// What its matrix units multiply; nil without them.
     var operands: MatrixOperands? { if case .matrixUnits(let operands, _, _) = self { operands } else { nil } }
+
+    /// Requires that activations are stored as the algorithm reads and writes them.
+    func require(_ activations: [Shape]) {
+        precondition(
+            operands == .bfloat16 || activations.allSatisfy { $0.element == .float32 },
+            "\(self) does not convolve \(activations)")
+    }
 
     /// What suits a problem where nothing has been measured; a function of the shape alone. The batch decides tiles of direct
     /// sums only, which give the same bits, so that an image's results do not depend on the images beside it. Where Winograd wins on
@@ -117,7 +123,9 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             WorkGroupTile.onMatrixUnits(operands).map { Self.matrixUnits(operands, $0) }
         }
         // Nothing else takes activations of 16 bits.
-        if arithmetic == .bfloat16, let onMatrixUnits { return [first] + onMatrixUnits.filter { $0 != first } }
+        if arithmetic == .bfloat16, family == .gpu, let onMatrixUnits {
+            return [first] + onMatrixUnits.filter { $0 != first }
+        }
         var found: [Self] = [.direct()]
         if arithmetic != .exact, canUseWinograd(problem) {
             let sum = directProducts(problem)

@@ -19,9 +19,6 @@ struct ConvolutionGather {
         precondition(x.channels <= KernelLibrary.zeroCount, "more channels than the shared zeros cover")
         // A batch of pixels that do not see each other is one long row.
         let (x, y) = geometry.isPointwise ? (x.flattened, e.outputs[0].flattened) : (x, e.outputs[0])
-        precondition(
-            algorithm.operands == .bfloat16 || x.element == .float32 && y.element == .float32,
-            "\(algorithm) does not convolve 16 bits")
         switch e.library.family {
         case .cpu: try encodeCPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)
         case .gpu: try encodeGPU(&e, x: x, y: y, packed, epilogue, multiplyAccumulates)

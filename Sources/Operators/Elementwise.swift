@@ -23,7 +23,10 @@ public struct ReLU: DifferentiableOperator {
 /// dx = dy where y > 0; inputs y, dy.
 public struct ReLUGradient: Operator {
     public init() {}
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0].element == inputs[1].element, "y \(inputs[0]) and dy \(inputs[1]) are stored otherwise")
+        return [inputs[0]]
+    }
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
@@ -90,6 +93,12 @@ public struct Fill: Operator {
         precondition(shape.element == .float32, "a constant is float32")
         self.shape = shape
         self.value = value
+    }
+
+    /// What is no number whether it is read as float32 or as bfloat16, over so many bytes.
+    public static func poison(byteCount: Int) -> Fill {
+        Fill(
+            Shape([byteCount / (4 * Shape.lanes), Shape.lanes]), value: Double(Float(bitPattern: 0x7fc0_7fc0)))
     }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [shape] }

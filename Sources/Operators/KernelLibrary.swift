@@ -29,8 +29,8 @@ public final class KernelLibrary: @unchecked Sendable {
     let localBytes: Int
     /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
     private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
-    /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile 130 to
-    /// 148, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for at most seven words of spilling.
+    /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile's
+    /// weight gradient 161, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for nine words of spilling.
     var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
@@ -56,16 +56,16 @@ public final class KernelLibrary: @unchecked Sendable {
     ) throws {
         try self.init(
             context: context, family: family, vectorWidth: vectorWidth, cachedWeightBytes: cachedWeightBytes,
-            localBytes: localBytes, matrixUnits: nil)
+            localBytes: localBytes, matrixUnits: [:])
     }
 
-    /// - Parameter matrixUnits: nil asks the device.
+    /// - Parameter matrixUnits: what is not in there, the device is asked for.
     init(
         context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20,
-        localBytes: Int? = nil, matrixUnits: MatrixUnits?
+        localBytes: Int? = nil, matrixUnits: [MatrixOperands: MatrixUnits]
     ) throws {
         self.context = context
-        if let matrixUnits { for operands in MatrixOperands.allCases { knownUnits[operands] = .units(matrixUnits) } }
+        knownUnits = matrixUnits.mapValues { .units($0) }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
         accumulators =
@@ -154,6 +154,7 @@ public final class KernelLibrary: @unchecked Sendable {
     func range(_ count: Int) -> WorkSize {
         switch family {
         case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
+        // As many as a large GPU holds at once (132 multiprocessors × 2048); not measured.
         case .gpu: WorkSize(global: [roundUp(min(count, 1 << 18), to: 64)], local: [64])
         }
     }

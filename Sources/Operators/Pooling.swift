@@ -55,7 +55,10 @@ public struct MaxPoolGradient: Operator {
     public let pool: MaxPool
     public let inputShape: Shape
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0].element == inputShape.element, "dy \(inputs[0]) of x \(inputShape)")
+        return [inputShape]
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (inputShape, e.inputs[0])

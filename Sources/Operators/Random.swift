@@ -45,7 +45,10 @@ public struct ReLUDropout: DifferentiableOperator {
 public struct ReLUDropoutGradient: Operator {
     public let probability: Double
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0] == inputs[1], "y \(inputs[0]) and dy \(inputs[1]) differ")
+        return [inputs[0]]
+    }
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {

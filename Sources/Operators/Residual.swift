@@ -4,7 +4,10 @@ import DeviceLayer
 public struct ResidualMixGradient: Operator {
     public let block: Int
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[1], inputs[2]] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs[0] == inputs[1] && inputs[0] == inputs[3], "r, f and dy differ: \(inputs)")
+        return [inputs[0], inputs[1], inputs[2]]
+    }
 
     public func inPlaceInputs(output: Int) -> [Int] { [[0, 3], [1, 3], []][output] }
 

@@ -45,7 +45,9 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     var height: Int { dimensions[1] }
     var width: Int { dimensions[2] }
 
-    public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
+    public var description: String {
+        "[" + dimensions.map(String.init).joined(separator: ", ") + "]" + (element == .bfloat16 ? " bfloat16" : "")
+    }
 
     /// Expands logical values to stored order, filling pads with zeros.
     ///

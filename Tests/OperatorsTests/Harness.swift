@@ -53,8 +53,11 @@ enum TestDevice {
     /// The GPU family's library whose matrix units are the device's, or emulated where it has none.
     private static let matrix = Result<KernelLibrary, any Error> {
         let plain = try library(.gpu)
+        let units = try MatrixOperands.allCases.map { ($0, try plain.matrixUnits($0) ?? .emulated) }
+        // For reports: emulation says nothing about the instructions.
+        print("matrix units: " + units.map { "\($0.0) \($0.1)" }.joined(separator: ", "))
         return try KernelLibrary(
-            context: plain.context, family: .gpu, matrixUnits: plain.matrixUnits(.bfloat16) ?? .emulated)
+            context: plain.context, family: .gpu, matrixUnits: Dictionary(uniqueKeysWithValues: units))
     }
 
     /// Whether the device has the local memory of a tile; emulated units take more.
@@ -181,8 +184,7 @@ final class Trial {
 
     private func makePoison(byteCount: Int) throws -> Plan {
         let graph = Graph(family: self.graph.family)
-        let shape = Shape([byteCount / (4 * Shape.lanes), Shape.lanes])
-        graph.output("poison", graph.record(Fill(shape, value: .nan), [])[0])
+        graph.output("poison", graph.record(Fill.poison(byteCount: byteCount), [])[0])
         return try executor.makePlan(graph)
     }
 }

@@ -138,6 +138,20 @@ extension OperatorsTests {
             #expect(wide.allSatisfy { words in words.contains { $0 != words[0] } })
         }
 
+        /// Tests fill memory with it before each run: no number at any place, whatever is stored there.
+        @Test func poisonIsNoNumberInEitherType() throws {
+            let (executor, graph) = (Executor(library: try TestDevice.library(.gpu)), Graph(family: .gpu))
+            graph.output("poison", graph.record(Fill.poison(byteCount: 256), [])[0])
+            let plan = try executor.makePlan(graph)
+            try executor.run(plan)
+            let buffer = try #require(plan.outputs["poison"]).buffer
+            let (floats, halves) = (
+                try executor.context.queue.read(Float.self, count: 64, from: buffer),
+                try executor.context.queue.read(BFloat16.self, count: 128, from: buffer)
+            )
+            #expect(floats.allSatisfy(\.isNaN) && halves.allSatisfy(\.float.isNaN))
+        }
+
         private static let patterns: [UInt32] = [
             0, 0x8000_0000, 0x3f80_0000, 0x3f80_7fff, 0x3f80_8000, 0x3f80_8001, 0x3f81_8000, 0x3f81_7fff, 0x7f7f_ffff,
             0xff7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7f80_0001, 0x7fff_ffff, 0xffff_ffff, 0x0000_0001, 0x0000_8001,

@@ -305,7 +305,8 @@ extension GoldenTests {
         func matrixUnitsDecideThePrecision(precision: ModelPrecision) throws {
             let arithmetic = precision.arithmetic
             let (plain, folder) = (try GoldenDevice.library(.gpu), try TemporaryFolder())
-            let units = try KernelLibrary(context: plain.context, family: .gpu, matrixUnits: .emulated)
+            let units = try KernelLibrary(
+                context: plain.context, family: .gpu, matrixUnits: [.tf32: .emulated, .bfloat16: .emulated])
             let yaml = """
                 tasks: [{ name: depth, kind: depth }]
                 dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }

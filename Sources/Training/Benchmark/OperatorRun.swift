@@ -47,8 +47,7 @@ final class OperatorRun {
     func spoil() throws {
         guard plan.arenaBytes > 0 else { return }
         let graph = Graph(family: executor.library.family)
-        let shape = Shape([plan.arenaBytes / (4 * Shape.lanes), Shape.lanes])
-        graph.output("nan", graph.record(Fill(shape, value: .nan), [])[0])
+        graph.output("nan", graph.record(Fill.poison(byteCount: plan.arenaBytes), [])[0])
         try executor.run(try executor.makePlan(graph))
     }
 

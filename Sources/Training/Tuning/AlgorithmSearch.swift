@@ -65,7 +65,7 @@ public struct AlgorithmSearch {
             let output = OperatorCase.output(problem.pass)
             let found = try run.executor.read(output, of: run.plan)
             let element = run.executor.shape(output, of: run.plan)?.element ?? .float32
-            let known = try samples ?? ConvolutionSamples(problem, run.executor.store)
+            let known = try samples ?? ConvolutionSamples(problem, run.executor.store, arithmetic: arithmetic)
             samples = known
             errors.append(known.error(of: found, storedAs: element))
             runs.append(run)

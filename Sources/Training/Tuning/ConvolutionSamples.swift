@@ -25,12 +25,17 @@ struct ConvolutionSamples {
         }
     }
 
+    /// - Parameter arithmetic: with bfloat16, sums are those of operands that are rounded to that.
     /// - Throws: `DeviceError` if the data cannot be read back.
-    init(_ problem: ConvolutionProblem, _ store: TensorStore) throws {
+    init(_ problem: ConvolutionProblem, _ store: TensorStore, arithmetic: ConvolutionArithmetic = .float32) throws {
         self.problem = problem
-        x = problem.pass == .dataGradient ? [] : try store.read("x")
-        w = problem.pass == .weightGradient ? [] : try store.read("w")
-        dy = problem.pass == .forward ? [] : try store.read("dy")
+        func operand(_ name: String, isRead: Bool) throws -> [Float] {
+            let values = isRead ? try store.read(name) : []
+            return arithmetic == .bfloat16 ? values.map { BFloat16($0).float } : values
+        }
+        x = try operand("x", isRead: problem.pass != .dataGradient)
+        w = try operand("w", isRead: problem.pass != .weightGradient)
+        dy = try operand("dy", isRead: problem.pass != .forward)
     }
 
     /// The largest deviation of computed results, as a part of the largest one; what storing them rounds is no deviation.
