@@ -34,7 +34,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
-        .target(name: "Reference", path: "Tests/Reference"),
+        // Plain loops over float64, which take minutes unless they are compiled for speed.
+        .target(name: "Reference", path: "Tests/Reference", swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
         .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer"]),
         .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference"]),

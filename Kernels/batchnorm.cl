@@ -51,6 +51,15 @@ __kernel void batchnorm_statistics(__global const activation *x, __global float 
     }
 }
 
+// Chan's update: `more` rows of this mean and sum of squared deviations join the others.
+static inline void join_rows(float *count, floatW *mean, floatW *deviations, float more, floatW more_mean, floatW more_deviations) {
+    const float total = *count + more;
+    const floatW delta = more_mean - *mean;
+    *mean += delta * (more / total);
+    *deviations += more_deviations + delta * delta * (*count * more / total);
+    *count = total;
+}
+
 __kernel void batchnorm_merge(__global const float *partial, __global float *mean, __global float *inverse,
                               __global float *unbiased, int rows, int C, int span, int chunks, float epsilon,
                               int channels) {
@@ -61,11 +70,9 @@ __kernel void batchnorm_merge(__global const float *partial, __global float *mea
     float count = 0.0f;
     const int each = (chunks + GROUP_ITEMS - 1) / GROUP_ITEMS;
     for (int chunk = item * each; chunk < min(chunks, (item + 1) * each); ++chunk) {
-        const float more = (float)(min((chunk + 1) * span, rows) - chunk * span), total = count + more;
-        const floatW delta = VLOAD((size_t)chunk * 2 * vectors + vector, partial) - origin - m;
-        m += delta * (more / total);
-        deviations += VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial) + delta * delta * (count * more / total);
-        count = total;
+        join_rows(&count, &m, &deviations, (float)(min((chunk + 1) * span, rows) - chunk * span),
+                  VLOAD((size_t)chunk * 2 * vectors + vector, partial) - origin,
+                  VLOAD(((size_t)chunk * 2 + 1) * vectors + vector, partial));
     }
 #if !CPU_FAMILY
     __local floatW means[GROUP_ITEMS], squares[GROUP_ITEMS];
@@ -77,11 +84,10 @@ __kernel void batchnorm_merge(__global const float *partial, __global float *mea
     for (int width = GROUP_ITEMS / 2; width > 0; width /= 2) {
         const float more = item < width ? counts[item + width] : 0.0f;
         if (more > 0.0f) {
-            const float total = count + more;
-            const floatW delta = means[item + width] - m;
-            means[item] = m += delta * (more / total);
-            squares[item] = deviations += squares[item + width] + delta * delta * (count * more / total);
-            counts[item] = count = total;
+            join_rows(&count, &m, &deviations, more, means[item + width], squares[item + width]);
+            means[item] = m;
+            squares[item] = deviations;
+            counts[item] = count;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }

@@ -158,13 +158,7 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
                 }
             }
         }
-        if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 1);
-        if (next < steps) {
-            if (HELD(RAW_X)) store_deep(a[next % STAGES], item, next_left);
-            if (HELD(1)) store_right(b[next % STAGES], item, next_right);
-        }
-        BROUGHT;
-        barrier(CLK_LOCAL_MEM_FENCE);
+        MULTIPLY_STEP(1, RAW_X, 1)
     }
 
     UNROLL for (int k = 0; k < RM; ++k) {
@@ -243,13 +237,7 @@ void convolution_weights(__global const x_value *restrict x, __global const y_va
                 right_at[v] = moved(at, by, rows, columns);
             }
         }
-        if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 0);
-        if (next < steps) {
-            if (HELD(RAW_X)) store_left(a[next % STAGES], item, next_left);
-            if (HELD(RAW_Y)) store_right(b[next % STAGES], item, next_right);
-        }
-        BROUGHT;
-        barrier(CLK_LOCAL_MEM_FENCE);
+        MULTIPLY_STEP(0, RAW_X, RAW_Y)
     }
 
     store_sums(dw + ((size_t)split * R * S + tap) * C * KS, C, KS, channel0, column0, item, sums, 0);

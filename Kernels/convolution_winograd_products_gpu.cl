@@ -35,13 +35,7 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
                 BRING(next_right[v], right_place(b[next % STAGES], item, v), c < C && k < KS ? blocked(right, C, c, k) : (float4)(0.0f));
             }
         }
-        if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 1);
-        if (next < steps) {
-            store_deep(a[next % STAGES], item, next_left);
-            store_right(b[next % STAGES], item, next_right);
-        }
-        BROUGHT;
-        barrier(CLK_LOCAL_MEM_FENCE);
+        MULTIPLY_STEP(1, 1, 0)
     }
     store_sums(scratch + m_at + (size_t)e * m_stride, T, KS, row0, column0, item, sums, 0);
 }
@@ -72,13 +66,7 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
                 BRING(next_right[v], right_place(b[next % STAGES], item, v), t < T && k < K ? blocked(right, T, t, k) : (float4)(0.0f));
             }
         }
-        if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, 0);
-        if (next < steps) {
-            store_left(a[next % STAGES], item, next_left);
-            store_right(b[next % STAGES], item, next_right);
-        }
-        BROUGHT;
-        barrier(CLK_LOCAL_MEM_FENCE);
+        MULTIPLY_STEP(0, 1, 0)
     }
     store_sums(scratch + u_at + (size_t)e * u_stride, C, K, row0, column0, item, sums, accumulate);
 }

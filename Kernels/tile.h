@@ -8,10 +8,7 @@
 //         const int next = number + STAGES - 1;
 //         piece next_left[LEFT], next_right[RIGHT];
 //         if (next < steps) { BRING or BRING_RAW each of them to its place in a[next % STAGES], b[next % STAGES] }
-//         if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], ...);
-//         if (next < steps) { store_deep or store_left, and store_right, of sides that are HELD }
-//         BROUGHT;
-//         barrier(CLK_LOCAL_MEM_FENCE);
+//         MULTIPLY_STEP(whether the left side is deep, is raw, and the right side is raw)
 //     }
 //
 // Tunables: TM, TN, TK, RM, RN, STAGES (2, or more with OPERAND16); group size TM TN / (RM RN). MMA: 0, 1 on matrix units, 2 as they
@@ -41,7 +38,12 @@
 // Pieces that an item brings each step.
 #define LEFT (TM * TK / PIECE / ITEMS)
 #define RIGHT (TN * TK / PIECE / ITEMS)
+// Emulation is slow as it is; written out, it would take compilers of CPUs seconds for each kernel as well.
+#if MMA == 2
+#define UNROLL
+#else
 #define UNROLL __attribute__((opencl_unroll_hint))
+#endif
 // Sums are in registers only where everything that sees them is one function.
 #define INLINE static inline __attribute__((always_inline))
 
@@ -55,6 +57,31 @@ typedef ushort operand_value;
 #include "tile_float.h"
 typedef float operand_value;
 #endif
+
+// A group's buffers for each side, and what items tell each other with MMA 2.
+#if MMA == 2
+#define REGISTERS __local exchanged registers[ITEMS * (2 * RM + RN)];
+#else
+#define REGISTERS __local exchanged *registers = 0;
+#endif
+#define LOCAL_MEMORY                                                        \
+    __local stored a[STAGES][LEFT_SIZE] __attribute__((aligned(16)));       \
+    __local stored b[STAGES][RIGHT_SIZE] __attribute__((aligned(16)));      \
+    REGISTERS
+
+// What follows bringing in every step: the step before is multiplied, and pieces that were held go to local memory. Names are those
+// of the loop above.
+#define MULTIPLY_STEP(deep, left_raw, right_raw)                                                       \
+    if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, deep);    \
+    if (next < steps) {                                                                                \
+        if (HELD(left_raw)) {                                                                          \
+            if (deep) store_deep(a[next % STAGES], item, next_left);                                   \
+            else store_left(a[next % STAGES], item, next_left);                                        \
+        }                                                                                              \
+        if (HELD(right_raw)) store_right(b[next % STAGES], item, next_right);                          \
+    }                                                                                                  \
+    BROUGHT;                                                                                           \
+    barrier(CLK_LOCAL_MEM_FENCE);
 
 INLINE void clear(float4 sums[RM][RN / 4]) {
     UNROLL for (int k = 0; k < RM; ++k) UNROLL for (int u = 0; u < RN / 4; ++u) sums[k][u] = (float4)(0.0f);

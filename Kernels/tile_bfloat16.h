@@ -29,17 +29,10 @@ INLINE piece rounded(float4 low, float4 high) { return as_uint4((ushort8)(narrow
 #define LEFT_PITCH (TM + 8)
 #define RIGHT_PITCH (TN + 8)
 typedef ushort stored;
+typedef uint exchanged;
 // A deep left side is never the smaller one: TM >= TK.
-#define LOCAL_MEMORY                                                                 \
-    __local stored a[STAGES][TM * DEEP_PITCH] __attribute__((aligned(16)));          \
-    __local stored b[STAGES][TK * RIGHT_PITCH] __attribute__((aligned(16)));         \
-    REGISTERS
-typedef __local uint *exchange;
-#if MMA == 2
-#define REGISTERS __local uint registers[ITEMS * (2 * RM + RN)];
-#else
-#define REGISTERS exchange registers = 0;
-#endif
+#define LEFT_SIZE (TM * DEEP_PITCH)
+#define RIGHT_SIZE (TK * RIGHT_PITCH)
 
 // Where the v-th piece of an item goes.
 INLINE __local stored *deep_place(__local stored *a, int item, int v) {
@@ -124,8 +117,8 @@ INLINE void write_columns16(float4 sum, __global ushort *p) {
 #endif
 
 // sums += a b of one step.
-INLINE void multiply(__local const stored *a, __local const stored *b, int item, float4 sums[RM][RN / 4], exchange registers,
-                     int deep) {
+INLINE void multiply(__local const stored *a, __local const stored *b, int item, float4 sums[RM][RN / 4],
+                     __local exchanged *registers, int deep) {
     const int lane = item % 32, warp = item / 32;
     UNROLL for (int d = 0; d < TK; d += 16) {
         uint4 left[RM / 2], right[RN / 4];

@@ -31,18 +31,9 @@ typedef float4 piece;
 // Of the left side; with MMA rows change places by eights, so that neighbours store to different banks as well.
 #define left_at(depth, row) ((depth) * LEFT_PITCH + (MMA ? (row) ^ (depth) / 4 % 4 * 8 : (row)))
 
-// A group's two buffers for each side, and what items tell each other with MMA 2.
-typedef float stored;
-#define LOCAL_MEMORY                                                                 \
-    __local float a[STAGES][TK * LEFT_PITCH] __attribute__((aligned(16)));                \
-    __local float b[STAGES][TK * RIGHT_PITCH] __attribute__((aligned(16)));               \
-    REGISTERS
-typedef __local float *exchange;
-#if MMA == 2
-#define REGISTERS __local float registers[ITEMS * (2 * RM + RN)];
-#else
-#define REGISTERS exchange registers = 0;
-#endif
+typedef float stored, exchanged;
+#define LEFT_SIZE (TK * LEFT_PITCH)
+#define RIGHT_SIZE (TK * RIGHT_PITCH)
 
 INLINE float4 aligned_local(__local const float *p) { return *(__local const float4 *)p; }
 
@@ -81,7 +72,7 @@ INLINE void multiply_fragments(const float2 left[2], const float2 right[2], floa
 
 #if MMA
 INLINE void multiply(__local const float *a, __local const float *b, int item, float4 sums[RM][RN / 4],
-                     exchange registers, int deep) {
+                     __local exchanged *registers, int deep) {
     const int lane = item % 32, warp = item / 32, g = lane / 4, t = lane % 4;
     const int row = warp / (TJ / 4) * 8 * RM + 2 * g, column = warp % (TJ / 4) * 4 * RN + 2 * g;
     UNROLL for (int d = 0; d < TK; d += 8) {
@@ -134,7 +125,7 @@ INLINE float4 operand(float4 v) {
 }
 #else
 INLINE void multiply(__local const float *a, __local const float *b, int item, float4 sums[RM][RN / 4],
-                     exchange registers, int deep) {
+                     __local exchanged *registers, int deep) {
     UNROLL for (int d = 0; d < TK; ++d) {
         float4 left[RM / 4], right[RN / 4];
         UNROLL for (int v = 0; v < RM / 4; ++v) left[v] = aligned_local(a + left_at(d, tile_row(item, 4 * v)));

@@ -75,6 +75,9 @@ static const char k_tile_float_h[] = {
 static const char k_tile_bfloat16_h[] = {
 #embed "../../Kernels/tile_bfloat16.h"
     , 0};
+static const char k_winograd_transforms_h[] = {
+#embed "../../Kernels/winograd_transforms.h"
+    , 0};
 
 static const struct {
     const char *name, *source;
@@ -103,6 +106,7 @@ static const struct {
     {"tile.h", k_tile_h},
     {"tile_float.h", k_tile_float_h},
     {"tile_bfloat16.h", k_tile_bfloat16_h},
+    {"winograd_transforms.h", k_winograd_transforms_h},
 };
 
 const char *adashare_kernel_source(const char *name) {

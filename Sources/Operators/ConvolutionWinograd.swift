@@ -80,7 +80,7 @@ struct WinogradConvolution {
                     [
                         .input(0), .zeros, .workspace, .int(at[0]), .int(x.height), .int(x.width), .int(x.channels),
                         .int(0), .int(x.channels), .int(padding),
-                    ] + tiles.location(from: chunk.lowerBound) + [.int(strides[0])],
+                    ] + tiles.location(of: chunk) + [.int(strides[0])],
                     WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
                 for slice in part.slices {
                     if chunk.lowerBound == 0 || part.slices.count > 1 {
@@ -100,7 +100,7 @@ struct WinogradConvolution {
                         [.workspace, .int(at[2])] + epilogue.operands + [
                             .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
                             .int(slice.count),
-                        ] + tiles.location(from: chunk.lowerBound) + [.int(strides[2]), epilogue.flags],
+                        ] + tiles.location(of: chunk) + [.int(strides[2]), epilogue.flags],
                         WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
                 }
             }
@@ -191,7 +191,7 @@ struct WinogradWeightGradient {
                             .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels),
                             .int(input.lowerBound), .int(output.lowerBound), .int(output.count), .int(strides[2]),
                             .flag(index > 0),
-                        ], e.library.grid(output.count / e.library.family.vectorWidth, input.count / 8))
+                        ], WinogradTiles.weightGradientGrid(outputs: output.count, inputs: input.count, e.library))
                 }
             }
         }
@@ -230,7 +230,7 @@ struct WinogradWeightGradient {
             [
                 .input(0), .zeros, .workspace, .int(part.layout.offsets[0]), .int(x.height), .int(x.width),
                 .int(x.channels), .int(channels.lowerBound), .int(channels.count), .int(padding),
-            ] + part.tiles.location(from: chunk.lowerBound) + [.int(part.layout.strides[0])],
+            ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[0])],
             WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
     }
 
@@ -242,7 +242,7 @@ struct WinogradWeightGradient {
             [
                 .input(1), .zeros, .workspace, .int(part.layout.offsets[1]), .int(dy.height), .int(dy.width),
                 .int(dy.channels), .int(channels.lowerBound), .int(channels.count),
-            ] + part.tiles.location(from: chunk.lowerBound) + [.int(part.layout.strides[1])],
+            ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[1])],
             WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
     }
 }

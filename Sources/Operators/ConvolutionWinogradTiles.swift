@@ -86,10 +86,11 @@ struct WinogradTiles {
     var count: Int { batch * perImage }
 
     /// Dilation and `TILES` in the kernels.
-    func location(from tile: Int) -> [LaunchArgument] {
+    func location(of chunk: Range<Int>) -> [LaunchArgument] {
         [
             .int(dilation), .int(rows.tiles), .int(columns.tiles), .int(rows.phases.count),
-            .int(columns.phases.count), .int(rows.phases.lowerBound), .int(columns.phases.lowerBound), .int(tile),
+            .int(columns.phases.count), .int(rows.phases.lowerBound), .int(columns.phases.lowerBound),
+            .int(chunk.lowerBound), .int(chunk.count),
         ]
     }
 
@@ -128,13 +129,29 @@ struct WinogradTiles {
     static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
         switch library.family {
         case .cpu: library.grid(tiles, (channels + 127) / 128)
-        case .gpu: library.grid(channels / library.family.vectorWidth, tiles)
+        case .gpu: groups(channels, tiles)
         }
     }
 
     /// Work-items of a transform of weights.
     static func weightGrid(_ channels: Int, by others: Int, _ library: KernelLibrary) -> WorkSize {
-        let vector = library.family.vectorWidth
-        return library.grid(channels / vector, library.family == .cpu ? others / vector : others)
+        switch library.family {
+        case .cpu: library.grid(channels / library.family.vectorWidth, others / library.family.vectorWidth)
+        case .gpu: groups(channels, others)
+        }
+    }
+
+    /// Work-items of the adjoint, of weight gradients.
+    static func weightGradientGrid(outputs: Int, inputs: Int, _ library: KernelLibrary) -> WorkSize {
+        switch library.family {
+        case .cpu: library.grid(outputs / library.family.vectorWidth, inputs / 8)
+        case .gpu: groups(outputs, inputs)
+        }
+    }
+
+    /// A GPU's work-items, a vector of channels each: eight neighbours are 128 bytes of memory.
+    private static func groups(_ channels: Int, _ others: Int) -> WorkSize {
+        WorkSize(
+            global: [roundUp(channels / KernelFamily.gpu.vectorWidth, to: 8), roundUp(others, to: 8)], local: [8, 8])
     }
 }

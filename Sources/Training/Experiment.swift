@@ -57,7 +57,7 @@ public struct Experiment: Sendable {
     public mutating func settle(for family: KernelFamily) -> String? {
         guard family == .cpu, configuration.arithmetic.operands != nil else { return nil }
         arithmetic = .float32
-        return "kernels for CPUs do not compute \(configuration.model.precision.rawValue): float32 is used"
+        return configuration.model.precision.fallback(on: "the \(family.rawValue) kernels", because: nil)
     }
 
     /// Takes over what was settled and chosen for another experiment on the same device.
@@ -231,7 +231,13 @@ extension KernelLibrary {
     /// - Throws: `DeviceError` if the device could not be asked.
     func fallback(from precision: ModelPrecision) throws -> String {
         let reason = try precision.arithmetic.operands.flatMap { try whyNoMatrixUnits($0) }
-        return "\(context.device.name) (\(family.rawValue) kernels) has no matrix units for \(precision.rawValue)"
-            + (reason.map { " (\($0))" } ?? "") + ": float32 is used"
+        return precision.fallback(on: "\(context.device.name) (\(family.rawValue) kernels)", because: reason)
+    }
+}
+
+extension ModelPrecision {
+    /// A line for people where it cannot be had.
+    fileprivate func fallback(on place: String, because reason: String?) -> String {
+        "\(place): no matrix units for \(rawValue)" + (reason.map { " (\($0))" } ?? "") + ", float32 is used"
     }
 }

@@ -12,6 +12,11 @@ enum Simulation {
 
     /// Whether a test of so many multiply-accumulates is run.
     static func takes(_ multiplyAccumulates: Int) -> Bool { most.map { multiplyAccumulates <= $0 } ?? true }
+
+    /// Of what a test would try: the first and one other, another one for each number. Without a limit all of it.
+    static func sample<Candidate>(_ all: [Candidate], number: Int) -> [Candidate] {
+        most == nil || all.count < 3 ? all : [all[0], all[1 + number % (all.count - 1)]]
+    }
 }
 
 /// Root of every suite that uses a device: the tests of one process take turns.
