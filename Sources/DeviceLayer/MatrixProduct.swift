@@ -9,6 +9,8 @@ public struct MatrixProduct: Sendable, Hashable {
     public let transposesLeft, transposesRight: Bool
     /// Floats from row to row of A, B and C as they are stored.
     public let leftPitch, rightPitch, resultPitch: Int
+    /// Of the library's kernel; all products of a device should have the same.
+    public var tile = MatrixProductTile.initial
 
     public init(
         rows: Int, columns: Int, depth: Int, transposesLeft: Bool = false, transposesRight: Bool = false,
@@ -58,11 +60,12 @@ public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
     ///
     /// - Parameter event: receives the last one's event, unless nil.
     /// - Returns: an OpenCL status, or one of the library's own.
-    /// - Throws: `DeviceError` if the library's tiles are larger than the memory for copies allows for.
+    /// - Throws: `DeviceError` if the library refuses the tile, or wants more memory for copies than it allows for.
     func enqueue(
         on queue: OpaquePointer, event: UnsafeMutablePointer<cl_event?>?
     ) throws(DeviceError) -> cl_int {
         guard let interface = CLBlast.interface else { return CL_INVALID_OPERATION }
+        try CLBlast.use(product.tile, for: queue)
         var queue: cl_command_queue? = queue
         let left = product.transposesLeft ? CLBlast.transposed : CLBlast.plain
         let right = product.transposesRight ? CLBlast.transposed : CLBlast.plain
@@ -93,6 +96,7 @@ private enum CLBlast {
     static let rowMajor: Int32 = 101
     static let plain: Int32 = 111
     static let transposed: Int32 = 112
+    static let singlePrecision: Int32 = 32
 
     /// Layout, transpositions, m, n, k, alpha, A with offset and pitch, B likewise, beta, C likewise, queue, event, scratch memory.
     typealias Sgemm =
@@ -100,6 +104,11 @@ private enum CLBlast {
             Int32, Int32, Int32, Int, Int, Int, Float, OpaquePointer?, Int, Int, OpaquePointer?, Int, Int, Float,
             OpaquePointer?, Int, Int, UnsafeMutablePointer<cl_command_queue?>, UnsafeMutablePointer<cl_event?>?,
             OpaquePointer?
+        ) -> Int32
+    /// Device, kernel, precision, number of parameters, names, values.
+    typealias OverrideParameters =
+        @convention(c) (
+            OpaquePointer?, UnsafePointer<CChar>, Int32, Int, UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int>
         ) -> Int32
     /// Layout, transpositions, m, n, k, offset and pitch of A, B and C, queue, bytes wanted.
     typealias ScratchSize =
@@ -116,13 +125,50 @@ private enum CLBlast {
         return line?.split(separator: "/").last.map(String.init) ?? "libclblast.so.1"
     }()
 
-    static let interface: (sgemm: Sgemm, scratchSize: ScratchSize)? = {
+    struct Interface: Sendable {
+        let sgemm: Sgemm
+        let scratchSize: ScratchSize
+        let overrideParameters: OverrideParameters
+    }
+
+    static let interface: Interface? = {
         guard let library = dlopen("libclblast.so.1", RTLD_NOW | RTLD_LOCAL),
             let sgemm = dlsym(library, "CLBlastSgemmWithTempBuffer"),
-            let scratchSize = dlsym(library, "CLBlastSGemmTempBufferSize")
+            let scratchSize = dlsym(library, "CLBlastSGemmTempBufferSize"),
+            let overrideParameters = dlsym(library, "CLBlastOverrideParameters")
         else { return nil }
-        return (
-            unsafeBitCast(sgemm, to: Sgemm.self), unsafeBitCast(scratchSize, to: ScratchSize.self)
-        )
+        return Interface(
+            sgemm: unsafeBitCast(sgemm, to: Sgemm.self), scratchSize: unsafeBitCast(scratchSize, to: ScratchSize.self),
+            overrideParameters: unsafeBitCast(overrideParameters, to: OverrideParameters.self))
     }()
+
+    private static let lock = NSLock()
+    /// What the library's kernel has been told, by device: its interface cannot be asked.
+    nonisolated(unsafe) private static var tiles: [OpaquePointer: MatrixProductTile] = [:]
+
+    /// Makes products on a queue's device run with a tile.
+    ///
+    /// - Throws: `DeviceError` if the library refuses.
+    static func use(_ tile: MatrixProductTile, for queue: OpaquePointer) throws(DeviceError) {
+        var device: OpaquePointer?
+        let size = MemoryLayout<OpaquePointer?>.size
+        let status = clGetCommandQueueInfo(queue, cl_command_queue_info(CL_QUEUE_DEVICE), size, &device, nil)
+        guard let interface, status == CL_SUCCESS, let device else {
+            throw DeviceError(call: "clGetCommandQueueInfo", code: status)
+        }
+        lock.lock()
+        defer { lock.unlock() }
+        if tiles[device] == tile { return }
+        let names = tile.parameters.map { strdup($0.key) }
+        defer { for name in names { free(name) } }
+        let refusal = interface.overrideParameters(
+            device, "Xgemm", singlePrecision, names.count, names.map { UnsafePointer($0) },
+            tile.parameters.map(\.value))
+        guard refusal == CL_SUCCESS else {
+            throw DeviceError(
+                call: "CLBlastOverrideParameters", code: refusal,
+                detail: "\(file ?? "CLBlast") does not take the parameters of tile \(tile.rawValue)")
+        }
+        tiles[device] = tile
+    }
 }

@@ -36,6 +36,7 @@ public final class KernelLibrary: @unchecked Sendable {
     let zeros: DeviceBuffer
     private var programs: [ProgramKey: Program] = [:]
     private let lock = NSLock()
+    private var tile = MatrixProductTile.initial
     /// What multiplies which operands, as given or as found out.
     private var knownUnits: [MatrixOperands: MatrixUnits.Finding] = [:]
     /// Work-items per group of the GPU family's convolution tile.
@@ -75,6 +76,21 @@ public final class KernelLibrary: @unchecked Sendable {
             throw UnsupportedDevice(device: context.device)
         }
         self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
+    }
+
+    /// The tile of CLBlast's products, in plans that are made from now on; for all of a device, since a change makes the library
+    /// compile again.
+    public var productTile: MatrixProductTile {
+        get {
+            lock.lock()
+            defer { lock.unlock() }
+            return tile
+        }
+        set {
+            lock.lock()
+            defer { lock.unlock() }
+            tile = newValue
+        }
     }
 
     /// How convolutions can round here, if they may round as wanted: in float32 where there are no matrix units.

@@ -75,6 +75,8 @@ public struct LaunchEncoder {
         _ product: MatrixProduct, left: LaunchArgument, right: LaunchArgument, result: LaunchArgument,
         multiplyAccumulates: Int
     ) {
+        var product = product
+        product.tile = library.productTile
         launches.append(
             Encoding.Launch(
                 .product(product), [left, right, result, .workspace], multiplyAccumulates: multiplyAccumulates))

@@ -85,6 +85,9 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
 
     static let all = catalogue.filter { Simulation.takes($0.multiplyAccumulates) }
 
+    /// Of a tile's depth at least: taps, or where a kernel row is one, those.
+    var steps: Int { compact ? kernel : kernel * kernel }
+
     var multiplyAccumulates: Int { n * h * w * c * k * kernel * kernel / (stride * stride) }
 }
 

@@ -13,9 +13,12 @@ enum Simulation {
     /// Whether a test of so many multiply-accumulates is run.
     static func takes(_ multiplyAccumulates: Int) -> Bool { most.map { multiplyAccumulates <= $0 } ?? true }
 
-    /// Of what a test would try: the first and one other, another one for each number. Without a limit all of it.
-    static func sample<Candidate>(_ all: [Candidate], number: Int) -> [Candidate] {
-        most == nil || all.count < 3 ? all : [all[0], all[1 + number % (all.count - 1)]]
+    /// Steps of emulated matrix units, each of which takes a simulator many seconds.
+    static let mostSteps = most == nil ? Int.max : 3
+
+    /// Of what a test would try so many, others for each number; without a limit all of it.
+    static func sample<Candidate>(_ all: [Candidate], _ count: Int, from number: Int) -> [Candidate] {
+        most == nil || all.count <= count ? all : (0..<count).map { all[(number * count + $0) % all.count] }
     }
 }
 

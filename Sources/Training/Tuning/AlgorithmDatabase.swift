@@ -10,6 +10,7 @@ public struct AlgorithmDatabase: Sendable {
     /// Of this device's entries.
     public let folder: URL
     private let owner: String
+    private let productTile: MatrixProductTile
     private let family: KernelFamily
     private let arithmetic: ConvolutionArithmetic
 
@@ -26,6 +27,7 @@ public struct AlgorithmDatabase: Sendable {
     public init(root: URL, library: KernelLibrary, arithmetic: ConvolutionArithmetic) {
         let device = library.context.device
         family = library.family
+        productTile = library.productTile
         self.arithmetic = arithmetic
         owner = [
             "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
@@ -46,10 +48,10 @@ public struct AlgorithmDatabase: Sendable {
     /// What was measured for a problem, with a winner; nil without a usable entry.
     public func results(for problem: ConvolutionProblem) -> [AlgorithmSearch.Result]? {
         guard let data = try? Data(contentsOf: file(problem)),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner,
+            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner(of: problem),
             entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
-        let candidates = ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic)
+        let candidates = candidates(problem)
         return entry.results.allSatisfy { candidates.contains($0.algorithm) } ? entry.results : nil
     }
 
@@ -57,7 +59,7 @@ public struct AlgorithmDatabase: Sendable {
     ///
     /// - Throws: `RunError` if the folder cannot be made or written.
     public func store(_ results: [AlgorithmSearch.Result], for problem: ConvolutionProblem) throws {
-        let entry = Entry(owner: owner, problem: problem, results: results)
+        let entry = Entry(owner: owner(of: problem), problem: problem, results: results)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
@@ -65,6 +67,15 @@ public struct AlgorithmDatabase: Sendable {
         }
         AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
         try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file(problem))
+    }
+
+    private func candidates(_ problem: ConvolutionProblem) -> [ConvolutionAlgorithm] {
+        ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic)
+    }
+
+    /// Where CLBlast competes, its tile is part of what was measured.
+    private func owner(of problem: ConvolutionProblem) -> String {
+        candidates(problem).contains(.clblast) ? "\(owner), tile \(productTile.rawValue)" : owner
     }
 
     private func file(_ problem: ConvolutionProblem) -> URL {

@@ -71,6 +71,7 @@ public struct AlgorithmTuner {
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, progress: (Finding) -> Void = { _ in }
     ) throws -> [Finding] {
         guard case .search(let root, let again) = mode else { return [] }
+        try chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
         let search = AlgorithmSearch(library: library)
         var findings: [Finding] = []
@@ -107,6 +108,31 @@ public struct AlgorithmTuner {
             progress(finding)
         }
         return findings
+    }
+
+    /// Has CLBlast's products run in the tile that is fastest on this device: what the database knows, or with products among the
+    /// candidates what is found now.
+    private func chooseProductTile(
+        for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, root: URL?,
+        again: AlgorithmSearchMode.Repetition
+    ) throws {
+        let search = ProductTileSearch(library: library, root: root)
+        var results = search.known()
+        let products = problems.filter {
+            isWorthIt($0, arithmetic: arithmetic)
+                && ConvolutionAlgorithm.candidates(for: $0, family: library.family, arithmetic: arithmetic)
+                    .contains(.clblast)
+        }
+        if !products.isEmpty, results.isEmpty || again == .always {
+            report("measuring the tiles of CLBlast's products, once for this device")
+            results = try search.results(for: products)
+            report(
+                "milliseconds by tile: "
+                    + results.map { "\($0.tile.rawValue) \(readable($0.milliseconds))" }.joined(separator: ", "))
+            // What cannot be kept is said with the algorithms.
+            try? search.store(results)
+        }
+        if let best = results.first { library.productTile = best.tile }
     }
 
     private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {

@@ -23,6 +23,8 @@ public struct RecordedAlgorithms: Codable, Sendable {
     private let rounding: ConvolutionArithmetic?
     private var arithmetic: ConvolutionArithmetic { rounding ?? .float32 }
     private var choices: [Choice]
+    /// The tile of CLBlast's products; nil where there are none.
+    private let productTile: MatrixProductTile?
     /// How many were recorded that do not apply where this was read.
     private var leftOut = 0
     /// How those may round that can be used where this was read.
@@ -33,6 +35,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case device, choices
         case rounding = "arithmetic"
+        case productTile = "clblast_tile"
         case kernelFamily = "kernel_family"
     }
 
@@ -41,11 +44,13 @@ public struct RecordedAlgorithms: Codable, Sendable {
         device = library.context.device.name
         kernelFamily = library.family.rawValue
         rounding = made.arithmetic
-        choices = problems.map { problem in
+        let choices = problems.map { problem in
             Choice(
                 problem: problem, algorithm: made.algorithm(for: problem, family: library.family),
                 chosenBy: made.measured[problem] == nil ? .shape : .measured)
-        }.sorted { $0.problem.description < $1.problem.description }
+        }
+        self.choices = choices.sorted { $0.problem.description < $1.problem.description }
+        productTile = choices.contains { $0.algorithm == .clblast } ? library.productTile : nil
     }
 
     public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] {
@@ -61,10 +66,11 @@ public struct RecordedAlgorithms: Codable, Sendable {
         let list = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }
         let measured = choices.count { $0.chosenBy == .measured }
         return "\(choices.count) convolutions, \(measured) of them measured: " + list.joined(separator: ", ")
+            + (productTile.map { " (tile \($0.rawValue))" } ?? "")
     }
 
     /// Leaves out what does not apply where it is to be used, if that is not where it was chosen, and everything if
-    /// convolutions round otherwise there.
+    /// convolutions round otherwise there. The library takes over the tile of its products.
     ///
     /// - Throws: `FormatError` naming a choice that could not have been made there.
     fileprivate mutating func keepApplicable(
@@ -88,6 +94,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
                     + RunDirectory.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
+        if let productTile { library.productTile = productTile }
     }
 
     /// Demands a choice for each of a run's convolutions, where this was chosen.

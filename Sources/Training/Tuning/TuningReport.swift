@@ -21,6 +21,8 @@ public struct TuningReport: Sendable, Encodable {
     let convolutions: Int
     /// Where winners are kept; nil if the user has no cache folder.
     let folder: String?
+    /// Of CLBlast's products; nil where there are none among the candidates.
+    let clblastTile: MatrixProductTile?
     let rows: [Row]
 
     /// - Parameter convolutions: of the step.
@@ -30,6 +32,8 @@ public struct TuningReport: Sendable, Encodable {
         kernelFamily = library.family.rawValue
         self.convolutions = convolutions
         self.folder = findings.contains(where: \.isKept) ? folder?.path : nil
+        clblastTile =
+            findings.contains { $0.results.contains { $0.algorithm == .clblast } } ? library.productTile : nil
         rows = findings.map {
             Row(
                 problem: $0.problem, algorithm: $0.winner.algorithm, results: $0.results, isNew: $0.isNew,
@@ -56,6 +60,7 @@ public struct TuningReport: Sendable, Encodable {
         lines.append(
             "\(rows.count) of \(convolutions) convolutions are measured; the others are too small to matter or have one "
                 + "algorithm")
+        if let clblastTile { lines.append("CLBlast's products run in tiles of \(clblastTile.rawValue)") }
         let uncertain = rows.count(where: \.isUncertain)
         if uncertain > 0 {
             lines.append(

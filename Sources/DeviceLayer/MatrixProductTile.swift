@@ -1,0 +1,45 @@
+internal import COpenCL
+import Foundation
+
+/// A tile of CLBlast's kernel for large products: rows and columns that a work-group computes together.
+///
+/// The library's own table knows few devices; these are chosen by measurement instead, and are the same whatever its version knows.
+/// They hold for all products of a process on a device: a change makes the library compile again. Small products have a kernel of
+/// their own, which stays as it is.
+public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
+    case tile32x32 = "32x32"
+    case tile64x64 = "64x64"
+    case tile64x128 = "64x128"
+    case tile128x64 = "128x64"
+    case tile128x128 = "128x128"
+    /// Operands come from global memory each time, for caches that serve them as fast.
+    case unstaged64x64 = "64x64_unstaged"
+
+    /// Where nothing has been measured.
+    public static let initial = tile64x64
+
+    /// The kernel's parameters by the library's names; it takes no part of them.
+    ///
+    /// The library requires: MWG a multiple of MDIMC VWM and of MDIMA VWM, NWG of NDIMC VWN and of NDIMB VWN, KWG of KWI and of
+    /// MDIMC NDIMC / MDIMA and / NDIMB.
+    var parameters: KeyValuePairs<String, Int> {
+        let (rows, columns, items, staged) =
+            switch self {
+            case .tile32x32: (32, 32, 8, 1)
+            case .tile64x64: (64, 64, 16, 1)
+            case .tile64x128: (64, 128, 16, 1)
+            case .tile128x64: (128, 64, 16, 1)
+            case .tile128x128: (128, 128, 16, 1)
+            case .unstaged64x64: (64, 64, 8, 0)
+            }
+        return [
+            // The kernel with work-group tiles, without those in registers alone.
+            "GEMMK": 0, "KREG": 1,
+            "MWG": rows, "NWG": columns, "KWG": 16, "KWI": 2,
+            // Items of a group, computing and loading.
+            "MDIMC": items, "NDIMC": items, "MDIMA": items, "NDIMB": items,
+            // Through local memory; values side by side.
+            "SA": staged, "SB": staged, "STRM": 0, "STRN": 0, "VWM": 4, "VWN": 4,
+        ]
+    }
+}

@@ -1,0 +1,95 @@
+import DeviceLayer
+import Foundation
+import Testing
+
+@testable import Operators
+@testable import Training
+
+extension GoldenTests {
+    /// The tile of CLBlast's products, which is one for all of a device.
+    @Suite(.enabled(if: MatrixProduct.isAvailable, "no CLBlast: apt-get install libclblast1")) struct ProductTileTests {
+        /// Large enough for the kernel that has tiles.
+        private static let problem = ConvolutionProblem(
+            .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape([1, 64, 64, 192]),
+            outputs: 192)
+
+        /// Of its own, for its tile changes.
+        private func library() throws -> KernelLibrary {
+            try KernelLibrary(context: try GoldenDevice.library(.gpu).context, family: .gpu)
+        }
+
+        @Test func tilesAreMeasuredAndChecked() throws {
+            let library = try library()
+            let results = try ProductTileSearch(library: library, root: nil).results(for: [Self.problem])
+            let isCPU = library.context.device.type == .cpu
+            #expect(
+                Set(results.map(\.tile)) == (isCPU ? [.tile32x32, .unstaged64x64] : Set(MatrixProductTile.allCases)),
+                "those that are wrong are left out")
+            #expect(results.map(\.milliseconds) == results.map(\.milliseconds).sorted())
+            #expect(results.allSatisfy { $0.milliseconds > 0 } && library.productTile == .initial)
+        }
+
+        @Test func theFastestKnownTileIsUsedAndRecorded() throws {
+            let folder = try TemporaryFolder()
+            let (root, library) = (folder.url.appendingPathComponent("a/b"), try library())
+            let search = ProductTileSearch(library: library, root: root)
+            #expect(search.known().isEmpty)
+            let results = [MatrixProductTile.tile128x64, .tile32x32].enumerated().map {
+                ProductTileSearch.Result(tile: $0.element, milliseconds: 2 - Double($0.offset))
+            }
+            try search.store(results)
+            #expect(search.known() == results.reversed())
+
+            // Nothing is measured for problems that have no product.
+            let other = ConvolutionProblem(
+                .forward, ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, padding: 1),
+                input: Shape([1, 5, 5, 16]),
+                outputs: 16)
+            var lines: [String] = []
+            let tuner = AlgorithmTuner(library: library, mode: .search(root: root)) { lines.append($0) }
+            _ = try tuner.findings(for: [other], arithmetic: .float32)
+            #expect(library.productTile == .tile32x32 && lines.isEmpty)
+
+            // What was measured with one tile says nothing of another.
+            func database() -> AlgorithmDatabase {
+                AlgorithmDatabase(root: root, library: library, arithmetic: .float32)
+            }
+            let measured = [
+                AlgorithmSearch.Result(algorithm: .clblast, milliseconds: 1, scatter: 0, error: 1e-7)
+            ]
+            try database().store(measured, for: Self.problem)
+            #expect(database().results(for: Self.problem) == measured)
+            library.productTile = .tile64x128
+            #expect(database().results(for: Self.problem) == nil)
+            library.productTile = .tile32x32
+
+            // A resumed run has the tile it was started with.
+            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+            let recorded = RecordedAlgorithms(
+                AlgorithmChoices(measured: [Self.problem: .clblast]), for: [Self.problem], library: library)
+            #expect(recorded.summary.hasSuffix("clblast 1 (tile 32x32)"), "\(recorded.summary)")
+            try run.write(recorded)
+            library.productTile = .tile128x128
+            let again = try #require(try run.readAlgorithms(for: library, arithmetic: .float32))
+            #expect(again.algorithms == [Self.problem: .clblast] && library.productTile == .tile32x32)
+
+            let text = try String(contentsOf: run.algorithms, encoding: .utf8)
+            try Data(text.replacingOccurrences(of: "32x32", with: "33x33").utf8).write(to: run.algorithms)
+            let failure = #expect(throws: FormatError.self) {
+                try run.readAlgorithms(for: library, arithmetic: .float32)
+            }
+            #expect(failure?.description.contains("clblast_tile") == true, "\(failure.map(\.description) ?? "")")
+
+            // Foreign and damaged files are as if they were not there.
+            let file = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: root.path).first { $0.hasPrefix("clblast-") })
+            let url = root.appendingPathComponent(file)
+            let whole = try String(contentsOf: url, encoding: .utf8)
+            for text in ["", String(whole.dropLast(3)), whole.replacingOccurrences(of: "version 1", with: "version 0")]
+            {
+                try Data(text.utf8).write(to: url)
+                #expect(search.known().isEmpty, "\(text)")
+            }
+        }
+    }
+}
