@@ -65,6 +65,9 @@ public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
         on queue: OpaquePointer, event: UnsafeMutablePointer<cl_event?>?
     ) throws(DeviceError) -> cl_int {
         guard let interface = CLBlast.interface else { return CL_INVALID_OPERATION }
+        // Until the product is enqueued nobody else gives its device another tile.
+        CLBlast.lock.lock()
+        defer { CLBlast.lock.unlock() }
         try CLBlast.use(product.tile, for: queue)
         var queue: cl_command_queue? = queue
         let left = product.transposesLeft ? CLBlast.transposed : CLBlast.plain
@@ -142,7 +145,8 @@ private enum CLBlast {
             overrideParameters: unsafeBitCast(overrideParameters, to: OverrideParameters.self))
     }()
 
-    private static let lock = NSLock()
+    /// Held from `use` to the product's last launch.
+    static let lock = NSLock()
     /// What the library's kernel has been told, by device: its interface cannot be asked.
     nonisolated(unsafe) private static var tiles: [OpaquePointer: MatrixProductTile] = [:]
 
@@ -156,18 +160,18 @@ private enum CLBlast {
         guard let interface, status == CL_SUCCESS, let device else {
             throw DeviceError(call: "clGetCommandQueueInfo", code: status)
         }
-        lock.lock()
-        defer { lock.unlock() }
         if tiles[device] == tile { return }
-        let names = tile.parameters.map { strdup($0.key) }
-        defer { for name in names { free(name) } }
-        let refusal = interface.overrideParameters(
-            device, "Xgemm", singlePrecision, names.count, names.map { UnsafePointer($0) },
-            tile.parameters.map(\.value))
-        guard refusal == CL_SUCCESS else {
-            throw DeviceError(
-                call: "CLBlastOverrideParameters", code: refusal,
-                detail: "\(file ?? "CLBlast") does not take the parameters of tile \(tile.rawValue)")
+        tiles[device] = nil
+        for (kernel, parameters) in [("Xgemm", tile.parameters), ("GemmRoutine", MatrixProductTile.always)] {
+            let names = parameters.map { strdup($0.key) }
+            defer { for name in names { free(name) } }
+            let refusal = interface.overrideParameters(
+                device, kernel, singlePrecision, names.count, names.map { UnsafePointer($0) }, parameters.map(\.value))
+            guard refusal == CL_SUCCESS else {
+                throw DeviceError(
+                    call: "CLBlastOverrideParameters", code: refusal, kernel: kernel,
+                    detail: "\(file ?? "CLBlast") does not take the parameters of tile \(tile.rawValue)")
+            }
         }
         tiles[device] = tile
     }

@@ -1,11 +1,11 @@
 internal import COpenCL
 import Foundation
 
-/// A tile of CLBlast's kernel for large products: rows and columns that a work-group computes together.
+/// A tile of CLBlast's products: rows and columns that a work-group computes together.
 ///
 /// The library's own table knows few devices; these are chosen by measurement instead, and are the same whatever its version knows.
-/// They hold for all products of a process on a device: a change makes the library compile again. Small products have a kernel of
-/// their own, which stays as it is.
+/// They hold for all products of a process on a device: a change makes the library compile again. Its other kernel, for products that
+/// are too small for tiles, is not used: our own tiles are there for those.
 public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
     case tile32x32 = "32x32"
     case tile64x64 = "64x64"
@@ -15,8 +15,22 @@ public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
     /// Operands come from global memory each time, for caches that serve them as fast.
     case unstaged64x64 = "64x64_unstaged"
 
+    /// - Throws: `DecodingError` for a name that is not known.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let name = try container.decode(String.self)
+        guard let known = Self(rawValue: name) else {
+            let names = Self.allCases.map(\.rawValue).joined(separator: ", ")
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no tile \(name) among \(names)")
+        }
+        self = known
+    }
+
     /// Where nothing has been measured.
     public static let initial = tile64x64
+
+    /// From which size on, in each dimension, the library takes the kernel that has tiles.
+    static let always: KeyValuePairs = ["XGEMM_MIN_INDIRECT_SIZE": 1]
 
     /// The kernel's parameters by the library's names; it takes no part of them.
     ///

@@ -32,7 +32,9 @@ struct Tune: ParsableCommand {
         progress.line("device \(context.device.name) (\(context.device.selector))")
         if let notice = try experiment.settle(on: library) { progress.line("note: " + notice) }
         let root = AlgorithmDatabase.defaultRoot
-        if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.hasPrefix("/") {
+        if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.isEmpty,
+            !folder.hasPrefix("/")
+        {
             progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
         }
         let tuner = AlgorithmTuner(library: library, mode: .search(root: root, again: again ? .always : .uncertain)) {

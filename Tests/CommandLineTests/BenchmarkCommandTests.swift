@@ -66,7 +66,10 @@ extension CommandLineTests {
             let folder = try TemporaryFolder()
             let json = folder.url.appendingPathComponent("o.json")
             let run = try Program.run(
-                ["benchmark", "operators", "--filter", "4X81x81×64->64", "--repeats", "1", "--json", json.path])
+                [
+                    "benchmark", "operators", "--filter", "4X81x81×64->64", "--repeats", "1", "--no-search", "--json",
+                    json.path,
+                ])
             #expect(run.status == 0, "\(run.errors)")
             let report = try JSONValue.parse(Data(contentsOf: json))
             #expect((report["peak_gflops"]?.double ?? 0) > 1)

@@ -85,8 +85,14 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
 
     static let all = catalogue.filter { Simulation.takes($0.multiplyAccumulates) }
 
-    /// Of a tile's depth at least: taps, or where a kernel row is one, those.
-    var steps: Int { compact ? kernel : kernel * kernel }
+    /// Multiply-accumulates of the forward pass in whole tiles of 128×64, in steps of 32: what matrix units do.
+    var tiledMultiplyAccumulates: Int {
+        func outputs(_ extent: Int) -> Int { (extent + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1 }
+        func tiled(_ extent: Int, _ tile: Int) -> Int { (extent + tile - 1) / tile * tile }
+        // Kernel rows of a compact image are one tap.
+        let depth = compact ? kernel * tiled(kernel * c, 32) : kernel * kernel * tiled(c, 32)
+        return tiled(n * outputs(h) * outputs(w), 128) * tiled(k, 64) * depth
+    }
 
     var multiplyAccumulates: Int { n * h * w * c * k * kernel * kernel / (stride * stride) }
 }

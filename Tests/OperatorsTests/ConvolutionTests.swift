@@ -30,7 +30,7 @@ extension OperatorsTests {
             let isCPU = TestDevice.families.contains(.cpu)
             var kernels = [Kernels.gpu]
             if isCPU { kernels += index % 3 == 1 ? [.wide, .narrow] : [.wide] }
-            if !isCPU || one.multiplyAccumulates <= 4_000_000, one.steps <= Simulation.mostSteps {
+            if !isCPU || one.multiplyAccumulates <= 4_000_000, one.tiledMultiplyAccumulates <= Simulation.mostEmulated {
                 if !isCPU || index % 3 == 2 { kernels.append(.tf32) }
                 if !isCPU || index % 3 == 0 || one.compact { kernels.append(.bfloat16) }
             }
@@ -270,7 +270,7 @@ extension OperatorsTests {
         @Test(
             arguments: TestDevice.families,
             [
-                (ConvolutionCase(h: 5, w: 5, c: 16, k: 32, kernel: 3), ConvolutionAlgorithm.winograd(tile: 5)),
+                (ConvolutionCase(h: 5, w: 5, c: 32, k: 32, kernel: 3), ConvolutionAlgorithm.winograd(tile: 5)),
                 (ConvolutionCase(h: 8, w: 9, c: 16, k: 32, kernel: 3, dilation: 2), .winogradPhases),
             ])
         func fivePixelsAtATime(family: KernelFamily, choice: (a: ConvolutionCase, algorithm: ConvolutionAlgorithm))
@@ -280,16 +280,24 @@ extension OperatorsTests {
             let geometry = ConvolutionGeometry(
                 kernelHeight: 3, kernelWidth: 3, dilation: a.dilation, padding: a.padding)
             let reference = ConvolutionReference.of(a)
-            // The input gradient writes what the forward pass reads: multiples of 32 for both.
-            let problems = [ConvolutionProblem.Pass.forward, .weightGradient].map {
+            // The input gradient writes what the forward pass reads: multiples of 32.
+            let passes: [ConvolutionProblem.Pass] =
+                [.forward, .weightGradient] + (a.c % 32 == 0 ? [.dataGradient] : [])
+            let problems = passes.map {
                 ConvolutionProblem($0, geometry, input: Shape(reference.x.shape), outputs: a.k)
             }
             let trial = try Trial(family)
             trial.graph.choices = AlgorithmChoices(
                 measured: Dictionary(uniqueKeysWithValues: problems.map { ($0, choice.algorithm) }))
             try reference.record(a, in: trial)
-            let forward = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
-            #expect(forward == [choice.algorithm])
+            let used = trial.graph.nodes.flatMap { node in
+                [
+                    (node.operation as? Convolution)?.algorithm,
+                    (node.operation as? ConvolutionInputGradient)?.algorithm,
+                    (node.operation as? ConvolutionWeightGradient)?.algorithm,
+                ].compactMap { $0 }
+            }
+            #expect(used.count { $0 == choice.algorithm } == passes.count, "\(used)")
             try reference.expect(try trial.runTwice())
         }
 

@@ -13,12 +13,12 @@ enum Simulation {
     /// Whether a test of so many multiply-accumulates is run.
     static func takes(_ multiplyAccumulates: Int) -> Bool { most.map { multiplyAccumulates <= $0 } ?? true }
 
-    /// Steps of emulated matrix units, each of which takes a simulator many seconds.
-    static let mostSteps = most == nil ? Int.max : 3
+    /// Multiply-accumulates of matrix units that are emulated, a minute of a simulator's.
+    static let mostEmulated = TestDevice.isSimulated ? 1_000_000 : Int.max
 
-    /// Of what a test would try so many, others for each number; without a limit all of it.
+    /// Of what a test would try so many, others for each number; all of it where nothing is simulated.
     static func sample<Candidate>(_ all: [Candidate], _ count: Int, from number: Int) -> [Candidate] {
-        most == nil || all.count <= count ? all : (0..<count).map { all[(number * count + $0) % all.count] }
+        !TestDevice.isSimulated || all.count <= count ? all : (0..<count).map { all[(number * count + $0) % all.count] }
     }
 }
 

@@ -328,7 +328,9 @@ extension GoldenTests {
             #expect(elsewhere.algorithms.isEmpty && elsewhere.notice(on: units)?.contains(precision.rawValue) == true)
 
             let cpu = try library()
-            #expect(try experiment.settle(on: cpu)?.contains("float32 is used") == true)
+            // `tools/gpu-check` looks for these words.
+            let notice = try #require(try experiment.settle(on: cpu))
+            #expect(notice.contains("no matrix units for \(precision.rawValue)") && notice.contains("float32 is used"))
             #expect(experiment.arithmetic == .float32)
             let root = folder.url.appendingPathComponent("a")
             let folders = [ConvolutionArithmetic.exact, .float32, .tf32, .bfloat16].map {

@@ -138,7 +138,7 @@ extension TensorFile.Entry {
         // A plain loop: without optimisation closures would take most of a test's time.
         bytes.withUnsafeBytes { raw in
             var offset = 0
-            while offset < raw.count {
+            while offset + 4 <= raw.count {
                 let bits = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
                 if bits & 0x7F80_0000 == 0x7F80_0000 { return false }
                 offset += 4

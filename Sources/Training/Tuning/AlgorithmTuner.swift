@@ -71,7 +71,7 @@ public struct AlgorithmTuner {
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, progress: (Finding) -> Void = { _ in }
     ) throws -> [Finding] {
         guard case .search(let root, let again) = mode else { return [] }
-        try chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
+        chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
         let search = AlgorithmSearch(library: library)
         var findings: [Finding] = []
@@ -115,7 +115,7 @@ public struct AlgorithmTuner {
     private func chooseProductTile(
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, root: URL?,
         again: AlgorithmSearchMode.Repetition
-    ) throws {
+    ) {
         let search = ProductTileSearch(library: library, root: root)
         var results = search.known()
         let products = problems.filter {
@@ -123,16 +123,18 @@ public struct AlgorithmTuner {
                 && ConvolutionAlgorithm.candidates(for: $0, family: library.family, arithmetic: arithmetic)
                     .contains(.clblast)
         }
-        if !products.isEmpty, results.isEmpty || again == .always {
-            report("measuring the tiles of CLBlast's products, once for this device")
-            results = try search.results(for: products)
-            report(
-                "milliseconds by tile: "
-                    + results.map { "\($0.tile.rawValue) \(readable($0.milliseconds))" }.joined(separator: ", "))
-            // What cannot be kept is said with the algorithms.
-            try? search.store(results)
+        if !products.isEmpty, results == nil || again == .always {
+            report("measuring the tiles of CLBlast's products, which are the same for all convolutions on this device")
+            let measured = search.results(for: products, known: results ?? [])
+            results = measured
+            report("milliseconds by tile: " + measured.map(\.description).joined(separator: ", "))
+            do {
+                try search.store(measured)
+            } catch {
+                report("\(error); the tiles' times are not kept for later runs")
+            }
         }
-        if let best = results.first { library.productTile = best.tile }
+        if let results { library.productTile = ProductTileSearch.winner(of: results) }
     }
 
     private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {

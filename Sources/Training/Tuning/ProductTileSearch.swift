@@ -4,7 +4,7 @@ import Operators
 
 /// Measures the tiles of CLBlast's products on a device, once for all of its convolutions.
 ///
-/// The winner is kept in one file per device beside the algorithms, which belong to it.
+/// What was found is kept in one file per device beside the algorithms.
 struct ProductTileSearch {
     let library: KernelLibrary
     /// Of the algorithms' database; nil keeps nothing.
@@ -13,9 +13,19 @@ struct ProductTileSearch {
     /// What one tile came to.
     struct Result: Sendable, Codable, Hashable {
         let tile: MatrixProductTile
-        /// Of all products that were measured, the best of a few runs of each.
-        let milliseconds: Double
+        /// Of all products that were measured, the best of a few runs of each; nil where it cannot be used.
+        let milliseconds: Double?
+        /// Why it cannot be used.
+        var reason: String?
+
+        /// Such as `64x64 12.3`.
+        var description: String {
+            "\(tile.rawValue) " + (milliseconds.map { readable($0) } ?? "not used (\(reason ?? "unknown"))")
+        }
     }
+
+    /// The time of one product, or why there is none.
+    typealias Measurement = (milliseconds: Double?, reason: String?)
 
     private struct Entry: Codable {
         let owner: String
@@ -25,17 +35,20 @@ struct ProductTileSearch {
     /// Products that are measured, the largest ones.
     private static let mostProducts = 6
     private static let rounds = 5
+    /// Another tile than the initial one has to be better by this much, so that noise does not decide.
+    private static let margin = 0.03
 
     /// What is tried: compilers of CPUs, where these kernels are checked but not used, take many seconds for each.
     private var tiles: [MatrixProductTile] {
-        library.context.device.type == .cpu ? [.tile32x32, .unstaged64x64] : MatrixProductTile.allCases
+        library.context.device.type == .cpu ? [.initial, .tile32x32] : MatrixProductTile.allCases
     }
 
     private var owner: String {
         let device = library.context.device
         return [
             "version 1", device.platformName, device.version, device.name, device.driverVersion,
-            MatrixProduct.library ?? "no CLBlast",
+            "\(device.usableComputeUnits) units", MatrixProduct.library ?? "no CLBlast",
+            tiles.map(\.rawValue).joined(separator: " "),
         ].joined(separator: ", ")
     }
 
@@ -43,51 +56,71 @@ struct ProductTileSearch {
         root?.appendingPathComponent("clblast-" + ContentHash.text(Data(owner.utf8)) + ".json")
     }
 
-    /// What was measured on this device, the fastest first; empty where nothing was.
-    func known() -> [Result] {
-        guard let file, let data = try? Data(contentsOf: file),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner
-        else { return [] }
-        return entry.results.sorted { $0.milliseconds < $1.milliseconds }
+    /// The fastest tile that can be used, the initial one if it is about as fast or none can be.
+    static func winner(of results: [Result]) -> MatrixProductTile {
+        let first = results.first { $0.tile == .initial }?.milliseconds ?? .infinity
+        let best = results.min { ($0.milliseconds ?? .infinity) < ($1.milliseconds ?? .infinity) }
+        guard let best, let milliseconds = best.milliseconds, milliseconds < (1 - margin) * first else {
+            return .initial
+        }
+        return best.tile
     }
 
-    /// Times each tile on some problems, leaving out those that do not run here or are wrong.
+    /// What was measured on this device; nil where nothing was.
+    func known() -> [Result]? {
+        guard let file, let data = try? Data(contentsOf: file),
+            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner
+        else { return nil }
+        return entry.results
+    }
+
+    /// Times each tile on some problems.
     ///
+    /// - Parameter known: earlier results; the best of both is kept, since others on the machine only ever make a run longer.
     /// - Precondition: CLBlast computes each of the problems.
-    /// - Returns: the fastest first.
-    /// - Throws: `DeviceError` or `PlanError` if none runs.
-    func results(for problems: [ConvolutionProblem]) throws -> [Result] {
+    func results(for problems: [ConvolutionProblem], known: [Result] = []) -> [Result] {
         let previous = library.productTile
         defer { library.productTile = previous }
         let largest = problems.sorted { $0.multiplyAccumulates > $1.multiplyAccumulates }.prefix(Self.mostProducts)
-        var failure: (any Error)?
-        var found: [Result] = []
-        for tile in tiles {
-            library.productTile = tile
-            do {
-                let times = try largest.map { try milliseconds($0) }
-                if !times.contains(nil) {
-                    found.append(Result(tile: tile, milliseconds: times.reduce(0) { $0 + ($1 ?? 0) }))
-                }
-            } catch {
-                failure = error
-            }
-        }
-        if found.isEmpty, let failure { throw failure }
-        return found.sorted { $0.milliseconds < $1.milliseconds }
+        return Self.results(
+            of: tiles.map { tile in
+                library.productTile = tile
+                return (tile, largest.map(measure))
+            }, known: known)
     }
 
-    /// nil if the product is wrong.
-    private func milliseconds(_ problem: ConvolutionProblem) throws -> Double? {
-        let run = try OperatorRun(
-            OperatorCase(problem), choices: AlgorithmChoices(measured: [problem: .clblast]), library: library)
-        try run.spoil()
-        try run.executor.run(run.plan)
-        let samples = try ConvolutionSamples(problem, run.executor.store, arithmetic: .float32)
-        let error = samples.error(
-            of: try run.executor.read(OperatorCase.output(problem.pass), of: run.plan), storedAs: .float32)
-        guard error <= ConvolutionAlgorithm.clblast.largestError else { return nil }
-        return try (0..<Self.rounds).map { _ in try run.once() }.min()
+    /// What the times of the same products in each tile come to. A product that no tile computes, for want of memory, counts for none.
+    static func results(of measured: [(tile: MatrixProductTile, products: [Measurement])], known: [Result]) -> [Result]
+    {
+        let count = measured.first?.products.count ?? 0
+        let counted = (0..<count).filter { index in measured.contains { $0.products[index].milliseconds != nil } }
+        return measured.map { tile, products in
+            let times = counted.map { products[$0].milliseconds }
+            guard !times.isEmpty, !times.contains(nil) else {
+                return Result(tile: tile, milliseconds: nil, reason: products.compactMap(\.reason).first)
+            }
+            let sum = times.reduce(0) { $0 + ($1 ?? 0) }
+            let earlier = known.first { $0.tile == tile }?.milliseconds
+            return Result(tile: tile, milliseconds: min(sum, earlier ?? .infinity))
+        }
+    }
+
+    /// One product in the library's present tile.
+    private func measure(_ problem: ConvolutionProblem) -> Measurement {
+        do {
+            let run = try OperatorRun(
+                OperatorCase(problem), choices: AlgorithmChoices(measured: [problem: .clblast]), library: library)
+            try run.spoil()
+            try run.executor.run(run.plan)
+            let samples = try ConvolutionSamples(problem, run.executor.store)
+            let error = samples.error(
+                of: try run.executor.read(OperatorCase.output(problem.pass), of: run.plan), storedAs: .float32)
+            guard error <= ConvolutionAlgorithm.clblast.largestError else { return (nil, "wrong: \(problem)") }
+            return (try (0..<Self.rounds).map { _ in try run.once() }.min(), nil)
+        } catch {
+            let lines = "\(error)".split(separator: "\n")
+            return (nil, lines.first.map(String.init) ?? "an error")
+        }
     }
 
     /// Keeps what was measured.

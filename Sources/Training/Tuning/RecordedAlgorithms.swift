@@ -94,7 +94,14 @@ public struct RecordedAlgorithms: Codable, Sendable {
                     + RunDirectory.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
-        if let productTile { library.productTile = productTile }
+        guard choices.contains(where: { $0.algorithm == .clblast }) else { return }
+        if let productTile {
+            library.productTile = productTile
+        } else if !isElsewhere(library) {
+            throw FormatError(
+                file: file.path, place: "clblast_tile", found: "no tile",
+                expected: "one for the products of clblast" + RunDirectory.withBadAlgorithms)
+        }
     }
 
     /// Demands a choice for each of a run's convolutions, where this was chosen.
