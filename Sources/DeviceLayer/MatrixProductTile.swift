@@ -1,6 +1,3 @@
-internal import COpenCL
-import Foundation
-
 /// A tile of CLBlast's products: rows and columns that a work-group computes together.
 ///
 /// The library's own table knows few devices; these are chosen by measurement instead, and are the same whatever its version knows.
@@ -32,7 +29,7 @@ public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
     /// From which size on, in each dimension, the library takes the kernel that has tiles.
     static let always: KeyValuePairs = ["XGEMM_MIN_INDIRECT_SIZE": 1]
 
-    /// The kernel's parameters by the library's names; it takes no part of them.
+    /// The kernel's parameters by the library's names, which wants all of them.
     ///
     /// The library requires: MWG a multiple of MDIMC VWM and of MDIMA VWM, NWG of NDIMC VWN and of NDIMB VWN, KWG of KWI and of
     /// MDIMC NDIMC / MDIMA and / NDIMB.

@@ -21,7 +21,8 @@ extension GoldenTests {
         @Test func tilesAreMeasuredAndChecked() throws {
             let library = try library()
             let search = ProductTileSearch(library: library, root: nil)
-            let results = search.results(for: [Self.problem])
+            let found = search.finding(for: [Self.problem])
+            let results = found.results
             let isCPU = library.context.device.type == .cpu
             #expect(
                 Set(results.map(\.tile)) == (isCPU ? [.initial, .tile32x32] : Set(MatrixProductTile.allCases)),
@@ -29,7 +30,10 @@ extension GoldenTests {
             #expect(results.allSatisfy { ($0.milliseconds ?? 0) > 0 && $0.reason == nil }, "\(results)")
             #expect(library.productTile == .initial)
             let faster = results.map { ProductTileSearch.Result(tile: $0.tile, milliseconds: 1e-6) }
-            #expect(search.results(for: [Self.problem], known: faster) == faster, "the best of both")
+            let best = ProductTileSearch.Finding(products: found.products, results: faster)
+            #expect(search.finding(for: [Self.problem], known: best) == best, "the best of both")
+            let other = ProductTileSearch.Finding(products: [], results: faster)
+            #expect(search.finding(for: [Self.problem], known: other) != best, "of other products")
         }
 
         /// A tile has to compute what any other does; a product that none computes counts for none.
@@ -66,8 +70,9 @@ extension GoldenTests {
             let results = [MatrixProductTile.tile128x64, .tile32x32].enumerated().map {
                 ProductTileSearch.Result(tile: $0.element, milliseconds: 2 - Double($0.offset))
             }
-            try search.store(results)
-            #expect(search.known() == results)
+            let finding = ProductTileSearch.Finding(products: [Self.problem], results: results)
+            try search.store(finding)
+            #expect(search.known() == finding)
 
             // Nothing is measured for problems that have no product.
             let other = ConvolutionProblem(

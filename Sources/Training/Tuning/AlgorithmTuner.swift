@@ -117,24 +117,24 @@ public struct AlgorithmTuner {
         again: AlgorithmSearchMode.Repetition
     ) {
         let search = ProductTileSearch(library: library, root: root)
-        var results = search.known()
+        var known = search.known()
         let products = problems.filter {
             isWorthIt($0, arithmetic: arithmetic)
                 && ConvolutionAlgorithm.candidates(for: $0, family: library.family, arithmetic: arithmetic)
                     .contains(.clblast)
         }
-        if !products.isEmpty, results == nil || again == .always {
+        if !products.isEmpty, known == nil || again == .always {
             report("measuring the tiles of CLBlast's products, which are the same for all convolutions on this device")
-            let measured = search.results(for: products, known: results ?? [])
-            results = measured
-            report("milliseconds by tile: " + measured.map(\.description).joined(separator: ", "))
+            let found = search.finding(for: products, known: known)
+            known = found
+            report("milliseconds by tile: " + found.results.map(\.description).joined(separator: ", "))
             do {
-                try search.store(measured)
+                try search.store(found)
             } catch {
                 report("\(error); the tiles' times are not kept for later runs")
             }
         }
-        if let results { library.productTile = ProductTileSearch.winner(of: results) }
+        if let known { library.productTile = ProductTileSearch.winner(of: known.results) }
     }
 
     private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {

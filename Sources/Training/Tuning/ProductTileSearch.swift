@@ -27,9 +27,15 @@ struct ProductTileSearch {
     /// The time of one product, or why there is none.
     typealias Measurement = (milliseconds: Double?, reason: String?)
 
+    /// What was measured on which products.
+    struct Finding: Sendable, Codable, Hashable {
+        let products: [ConvolutionProblem]
+        let results: [Result]
+    }
+
     private struct Entry: Codable {
         let owner: String
-        let results: [Result]
+        let finding: Finding
     }
 
     /// Products that are measured, the largest ones.
@@ -67,26 +73,29 @@ struct ProductTileSearch {
     }
 
     /// What was measured on this device; nil where nothing was.
-    func known() -> [Result]? {
+    func known() -> Finding? {
         guard let file, let data = try? Data(contentsOf: file),
             let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner
         else { return nil }
-        return entry.results
+        return entry.finding
     }
 
     /// Times each tile on some problems.
     ///
-    /// - Parameter known: earlier results; the best of both is kept, since others on the machine only ever make a run longer.
+    /// - Parameter known: an earlier finding; of the same products the best of both is kept, since others on the machine only ever
+    ///   make a run longer.
     /// - Precondition: CLBlast computes each of the problems.
-    func results(for problems: [ConvolutionProblem], known: [Result] = []) -> [Result] {
+    func finding(for problems: [ConvolutionProblem], known: Finding? = nil) -> Finding {
         let previous = library.productTile
         defer { library.productTile = previous }
-        let largest = problems.sorted { $0.multiplyAccumulates > $1.multiplyAccumulates }.prefix(Self.mostProducts)
-        return Self.results(
-            of: tiles.map { tile in
-                library.productTile = tile
-                return (tile, largest.map(measure))
-            }, known: known)
+        let largest = Array(
+            problems.sorted { $0.multiplyAccumulates > $1.multiplyAccumulates }.prefix(Self.mostProducts))
+        let measured = tiles.map { tile in
+            library.productTile = tile
+            return (tile: tile, products: largest.map(measure))
+        }
+        let earlier = known?.products == largest ? known?.results : nil
+        return Finding(products: largest, results: Self.results(of: measured, known: earlier ?? []))
     }
 
     /// What the times of the same products in each tile come to. A product that no tile computes, for want of memory, counts for none.
@@ -126,13 +135,13 @@ struct ProductTileSearch {
     /// Keeps what was measured.
     ///
     /// - Throws: `RunError` if the file cannot be written.
-    func store(_ results: [Result]) throws {
+    func store(_ finding: Finding) throws {
         guard let root, let file else { return }
         do {
             try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         } catch {
             throw RunError(path: root.path, found: "a folder that cannot be made", expected: "a place for algorithms")
         }
-        try AtomicFile.write(Data(JSONText.pretty(Entry(owner: owner, results: results)).utf8), to: file)
+        try AtomicFile.write(Data(JSONText.pretty(Entry(owner: owner, finding: finding)).utf8), to: file)
     }
 }
