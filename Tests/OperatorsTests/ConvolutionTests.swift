@@ -15,6 +15,9 @@ extension OperatorsTests {
             var operands: MatrixOperands? { self == .tf32 ? .tf32 : self == .bfloat16 ? .bfloat16 : nil }
             var arithmetic: ConvolutionArithmetic { operands.map { $0 == .tf32 ? .tf32 : .bfloat16 } ?? .float32 }
             var family: KernelFamily { self == .wide || self == .narrow ? .cpu : .gpu }
+            var isEmulated: Bool {
+                get throws { try operands.map { try TestDevice.matrixLibrary().matrixUnits($0) == .emulated } ?? false }
+            }
             func library() throws -> KernelLibrary {
                 switch self {
                 case .wide, .gpu: try TestDevice.library(family)
@@ -58,10 +61,13 @@ extension OperatorsTests {
                         // CLBlast's kernels are not ours to simulate.
                         return kernels.operands == nil && !($0 == .clblast && TestDevice.isSimulated)
                     }
-                // Every third case is for matrix units, which are emulated where all is simulated: one tile takes long enough.
                 let number = try #require(ConvolutionCase.all.firstIndex(of: a))
-                return kernels.operands == nil
-                    ? Simulation.sample(all, 2, from: number) : Simulation.sample(all, 1, from: number / 3)
+                guard kernels.operands != nil else {
+                    return TestDevice.isSimulated ? Simulation.sample(all, 2, from: number) : all
+                }
+                // Matrix units have every third case. Emulated tiles take long to compile: all of them are tried on plain cases.
+                return try kernels.isEmulated && (TestDevice.isSimulated || a.bias || a.compact)
+                    ? Simulation.sample(all, 1, from: number / 3) : all
             }
             var sums: [String: [UInt32]] = [:]
             for round in 0..<(candidates.map(\.count).max() ?? 0) {
