@@ -116,6 +116,7 @@ public struct AlgorithmTuner {
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, root: URL?,
         again: AlgorithmSearchMode.Repetition
     ) {
+        guard library.family == .gpu else { return }
         let search = ProductTileSearch(library: library, root: root)
         var known = search.known()
         let products = problems.filter {
