@@ -25,17 +25,24 @@ public struct AlgorithmDatabase: Sendable {
 
     /// - Parameter arithmetic: entries of searches among algorithms that may round so.
     public init(root: URL, library: KernelLibrary, arithmetic: ConvolutionArithmetic) {
-        let device = library.context.device
         family = library.family
         productTile = library.productTile
         self.arithmetic = arithmetic
-        owner = [
-            "version \(Self.version)", device.platformName, device.version, device.name, device.driverVersion,
-            "\(device.usableComputeUnits) units", family.rawValue, arithmetic.rawValue,
-            family == .gpu ? MatrixProduct.library ?? "no CLBlast" : "",
-            ContentHash.text(Data(KernelLibrary.sources.utf8)),
-        ].joined(separator: ", ")
+        let parts =
+            ["version \(Self.version)"] + Self.identity(of: library.context.device) + [
+                family.rawValue, arithmetic.rawValue, family == .gpu ? MatrixProduct.library ?? "no CLBlast" : "",
+                ContentHash.text(Data(KernelLibrary.sources.utf8)),
+            ]
+        owner = parts.joined(separator: ", ")
         folder = root.appendingPathComponent(ContentHash.text(Data(owner.utf8)), isDirectory: true)
+    }
+
+    /// What tells a device, with what it may use, from others.
+    static func identity(of device: Device) -> [String] {
+        [
+            device.platformName, device.version, device.name, device.driverVersion,
+            "\(device.usableComputeUnits) units",
+        ]
     }
 
     private struct Entry: Codable {
@@ -59,14 +66,21 @@ public struct AlgorithmDatabase: Sendable {
     ///
     /// - Throws: `RunError` if the folder cannot be made or written.
     public func store(_ results: [AlgorithmSearch.Result], for problem: ConvolutionProblem) throws {
-        let entry = Entry(owner: owner(of: problem), problem: problem, results: results)
+        try Self.write(Entry(owner: owner(of: problem), problem: problem, results: results), to: file(problem))
+    }
+
+    /// Writes an entry in a folder that is made where there is none.
+    ///
+    /// - Throws: `RunError` if the folder cannot be made or written.
+    static func write(_ entry: some Encodable, to file: URL) throws {
+        let folder = file.deletingLastPathComponent()
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
             throw RunError(path: folder.path, found: "a folder that cannot be made", expected: "a place for algorithms")
         }
         AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
-        try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file(problem))
+        try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file)
     }
 
     private func candidates(_ problem: ConvolutionProblem) -> [ConvolutionAlgorithm] {

@@ -50,12 +50,11 @@ struct ProductTileSearch {
     }
 
     private var owner: String {
-        let device = library.context.device
-        return [
-            "version 1", device.platformName, device.version, device.name, device.driverVersion,
-            "\(device.usableComputeUnits) units", MatrixProduct.library ?? "no CLBlast",
-            tiles.map(\.rawValue).joined(separator: " "),
-        ].joined(separator: ", ")
+        let parts =
+            ["version 1"] + AlgorithmDatabase.identity(of: library.context.device) + [
+                MatrixProduct.library ?? "no CLBlast", tiles.map(\.rawValue).joined(separator: " "),
+            ]
+        return parts.joined(separator: ", ")
     }
 
     private var file: URL? {
@@ -136,12 +135,6 @@ struct ProductTileSearch {
     ///
     /// - Throws: `RunError` if the file cannot be written.
     func store(_ finding: Finding) throws {
-        guard let root, let file else { return }
-        do {
-            try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
-        } catch {
-            throw RunError(path: root.path, found: "a folder that cannot be made", expected: "a place for algorithms")
-        }
-        try AtomicFile.write(Data(JSONText.pretty(Entry(owner: owner, finding: finding)).utf8), to: file)
+        if let file { try AlgorithmDatabase.write(Entry(owner: owner, finding: finding), to: file) }
     }
 }
