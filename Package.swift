@@ -36,17 +36,22 @@ let package = Package(
 
         // Plain loops over float64, which take minutes unless they are compiled for speed.
         .target(name: "Reference", path: "Tests/Reference", swiftSettings: [.unsafeFlags(["-O"])]),
+        // What tests of several modules share: the device, folders, random numbers.
+        .target(name: "TestSupport", dependencies: ["Operators", "DeviceLayer"], path: "Tests/Support"),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
-        .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer"]),
-        .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference"]),
-        .testTarget(name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Graph", "Operators", "DeviceLayer"]),
-        .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
+        .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer", "TestSupport"]),
+        .testTarget(
+            name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference", "TestSupport"]),
+        .testTarget(
+            name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference", "TestSupport"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets"]),
+            dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets", "TestSupport"]),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["adashare", "Training", "Models", "Operators", "Datasets"]),
+            name: "CommandLineTests",
+            dependencies: ["adashare", "Training", "Models", "Operators", "Datasets", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x

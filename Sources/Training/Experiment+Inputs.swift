@@ -8,9 +8,9 @@ extension Experiment {
     /// - Parameter phases: the phases that are to run; each must have a batch in every split it draws from.
     /// - Returns: the data set.
     /// - Throws: `DatasetError`, `FormatError` or `ConfigurationError` naming the file or key.
-    public func openInputs(phases: Set<Stage>) throws -> any DenseDataset {
+    public func openInputs(phases: Set<Phase>) throws -> any DenseDataset {
         let training = configuration.training
-        let lengths: [(Stage, Int)] = [
+        let lengths: [(Phase, Int)] = [
             (.warmup, training.warmup.iterations), (.policy, training.policy.iterations),
             (.retrain, training.retrain.iterations),
         ]
@@ -22,8 +22,8 @@ extension Experiment {
                 expected: "iterations in a phase that is to run")
         }
         let dataset = try makeDataset()
-        func check(_ split: [Int], _ name: String, iterations: Int, _ stages: Set<Stage>) throws {
-            guard iterations > 0, !phases.isDisjoint(with: stages), split.count < training.batch else { return }
+        func check(_ split: [Int], _ name: String, iterations: Int, _ affected: Set<Phase>) throws {
+            guard iterations > 0, !phases.isDisjoint(with: affected), split.count < training.batch else { return }
             throw ConfigurationError(
                 file: "configuration", path: "training.batch", found: "\(training.batch)",
                 expected: "at most \(split.count), the images in split \(name) of data set \(dataset.name)")

@@ -70,8 +70,8 @@ struct Evaluate: ParsableCommand {
     }
 
     private func latest(_ folder: RunDirectory) throws -> URL {
-        for stage in Stage.byMaturity {
-            let url = folder.checkpoints.appendingPathComponent("\(stage.rawValue).safetensors")
+        for phase in Phase.byMaturity {
+            let url = folder.checkpoints.appendingPathComponent("\(phase.rawValue).safetensors")
             if FileManager.default.fileExists(atPath: url.path) { return url }
         }
         throw RunError(

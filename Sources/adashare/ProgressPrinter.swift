@@ -18,8 +18,8 @@ final class ProgressPrinter {
         switch event {
         case .notice(let text): line("note: \(text)")
         case .step(let step): transient(describe(step), force: step.iteration == step.total)
-        case .evaluating(let stage, let done, let total):
-            transient("\(stage.rawValue)  evaluating \(done)/\(total)", force: false)
+        case .evaluating(let phase, let done, let total):
+            transient("\(phase.rawValue)  evaluating \(done)/\(total)", force: false)
         }
     }
 
@@ -55,7 +55,7 @@ final class ProgressPrinter {
         let time =
             left >= 3600
             ? "\(left / 3600) h \(left % 3600 / 60) min" : left >= 60 ? "\(left / 60) min \(left % 60) s" : "\(left) s"
-        return "\(step.stage.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
+        return "\(step.phase.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
             + "\(readable(step.imagesPerSecond)) images/s  \(time) left"
     }
 

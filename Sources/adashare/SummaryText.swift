@@ -68,8 +68,8 @@ struct SummaryText {
 
     private var seconds: String {
         var table = Table(["phase", "seconds"])
-        for stage in Stage.allCases {
-            if let spent = summary.secondsPerPhase[stage.rawValue] { table.add([stage.rawValue, readable(spent)]) }
+        for phase in Phase.allCases {
+            if let spent = summary.secondsPerPhase[phase.rawValue] { table.add([phase.rawValue, readable(spent)]) }
         }
         table.add(["(compiling kernels)", readable(summary.compileSeconds)])
         return table.text

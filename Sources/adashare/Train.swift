@@ -21,19 +21,19 @@ struct Train: ParsableCommand {
     var output: String?
 
     @Option(help: "Phases to run, comma-separated: warmup, policy, retrain.")
-    var phases: PhaseList = PhaseList(stages: [.warmup, .policy, .retrain])
+    var phases: PhaseList = PhaseList(phases: [.warmup, .policy, .retrain])
 
     @Flag(help: "Continue the run in the output folder at its last checkpoint; starts it where there is none yet.")
     var resume = false
 
     struct PhaseList: ExpressibleByArgument {
-        let stages: Set<Stage>
-        init(stages: Set<Stage>) { self.stages = stages }
+        let phases: Set<Phase>
+        init(phases: Set<Phase>) { self.phases = phases }
         init?(argument: String) {
             let names = argument.split(separator: ",").map(String.init)
-            let stages = names.compactMap(Stage.init(rawValue:))
-            guard !stages.isEmpty, stages.count == names.count, !stages.contains(.baseline) else { return nil }
-            self.stages = Set(stages)
+            let phases = names.compactMap(Phase.init(rawValue:))
+            guard !phases.isEmpty, phases.count == names.count, !phases.contains(.baseline) else { return nil }
+            self.phases = Set(phases)
         }
         var defaultValueDescription: String { "warmup,policy,retrain" }
     }
@@ -51,7 +51,7 @@ struct Train: ParsableCommand {
         }
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
-        let dataset = try experiment.openInputs(phases: phases.stages)
+        let dataset = try experiment.openInputs(phases: phases.phases)
         let context = try device.makeContext(profiling: profile.isOn)
         let recorder = try profile.makeRecorder(context)
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
@@ -73,7 +73,7 @@ struct Train: ParsableCommand {
             })
         trainer.profile = recorder
         try profile.recording(with: recorder) {
-            try trainer.train(phases: phases.stages)
+            try trainer.train(phases: phases.phases)
             let summary = try trainer.summarise()
             progress.finish()
             if let summary { print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }

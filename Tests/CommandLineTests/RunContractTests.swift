@@ -80,8 +80,8 @@ extension CommandLineTests {
         }
 
         @Test func checkpointsHaveThePublishedNamesAndShapes() throws {
-            for stage in ["warmup", "policy", "retrain", "baseline"] {
-                let file = try TensorFile.read(run.checkpoint(stage))
+            for phase in ["warmup", "policy", "retrain", "baseline"] {
+                let file = try TensorFile.read(run.checkpoint(phase))
                 let shapes = file.tensors.mapValues(\.shape)
                 #expect(shapes["backbone.conv1.weight"] == [16, 3, 7, 7])
                 #expect(shapes["backbone.blocks.1.0.conv1.weight"] == [16, 16, 3, 3])
@@ -104,7 +104,7 @@ extension CommandLineTests {
 
         @Test func summaryAndEvaluationAgree() throws {
             let summary = try JSONValue.parse(Data(contentsOf: run.folder.appendingPathComponent("summary.json")))
-            #expect(summary["stage"] == "retrain" && summary["split"] == "test" && summary["images"] == 4)
+            #expect(summary["phase"] == "retrain" && summary["split"] == "test" && summary["images"] == 4)
             #expect(summary["seconds_per_phase"]?.keys == ["baseline", "policy", "retrain", "warmup"])
             let evaluation = try Program.run(["evaluate", "--run", run.folder.path, "--json"]).json()
             #expect(evaluation["images"] == 4)

@@ -221,7 +221,7 @@ final class FinishedRun: Sendable {
         atexit { if let run = try? FinishedRun.get() { try? FileManager.default.removeItem(at: run.owner.url) } }
     }
 
-    func checkpoint(_ stage: String) -> URL { folder.appendingPathComponent("checkpoints/\(stage).safetensors") }
+    func checkpoint(_ phase: String) -> URL { folder.appendingPathComponent("checkpoints/\(phase).safetensors") }
     func events() throws -> [JSONValue] { try EventLog.read(folder.appendingPathComponent("metrics.jsonl")) }
 }
 

@@ -94,9 +94,9 @@ extension GoldenTests {
             CheckpointStore(run: try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create))
         }
 
-        private func save(_ store: CheckpointStore, _ network: NetworkRuntime, _ stage: Stage, _ iteration: Int) throws
+        private func save(_ store: CheckpointStore, _ network: NetworkRuntime, _ phase: Phase, _ iteration: Int) throws
         {
-            var state = RunState(stage: stage)
+            var state = RunState(phase: phase)
             state.iteration = iteration
             try store.save(
                 network, state: state, policy: nil, derived: .init(), permutations: ["train": [2, 0, 1]],
@@ -116,7 +116,7 @@ extension GoldenTests {
             try save(store, network, .policy, 0)
             #expect(try names(store) == ["latest.json", "policy-0000000.safetensors", "policy-0000000.state"])
             let saved = try store.load()
-            #expect(saved.state.stage == .policy && saved.state.iteration == 0)
+            #expect(saved.state.phase == .policy && saved.state.iteration == 0)
             #expect(try saved.model.tensors == network.checkpoint().tensors)
             #expect(try saved.training.integers("permutation/train") == [2, 0, 1])
             #expect(saved.training.metadata["a"] == "b")
@@ -148,13 +148,13 @@ extension GoldenTests {
                 try FileManager.default.copyItem(at: store.url(name), to: folder.url.appendingPathComponent(name))
             }
             try save(store, network, .policy, 3)
-            // Two pairs and no pointer: the later stage is the further one.
+            // Two pairs and no pointer: the later phase is the further one.
             for name in kept {
                 try FileManager.default.copyItem(at: folder.url.appendingPathComponent(name), to: store.url(name))
             }
             try FileManager.default.removeItem(at: store.url("latest.json"))
             #expect(store.hasCheckpoint)
-            #expect(try store.load().state.stage == .policy)
+            #expect(try store.load().state.phase == .policy)
         }
     }
 }

@@ -86,7 +86,7 @@ extension GoldenTests {
         @Test func anotherLearningRateDiffers() throws {
             let network = try GoldenNetwork(.warmupLight, .cpu)
             for step in 0..<10 {
-                let plan = try network.run(.warmup, step: step, learningRate: 2e-5)
+                let plan = try network.run(.hardSharing, step: step, learningRate: 2e-5)
                 try network.agreement.compareLosses("losses", "losses", row: step, try network.losses(plan))
             }
             try network.compareWeights()

@@ -27,9 +27,9 @@ extension GoldenTests {
         @Test(arguments: KernelFamily.allCases)
         func recomputationGivesTheSameBits(family: KernelFamily) throws {
             let golden = GoldenCase(
-                file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .warmup, learningRate: 0)
+                file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .hardSharing, learningRate: 0)
             let kinds: [StepKind] = [
-                .warmup, .retrain(GoldenCase.policy), .weights(open: 3), .logits(open: 8),
+                .hardSharing, .retrain(GoldenCase.policy), .weights(open: 3), .logits(open: 8),
                 .logits(open: 8, drawn: GoldenCase.policy),
             ]
             let keeping = try GoldenNetwork(golden, family, dropout: 0.5, size: (2, 33, 41))
@@ -42,15 +42,15 @@ extension GoldenTests {
                 #expect(plans[1].multiplyAccumulates > plans[0].multiplyAccumulates)
             }
             // Negative control: the next step's dropout gives other bits.
-            let other = try again.run(.warmup, step: 1, learningRate: Self.rateZero)
-            let first = try keeping.run(.warmup, step: 0, learningRate: Self.rateZero)
+            let other = try again.run(.hardSharing, step: 1, learningRate: Self.rateZero)
+            let first = try keeping.run(.hardSharing, step: 0, learningRate: Self.rateZero)
             #expect(try gradients(again, other) != gradients(keeping, first))
         }
 
         /// Not computing a block, or computing it and multiplying it by 0: the same outputs, gradients within 1e-5.
         @Test(arguments: KernelFamily.allCases)
         func skippingEqualsMultiplyingByZero(family: KernelFamily) throws {
-            let golden = GoldenCase(file: "network_mixed", salt: "265", kind: .warmup, learningRate: 0)
+            let golden = GoldenCase(file: "network_mixed", salt: "265", kind: .hardSharing, learningRate: 0)
             let network = try GoldenNetwork(golden, family)
             let executor = network.runtime.executor
             for seed in 0..<3 as Range<UInt64> {

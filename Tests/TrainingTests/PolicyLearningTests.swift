@@ -91,7 +91,7 @@ private final class PolicyTrial {
     /// Hard sharing: steps of the weights.
     func warmUp(_ count: Int) throws {
         for index in 1...count {
-            try step(.warmup, .backbone, .init(learningRate: 1e-3, beta1: 0.5, beta2: 0.999, t: index))
+            try step(.hardSharing, .backbone, .init(learningRate: 1e-3, beta1: 0.5, beta2: 0.999, t: index))
         }
         try runtime.beginPhase()
     }

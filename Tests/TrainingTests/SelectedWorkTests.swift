@@ -203,7 +203,7 @@ private struct RecordedWork {
         configuration.training.recompute = true
         let frugal = try Experiment(configuration)
         let mixed = StepKind.weights(open: blocks)
-        #expect(try arena(frugal, .warmup) < arena(experiment, .warmup))
+        #expect(try arena(frugal, .hardSharing) < arena(experiment, .hardSharing))
         #expect(try arena(frugal, mixed) < arena(experiment, mixed))
         let few = DiscretePolicy.nested(density: 0.2, tasks: 3, blocks: blocks, seed: 1)
         let many = DiscretePolicy.nested(density: 0.9, tasks: 3, blocks: blocks, seed: 1)

@@ -83,7 +83,7 @@ extension GoldenTests {
             }
         }
 
-        private static let all: Set<Stage> = [.warmup, .policy, .retrain]
+        private static let all: Set<Phase> = [.warmup, .policy, .retrain]
 
         // MARK: - Validation chooses, the test split stays unseen
 
@@ -102,22 +102,22 @@ extension GoldenTests {
             let run = try Run(["training.policy.iterations=20"])
             try run.trainer.train(phases: Self.all)
             let evaluations = try run.events("evaluation")
-            for stage in [Stage.policy, .retrain] {
-                let mine = evaluations.filter { $0["phase"]?.string == stage.rawValue }
+            for phase in [Phase.policy, .retrain] {
+                let mine = evaluations.filter { $0["phase"]?.string == phase.rawValue }
                 // 8 blocks, a policy epoch of two steps: every block is open from step 15 on.
                 let scores = mine.compactMap { event -> (iteration: Int, score: Double)? in
                     guard let iteration = event["iteration"]?.double, let score = event["score"]?.double else {
                         return nil
                     }
                     return (Int(iteration), score)
-                }.filter { stage != .policy || $0.iteration > 14 }
+                }.filter { phase != .policy || $0.iteration > 14 }
                 #expect(scores.count == 3)
                 let best = try #require(scores.map(\.score).max())
                 let iteration = try #require(scores.first { $0.score == best }).iteration
-                #expect(run.trainer.state.bestIteration[stage.rawValue] == iteration)
-                #expect(run.trainer.state.bestScore[stage.rawValue] == best)
-                let file = try TensorFile.read(run.trainer.checkpoints.url("\(stage.rawValue).safetensors"))
-                let chosen = try TensorFile.read(run.trainer.checkpoints.url("\(stage.rawValue)-best.safetensors"))
+                #expect(run.trainer.state.bestIteration[phase.rawValue] == iteration)
+                #expect(run.trainer.state.bestScore[phase.rawValue] == best)
+                let file = try TensorFile.read(run.trainer.checkpoints.url("\(phase.rawValue).safetensors"))
+                let chosen = try TensorFile.read(run.trainer.checkpoints.url("\(phase.rawValue)-best.safetensors"))
                 #expect(file.tensors == chosen.tensors)
                 #expect(chosen.metadata["iteration"] == String(iteration))
             }
@@ -166,11 +166,11 @@ extension GoldenTests {
                 return run
             }
             let (first, second) = (try train(overrides), try train(overrides))
-            for stage in ["policy", "retrain"] {
+            for phase in ["policy", "retrain"] {
                 let files = try [first, second].map {
-                    try TensorFile.read($0.trainer.checkpoints.url("\(stage).safetensors"))
+                    try TensorFile.read($0.trainer.checkpoints.url("\(phase).safetensors"))
                 }
-                #expect(files[0].tensors == files[1].tensors, "\(stage)")
+                #expect(files[0].tensors == files[1].tensors, "\(phase)")
             }
             let summary = try #require(try first.trainer.summarise())
             let cost = try #require(summary.policyCost)
@@ -192,20 +192,20 @@ extension GoldenTests {
         @Test func plannedMemoryIsWhatStepsHold() throws {
             final class Held {
                 var trainer: Trainer?
-                var bytes: [Stage: Int] = [:]
+                var bytes: [Phase: Int] = [:]
             }
             let held = Held()
             let run = try Run(["training.evaluate_every=0", "training.policy.iterations=20"]) { step in
                 guard let executor = held.trainer?.network.executor else { return }
-                held.bytes[step.stage] = executor.byteCount
+                held.bytes[step.phase] = executor.byteCount
             }
             held.trainer = run.trainer
             try run.trainer.train(phases: Self.all)
-            for stage in [Stage.warmup, .policy, .retrain] {
-                let text = try #require(run.texts.first { $0.hasPrefix("\(stage.rawValue) plans at most") })
+            for phase in [Phase.warmup, .policy, .retrain] {
+                let text = try #require(run.texts.first { $0.hasPrefix("\(phase.rawValue) plans at most") })
                 let planned = try #require(text.split(separator: " ").compactMap { Double($0) }.first) * 1e6
-                let bytes = Double(try #require(held.bytes[stage]))
-                #expect(planned >= 0.98 * bytes && planned <= 1.05 * bytes, "\(stage): \(planned), held \(bytes)")
+                let bytes = Double(try #require(held.bytes[phase]))
+                #expect(planned >= 0.98 * bytes && planned <= 1.05 * bytes, "\(phase): \(planned), held \(bytes)")
             }
         }
 
@@ -220,7 +220,7 @@ extension GoldenTests {
             var copies = 0
             let whole = try Run(overrides, in: source) { step in
                 // What a process that dies here leaves behind.
-                guard step.stage == .policy, step.iteration == 7 else { return }
+                guard step.phase == .policy, step.iteration == 7 else { return }
                 let copy: Void? = try? FileManager.default.copyItem(
                     at: source.url.appendingPathComponent("run"), to: folder.url.appendingPathComponent("run"))
                 copies += copy == nil ? 0 : 1
@@ -228,7 +228,7 @@ extension GoldenTests {
             try whole.trainer.train(phases: [.warmup, .policy])
             #expect(copies == 1)
             let resumed = try Run(overrides, in: folder, mode: .resume)
-            #expect(resumed.trainer.state.stage == .policy && resumed.trainer.state.iteration == 5)
+            #expect(resumed.trainer.state.phase == .policy && resumed.trainer.state.iteration == 5)
             try resumed.trainer.train(phases: [.warmup, .policy])
             let files = [
                 try TensorFile.read(whole.trainer.checkpoints.url("policy.safetensors")),
@@ -241,7 +241,7 @@ extension GoldenTests {
             func draw(_ overrides: [String]) throws -> [SelectionPolicy] {
                 let run = try Run(overrides)
                 try run.trainer.network.initialise(seed: 1)
-                run.trainer.state.stage = .policy
+                run.trainer.state.phase = .policy
                 run.trainer.state.iteration = 16
                 try run.trainer.drawPolicy()
                 #expect(
@@ -264,7 +264,7 @@ extension GoldenTests {
             let spec = try #require(run.trainer.experiment.catalog["task2_logits"])
             // α = 1/(1+e) ≈ 0.27 for even blocks, 0.73 for odd ones.
             try run.trainer.network.write(spec, (0..<8).flatMap { $0 % 2 == 0 ? [Float(0), 1] : [1, 0] })
-            run.trainer.state.stage = .policy
+            run.trainer.state.phase = .policy
             run.trainer.state.iteration = 16
             try run.trainer.drawPolicy()
             for block in 0..<8 {
@@ -295,21 +295,21 @@ extension GoldenTests {
         }
 
         @Test func learningRatesDecayInWarmUpAndRetraining() throws {
-            func rates(_ stage: Stage, _ iteration: Int, _ overrides: [String] = []) throws -> [Float] {
+            func rates(_ phase: Phase, _ iteration: Int, _ overrides: [String] = []) throws -> [Float] {
                 let decay = ["training.learning_rate_decay.every=10", "training.learning_rate_decay.factor=0.5"]
                 let rates = ["training.learning_rate.heads=0.5", "training.learning_rate.backbone=0.25"]
                 let trainer = try Run(decay + rates + overrides).trainer
-                trainer.state.stage = stage
+                trainer.state.phase = phase
                 trainer.state.iteration = iteration
-                let state = trainer.stepState(update: iteration + 1, temperature: 1, stage: stage)
+                let state = trainer.stepState(update: iteration + 1, temperature: 1, phase: phase)
                 #expect(state.step == UInt32(iteration))
                 return [RateSlot.heads, .backbone, .policy].compactMap { state.rates[$0]?.learningRate }
             }
-            for stage in [Stage.warmup, .retrain, .baseline] {
-                #expect(try rates(stage, 0) == [0.5, 0.25, 0.01])
-                #expect(try rates(stage, 9) == [0.5, 0.25, 0.01])
-                #expect(try rates(stage, 10) == [0.25, 0.125, 0.01])
-                #expect(try rates(stage, 35) == [0.0625, 0.03125, 0.01])
+            for phase in [Phase.warmup, .retrain, .baseline] {
+                #expect(try rates(phase, 0) == [0.5, 0.25, 0.01])
+                #expect(try rates(phase, 9) == [0.5, 0.25, 0.01])
+                #expect(try rates(phase, 10) == [0.25, 0.125, 0.01])
+                #expect(try rates(phase, 35) == [0.0625, 0.03125, 0.01])
             }
             #expect(try rates(.policy, 35) == [0.5, 0.25, 0.01])
             #expect(try rates(.warmup, 35, ["training.learning_rate_decay.scope=heads"]) == [0.0625, 0.25, 0.01])
@@ -324,7 +324,7 @@ extension GoldenTests {
                 "training.log_every=\(logEvery)", "training.evaluate_every=0",
             ])
             let error = #expect(throws: NonFiniteLoss.self) { try run.trainer.train(phases: [.warmup]) }
-            #expect(error?.stage == .warmup && error?.iteration == 2)
+            #expect(error?.phase == .warmup && error?.iteration == 2)
             #expect(["segmentation", "depth"].contains(error?.task))
             let saved = try run.trainer.checkpoints.load()
             #expect(saved.state.iteration == 0)

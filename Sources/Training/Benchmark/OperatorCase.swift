@@ -142,7 +142,7 @@ extension OperatorCase {
                 let experiment = try Experiment(
                     .published(PublishedPolicies.nyu3, overrides: ["model.backbone=\(backbone)"]))
                 let isStep = shape == shapes[0] && backbone == "resnet34"
-                for node in experiment.graph(.warmup, shape, family: family).nodes {
+                for node in experiment.graph(.hardSharing, shape, family: family).nodes {
                     guard let found = OperatorCase(node) else { continue }
                     if counts[found] == nil {
                         order.append(found)

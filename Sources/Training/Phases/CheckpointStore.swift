@@ -29,7 +29,7 @@ struct CheckpointStore {
         permutations: Permutations,
         environment: [String: String]
     ) throws {
-        let stem = "\(state.stage.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
+        let stem = "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
         var names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
         var training = TensorFile()
         for (name, values) in try network.optimizerState() {
@@ -60,14 +60,14 @@ struct CheckpointStore {
     /// A state is written after its weights, so weights without a state are no pair.
     private func pairs() -> [Pointer] {
         run.checkpointFiles(extension: "state")
-            .compactMap { file -> (stage: Int, name: String)? in
+            .compactMap { file -> (phase: Int, name: String)? in
                 let name = file.deletingPathExtension().lastPathComponent
-                guard let stage = Stage.allCases.firstIndex(where: { name.hasPrefix($0.rawValue + "-") }) else {
+                guard let phase = Phase.allCases.firstIndex(where: { name.hasPrefix($0.rawValue + "-") }) else {
                     return nil
                 }
-                return (stage, name)
+                return (phase, name)
             }
-            .sorted { ($0.stage, $0.name) < ($1.stage, $1.name) }
+            .sorted { ($0.phase, $0.name) < ($1.phase, $1.name) }
             .map { Pointer(model: "\($0.name).safetensors", state: "\($0.name).state") }
     }
 
@@ -82,7 +82,7 @@ struct CheckpointStore {
         var file = try network.checkpoint()
         try NonFiniteWeights.check(file, state: state)
         file.metadata = [
-            "stage": state.stage.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
+            "stage": state.phase.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
             "normals": normals.rawValue,
         ]
         if let policy { file.metadata["policy"] = try JSONText.line(policy) }
@@ -134,19 +134,19 @@ struct CheckpointStore {
 
 /// Weights or optimiser state that became infinite or not a number between two losses.
 public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
-    public let stage: Stage
+    public let phase: Phase
     public let iteration: Int
     /// The tensor.
     public let name: String
 
     public var description: String {
-        "\(stage.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try "
+        "\(phase.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try "
             + "lower rates (training.learning_rate) or task weights (tasks[].weight)"
     }
 
     static func check(_ file: TensorFile, state: RunState) throws {
         for entry in file.ordered where entry.dtype == .F32 && !entry.isFinite {
-            throw NonFiniteWeights(stage: state.stage, iteration: state.iteration, name: entry.name)
+            throw NonFiniteWeights(phase: state.phase, iteration: state.iteration, name: entry.name)
         }
     }
 }

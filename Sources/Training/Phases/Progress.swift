@@ -4,12 +4,12 @@ import Foundation
 public enum ProgressEvent: Sendable {
     case notice(String)
     case step(StepReport)
-    case evaluating(stage: Stage, done: Int, total: Int)
+    case evaluating(phase: Phase, done: Int, total: Int)
 }
 
 /// One logged step.
 public struct StepReport: Sendable {
-    public let stage: Stage
+    public let phase: Phase
     public let iteration, total: Int
     public let losses: [String: Double]
     public let imagesPerSecond: Double

@@ -2,15 +2,15 @@ import Foundation
 import Models
 
 /// The parts of a run, in order.
-public enum Stage: String, Codable, Sendable, CaseIterable {
+public enum Phase: String, Codable, Sendable, CaseIterable {
     case warmup, policy, retrain
     /// Hard sharing trained for the retraining's iterations, to compare with.
     case baseline
 
-    /// Whose weights a run is judged by: those of the first of these stages that has finished.
-    public static let byMaturity: [Stage] = [.retrain, .policy, .warmup]
+    /// Whose weights a run is judged by: those of the first of these phases that has finished.
+    public static let byMaturity: [Phase] = [.retrain, .policy, .warmup]
 
-    /// Which random numbers belong to the stage.
+    /// Which random numbers belong to the phase.
     var number: UInt32 {
         switch self {
         case .warmup: 1
@@ -23,18 +23,18 @@ public enum Stage: String, Codable, Sendable, CaseIterable {
 
 /// Where a run stands; with the tensors of a checkpoint it determines everything that follows.
 public struct RunState: Codable, Sendable, Equatable {
-    public var stage: Stage
-    /// Steps of the stage that are done.
+    public var phase: Phase
+    /// Steps of the phase that are done.
     public var iteration = 0
     /// The iteration the weights are of, where the best checkpoint replaced the last one.
     public var weightsIteration: Int?
-    /// Stages that are over.
-    public var finished: [Stage] = []
+    /// Phases that are over.
+    public var finished: [Phase] = []
     /// Validation metrics at the end of warm-up, what scores are relative to.
     public var reference: [String: [Metric]]?
-    /// Best validation score so far, by stage.
+    /// Best validation score so far, by phase.
     public var bestScore: [String: Double] = [:]
-    /// Iteration of the best checkpoint, by stage.
+    /// Iteration of the best checkpoint, by phase.
     public var bestIteration: [String: Int] = [:]
     /// Policies drawn after policy learning, by task name.
     public var sampledPolicies: [SelectionPolicy] = []
@@ -42,14 +42,21 @@ public struct RunState: Codable, Sendable, Equatable {
     public var policy: SelectionPolicy?
     /// What the learned policy costs.
     public var policyCost: PolicyCost?
-    /// Seconds spent, by stage.
+    /// Seconds spent, by phase.
     public var seconds: [String: Double] = [:]
-    /// Bytes held on the device at the end of a stage; nil in states of older versions.
+    /// Bytes held on the device at the end of a phase; nil in states of older versions.
     public var bytes: [String: Int]?
     /// Length of the log when the checkpoint was written.
     public var logOffset: UInt64 = 0
 
-    public init(stage: Stage) { self.stage = stage }
+    public init(phase: Phase) { self.phase = phase }
+
+    private enum CodingKeys: String, CodingKey {
+        // The name on disk is that of the first version, so that every run can be resumed.
+        case phase = "stage"
+        case iteration, weightsIteration, finished, reference, bestScore, bestIteration, sampledPolicies, policy
+        case policyCost, seconds, bytes, logOffset
+    }
 
     /// Facts that follow from `iteration`, stored so that a person can read them.
     public struct Derived: Codable, Sendable {

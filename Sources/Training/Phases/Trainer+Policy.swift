@@ -80,7 +80,7 @@ extension Trainer {
             })
     }
 
-    /// Scores the network on the validation split and keeps the best checkpoint of the stage.
+    /// Scores the network on the validation split and keeps the best checkpoint of the phase.
     ///
     /// In policy learning only checkpoints with every block open compete.
     ///
@@ -89,7 +89,7 @@ extension Trainer {
         let split = dataset.splits.validation
         guard !split.isEmpty else { return nil }
         let result = try evaluator.evaluate(network, policy: try currentPolicy(), split: split) { done in
-            self.report(.evaluating(stage: self.state.stage, done: done, total: split.count))
+            self.report(.evaluating(phase: self.state.phase, done: done, total: split.count))
         }
         var event = event("evaluation")
         event["split"] = .string("validation")
@@ -99,14 +99,14 @@ extension Trainer {
         if let score { event["score"] = .number(score) }
         try log.append(.object(event))
 
-        let stage = state.stage.rawValue
-        let isOpen = try state.stage != .policy || policySchedule().openBlocks(after: state.iteration) == blocks
+        let phase = state.phase.rawValue
+        let isOpen = try state.phase != .policy || policySchedule().openBlocks(after: state.iteration) == blocks
         if let score, isOpen, experiment.configuration.training.evaluateEvery > 0,
-            score > state.bestScore[stage] ?? -.infinity
+            score > state.bestScore[phase] ?? -.infinity
         {
-            state.bestScore[stage] = score
-            state.bestIteration[stage] = state.iteration
-            try exportWeights("\(stage)-best")
+            state.bestScore[phase] = score
+            state.bestIteration[phase] = state.iteration
+            try exportWeights("\(phase)-best")
         }
         return result
     }

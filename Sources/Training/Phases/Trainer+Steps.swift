@@ -5,19 +5,19 @@ import Models
 import Operators
 
 extension Trainer {
-    /// Runs the remaining steps of a stage.
-    func runStage(_ stage: Stage) throws {
-        let total = iterations(of: stage)
+    /// Runs the remaining steps of a phase.
+    func runPhase(_ phase: Phase) throws {
+        let total = iterations(of: phase)
         guard state.iteration < total else { return }
         let training = experiment.configuration.training
-        let source = try makeSource(stage)
-        try reportMemory(stage)
+        let source = try makeSource(phase)
+        try reportMemory(phase)
         var pace = Pace()
         while state.iteration < total {
             let start = Date()
             let step = source.step(state.iteration)
             let batch = try step.loader.next()
-            let now = stepState(update: step.update, temperature: step.temperature, stage: stage)
+            let now = stepState(update: step.update, temperature: step.temperature, phase: phase)
             let plan = try network.step(try drawing(step.kind, state: now), batch: batch, state: now)
             try profile?.collect()
             state.iteration += 1
@@ -31,34 +31,34 @@ extension Trainer {
                 report(
                     .step(
                         StepReport(
-                            stage: stage, iteration: state.iteration, total: total, losses: losses,
+                            phase: phase, iteration: state.iteration, total: total, losses: losses,
                             imagesPerSecond: pace.imagesPerSecond,
                             secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
             } else {
                 pace.add(images: batch.count, seconds: Date().timeIntervalSince(start))
             }
             if training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast {
-                state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+                state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
                 _ = try validate()
             }
             if state.iteration % training.checkpointEvery == 0 && !isLast {
-                state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
+                state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
                 try saveCheckpoint()
             }
         }
         try network.executor.context.queue.finish()
-        state.seconds[stage.rawValue, default: 0] += pace.takeElapsed()
-        state.bytes = (state.bytes ?? [:]).merging([stage.rawValue: network.executor.byteCount]) { $1 }
+        state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
+        state.bytes = (state.bytes ?? [:]).merging([phase.rawValue: network.executor.byteCount]) { $1 }
     }
 
-    /// Says what memory the stage plans for.
-    private func reportMemory(_ stage: Stage) throws {
+    /// Says what memory the phase plans for.
+    private func reportMemory(_ phase: Phase) throws {
         let crop = experiment.configuration.dataset.crop
         let shape = BatchShape(
             count: experiment.configuration.training.batch, height: crop.height, width: crop.width)
         let kinds: [StepKind] =
-            switch stage {
-            case .warmup, .baseline: [.warmup]
+            switch phase {
+            case .warmup, .baseline: [.hardSharing]
             case .policy: [.weights(open: blocks), .logits(open: blocks)]
             case .retrain: [.retrain(try currentPolicy())]
             }
@@ -68,7 +68,7 @@ extension Trainer {
         func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
         report(
             .notice(
-                "\(stage.rawValue) plans at most \(mega(planned.total)) MB on the device for its training steps: "
+                "\(phase.rawValue) plans at most \(mega(planned.total)) MB on the device for its training steps: "
                     + "\(mega(planned.arena)) of activations and gradients, "
                     + "\(mega(planned.tensors + planned.derived)) of parameters, optimiser state and inputs"))
     }
@@ -98,7 +98,7 @@ extension Trainer {
         case .logits(let open, _):
             defer { knownLogits = nil }
             return .logits(open: open, drawn: try draw(open))
-        case .warmup, .retrain, .inference: return kind
+        case .hardSharing, .retrain, .inference: return kind
         }
     }
 
@@ -107,13 +107,13 @@ extension Trainer {
         let step: (Int) -> Step
     }
 
-    private func makeSource(_ stage: Stage) throws -> Source {
+    private func makeSource(_ phase: Phase) throws -> Source {
         let splits = dataset.splits
-        switch stage {
+        switch phase {
         case .warmup, .baseline, .retrain:
-            let kind: StepKind = stage == .retrain ? .retrain(try currentPolicy()) : .warmup
+            let kind: StepKind = phase == .retrain ? .retrain(try currentPolicy()) : .hardSharing
             let loader = try experiment.loader(
-                dataset, split: splits.train, phase: stage.rawValue, startStep: state.iteration)
+                dataset, split: splits.train, phase: phase.rawValue, startStep: state.iteration)
             return Source { Step(kind: kind, loader: loader, update: $0 + 1, temperature: 1, schedule: nil) }
         case .policy:
             let schedule = try policySchedule()
@@ -170,18 +170,18 @@ extension Trainer {
     /// What a step reads from the device buffer.
     ///
     /// - Parameter update: Adam's step counter, from 1.
-    func stepState(update: Int, temperature: Double, stage: Stage) -> StepState {
+    func stepState(update: Int, temperature: Double, phase: Phase) -> StepState {
         let training = experiment.configuration.training
         let policy = experiment.configuration.policy
         var result = StepState()
         result.step = UInt32(state.iteration)
         result.seed = UInt64(training.seed)
-        result.phase = stage.number
+        result.phase = phase.number
         result.temperature = Float(temperature)
         func rate(_ base: Double, decays: Bool) -> StepState.Rate {
             // In policy learning the rates stay at the configured values.
             let decay = training.learningRateDecay
-            let steps = stage == .policy || !decays || decay.every == 0 ? 0 : state.iteration / decay.every
+            let steps = phase == .policy || !decays || decay.every == 0 ? 0 : state.iteration / decay.every
             return StepState.Rate(
                 learningRate: base * pow(decay.factor, Double(steps)), beta1: training.adam.beta1,
                 beta2: training.adam.beta2, t: update)
@@ -210,7 +210,7 @@ extension Trainer {
     func derivedState() throws -> RunState.Derived {
         var derived = RunState.Derived()
         for (name, position) in try positions() { derived.positions[name] = [position.pass, position.offset] }
-        if state.stage == .policy {
+        if state.phase == .policy {
             let next = try policySchedule().step(state.iteration)
             derived.policyEpoch = next.epoch
             derived.openBlocks = next.open
@@ -219,7 +219,7 @@ extension Trainer {
         return derived
     }
 
-    /// Where each loader of the stage stands.
+    /// Where each loader of the phase stands.
     private func positions() throws -> [(name: String, position: (split: [Int], phase: String, pass: Int, offset: Int))]
     {
         let batch = experiment.configuration.training.batch
@@ -229,17 +229,17 @@ extension Trainer {
             let perPass = max(1, split.count / batch)
             return (split, phase, steps / perPass, steps % perPass)
         }
-        if state.stage == .policy {
+        if state.phase == .policy {
             let done = try policySchedule().counts(state.iteration)
             return [
                 ("train1", position(dataset.splits.train1, "policy/weights", done.weights)),
                 ("train2", position(dataset.splits.train2, "policy/logits", done.logits)),
             ]
         }
-        return [("train", position(dataset.splits.train, state.stage.rawValue, state.iteration))]
+        return [("train", position(dataset.splits.train, state.phase.rawValue, state.iteration))]
     }
 
-    /// Every split as it is, and those of the stage in the order of their current pass.
+    /// Every split as it is, and those of the phase in the order of their current pass.
     func permutations() throws -> CheckpointStore.Permutations {
         let splits = dataset.splits
         var result: CheckpointStore.Permutations = [

@@ -7,7 +7,7 @@ import Operators
 
 /// Runs the phases of the method on one device and writes a run directory.
 ///
-/// Data flows one way: the stage decides what a step does, the plan cache gives its plan, a loader gives the batch, the
+/// Data flows one way: the phase decides what a step does, the plan cache gives its plan, a loader gives the batch, the
 /// executor enqueues, and only the scalars due for logging come back.
 public final class Trainer {
     public let experiment: Experiment
@@ -84,7 +84,7 @@ public final class Trainer {
                 try network.executor.store.write(name, Shape([weights.count]), weights)
             }
         }
-        state = saved?.state ?? RunState(stage: .warmup)
+        state = saved?.state ?? RunState(phase: .warmup)
         log = try EventLog(run.log)
         // A checkpoint that cannot be continued from leaves the log as it is.
         if let saved { try restore(saved) }
@@ -93,7 +93,7 @@ public final class Trainer {
         // A run killed again before its next checkpoint still shows where it had continued.
         for event in resumes { try log.append(event) }
         if saved != nil {
-            report(.notice("resuming in phase \(state.stage.rawValue) after iteration \(state.iteration)"))
+            report(.notice("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)"))
         }
     }
 
@@ -120,13 +120,13 @@ public final class Trainer {
         }
     }
 
-    /// Runs the stages that are not finished yet.
+    /// Runs the phases that are not finished yet.
     ///
     /// - Parameter phases: which of warm-up, policy and retrain to run.
-    /// - Returns: the stages that ran or had run before.
+    /// - Returns: the phases that ran or had run before.
     @discardableResult
-    public func train(phases: Set<Stage>) throws -> [Stage] {
-        var wanted = Stage.allCases.filter { phases.contains($0) && iterations(of: $0) > 0 }
+    public func train(phases: Set<Phase>) throws -> [Phase] {
+        var wanted = Phase.allCases.filter { phases.contains($0) && iterations(of: $0) > 0 }
         if experiment.configuration.training.hardSharingBaseline && wanted.contains(.retrain) {
             wanted.append(.baseline)
         }
@@ -134,7 +134,7 @@ public final class Trainer {
         if wanted.contains(.policy), let warning = try curriculumWarning() { report(.notice(warning)) }
         if isResumed {
             var event = event("resume")
-            event["stages_finished"] = .array(state.finished.map { .string($0.rawValue) })
+            event["phases_finished"] = .array(state.finished.map { .string($0.rawValue) })
             try log.append(.object(event))
         }
         if let policy = state.policy, state.finished.contains(.policy),
@@ -143,46 +143,46 @@ public final class Trainer {
             try policy.write(to: run.policy)
         }
         if wanted.allSatisfy(state.finished.contains) { report(.notice("every phase asked for is finished")) }
-        for stage in wanted where !state.finished.contains(stage) {
-            let isContinued = isResumed && state.stage == stage
+        for phase in wanted where !state.finished.contains(phase) {
+            let isContinued = isResumed && state.phase == phase
             if !isContinued {
-                state.stage = stage
+                state.phase = phase
                 state.iteration = 0
                 state.weightsIteration = nil
-                try enter(stage)
+                try enter(phase)
                 try saveCheckpoint()
             }
             isResumed = false
-            try runStage(stage)
-            try finish(stage)
+            try runPhase(phase)
+            try finish(phase)
         }
         return state.finished
     }
 
     /// Refuses phases that would throw away work of an earlier call.
-    private func checkOrder(_ wanted: [Stage]) throws {
-        if isResumed, !state.finished.contains(state.stage), !wanted.contains(state.stage) {
+    private func checkOrder(_ wanted: [Phase]) throws {
+        if isResumed, !state.finished.contains(state.phase), !wanted.contains(state.phase) {
             throw RunError(
                 path: run.url.path,
-                found: "phase \(state.stage.rawValue) unfinished at iteration \(state.iteration)",
+                found: "phase \(state.phase.rawValue) unfinished at iteration \(state.iteration)",
                 expected: "--phases that include it, so that it can be finished first")
         }
-        let order = Stage.allCases
-        for stage in wanted where !state.finished.contains(stage) {
+        let order = Phase.allCases
+        for phase in wanted where !state.finished.contains(phase) {
             if let later = state.finished.first(where: {
-                order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: stage) ?? 0
+                order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: phase) ?? 0
             }) {
                 throw RunError(
-                    path: run.url.path, found: "phase \(later.rawValue) finished, \(stage.rawValue) not run before it",
-                    expected: "--phases without \(stage.rawValue), or a new run")
+                    path: run.url.path, found: "phase \(later.rawValue) finished, \(phase.rawValue) not run before it",
+                    expected: "--phases without \(phase.rawValue), or a new run")
             }
         }
     }
 
-    /// Steps of a stage.
-    func iterations(of stage: Stage) -> Int {
+    /// Steps of a phase.
+    func iterations(of phase: Phase) -> Int {
         let training = experiment.configuration.training
-        return switch stage {
+        return switch phase {
         case .warmup: training.warmup.iterations
         case .policy: training.policy.iterations
         case .retrain, .baseline: training.retrain.iterations
@@ -193,12 +193,12 @@ public final class Trainer {
     var blocks: Int { experiment.architecture.blocks.count }
     var hardSharing: DiscretePolicy { .hardSharing(tasks: taskNames.count, blocks: blocks) }
 
-    /// Prepares the network for a stage: weights, fresh optimisers.
-    private func enter(_ stage: Stage) throws {
+    /// Prepares the network for a phase: weights, fresh optimisers.
+    private func enter(_ phase: Phase) throws {
         let seed = UInt64(experiment.configuration.training.seed)
         try network.beginPhase()
         knownLogits = nil
-        switch stage {
+        switch phase {
         case .warmup:
             try network.initialise(seed: seed)
             try loadInitialCheckpoint()
@@ -209,12 +209,12 @@ public final class Trainer {
                 try loadInitialCheckpoint()
             }
         case .retrain, .baseline:
-            if stage == .retrain && state.policy == nil {
+            if phase == .retrain && state.policy == nil {
                 report(.notice("no policy has been learned: retraining under hard sharing"))
                 state.policy = SelectionPolicy.allSelected(tasks: taskNames, blocks: blocks)
             }
             // Retraining and its baseline start from the same weights; the learned logits stay.
-            let learned = [Stage.policy, .warmup].first(where: state.finished.contains)
+            let learned = [Phase.policy, .warmup].first(where: state.finished.contains)
             if experiment.configuration.training.retrain.start == .learned, let learned {
                 try network.load(try TensorFile.read(checkpoints.url("\(learned.rawValue).safetensors")))
             } else {
@@ -224,7 +224,7 @@ public final class Trainer {
             }
         }
         // Scores are relative to the end of warm-up; a run without one is measured against where it starts.
-        if stage != .warmup, state.reference == nil { state.reference = try validate()?.metrics(.exact) }
+        if phase != .warmup, state.reference == nil { state.reference = try validate()?.metrics(.exact) }
     }
 
     private func loadInitialCheckpoint() throws {
@@ -232,30 +232,30 @@ public final class Trainer {
         try network.load(try TensorFile.read(URL(fileURLWithPath: path)), partial: true)
     }
 
-    /// Ends a stage: its weights under a name of their own, its validation metrics, what the next stage needs.
-    private func finish(_ stage: Stage) throws {
+    /// Ends a phase: its weights under a name of their own, its validation metrics, what the next phase needs.
+    private func finish(_ phase: Phase) throws {
         try checkFinite()
         let result = try validate()
-        if stage == .warmup { state.reference = result?.metrics(.exact) }
-        try restoreBest(stage)
-        if stage == .policy { try drawPolicy() }
-        try exportWeights(stage.rawValue)
-        state.finished.append(stage)
-        state.iteration = iterations(of: stage)
+        if phase == .warmup { state.reference = result?.metrics(.exact) }
+        try restoreBest(phase)
+        if phase == .policy { try drawPolicy() }
+        try exportWeights(phase.rawValue)
+        state.finished.append(phase)
+        state.iteration = iterations(of: phase)
         try saveCheckpoint()
     }
 
-    /// Continues from the best checkpoint of a stage, if validation chose one.
-    private func restoreBest(_ stage: Stage) throws {
-        guard let iteration = state.bestIteration[stage.rawValue], iteration != state.iteration else { return }
-        try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue)-best.safetensors")))
+    /// Continues from the best checkpoint of a phase, if validation chose one.
+    private func restoreBest(_ phase: Phase) throws {
+        guard let iteration = state.bestIteration[phase.rawValue], iteration != state.iteration else { return }
+        try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue)-best.safetensors")))
         state.weightsIteration = iteration
-        report(.notice("best \(stage.rawValue) checkpoint on validation: iteration \(iteration)"))
+        report(.notice("best \(phase.rawValue) checkpoint on validation: iteration \(iteration)"))
     }
 
-    /// The policy to validate a stage with.
+    /// The policy to validate a phase with.
     func currentPolicy() throws -> DiscretePolicy {
-        switch state.stage {
+        switch state.phase {
         case .warmup, .baseline: hardSharing
         case .policy: try argmaxPolicy(try probabilities())
         case .retrain: state.policy?.discrete(tasks: taskNames) ?? hardSharing
@@ -279,7 +279,7 @@ public final class Trainer {
 
     /// The policy a checkpoint of this moment is to be evaluated with; nil for every block.
     private func recordedPolicy() throws -> SelectionPolicy? {
-        switch state.stage {
+        switch state.phase {
         case .warmup, .baseline: nil
         case .policy: try state.policy ?? SelectionPolicy(currentPolicy(), tasks: taskNames)
         case .retrain: state.policy
@@ -289,24 +289,24 @@ public final class Trainer {
     /// - Throws: `NonFiniteLoss`; the last checkpoint is untouched.
     func checkFinite() throws {
         if let failure = try network.failure() {
-            throw NonFiniteLoss(stage: state.stage, iteration: failure.step + 1, task: failure.task)
+            throw NonFiniteLoss(phase: state.phase, iteration: failure.step + 1, task: failure.task)
         }
     }
 
     func event(_ kind: String) -> [String: JSONValue] {
-        ["event": .string(kind), "phase": .string(state.stage.rawValue), "iteration": .integer(state.iteration)]
+        ["event": .string(kind), "phase": .string(state.phase.rawValue), "iteration": .integer(state.iteration)]
     }
 }
 
 /// A loss that became infinite or not a number.
 public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
-    public let stage: Stage
+    public let phase: Phase
     /// Counted from 1.
     public let iteration: Int
     public let task: String
 
     public var description: String {
-        "\(stage.rawValue) step \(iteration): the loss of task \(task) is not finite; nothing was updated since. "
+        "\(phase.rawValue) step \(iteration): the loss of task \(task) is not finite; nothing was updated since. "
             + "The last checkpoint is kept; try a lower learning rate (training.learning_rate)"
     }
 }

@@ -42,7 +42,7 @@ extension Experiment {
         let blocks = architecture.blocks.count
         let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks)
         let kinds: [(String, StepKind)] = [
-            ("inference", .inference(policy)), ("warmup", .warmup), ("weights", .weights(open: blocks)),
+            ("inference", .inference(policy)), ("warmup", .hardSharing), ("weights", .weights(open: blocks)),
             ("logits", .logits(open: blocks)), ("retrain", .retrain(policy)),
         ]
         return MemoryReport(

@@ -8,8 +8,8 @@ public struct RunSummary: Codable, Sendable {
     public var kernelFamily: String
     /// How convolutions rounded: exact, float32, tf32 or bfloat16.
     public var arithmetic: String
-    /// Which stage's weights are scored, and on which images.
-    public var stage: Stage
+    /// Which phase's weights are scored, and on which images.
+    public var phase: Phase
     public var split: String
     public var images: Int
     /// task → convention → metrics.
@@ -30,7 +30,7 @@ public struct RunSummary: Codable, Sendable {
     public var policyCost: PolicyCost?
     public var cost: CostReport
     public var secondsPerPhase: [String: Double]
-    /// Bytes held on the device at the end of each phase, by stage.
+    /// Bytes held on the device at the end of each phase, by phase.
     public var bytesPerPhase: [String: Int]
     public var compileSeconds: Double
 }
@@ -38,18 +38,18 @@ public struct RunSummary: Codable, Sendable {
 extension Trainer {
     /// Scores the run's weights on the test split, beside a constant guess and hard sharing, and writes `summary.json`.
     ///
-    /// - Returns: nil when no stage has finished.
+    /// - Returns: nil when no phase has finished.
     public func summarise() throws -> RunSummary? {
-        guard let stage = Stage.byMaturity.first(where: state.finished.contains) else { return nil }
+        guard let phase = Phase.byMaturity.first(where: state.finished.contains) else { return nil }
         let (name, split) = evaluationSplit()
-        func evaluate(_ stage: Stage, _ policy: DiscretePolicy) throws -> EvaluationResult {
-            try network.load(try TensorFile.read(checkpoints.url("\(stage.rawValue).safetensors")))
+        func evaluate(_ phase: Phase, _ policy: DiscretePolicy) throws -> EvaluationResult {
+            try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors")))
             return try evaluator.evaluate(network, policy: policy, split: split) { done in
-                self.report(.evaluating(stage: stage, done: done, total: split.count))
+                self.report(.evaluating(phase: phase, done: done, total: split.count))
             }
         }
-        let policy = stage == .warmup ? hardSharing : state.policy?.discrete(tasks: taskNames) ?? hardSharing
-        let ours = try evaluate(stage, policy)
+        let policy = phase == .warmup ? hardSharing : state.policy?.discrete(tasks: taskNames) ?? hardSharing
+        let ours = try evaluate(phase, policy)
         let guesses = try evaluator.constantGuess(split: dataset.splits.train)
         let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, split: split)
         let baseline = state.finished.contains(.baseline) ? try evaluate(.baseline, hardSharing) : nil
@@ -59,7 +59,7 @@ extension Trainer {
         let executor = network.executor
         let summary = RunSummary(
             device: executor.context.device.name, kernelFamily: executor.library.family.rawValue,
-            arithmetic: experiment.arithmetic.rawValue, stage: stage, split: name, images: split.count,
+            arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: split.count,
             metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in

@@ -5,7 +5,7 @@ import Operators
 /// What a step does; together with the image size it names a plan.
 public enum StepKind: Hashable, Sendable {
     /// Hard sharing in one pass; updates the weights.
-    case warmup
+    case hardSharing
     /// Policy learning, weights: the last `open` blocks mixed, or what was `drawn` alone executed; logits frozen.
     case weights(open: Int, drawn: DiscretePolicy? = nil)
     /// Policy learning, logits: the last `open` blocks mixed, or what was `drawn` alone executed; weights frozen.
@@ -127,7 +127,7 @@ public struct StepGraphs: Sendable {
 
     private func rule(_ kind: StepKind) -> UpdateRule {
         switch kind {
-        case .warmup, .retrain, .inference: trainingRule
+        case .hardSharing, .retrain, .inference: trainingRule
         case .weights: policyWeightRule
         case .logits: logitRule
         }
@@ -138,7 +138,7 @@ public struct StepGraphs: Sendable {
         var gates: [Value] = []
         let decisions: [[BlockDecision]]
         switch kind {
-        case .warmup:
+        case .hardSharing:
             // One path, whose statistics move once, however many tasks there are.
             let all = [BlockDecision](repeating: .select, count: blocks)
             let features = trace.features(image: image, decisions: [all])[0]

@@ -148,7 +148,7 @@ extension Experiment {
     /// Every distinct convolution of a training step, all passes.
     public func convolutionProblems(_ shape: BatchShape, family: KernelFamily) -> [ConvolutionProblem] {
         var seen = Set<ConvolutionProblem>()
-        return graph(.warmup, shape, family: family).nodes.compactMap { OperatorCase($0)?.problem }
+        return graph(.hardSharing, shape, family: family).nodes.compactMap { OperatorCase($0)?.problem }
             .filter { seen.insert($0).inserted }
     }
 

@@ -1,0 +1,51 @@
+import DeviceLayer
+import Foundation
+import Operators
+import Testing
+
+/// The device under test, with what is compiled for it: every program once in a process, whichever suite asks first.
+///
+/// `ADASHARE_DEVICE` chooses the device (`gpu`, `cpu`, `0:1`, part of a name), as it does for the program.
+public enum TestDevice {
+    public static let isPresent = (try? Device.all().isEmpty) == false
+    public static let absence: Comment = "no OpenCL device: apt-get install pocl-opencl-icd"
+
+    private static let selected = Result<Device, any Error> {
+        try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+    }
+    private static let shared = Result<DeviceContext, any Error> {
+        try DeviceContext(device: try device(), cacheDirectory: nil)
+    }
+    private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
+        let pairs = try families.map { ($0, try KernelLibrary(context: try context(), family: $0)) }
+        return Dictionary(uniqueKeysWithValues: pairs)
+    }
+
+    /// The device tests run on.
+    public static func device() throws -> Device { try selected.get() }
+
+    /// The context that suites share where they need no cache, profile or queue of their own.
+    public static func context() throws -> DeviceContext { try shared.get() }
+
+    /// The kernels of one family as the program compiles them for this device.
+    public static func library(_ family: KernelFamily) throws -> KernelLibrary {
+        try #require(try libraries.get()[family])
+    }
+
+    /// The family made for the device.
+    public static func nativeFamily() throws -> KernelFamily { KernelFamily(for: try device()) }
+
+    /// Whether it is Oclgrind, which is far too slow for large cases.
+    public static let isSimulated = (try? device())?.platformName == "Oclgrind"
+
+    /// Both families on CPUs and on Oclgrind, which calls itself a GPU; real GPUs have no use for the CPU family.
+    public static let families: [KernelFamily] = {
+        guard let device = try? device() else { return [] }
+        return device.type == .cpu || device.platformName == "Oclgrind" ? KernelFamily.allCases : [.gpu]
+    }()
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Skips, visibly, on a machine without an OpenCL device.
+    public static var needsDevice: Self { .enabled(if: TestDevice.isPresent, TestDevice.absence) }
+}
