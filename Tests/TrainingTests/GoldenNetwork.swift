@@ -20,7 +20,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { file }
 
-    static let warmupLight = GoldenCase(file: "network_warmup_light", salt: "79", kind: .hardSharing, learningRate: 1e-5)
+    static let warmupLight = GoldenCase(
+        file: "network_warmup_light", salt: "79", kind: .hardSharing, learningRate: 1e-5)
     static let warmupFourRate = GoldenCase(
         file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .hardSharing, learningRate: 1e-5)
     static let mixed = GoldenCase(file: "network_mixed", salt: "265", kind: .weights(open: 8), learningRate: 1e-4)
