@@ -1,4 +1,5 @@
 internal import COpenCL
+import Foundation
 
 /// Memory of a device, or a slice of such memory.
 ///
@@ -12,6 +13,7 @@ public final class DeviceBuffer: @unchecked Sendable {
     private let device: Device
     private let root: DeviceBuffer?
     private let rootOffset: Int
+    private let scratch: Scratch?
 
     /// Allocation is rounded up to this, in bytes, so that kernels can work on whole vectors without a bounds check.
     static let granularity = 512
@@ -33,6 +35,24 @@ public final class DeviceBuffer: @unchecked Sendable {
         }
         self.byteCount = rounded
         self.device = device
+        scratch = nil
+        root = nil
+        rootOffset = 0
+    }
+
+    /// Memory of this process that the system gives as it is touched, zeros before that.
+    ///
+    /// - Throws: `DeviceError` if there is none, or the device cannot use it.
+    init(scratch context: OpaquePointer, device: Device, byteCount: Int) throws(DeviceError) {
+        let rounded = max(1, (byteCount + Self.granularity - 1) / Self.granularity) * Self.granularity
+        let memory = try Scratch(byteCount: rounded, device: device)
+        handle = try create("clCreateBuffer", device: device, detail: "a buffer of \(rounded) bytes was asked for") {
+            clCreateBuffer(
+                context, cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR), rounded, memory.pointer, $0)
+        }
+        self.byteCount = rounded
+        self.device = device
+        scratch = memory
         root = nil
         rootOffset = 0
     }
@@ -49,6 +69,7 @@ public final class DeviceBuffer: @unchecked Sendable {
         }
         self.byteCount = byteCount
         self.device = root.device
+        scratch = nil
         self.root = root
         rootOffset = offset
     }
@@ -82,4 +103,23 @@ public final class DeviceBuffer: @unchecked Sendable {
             byteOffset >= 0 && count >= 0 && count <= byteCount && byteOffset <= byteCount - count,
             "bytes \(byteOffset) ..< \(byteOffset)+\(count) of a buffer of \(byteCount)")
     }
+}
+
+/// Pages of this process, reserved only.
+private final class Scratch {
+    let pointer: UnsafeMutableRawPointer
+    private let byteCount: Int
+
+    init(byteCount: Int, device: Device) throws(DeviceError) {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let pages = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), pages != MAP_FAILED else {
+            throw DeviceError(
+                call: "mmap", code: CL_OUT_OF_HOST_MEMORY, device: device.name,
+                detail: "\(byteCount) bytes of address space cannot be had")
+        }
+        pointer = pages
+        self.byteCount = byteCount
+    }
+
+    deinit { munmap(pointer, byteCount) }
 }

@@ -3,19 +3,26 @@ import Foundation
 
 /// Everything that belongs to the use of one device: its compute queue, buffers and programs.
 ///
-/// May be used from several threads; programs are built one at a time.
+/// May be used from several threads.
 public final class DeviceContext: @unchecked Sendable {
     /// The device.
     public let device: Device
     /// The in-order queue for computation.
     public let queue: CommandQueue
 
+    /// Told now and then how many kernels are compiled, of how many, on the thread that waits for them.
+    public var onProgress: ((_ done: Int, _ total: Int) -> Void)?
+
     private let context: ContextHandle
     private let cache: ProgramCacheDirectory?
-    private let buildLock = NSLock()
-    private let stateLock = NSLock()
+    private let compilers: CompilerPool?
+    private let state = NSCondition()
     private var programs: [ProgramRequest: Program] = [:]
-    private var secondsBuilding = 0.0
+    /// Programs that some thread is building.
+    private var inWork = Set<ProgramRequest>()
+    /// Kernels whose machine code is there, as far as this process knows.
+    private var prepared = Set<KernelRequest.Key>()
+    private var building = BusyTime()
     private var builtCount = 0
     private var loadedCount = 0
 
@@ -24,9 +31,13 @@ public final class DeviceContext: @unchecked Sendable {
     /// - Parameter cacheDirectory: where binaries of programs are kept between runs, made when first needed; `nil` for
     ///   nowhere. A directory that cannot be written is not an error: programs are then compiled in every run.
     /// - Parameter profiling: whether `queue` records when each launch ran.
+    /// - Parameter compilers: processes that compile for a driver that does not do it on several cores of one process.
     /// - Throws: `DeviceError` if the driver refuses.
-    public init(device: Device, cacheDirectory: URL?, profiling: Bool = false) throws(DeviceError) {
+    public init(
+        device: Device, cacheDirectory: URL?, profiling: Bool = false, compilers: CompilerPool? = nil
+    ) throws(DeviceError) {
         self.device = device
+        self.compilers = compilers
         context = try ContextHandle(device: device)
         queue = try CommandQueue(context: context.pointer, device: device, profiling: profiling)
         cache = cacheDirectory.map { ProgramCacheDirectory(url: $0) }
@@ -57,34 +68,73 @@ public final class DeviceContext: @unchecked Sendable {
         try PinnedMemory(context: context.pointer, queue: queue, byteCount: byteCount)
     }
 
+    /// A buffer of zeros that take no memory until they are touched, for launches whose results nobody wants.
+    func makeScratchBuffer(byteCount: Int) throws(DeviceError) -> DeviceBuffer {
+        try DeviceBuffer(scratch: context.pointer, device: device, byteCount: byteCount)
+    }
+
     /// Gives a built program: the one already in memory, or a binary from the cache directory, or a fresh compilation.
     ///
-    /// - Parameter name: what errors call it, usually the source file's name.
-    /// - Parameter source: the whole source text.
-    /// - Parameter options: compiler options without blanks inside; `-cl-std=CL1.2` is added unless a version is named.
+    /// Different programs are built side by side if several threads ask for them.
+    ///
     /// - Throws: `DeviceError` with the build log if the source does not compile.
-    public func program(name: String, source: String, options: [String]) throws(DeviceError) -> Program {
-        let request = ProgramRequest(name: name, source: source, options: ProgramBuilder.complete(options))
-        if let program = cached(request) { return program }
-        buildLock.lock()
-        defer { buildLock.unlock() }
-        // Another thread may have built it while this one waited.
-        if let program = cached(request) { return program }
-
-        let clock = ContinuousClock()
-        let start = clock.now
+    public func program(_ request: ProgramRequest) throws(DeviceError) -> Program {
+        if let program = claim(request) { return program }
+        var made: (program: Program, isFromDisk: Bool)?
+        defer { release(request, made) }
         let (handle, isFromDisk) = try make(request)
-        let program = Program(name: name, handle: handle, device: device)
-        record(program, for: request, seconds: (clock.now - start) / .seconds(1), isFromDisk: isFromDisk)
+        let program = Program(name: request.name, handle: handle, device: device)
+        made = (program, isFromDisk)
         return program
     }
 
+    /// As `program(_:)`.
+    ///
+    /// - Parameter name: what errors call it, usually the source file's name.
+    /// - Parameter source: the whole source text.
+    /// - Parameter options: compiler options without blanks inside.
+    public func program(name: String, source: String, options: [String]) throws(DeviceError) -> Program {
+        try program(ProgramRequest(name: name, source: source, options: options))
+    }
+
+    /// Has kernels compiled before they are launched, on all cores: as far as the driver allows in threads of this process, else in
+    /// those of `compilers`, through the cache that the driver keeps.
+    ///
+    /// - Throws: `DeviceError` with the build log if a source does not compile.
+    public func prepare(_ requests: [KernelRequest]) throws(DeviceError) {
+        let groups = unprepared(requests)
+        guard !groups.isEmpty else { return }
+        locked { building.begin() }
+        defer { locked { building.end() } }
+        let preparation = KernelPreparation(context: self, compilers: compilers, groups: groups)
+        try preparation.run { onProgress?($0, $1) }
+        locked { prepared.formUnion(groups.flatMap { $0.map(\.key) }) }
+    }
+
     /// Seconds spent so far in making programs, from source or from the cache directory.
-    public var compileSeconds: Double { locked { secondsBuilding } }
+    public var compileSeconds: Double { locked { building.seconds } }
     /// Number of programs compiled from source so far.
     public var programsBuilt: Int { locked { builtCount } }
     /// Number of programs taken from the cache directory so far.
     public var programsLoaded: Int { locked { loadedCount } }
+
+    /// Those that are not known to be compiled, each kernel once, by program.
+    private func unprepared(_ requests: [KernelRequest]) -> [[KernelRequest]] {
+        locked {
+            var seen = prepared
+            var groups: [[KernelRequest]] = []
+            var places: [ProgramRequest: Int] = [:]
+            for request in requests where seen.insert(request.key).inserted {
+                if let place = places[request.program] {
+                    groups[place].append(request)
+                } else {
+                    places[request.program] = groups.count
+                    groups.append([request])
+                }
+            }
+            return groups
+        }
+    }
 
     private func make(_ request: ProgramRequest) throws(DeviceError) -> (OpaquePointer, isFromDisk: Bool) {
         let builder = ProgramBuilder(context: context.pointer, device: device)
@@ -101,30 +151,56 @@ public final class DeviceContext: @unchecked Sendable {
         return (built, false)
     }
 
-    private func cached(_ request: ProgramRequest) -> Program? {
-        locked { programs[request] }
+    /// The program if there is one; else it is this thread's to build, after which it calls `release`.
+    private func claim(_ request: ProgramRequest) -> Program? {
+        locked {
+            while true {
+                if let program = programs[request] { return program }
+                if inWork.insert(request).inserted {
+                    building.begin()
+                    return nil
+                }
+                state.wait()
+            }
+        }
     }
 
-    private func record(_ program: Program, for request: ProgramRequest, seconds: Double, isFromDisk: Bool) {
+    private func release(_ request: ProgramRequest, _ made: (program: Program, isFromDisk: Bool)?) {
         locked {
-            programs[request] = program
-            secondsBuilding += seconds
-            if isFromDisk { loadedCount += 1 } else { builtCount += 1 }
+            inWork.remove(request)
+            building.end()
+            if let made {
+                programs[request] = made.program
+                if made.isFromDisk { loadedCount += 1 } else { builtCount += 1 }
+            }
+            state.broadcast()
         }
     }
 
     private func locked<Result>(_ body: () -> Result) -> Result {
-        stateLock.lock()
-        defer { stateLock.unlock() }
+        state.lock()
+        defer { state.unlock() }
         return body()
     }
 }
 
-/// What distinguishes one program from another within a context.
-private struct ProgramRequest: Hashable {
-    let name: String
-    let source: String
-    let options: [String]
+/// The time during which at least one of several activities was under way.
+private struct BusyTime {
+    private var count = 0
+    private var start = ContinuousClock.now
+    private var before = 0.0
+
+    mutating func begin() {
+        if count == 0 { start = .now }
+        count += 1
+    }
+
+    mutating func end() {
+        count -= 1
+        if count == 0 { before += (.now - start) / .seconds(1) }
+    }
+
+    var seconds: Double { before + (count > 0 ? (.now - start) / .seconds(1) : 0) }
 }
 
 /// Owner of an OpenCL context.

@@ -63,9 +63,13 @@ public final class Plan {
             guard let memory = buffers[value.id] else { preconditionFailure("value without memory") }
             return memory
         }
+        let needed = schedule.hoisted + schedule.order
+        let encodings = Dictionary(
+            uniqueKeysWithValues: zip(needed, try needed.map { try cache.encoding(of: graph.nodes[$0]) }))
+        try cache.library.prepare(needed.compactMap { encodings[$0] })
         func encode(_ index: Int, to list: inout [BoundLaunch]) throws -> Encoding {
             let node = graph.nodes[index]
-            let encoding = try cache.encoding(of: node)
+            guard let encoding = encodings[index] else { preconditionFailure("a node outside the schedule") }
             try encoding.bind(
                 inputs: node.inputs.map(located), outputs: node.outputs.map(located),
                 workspace: try memory.workspaces[index].map(buffer), label: labels?[index] ?? node.label, to: &list)
@@ -95,7 +99,7 @@ public final class Plan {
             used.append(encoding)
         }
         self.launches = launches
-        encodings = used
+        self.encodings = used
         multiplyAccumulates = total
         operations = schedule.order.map { graph.nodes[$0].operation }
         arenaBytes = memory.totalBytes

@@ -54,11 +54,11 @@ public struct BatchNormStatistics: Operator {
         let vectors = e.rowVectors(shape)
         let (rows, stored) = (LaunchArgument.int(shape.rows), LaunchArgument.int(shape.storedChannels))
         let group = e.library.vectorsSideBySide(shape)
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_statistics", options: group.options,
             [.input(0), .workspace, rows, stored, .int(chunks.span)],
             e.library.grid(vectors / group.count, chunks.count))
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_merge",
             [
                 .workspace, .output(0), .output(1), .output(2), rows, stored, .int(chunks.span), .int(chunks.count),
@@ -123,7 +123,7 @@ public struct BatchNormNormalise: DifferentiableOperator {
             case .add: (2, 0, .input(5), .zeros)
             case .mix(let block): (3, block, .input(5), .input(6))
             }
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_normalise",
             (0..<Self.firstOperand).map(LaunchArgument.input) + [
                 residual, gates, .output(0), .int(shape.rows), .int(shape.storedChannels), .int(kind), .int(block),
@@ -179,16 +179,16 @@ public struct BatchNormGradient: Operator {
         let rows = LaunchArgument.int(shape.rows)
         let stored = LaunchArgument.int(shape.storedChannels)
         let group = e.library.vectorsSideBySide(shape)
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_backward_sums", options: group.options,
             [
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .workspace, rows, stored,
                 .int(chunks.span), .flag(relu),
             ], e.library.grid(vectors / group.count, chunks.count))
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_backward_merge",
             [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.groups(vectors))
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_backward_input",
             [
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .output(1), .output(2),
@@ -208,7 +208,7 @@ public struct BatchNormAffine: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let buffers = (0..<4).map(LaunchArgument.input) + [.output(0), .output(1)]
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.rowVectors(e.inputs[0])))
     }
 }
@@ -232,7 +232,7 @@ public struct BatchNormUpdate: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let shape = e.inputs[0]
         let buffers = (0..<6).map(LaunchArgument.input)
-        try e.launch(
+        e.launch(
             "batchnorm", "batchnorm_update",
             buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],
             e.library.grid(e.rowVectors(shape)))

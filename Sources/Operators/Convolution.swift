@@ -137,7 +137,7 @@ public struct Convolution: DifferentiableOperator {
                 multiplyAccumulates: work)
             guard epilogue != ConvolutionEpilogue() else { return }
             let vectors = e.vectors(y)
-            try e.launch(
+            e.launch(
                 "convolution_pack", "convolution_epilogue",
                 [.output(0)] + epilogue.operands + [.int(vectors), .int(e.rowVectors(y)), epilogue.flags],
                 e.library.range(vectors))
@@ -338,11 +338,11 @@ public struct PackWeights: Operator {
         switch (e.library.family, flipped) {
         case (.cpu, _):
             precondition(element == .float32, "the CPU family packs float32")
-            try e.launch(
+            e.launch(
                 "convolution_pack", "convolution_pack", arguments + [.flag(flipped)],
                 e.library.grid(packed[0], packed[1]))
         case (.gpu, true):
-            try e.launch(
+            e.launch(
                 "convolution_pack", "convolution_pack_flipped",
                 options: element == .bfloat16 ? ["-DOPERAND16=1"] : [], arguments,
                 WorkSize(
@@ -350,7 +350,7 @@ public struct PackWeights: Operator {
         case (.gpu, false):
             precondition(element == .bfloat16, "the GPU family reads float32 weights as they are")
             let vectors = e.vectors(e.inputs[0])
-            try e.launch(
+            e.launch(
                 "convolution_pack", "convolution_pack", options: ["-DOPERAND16=1"],
                 [.input(0), .output(0), .int(vectors)], e.library.range(vectors))
         }
@@ -370,10 +370,10 @@ public struct ColumnSum: Operator {
         let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
         let vectors = e.rowVectors(shape)
-        try e.launch(
+        e.launch(
             "reduction", "column_sums", [.input(0), .workspace, .int(shape.rows), .int(vectors), .int(chunks.span)],
             e.library.grid(vectors, chunks.count))
-        try e.launch(
+        e.launch(
             "reduction", "column_totals", [.workspace, .output(0), .int(vectors), .int(chunks.count)],
             e.library.groups(vectors))
     }

@@ -74,7 +74,7 @@ struct DirectWeightGradient {
         }
         guard split.count > 1 else { return }
         let vectors = e.vectors(weights)
-        try e.launch(
+        e.launch(
             "reduction", "chunk_sum",
             [.workspace, .output(0), .int(vectors), .int(split.count)], e.library.range(vectors))
     }
@@ -104,7 +104,7 @@ struct DirectWeightGradient {
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
         let options = (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
-        try e.launch(
+        e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,
             multiplyAccumulates: multiplyAccumulates)
     }

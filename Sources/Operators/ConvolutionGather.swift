@@ -48,7 +48,7 @@ struct ConvolutionGather {
         let groups = (across + group - 1) / group
         let size = WorkSize(global: isOuter ? [tiles, y.batch, groups] : [groups, tiles, y.batch], local: [1, 1, 1])
         let row = isForward ? KernelRow(geometry, x: x) : nil
-        try e.launch(
+        e.launch(
             "convolution_cpu", "convolution_gather",
             options: (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + (row?.options ?? []),
             [.input(0), packed, .zeros] + epilogue.operands + [

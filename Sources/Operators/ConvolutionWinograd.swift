@@ -75,7 +75,7 @@ struct WinogradConvolution {
         for part in parts {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for chunk in part.chunks {
-                try e.launch(
+                e.launch(
                     "convolution_winograd", "winograd_input", options: tiles.options,
                     [
                         .input(0), .zeros, .workspace, .int(at[0]), .int(x.height), .int(x.width), .int(x.channels),
@@ -84,7 +84,7 @@ struct WinogradConvolution {
                     WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
                 for slice in part.slices {
                     if chunk.lowerBound == 0 || part.slices.count > 1 {
-                        try e.launch(
+                        e.launch(
                             "convolution_winograd", "winograd_weights",
                             options: tiles.options + (flipped ? ["-DFLIPPED=1"] : []),
                             [
@@ -95,7 +95,7 @@ struct WinogradConvolution {
                     try encodeProducts(
                         &e, part, tiles: chunk.count, channels: slice.count,
                         multiplyAccumulates: work.next(chunk.count * tiles.places * slice.count))
-                    try e.launch(
+                    e.launch(
                         "convolution_winograd", "winograd_output", options: tiles.options,
                         [.workspace, .int(at[2])] + epilogue.operands + [
                             .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
@@ -118,7 +118,7 @@ struct WinogradConvolution {
         switch e.library.family {
         case .cpu:
             let pixels = Self.pixels(tiles, accumulators: e.library.accumulators)
-            try e.launch(
+            e.launch(
                 "convolution_winograd_products_cpu", "winograd_products", options: ["-DPT=\(pixels)"], arguments,
                 e.library.grid((tiles + pixels - 1) / pixels, channels / 32, places),
                 multiplyAccumulates: multiplyAccumulates)
@@ -185,7 +185,7 @@ struct WinogradWeightGradient {
                             multiplyAccumulates: work.next(
                                 chunk.count * tiles.places * input.count * output.count))
                     }
-                    try e.launch(
+                    e.launch(
                         "convolution_winograd", "winograd_weight_gradient", options: tiles.options,
                         [
                             .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels),
@@ -208,7 +208,7 @@ struct WinogradWeightGradient {
         ]
         switch e.library.family {
         case .cpu:
-            try e.launch(
+            e.launch(
                 "convolution_winograd_products_cpu", "winograd_weight_products",
                 options: e.library.hasWideRegisters ? [] : ["-DCB=2"], parts + sizes,
                 e.library.grid(outputs / 32, inputs / 8, places), multiplyAccumulates: multiplyAccumulates)
@@ -225,7 +225,7 @@ struct WinogradWeightGradient {
     private func transformInput(
         _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
     ) throws {
-        try e.launch(
+        e.launch(
             "convolution_winograd", "winograd_input", options: part.tiles.options + ["-DBLOCKED=1"],
             [
                 .input(0), .zeros, .workspace, .int(part.layout.offsets[0]), .int(x.height), .int(x.width),
@@ -237,7 +237,7 @@ struct WinogradWeightGradient {
     private func transformGradient(
         _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
     ) throws {
-        try e.launch(
+        e.launch(
             "convolution_winograd", "winograd_output_gradient", options: part.tiles.options,
             [
                 .input(1), .zeros, .workspace, .int(part.layout.offsets[1]), .int(dy.height), .int(dy.width),

@@ -11,7 +11,7 @@ public struct ReLU: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
-        try e.launch("elementwise", "relu", [.input(0), .output(0), .int(n)], e.library.range(n))
+        e.launch("elementwise", "relu", [.input(0), .output(0), .int(n)], e.library.range(n))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -32,7 +32,7 @@ public struct ReLUGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
         let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0), .int(n)]
-        try e.launch("elementwise", "relu_backward", arguments, e.library.range(n))
+        e.launch("elementwise", "relu_backward", arguments, e.library.range(n))
     }
 }
 
@@ -57,7 +57,7 @@ public struct Sum: DifferentiableOperator {
             let taken = min(e.inputs.count - position, 4 - carried)
             let terms = (position..<(position + taken)).map(LaunchArgument.input)
             let operands = (carried == 1 ? [.output(0)] : []) + terms
-            try e.launch("elementwise", "sum\(operands.count)", operands + [.output(0), .int(n)], size)
+            e.launch("elementwise", "sum\(operands.count)", operands + [.output(0), .int(n)], size)
             position += taken
         }
     }
@@ -76,7 +76,7 @@ public struct Scale: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
-        try e.launch("elementwise", "scale", [.input(0), .output(0), .float(factor), .int(n)], e.library.range(n))
+        e.launch("elementwise", "scale", [.input(0), .output(0), .float(factor), .int(n)], e.library.range(n))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -107,6 +107,6 @@ public struct Fill: Operator {
         let arguments: [LaunchArgument] = [
             .output(0), .float(value), .int(shape.channels), .int(shape.storedChannels), .int(shape.storedCount),
         ]
-        try e.launch("elementwise", "fill", arguments, e.library.range(shape.storedCount))
+        e.launch("elementwise", "fill", arguments, e.library.range(shape.storedCount))
     }
 }

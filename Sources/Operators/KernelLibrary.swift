@@ -34,7 +34,7 @@ public final class KernelLibrary: @unchecked Sendable {
     var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
-    private var programs: [ProgramKey: Program] = [:]
+    private var requests: [ProgramKey: ProgramRequest] = [:]
     private let lock = NSLock()
     private var tile = MatrixProductTile.initial
     /// What multiplies which operands, as given or as found out.
@@ -118,7 +118,7 @@ public final class KernelLibrary: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         if let known = knownUnits[operands] { return known }
-        let source = Self.source("prelude") + Self.source("matrix_units")
+        let source = Self.source(of: "matrix_units")
         let finding =
             try family == .gpu
             ? MatrixUnits.find(operands, on: context, source: source) : .none("kernels for CPUs do not use them")
@@ -132,20 +132,27 @@ public final class KernelLibrary: @unchecked Sendable {
         let options: [String]
     }
 
-    /// The program of a kernel file under these options, compiled at first use.
-    ///
-    /// - Throws: `DeviceError` if it does not compile.
-    func program(file: String, options: [String]) throws -> Program {
+    /// The program of a kernel file under these options, not yet compiled.
+    func request(file: String, options: [String]) -> ProgramRequest {
         let key = ProgramKey(file: file, options: options)
         lock.lock()
         defer { lock.unlock() }
-        if let known = programs[key] { return known }
+        if let known = requests[key] { return known }
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
-        let source = Self.source("prelude") + Self.source(key.file)
-        let program = try context.program(name: key.file, source: source, options: family + key.options)
-        programs[key] = program
-        return program
+        let request = ProgramRequest(name: file, source: Self.source(of: file), options: family + options)
+        requests[key] = request
+        return request
     }
+
+    /// Has everything compiled that some operators launch, on all cores.
+    ///
+    /// - Throws: `DeviceError` with the build log if a kernel does not compile.
+    public func prepare(_ encodings: [Encoding]) throws(DeviceError) {
+        try context.prepare(encodings.flatMap(\.kernelRequests))
+    }
+
+    /// The text of a program: a kernel file behind the prelude.
+    private static func source(of file: String) -> String { source("prelude") + source(file) }
 
     /// The text of a kernel file, with the files it includes in place of its `#include` lines.
     private static func source(_ name: String) -> String {

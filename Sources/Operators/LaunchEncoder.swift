@@ -61,9 +61,9 @@ public struct LaunchEncoder {
     public mutating func launch(
         _ file: String, _ kernel: String, options: [String] = [], _ arguments: [LaunchArgument], _ size: WorkSize,
         multiplyAccumulates: Int = 0
-    ) throws {
+    ) {
         let isNarrow = (inputs + outputs).contains { $0.element == .bfloat16 }
-        let program = try library.program(file: file, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []))
+        let program = library.request(file: file, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []))
         launches.append(
             Encoding.Launch(
                 .kernel(program, kernel, size), arguments,
@@ -95,7 +95,7 @@ public struct LaunchEncoder {
 public final class Encoding {
     fileprivate final class Launch {
         enum Work {
-            case kernel(Program, String, WorkSize)
+            case kernel(ProgramRequest, String, WorkSize)
             case product(MatrixProduct)
         }
 
@@ -119,18 +119,44 @@ public final class Encoding {
     /// Multiply-accumulates of one application.
     public let multiplyAccumulates: Int
     private let launches: [Launch]
-    private let zeros: DeviceBuffer
+    private let library: KernelLibrary
+    private let inputs, outputs: [Shape]
+    private let workspaceByteCount: Int
     /// Of each launch, those that no plan holds.
     private var idle: [[BoundLaunch]]
 
-    /// - Throws: `DeviceError` if a kernel does not compile.
+    /// - Throws: `DeviceError` if the device has no such matrix units as the operator wants.
     public init(_ operation: any Operator, inputs: [Shape], outputs: [Shape], library: KernelLibrary) throws {
         var encoder = LaunchEncoder(library: library, inputs: inputs, outputs: outputs)
         try operation.encode(&encoder)
         launches = encoder.launches
-        zeros = library.zeros
+        self.library = library
+        self.inputs = inputs
+        self.outputs = outputs
+        workspaceByteCount = operation.workspaceByteCount(inputs: inputs, outputs: outputs, family: library.family)
         idle = launches.map { _ in [] }
         multiplyAccumulates = operation.multiplyAccumulates(inputs: inputs, outputs: outputs)
+    }
+
+    /// What has to be compiled before the first launch; nothing for a library's products, which compile themselves.
+    var kernelRequests: [KernelRequest] {
+        launches.compactMap { launch in
+            guard case .kernel(let program, let name, let size) = launch.work else { return nil }
+            let arguments = launch.arguments.map { argument -> KernelRequest.Argument in
+                switch argument {
+                case .input(let i): .buffer(byteCount: inputs[i].byteCount)
+                case .output(let i): .buffer(byteCount: outputs[i].byteCount)
+                case .workspace: .buffer(byteCount: workspaceByteCount)
+                case .zeros: .buffer(byteCount: library.zeros.byteCount)
+                case .int(let value): .int(value)
+                case .int4(let value): .int4((0..<4).map { value[$0] })
+                case .uint(let value): .uint(value)
+                case .float(let value): .float(value)
+                case .local(let byteCount): .local(byteCount: byteCount)
+                }
+            }
+            return KernelRequest(program: program, kernel: name, arguments: arguments, size: size)
+        }
     }
 
     /// Appends the launches of one application to a list.
@@ -138,7 +164,7 @@ public final class Encoding {
     /// - Parameters:
     ///   - label: what profiles call them; empty for the kernels' own names.
     /// - Precondition: the buffers fit the shapes; there is a workspace if the operator asks for one.
-    /// - Throws: `DeviceError` if the device has no room for a kernel object.
+    /// - Throws: `DeviceError` if a kernel does not compile, or the device has no room for a kernel object.
     public func bind(
         inputs: [DeviceBuffer], outputs: [DeviceBuffer], workspace: DeviceBuffer?, label: String,
         to list: inout [BoundLaunch]
@@ -184,7 +210,8 @@ public final class Encoding {
                         product, buffers: launch.arguments.compactMap(buffer),
                         multiplyAccumulates: launch.multiplyAccumulates)))
         case .kernel(let program, let name, let size):
-            let kernel = try program.kernel(name)
+            let kernel = try library.context.program(program).kernel(name)
+            let zeros = library.zeros
             try kernel.setArguments(
                 launch.arguments.map { argument in
                     switch argument {

@@ -40,9 +40,9 @@ public struct TaskLoss: DifferentiableOperator {
         let x = e.inputs[0]
         let (size, groups) = e.library.partialRange(x.rows)
         let (name, buffers, attributes) = kernel(e, weighted: e.inputs.count > 2)
-        try e.launch("losses", "\(name)_partial", buffers + [.workspace, .int(x.rows)] + attributes, size)
+        e.launch("losses", "\(name)_partial", buffers + [.workspace, .int(x.rows)] + attributes, size)
         let isCosine = labelChannels == 3
-        try e.launch(
+        e.launch(
             "losses", "loss_finish",
             [
                 .workspace, .output(0), .output(1), .int(groups), .float(isCosine ? 1.0 : 0.0),
@@ -92,7 +92,7 @@ public struct TaskLossGradient: Operator {
         let x = e.inputs[0]
         let (name, buffers, attributes) = loss.kernel(e, weighted: weighted)
         let last = e.inputs.count - 1
-        try e.launch(
+        e.launch(
             "losses", "\(name)_backward",
             buffers + [.input(last - 1), .input(last), .output(0), .int(x.rows)] + attributes,
             e.library.range(x.rows * 16))
@@ -112,7 +112,7 @@ public struct WeightedSum: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         for i in weights.indices {
-            try e.launch(
+            e.launch(
                 "losses", "weighted_sum", [.input(i), .output(0), .float(weights[i]), .flag(i == 0)],
                 e.library.grid(1))
         }
@@ -135,7 +135,7 @@ public struct FiniteCheck: Operator {
     public var mutatedInputs: [Int] { [1] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "losses", "finite_check", [.input(0), .input(1), .input(2), .int(task)], e.library.grid(1))
     }
 }

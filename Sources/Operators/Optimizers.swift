@@ -24,7 +24,7 @@ public struct SGDUpdate: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
         let buffers = (0..<5).map(LaunchArgument.input)
-        try e.launch(
+        e.launch(
             "optimizers", "sgd",
             buffers + [.int(rate.offset), .float(momentum), .float(weightDecay), .int(n)], e.library.range(n))
     }
@@ -58,7 +58,7 @@ public struct AdamUpdate: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
         let buffers = (0..<6).map(LaunchArgument.input)
-        try e.launch(
+        e.launch(
             "optimizers", "adam",
             buffers + [
                 .int(rate.offset), .float(beta1), .float(1 - beta1), .float(beta2), .float(1 - beta2),

@@ -22,7 +22,7 @@ public struct PeakProbe: Operator {
     public func multiplyAdds(_ family: KernelFamily) -> Int { items * rounds * Self.chains * family.vectorWidth }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "peak", "fma_peak", [.output(0), .int(rounds), .float(0.999)],
             WorkSize(global: [items], local: [e.library.family == .cpu ? 1 : 64]))
     }

@@ -19,7 +19,7 @@ public struct GumbelSoftmax: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "policy", "gumbel_forward",
             [.input(0), .input(1), .input(2), .output(0), .output(1), .flag(straightThrough)],
             e.library.grid(e.inputs[0].rows))
@@ -38,7 +38,7 @@ public struct GumbelSoftmaxGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "policy", "gumbel_backward", [.input(0), .input(1), .input(2), .input(3), .output(0)],
             e.library.grid(e.inputs[0].rows))
     }
@@ -75,7 +75,7 @@ public struct SparsityLoss: DifferentiableOperator {
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch("policy", "sparsity", [.input(0), .output(0)] + attributes(e), e.library.grid(1))
+        e.launch("policy", "sparsity", [.input(0), .output(0)] + attributes(e), e.library.grid(1))
     }
 
     func attributes(_ e: LaunchEncoder) -> [LaunchArgument] {
@@ -95,7 +95,7 @@ public struct SparsityLossGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0)] + loss.attributes(e)
-        try e.launch("policy", "sparsity_backward", arguments, e.library.grid(1))
+        e.launch("policy", "sparsity_backward", arguments, e.library.grid(1))
     }
 }
 
@@ -109,7 +109,7 @@ public struct SharingLoss: DifferentiableOperator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "policy", "sharing",
             [.input(0), .input(1), .output(0), .int(e.inputs[0].rows), form.code],
             e.library.grid(1))
@@ -128,7 +128,7 @@ public struct SharingLossGradient: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[1]] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch(
+        e.launch(
             "policy", "sharing_backward",
             [
                 .input(0), .input(1), .input(2), .output(0), .output(1), .int(e.inputs[0].rows),
@@ -187,7 +187,7 @@ public struct ExpectedCostLoss: DifferentiableOperator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (blocks, tasks) = (e.inputs[0].channels, e.inputs.count - 1)
         try encodeProbabilities(&e, tasks: tasks)
-        try e.launch(
+        e.launch(
             "policy", "expected_cost",
             [.workspace, .input(0), .output(0), .int(blocks), .int(tasks), form.code, .float(budget)],
             e.library.grid(1))
@@ -197,7 +197,7 @@ public struct ExpectedCostLoss: DifferentiableOperator {
     func encodeProbabilities(_ e: inout LaunchEncoder, tasks: Int) throws {
         let blocks = e.inputs[0].channels
         for task in 0..<tasks {
-            try e.launch(
+            e.launch(
                 "policy", "cost_alphas",
                 [.input(task + 1), .workspace, .int(blocks), .int(task), .int(first)], e.library.grid(blocks))
         }
@@ -223,14 +223,14 @@ public struct ExpectedCostGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (blocks, tasks) = (e.inputs[0].channels, e.outputs.count)
         try loss.encodeProbabilities(&e, tasks: tasks)
-        try e.launch(
+        e.launch(
             "policy", "expected_cost_alphas",
             [
                 .workspace, .input(0), .input(tasks + 1), .int(blocks), .int(tasks), loss.form.code,
                 .float(loss.budget),
             ], e.library.grid(1))
         for task in 0..<tasks {
-            try e.launch(
+            e.launch(
                 "policy", "expected_cost_logits",
                 [
                     .input(task + 1), .workspace, .output(task), .int(blocks), .int(tasks), .int(task),

@@ -31,7 +31,7 @@ public struct MaxPool: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (e.inputs[0], e.outputs[0])
-        try e.launch(
+        e.launch(
             "pooling", "maxpool_forward",
             [.input(0), .output(0), .output(1)] + extents(x, y),
             e.library.rows(e.rowVectors(y) * y.width, y.height, y.batch))
@@ -62,7 +62,7 @@ public struct MaxPoolGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (inputShape, e.inputs[0])
-        try e.launch(
+        e.launch(
             "pooling", "maxpool_backward", options: e.library.vectorsSideBySide(x).options,
             [.input(0), .input(1), .output(0)] + pool.extents(x, y),
             e.library.rows(e.rowVectors(x) * x.width, x.height, x.batch))
@@ -79,7 +79,7 @@ public struct GlobalAveragePool: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let x = e.inputs[0]
-        try e.launch(
+        e.launch(
             "pooling", "average_forward",
             [.input(0), .output(0), .int(x.height * x.width), .int(x.storedChannels)],
             e.library.grid(e.rowVectors(x), x.batch))
@@ -99,7 +99,7 @@ public struct GlobalAveragePoolGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let pixels = inputShape.height * inputShape.width
-        try e.launch(
+        e.launch(
             "pooling", "average_backward",
             [.input(0), .output(0), .int(pixels), .int(inputShape.storedChannels)],
             e.library.grid(e.rowVectors(inputShape), pixels, inputShape.batch))

@@ -26,7 +26,7 @@ public struct ReLUDropout: DifferentiableOperator {
         // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`MemoryPlan.alignment`).
         let groups = roundUp(e.inputs[0].storedCount, to: 64) / (4 * e.library.family.vectorWidth)
         let (low, high) = nameWords(name)
-        try e.launch(
+        e.launch(
             "random", "dropout",
             [.input(0), .output(0), .input(1), .uint(low), .uint(high), .float(probability), .int(groups)],
             e.library.range(groups))
@@ -53,7 +53,7 @@ public struct ReLUDropoutGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
-        try e.launch(
+        e.launch(
             "random", "dropout_backward", [.input(0), .input(1), .output(0), .float(probability), .int(n)],
             e.library.range(n))
     }
@@ -75,7 +75,7 @@ public struct UniformNoise: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (low, high) = nameWords(name)
-        try e.launch(
+        e.launch(
             "random", "uniform", [.output(0), .input(0), .uint(low), .uint(high), .int(columns)],
             e.library.grid(rows))
     }
@@ -87,7 +87,7 @@ public struct PhiloxWords: Operator {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].rows, 4], compact: true)] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        try e.launch("random", "philox", [.input(0), .output(0)], e.library.grid(e.inputs[0].rows))
+        e.launch("random", "philox", [.input(0), .output(0)], e.library.grid(e.inputs[0].rows))
     }
 }
 

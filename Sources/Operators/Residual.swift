@@ -18,14 +18,14 @@ public struct ResidualMixGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
         let (size, groups) = e.library.partialRange(n)
-        try e.launch(
+        e.launch(
             "residual", "residual_mixed_backward",
             [
                 .input(0), .input(1), .input(2), .input(3), .output(0), .output(1), .workspace, .int(block),
                 .int(n),
             ],
             size)
-        try e.launch(
+        e.launch(
             "residual", "residual_mixed_gate",
             [.workspace, .output(2), .int(groups), .int(block), .int(e.outputs[2].rows)],
             e.library.groups(1))
@@ -64,9 +64,9 @@ public struct DrawnGateGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let n = e.vectors(e.inputs[0])
         let (size, groups) = e.library.partialRange(n)
-        try e.launch(
+        e.launch(
             "residual", "residual_gate_sums", [.input(0), .input(1), .input(2), .workspace, .int(n)], size)
-        try e.launch(
+        e.launch(
             "residual", "residual_mixed_gate",
             [.workspace, .output(0), .int(groups), .int(block), .int(blocks)], e.library.groups(1))
     }

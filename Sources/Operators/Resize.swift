@@ -19,7 +19,7 @@ public struct NearestResize: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (e.inputs[0], e.outputs[0])
-        try e.launch(
+        e.launch(
             "resize", "resize_forward",
             [
                 .input(0), .output(0), .int(x.height), .int(x.width), .int(height), .int(width),
@@ -41,7 +41,7 @@ public struct NearestResizeGradient: Operator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (inputShape, e.inputs[0])
-        try e.launch(
+        e.launch(
             "resize", "resize_backward",
             [
                 .input(0), .output(0), .int(x.height), .int(x.width), .int(y.height), .int(y.width),

@@ -19,6 +19,6 @@ struct AdaShare: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Train.self, Evaluate.self, Predict.self, Cost.self, Tune.self, Benchmark.self, Devices.self,
-            DataCommand.self,
+            DataCommand.self, CompileKernels.self,
         ])
 }

@@ -80,9 +80,9 @@ struct Benchmark: ParsableCommand {
             let experiment = try Experiment(try loadConfiguration())
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
-            let context = try device.makeContext(profiling: true)
-            let recorder = try profile.makeRecorder(context)
             let progress = ProgressPrinter()
+            let context = try device.makeContext(profiling: true, progress: progress)
+            let recorder = try profile.makeRecorder(context)
             progress.line("device \(context.device.name) (\(context.device.selector))")
             try profile.recording(with: recorder) {
                 let benchmark = SkipBenchmark(
@@ -142,8 +142,8 @@ extension Benchmark {
 
         func run() throws {
             if let json { try checkWritable(json, "the rows") }
-            let context = try device.makeContext()
             let progress = ProgressPrinter()
+            let context = try device.makeContext(progress: progress)
             progress.line("device \(context.device.name) (\(context.device.selector))")
             let report = try OperatorBenchmark(
                 context: context, family: device.kernelFamily, repeats: repeats, filter: filter, precision: precision,

@@ -22,12 +22,14 @@ struct Evaluate: ParsableCommand {
         let dataset = try experiment.makeDataset()
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
-        let library = try KernelLibrary(context: try device.makeContext(), family: device.kernelFamily)
-        if let notice = try experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        let progress = ProgressPrinter()
+        let library = try KernelLibrary(
+            context: try device.makeContext(progress: progress), family: device.kernelFamily)
+        if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
         let recorded = try folder.readAlgorithms(for: library, arithmetic: experiment.arithmetic)
         let notice =
             recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
-        if let notice { ProgressPrinter().report(.notice(notice)) }
+        if let notice { progress.report(.notice(notice)) }
         experiment.algorithms = recorded?.algorithms ?? [:]
         let network = try experiment.makeNetwork(library: library)
         try network.load(file)

@@ -18,12 +18,16 @@ struct DeviceOptions: ParsableArguments {
     /// The environment is read here and nowhere else.
     ///
     /// - Parameter profiling: whether the queue records when each launch ran.
-    func makeContext(profiling: Bool = false) throws -> DeviceContext {
+    /// - Parameter progress: told while kernels are compiled.
+    func makeContext(profiling: Bool = false, progress: ProgressPrinter) throws -> DeviceContext {
         HostThreads.stayOnTheirCores()
         let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
         let device = try Device.select(selector)
-        return try DeviceContext(
-            device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling)
+        let context = try DeviceContext(
+            device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
+            compilers: CompileKernels.pool)
+        context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
+        return context
     }
 }
 

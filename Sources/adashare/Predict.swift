@@ -33,10 +33,11 @@ struct Predict: ParsableCommand {
     func run() throws {
         var experiment = try Experiment(part.select(options.load()))
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
-        let context = try device.makeContext(profiling: profile.isOn)
+        let progress = ProgressPrinter()
+        let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
-        if let notice = try experiment.settle(on: library) { ProgressPrinter().report(.notice(notice)) }
+        if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
         let network = try experiment.makeNetwork(library: library)
         try network.load(file)
         let chosen: DiscretePolicy

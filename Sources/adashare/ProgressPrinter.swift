@@ -10,6 +10,8 @@ final class ProgressPrinter {
     private let isTerminal = isatty(2) == 1
     private var last = Date.distantPast
     private var isOpen = false
+    /// When what is being waited for began.
+    private var waitingSince: Date?
     private let interval: Double
 
     init() { interval = isTerminal ? 0.2 : 5 }
@@ -20,7 +22,20 @@ final class ProgressPrinter {
         case .step(let step): transient(describe(step), force: step.iteration == step.total)
         case .evaluating(let phase, let done, let total):
             transient("\(phase.rawValue)  evaluating \(done)/\(total)", force: false)
+        case .compiling(let done, let total): waiting("compiling kernels", done, total)
+        case .measuring(let done, let total): waiting("measuring convolutions", done, total)
         }
+    }
+
+    /// Says what takes longer than a second.
+    private func waiting(_ what: String, _ done: Int, _ total: Int) {
+        guard done < total else {
+            waitingSince = nil
+            return
+        }
+        let start = waitingSince ?? Date()
+        waitingSince = start
+        if Date().timeIntervalSince(start) >= 1 { transient("\(what) \(done)/\(total)", force: false) }
     }
 
     /// A line that stays.

@@ -52,7 +52,8 @@ struct Train: ParsableCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.phases)
-        let context = try device.makeContext(profiling: profile.isOn)
+        let progress = ProgressPrinter()
+        let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
         let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
@@ -60,7 +61,6 @@ struct Train: ParsableCommand {
         let run = try RunDirectory(folder, mode: resume && exists ? .resume : .create)
         try run.prepare(configuration)
 
-        let progress = ProgressPrinter()
         if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         let trainer = try Trainer(

@@ -26,9 +26,9 @@ struct Tune: ParsableCommand {
     func run() throws {
         var experiment = try Experiment(options.load())
         if let json { try checkWritable(json, "the results") }
-        let context = try device.makeContext()
-        let library = try KernelLibrary(context: context, family: device.kernelFamily)
         let progress = ProgressPrinter()
+        let context = try device.makeContext(progress: progress)
+        let library = try KernelLibrary(context: context, family: device.kernelFamily)
         progress.line("device \(context.device.name) (\(context.device.selector))")
         if let notice = try experiment.settle(on: library) { progress.line("note: " + notice) }
         let root = AlgorithmDatabase.defaultRoot

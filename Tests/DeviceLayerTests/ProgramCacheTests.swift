@@ -17,9 +17,10 @@ extension DeviceLayerTests {
             #expect(context.programsBuilt == 0)
         }
 
-        @Test func languageVersionIsAddedUnlessNamed() {
-            #expect(ProgramBuilder.complete(["-DA"]) == ["-DA", "-cl-std=CL1.2"])
-            #expect(ProgramBuilder.complete(["-cl-std=CL3.0"]) == ["-cl-std=CL3.0"])
+        /// Drivers print their compilers' warnings where users look.
+        @Test func languageVersionIsAddedUnlessNamedAndWarningsAreOff() {
+            #expect(ProgramBuilder.complete(["-DA"]) == ["-DA", "-w", "-cl-std=CL1.2"])
+            #expect(ProgramBuilder.complete(["-cl-std=CL3.0"]) == ["-cl-std=CL3.0", "-w"])
         }
 
         @Test func memoryCacheBuildsOnce() async throws {

@@ -5,6 +5,10 @@ public enum ProgressEvent: Sendable {
     case notice(String)
     case step(StepReport)
     case evaluating(phase: Phase, done: Int, total: Int)
+    /// Kernels that are compiled, of those that are needed next.
+    case compiling(done: Int, total: Int)
+    /// Convolutions whose algorithms are measured, of those that have to be.
+    case measuring(done: Int, total: Int)
 }
 
 /// One logged step.

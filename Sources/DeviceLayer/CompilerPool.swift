@@ -1,0 +1,117 @@
+import Foundation
+
+/// Processes that compile kernels into the cache a driver keeps on disk, one on each core.
+///
+/// pocl compiles one kernel at a time in a process, whatever the number of threads. Each of these processes takes programs that no
+/// other one has taken, and launches one work-group of each kernel on memory of its own, which has the machine code made. Where
+/// one of them fails, nothing is lost: the process that asked compiles what is missing itself.
+public struct CompilerPool: Sendable {
+    private let executable: URL
+    private let arguments: [String]
+
+    /// - Parameters:
+    ///   - executable: the program that such a process runs.
+    ///   - arguments: what has it call `work(in:)` with the folder that is named by one more argument.
+    public init(executable: URL, arguments: [String]) {
+        self.executable = executable
+        self.arguments = arguments
+    }
+
+    /// What the processes are to do.
+    private struct Order: Codable {
+        /// `Device.selector`.
+        let device: String
+        let groups: [[KernelRequest]]
+    }
+
+    private static let orderName = "order.json"
+
+    /// Compiles kernels; returns when nothing more comes of it.
+    ///
+    /// - Parameter progress: called on this thread, with the number of kernels that are ready.
+    func compile(_ groups: [[KernelRequest]], on device: Device, progress: (Int) -> Void) {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("adashare-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        // What takes longest comes first, so that no process ends long after the others; the longer, the more there is to inline.
+        let order = Order(
+            device: device.selector,
+            groups: groups.sorted {
+                $0.count * $0[0].program.source.utf8.count > $1.count * $1[0].program.source.utf8.count
+            })
+        let pipe = Pipe()
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try JSONEncoder().encode(order).write(to: folder.appendingPathComponent(Self.orderName))
+        } catch { return }
+        let count = min(groups.count, ProcessInfo.processInfo.activeProcessorCount)
+        let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe) }
+        try? pipe.fileHandleForWriting.close()
+        // Each byte is a kernel; the end is that of the last process.
+        var done = 0
+        while case let bytes = pipe.fileHandleForReading.availableData, !bytes.isEmpty {
+            done += bytes.count
+            progress(done)
+        }
+        for process in processes { process.waitUntilExit() }
+    }
+
+    private func start(in folder: URL, output: Pipe) -> Process? {
+        let process = Process()
+        process.executableURL = executable
+        process.arguments = arguments + [folder.path]
+        // One thread each, on whichever core is free.
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "POCL_AFFINITY": "0", "POCL_MAX_PTHREAD_COUNT": "1",
+        ]) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        do { try process.run() } catch { return nil }
+        return process
+    }
+
+    /// What such a process does: takes programs until none is left, and writes a byte to standard output for each kernel.
+    ///
+    /// - Throws: what is wrong with the folder or the device.
+    public static func work(in folder: URL) throws {
+        let order = try JSONDecoder().decode(
+            Order.self, from: try Data(contentsOf: folder.appendingPathComponent(orderName)))
+        let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
+        for (index, group) in order.groups.enumerated() where takes(index, in: folder) {
+            let program = try? context.program(group[0].program)
+            for request in group {
+                if let program { try? compile(request, of: program, on: context) }
+                FileHandle.standardOutput.write(Data([1]))
+            }
+        }
+    }
+
+    /// Whether this process is the first to take a piece of work.
+    private static func takes(_ index: Int, in folder: URL) -> Bool {
+        let claim = open(folder.appendingPathComponent("\(index)").path, O_CREAT | O_EXCL | O_WRONLY, 0o600)
+        guard claim >= 0 else { return false }
+        close(claim)
+        return true
+    }
+
+    private static func compile(
+        _ request: KernelRequest, of program: Program, on context: DeviceContext
+    ) throws(DeviceError) {
+        let kernel = try program.kernel(request.kernel)
+        var arguments: [KernelArgument] = []
+        for argument in request.arguments {
+            switch argument {
+            case .buffer(let byteCount):
+                arguments.append(.buffer(try context.makeScratchBuffer(byteCount: byteCount)))
+            case .int(let value): arguments.append(.int(value))
+            case .int4(let value): arguments.append(.int4(SIMD4(value)))
+            case .uint(let value): arguments.append(.uint(value))
+            case .float(let value): arguments.append(.float(value))
+            case .local(let byteCount): arguments.append(.local(byteCount: byteCount))
+            }
+        }
+        try kernel.setArguments(arguments)
+        try context.queue.launch(kernel, request.smallest)
+        try context.queue.finish()
+    }
+}

@@ -1,0 +1,119 @@
+import Foundation
+
+/// Compiles kernels of a context on all cores.
+struct KernelPreparation {
+    let context: DeviceContext
+    let compilers: CompilerPool?
+    /// By program.
+    let groups: [[KernelRequest]]
+
+    /// A driver whose cache has a program gives it in a few hundredths of a second; compiling takes several tenths.
+    private static let leastSecondsOfCompiling = 0.12
+
+    private var total: Int { groups.reduce(0) { $0 + $1.count } }
+
+    /// - Parameter progress: called on this thread, first with no kernel done, last with all.
+    func run(progress: (Int, Int) -> Void) throws(DeviceError) {
+        progress(0, total)
+        defer { progress(total, total) }
+        if ProgramCache.keepsPrograms(platform: context.device.platformName) {
+            try throughDriversCache(progress)
+        } else {
+            try inThreads(progress)
+        }
+    }
+
+    /// pocl builds one program of a context after the other, and makes machine code of one kernel of a process after the other. What
+    /// is in its cache is quickly there; as soon as something is not, the rest is left to processes.
+    private func throughDriversCache(_ progress: (Int, Int) -> Void) throws(DeviceError) {
+        var done = 0
+        for (index, group) in groups.enumerated() {
+            let start = ContinuousClock.now
+            _ = try context.program(group[0].program)
+            let seconds = (ContinuousClock.now - start) / .seconds(1)
+            let rest = groups[index...]
+            if seconds >= Self.leastSecondsOfCompiling, rest.count > 1, let compilers {
+                let before = done
+                compilers.compile(Array(rest), on: context.device) { progress(before + $0, total) }
+                break
+            }
+            done += group.count
+            progress(done, total)
+        }
+        for group in groups { _ = try context.program(group[0].program) }
+    }
+
+    /// On every core a thread that takes the next program.
+    private func inThreads(_ progress: (Int, Int) -> Void) throws(DeviceError) {
+        let shared = SharedWork(count: groups.count)
+        let threads = min(groups.count, ProcessInfo.processInfo.activeProcessorCount)
+        for _ in 0..<threads {
+            let thread = Thread {
+                while let index = shared.next() {
+                    do throws(DeviceError) {
+                        _ = try context.program(groups[index][0].program)
+                        shared.finish(groups[index].count, nil)
+                    } catch {
+                        shared.finish(groups[index].count, error)
+                    }
+                }
+            }
+            // Compilers recurse deeply.
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+        while let done = shared.wait() { progress(done, total) }
+        if let failure = shared.failure { throw failure }
+    }
+}
+
+/// Pieces of work that threads take one after another.
+private final class SharedWork: @unchecked Sendable {
+    private let condition = NSCondition()
+    private let count: Int
+    private var taken = 0
+    private var finished = 0
+    private var done = 0
+    private var reported = 0
+    private var first: DeviceError?
+
+    init(count: Int) { self.count = count }
+
+    /// The next piece; none once one has failed.
+    func next() -> Int? {
+        locked {
+            guard taken < count, first == nil else { return nil }
+            taken += 1
+            return taken - 1
+        }
+    }
+
+    func finish(_ units: Int, _ failure: DeviceError?) {
+        locked {
+            finished += 1
+            done += units
+            first = first ?? failure
+            condition.broadcast()
+        }
+    }
+
+    /// Units done, once that has changed; nil when nothing is left to wait for.
+    func wait() -> Int? {
+        locked {
+            while done == reported {
+                if finished == count || first != nil && finished == taken { return nil }
+                condition.wait()
+            }
+            reported = done
+            return done
+        }
+    }
+
+    var failure: DeviceError? { locked { first } }
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
+        condition.lock()
+        defer { condition.unlock() }
+        return body()
+    }
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+import DeviceLayer
+import Foundation
+
+/// What the processes run that compile kernels beside the one that waits for them; nothing for people.
+struct CompileKernels: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compile-kernels", abstract: "Compiles kernels into the driver's cache.", shouldDisplay: false)
+
+    @Argument(help: "The folder that says what to compile.")
+    var folder: String
+
+    func run() throws { try CompilerPool.work(in: URL(fileURLWithPath: folder)) }
+
+    /// Processes of this program; nil where the system does not say which that is.
+    static var pool: CompilerPool? {
+        Bundle.main.executableURL.map { CompilerPool(executable: $0, arguments: ["compile-kernels"]) }
+    }
+}
