@@ -32,19 +32,17 @@ public struct CompilerPool: Sendable {
     func compile(_ groups: [[KernelRequest]], on device: Device, progress: (Int) -> Void) {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("adashare-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
-        // What takes longest comes first, so that no process ends long after the others; the longer, the more there is to inline.
+        // What takes longest comes first, so that no process ends long after the others.
         let order = Order(
             device: device.selector,
-            groups: groups.sorted {
-                $0.count * $0[0].program.source.utf8.count > $1.count * $1[0].program.source.utf8.count
-            })
+            groups: groups.map { (cost: Self.cost($0), group: $0) }.sorted { $0.cost > $1.cost }.map(\.group))
         let pipe = Pipe()
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             try JSONEncoder().encode(order).write(to: folder.appendingPathComponent(Self.orderName))
         } catch { return }
         let count = min(groups.count, ProcessInfo.processInfo.activeProcessorCount)
-        let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe) }
+        let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe.fileHandleForWriting) }
         try? pipe.fileHandleForWriting.close()
         // Each byte is a kernel; the end is that of the last process.
         var done = 0
@@ -55,7 +53,14 @@ public struct CompilerPool: Sendable {
         for process in processes { process.waitUntilExit() }
     }
 
-    private func start(in folder: URL, output: Pipe) -> Process? {
+    /// How long compiling takes, roughly: as long as the text of the kernels is.
+    private static func cost(_ group: [KernelRequest]) -> Int {
+        let source = group[0].program.source
+        return group.count * source.utf8.count / max(1, source.components(separatedBy: "__kernel").count - 1)
+    }
+
+    /// - Parameter output: a file handle; of a `Pipe` the process would close the end that the next one needs.
+    private func start(in folder: URL, output: FileHandle) -> Process? {
         let process = Process()
         process.executableURL = executable
         process.arguments = arguments + [folder.path]

@@ -16,7 +16,7 @@ struct KernelPreparation {
     func run(progress: (Int, Int) -> Void) throws(DeviceError) {
         progress(0, total)
         defer { progress(total, total) }
-        if ProgramCache.keepsPrograms(platform: context.device.platformName) {
+        if context.device.compilesAtFirstLaunch {
             try throughDriversCache(progress)
         } else {
             try inThreads(progress)
@@ -31,10 +31,11 @@ struct KernelPreparation {
             let start = ContinuousClock.now
             _ = try context.program(group[0].program)
             let seconds = (ContinuousClock.now - start) / .seconds(1)
-            let rest = groups[index...]
+            // This program is in the cache now, so that several processes can take kernels of it.
+            let rest = group.map { [$0] } + groups[(index + 1)...]
             if seconds >= Self.leastSecondsOfCompiling, rest.count > 1, let compilers {
                 let before = done
-                compilers.compile(Array(rest), on: context.device) { progress(before + $0, total) }
+                compilers.compile(rest, on: context.device) { progress(before + $0, total) }
                 break
             }
             done += group.count

@@ -7,11 +7,8 @@ public enum ProgramCache {
     /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a binary makes
     /// it compile every kernel a second time, for work-groups of any size.
     public static func directory(for device: Device) -> URL? {
-        keepsPrograms(platform: device.platformName) ? nil : userDirectory
+        device.compilesAtFirstLaunch ? nil : userDirectory
     }
-
-    /// Whether a driver keeps on disk what it compiles.
-    static func keepsPrograms(platform: String) -> Bool { platform == "Portable Computing Language" }
 
     static var userDirectory: URL? {
         FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
@@ -45,4 +42,12 @@ struct ProgramCacheKey: Hashable {
         let digits = Array("0123456789abcdef")
         return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }) + ".program"
     }
+}
+
+extension Device {
+    /// Whether the driver makes machine code of a kernel when it is first launched, and keeps on disk what it has made: pocl. Others
+    /// compile all of a program's kernels when it is built.
+    public var compilesAtFirstLaunch: Bool { Self.compilesAtFirstLaunch(platform: platformName) }
+
+    static func compilesAtFirstLaunch(platform: String) -> Bool { platform == "Portable Computing Language" }
 }

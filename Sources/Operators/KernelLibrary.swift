@@ -118,7 +118,7 @@ public final class KernelLibrary: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         if let known = knownUnits[operands] { return known }
-        let source = Self.source(of: "matrix_units")
+        let source = Self.source(of: ["matrix_units"])
         let finding =
             try family == .gpu
             ? MatrixUnits.find(operands, on: context, source: source) : .none("kernels for CPUs do not use them")
@@ -132,14 +132,25 @@ public final class KernelLibrary: @unchecked Sendable {
         let options: [String]
     }
 
-    /// The program of a kernel file under these options, not yet compiled.
+    /// Files whose kernels need no options of their own.
+    private static let plain = [
+        "batchnorm", "convolution_pack", "elementwise", "losses", "optimizers", "policy", "pooling", "random",
+        "reduction",
+        "residual", "resize",
+    ]
+
+    /// The program that has the kernels of a file under these options, not yet compiled.
     func request(file: String, options: [String]) -> ProgramRequest {
+        // Half of what a program costs is reading OpenCL's own declarations: one for all files, where unused kernels cost nothing.
+        let isShared = options.isEmpty && context.device.compilesAtFirstLaunch && Self.plain.contains(file)
+        let file = isShared ? "plain" : file
         let key = ProgramKey(file: file, options: options)
         lock.lock()
         defer { lock.unlock() }
         if let known = requests[key] { return known }
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
-        let request = ProgramRequest(name: file, source: Self.source(of: file), options: family + options)
+        let source = Self.source(of: isShared ? Self.plain : [file])
+        let request = ProgramRequest(name: file, source: source, options: family + options)
         requests[key] = request
         return request
     }
@@ -151,8 +162,10 @@ public final class KernelLibrary: @unchecked Sendable {
         try context.prepare(encodings.flatMap(\.kernelRequests))
     }
 
-    /// The text of a program: a kernel file behind the prelude.
-    private static func source(of file: String) -> String { source("prelude") + source(file) }
+    /// The text of a program: kernel files behind the prelude.
+    private static func source(of files: [String]) -> String {
+        (["prelude"] + files).map { "#line 1 \"\($0).cl\"\n" + source($0) }.joined(separator: "\n")
+    }
 
     /// The text of a kernel file, with the files it includes in place of its `#include` lines.
     private static func source(_ name: String) -> String {

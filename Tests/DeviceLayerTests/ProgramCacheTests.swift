@@ -131,11 +131,12 @@ extension DeviceLayerTests {
 
         @Test func directoryIsTheUsersCacheWhereTheDriverKeepsNothing() throws {
             #expect(try #require(ProgramCache.userDirectory).path.hasSuffix("/adashare/programs"))
-            #expect(ProgramCache.keepsPrograms(platform: "Portable Computing Language"))
-            #expect(!ProgramCache.keepsPrograms(platform: "NVIDIA CUDA"))
+            #expect(Device.compilesAtFirstLaunch(platform: "Portable Computing Language"))
+            #expect(!Device.compilesAtFirstLaunch(platform: "NVIDIA CUDA"))
             let device = try Device.select(nil)
-            let isKept = ProgramCache.keepsPrograms(platform: device.platformName)
-            #expect(ProgramCache.directory(for: device) == (isKept ? nil : ProgramCache.userDirectory))
+            #expect(
+                ProgramCache.directory(for: device)
+                    == (device.compilesAtFirstLaunch ? nil : ProgramCache.userDirectory))
         }
 
         private func key(_ device: Device, offset: Int) -> ProgramCacheKey {
