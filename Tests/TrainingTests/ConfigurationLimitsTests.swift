@@ -2,7 +2,6 @@ import Foundation
 import Graph
 import Models
 import Testing
-import Yams
 
 @testable import Training
 
