@@ -13,7 +13,9 @@ let package = Package(
     targets: [
         // Shims: headers and module maps, no logic.
         .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
-        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        // libpng reports errors by longjmp, which Swift must never see.
+        .target(name: "CPNG", dependencies: ["CLibPNG"]),
         .target(name: "CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.

@@ -27,9 +27,9 @@ struct Benchmark: ParsableCommand {
             help: ArgumentHelp(
                 "Change one key, for example model.head=light; repeatable.", valueName: "path=value"))
         var overrides: [String] = []
-        @Option(help: "Image size, HxW, each 1 to 65536.") var size = Size(height: 224, width: 224)
+        @Option(help: "Image size, HxW, each 1 to 16384.") var size = Size(height: 224, width: 224)
         @Option(help: "Images per step, 1 to 65536.") var batch = BatchSize(4)
-        @Option(help: "Timed repeats of each row, after one that is not.") var repeats = 9
+        @Option(help: "Timed repeats of each row, 1 to 1000000, after one that is not.") var repeats = 9
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
         @Option(
@@ -67,7 +67,7 @@ struct Benchmark: ParsableCommand {
         }
 
         func validate() throws {
-            if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
+            try checkRepeats(repeats)
             if let json, json == plot { throw ValidationError("--json and --plot name the same file, \(json).") }
             for group in rows.groups where rows.groups.count < SkipBenchmark.Group.allCases.count {
                 if !steps.steps.contains(where: group.applies) {
@@ -128,13 +128,13 @@ extension Benchmark {
         var filter: String?
         @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")
         var precision = ModelPrecision.float32
-        @Option(help: "Timed repeats of each row, at least; short ones run more often.") var repeats = 5
+        @Option(help: "Timed repeats of each row, at least, 1 to 1000000; short ones run more often.") var repeats = 5
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
 
         func validate() throws {
-            if repeats < 1 { throw ValidationError("--repeats needs at least 1.") }
+            try checkRepeats(repeats)
             if let filter, let expected = try OperatorBenchmark.expectation(insteadOf: filter) {
                 throw ValidationError("--filter: found '\(filter)', expected \(expected).")
             }

@@ -16,7 +16,7 @@ struct Cost: ParsableCommand {
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
     @Option(help: "Policy, JSON as in policy.json. Default: every task uses every block.") var policy: String?
-    @Option(help: "Image size, HxW, each 1 to 65536. Default: dataset.crop.") var size: Size?
+    @Option(help: "Image size, HxW, each 1 to 16384. Default: dataset.crop.") var size: Size?
     @Option(help: "Images per step, 1 to 65536, for the memory. Default: training.batch.") var batch: BatchSize?
     @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
     @Flag(help: "Print JSON.") var json = false

@@ -12,12 +12,14 @@ struct DataCommand: ParsableCommand {
             discussion: "Images, classes, normals, depth and edges are a pure function of seed and index.")
 
         @Option(help: "Folder, new or empty.") var output: String
-        @Option(help: "Number of scenes.") var count: Int
-        @Option(help: "Image size, HxW.") var size: Size
+        @Option(help: "Number of scenes, 1 to 1000000.") var count: Int
+        @Option(help: "Image size, HxW, each 8 to 4096.") var size: Size
         @Option(help: "Seed of the generator.") var seed: UInt64 = 1
 
         func validate() throws {
-            if count < 1 { throw ValidationError("--count must be at least 1.") }
+            guard (1...1_000_000).contains(count) else {
+                throw ValidationError("--count: found \(count), expected from 1 to 1000000.")
+            }
         }
 
         func run() throws {

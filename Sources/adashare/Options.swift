@@ -49,8 +49,8 @@ struct SearchOptions: ParsableArguments {
 /// An image size such as 224x224.
 struct Size: ExpressibleByArgument {
     let height, width: Int
-    /// Larger images overflow the counts of `cost` before they fit any memory.
-    private static let range = 1...65_536
+    /// Larger images overflow the counts of `cost` for the largest network before they fit any memory.
+    private static let range = 1...16_384
 
     init(height: Int, width: Int) {
         self.height = height
@@ -97,6 +97,13 @@ struct BatchSize: ExpressibleByArgument {
     init?(argument: String) {
         guard let count = Int(argument), Self.range.contains(count) else { return nil }
         self.count = count
+    }
+}
+
+/// Checks how often a benchmark measures.
+func checkRepeats(_ repeats: Int) throws {
+    guard (1...1_000_000).contains(repeats) else {
+        throw ValidationError("--repeats: found \(repeats), expected from 1 to 1000000.")
     }
 }
 

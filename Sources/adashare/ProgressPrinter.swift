@@ -66,12 +66,8 @@ final class ProgressPrinter {
         let losses =
             step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
             .map { "\($0.key) \(readable($0.value))" } + ["total \(readable(step.losses["total"] ?? .nan))"]
-        let left = Int(step.secondsLeft.rounded())
-        let time =
-            left >= 3600
-            ? "\(left / 3600) h \(left % 3600 / 60) min" : left >= 60 ? "\(left / 60) min \(left % 60) s" : "\(left) s"
         return "\(step.phase.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
-            + "\(readable(step.imagesPerSecond)) images/s  \(time) left"
+            + "\(readable(step.imagesPerSecond)) images/s  \(readableDuration(seconds: step.secondsLeft)) left"
     }
 
     private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

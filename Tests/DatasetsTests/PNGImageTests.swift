@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Datasets
@@ -10,15 +11,15 @@ import Testing
 
     @Test(arguments: [1, 3], [(1, 1), (5, 3), (33, 17)])
     func roundTrip(channels: Int, size: (Int, Int)) throws {
-        var random = CounterRandom(seed: 1, UInt64(channels), UInt64(size.0))
-        let pixels = (0..<size.0 * size.1 * channels).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        var random = SeededGenerator(seed: UInt64(channels))
+        let pixels = (0..<size.0 * size.1 * channels).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         let image = PNGImage(width: size.0, height: size.1, channels: channels, pixels: pixels)
         try image.write(to: folder.file("a.png"))
         #expect(try PNGImage.read(folder.file("a.png"), channels: channels) == image)
         var other = pixels
         other[0] ^= 1
         #expect(try PNGImage.read(folder.file("a.png"), channels: channels).pixels != other)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["a.png"])
+        #expect(folder.names == ["a.png"])
     }
 
     @Test func readsHandmadeFiles() throws {
@@ -42,6 +43,26 @@ import Testing
                 width: 3, height: 1, depth: 4, colorType: 3, rows: [[0x2F, 0x10]],
                 extra: [(type: "PLTE", data: Array(colours.prefix(48)))]), "nibbles.png")
         #expect(try PNGImage.read(nibbles, channels: 1).pixels == [2, 15, 1])
+        // A label needs no colour of its own.
+        let colourless = try folder.write(
+            HandmadePNG.file(
+                width: 3, height: 1, depth: 8, colorType: 3, rows: [[0, 254, 255]],
+                extra: [(type: "PLTE", data: Array(colours.prefix(6)))]), "colourless.png")
+        #expect(try PNGImage.read(colourless, channels: 1).pixels == [0, 254, 255])
+    }
+
+    @Test(arguments: [(1, 1), (5, 3), (9, 10), (33, 17)])
+    func readsInterlacedFiles(width: Int, height: Int) throws {
+        var random = SeededGenerator(seed: UInt64(width))
+        let grey = (0..<width * height).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        let rgb = (0..<3 * width * height).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        let files = try [(1, grey), (3, rgb)].map { channels, pixels in
+            try folder.write(
+                HandmadePNG.interlaced(width: width, height: height, channels: channels, pixels: pixels),
+                "\(channels).png")
+        }
+        #expect(try PNGImage.read(files[0], channels: 1).pixels == grey)
+        #expect(try PNGImage.read(files[1], channels: 3).pixels == rgb)
     }
 
     @Test func wrongKindsAreErrors() throws {
@@ -74,8 +95,8 @@ import Testing
     @Test func damageIsAnError() throws {
         expectError("none.png", "missing") { _ = try PNGImage.read(folder.file("none.png"), channels: 3) }
         expectError("folder") { _ = try PNGImage.read(folder.url, channels: 3) }
-        var random = CounterRandom(seed: 3)
-        let pixels = (0..<3 * 40 * 30).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        var random = SeededGenerator(seed: 3)
+        let pixels = (0..<3 * 40 * 30).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         try PNGImage(width: 40, height: 30, channels: 3, pixels: pixels).write(to: folder.file("good.png"))
         let good = [UInt8](try Data(contentsOf: folder.file("good.png")))
         for length in [0, 4, 8, 20, 40, 100, good.count / 2, good.count - 12, good.count - 1] {

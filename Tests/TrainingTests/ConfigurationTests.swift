@@ -127,7 +127,7 @@ import Testing
         ("batch=8", "--set batch=8: batch: found an unknown key, expected a known one; the nearest is training.batch"),
         (
             "training.batch=many",
-            "--set training.batch=many: training.batch: found 'many', expected an integer at least 1"
+            "--set training.batch=many: training.batch: found 'many', expected an integer from 1 to 65536"
         ),
         (
             "tasks.3.weight=1",
@@ -158,11 +158,11 @@ import Testing
             "training: {learning_rate: {head: 1}}",
             "c.yml: training.learning_rate.head: found an unknown key, expected a known one; the nearest is training.learning_rate.heads"
         ),
-        ("training: {batch: 8.5}", "c.yml: training.batch: found 8.5, expected an integer at least 1"),
-        ("training: {batch: '8'}", "c.yml: training.batch: found '8', expected an integer at least 1"),
-        ("training: {batch: 0}", "c.yml: training.batch: found 0, expected an integer at least 1"),
-        ("training: {batch: }", "c.yml: training.batch: found nothing, expected an integer at least 1"),
-        ("training: {batch: {a: 1}}", "c.yml: training.batch: found a mapping, expected an integer at least 1"),
+        ("training: {batch: 8.5}", "c.yml: training.batch: found 8.5, expected an integer from 1 to 65536"),
+        ("training: {batch: '8'}", "c.yml: training.batch: found '8', expected an integer from 1 to 65536"),
+        ("training: {batch: 0}", "c.yml: training.batch: found 0, expected an integer from 1 to 65536"),
+        ("training: {batch: }", "c.yml: training.batch: found nothing, expected an integer from 1 to 65536"),
+        ("training: {batch: {a: 1}}", "c.yml: training.batch: found a mapping, expected an integer from 1 to 65536"),
         ("training: 5", "c.yml: training: found 5, expected a mapping with the keys seed, batch"),
         ("training: {learning_rate: 1e-3}", "c.yml: training.learning_rate: found 0.001"),
         ("model: {dropout: 1}", "c.yml: model.dropout: found 1, expected a number at least 0 and below 1"),

@@ -106,8 +106,13 @@ public struct OperatorBenchmark {
         try executor.context.queue.finish()
         _ = try OperatorRun.once(plan, on: executor)
         let estimate = try OperatorRun.once(plan, on: executor)
-        let runs = max(repeats, min(Self.mostRuns, Int(Self.leastMs / estimate)))
-        return try (0..<runs).map { _ in try OperatorRun.once(plan, on: executor) }
+        return try (0..<Self.runs(of: estimate, atLeast: repeats)).map { _ in try OperatorRun.once(plan, on: executor) }
+    }
+
+    /// How often a launch of `ms` milliseconds runs; a clock too coarse for it may say 0.
+    static func runs(of ms: Double, atLeast repeats: Int) -> Int {
+        let wanted = ms > 0 ? min(Double(mostRuns), leastMs / ms) : Double(mostRuns)
+        return max(repeats, Int(wanted))
     }
 
     /// GFLOP/s of multiply-adds in registers: the best of a few runs.

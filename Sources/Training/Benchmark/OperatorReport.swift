@@ -62,7 +62,7 @@ public struct OperatorReport: Sendable, Encodable {
             table.add([
                 row.case, row.pass, row.algorithm ?? "–", readable(row.ms), row.gflops.map { readable($0) } ?? "–",
                 row.gbPerSecond.map { readable($0) } ?? "–",
-                (row.peakShare ?? row.copyShare).map { "\(Int(($0 * 100).rounded())) %" } ?? "–",
+                (row.peakShare ?? row.copyShare).map(percent) ?? "–",
                 "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
             ])
         }

@@ -105,7 +105,7 @@ public struct SkipReport: Sendable, Encodable {
             }
             table.add([
                 "  " + row.policy + (row.open.map { ", last \($0) open" } ?? ""),
-                row.density.map { "\(Int(($0 * 100).rounded())) %" } ?? "–", readable(row.ms), readable(row.idealMs),
+                row.density.map(percent) ?? "–", readable(row.ms), readable(row.idealMs),
                 readable(row.fidelity, digits: 4) + (row.attempts > 1 ? " (best of \(row.attempts))" : ""),
                 readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3),
                 readable(100 * row.idleShare, digits: 2) + " %", "\(row.kernels)", readable(row.launchUs, digits: 3),

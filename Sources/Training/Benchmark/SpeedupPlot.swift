@@ -100,7 +100,7 @@ public struct SpeedupPlot {
     }
 
     private func number(_ value: Double) -> String {
-        value == value.rounded() ? "\(Int(value))" : "\((value * 100).rounded() / 100)"
+        Int(exactly: value).map(String.init) ?? "\((value * 100).rounded() / 100)"
     }
 
     private func text(

@@ -6,23 +6,23 @@ struct ConfigurationLimit<Value> {
     let accepts: (Value) -> Bool
 }
 
-extension ConfigurationLimit where Value: Comparable & ConfigurationValue {
-    private static func spell(_ value: Value) -> String { value.node.scalar?.string ?? "\(value)" }
+extension ConfigurationLimit<Double> {
+    private static func spell(_ value: Double) -> String { value.node.scalar?.string ?? "\(value)" }
 
     /// x ≥ bound.
-    static func atLeast(_ bound: Value) -> Self { Self(text: "at least \(spell(bound))") { $0 >= bound } }
+    static func atLeast(_ bound: Double) -> Self { Self(text: "at least \(spell(bound))") { $0 >= bound } }
     /// x > bound.
-    static func above(_ bound: Value) -> Self { Self(text: "above \(spell(bound))") { $0 > bound } }
+    static func above(_ bound: Double) -> Self { Self(text: "above \(spell(bound))") { $0 > bound } }
     /// low ≤ x ≤ high.
-    static func between(_ low: Value, _ high: Value) -> Self {
+    static func between(_ low: Double, _ high: Double) -> Self {
         Self(text: "from \(spell(low)) to \(spell(high))") { $0 >= low && $0 <= high }
     }
     /// low ≤ x < high.
-    static func from(_ low: Value, below high: Value) -> Self {
+    static func from(_ low: Double, below high: Double) -> Self {
         Self(text: "at least \(spell(low)) and below \(spell(high))") { $0 >= low && $0 < high }
     }
     /// low < x ≤ high.
-    static func above(_ low: Value, to high: Value) -> Self {
+    static func above(_ low: Double, to high: Double) -> Self {
         Self(text: "above \(spell(low)) and at most \(spell(high))") { $0 > low && $0 <= high }
     }
 }
@@ -39,6 +39,8 @@ struct ConfigurationField<Root> {
     let defaultText: String?
     /// Whether the key must be in the file.
     let isRequired: Bool
+    /// Where the integers of the value lie, if it is made of integers.
+    let integers: ClosedRange<Int>?
     /// Decodes the node into the root. `place` is the full path.
     let read: (inout Root, Node, _ tree: ConfigurationTree, _ place: String) throws -> Void
     /// The root's value as YAML.
@@ -53,12 +55,31 @@ struct ConfigurationField<Root> {
         let expectation = Value.expectation + (limit.map { " " + $0.text } ?? "")
         return Self(
             path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, isRequired: isRequired,
+            integers: nil,
             read: { root, node, tree, place in
                 guard let value = Value(node: node), limit?.accepts(value) ?? true else {
                     throw tree.error(place, found: node.summary, expected: expectation)
                 }
                 root[keyPath: property] = value
                 then?(&root)
+            },
+            write: { $0[keyPath: property].node })
+    }
+
+    /// A key for a stored property made of integers.
+    static func key<Value: ConfigurationInteger>(
+        _ path: String, _ property: WritableKeyPath<Root, Value>, in range: ClosedRange<Int>,
+        defaultText: String? = nil, _ meaning: String
+    ) -> Self {
+        let expectation = Value.expectation(in: range)
+        return Self(
+            path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, isRequired: false,
+            integers: range,
+            read: { root, node, tree, place in
+                guard let value = Value(node: node, in: range) else {
+                    throw tree.error(place, found: node.summary, expected: expectation)
+                }
+                root[keyPath: property] = value
             },
             write: { $0[keyPath: property].node })
     }
@@ -71,6 +92,7 @@ struct ConfigurationField<Root> {
         let expectation = "a list of mappings"
         return Self(
             path: path, expectation: expectation, meaning: meaning, defaultText: nil, isRequired: true,
+            integers: nil,
             read: { root, node, tree, place in
                 guard let items = node.sequence else {
                     throw tree.error(place, found: node.summary, expected: expectation)

@@ -1,12 +1,6 @@
 extension ConfigurationReference {
     private typealias Field = ConfigurationField<ExperimentConfiguration>
 
-    private static var positive: ConfigurationLimit<ImageSize> {
-        ConfigurationLimit(text: "of 1 to 8192") {
-            (1...8192).contains($0.height) && (1...8192).contains($0.width)
-        }
-    }
-
     static var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
         [
             Field.key(
@@ -16,7 +10,7 @@ extension ConfigurationReference {
                 "dataset.root", \.dataset.root,
                 "Folder of the data set, for kind nyu_v2: img, seg, normal_mask, depth (and edges), optionally nyu_v2_3task.json. "
                     + "Relative to where the command is run."),
-            .key("dataset.crop", \.dataset.crop, limit: positive, "Size of a training crop."),
+            .key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop."),
             .key(
                 "dataset.augmentation", \.dataset.augmentation,
                 "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
@@ -28,9 +22,9 @@ extension ConfigurationReference {
                 "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
                 "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
                     + "80 % train, 10 % validation, 10 % test)."),
-            .key("dataset.count", \.dataset.count, limit: .atLeast(1), "Scenes: number of images."),
-            .key("dataset.size", \.dataset.size, limit: positive, "Scenes: size of the images, sides of 8 to 4096."),
-            .key("dataset.seed", \.dataset.seed, limit: .atLeast(0), "Scenes: seed of the generator."),
+            .key("dataset.count", \.dataset.count, in: 1...1_000_000, "Scenes: number of images."),
+            .key("dataset.size", \.dataset.size, in: 8...4096, "Scenes: size of the images."),
+            .key("dataset.seed", \.dataset.seed, in: .seeds, "Scenes: seed of the generator."),
         ]
     }
 
@@ -60,28 +54,28 @@ extension ConfigurationReference {
     static var trainingFields: [ConfigurationField<ExperimentConfiguration>] {
         [
             Field.key(
-                "training.seed", \.training.seed, limit: .atLeast(0),
+                "training.seed", \.training.seed, in: .seeds,
                 "Seed of weights, order, augmentation, dropout and policy noise."),
-            .key("training.batch", \.training.batch, limit: .atLeast(1), "Images per step."),
+            .key("training.batch", \.training.batch, in: 1...65_536, "Images per step."),
             .key(
-                "training.log_every", \.training.logEvery, limit: .atLeast(1),
+                "training.log_every", \.training.logEvery, in: .fromOne,
                 "Iterations between two lines of metrics.jsonl and of the progress."),
             .key(
-                "training.checkpoint_every", \.training.checkpointEvery, limit: .atLeast(1),
+                "training.checkpoint_every", \.training.checkpointEvery, in: .fromOne,
                 "Iterations between two checkpoints: the most a resumed run repeats."),
             .key(
-                "training.evaluate_every", \.training.evaluateEvery, limit: .atLeast(0),
+                "training.evaluate_every", \.training.evaluateEvery, in: .fromZero,
                 "Iterations between two evaluations on the validation split, of which each phase keeps the best weights (mean over "
                     + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning only once "
                     + "every block is open); 0 = at the ends of phases only, keeping the last weights."),
             .key(
-                "training.warmup.iterations", \.training.warmup.iterations, limit: .atLeast(0),
+                "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
                 "Steps with hard sharing, weights only."),
             .key(
-                "training.policy.iterations", \.training.policy.iterations, limit: .atLeast(0),
+                "training.policy.iterations", \.training.policy.iterations, in: .fromZero,
                 "Steps of policy learning; a weight step and a logit step each count one."),
             .key(
-                "training.retrain.iterations", \.training.retrain.iterations, limit: .atLeast(0),
+                "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,
                 "Steps with the discrete policy, weights only."),
             .key(
                 "training.retrain.start", \.training.retrain.start,
@@ -96,7 +90,7 @@ extension ConfigurationReference {
                 "training.learning_rate_decay.factor", \.training.learningRateDecay.factor, limit: .above(0, to: 1),
                 "Factor on the learning rates at each step of their decay, in warm-up and retraining."),
             .key(
-                "training.learning_rate_decay.every", \.training.learningRateDecay.every, limit: .atLeast(0),
+                "training.learning_rate_decay.every", \.training.learningRateDecay.every, in: .fromZero,
                 "Iterations between two steps of the decay; 0 = no decay."),
             .key(
                 "training.learning_rate_decay.scope", \.training.learningRateDecay.scope,
@@ -163,7 +157,7 @@ extension ConfigurationReference {
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
                 "Weight of the distance between expected cost and budget."),
             .key(
-                "policy.curriculum_speed", \.policy.curriculumSpeed, limit: .atLeast(1),
+                "policy.curriculum_speed", \.policy.curriculumSpeed, in: 1...1_000_000,
                 "Policy epochs after which the curriculum opens one block more, from the top."),
             .key(
                 "policy.temperature", \.policy.temperature, limit: .above(0), "Temperature τ of the first policy epoch."
@@ -186,16 +180,16 @@ extension ConfigurationReference {
                 defaultText: "by policy.initial: equal 0.5; normal 0.001; all_chosen 3",
                 "The number that `policy.initial` speaks of."),
             .key(
-                "policy.alternation.weights", \.policy.alternation.weights,
+                "policy.alternation.weights", \.policy.alternation.weights, in: .fromOne,
                 "Weight steps on `train1` in each policy epoch."),
             .key(
-                "policy.alternation.logits", \.policy.alternation.logits,
+                "policy.alternation.logits", \.policy.alternation.logits, in: .fromOne,
                 "Logit steps on `train2` in each policy epoch."),
             .key(
                 "policy.discrete", \.policy.discrete,
                 "Discrete policy: select where α ≥ ½, or draw from Bernoulli(α)."),
             .key(
-                "policy.samples", \.policy.samples, limit: .atLeast(1),
+                "policy.samples", \.policy.samples, in: 1...4096,
                 "Policies drawn by `sample`, of which the best is kept."),
         ]
     }

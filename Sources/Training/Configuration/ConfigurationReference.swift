@@ -51,6 +51,9 @@ public enum ConfigurationReference {
         return text
     }
 
+    /// Metrics keep a count for every pair of classes: 128 MB for as many as this.
+    private static let maximumChannels = 4096
+
     /// The keys of one task. `kind` comes before `channels` and `weight`, whose defaults it sets.
     static var taskFields: [ConfigurationField<TaskConfiguration>] {
         [
@@ -60,7 +63,7 @@ public enum ConfigurationReference {
                 task.weight = task.kind.defaultWeight
             },
             .key(
-                "channels", \.channels, limit: .atLeast(1),
+                "channels", \.channels, in: 1...maximumChannels,
                 defaultText: "by kind: normals 3; depth, keypoints, edges 1",
                 "Outputs: the number of classes for segmentation and classification, else what the kind demands."),
             .key(
@@ -71,10 +74,10 @@ public enum ConfigurationReference {
                 "class_weights", \.classWeights, defaultText: "null",
                 "Weights of the classes in the cross-entropy: one number per class, or a file that holds them."),
             .key(
-                "ignore_label", \.ignoreLabel, defaultText: "255",
+                "ignore_label", \.ignoreLabel, in: Int(Int32.min)...Int(Int32.max), defaultText: "255",
                 "Label value that loss and metrics leave out; −1 for Cityscapes."),
             .key(
-                "number", \.number, limit: ConfigurationLimit(text: ">= 1") { ($0 ?? 1) >= 1 },
+                "number", \.number, in: .fromOne,
                 defaultText: "the position in the list, from 1",
                 "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its names."
             ),

@@ -123,6 +123,9 @@ struct ConfigurationTree {
 // MARK: - Overrides
 
 extension ConfigurationTree {
+    /// Parts of a path: far more than any key has, few enough for the stack.
+    private static let maximumDepth = 32
+
     /// Applies one `path=value`; the value is YAML.
     private mutating func apply(_ option: String) throws {
         let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -130,6 +133,10 @@ extension ConfigurationTree {
         guard parts.count == 2, names.allSatisfy({ !$0.isEmpty }) else {
             throw ConfigurationError(
                 file: "--set \(option)", found: "'\(option)'", expected: "path=value, such as training.batch=8")
+        }
+        guard names.count <= Self.maximumDepth else {
+            throw ConfigurationError(
+                file: "--set", found: "a path of \(names.count) parts", expected: "at most \(Self.maximumDepth)")
         }
         options[parts[0]] = option
         let value = try Self.compose(parts[1], file: "--set \(option)", place: parts[0]) ?? Node("")

@@ -13,6 +13,28 @@ protocol ConfigurationValue {
     var node: Node { get }
 }
 
+/// A value made of integers. A key that has one says from where to where they go, so that no sum, product or count of
+/// bytes made of them overflows later: without limits there is no way to declare one.
+protocol ConfigurationInteger {
+    /// What a message asks for, such as "an integer from 1 to 9".
+    static func expectation(in range: ClosedRange<Int>) -> String
+    /// Decodes the value; `nil` if the node is of another type or out of range.
+    init?(node: Node, in range: ClosedRange<Int>)
+    /// The value as YAML.
+    var node: Node { get }
+}
+
+extension ClosedRange<Int> {
+    /// Iterations and the like: a few of them can be added, two of them multiplied.
+    static var fromZero: Self { 0...Int(Int32.max) }
+    /// The same, at least one.
+    static var fromOne: Self { 1...Int(Int32.max) }
+    /// Seeds, with which nothing is computed but random numbers.
+    static var seeds: Self { 0...Int.max }
+
+    fileprivate var text: String { "from \(lowerBound) to \(upperBound)" }
+}
+
 /// A value that is one of a few words.
 protocol ConfigurationChoice: ConfigurationValue, CaseIterable, RawRepresentable where RawValue == String {}
 
@@ -32,11 +54,11 @@ extension RegulariserForm: ConfigurationChoice {}
 extension CostForm: ConfigurationChoice {}
 extension AugmentationKind: ConfigurationChoice {}
 
-extension Int: ConfigurationValue {
-    static var expectation: String { "an integer" }
-    init?(node: Node) {
-        guard let text = node.plain else { return nil }
-        self.init(text)
+extension Int: ConfigurationInteger {
+    static func expectation(in range: ClosedRange<Int>) -> String { "an integer \(range.text)" }
+    init?(node: Node, in range: ClosedRange<Int>) {
+        guard let value = node.plain.flatMap({ Int($0) }), range.contains(value) else { return nil }
+        self = value
     }
     var node: Node { Node(String(self)) }
 }
@@ -98,14 +120,29 @@ extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
     var node: Node { self?.node ?? Node("null") }
 }
 
-extension ImageSize: ConfigurationValue {
-    static var expectation: String { "[height, width] or one number, in pixels" }
-    init?(node: Node) {
-        if let side = Int(node: node) {
+extension Optional: ConfigurationInteger where Wrapped: ConfigurationInteger {
+    static func expectation(in range: ClosedRange<Int>) -> String { Wrapped.expectation(in: range) }
+    init?(node: Node, in range: ClosedRange<Int>) {
+        if node.isNull {
+            self = Self.none
+        } else {
+            guard let value = Wrapped(node: node, in: range) else { return nil }
+            self = .some(value)
+        }
+    }
+    var node: Node { self?.node ?? Node("null") }
+}
+
+extension ImageSize: ConfigurationInteger {
+    static func expectation(in range: ClosedRange<Int>) -> String {
+        "[height, width] or one number, in pixels \(range.text)"
+    }
+    init?(node: Node, in range: ClosedRange<Int>) {
+        if let side = Int(node: node, in: range) {
             self.init(height: side, width: side)
         } else {
-            guard let items = node.sequence, items.count == 2, let height = Int(node: items[0]),
-                let width = Int(node: items[1])
+            guard let items = node.sequence, items.count == 2, let height = Int(node: items[0], in: range),
+                let width = Int(node: items[1], in: range)
             else { return nil }
             self.init(height: height, width: width)
         }
@@ -136,13 +173,13 @@ extension ClassWeights: ConfigurationValue {
     }
 }
 
-extension AlternationLength: ConfigurationValue {
-    static var expectation: String { "epoch, or a number of iterations of at least 1" }
-    init?(node: Node) {
+extension AlternationLength: ConfigurationInteger {
+    static func expectation(in range: ClosedRange<Int>) -> String { "epoch, or a number of iterations \(range.text)" }
+    init?(node: Node, in range: ClosedRange<Int>) {
         if node.plain == "epoch" {
             self = .epoch
         } else {
-            guard let count = Int(node: node), count >= 1 else { return nil }
+            guard let count = Int(node: node, in: range) else { return nil }
             self = .iterations(count)
         }
     }

@@ -1,6 +1,9 @@
 import Operators
 
 extension ExperimentConfiguration {
+    /// As many results as a graph tells apart.
+    static let maximumTasks = 64
+
     /// How convolutions may round, if the device can.
     public var arithmetic: ConvolutionArithmetic {
         if training.exactConvolutions { return .exact }
@@ -57,6 +60,9 @@ extension ExperimentConfiguration {
         }
         if tasks.isEmpty {
             throw fail("tasks", "no task", "at least one")
+        }
+        if tasks.count > Self.maximumTasks {
+            throw fail("tasks", "\(tasks.count) tasks", "at most \(Self.maximumTasks)")
         }
         if policy.budget != nil, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
             throw fail(

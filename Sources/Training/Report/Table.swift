@@ -34,4 +34,16 @@ public func readable(_ value: Double, digits: Int = 4) -> String {
     return (value < 0 ? "-" : "") + text
 }
 
+/// A share as a whole number of percent.
+public func percent(_ share: Double) -> String {
+    Int(exactly: (share * 100).rounded()).map { "\($0) %" } ?? "–"
+}
+
+/// A time in the two units a person reads, such as "2 h 5 min"; – where it is no number or longer than any clock.
+public func readableDuration(seconds: Double) -> String {
+    guard let whole = Int(exactly: seconds.rounded()) else { return "–" }
+    if whole >= 3600 { return "\(whole / 3600) h \(whole % 3600 / 60) min" }
+    return whole >= 60 ? "\(whole / 60) min \(whole % 60) s" : "\(whole) s"
+}
+
 private func powerOfTen(_ exponent: Int) -> Double { (0..<exponent).reduce(1) { value, _ in value * 10 } }

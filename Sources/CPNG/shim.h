@@ -1,2 +1,0 @@
-// libpng's simplified API (png_image_*).
-#include <png.h>

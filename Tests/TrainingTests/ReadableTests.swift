@@ -1,0 +1,55 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+/// Numbers for people, of whatever a clock or a division may yield.
+@Suite struct ReadableTests {
+    private static let odd = [Double.nan, .infinity, -.infinity, .greatestFiniteMagnitude, 9.3e18, -9.3e18]
+
+    @Test func durations() {
+        #expect([0, 0.4, 59.4].map { readableDuration(seconds: $0) } == ["0 s", "0 s", "59 s"])
+        #expect([59.6, 3599].map { readableDuration(seconds: $0) } == ["1 min 0 s", "59 min 59 s"])
+        #expect([3600, 90_061].map { readableDuration(seconds: $0) } == ["1 h 0 min", "25 h 1 min"])
+        #expect(Self.odd.allSatisfy { readableDuration(seconds: $0) == "–" })
+        // The most iterations a phase can have, a century each.
+        #expect(readableDuration(seconds: 0x1p31 * 3.2e9) == "1908874353777777 h 46 min")
+    }
+
+    @Test func shares() {
+        #expect([0, 0.126, 1, 2.5].map(percent) == ["0 %", "13 %", "100 %", "250 %"])
+        #expect(Self.odd.filter { !(abs($0) < 1e10) }.allSatisfy { percent($0) == "–" })
+    }
+
+    @Test func numbers() {
+        #expect([0, 1.23456, 45.678, 12345.67].map { readable($0) } == ["0.000", "1.235", "45.68", "12345.7"])
+        #expect(readable(-0.5, digits: 2) == "-0.5" && readable(999_999_999) == "999999999.0")
+        #expect(readable(.nan) == "–" && readable(-.infinity) == "–" && readable(1e300) == "inf")
+    }
+
+    @Test func runsOfALaunch() {
+        #expect(OperatorBenchmark.runs(of: 10, atLeast: 5) == 10)
+        #expect(OperatorBenchmark.runs(of: 1e9, atLeast: 5) == 5)
+        #expect([0, -1, 1e-300, .nan].allSatisfy { OperatorBenchmark.runs(of: $0, atLeast: 5) == 40 })
+        #expect(OperatorBenchmark.runs(of: 0, atLeast: 77) == 77)
+    }
+
+    /// Times of 0 ms make rates infinite or no numbers; tables and plots are made of them all the same.
+    @Test func reportsOfOddTimes() throws {
+        let experiment = try Experiment(
+            try ExperimentConfiguration.parse(yaml: "tasks: [{name: a, kind: depth}]", file: "c.yml"))
+        var report = SkipReport(
+            device: "d", driver: "1", kernelFamily: "cpu", date: "now", precision: "float32",
+            network: SkipReport.Network(experiment), batch: 1, height: 32, width: 32, repeats: 1, cachedPlanUs: 0)
+        for (index, value) in ([0, 1] + Self.odd).enumerated() {
+            report.rows.append(
+                SkipReport.Row(
+                    step: .retrain, network: "n", policy: index % 2 == 0 ? "random" : "published", density: value,
+                    open: nil, ms: value, idealMs: value, fidelity: value, spread: value, idleShare: value,
+                    launchUs: value, kernels: 1, macs: 1, bytes: 1, planMs: value, referenceMs: value, passes: value,
+                    attempts: 1, speedup: value, speedupHardSharing: value))
+        }
+        #expect(report.table(.retrain).contains("100 %"))
+        #expect(SpeedupPlot(report).svg.hasSuffix("</svg>\n"))
+    }
+}
