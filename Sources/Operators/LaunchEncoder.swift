@@ -48,12 +48,36 @@ public final class BoundLaunch {
     }
 }
 
+/// A launch as an operator asks for it, before anything is compiled.
+struct LaunchRequest {
+    let file, kernel: String
+    let options: [String]
+    let arguments: [LaunchArgument]
+    let size: WorkSize
+}
+
 /// Collects the launches of one operator on given shapes.
 public struct LaunchEncoder {
     public let library: KernelLibrary
     public let inputs: [Shape]
     public let outputs: [Shape]
     fileprivate var launches: [Encoding.Launch] = []
+    /// What was asked for, where nothing is to be compiled.
+    private var requests: [LaunchRequest]?
+
+    fileprivate init(library: KernelLibrary, inputs: [Shape], outputs: [Shape]) {
+        (self.library, self.inputs, self.outputs) = (library, inputs, outputs)
+    }
+
+    /// The kernels that an operator launches on given shapes; compiles none of them.
+    static func requests(
+        of operation: any Operator, inputs: [Shape], outputs: [Shape], library: KernelLibrary
+    ) throws -> [LaunchRequest] {
+        var encoder = LaunchEncoder(library: library, inputs: inputs, outputs: outputs)
+        encoder.requests = []
+        try operation.encode(&encoder)
+        return encoder.requests ?? []
+    }
 
     /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store them.
     ///
@@ -63,7 +87,13 @@ public struct LaunchEncoder {
         multiplyAccumulates: Int = 0
     ) throws {
         let isNarrow = (inputs + outputs).contains { $0.element == .bfloat16 }
-        let program = try library.program(file: file, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []))
+        let options = options + (isNarrow ? ["-DBFLOAT16=1"] : [])
+        if requests != nil {
+            requests?.append(
+                LaunchRequest(file: file, kernel: kernel, options: options, arguments: arguments, size: size))
+            return
+        }
+        let program = try library.program(file: file, options: options)
         launches.append(
             Encoding.Launch(
                 .kernel(program, kernel, size), arguments,
