@@ -49,10 +49,10 @@ extension Recorder {
         let epilogue = ConvolutionEpilogue(
             hasBias: bias != nil, hasAffine: affine != nil, hasResidual: residual != nil, relu: relu)
         let operands = [bias, affine?.scale, affine?.shift, residual].compactMap { $0 }
-        return record(
-            Convolution(
-                geometry, epilogue: epilogue, algorithm: algorithm, element: element ?? choices.arithmetic.activations),
-            [x, weights, packed] + operands)[0]
+        var operation = Convolution(
+            geometry, epilogue: epilogue, algorithm: algorithm, element: element ?? choices.arithmetic.activations)
+        operation.memory = choices.winogradMemory
+        return record(operation, [x, weights, packed] + operands)[0]
     }
 
     /// Weights in the layout the algorithm reads: packed once per step and shared by everyone who needs them.
@@ -81,6 +81,7 @@ public struct Convolution: DifferentiableOperator {
     public let algorithm: ConvolutionAlgorithm
     /// What y is stored as.
     public let element: ElementType
+    var memory = WinogradMemory()
 
     public init(
         _ geometry: ConvolutionGeometry, epilogue: ConvolutionEpilogue = ConvolutionEpilogue(),
@@ -121,7 +122,7 @@ public struct Convolution: DifferentiableOperator {
     }
 
     private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
-        algorithm.requiredCover(of: y, geometry).map {
+        algorithm.requiredCover(of: y, geometry, memory).map {
             WinogradConvolution(x: x, y: y, padding: geometry.padding, flipped: false, cover: $0)
         }
     }
@@ -163,12 +164,14 @@ public struct Convolution: DifferentiableOperator {
         if call.wanted[0] {
             let algorithm = algorithm(.dataGradient)
             let packed = recorder.packedWeights(weights, flipped: true, algorithm)
-            let operation = ConvolutionInputGradient(geometry, inputShape: x.shape, algorithm: algorithm)
+            var operation = ConvolutionInputGradient(geometry, inputShape: x.shape, algorithm: algorithm)
+            operation.memory = memory
             gradients[0] = recorder.record(operation, [dy, packed])[0]
         }
         if call.wanted[1] {
-            let operation = ConvolutionWeightGradient(
+            var operation = ConvolutionWeightGradient(
                 geometry, weightShape: weights.shape, algorithm: algorithm(.weightGradient))
+            operation.memory = memory
             gradients[1] = recorder.record(operation, [x, dy])[0]
         }
         if epilogue.hasBias, call.wanted[3] { gradients[3] = recorder.record(ColumnSum(), [dy])[0] }
@@ -182,6 +185,7 @@ public struct ConvolutionInputGradient: Operator {
     public let geometry: ConvolutionGeometry
     public let inputShape: Shape
     public let algorithm: ConvolutionAlgorithm
+    var memory = WinogradMemory()
 
     init(_ geometry: ConvolutionGeometry, inputShape: Shape, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
@@ -227,7 +231,7 @@ public struct ConvolutionInputGradient: Operator {
     private var padding: Int { geometry.dilation * (geometry.kernelHeight - 1) - geometry.padding }
 
     private func winograd(_ dy: Shape) -> WinogradConvolution? {
-        algorithm.requiredCover(of: inputShape, geometry).map {
+        algorithm.requiredCover(of: inputShape, geometry, memory).map {
             WinogradConvolution(x: dy, y: inputShape, padding: padding, flipped: true, cover: $0)
         }
     }
@@ -238,6 +242,7 @@ public struct ConvolutionWeightGradient: Operator {
     public let geometry: ConvolutionGeometry
     public let weightShape: Shape
     public let algorithm: ConvolutionAlgorithm
+    var memory = WinogradMemory()
 
     init(_ geometry: ConvolutionGeometry, weightShape: Shape, algorithm: ConvolutionAlgorithm = .direct()) {
         self.geometry = geometry
@@ -266,7 +271,7 @@ public struct ConvolutionWeightGradient: Operator {
     }
 
     private func winograd(_ x: Shape, _ dy: Shape) -> WinogradWeightGradient? {
-        algorithm.requiredCover(of: dy, geometry).map {
+        algorithm.requiredCover(of: dy, geometry, memory).map {
             WinogradWeightGradient(x: x, dy: dy, padding: geometry.padding, cover: $0)
         }
     }

@@ -179,10 +179,16 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// The tiles of an output; nil for what has none.
     ///
     /// - Precondition: the algorithm computes convolutions of this geometry.
-    func requiredCover(of output: Shape, _ geometry: ConvolutionGeometry) -> [WinogradTiles]? {
+    func requiredCover(
+        of output: Shape, _ geometry: ConvolutionGeometry, _ memory: WinogradMemory
+    ) -> [WinogradTiles]? {
         let cover = cover(of: output, geometry)
         precondition(!isWinograd || cover != nil, "\(self) does not compute \(geometry)")
-        return cover
+        return cover?.map {
+            var tiles = $0
+            tiles.memory = memory
+            return tiles
+        }
     }
 
     /// What the direct sum multiplies per image and pair of channels: taps outside the image cost nothing.
@@ -282,6 +288,8 @@ public struct AlgorithmChoices: Sendable, Hashable {
     public var arithmetic: ConvolutionArithmetic
     /// What has been measured or was recorded; the heuristic decides the rest.
     public var measured: [ConvolutionProblem: ConvolutionAlgorithm]
+    /// How much Winograd's algorithms hold at a time: tests force many parts of small problems.
+    var winogradMemory = WinogradMemory()
 
     public init(
         _ arithmetic: ConvolutionArithmetic = .float32, measured: [ConvolutionProblem: ConvolutionAlgorithm] = [:]

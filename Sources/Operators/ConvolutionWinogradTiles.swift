@@ -36,10 +36,22 @@ struct WinogradAxis: Hashable {
     private static let placesOfPhases = [1, 3, 5, 6, 7]
 }
 
+/// How much of a Winograd pass is held at a time.
+struct WinogradMemory: Hashable, Sendable {
+    /// Bytes that transformed pixels may take, and transformed weights.
+    var pixelBytes = 20 << 20
+    var weightBytes = 8 << 20
+    /// Bytes that sums of a weight gradient may take, before they are transformed back.
+    var gradientBytes = 10 << 20
+    /// Tiles that pay for transforming all weights again, whatever memory they take.
+    var fewestTogether = 384
+}
+
 /// Tiles of one size and the pixels of an output they cover.
 struct WinogradTiles {
     let rows, columns: WinogradAxis
     let dilation, batch: Int
+    var memory = WinogradMemory()
 
     /// m of tiles there are transforms for, the best first where they multiply the same.
     static let sizes = [4, 5, 3, 2]
@@ -47,13 +59,6 @@ struct WinogradTiles {
     /// Below, moving the transformed pixels takes longer than the products it saves.
     static let fewestChannels = 64
     static let fewest = 16
-    /// Bytes that transformed pixels may take at a time, and transformed weights.
-    private static let pixelBytes = 20 << 20
-    private static let weightBytes = 8 << 20
-    /// Tiles that pay for transforming all weights again, whatever memory they take.
-    private static let fewestTogether = 384
-    /// Bytes that sums of a weight gradient may take at a time, before they are transformed back.
-    private static let gradientBytes = 10 << 20
 
     /// An output in tiles of m×m.
     static func cover(_ output: Shape, dilation: Int, size: Int) -> [WinogradTiles] {
@@ -98,7 +103,7 @@ struct WinogradTiles {
     ///
     /// - Parameter channels: of what is transformed, and held at the same time.
     func chunks(channels: Int) -> [Range<Int>] {
-        let most = max(Self.fewestTogether, Self.pixelBytes / (places * channels * 4))
+        let most = max(memory.fewestTogether, memory.pixelBytes / (places * channels * 4))
         let parts = (count + most - 1) / most
         return (0..<parts).map { count * $0 / parts..<count * ($0 + 1) / parts }
     }
@@ -107,14 +112,14 @@ struct WinogradTiles {
     ///
     /// - Parameter others: channels on the weights' other side.
     func slices(_ channels: Int, others: Int) -> [Range<Int>] {
-        let most = max(32, Self.weightBytes / (places * others * 4) / 32 * 32)
+        let most = max(32, memory.weightBytes / (places * others * 4) / 32 * 32)
         return stride(from: 0, to: channels, by: most).map { $0..<min(channels, $0 + most) }
     }
 
     /// Input and output channels whose weight gradients are summed together: as square as they can be, since each input
     /// channel's pixels are transformed once for every slice of output channels, and the other way round.
     func blocks(inputs: Int, outputs: Int) -> (inputs: [Range<Int>], outputs: [Range<Int>]) {
-        let most = Self.gradientBytes / (places * 4)
+        let most = memory.gradientBytes / (places * 4)
         let side = Int(Double(most).squareRoot())
         func cut(_ channels: Int) -> [Range<Int>] {
             let limit = channels <= side ? channels : most / min(inputs, outputs, side)

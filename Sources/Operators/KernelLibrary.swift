@@ -139,18 +139,19 @@ public final class KernelLibrary: @unchecked Sendable {
         "residual", "resize",
     ]
 
-    /// The program that has the kernels of a file under these options, not yet compiled.
-    func request(file: String, options: [String]) -> ProgramRequest {
+    /// The program that has a launch's kernel, not yet compiled.
+    func program(_ launch: LaunchRequest) -> ProgramRequest {
         // Half of what a program costs is reading OpenCL's own declarations: one for all files, where unused kernels cost nothing.
-        let isShared = options.isEmpty && context.device.compilesAtFirstLaunch && Self.plain.contains(file)
-        let file = isShared ? "plain" : file
-        let key = ProgramKey(file: file, options: options)
+        let isShared =
+            launch.options.isEmpty && context.device.compilesAtFirstLaunch && Self.plain.contains(launch.file)
+        let file = isShared ? "plain" : launch.file
+        let key = ProgramKey(file: file, options: launch.options)
         lock.lock()
         defer { lock.unlock() }
         if let known = requests[key] { return known }
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let source = Self.source(of: isShared ? Self.plain : [file])
-        let request = ProgramRequest(name: file, source: source, options: family + options)
+        let request = ProgramRequest(name: file, source: source, options: family + launch.options)
         requests[key] = request
         return request
     }

@@ -48,12 +48,24 @@ public final class BoundLaunch {
     }
 }
 
+/// A launch as an operator asks for it, before anything is compiled.
+struct LaunchRequest {
+    let file, kernel: String
+    let options: [String]
+    let arguments: [LaunchArgument]
+    let size: WorkSize
+}
+
 /// Collects the launches of one operator on given shapes.
 public struct LaunchEncoder {
     public let library: KernelLibrary
     public let inputs: [Shape]
     public let outputs: [Shape]
     fileprivate var launches: [Encoding.Launch] = []
+
+    fileprivate init(library: KernelLibrary, inputs: [Shape], outputs: [Shape]) {
+        (self.library, self.inputs, self.outputs) = (library, inputs, outputs)
+    }
 
     /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store them.
     ///
@@ -63,11 +75,10 @@ public struct LaunchEncoder {
         multiplyAccumulates: Int = 0
     ) {
         let isNarrow = (inputs + outputs).contains { $0.element == .bfloat16 }
-        let program = library.request(file: file, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []))
-        launches.append(
-            Encoding.Launch(
-                .kernel(program, kernel, size), arguments,
-                multiplyAccumulates: multiplyAccumulates))
+        let request = LaunchRequest(
+            file: file, kernel: kernel, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []), arguments: arguments,
+            size: size)
+        launches.append(Encoding.Launch(.kernel(request), arguments, multiplyAccumulates: multiplyAccumulates))
     }
 
     /// Appends a matrix product of the CLBlast library, whose copies go to the workspace.
@@ -95,7 +106,7 @@ public struct LaunchEncoder {
 public final class Encoding {
     fileprivate final class Launch {
         enum Work {
-            case kernel(ProgramRequest, String, WorkSize)
+            case kernel(LaunchRequest)
             case product(MatrixProduct)
         }
 
@@ -138,11 +149,15 @@ public final class Encoding {
         multiplyAccumulates = operation.multiplyAccumulates(inputs: inputs, outputs: outputs)
     }
 
+    /// The kernels that are launched, as the operator asked for them.
+    var requests: [LaunchRequest] {
+        launches.compactMap { if case .kernel(let request) = $0.work { request } else { nil } }
+    }
+
     /// What has to be compiled before the first launch; nothing for a library's products, which compile themselves.
     var kernelRequests: [KernelRequest] {
-        launches.compactMap { launch in
-            guard case .kernel(let program, let name, let size) = launch.work else { return nil }
-            let arguments = launch.arguments.map { argument -> KernelRequest.Argument in
+        requests.map { request in
+            let arguments = request.arguments.map { argument -> KernelRequest.Argument in
                 switch argument {
                 case .input(let i): .buffer(byteCount: inputs[i].byteCount)
                 case .output(let i): .buffer(byteCount: outputs[i].byteCount)
@@ -155,7 +170,8 @@ public final class Encoding {
                 case .local(let byteCount): .local(byteCount: byteCount)
                 }
             }
-            return KernelRequest(program: program, kernel: name, arguments: arguments, size: size)
+            return KernelRequest(
+                program: library.program(request), kernel: request.kernel, arguments: arguments, size: request.size)
         }
     }
 
@@ -209,8 +225,8 @@ public final class Encoding {
                     MatrixProductSite(
                         product, buffers: launch.arguments.compactMap(buffer),
                         multiplyAccumulates: launch.multiplyAccumulates)))
-        case .kernel(let program, let name, let size):
-            let kernel = try library.context.program(program).kernel(name)
+        case .kernel(let request):
+            let kernel = try library.context.program(library.program(request)).kernel(request.kernel)
             let zeros = library.zeros
             try kernel.setArguments(
                 launch.arguments.map { argument in
@@ -225,7 +241,7 @@ public final class Encoding {
                     }
                 })
             kernel.multiplyAccumulates = launch.multiplyAccumulates
-            return BoundLaunch(.kernel(kernel, size))
+            return BoundLaunch(.kernel(kernel, request.size))
         }
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DeviceLayer
@@ -61,6 +62,7 @@ extension DeviceLayerTests {
         @Test func writeTakesACopyAndDoesNotWait() throws {
             let context = try TestDevice.context()
             let queue = context.queue
+            try queue.finish()
             let buffer = try context.makeBuffer(byteCount: 512)
             let busy = try context.makeBuffer(byteCount: 4)
             try TestDevice.occupy(queue, of: context, result: busy)

@@ -1,19 +1,17 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DeviceLayer
 
 /// Root of every suite that uses a device: the tests of one process take turns.
-@Suite(.serialized, .enabled(if: TestDevice.isPresent, "no OpenCL device: apt-get install pocl-opencl-icd"))
-struct DeviceLayerTests {}
+@Suite(.serialized, .needsDevice) struct DeviceLayerTests {}
 
-/// The device, sources and small tools the tests share.
-enum TestDevice {
-    static let isPresent = (try? Device.all().isEmpty) == false
-
-    /// The default device with no cache directory unless one is given.
-    static func context(cache: URL? = nil, profiling: Bool = false) throws -> DeviceContext {
-        try DeviceContext(device: try Device.select(nil), cacheDirectory: cache, profiling: profiling)
+/// Sources and small tools the tests share.
+extension TestDevice {
+    /// A context of a test's own: it counts what it builds, has a cache directory or profiles its queue.
+    static func freshContext(cache: URL? = nil, profiling: Bool = false) throws -> DeviceContext {
+        try DeviceContext(device: try device(), cacheDirectory: cache, profiling: profiling)
     }
 
     static let source = """
@@ -60,14 +58,6 @@ enum TestDevice {
 
     static func expectedNumbers(offset: Int = 0) -> [UInt64] {
         (0..<8).map { UInt64(Int64(offset) - 3 + 4_000_000_000 + (1 << 40) + $0) }
-    }
-
-    /// Runs a body with a directory of its own, removed afterwards.
-    static func withDirectory<Result>(_ body: (URL) throws -> Result) throws -> Result {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("device-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: url) }
-        return try body(url)
     }
 
     /// The error a body throws.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DeviceLayer
@@ -6,15 +7,23 @@ extension DeviceLayerTests {
     @Suite struct KernelTests {
         @Test func devicePropertiesAreFilledIn() throws {
             let devices = try Device.all()
-            let device = try #require(devices.first)
-            #expect(try Device.select(device.selector) == device)
-            #expect(!device.name.isEmpty && !device.driverVersion.isEmpty && !device.platformName.isEmpty)
-            #expect(device.openCLCVersion.hasPrefix("OpenCL C "))
-            #expect(device.computeUnits > 0 && device.maximumWorkGroupSize > 0 && device.localMemoryBytes > 0)
-            #expect(device.maximumAllocationBytes > 0 && device.maximumAllocationBytes <= device.globalMemoryBytes)
-            #expect(device.baseAddressAlignmentBytes >= 16 && device.preferredFloatVectorWidth >= 1)
-            #expect(device.extensions.allSatisfy { !$0.isEmpty })
+            for device in devices {
+                #expect(try Device.select(device.selector) == device)
+                #expect(!device.name.isEmpty)
+                #expect(!device.driverVersion.isEmpty)
+                #expect(!device.platformName.isEmpty)
+                #expect(device.openCLCVersion.hasPrefix("OpenCL C "))
+                #expect(device.computeUnits > 0)
+                #expect(device.maximumWorkGroupSize > 0)
+                #expect(device.localMemoryBytes > 0)
+                #expect(device.maximumAllocationBytes > 0)
+                #expect(device.maximumAllocationBytes <= device.globalMemoryBytes)
+                #expect(device.baseAddressAlignmentBytes >= 16)
+                #expect(device.preferredFloatVectorWidth >= 1)
+                #expect(device.extensions.allSatisfy { !$0.isEmpty })
+            }
             #expect(Set(devices.map(\.selector)).count == devices.count)
+            #expect(devices.contains(try TestDevice.device()))
         }
 
         @Test(arguments: [1, 127, 1000]) func addsVectors(count: Int) throws {
@@ -33,10 +42,51 @@ extension DeviceLayerTests {
             #expect(result != zip(a, b).map { $0 - 2 * $1 }, "negative control")
         }
 
+        private static let kinds = """
+            __kernel void kinds(__global ulong* y, __global const uint* shared, int a, int4 b, uint c, ulong d, float e,
+                                __local ulong* scratch) {
+                const size_t l = get_local_id(0);
+                scratch[l] = 100 + l;
+                barrier(CLK_LOCAL_MEM_FENCE);
+                y[10 + l] = scratch[get_local_size(0) - 1 - l];
+                if (l > 0) return;
+                y[0] = shared[1];
+                y[1] = (ulong)(long)a;
+                y[2] = as_uint(b.x); y[3] = as_uint(b.y); y[4] = as_uint(b.z); y[5] = as_uint(b.w);
+                y[6] = c;
+                y[7] = d;
+                y[8] = as_uint(e);
+            }
+            """
+
         @Test func passesEveryKindOfArgument() throws {
             let context = try TestDevice.context()
-            #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
-            #expect(try TestDevice.numbers(context, offset: 5) == TestDevice.expectedNumbers(offset: 5))
+            let (result, shared) = (try context.makeBuffer(byteCount: 512), try context.makeBuffer(byteCount: 512))
+            try context.queue.write([UInt32(1), 4_000_000_001], to: shared)
+            let kernel = try context.program(name: "kinds", source: Self.kinds, options: []).kernel("kinds")
+            try kernel.setArguments([
+                .buffer(result), .shared(shared), .int(-3), .int4(SIMD4(5, -6, 7, -8)), .uint(4_000_000_000),
+                .ulong(1 << 40 + 9), .float(-1.5), .local(byteCount: 4 * 8),
+            ])
+            try context.queue.launch(kernel, WorkSize(global: [4], local: [4]))
+            let found = try context.queue.read(UInt64.self, count: 14, from: result)
+            #expect(found[0] == 4_000_000_001, "shared")
+            #expect(Int64(bitPattern: found[1]) == -3, "int")
+            for (index, expected) in [Int32(5), -6, 7, -8].enumerated() {
+                #expect(Int32(truncatingIfNeeded: found[2 + index]) == expected, "int4, part \(index)")
+            }
+            #expect(found[6] == 4_000_000_000, "uint")
+            #expect(found[7] == 1 << 40 + 9, "ulong")
+            #expect(Float(bitPattern: UInt32(found[8])) == -1.5, "float")
+            for item in 0..<4 { #expect(found[10 + item] == UInt64(103 - item), "local, item \(item)") }
+        }
+
+        /// Options reach the compiler: the same source gives other numbers.
+        @Test(arguments: [0, 5]) func optionsReachTheCompiler(offset: Int) throws {
+            let found = try TestDevice.numbers(TestDevice.context(), offset: offset)
+            for (item, expected) in TestDevice.expectedNumbers(offset: offset).enumerated() {
+                #expect(found[item] == expected, "item \(item)")
+            }
         }
 
         @Test func kernelsOfOneProgramKeepTheirOwnArguments() throws {
@@ -77,7 +127,8 @@ extension DeviceLayerTests {
             let context = try TestDevice.context()
             let program = try TestDevice.program(context)
             let error = try TestDevice.error { _ = try program.kernel("subtract") }
-            #expect(error.call == "clCreateKernel" && error.kernel == "subtract")
+            #expect(error.call == "clCreateKernel")
+            #expect(error.kernel == "subtract")
             for part in ["subtract", "add", "number", "sample", context.device.name] {
                 #expect(error.description.contains(part))
             }
@@ -88,12 +139,14 @@ extension DeviceLayerTests {
             let kernel = try TestDevice.program(context).kernel("add")
             let buffer = try context.makeBuffer(byteCount: 16)
             let tooFew = try TestDevice.error { try kernel.setArguments([.buffer(buffer), .float(1)]) }
-            #expect(tooFew.kernel == "add" && tooFew.description.contains("2 arguments"))
+            #expect(tooFew.kernel == "add")
+            #expect(tooFew.description.contains("2 arguments"))
             #expect(tooFew.description.contains("4 parameters"))
             let wrongType = try TestDevice.error {
                 try kernel.setArguments([.buffer(buffer), .buffer(buffer), .buffer(buffer), .ulong(7)])
             }
-            #expect(wrongType.description.contains("argument 3") && wrongType.description.contains("ulong 7"))
+            #expect(wrongType.description.contains("argument 3"))
+            #expect(wrongType.description.contains("ulong 7"))
         }
 
         @Test func refusedLaunchNamesKernelAndSizes() throws {
@@ -106,12 +159,14 @@ extension DeviceLayerTests {
             let error = try TestDevice.error {
                 try context.queue.launch(kernel, WorkSize(global: [size], local: [size]))
             }
-            #expect(error.kernel == "add" && error.description.contains("stem/add"))
-            #expect(error.description.contains("[\(size)]") && error.device == context.device.name)
+            #expect(error.kernel == "add")
+            #expect(error.description.contains("stem/add"))
+            #expect(error.description.contains("[\(size)]"))
+            #expect(error.device == context.device.name)
         }
 
         @Test func profileHasOneEntryPerLaunch() throws {
-            let context = try TestDevice.context(profiling: true)
+            let context = try TestDevice.freshContext(profiling: true)
             #expect(context.queue.isProfiling)
             let program = try TestDevice.program(context)
             let buffer = try context.makeBuffer(byteCount: 4096)

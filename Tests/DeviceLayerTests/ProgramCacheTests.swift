@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DeviceLayer
@@ -6,7 +7,7 @@ import Testing
 extension DeviceLayerTests {
     @Suite struct ProgramCacheTests {
         @Test func buildErrorCarriesLogAndName() throws {
-            let context = try TestDevice.context()
+            let context = try TestDevice.freshContext()
             let error = try TestDevice.error {
                 _ = try context.program(
                     name: "broken.cl", source: "__kernel void f() { undeclared_thing = 1; }", options: ["-DX=1"])
@@ -24,7 +25,7 @@ extension DeviceLayerTests {
         }
 
         @Test func memoryCacheBuildsOnce() async throws {
-            let context = try TestDevice.context()
+            let context = try TestDevice.freshContext()
             let first = try TestDevice.program(context)
             #expect(try TestDevice.program(context) === first)
             #expect(context.programsBuilt == 1 && context.programsLoaded == 0 && context.compileSeconds > 0)
@@ -37,18 +38,24 @@ extension DeviceLayerTests {
         }
 
         @Test func secondContextLoadsTheBinary() throws {
-            try TestDevice.withDirectory { root in
-                let cache = root.appendingPathComponent("made/when/needed")
-                let first = try TestDevice.context(cache: cache)
-                #expect(try TestDevice.numbers(first) == TestDevice.expectedNumbers())
-                #expect(first.programsBuilt == 1 && first.programsLoaded == 0)
-                try expectHit(cache)
-                let other = try TestDevice.context(cache: cache)
-                #expect(try TestDevice.numbers(other, offset: 9) == TestDevice.expectedNumbers(offset: 9))
-                #expect(other.programsBuilt == 1, "other options, other binary")
-                let names = try FileManager.default.contentsOfDirectory(atPath: cache.path)
-                #expect(names.count == 2 && names.allSatisfy { $0.hasSuffix(".program") })
-            }
+            let folder = try TemporaryFolder()
+            let cache = folder.file("made/when/needed")
+            let first = try TestDevice.freshContext(cache: cache)
+            #expect(try TestDevice.numbers(first) == TestDevice.expectedNumbers())
+            #expect(first.programsBuilt == 1 && first.programsLoaded == 0)
+            try expectHit(cache)
+            let other = try TestDevice.freshContext(cache: cache)
+            #expect(try TestDevice.numbers(other, offset: 9) == TestDevice.expectedNumbers(offset: 9))
+            #expect(other.programsBuilt == 1, "other options, other binary")
+            let names = try FileManager.default.contentsOfDirectory(atPath: cache.path)
+            #expect(names.count == 2 && names.allSatisfy { $0.hasSuffix(".program") })
+        }
+
+        /// Negative control of the tests below: the entry as it was written is taken.
+        @Test func wholeEntryIsTaken() throws {
+            let folder = try TemporaryFolder()
+            try folder.write(try Self.entry.get(), Self.key(try TestDevice.device(), offset: 0).fileName)
+            try expectHit(folder.url)
         }
 
         /// One byte of every field of the header, then the payload's first, middle and last.
@@ -74,9 +81,9 @@ extension DeviceLayerTests {
         /// A whole entry, but of the program with another option: to run it would give other numbers.
         @Test func entryOfAnotherProgramIsRebuilt() throws {
             try expectRebuild { file, cache in
-                let context = try TestDevice.context(cache: cache)
+                let context = try TestDevice.freshContext(cache: cache)
                 _ = try TestDevice.program(context, offset: 1000)
-                let key = key(context.device, offset: 1000)
+                let key = Self.key(context.device, offset: 1000)
                 file = [UInt8](try Data(contentsOf: cache.appendingPathComponent(key.fileName)))
                 #expect(ProgramCacheFile.payload(of: file, key: key) != nil)
             }
@@ -85,13 +92,13 @@ extension DeviceLayerTests {
         /// A whole entry whose contents only the driver can refuse.
         @Test func binaryTheDriverRefusesIsRebuilt() throws {
             try expectRebuild { file, cache in
-                let device = try Device.select(nil)
-                file = ProgramCacheFile.encode(Array("no binary of any driver".utf8), key: key(device, offset: 0))
+                let device = try TestDevice.device()
+                file = ProgramCacheFile.encode(Array("no binary of any driver".utf8), key: Self.key(device, offset: 0))
             }
         }
 
         @Test func keyDependsOnEveryPart() throws {
-            let device = try Device.select(nil)
+            let device = try TestDevice.device()
             let keys = [
                 ProgramCacheKey(source: "ab", options: ["c", "d"], device: device),
                 ProgramCacheKey(source: "ab", options: ["cd"], device: device),
@@ -104,66 +111,67 @@ extension DeviceLayerTests {
         }
 
         @Test func unwritableDirectoryIsNoError() throws {
-            try TestDevice.withDirectory { root in
-                let file = root.appendingPathComponent("file")
-                try Data([1]).write(to: file)
-                for _ in 0..<2 {
-                    let context = try TestDevice.context(cache: file.appendingPathComponent("below"))
-                    #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
-                    #expect(context.programsBuilt == 1 && context.programsLoaded == 0)
-                }
-                #expect(try Data(contentsOf: file) == Data([1]))
+            let folder = try TemporaryFolder()
+            let file = try folder.write([1], "file")
+            for _ in 0..<2 {
+                let context = try TestDevice.freshContext(cache: file.appendingPathComponent("below"))
+                #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
+                #expect(context.programsBuilt == 1 && context.programsLoaded == 0)
             }
+            #expect(try Data(contentsOf: file) == Data([1]))
         }
 
         @Test func abandonedTemporaryFilesGo() throws {
-            try TestDevice.withDirectory { cache in
-                let old = cache.appendingPathComponent("old\(ProgramCacheDirectory.temporarySuffix)")
-                let fresh = cache.appendingPathComponent("fresh\(ProgramCacheDirectory.temporarySuffix)")
-                for file in [old, fresh] { try Data([1]).write(to: file) }
-                let date = Date(timeIntervalSinceNow: -7200)
-                try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: old.path)
-                _ = try TestDevice.program(TestDevice.context(cache: cache))
-                #expect(!FileManager.default.fileExists(atPath: old.path))
-                #expect(FileManager.default.fileExists(atPath: fresh.path))
-            }
+            let folder = try TemporaryFolder()
+            let old = try folder.write([1], "old\(ProgramCacheDirectory.temporarySuffix)")
+            let fresh = try folder.write([1], "fresh\(ProgramCacheDirectory.temporarySuffix)")
+            let date = Date(timeIntervalSinceNow: -7200)
+            try FileManager.default.setAttributes([.modificationDate: date], ofItemAtPath: old.path)
+            _ = try TestDevice.program(TestDevice.freshContext(cache: folder.url))
+            #expect(!FileManager.default.fileExists(atPath: old.path))
+            #expect(FileManager.default.fileExists(atPath: fresh.path))
         }
 
         @Test func directoryIsTheUsersCacheWhereTheDriverKeepsNothing() throws {
             #expect(try #require(ProgramCache.userDirectory).path.hasSuffix("/adashare/programs"))
             #expect(Device.compilesAtFirstLaunch(platform: "Portable Computing Language"))
             #expect(!Device.compilesAtFirstLaunch(platform: "NVIDIA CUDA"))
-            let device = try Device.select(nil)
+            let device = try TestDevice.device()
             #expect(
                 ProgramCache.directory(for: device)
                     == (device.compilesAtFirstLaunch ? nil : ProgramCache.userDirectory))
         }
 
-        private func key(_ device: Device, offset: Int) -> ProgramCacheKey {
+        private static func key(_ device: Device, offset: Int) -> ProgramCacheKey {
             let options = ProgramBuilder.complete(["-DOFFSET=\(offset)"])
             return ProgramCacheKey(source: TestDevice.source, options: options, device: device)
         }
 
         private func expectHit(_ cache: URL) throws {
-            let context = try TestDevice.context(cache: cache)
+            let context = try TestDevice.freshContext(cache: cache)
             #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
             #expect(context.programsBuilt == 0 && context.programsLoaded == 1)
         }
 
-        /// Fills a cache, spoils its entry and expects a rebuild with right results, then a hit.
+        /// The whole entry of the sample program, made once: asking pocl for a binary compiles every kernel again.
+        private static let entry = Result<[UInt8], any Error> {
+            let folder = try TemporaryFolder()
+            let context = try TestDevice.freshContext(cache: folder.url)
+            _ = try TestDevice.program(context)
+            return [UInt8](try Data(contentsOf: folder.file(key(context.device, offset: 0).fileName)))
+        }
+
+        /// Spoils the entry of a cache and expects a rebuild with right results, then a hit.
         private func expectRebuild(_ spoil: (inout [UInt8], URL) throws -> Void) throws {
-            try TestDevice.withDirectory { cache in
-                let first = try TestDevice.context(cache: cache)
-                _ = try TestDevice.program(first)
-                let url = cache.appendingPathComponent(key(first.device, offset: 0).fileName)
-                var file = [UInt8](try Data(contentsOf: url))
-                try spoil(&file, cache)
-                try Data(file).write(to: url)
-                let second = try TestDevice.context(cache: cache)
-                #expect(try TestDevice.numbers(second) == TestDevice.expectedNumbers())
-                #expect(second.programsBuilt == 1 && second.programsLoaded == 0)
-                try expectHit(cache)
-            }
+            let folder = try TemporaryFolder()
+            var file = try Self.entry.get()
+            try spoil(&file, folder.url)
+            #expect(try file != Self.entry.get(), "nothing is spoilt")
+            try folder.write(file, Self.key(try TestDevice.device(), offset: 0).fileName)
+            let context = try TestDevice.freshContext(cache: folder.url)
+            #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
+            #expect(context.programsBuilt == 1 && context.programsLoaded == 0)
+            try expectHit(folder.url)
         }
     }
 }

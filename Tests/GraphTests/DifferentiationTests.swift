@@ -1,6 +1,7 @@
 import DeviceLayer
 import Operators
 import Reference
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -97,8 +98,8 @@ extension GraphTests {
         }
     }
 
-    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct GradientTests {
-        @Test(arguments: KernelFamily.allCases) func agreeWithTheReference(family: KernelFamily) throws {
+    @Suite(.needsDevice) struct GradientTests {
+        @Test(arguments: TestDevice.families) func agreeWithTheReference(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let plan = try executor.plan("gradients", trace: SmallNetwork.recordGradients)
             for seed in [1, 2, 3] as [UInt64] {
@@ -117,7 +118,7 @@ extension GraphTests {
         }
 
         /// Directional derivatives from losses that the device computes at perturbed parameters.
-        @Test(arguments: KernelFamily.allCases) func agreeWithFiniteDifferences(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func agreeWithFiniteDifferences(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let plan = try executor.plan("gradients", trace: SmallNetwork.recordGradients)
             let state = SmallNetwork.state(seed: 4)
@@ -143,7 +144,7 @@ extension GraphTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases) func agreeWithDualNumbersOnRandomGraphs(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func agreeWithDualNumbersOnRandomGraphs(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             var nonzero = 0
             for seed in 0..<25 {
@@ -181,7 +182,7 @@ private struct ScalarGraph {
     let loss: Value
 
     init(seed: UInt64, in graph: Graph) {
-        var random = Generator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         targets = Self.values.indices.map { graph.parameter("t\($0)", .scalar) }
         var values = targets
         for _ in 0..<10 {

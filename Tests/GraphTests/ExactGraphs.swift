@@ -1,5 +1,6 @@
 import DeviceLayer
 import Operators
+import TestSupport
 
 @testable import Graph
 
@@ -29,7 +30,7 @@ struct ExactGraphs {
 
     /// Records a graph that depends on `seed` alone.
     static func record(seed: UInt64, nodes count: Int = 30, in graph: Graph) {
-        var random = Generator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let flag = graph.input("flag", Shape([2], compact: true))
         var pools = shapes.indices.map { index in
             ["p", "q", "frozen"].map { graph.parameter("\($0)\(index)", shapes[index]) }
@@ -78,7 +79,7 @@ struct ExactGraphs {
 
     /// Values for everything that graphs read, small integers.
     static func state(seed: UInt64) -> [String: [Double]] {
-        var random = Generator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var state: [String: [Double]] = ["flag": [0, 0]]
         for (index, shape) in shapes.enumerated() {
             for name in ["p", "q", "frozen", "x"] {

@@ -1,12 +1,13 @@
 import DeviceLayer
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
 
 extension GraphTests {
-    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct ExecutorTests {
-        @Test(arguments: KernelFamily.allCases) func randomGraphsAgreeWithAnInterpreter(family: KernelFamily) throws {
+    @Suite(.needsDevice) struct ExecutorTests {
+        @Test(arguments: TestDevice.families) func randomGraphsAgreeWithAnInterpreter(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             var (updates, hoisted, outputs) = (0, 0, 0)
             for seed in 0..<40 as Range<UInt64> {
@@ -29,7 +30,7 @@ extension GraphTests {
             #expect(updates > 100 && hoisted > 20 && outputs > 200, "few of what should be compared")
         }
 
-        @Test(arguments: KernelFamily.allCases) func theComparisonSeesWrongPlans(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func theComparisonSeesWrongPlans(family: KernelFamily) throws {
             var mismatches = 0
             for seed in 0..<10 as Range<UInt64> {
                 let executor = try TestDevice.executor(family)
@@ -46,7 +47,7 @@ extension GraphTests {
             #expect(mismatches >= 8)
         }
 
-        @Test(arguments: KernelFamily.allCases) func readsSeeTheValueOfTheirTime(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func readsSeeTheValueOfTheirTime(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let shape = Shape([3, 5])
             let plan = try executor.plan("updates") { graph in
@@ -71,7 +72,7 @@ extension GraphTests {
             #expect(expected(1, 2) != expected(2, 2), "negative control")
         }
 
-        @Test(arguments: KernelFamily.allCases) func longSumsOfOneValueAreWhole(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func longSumsOfOneValueAreWhole(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let plan = try executor.plan("sum") { graph in
                 let x = graph.record(Scale(2), [graph.input("x0", Shape([3, 5]))])[0]
@@ -82,7 +83,7 @@ extension GraphTests {
             #expect(try executor.results(plan)["y"] == state["x0"]!.map { Float(18 * $0) })
         }
 
-        @Test(arguments: KernelFamily.allCases) func trainingTwiceGivesTheSameBits(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func trainingTwiceGivesTheSameBits(family: KernelFamily) throws {
             func train(_ executor: Executor, seed: UInt64, steps: Int = 4) throws -> [String: [UInt32]] {
                 let plan = try executor.plan("training", trace: SmallNetwork.recordTraining)
                 try SmallNetwork.write(SmallNetwork.state(seed: seed), to: executor.store)
@@ -116,8 +117,7 @@ extension GraphTests {
             #expect(executor.shape("y", of: plan) == Shape([3, 5]) && executor.shape("z", of: plan) == nil)
         }
 
-        @Test(arguments: KernelFamily.allCases) func kernelsOfAPlanThatHasGoneServeTheNext(family: KernelFamily) throws
-        {
+        @Test(arguments: TestDevice.families) func kernelsOfAPlanThatHasGoneServeTheNext(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let shape = Shape([3, 5])
             func plan(_ name: String) throws -> Plan {

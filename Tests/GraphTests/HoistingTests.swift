@@ -1,11 +1,12 @@
 import DeviceLayer
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
 
 extension GraphTests {
-    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct HoistingTests {
+    @Suite(.needsDevice) struct HoistingTests {
         private static let image = Shape([1, 5, 6, 4])
         private static let kernel = Shape([3, 3, 4, 4])
         private static let pack = "convolution_pack"
@@ -31,7 +32,7 @@ extension GraphTests {
         }
 
         private func write(_ name: String, _ seed: UInt64, to executor: Executor) throws {
-            var random = Generator(seed: seed)
+            var random = SeededGenerator(seed: seed)
             let shape = name == "x" ? Self.image : Self.kernel
             try executor.store.write(
                 name, shape, (0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &random) })
@@ -39,7 +40,7 @@ extension GraphTests {
 
         /// An executor with weights, an image and a rate of 1, but no plan.
         private func prepared(_ family: KernelFamily) throws -> Executor {
-            let executor = try TestDevice.executor(family)
+            let executor = try TestDevice.profilingExecutor(family)
             for (seed, name) in ["w1", "w2", "x"].enumerated() { try write(name, UInt64(seed), to: executor) }
             try executor.store.write("labels", Shape([1, 1, 1], compact: true), [Int32(2)])
             try executor.store.write("flag", Shape([2], compact: true), [Int32(0), 0])
@@ -57,7 +58,7 @@ extension GraphTests {
             try TestDevice.launched(by: body).count { $0.hasPrefix(Self.pack) }
         }
 
-        @Test(arguments: KernelFamily.allCases) func frozenWeightsAreNotPackedInTheStep(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func frozenWeightsAreNotPackedInTheStep(family: KernelFamily) throws {
             let executor = try prepared(family)
             let plan = try plan(training: ["w1"], executor)
             // The GPU reads forward weights as they are; packed weights of w1 change with every step.
@@ -68,8 +69,7 @@ extension GraphTests {
             #expect(plan.operations.count { $0 is PackWeights } == inStep)
         }
 
-        @Test(arguments: KernelFamily.allCases) func packingFollowsTheVersionOfTheParameter(family: KernelFamily) throws
-        {
+        @Test(arguments: TestDevice.families) func packingFollowsTheVersionOfTheParameter(family: KernelFamily) throws {
             let executor = try prepared(family)
             let plan = try plan(training: ["w1"], executor)
             let frozen = family == .cpu ? 2 : 1
@@ -87,7 +87,7 @@ extension GraphTests {
             #expect(plan.prologue.allSatisfy { $0.entry.versions == [executor.store.version("w2")] })
         }
 
-        @Test(arguments: KernelFamily.allCases) func resultsFollowWrittenWeights(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func resultsFollowWrittenWeights(family: KernelFamily) throws {
             let executor = try prepared(family)
             let plan = try plan(training: [], executor)
             let before = try executor.results(plan)
@@ -100,7 +100,7 @@ extension GraphTests {
             #expect(after != before, "negative control")
         }
 
-        @Test(arguments: KernelFamily.allCases) func resultsFollowWeightsTrainedByAnotherPlan(family: KernelFamily)
+        @Test(arguments: TestDevice.families) func resultsFollowWeightsTrainedByAnotherPlan(family: KernelFamily)
             throws
         {
             let executor = try prepared(family)

@@ -1,11 +1,12 @@
 import DeviceLayer
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
 
 extension GraphTests {
-    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct PlanCacheTests {
+    @Suite(.needsDevice) struct PlanCacheTests {
         private struct Refusal: Error {}
 
         /// Plans y = factor · x of `rows` rows under `key`; returns whether the graph was recorded again.
@@ -83,11 +84,11 @@ extension GraphTests {
         }
 
         /// Plans of one arena, run in turns, with growth between and parameters that some of them train.
-        @Test(arguments: KernelFamily.allCases) func alternatingPlansLeaveEachOtherAlone(family: KernelFamily) throws {
+        @Test(arguments: TestDevice.families) func alternatingPlansLeaveEachOtherAlone(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family, capacity: 4)
             let state = ExactGraphs.state(seed: 7)
             try ExactGraphs.write(state, to: executor.store)
-            var random = Generator(seed: 1)
+            var random = SeededGenerator(seed: 1)
             var different = Set<[String: [Float]]>()
             for _ in 0..<40 {
                 let seed = UInt64.random(in: 0..<8, using: &random)

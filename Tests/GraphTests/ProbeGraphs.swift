@@ -1,4 +1,5 @@
 import Operators
+import TestSupport
 
 @testable import Graph
 
@@ -23,7 +24,7 @@ extension Graph {
     /// A graph of probes: fan-out, repeated inputs, several outputs, scratch memory, in-place operators, updates of
     /// parameters that are read before and after, dead ends.
     static func randomProbes(seed: UInt64, nodes count: Int = 40) -> Graph {
-        var random = Generator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let graph = Graph(family: .cpu)
         let parameters = (0..<4).map { graph.parameter("p\($0)", Shape([$0 + 1, 20])) }
         var values = parameters + [graph.input("x", Shape([3, 3])), graph.step]

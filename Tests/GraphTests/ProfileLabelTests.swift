@@ -1,5 +1,6 @@
 import DeviceLayer
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -58,9 +59,9 @@ extension GraphTests {
             #expect(!labels.contains("backward/own @all"))
         }
 
-        @Test(.enabled(if: TestDevice.isPresent, TestDevice.absence), arguments: KernelFamily.allCases)
+        @Test(.needsDevice, arguments: TestDevice.families)
         func aProfileAddsUpToThePlan(family: KernelFamily) throws {
-            let executor = try TestDevice.executor(family)
+            let executor = try TestDevice.profilingExecutor(family)
             let plan = try executor.plan("profile") { record(in: $0, training: true) }
             _ = try executor.context.queue.takeProfile()
             try executor.run(plan)

@@ -1,6 +1,6 @@
 import DeviceLayer
-import Foundation
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -8,22 +8,15 @@ import Testing
 
 /// Tracing every backbone onto a graph: what is recorded is what the cost model counts.
 @Suite(.serialized) struct NetworkTraceTests {
-    nonisolated(unsafe) static let executor: Result<Executor, any Error> = Result {
-        let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
-        let context = try DeviceContext(device: device, cacheDirectory: nil)
-        return Executor(library: try KernelLibrary(context: context))
-    }
-    static var hasDevice: Bool { (try? executor.get()) != nil }
-
     static let tasks = [
         TaskHead(name: "a", channels: 5), TaskHead(name: "b", channels: 3), TaskHead(name: "c", channels: 1),
     ]
 
     private func trace(
         _ architecture: NetworkArchitecture, _ policy: DiscretePolicy, mode: NetworkTrace.Mode = .inference,
-        height: Int = 33, width: Int = 41
+        height: Int = 33, width: Int = 41, family: KernelFamily = .cpu
     ) -> Graph {
-        let graph = Graph(family: .cpu)
+        let graph = Graph(family: family)
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode)
         let image = graph.input("image", Shape([1, height, width, 3], compact: true))
         let decisions = policy.select.map { row in row.map { $0 ? BlockDecision.select : .skip } }
@@ -106,13 +99,11 @@ import Testing
     }
 
     /// Every backbone, dense and classification, runs on the device and gives finite outputs of the right shape.
-    @Test(.enabled(if: hasDevice, "needs an OpenCL device"), arguments: BackboneKind.allCases, [false, true])
+    @Test(.needsDevice, arguments: BackboneKind.allCases, [false, true])
     func runsOnTheDevice(backbone: BackboneKind, classification: Bool) throws {
-        let executor = try Self.executor.get()
+        let executor = Executor(library: try TestDevice.library(TestDevice.nativeFamily()))
         let architecture = try NetworkArchitecture(
             backbone: backbone, width: 0.25, head: .light, tasks: Self.tasks, classification: classification)
-        executor.reset()
-        for name in executor.store.names { executor.store.remove(name) }
         for spec in ParameterCatalog(architecture).specs where spec.layout != .counter {
             try executor.store.write(
                 spec.name, Shape(spec.deviceShape), spec.deviceOrder(spec.initialValues(seed: 1)))
@@ -120,7 +111,7 @@ import Testing
         let image = Shape([1, 33, 41, 3], compact: true)
         try executor.store.write("image", image, (0..<image.count).map { Float($0 % 17) - 8 })
         let policy = DiscretePolicy.random(density: 0.7, tasks: 3, blocks: architecture.blocks.count, seed: 3)
-        let plan = try executor.makePlan(trace(architecture, policy))
+        let plan = try executor.makePlan(trace(architecture, policy, family: executor.library.family))
         try executor.run(plan)
         let size = architecture.featureSize(height: 33, width: 41)
         for (index, task) in Self.tasks.enumerated() {

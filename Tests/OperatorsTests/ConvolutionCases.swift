@@ -1,4 +1,5 @@
 import Reference
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -16,6 +17,16 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
     var compact = false
 
     var padding: Int { pad ?? (kernel == 3 ? dilation : kernel / 2) }
+    var geometry: ConvolutionGeometry {
+        ConvolutionGeometry(
+            kernelHeight: kernel, kernelWidth: kernel, stride: stride, dilation: dilation, padding: padding)
+    }
+    var input: Shape { Shape([n, h, w, c], compact: compact) }
+    var weights: Shape { Shape([kernel, kernel, c, k]) }
+
+    func problem(_ pass: ConvolutionProblem.Pass) -> ConvolutionProblem {
+        ConvolutionProblem(pass, geometry, input: input, outputs: k)
+    }
 
     var testDescription: String {
         "\(n)×\(h)×\(w)×\(c)→\(k), \(kernel)×\(kernel) stride \(stride) dilation \(dilation) pad \(padding)"
@@ -161,39 +172,70 @@ struct ConvolutionReference: Sendable {
         db = Reference.biasGradient(dy: dy)
     }
 
-    /// What y is stored as among activations of 16 bits: predictions, which have a bias, are not.
-    private static func element(_ a: ConvolutionCase, in trial: Trial) -> ElementType {
-        a.bias ? .float32 : trial.graph.choices.arithmetic.activations
+    /// Writes what graphs of the case read; x, as it comes from the host or as an activation.
+    func write(_ a: ConvolutionCase, to store: TensorStore, _ arithmetic: ConvolutionArithmetic) throws {
+        try store.write("x", a.input(arithmetic), x.floats)
+        try store.write("w", a.weights, w.floats)
+        if let bias { try store.write("b", Shape(bias.shape), bias.floats) }
+        try store.write("dy", a.output(arithmetic), dy.floats)
     }
 
-    /// Records the convolution and all its gradients; x, as it comes from the host or as an activation.
-    func record(_ a: ConvolutionCase, in trial: Trial) throws {
-        let element = Self.element(a, in: trial)
-        let x = try trial.input(
-            "x", x, compact: a.compact,
-            element: a.compact ? .float32 : trial.graph.choices.arithmetic.activations)
-        let w = try trial.parameter("w", w)
-        let bias = try bias.map { try trial.parameter("b", $0) }
-        let y = trial.graph.convolution(
-            x, weights: w, bias: bias, stride: a.stride, dilation: a.dilation, padding: a.padding, element: element)
-        trial.graph.output("y", y)
-        let dy = try trial.input("dy", dy, element: element)
-        if let bias {
-            trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w, "db": bias])
-        } else {
-            trial.gradients(of: y, along: dy, for: ["dx": x, "dw": w])
-        }
-    }
-
-    /// Compares everything that `record` keeps.
-    func expect(_ results: Results) throws {
+    /// Compares what there is of the outputs that `record` keeps.
+    ///
+    /// - Parameter pass: nil for all.
+    func expect(
+        _ results: Results, _ pass: ConvolutionProblem.Pass? = nil, _ context: String = "",
+        _ location: SourceLocation = #_sourceLocation
+    ) throws {
         // Half a unit in the last place of the largest value, where it is stored in 16 bits.
-        func tolerance(_ name: String) throws -> Double {
-            try #require(results.outputs[name]).shape.element == .bfloat16 ? 0x1p-8 : 2e-5
+        func compare(_ name: String, _ expected: Tensor, _ tolerance: Double) throws {
+            let element = try #require(results.outputs[name], "\(name) \(context)", sourceLocation: location).shape
+                .element
+            try results.expect(
+                name, expected, tolerance: element == .bfloat16 ? 0x1p-8 : tolerance, context, location)
         }
-        try results.expect("y", y, tolerance: tolerance("y"))
-        try results.expect("dx", dx, tolerance: tolerance("dx"))
-        try results.expect("dw", dw, tolerance: 5e-5)
-        if bias != nil { try results.expect("db", db) }
+        if pass == nil || pass == .forward { try compare("y", y, 2e-5) }
+        if pass == nil || pass == .dataGradient { try compare("dx", dx, 2e-5) }
+        guard pass == nil || pass == .weightGradient else { return }
+        try compare("dw", dw, 5e-5)
+        if bias != nil { try compare("db", db, 2e-5) }
+    }
+}
+
+extension ConvolutionCase {
+    /// x as it comes from the host, or as an activation.
+    func input(_ arithmetic: ConvolutionArithmetic) -> Shape {
+        compact ? input : input.stored(as: arithmetic.activations)
+    }
+
+    /// y as it is stored: among activations of 16 bits predictions, which have a bias, are not.
+    func output(_ arithmetic: ConvolutionArithmetic) -> Shape {
+        geometry.outputShape(input, channels: k, element: bias ? .float32 : arithmetic.activations)
+    }
+
+    /// Records the convolution, or gradients of it, by what the graph's choices say, and keeps the results.
+    ///
+    /// - Parameter pass: nil for all.
+    func record(_ pass: ConvolutionProblem.Pass? = nil, in graph: Graph) {
+        let arithmetic = graph.choices.arithmetic
+        let x = graph.input("x", input(arithmetic))
+        let w = graph.parameter("w", weights)
+        let b = bias ? graph.parameter("b", Shape([k])) : nil
+        let y = graph.convolution(
+            x, weights: w, bias: b, stride: stride, dilation: dilation, padding: padding,
+            element: output(arithmetic).element)
+        if pass == nil || pass == .forward { graph.output("y", y) }
+        let loss = graph.record(Projection(), [y, graph.input("dy", output(arithmetic))])[0]
+        var targets: [(String, Value)] = []
+        if pass == nil || pass == .dataGradient { targets.append(("dx", x)) }
+        if pass == nil || pass == .weightGradient { targets += [("dw", w)] + (b.map { [("db", $0)] } ?? []) }
+        guard !targets.isEmpty else { return }
+        for (target, gradient) in zip(targets, graph.gradients(of: loss, for: targets.map(\.1))) {
+            if let gradient {
+                graph.output(target.0, gradient)
+            } else {
+                Issue.record("no gradient for \(target.0) of \(self)")
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Reference
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -7,105 +8,11 @@ import Testing
 
 extension OperatorsTests {
     @Suite struct ConvolutionTests {
-        /// On registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate.
-        enum Kernels {
-            case wide, narrow, gpu, tf32, bfloat16
-
-            /// What matrix units multiply.
-            var operands: MatrixOperands? { self == .tf32 ? .tf32 : self == .bfloat16 ? .bfloat16 : nil }
-            var arithmetic: ConvolutionArithmetic { operands.map { $0 == .tf32 ? .tf32 : .bfloat16 } ?? .float32 }
-            var family: KernelFamily { self == .wide || self == .narrow ? .cpu : .gpu }
-            var isEmulated: Bool {
-                get throws { try operands.map { try TestDevice.matrixLibrary().matrixUnits($0) == .emulated } ?? false }
-            }
-            func library() throws -> KernelLibrary {
-                switch self {
-                case .wide, .gpu: try TestDevice.library(family)
-                case .narrow: try TestDevice.narrowLibrary()
-                case .tf32, .bfloat16: try TestDevice.matrixLibrary()
-                }
-            }
-        }
-
-        /// Every third case on narrow registers: each tile is a kernel to compile; and on matrix units where they are emulated, which
-        /// takes long.
-        private static let algorithmCases = ConvolutionCase.all.enumerated().flatMap { index, one in
-            let isCPU = TestDevice.families.contains(.cpu)
-            var kernels = [Kernels.gpu]
-            if isCPU { kernels += index % 3 == 1 ? [.wide, .narrow] : [.wide] }
-            if !isCPU || one.multiplyAccumulates <= 4_000_000, one.tiledMultiplyAccumulates <= Simulation.mostEmulated {
-                if !isCPU || index % 3 == 2 { kernels.append(.tf32) }
-                if !isCPU || index % 3 == 0 || one.compact { kernels.append(.bfloat16) }
-            }
-            return kernels.map { (one, $0) }
-        }
-
-        /// Every algorithm that computes a pass of a case, not only what its shape suggests.
-        @Test(arguments: algorithmCases)
-        func everyAlgorithmMatchesReference(a: ConvolutionCase, kernels: Kernels) throws {
-            let (family, arithmetic) = (kernels.family, kernels.arithmetic)
-            let reference = ConvolutionReference.of(a, kernels.operands)
-            let geometry = ConvolutionGeometry(
-                kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
-                padding: a.padding)
-            let input = Shape(reference.x.shape, compact: a.compact)
-            let problems = [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient].map {
-                ConvolutionProblem($0, geometry, input: input, outputs: a.k)
-            }
-            let candidates = try problems.map { problem in
-                let all = try ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic)
-                    .filter {
-                        if let operands = $0.operands {
-                            return try TestDevice.holds(try #require(WorkGroupTile($0)), operands)
-                        }
-                        // CLBlast's kernels are not ours to simulate.
-                        return kernels.operands == nil && !($0 == .clblast && TestDevice.isSimulated)
-                    }
-                let number = try #require(ConvolutionCase.all.firstIndex(of: a))
-                guard kernels.operands != nil else {
-                    return TestDevice.isSimulated ? Simulation.sample(all, 2, from: number) : all
-                }
-                // Matrix units have every third case. Emulated tiles take long to compile: all of them are tried on plain cases.
-                return try kernels.isEmulated && (TestDevice.isSimulated || a.bias || a.compact)
-                    ? Simulation.sample(all, 1, from: number / 3) : all
-            }
-            var sums: [String: [UInt32]] = [:]
-            for round in 0..<(candidates.map(\.count).max() ?? 0) {
-                let chosen = candidates.map { $0[min(round, $0.count - 1)] }
-                let trial = try Trial(kernels.library())
-                trial.graph.choices = AlgorithmChoices(
-                    arithmetic, measured: Dictionary(uniqueKeysWithValues: zip(problems, chosen)))
-                try reference.record(a, in: trial)
-                let used = trial.graph.nodes.compactMap { node -> ConvolutionAlgorithm? in
-                    switch node.operation {
-                    case let operation as Convolution: operation.algorithm
-                    case let operation as ConvolutionInputGradient: operation.algorithm
-                    case let operation as ConvolutionWeightGradient: operation.algorithm
-                    default: nil
-                    }
-                }
-                #expect(used == chosen)
-                let results = try trial.runTwice()
-                try reference.expect(results)
-                // Every tile of the direct sum gives the same bits, on matrix units too.
-                for (name, algorithm) in zip(["y", "dx", "dw"], chosen)
-                where algorithm.isExact || algorithm.operands != nil {
-                    let words = try results.words(name)
-                    #expect(sums[name, default: words] == words, "\(name) by \(algorithm)")
-                    sums[name] = words
-                }
-                let plan = try #require(trial.plan)
-                #expect(
-                    plan.launches.count { $0.site.name == MatrixProductSite.name } == chosen.count { $0 == .clblast })
-                #expect(plan.launches.reduce(0) { $0 + $1.site.multiplyAccumulates } == plan.multiplyAccumulates)
-            }
-        }
-
         /// Direct tiles of one and two vectors, a tile moved left, the stem, Winograd with tiles beyond the image.
         @Test(
-            arguments: TestDevice.families.map { $0 == .cpu ? Kernels.wide : .gpu } + [.bfloat16],
+            arguments: TestDevice.families.map { $0 == .cpu ? ConvolutionKernels.wide : .gpu } + [.bfloat16],
             ConvolutionCase.epilogues)
-        func epilogueFollowsTheSum(kernels: Kernels, a: ConvolutionCase) throws {
+        func epilogueFollowsTheSum(kernels: ConvolutionKernels, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a, kernels.operands)
             let element = kernels.arithmetic.activations
             func channels(_ seed: UInt64) -> Tensor { .random(shape: [a.k], seed: seed) }
@@ -119,10 +26,7 @@ extension OperatorsTests {
             let trial = try Trial(kernels.library())
             trial.graph.choices = AlgorithmChoices(kernels.arithmetic)
             if a == .pointwise, kernels == .gpu, !TestDevice.isSimulated {
-                let problem = ConvolutionProblem(
-                    .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape(reference.x.shape),
-                    outputs: a.k)
-                trial.graph.choices = AlgorithmChoices(measured: [problem: .clblast])
+                trial.graph.choices = AlgorithmChoices(measured: [a.problem(.forward): .clblast])
             }
             let x = try trial.input(
                 "x", reference.x, compact: a.compact, element: a.compact ? .float32 : element)
@@ -198,13 +102,10 @@ extension OperatorsTests {
         func gradientOperatorsStandAlone(family: KernelFamily, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
-            let geometry = ConvolutionGeometry(
-                kernelHeight: a.kernel, kernelWidth: a.kernel, stride: a.stride, dilation: a.dilation,
-                padding: a.padding)
             let (x, dy) = (try trial.input("x", reference.x), try trial.input("dy", reference.dy))
             let flipped = trial.graph.packedWeights(try trial.parameter("w", reference.w), flipped: true)
-            trial.apply("dx", ConvolutionInputGradient(geometry, inputShape: x.shape), dy, flipped)
-            trial.apply("dw", ConvolutionWeightGradient(geometry, weightShape: Shape(reference.w.shape)), x, dy)
+            trial.apply("dx", ConvolutionInputGradient(a.geometry, inputShape: x.shape), dy, flipped)
+            trial.apply("dw", ConvolutionWeightGradient(a.geometry, weightShape: a.weights), x, dy)
             trial.apply("db", ColumnSum(), dy)
             let results = try trial.runTwice()
             try results.expect("dx", reference.dx)
@@ -243,29 +144,33 @@ extension OperatorsTests {
             try results.expect("db", gradients.db)
         }
 
-        /// More tiles, weights and sums than are transformed at a time: the last ones of each chunk, slice and block too.
-        @Test(.enabled(if: Simulation.takes(1 << 30)), arguments: TestDevice.families)
+        /// More tiles, weights and sums than are held at a time: the last ones of each chunk, slice and block too.
+        @Test(arguments: TestDevice.families)
         func winogradTakesManyChunks(family: KernelFamily) throws {
-            let x = Tensor.random(shape: [1, 92, 95, 288], seed: 20)
-            let w = Tensor.random(shape: [3, 3, 288, 320], seed: 21)
-            let dy = Tensor.random(shape: [1, 92, 95, 320], seed: 22)
-            let geometry = ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, padding: 1)
-            let problems = [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient].map {
-                ConvolutionProblem($0, geometry, input: Shape(x.shape), outputs: 320)
-            }
+            let a = ConvolutionCase(h: 5, w: 13, c: 64, k: 96, kernel: 3)
+            let reference = ConvolutionReference.of(a)
             let results = try [true, false].map { isExact in
                 let trial = try Trial(family)
                 trial.graph.choices = AlgorithmChoices(
                     isExact ? .exact : .float32,
-                    measured: Dictionary(uniqueKeysWithValues: problems.map { ($0, .winograd(tile: 4)) }))
-                let (input, weights) = (try trial.input("x", x), try trial.parameter("w", w))
-                let y = trial.graph.convolution(input, weights: weights, padding: 1)
-                trial.graph.output("y", y)
-                trial.gradients(of: y, along: try trial.input("dy", dy), for: ["dx": input, "dw": weights])
-                let chosen = trial.graph.nodes.compactMap { ($0.operation as? Convolution)?.algorithm }
-                #expect(chosen == [isExact ? .direct() : .winograd(tile: 4)])
-                return isExact ? try trial.run() : try trial.runTwice()
+                    measured: Dictionary(
+                        uniqueKeysWithValues: ConvolutionProblem.Pass.all.map { (a.problem($0), .winograd(tile: 4)) }))
+                // Of eight tiles three forward (2, 3 and 3) and two backward; of 96 channels 64, of 64 gradients' 32.
+                trial.graph.choices.winogradMemory = WinogradMemory(
+                    pixelBytes: 3 * 36 * 64 * 4, weightBytes: 64 * 36 * 64 * 4, gradientBytes: 48 * 48 * 36 * 4,
+                    fewestTogether: 1)
+                a.record(in: trial.graph)
+                let algorithm: ConvolutionAlgorithm = isExact ? .direct() : .winograd(tile: 4)
+                #expect(trial.graph.algorithms == [algorithm, algorithm, algorithm])
+                try reference.write(a, to: trial.executor.store, .float32)
+                let results = try isExact ? trial.run() : trial.runTwice()
+                let launched = try #require(trial.plan).launches.map(\.site.name)
+                // Chunks times slices of both passes; blocks times chunks.
+                #expect(launched.count { $0 == "winograd_products" } == (isExact ? 0 : 3 * 2 + 4 * 2))
+                #expect(launched.count { $0 == "winograd_weight_products" } == (isExact ? 0 : 2 * 2 * 4))
+                return results
             }
+            try reference.expect(results[1])
             for name in ["y", "dx", "dw"] {
                 try results[1].expect(name, try results[0].tensor(name), tolerance: 3e-5)
                 #expect(try results[0].words(name) != results[1].words(name))
@@ -283,27 +188,17 @@ extension OperatorsTests {
             throws
         {
             let a = choice.a
-            let geometry = ConvolutionGeometry(
-                kernelHeight: 3, kernelWidth: 3, dilation: a.dilation, padding: a.padding)
             let reference = ConvolutionReference.of(a)
             // The input gradient writes what the forward pass reads: multiples of 32.
-            let passes: [ConvolutionProblem.Pass] =
-                [.forward, .weightGradient] + (a.c % 32 == 0 ? [.dataGradient] : [])
-            let problems = passes.map {
-                ConvolutionProblem($0, geometry, input: Shape(reference.x.shape), outputs: a.k)
-            }
+            let passes = ConvolutionProblem.Pass.all.filter { $0 != .dataGradient || a.c % 32 == 0 }
             let trial = try Trial(family)
             trial.graph.choices = AlgorithmChoices(
-                measured: Dictionary(uniqueKeysWithValues: problems.map { ($0, choice.algorithm) }))
-            try reference.record(a, in: trial)
-            let used = trial.graph.nodes.flatMap { node in
-                [
-                    (node.operation as? Convolution)?.algorithm,
-                    (node.operation as? ConvolutionInputGradient)?.algorithm,
-                    (node.operation as? ConvolutionWeightGradient)?.algorithm,
-                ].compactMap { $0 }
-            }
+                measured: Dictionary(uniqueKeysWithValues: passes.map { (a.problem($0), choice.algorithm) }))
+            a.record(in: trial.graph)
+            let used = trial.graph.algorithms
+            #expect(used.count == 3)
             #expect(used.count { $0 == choice.algorithm } == passes.count, "\(used)")
+            try reference.write(a, to: trial.executor.store, .float32)
             try reference.expect(try trial.runTwice())
         }
 

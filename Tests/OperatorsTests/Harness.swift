@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Reference
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -15,48 +16,22 @@ enum Simulation {
 
     /// Multiply-accumulates of matrix units that are emulated, a minute of a simulator's.
     static let mostEmulated = TestDevice.isSimulated ? 1_000_000 : Int.max
-
-    /// Of what a test would try on a simulator or emulated so many, others for each number.
-    static func sample<Candidate>(_ all: [Candidate], _ count: Int, from number: Int) -> [Candidate] {
-        all.count <= count ? all : (0..<count).map { all[(number * count + $0) % all.count] }
-    }
 }
 
 /// Root of every suite that uses a device: the tests of one process take turns.
-@Suite(.serialized, .enabled(if: TestDevice.isPresent, "no OpenCL device: apt-get install pocl-opencl-icd"))
-struct OperatorsTests {}
+@Suite(.serialized, .needsDevice) struct OperatorsTests {}
 
-/// The device under test, with one kernel library per family.
-enum TestDevice {
-    static let isPresent = (try? Device.all().isEmpty) == false
-
-    private static let selected = Result<Device, any Error> {
-        try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+extension TestDevice {
+    /// The CPU family for registers of 16 floats, whatever the device has.
+    private static let wide = Result<KernelLibrary, any Error> {
+        try KernelLibrary(context: try context(), family: .cpu, vectorWidth: 16)
     }
 
-    static let isSimulated = (try? selected.get())?.platformName == "Oclgrind"
-
-    /// Both on CPUs and on Oclgrind, which calls itself a GPU; those have no use for the CPU family.
-    static let families: [KernelFamily] = {
-        guard let device = try? selected.get() else { return [] }
-        return device.type == .cpu || device.platformName == "Oclgrind" ? KernelFamily.allCases : [.gpu]
-    }()
-
-    private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
-        let context = try DeviceContext(device: try selected.get(), cacheDirectory: nil)
-        let pairs = try families.map {
-            ($0, try KernelLibrary(context: context, family: $0, vectorWidth: 16))
-        }
-        return Dictionary(uniqueKeysWithValues: pairs)
-    }
-
+    /// The CPU family for registers of 8 or 4 floats and small caches.
     private static let narrow = Result<KernelLibrary, any Error> {
         try KernelLibrary(
-            context: try library(.cpu).context, family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12,
-            localBytes: 16 << 10)
+            context: try context(), family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12, localBytes: 16 << 10)
     }
-
-    static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
 
     /// The GPU family's library whose matrix units are the device's, or emulated where it has none.
     private static let matrix = Result<KernelLibrary, any Error> {
@@ -68,16 +43,16 @@ enum TestDevice {
             context: plain.context, family: .gpu, matrixUnits: Dictionary(uniqueKeysWithValues: units))
     }
 
+    static func wideLibrary() throws -> KernelLibrary { try wide.get() }
+    static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
+    static func matrixLibrary() throws -> KernelLibrary { try matrix.get() }
+
     /// Whether the device has the local memory of a tile; emulated units take more.
     static func holds(_ tile: WorkGroupTile, _ operands: MatrixOperands) throws -> Bool {
         let library = try matrixLibrary()
         let units = try #require(try library.matrixUnits(operands))
         return tile.localBytes(units) <= library.context.device.localMemoryBytes
     }
-
-    static func matrixLibrary() throws -> KernelLibrary { try matrix.get() }
-
-    static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
 }
 
 /// One graph with its data, planned and run on one kernel family.
@@ -92,12 +67,17 @@ final class Trial {
 
     /// - Parameter isNarrow: CPU kernels for registers of 8 or 4 floats and small caches, whatever the device has.
     convenience init(_ family: KernelFamily, isNarrow: Bool = false) throws {
-        try self.init(isNarrow ? TestDevice.narrowLibrary() : TestDevice.library(family))
+        try self.init(
+            isNarrow
+                ? TestDevice.narrowLibrary() : family == .cpu ? TestDevice.wideLibrary() : TestDevice.library(family))
     }
 
-    init(_ library: KernelLibrary) {
-        executor = Executor(library: library)
-        graph = Graph(family: library.family)
+    convenience init(_ library: KernelLibrary) { self.init(Executor(library: library)) }
+
+    /// - Parameter executor: whose store has what the graph reads, perhaps from another trial.
+    init(_ executor: Executor) {
+        self.executor = executor
+        graph = Graph(family: executor.library.family)
     }
 
     /// A value the host writes.
@@ -166,17 +146,18 @@ final class Trial {
                 case .float32: return (operand.shape, try queue.read(UInt32.self, count: count, from: operand.buffer))
                 case .bfloat16:
                     let halves = try queue.read(UInt16.self, count: count, from: operand.buffer)
-                    return (operand.shape, halves.map { UInt32($0) << 16 })
+                    return (operand.shape, Comparison.widened(halves))
                 }
             })
     }
 
     /// Runs a graph without updates twice; both runs must give the same bits.
-    func runTwice(_ location: SourceLocation = #_sourceLocation) throws -> Results {
+    func runTwice(_ context: String = "", _ location: SourceLocation = #_sourceLocation) throws -> Results {
         let (first, second) = (try run(), try run())
         for (name, output) in first.outputs {
+            let again = try #require(second.outputs[name], sourceLocation: location).stored
             #expect(
-                output.stored == second.outputs[name]?.stored, "\(name) differs between two runs",
+                Comparison.areSame(output.stored, again), "\(name) differs between two runs \(context)",
                 sourceLocation: location)
         }
         return first
@@ -204,7 +185,8 @@ struct Results {
     /// Logical words of an output.
     func words(_ name: String) throws -> [UInt32] {
         let output = try #require(outputs[name])
-        return output.shape.unpadded(output.stored)
+        return Comparison.unpadded(
+            output.stored, channels: output.shape.channels, pitch: output.shape.storedChannels)
     }
 
     /// Logical values of an output.
@@ -222,37 +204,29 @@ struct Results {
 
     /// Compares every element, and every pad with zero.
     func expect(
-        _ name: String, _ expected: Tensor, tolerance: Double = 2e-5, _ location: SourceLocation = #_sourceLocation
+        _ name: String, _ expected: Tensor, tolerance: Double = 2e-5, _ context: String = "",
+        _ location: SourceLocation = #_sourceLocation
     ) throws {
         let output = try #require(outputs[name], sourceLocation: location)
-        #expect(output.shape.dimensions == expected.shape, "\(name)", sourceLocation: location)
-        let worst = Comparison.worst(actual: try values(name), expected: expected)
-        #expect(worst.error <= tolerance, "\(name): \(worst)", sourceLocation: location)
-        expectCleanPads(name, location)
+        #expect(output.shape.dimensions == expected.shape, "\(name) \(context)", sourceLocation: location)
+        let worst = Comparison.worst(
+            stored: output.stored, channels: output.shape.channels, pitch: output.shape.storedChannels,
+            expected: expected)
+        #expect(worst.error <= tolerance, "\(name) \(context): \(worst)", sourceLocation: location)
+        expectCleanPads(name, context, location)
     }
 
     /// Requires zeros in the pads of an output.
-    func expectCleanPads(_ name: String, _ location: SourceLocation = #_sourceLocation) {
+    func expectCleanPads(
+        _ name: String, _ context: String = "", _ location: SourceLocation = #_sourceLocation
+    ) {
         guard let (shape, stored) = outputs[name] else { return }
-        let dirty = stored.indices.first {
-            $0 % shape.storedChannels >= shape.channels && Float(bitPattern: stored[$0]) != 0
-        }
-        if let dirty {
-            let (row, column) = (dirty / shape.storedChannels, dirty % shape.storedChannels)
-            let found = Float(bitPattern: stored[dirty])
-            Issue.record("\(name): pad \(column) of row \(row) holds \(found)", sourceLocation: location)
-        }
+        let (channels, pitch) = (shape.channels, shape.storedChannels)
+        guard let dirty = Comparison.dirtyPad(stored: stored, channels: channels, pitch: pitch) else { return }
+        let found = Float(bitPattern: stored[dirty])
+        Issue.record(
+            "\(name) \(context): pad \(dirty % pitch) of row \(dirty / pitch) holds \(found)", sourceLocation: location)
     }
-}
-
-/// ⟨x, dy⟩ as a loss whose gradient with respect to x is dy; the value itself is never computed.
-private struct Projection: DifferentiableOperator {
-    func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        precondition(inputs[0] == inputs[1], "gradient \(inputs[1]) does not fit \(inputs[0])")
-        return [.scalar]
-    }
-    func encode(_ encoder: inout LaunchEncoder) throws {}
-    func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] { [call.inputs[1], nil] }
 }
 
 /// Results of a slow function by argument: both kernel families are compared with one reference.

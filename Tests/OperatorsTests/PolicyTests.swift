@@ -1,5 +1,6 @@
 import Foundation
 import Reference
+import TestSupport
 import Testing
 
 @testable import Graph

@@ -38,6 +38,35 @@ public enum Comparison {
         worst(actual.map(Double.init), expected)
     }
 
+    /// The same for words of float32 as they are stored: rows of `pitch`, of which the first `channels` count.
+    public static func worst(stored: [UInt32], channels: Int, pitch: Int, expected: Tensor) -> Worst {
+        worst(unpadded(stored, channels: channels, pitch: pitch).map { Double(Float(bitPattern: $0)) }, expected)
+    }
+
+    /// Rows of `pitch` words without what follows the first `channels` of each.
+    public static func unpadded(_ stored: [UInt32], channels: Int, pitch: Int) -> [UInt32] {
+        guard pitch != channels else { return stored }
+        var result: [UInt32] = []
+        result.reserveCapacity(stored.count / pitch * channels)
+        for row in 0..<stored.count / pitch { result += stored[row * pitch..<row * pitch + channels] }
+        return result
+    }
+
+    /// The position of a pad that is not zero, in rows of `pitch` words with pads after the first `channels`.
+    public static func dirtyPad(stored: [UInt32], channels: Int, pitch: Int) -> Int? {
+        guard pitch != channels else { return nil }
+        for row in 0..<stored.count / pitch {
+            for at in row * pitch + channels..<(row + 1) * pitch where Float(bitPattern: stored[at]) != 0 { return at }
+        }
+        return nil
+    }
+
+    /// Whether two results have the same bits.
+    public static func areSame(_ a: [UInt32], _ b: [UInt32]) -> Bool { a == b }
+
+    /// bfloat16 as the float32 of the same value.
+    public static func widened(_ halves: [UInt16]) -> [UInt32] { halves.map { UInt32($0) << 16 } }
+
     private static func worst(_ actual: [Double], _ expected: Tensor) -> Worst {
         guard actual.count == expected.count else {
             return Worst(index: nil, indices: [], actual: .nan, expected: .nan, error: .infinity)

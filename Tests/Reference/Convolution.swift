@@ -75,10 +75,10 @@ extension Reference {
             precondition(bias.shape == [geometry.k], "expected a bias of shape [\(geometry.k)], found \(bias.shape)")
             for index in 0..<y.count { y.values[index] = bias.values[index % geometry.k] }
         }
-        geometry.forEachTap { xAt, wAt, yAt in
-            for c in 0..<geometry.c {
-                for k in 0..<geometry.k {
-                    y.values[yAt + k] += x.values[xAt + c] * w.values[wAt + c * geometry.k + k]
+        accumulate(x, w, into: &y) { x, w, y in
+            geometry.forEachTap { xAt, wAt, yAt in
+                for c in 0..<geometry.c {
+                    for k in 0..<geometry.k { y[yAt + k] += x[xAt + c] * w[wAt + c * geometry.k + k] }
                 }
             }
         }
@@ -97,10 +97,10 @@ extension Reference {
             input: inputShape, kernel: w.shape, stride: stride, dilation: dilation, padding: padding)
         precondition(dy.shape == geometry.output, "expected dy of shape \(geometry.output), found \(dy.shape)")
         var dx = Tensor.zeros(shape: geometry.input)
-        geometry.forEachTap { xAt, wAt, yAt in
-            for c in 0..<geometry.c {
-                for k in 0..<geometry.k {
-                    dx.values[xAt + c] += dy.values[yAt + k] * w.values[wAt + c * geometry.k + k]
+        accumulate(dy, w, into: &dx) { dy, w, dx in
+            geometry.forEachTap { xAt, wAt, yAt in
+                for c in 0..<geometry.c {
+                    for k in 0..<geometry.k { dx[xAt + c] += dy[yAt + k] * w[wAt + c * geometry.k + k] }
                 }
             }
         }
@@ -119,14 +119,26 @@ extension Reference {
             dilation: dilation, padding: padding)
         precondition(dy.shape == geometry.output, "expected dy of shape \(geometry.output), found \(dy.shape)")
         var dw = Tensor.zeros(shape: geometry.kernel)
-        geometry.forEachTap { xAt, wAt, yAt in
-            for c in 0..<geometry.c {
-                for k in 0..<geometry.k {
-                    dw.values[wAt + c * geometry.k + k] += x.values[xAt + c] * dy.values[yAt + k]
+        accumulate(x, dy, into: &dw) { x, dy, dw in
+            geometry.forEachTap { xAt, wAt, yAt in
+                for c in 0..<geometry.c {
+                    for k in 0..<geometry.k { dw[wAt + c * geometry.k + k] += x[xAt + c] * dy[yAt + k] }
                 }
             }
         }
         return dw
+    }
+
+    /// Gives the memory of two factors and of their sums to `body`: without the arrays' checks of every access, most of the time.
+    private static func accumulate(
+        _ left: Tensor, _ right: Tensor, into sums: inout Tensor,
+        _ body: (UnsafeBufferPointer<Double>, UnsafeBufferPointer<Double>, UnsafeMutableBufferPointer<Double>) -> Void
+    ) {
+        left.values.withUnsafeBufferPointer { left in
+            right.values.withUnsafeBufferPointer { right in
+                sums.values.withUnsafeMutableBufferPointer { body(left, right, $0) }
+            }
+        }
     }
 
     /// The gradient of a bias: dy summed over the batch and both spatial axes.
