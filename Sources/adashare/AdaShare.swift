@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct AdaShare: ParsableCommand {
@@ -21,4 +22,40 @@ struct AdaShare: ParsableCommand {
             Train.self, Evaluate.self, Predict.self, Cost.self, Tune.self, Benchmark.self, Devices.self,
             DataCommand.self, CompileKernels.self,
         ])
+
+    static func main() { Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard)) }
+
+    /// Runs one command line, all of it: the answer, the remarks and the line that says what went wrong go to
+    /// `console`.
+    ///
+    /// - Returns: the exit code.
+    static func execute(_ arguments: [String], on console: Console) -> Int32 {
+        do {
+            var command = try parseAsRoot(arguments)
+            guard let writer = command as? any ConsoleCommand else {
+                try command.run()
+                return ExitCode.success.rawValue
+            }
+            try writer.run(on: console)
+            return ExitCode.success.rawValue
+        } catch {
+            return report(error, on: console).rawValue
+        }
+    }
+
+    /// Says what went wrong; help and version, which are asked for by an error too, are answers.
+    private static func report(_ error: any Error, on console: Console) -> ExitCode {
+        let (code, message) = (exitCode(for: error), fullMessage(for: error))
+        guard !message.isEmpty else { return code }
+        guard code.isSuccess else {
+            console.remark(message + "\n")
+            return code
+        }
+        do {
+            try console.print(message)
+        } catch {
+            return report(error, on: console)
+        }
+        return code
+    }
 }

@@ -8,7 +8,7 @@ struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure what the engine claims.", subcommands: [Skip.self, Primitives.self])
 
-    struct Skip: ParsableCommand {
+    struct Skip: ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Time policies against the same step with everything selected.",
             discussion: """
@@ -76,15 +76,15 @@ struct Benchmark: ParsableCommand {
             }
         }
 
-        func run() throws {
+        func run(on console: Console) throws {
             let experiment = try Experiment(try loadConfiguration())
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
-            let progress = ProgressPrinter()
+            let progress = ProgressPrinter(console)
             let context = try device.makeContext(profiling: true, progress: progress)
             let recorder = try profile.makeRecorder(context)
             progress.line("device \(context.device.name) (\(context.device.selector))")
-            try profile.recording(with: recorder) {
+            try profile.recording(with: recorder, on: console) {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
@@ -95,8 +95,8 @@ struct Benchmark: ParsableCommand {
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
-                for step in steps.steps { print(report.table(step) + "\n") }
-                print(
+                for step in steps.steps { try console.print(report.table(step) + "\n") }
+                try console.print(
                     "Convolutions in \(report.precision). A cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs"
                 )
             }
@@ -110,7 +110,7 @@ struct Benchmark: ParsableCommand {
 }
 
 extension Benchmark {
-    struct Primitives: ParsableCommand {
+    struct Primitives: ConsoleCommand {
         static let configuration = CommandConfiguration(
             commandName: "operators",
             abstract: "Time every distinct primitive of the networks alone.",
@@ -140,9 +140,9 @@ extension Benchmark {
             }
         }
 
-        func run() throws {
+        func run(on console: Console) throws {
             if let json { try checkWritable(json, "the rows") }
-            let progress = ProgressPrinter()
+            let progress = ProgressPrinter(console)
             let context = try device.makeContext(progress: progress)
             progress.line("device \(context.device.name) (\(context.device.selector))")
             let report = try OperatorBenchmark(
@@ -151,7 +151,7 @@ extension Benchmark {
                 progress: progress.line
             ).run()
             if let json { try report.write(to: URL(fileURLWithPath: json)) }
-            print(report.table)
+            try console.print(report.table)
         }
     }
 }

@@ -4,7 +4,7 @@ import Models
 import Operators
 import Training
 
-struct Cost: ParsableCommand {
+struct Cost: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
@@ -21,9 +21,9 @@ struct Cost: ParsableCommand {
     @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
     @Flag(help: "Print JSON.") var json = false
 
-    func run() throws {
+    func run(on console: Console) throws {
         var experiment = try Experiment(part.select(options.load()))
-        if let notice = experiment.settle(for: kernelFamily) { ProgressPrinter().report(.notice(notice)) }
+        if let notice = experiment.settle(for: kernelFamily) { ProgressPrinter(console).report(.notice(notice)) }
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
@@ -36,13 +36,13 @@ struct Cost: ParsableCommand {
             try experiment.memory(shape, policy: chosen, family: kernelFamily)
         }
         if json {
-            print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
+            try console.print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
         } else {
-            print(cost.table())
+            try console.print(cost.table())
         }
         switch memory {
-        case .success(let memory): if !json { print(memory.table) }
-        case .failure(let error): ProgressPrinter().line("no memory plan: \(error)")
+        case .success(let memory): if !json { try console.print(memory.table) }
+        case .failure(let error): ProgressPrinter(console).line("no memory plan: \(error)")
         }
     }
 

@@ -6,7 +6,7 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Make data sets.", subcommands: [Synthesize.self])
 
-    struct Synthesize: ParsableCommand {
+    struct Synthesize: ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write generated room scenes in the format of NYU v2.",
             discussion: "Images, classes, normals, depth and edges are a pure function of seed and index.")
@@ -22,10 +22,10 @@ struct DataCommand: ParsableCommand {
             }
         }
 
-        func run() throws {
+        func run(on console: Console) throws {
             let dataset = try ScenesDataset(count: count, height: size.height, width: size.width, seed: seed)
             try writeNYUFormat(dataset, to: URL(fileURLWithPath: output))
-            print("wrote \(count) scenes of \(size.height)x\(size.width) to \(output)")
+            try console.print("wrote \(count) scenes of \(size.height)x\(size.width) to \(output)")
         }
     }
 }

@@ -3,7 +3,7 @@ import DeviceLayer
 import Operators
 import Training
 
-struct Devices: ParsableCommand {
+struct Devices: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "List OpenCL devices.",
         discussion:
@@ -24,7 +24,7 @@ struct Devices: ParsableCommand {
         return ModelPrecision.allCases.filter { (try? library.computes($0)) == true }
     }
 
-    func run() throws {
+    func run(on console: Console) throws {
         let rows = try Device.all().map {
             Row(
                 index: $0.selector, name: $0.name, type: $0.type.rawValue, platform: $0.platformName,
@@ -33,7 +33,7 @@ struct Devices: ParsableCommand {
                 localMemoryBytes: $0.localMemoryBytes, precisions: precisions($0).map(\.rawValue))
         }
         if json {
-            print(try JSONText.pretty(rows))
+            try console.print(try JSONText.pretty(rows))
             return
         }
         // Fails with the advice on which package brings a device when there is none.
@@ -47,6 +47,6 @@ struct Devices: ParsableCommand {
                 row.driver,
             ])
         }
-        print(table.text + "\n* used unless --device or ADASHARE_DEVICE says otherwise")
+        try console.print(table.text + "\n* used unless --device or ADASHARE_DEVICE says otherwise")
     }
 }

@@ -4,7 +4,7 @@ import Models
 import Operators
 import Training
 
-struct Evaluate: ParsableCommand {
+struct Evaluate: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Score a run's weights on a split, in both metric conventions.",
         discussion: "Without --checkpoint: the weights of the last phase that finished.")
@@ -16,13 +16,13 @@ struct Evaluate: ParsableCommand {
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
 
-    func run() throws {
+    func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
         var experiment = try Experiment(part.select(folder.readConfiguration()))
         let dataset = try experiment.makeDataset()
         let indices = try dataset.splits[split]
         let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
-        let progress = ProgressPrinter()
+        let progress = ProgressPrinter(console)
         let library = try KernelLibrary(
             context: try device.makeContext(progress: progress), family: device.kernelFamily)
         if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
@@ -40,12 +40,12 @@ struct Evaluate: ParsableCommand {
             let scored = Scored(
                 split: split, checkpoint: file.file, normals: experiment.configuration.dataset.normals.rawValue,
                 images: result.images, tasks: result.tasks, leftOut: result.leftOut)
-            print(try JSONText.pretty(scored))
+            try console.print(try JSONText.pretty(scored))
             return
         }
-        print("\(file.file)")
+        try console.print("\(file.file)")
         for convention in MetricConvention.allCases {
-            print(
+            try console.print(
                 "\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
                     + "\(experiment.configuration.dataset.normals.rawValue)\n")
             var table = Table(["task", "metric", "value"])
@@ -54,11 +54,11 @@ struct Evaluate: ParsableCommand {
                     table.add([task.name, metric.name, readable(metric.value)])
                 }
             }
-            print(table.text)
+            try console.print(table.text)
         }
         for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {
             for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
-                print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")
+                try console.print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")
             }
         }
     }

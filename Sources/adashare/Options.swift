@@ -159,25 +159,25 @@ struct ProfileOptions: ParsableArguments {
     }
 
     /// Runs `body`, then writes the trace and prints the tables, also of work that failed half-way.
-    func recording(with recorder: ProfileRecorder?, _ body: () throws -> Void) throws {
+    func recording(with recorder: ProfileRecorder?, on console: Console, _ body: () throws -> Void) throws {
         do {
             try body()
         } catch {
             // What failed is what counts, even if the profile cannot be had any more.
-            try? finish(recorder)
+            try? finish(recorder, on: console)
             throw error
         }
-        try finish(recorder)
+        try finish(recorder, on: console)
     }
 
-    private func finish(_ recorder: ProfileRecorder?) throws {
+    private func finish(_ recorder: ProfileRecorder?, on console: Console) throws {
         guard let recorder, let profile else { return }
         try recorder.take()
         try recorder.report.writeTrace(to: URL(fileURLWithPath: profile))
-        print(recorder.report.text())
+        try console.print(recorder.report.text())
         let dropped = recorder.report.dropped
         if dropped > 0 {
-            print(
+            try console.print(
                 "\(profile) has the first \(recorder.report.limit) launches; \(dropped) later ones are only in the tables"
             )
         }

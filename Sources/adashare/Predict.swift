@@ -5,7 +5,7 @@ import Models
 import Operators
 import Training
 
-struct Predict: ParsableCommand {
+struct Predict: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Predict every task for images.",
         discussion: """
@@ -30,10 +30,10 @@ struct Predict: ParsableCommand {
         if Set(stems).count < stems.count { throw ValidationError("Two images have the same name without extension.") }
     }
 
-    func run() throws {
+    func run(on console: Console) throws {
         var experiment = try Experiment(part.select(options.load()))
         let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
-        let progress = ProgressPrinter()
+        let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
@@ -47,13 +47,13 @@ struct Predict: ParsableCommand {
             chosen = try experiment.policy(recordedIn: file)
         }
         let folder = URL(fileURLWithPath: output)
-        let pictures = Pictures(experiment: experiment, normals: experiment.normals(recordedIn: file))
+        let pictures = Pictures(experiment: experiment, normals: experiment.normals(recordedIn: file), console: console)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
             throw RunError(path: output, found: "a folder that cannot be made", expected: "a place that can be written")
         }
-        try profile.recording(with: recorder) {
+        try profile.recording(with: recorder, on: console) {
             for path in images {
                 try predict(path, network: network, policy: chosen, pictures: pictures, folder: folder)
                 try recorder?.collect()
@@ -92,6 +92,7 @@ struct Predict: ParsableCommand {
 private struct Pictures {
     let experiment: Experiment
     let normals: NormalSpace
+    let console: Console
 
     func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
         var pictures = [image]
@@ -108,6 +109,6 @@ private struct Pictures {
             parts.append(task.name + (isMap ? " (dark \(readable(low)), bright \(readable(high)))" : ""))
         }
         try PredictionImages.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
-        print("\(stem)_panel.png, left to right: " + parts.joined(separator: ", "))
+        try console.print("\(stem)_panel.png, left to right: " + parts.joined(separator: ", "))
     }
 }

@@ -1,20 +1,19 @@
 import Foundation
 import Training
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Progress on standard error: one line that is rewritten on a terminal, else a line every few seconds.
 final class ProgressPrinter {
-    private let isTerminal = isatty(2) == 1
+    private let console: Console
     private var last = Date.distantPast
     private var isOpen = false
     /// When what is being waited for began.
     private var waitingSince: Date?
     private let interval: Double
 
-    init() { interval = isTerminal ? 0.2 : 5 }
+    init(_ console: Console) {
+        self.console = console
+        interval = console.isTerminal ? 0.2 : 5
+    }
 
     func report(_ event: ProgressEvent) {
         switch event {
@@ -53,7 +52,7 @@ final class ProgressPrinter {
     private func transient(_ text: String, force: Bool) {
         guard force || Date().timeIntervalSince(last) >= interval else { return }
         last = Date()
-        if isTerminal {
+        if console.isTerminal {
             write("\r\u{1B}[2K" + text)
             isOpen = true
             if force { finish() }
@@ -70,5 +69,5 @@ final class ProgressPrinter {
             + "\(readable(step.imagesPerSecond)) images/s  \(readableDuration(seconds: step.secondsLeft)) left"
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    private func write(_ text: String) { console.remark(text) }
 }

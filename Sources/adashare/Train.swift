@@ -3,7 +3,7 @@ import DeviceLayer
 import Foundation
 import Training
 
-struct Train: ParsableCommand {
+struct Train: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network: warm-up, policy learning, retraining.",
         discussion: """
@@ -40,7 +40,7 @@ struct Train: ParsableCommand {
 
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 
-    func run() throws {
+    func run(on console: Console) throws {
         var configuration = try part.select(options.load())
         // Absolute, so that the run can be evaluated and resumed from any folder.
         configuration.dataset.root = configuration.dataset.root.map(absolute)
@@ -52,7 +52,7 @@ struct Train: ParsableCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.phases)
-        let progress = ProgressPrinter()
+        let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
         let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
@@ -72,11 +72,11 @@ struct Train: ParsableCommand {
                 if case .evaluating = event { try? recorder?.collect() }
             })
         trainer.profile = recorder
-        try profile.recording(with: recorder) {
+        try profile.recording(with: recorder, on: console) {
             try trainer.train(phases: phases.phases)
             let summary = try trainer.summarise()
             progress.finish()
-            if let summary { print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
+            if let summary { try console.print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
         }
     }
 }

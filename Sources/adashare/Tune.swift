@@ -4,7 +4,7 @@ import Foundation
 import Operators
 import Training
 
-struct Tune: ParsableCommand {
+struct Tune: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure which algorithm computes each convolution fastest.",
         discussion: """
@@ -23,10 +23,10 @@ struct Tune: ParsableCommand {
     @Flag(help: "Measure again what is known already.") var again = false
     @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
-    func run() throws {
+    func run(on console: Console) throws {
         var experiment = try Experiment(options.load())
         if let json { try checkWritable(json, "the results") }
-        let progress = ProgressPrinter()
+        let progress = ProgressPrinter(console)
         let context = try device.makeContext(progress: progress)
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
         progress.line("device \(context.device.name) (\(context.device.selector))")
@@ -47,7 +47,7 @@ struct Tune: ParsableCommand {
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: experiment.arithmetic) }
         let report = TuningReport(findings, of: problems.count, library: library, folder: database?.folder)
         if let json { try report.write(to: URL(fileURLWithPath: json)) }
-        print(report.text)
+        try console.print(report.text)
         let lost = findings.count { !$0.isKept }
         if lost > 0 {
             throw RunError(

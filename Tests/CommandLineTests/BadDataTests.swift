@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -14,9 +15,9 @@ extension CommandLineTests {
 
         init() throws {
             folder = try TemporaryFolder()
-            data = folder.url.appendingPathComponent("data")
-            run = folder.url.appendingPathComponent("run")
-            configuration = folder.file("c.yml", Tiny.folder(data.path))
+            data = folder.file("data")
+            run = folder.file("run")
+            configuration = try folder.write(Tiny.folder(data.path), "c.yml")
             // Eight images: all of them in train, and two steps see each once.
             try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: data)
         }
@@ -84,37 +85,34 @@ extension CommandLineTests {
         @Test(arguments: damages) func damagedFileIsNamed(_ damage: Damage) throws {
             let url = file(damage.file)
             try damage.apply(url)
-            let outcome = try Program.run(train())
-            #expect(outcome.status == 1)
-            for part in damage.parts + [url.path] { #expect(outcome.error.contains(part), "\(outcome.errors)") }
-            #expect(outcome.lines.last == outcome.error)
+            Command.run(train()).expectFailure(damage.parts + [url.path])
         }
 
         @Test func repairedDataLetsTheRunContinue() throws {
             let url = file("depth/000003.npy")
             let whole = try Data(contentsOf: url)
             try cut(url, by: 4)
-            try expectFailure(train(), url.path)
+            expectFailure(train(), url.path)
             try whole.write(to: url)
-            #expect(try Program.run(train("--resume")).status == 0)
+            #expect(Command.run(train("--resume")).status == 0)
             #expect(FileManager.default.fileExists(atPath: run.appendingPathComponent("summary.json").path))
         }
 
         @Test func missingFilesAreFoundBeforeTheRunFolderIsMade() throws {
             try FileManager.default.removeItem(at: file("seg/000003.png"))
-            try expectFailure(train(), "seg/000003.png", "missing")
+            expectFailure(train(), "seg/000003.png", "missing")
             #expect(!FileManager.default.fileExists(atPath: run.path))
         }
 
         @Test func emptySplitIsNamed() throws {
             // Eight scenes have no test split.
-            #expect(try Program.run(train()).status == 0)
-            try expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test' is empty")
-            try expectFailure(["evaluate", "--run", run.path, "--split", "tset"], "'tset'", "train1", "validation")
+            #expect(Command.run(train()).status == 0)
+            expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test' is empty")
+            expectFailure(["evaluate", "--run", run.path, "--split", "tset"], "'tset'", "train1", "validation")
             let index = file("nyu_v2_3task.json")
             let text = try String(contentsOf: index, encoding: .utf8)
             try Data((text.prefix(1) + "\"test\": [], " + text.dropFirst()).utf8).write(to: index)
-            try expectFailure(
+            expectFailure(
                 ["evaluate", "--run", run.path], index.deletingLastPathComponent().path, "'test' is empty")
         }
 
@@ -124,14 +122,14 @@ extension CommandLineTests {
                 let values = [Float](repeating: 1e38, count: 1024)
                 try NPYArray(shape: [32, 32], values: values).write(to: file("depth/00000\(index).npy"))
             }
-            try expectFailure(train("--set", "training.log_every=2"), "warmup step 1", "task depth", "not finite")
+            expectFailure(train("--set", "training.log_every=2"), "warmup step 1", "task depth", "not finite")
             try expectLastCheckpointIsGood()
         }
 
         @Test func exploderStopsAtTheStepAndKeepsTheCheckpoint() throws {
             let rate = "training.learning_rate.backbone=1e30"
             // Logged only at the end: the step named is the first one all the same.
-            try expectFailure(
+            expectFailure(
                 train("--set", rate, "--set", "training.warmup.iterations=6", "--set", "training.log_every=6"),
                 "warmup step 2", "the loss of task", "not finite", "training.learning_rate")
             try expectLastCheckpointIsGood()
@@ -144,7 +142,7 @@ extension CommandLineTests {
                 try file.ordered.filter { $0.dtype == .F32 }.allSatisfy {
                     try file.floats($0.name).allSatisfy(\.isFinite)
                 })
-            let outcome = try Program.run([
+            let outcome = Command.run([
                 "evaluate", "--run", run.path, "--checkpoint", weights.path, "--split", "train",
             ])
             #expect(outcome.status == 0, "\(outcome.errors)")
@@ -155,39 +153,39 @@ extension CommandLineTests {
         @Test func foreignAndDamagedCheckpointsAreNamed() throws {
             let finished = try FinishedRun.get()
             let weights = finished.checkpoint("retrain")
-            let damaged = folder.url.appendingPathComponent("damaged.safetensors")
+            let damaged = folder.file("damaged.safetensors")
             try Data(contentsOf: weights).dropLast(1000).write(to: damaged)
-            let text = folder.file("text.safetensors", "these are not tensors, but enough bytes")
+            let text = try folder.write("these are not tensors, but enough bytes", "text.safetensors")
             let image = file("img/000000.png").path
 
             func predict(_ checkpoint: URL, _ changes: String...) -> [String] {
                 ["predict", "--config", finished.configuration.path, "--checkpoint", checkpoint.path]
                     + changes.flatMap { ["--set", $0] } + ["--output", run.path, image]
             }
-            try expectFailure(predict(damaged), damaged.path, "truncated")
-            try expectFailure(predict(text), text.path, "header")
+            expectFailure(predict(damaged), damaged.path, "truncated")
+            expectFailure(predict(text), text.path, "header")
             var broken = try TensorFile.read(weights)
             let spec = try #require(broken.tensors["backbone.bn1.weight"])
             var values = try broken.floats(spec.name)
             values[3] = .nan
             broken.add(spec.name, floats: values, shape: spec.shape)
-            let notANumber = folder.url.appendingPathComponent("nan.safetensors")
+            let notANumber = folder.file("nan.safetensors")
             try broken.write(to: notANumber)
-            try expectFailure(predict(notANumber), notANumber.path, "backbone.bn1.weight", "nan at element 3")
-            try expectFailure(
-                predict(folder.url.appendingPathComponent("no.safetensors")), "no.safetensors", "readable")
-            try expectFailure(predict(weights, "model.backbone=resnet34"), weights.path, "resnet34, width 0.125")
-            try expectFailure(
+            expectFailure(predict(notANumber), notANumber.path, "backbone.bn1.weight", "nan at element 3")
+            expectFailure(
+                predict(folder.file("no.safetensors")), "no.safetensors", "readable")
+            expectFailure(predict(weights, "model.backbone=resnet34"), weights.path, "resnet34, width 0.125")
+            expectFailure(
                 predict(weights, "model.width=0.25"), weights.path,
                 "blocks.1.0.conv1.weight: found shape [16, 16, 3, 3]", "[32, 16, 3, 3]")
-            try expectFailure(predict(weights, "model.head=light"), weights.path, "task1_fc1_c0")
+            expectFailure(predict(weights, "model.head=light"), weights.path, "task1_fc1_c0")
             #expect(!FileManager.default.fileExists(atPath: run.path))
 
             func start(_ checkpoint: URL, _ changes: String...) -> [String] {
                 train("--set", "model.initial_checkpoint=\(checkpoint.path)") + changes.flatMap { ["--set", $0] }
             }
-            try expectFailure(start(damaged), damaged.path, "truncated")
-            try expectFailure(start(weights, "model.backbone=resnet34"), weights.path, "resnet34")
+            expectFailure(start(damaged), damaged.path, "truncated")
+            expectFailure(start(weights, "model.backbone=resnet34"), weights.path, "resnet34")
             #expect(!FileManager.default.fileExists(atPath: run.path))
         }
 
@@ -200,12 +198,12 @@ extension CommandLineTests {
                 ]
             }
             let grey = file("seg/000000.png")
-            try expectFailure(predict(grey), grey.path, "grey", "expected 8-bit RGB")
-            try expectFailure(predict(folder.url.appendingPathComponent("no.png")), "no.png", "missing")
+            expectFailure(predict(grey), grey.path, "grey", "expected 8-bit RGB")
+            expectFailure(predict(folder.file("no.png")), "no.png", "missing")
             let short = file("img/000001.png")
             try cut(short, by: 50)
-            try expectFailure(predict(short), short.path, "truncated")
-            try expectFailure(
+            expectFailure(predict(short), short.path, "truncated")
+            expectFailure(
                 predict(file("img/000000.png")).map { $0 == run.path ? configuration.path : $0 }, configuration.path,
                 "cannot be made")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 extension CommandLineTests {
@@ -9,10 +10,10 @@ extension CommandLineTests {
 
         init() throws {
             folder = try TemporaryFolder()
-            configuration = folder.file("c.yml", Tiny.complete)
+            configuration = try folder.write(Tiny.complete, "c.yml")
         }
 
-        private var run: URL { folder.url.appendingPathComponent("run") }
+        private var run: URL { folder.file("run") }
 
         private func train(_ more: String...) -> [String] {
             ["train", "--config", configuration.path, "--output", run.path] + more
@@ -24,91 +25,94 @@ extension CommandLineTests {
 
         @Test(arguments: [
             (["train"], "--config"),
-            (["cost", "--config", "c.yml", "--size", "99999999x99999999"], "99999999x99999999"),
-            (["cost", "--config", "c.yml", "--size", "224"], "224"),
-            (["cost", "--config", "c.yml", "--batch", "0"], "--batch"),
-            (["cost", "--config", "c.yml", "--batch", "9223372036854775807"], "--batch"),
+            (["cost", "--config", "F/c.yml", "--size", "99999999x99999999"], "99999999x99999999"),
+            (["cost", "--config", "F/c.yml", "--size", "224"], "224"),
+            (["cost", "--config", "F/c.yml", "--batch", "0"], "--batch"),
+            (["cost", "--config", "F/c.yml", "--batch", "9223372036854775807"], "--batch"),
             (["benchmark", "skip", "--batch", "0"], "--batch"),
-            (["train", "--config", "c.yml", "--phases", "warmup,polic"], "warmup,polic"),
-            (["train", "--config", "c.yml", "--phases", "baseline"], "baseline"),
-            (["data", "synthesize", "--output", "d", "--count", "0", "--size", "32x32"], "--count"),
-            (["predict", "--config", "c.yml", "--checkpoint", "w", "--output", "o"], "images"),
+            (["train", "--config", "F/c.yml", "--phases", "warmup,polic"], "warmup,polic"),
+            (["train", "--config", "F/c.yml", "--phases", "baseline"], "baseline"),
+            (["data", "synthesize", "--output", "F/d", "--count", "0", "--size", "32x32"], "--count"),
+            (["predict", "--config", "F/c.yml", "--checkpoint", "F/w", "--output", "F/o"], "images"),
             (
-                ["predict", "--config", "c.yml", "--checkpoint", "w", "--output", "o", "a/x.png", "b/x.png"],
+                ["predict", "--config", "F/c.yml", "--checkpoint", "F/w", "--output", "F/o", "a/x.png", "b/x.png"],
                 "same name"
             ),
-            (["evaluate", "--run", "r", "--nosuch"], "--nosuch"), (["nosuch"], "nosuch"),
+            (["evaluate", "--run", "F/r", "--nosuch"], "--nosuch"), (["nosuch"], "nosuch"),
         ])
         func wrongUsageIs64(arguments: [String], part: String) throws {
-            try expectFailure(arguments, in: folder.url, code: 64, part)
+            // What is meant as a file lies in the test's folder, should anything be written.
+            let arguments = arguments.map { $0.hasPrefix("F/") ? folder.url.path + $0.dropFirst() : $0 }
+            expectFailure(arguments, code: 64, part)
             #expect(folder.names == ["c.yml"])
         }
 
         @Test func badConfigurationNamesFileKeyAndValue() throws {
-            try expectFailure(
-                ["train", "--config", "none.yml"], in: folder.url, "none.yml", "no readable file", "expected")
-            folder.file("list.yml", Tiny.tasks + "training: { batch: [1, 2] }")
-            try expectFailure(
-                ["train", "--config", "list.yml", "--output", run.path], in: folder.url, "list.yml: training.batch",
+            expectFailure(
+                ["train", "--config", folder.file("none.yml").path, "--output", run.path], "none.yml",
+                "no readable file", "expected")
+            let list = try folder.write(Tiny.tasks + "training: { batch: [1, 2] }", "list.yml")
+            expectFailure(
+                ["train", "--config", list.path, "--output", run.path], "list.yml: training.batch",
                 "found [1, 2]", "expected an integer")
-            folder.file("broken.yml", "tasks: [\n")
-            try expectFailure(["train", "--config", "broken.yml", "--output", run.path], in: folder.url, "broken.yml")
-            try expectFailure(train("--set", "training.batch=many"), "training.batch", "'many'", "an integer")
-            try expectFailure(train("--set", "training.bach=4"), "training.bach", "nearest is training.batch")
-            try expectFailure(train("--set", "training.batch"), "--set training.batch", "path=value")
-            try expectFailure(train("--set", "tasks.7.weight=1"), "tasks.7.weight", "'7'", "an index")
-            try expectFailure(train("--set", "tasks.0.ignore_label=0"), "tasks.0.ignore_label", "found 0", "255")
-            try expectFailure(train("--set", "dataset.crop=100000"), "dataset.crop", "found 100000", "8192")
-            try expectFailure(
+            let broken = try folder.write("tasks: [\n", "broken.yml")
+            expectFailure(["train", "--config", broken.path, "--output", run.path], "broken.yml")
+            expectFailure(train("--set", "training.batch=many"), "training.batch", "'many'", "an integer")
+            expectFailure(train("--set", "training.bach=4"), "training.bach", "nearest is training.batch")
+            expectFailure(train("--set", "training.batch"), "--set training.batch", "path=value")
+            expectFailure(train("--set", "tasks.7.weight=1"), "tasks.7.weight", "'7'", "an index")
+            expectFailure(train("--set", "tasks.0.ignore_label=0"), "tasks.0.ignore_label", "found 0", "255")
+            expectFailure(train("--set", "dataset.crop=100000"), "dataset.crop", "found 100000", "8192")
+            expectFailure(
                 train("--set", "training.policy.iterations=0", "--phases", "policy"), "training",
                 "0 iterations in policy")
-            try expectFailure(
-                ["benchmark", "skip", "--set", "tasks.0.kind=classification", "--size", "32x32"], in: folder.url,
+            expectFailure(
+                ["benchmark", "skip", "--set", "tasks.0.kind=classification", "--size", "32x32"],
                 "tasks.0.kind", "found classification", "a dense task")
             let many = (1...13).map { "  - { name: t\($0), kind: depth }" }.joined(separator: "\n")
-            folder.file("many.yml", "tasks:\n\(many)\npolicy: { budget: 0.5 }\n")
-            try expectFailure(
-                ["cost", "--config", "many.yml"], in: folder.url, "policy.cost", "shared with 13 tasks",
+            let crowd = try folder.write("tasks:\n\(many)\npolicy: { budget: 0.5 }\n", "many.yml")
+            expectFailure(
+                ["cost", "--config", crowd.path], "policy.cost", "shared with 13 tasks",
                 "at most 12 tasks")
-            try expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
+            expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
             expectUntouched()
         }
 
         @Test func batchLargerThanTheDataIsFoundBeforeTraining() throws {
-            try expectFailure(train("--set", "training.batch=60"), "training.batch", "found 60", "at most 32")
+            expectFailure(train("--set", "training.batch=60"), "training.batch", "found 60", "at most 32")
             // 40 scenes: 32 in train, of these 25 in train1 and 7 in train2.
-            try expectFailure(train("--set", "training.batch=33"), "training.batch", "at most 32", "split train ")
-            try expectFailure(train("--set", "training.batch=8"), "training.batch", "at most 7", "split train2")
+            expectFailure(train("--set", "training.batch=33"), "training.batch", "at most 32", "split train ")
+            expectFailure(train("--set", "training.batch=8"), "training.batch", "at most 7", "split train2")
             expectUntouched()
         }
 
         @Test func inputsAreOpenedBeforeTheRunFolder() throws {
-            try expectFailure(
+            expectFailure(
                 train("--set", "model.initial_checkpoint=none.safetensors"), "none.safetensors", "no readable file")
-            try expectFailure(
+            expectFailure(
                 train("--set", "tasks.0.class_weights=none.npy"), "none.npy", "missing")
-            try expectFailure(
+            expectFailure(
                 train("--set", "dataset.kind=nyu_v2", "--set", "dataset.root=nowhere"), "nowhere", "missing")
             expectUntouched()
         }
 
         @Test(.needsDevice) func noSuchDeviceListsThoseThereAre() throws {
-            let devices = try Program.run(["devices", "--json"]).json()
+            let devices = try Command.run(["devices", "--json"]).json()
             let first = try #require(devices.items.first?["index"]?.string)
-            try expectFailure(train("--device", "nosuchdevice"), "nosuchdevice", "there is", first)
+            expectFailure(train("--device", "nosuchdevice"), "nosuchdevice", "there is", first)
             expectUntouched()
         }
 
         @Test(.needsDevice) func unwritableOutputNamesThePath() throws {
             // Not even the superuser can make these.
             for output in [configuration.path + "/run", "/proc/run"] {
-                try expectFailure(
+                expectFailure(
                     ["train", "--config", configuration.path, "--output", output], output, "cannot be made")
             }
-            try expectFailure(
+            expectFailure(
                 ["train", "--config", configuration.path, "--output", configuration.path], "found a file",
                 "expected a folder")
-            try expectFailure(
+            expectFailure(
                 ["data", "synthesize", "--output", "/proc/d", "--count", "1", "--size", "32x32"], "/proc/d",
                 "cannot be made")
         }
@@ -116,24 +120,23 @@ extension CommandLineTests {
         @Test(.needsDevice) func nonEmptyOutputIsLeftAlone() throws {
             try FileManager.default.createDirectory(at: run, withIntermediateDirectories: true)
             try Data("mine".utf8).write(to: run.appendingPathComponent("notes.txt"))
-            try expectFailure(train(), run.path, "not empty (notes.txt)", "--resume")
-            try expectFailure(train("--resume"), run.path, "no config.yml")
-            try expectFailure(
+            expectFailure(train(), run.path, "not empty (notes.txt)", "--resume")
+            expectFailure(train("--resume"), run.path, "no config.yml")
+            expectFailure(
                 ["data", "synthesize", "--output", run.path, "--count", "1", "--size", "32x32"], run.path, "not empty")
             #expect(try FileManager.default.contentsOfDirectory(atPath: run.path) == ["notes.txt"])
         }
 
         @Test func missingOrForeignRunIsNamed() throws {
-            try expectFailure(["evaluate", "--run", run.path], run.path, "no such folder")
-            try expectFailure(["evaluate", "--run", folder.url.path], folder.url.path, "no config.yml")
+            expectFailure(["evaluate", "--run", run.path], run.path, "no such folder")
+            expectFailure(["evaluate", "--run", folder.url.path], folder.url.path, "no config.yml")
         }
 
         @Test func badPolicyFileIsNamed() throws {
             func cost(_ text: String, _ parts: String...) throws {
-                let file = folder.file("p.json", text)
-                let outcome = try Program.run(["cost", "--config", configuration.path, "--policy", file.path])
-                #expect(outcome.status == 1)
-                for part in [file.path] + parts { #expect(outcome.error.contains(part), "\(outcome.errors)") }
+                let file = try folder.write(text, "p.json")
+                Command.run(["cost", "--config", configuration.path, "--policy", file.path])
+                    .expectFailure([file.path] + parts)
             }
             let ones = "[1,1,1,1,1,1,1,1]"
             try cost("{", "no JSON object")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -6,15 +7,16 @@ import Testing
 extension CommandLineTests {
     /// `benchmark skip` on a network small enough for a test; what is timed here is not looked at.
     @Suite struct BenchmarkCommandTests {
+        /// As in other tests, so that its programs are compiled once.
         private static let small = [
-            "--set", "model.backbone=resnet18", "--set", "model.width=0.125", "--set", "model.head=light", "--size",
-            "32x40", "--batch", "1", "--repeats", "1",
+            "--set", "model.backbone=resnet18", "--set", "model.width=0.125", "--set", "model.head=light", "--set",
+            "tasks.0.channels=6", "--size", "32x32", "--batch", "4", "--repeats", "1",
         ]
 
         @Test(.needsDevice) func skipWritesRowsTablesAndAPlot() throws {
             let folder = try TemporaryFolder()
-            let (json, plot) = (folder.url.appendingPathComponent("s.json"), folder.url.appendingPathComponent("s.svg"))
-            let trace = folder.url.appendingPathComponent("trace.json")
+            let (json, plot) = (folder.file("s.json"), folder.file("s.svg"))
+            let trace = folder.file("trace.json")
             let run = try Program.run(
                 [
                     "benchmark", "skip", "--rows", "random,soft,alone", "--json", json.path, "--plot", plot.path,
@@ -64,7 +66,7 @@ extension CommandLineTests {
 
         @Test(.needsDevice) func operatorsTimeEveryPassOfACase() throws {
             let folder = try TemporaryFolder()
-            let json = folder.url.appendingPathComponent("o.json")
+            let json = folder.file("o.json")
             let run = try Program.run(
                 [
                     "benchmark", "operators", "--filter", "4X81x81×64->64", "--repeats", "1", "--no-search", "--json",
@@ -93,12 +95,12 @@ extension CommandLineTests {
             for arguments in [
                 ["--steps", "training"], ["--rows", "all"], ["--batch", "0"], ["--repeats", "0"], ["--size", "224"],
             ] {
-                #expect(try Program.run(["benchmark", "skip"] + arguments).status == 64, "\(arguments)")
+                #expect(Command.run(["benchmark", "skip"] + arguments).status == 64, "\(arguments)")
             }
-            let run = try Program.run(["benchmark", "skip", "--set", "model.backbone=resnet19"])
+            let run = Command.run(["benchmark", "skip", "--set", "model.backbone=resnet19"])
             #expect(run.status == 1 && run.errors.contains("model.backbone"))
             // Without looking for a device first.
-            let none = try Program.run(["benchmark", "operators", "--filter", "5x5", "--device", "none"])
+            let none = Command.run(["benchmark", "operators", "--filter", "5x5", "--device", "none"])
             #expect(none.status == 64 && none.errors.contains("5x5"))
             #expect(none.errors.contains("adashare benchmark operators"), "\(none.errors)")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -44,15 +45,15 @@ extension CommandLineTests {
             let folder = try TemporaryFolder()
             // Nothing but tasks and model is needed.
             let tasks = row.tasks.map { "  - { name: \($0.name), kind: \($0.kind), channels: \($0.channels) }\n" }
-            let configuration = folder.file(
-                "c.yml", "tasks:\n\(tasks.joined())model: { backbone: \(row.backbone) }\n")
+            let configuration = try folder.write(
+                "tasks:\n\(tasks.joined())model: { backbone: \(row.backbone) }\n", "c.yml")
             let rows = row.tasks.map { task in
                 let decisions = (1...row.blocks).map { task.skipped.contains($0) ? "0" : "1" }
                 return "\"\(task.name)\": [\(decisions.joined(separator: ","))]"
             }
-            let policy = folder.file("p.json", "{\"tasks\": {\(rows.joined(separator: ", "))}}")
+            let policy = try folder.write("{\"tasks\": {\(rows.joined(separator: ", "))}}", "p.json")
             let arguments = ["cost", "--config", configuration.path, "--size", "224x224", "--policy", policy.path]
-            let report = try Program.run(arguments + ["--json"]).json()
+            let report = try Command.run(arguments + ["--json"]).json()
 
             #expect(report.keys == ["backbone", "blocks", "heads", "memory"])
             let backbone = try #require(report["backbone"])
@@ -71,17 +72,17 @@ extension CommandLineTests {
             #expect(abs(head / 1e6 - 23.1) < 0.1)
 
             // Without a policy every task uses every block, and one pass serves all.
-            let shared = try Program.run(Array(arguments.dropLast(2)) + ["--json"]).json()["backbone"]
+            let shared = try Command.run(Array(arguments.dropLast(2)) + ["--json"]).json()["backbone"]
             #expect(shared?["macs_selected"] == backbone["macs_all"])
             let passes = try #require(backbone["macs_all"]?.integer)
             #expect(shared?["macs_shared"]?.integer == passes / row.tasks.count)
 
-            let text = try Program.run(arguments).output
+            let text = Command.run(arguments).output
             #expect(text.contains(String(format: "%.2f G", row.shared)) && text.contains("selected by"))
         }
 
         @Test(.needsDevice) func devicesAreListed() throws {
-            let rows = try Program.run(["devices", "--json"]).json().items
+            let rows = try Command.run(["devices", "--json"]).json().items
             #expect(!rows.isEmpty)
             for row in rows {
                 #expect(row["name"]?.string?.isEmpty == false)
@@ -91,16 +92,16 @@ extension CommandLineTests {
                     #expect((row[key]?.integer ?? 0) > 0, "\(key)")
                 }
             }
-            let text = try Program.run(["devices"]).output
+            let text = Command.run(["devices"]).output
             #expect(text.contains(rows[0]["name"]?.string ?? "?") && text.contains("*"))
         }
 
         @Test func helpExplainsEveryCommand() throws {
-            let help = try Program.run(["--help"])
+            let help = Command.run(["--help"])
             #expect(help.status == 0)
             for name in ["train", "evaluate", "predict", "cost", "devices", "data"] {
                 #expect(help.output.contains(name))
-                let page = try Program.run([name, "--help"])
+                let page = Command.run([name, "--help"])
                 #expect(page.status == 0 && page.output.contains("USAGE: adashare \(name)"))
             }
         }

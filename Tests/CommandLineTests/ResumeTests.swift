@@ -1,10 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
 
 extension CommandLineTests {
-    /// Runs that are killed, split or damaged end in the bits of the undisturbed one. `tools/kill-test` does more kills.
+    /// Runs that are killed, split or damaged end in the bits of the undisturbed one. `tools/kill-test` does more
+    /// kills.
     @Suite(.needsDevice) struct ResumeTests {
         let finished: FinishedRun
         let folder: TemporaryFolder
@@ -13,7 +15,7 @@ extension CommandLineTests {
         init() throws {
             finished = try FinishedRun.get()
             folder = try TemporaryFolder()
-            run = folder.url.appendingPathComponent("run")
+            run = folder.file("run")
         }
 
         private func train(_ more: String...) -> [String] {
@@ -49,7 +51,7 @@ extension CommandLineTests {
 
         /// A flipped bit in either file of the pair is noticed, and so is a phase that would discard unfinished work.
         @Test func damageAndDiscardedWorkAreRefused() throws {
-            #expect(try Program.run(train("--phases", "warmup")).status == 0)
+            try FinishedRun.afterWarmup().copy(to: run)
             let checkpoints = run.appendingPathComponent("checkpoints")
             for suffix in ["safetensors", "state"] {
                 let file = checkpoints.appendingPathComponent("warmup-0000005.\(suffix)")
@@ -57,22 +59,22 @@ extension CommandLineTests {
                 var damaged = whole
                 damaged[damaged.count - 5] ^= 1
                 try damaged.write(to: file)
-                try expectFailure(train("--resume"), file.lastPathComponent, "hash", "damaged")
+                expectFailure(train("--resume"), file.lastPathComponent, "hash", "damaged")
                 try whole.write(to: file)
             }
             let process = try Program.start(train("--resume", "--phases", "policy"))
             while process.isRunning && stepsDone() < 5 + 8 { usleep(2000) }
             process.kill()
-            try expectFailure(
+            expectFailure(
                 train("--resume", "--phases", "retrain"), "phase policy unfinished", "--phases that include it")
-            try expectFailure(
+            expectFailure(
                 train("--resume", "--phases", "warmup"), "phase policy unfinished", "--phases that include it")
             #expect(try Program.run(train("--resume")).status == 0)
             try expectSameBits()
         }
 
         @Test func killedRunsEndInTheSameBits() throws {
-            var random = SeededGenerator(state: 20)
+            var random = SeededGenerator(seed: 20)
             let total = Tiny.completePhases.reduce(0) { $0 + $1.1 }
             let kills = 4
             for number in 0..<kills {
@@ -94,7 +96,9 @@ extension CommandLineTests {
         }
 
         @Test func phasesOneByOneGiveTheSameBits() throws {
-            #expect(try Program.run(train("--phases", "warmup")).status == 0)
+            let warmed = try FinishedRun.afterWarmup()
+            #expect(warmed.outcome.status == 0, "\(warmed.outcome.errors)")
+            try warmed.copy(to: run)
             #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("policy.json").path))
 
             // What a kill can leave: half-written files, weights without a state, a pointer not yet renamed into place.
@@ -111,32 +115,32 @@ extension CommandLineTests {
         }
 
         @Test func damagedStateIsNamedAndNothingIsLost() throws {
-            try FileManager.default.copyItem(at: finished.folder, to: run)
+            try finished.copy(to: run)
             let checkpoints = run.appendingPathComponent("checkpoints")
             let names = try FileManager.default.contentsOfDirectory(atPath: checkpoints.path)
             let state = checkpoints.appendingPathComponent(try #require(names.first { $0.hasSuffix(".state") }))
             let whole = try Data(contentsOf: state)
             let log = try Data(contentsOf: run.appendingPathComponent("metrics.jsonl"))
             try whole.dropLast(10).write(to: state)
-            try expectFailure(train("--resume"), state.path, "truncated")
+            expectFailure(train("--resume"), state.path, "truncated")
             try Data(whole.prefix(4)).write(to: state)
-            try expectFailure(train("--resume"), state.path, "4 bytes")
+            expectFailure(train("--resume"), state.path, "4 bytes")
             try FileManager.default.removeItem(at: state)
-            try expectFailure(train("--resume"), state.path, "no readable file")
+            expectFailure(train("--resume"), state.path, "no readable file")
             try whole.write(to: state)
             try Data("{".utf8).write(to: checkpoints.appendingPathComponent("latest.json"))
-            try expectFailure(train("--resume"), "latest.json", "no readable pointer")
+            expectFailure(train("--resume"), "latest.json", "no readable pointer")
             #expect(try Data(contentsOf: run.appendingPathComponent("metrics.jsonl")) == log)
         }
 
         @Test func changedConfigurationIsRefused() throws {
-            try FileManager.default.copyItem(at: finished.folder, to: run)
-            try expectFailure(
+            try finished.copy(to: run)
+            expectFailure(
                 train("--resume", "--set", "training.seed=2", "--set", "policy.samples=4"), "config.yml",
                 "training.seed: 1 in the run, 2 now", "policy.samples")
-            try expectFailure(train(), run.path, "not empty", "--resume")
+            expectFailure(train(), run.path, "not empty", "--resume")
             // A finished run resumes to its end at once.
-            let outcome = try Program.run(train("--resume"))
+            let outcome = Command.run(train("--resume"))
             #expect(outcome.status == 0 && outcome.output.contains("Learned policy"))
         }
 
@@ -147,22 +151,9 @@ extension CommandLineTests {
             let first = try Program.start(long)
             defer { first.kill() }
             while first.isRunning && stepsDone() < 1 { usleep(2000) }
-            try expectFailure(long + ["--resume"], run.path, "another process on this run (process ")
-            try expectFailure(long, run.path, "not empty")
+            expectFailure(long + ["--resume"], run.path, "another process on this run (process ")
+            expectFailure(long, run.path, "not empty")
             #expect(first.isRunning)
         }
-    }
-}
-
-/// SplitMix64: the same moments on every run.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

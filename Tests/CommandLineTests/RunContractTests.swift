@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Training
@@ -109,17 +110,17 @@ extension CommandLineTests {
             let evaluation = try Program.run(["evaluate", "--run", run.folder.path, "--json"]).json()
             #expect(evaluation["images"] == 4)
             #expect(evaluation["tasks"] == summary["metrics"])
-            let text = try Program.run(["evaluate", "--run", run.folder.path, "--split", "validation"])
+            let text = Command.run(["evaluate", "--run", run.folder.path, "--split", "validation"])
             #expect(text.status == 0 && text.output.contains("exact convention, 4 images of split validation"))
             // A part of the tasks scores the same and says nothing of the others.
-            let part = try Program.run(["evaluate", "--run", run.folder.path, "--json", "--tasks", "depth,normals"])
+            let part = try Command.run(["evaluate", "--run", run.folder.path, "--json", "--tasks", "depth,normals"])
                 .json()
             #expect(part["tasks"]?.keys == ["depth", "normals"])
             #expect(part["tasks"]?["depth"] == evaluation["tasks"]?["depth"])
             #expect(part["tasks"]?["normals"] == evaluation["tasks"]?["normals"])
-            try expectFailure(
+            expectFailure(
                 ["evaluate", "--run", run.folder.path, "--tasks", "edges"], "--tasks", "'edges'", "normals")
-            let baseline = try Program.run([
+            let baseline = try Command.run([
                 "evaluate", "--run", run.folder.path, "--json", "--checkpoint", run.checkpoint("baseline").path,
             ]).json()
             #expect(baseline["tasks"] == summary["hard_sharing"])
@@ -129,22 +130,19 @@ extension CommandLineTests {
             let folder = try TemporaryFolder()
             let lines = Tiny.complete.split(separator: "\n", omittingEmptySubsequences: false)
             let short = lines.filter { !$0.hasPrefix("dataset") }.prefix { !$0.hasPrefix("training") }
-            let configuration = folder.file("c.yml", short.joined(separator: "\n"))
+            let configuration = try folder.write(short.joined(separator: "\n"), "c.yml")
             let images = try ["a", "b"].enumerated().map { index, name -> String in
                 let scene = try ScenesDataset(count: 2, height: 40, width: 56, seed: 5).sample(index)
-                let url = folder.url.appendingPathComponent("\(name).png")
+                let url = folder.file("\(name).png")
                 try PNGImage(width: 56, height: 40, channels: 3, pixels: scene.image).write(to: url)
                 return url.path
             }
-            let output = folder.url.appendingPathComponent("new/out")
-            func predict(_ more: String...) throws -> Program.Outcome {
-                try Program.run(
-                    [
-                        "predict", "--config", configuration.path, "--checkpoint", run.checkpoint("retrain").path,
-                        "--output", output.path,
-                    ] + more + images)
+            let output = folder.file("new/out")
+            func arguments(_ more: String...) -> [String] {
+                ["predict", "--config", configuration.path, "--checkpoint", run.checkpoint("retrain").path]
+                    + ["--output", output.path] + more + images
             }
-            #expect(try predict().status == 0)
+            #expect(try Program.run(arguments()).status == 0)
             for name in ["a", "b"] {
                 for task in tasks {
                     let picture = try PNGImage.read(output.appendingPathComponent("\(name)_\(task).png"), channels: 3)
@@ -155,7 +153,7 @@ extension CommandLineTests {
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: output.path).count == 8)
 
-            #expect(try predict("--raw").status == 0)
+            #expect(Command.run(arguments("--raw")).status == 0)
             let raw = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
             // Stride 8 with the pool's ceil mode: 40 x 56 pixels give 6 x 8 features.
             #expect(
@@ -164,27 +162,28 @@ extension CommandLineTests {
                 ])
             #expect(try raw.floats("depth").allSatisfy(\.isFinite))
 
-            #expect(try predict("--raw", "--tasks", "depth").status == 0)
+            #expect(Command.run(arguments("--raw", "--tasks", "depth")).status == 0)
             let alone = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
             #expect(alone.names == ["depth"])
             #expect(try alone.floats("depth") == raw.floats("depth"), "the same bits without the other tasks")
 
             // The policy recorded in the checkpoint is the one used; another gives other outputs.
             #expect(
-                try predict("--raw", "--policy", run.folder.appendingPathComponent("policy.json").path).status == 0)
+                Command.run(arguments("--raw", "--policy", run.folder.appendingPathComponent("policy.json").path))
+                    .status == 0)
             #expect(try TensorFile.read(output.appendingPathComponent("a.safetensors")) == raw)
             let zeros = "[0,0,0,0,0,0,0,0]"
-            let skipping = folder.file(
-                "p.json", "{\"tasks\":{\"segmentation\":\(zeros),\"normals\":\(zeros),\"depth\":\(zeros)}}")
-            #expect(try predict("--raw", "--policy", skipping.path).status == 0)
+            let skipping = try folder.write(
+                "{\"tasks\":{\"segmentation\":\(zeros),\"normals\":\(zeros),\"depth\":\(zeros)}}", "p.json")
+            #expect(Command.run(arguments("--raw", "--policy", skipping.path)).status == 0)
             #expect(try TensorFile.read(output.appendingPathComponent("a.safetensors")) != raw)
         }
 
         @Test func synthesizedDataTrains() throws {
             let folder = try TemporaryFolder()
-            let data = folder.url.appendingPathComponent("data")
+            let data = folder.file("data")
             let arguments = ["--count", "20", "--size", "32x40", "--seed", "9"]
-            #expect(try Program.run(["data", "synthesize", "--output", data.path] + arguments).status == 0)
+            #expect(Command.run(["data", "synthesize", "--output", data.path] + arguments).status == 0)
             for name in ["img", "seg", "normal_mask", "depth"] {
                 let files = try FileManager.default.contentsOfDirectory(
                     atPath: data.appendingPathComponent(name).path)
@@ -193,11 +192,11 @@ extension CommandLineTests {
             let image = try PNGImage.read(data.appendingPathComponent("img/000000.png"), channels: 3)
             #expect(image.height == 32 && image.width == 40)
             // A relative root is that of the folder the command runs in.
-            folder.file("c.yml", Tiny.folder("data"))
+            try folder.write(Tiny.folder("data"), "c.yml")
             let outcome = try Program.run(["train", "--config", "c.yml", "--output", "runs/a"], in: folder.url)
             #expect(outcome.status == 0, "\(outcome.errors)")
-            let evaluation = try Program.run([
-                "evaluate", "--json", "--run", folder.url.appendingPathComponent("runs/a").path,
+            let evaluation = Command.run([
+                "evaluate", "--json", "--run", folder.file("runs/a").path,
             ])
             #expect(try evaluation.json()["images"] == 2)
         }

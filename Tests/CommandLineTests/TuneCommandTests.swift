@@ -1,150 +1,213 @@
 import Foundation
 import Operators
+import TestSupport
 import Testing
 
 @testable import Training
 
 extension CommandLineTests {
-    /// `tune`, and what `train` makes of it, each test with a cache folder of its own.
-    @Suite struct TuneCommandTests {
-        /// Some convolutions are large enough to be measured, few enough for a test.
-        private static let yaml =
-            Tiny.tasks + """
-                dataset: { kind: scenes, count: 20, size: [96, 96], crop: [96, 96], augmentation: none }
-                model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
-                training: { batch: 4, log_every: 1, warmup: { iterations: 1 }, policy: { iterations: 0 },
-                            retrain: { iterations: 0 } }
+    /// `tune`, and what `train` makes of it; cache folder and run are made once, and copied by tests that change them.
+    @Suite(.needsDevice) struct TuneCommandTests {
+        let folder: TemporaryFolder
 
-                """
+        init() throws { folder = try TemporaryFolder() }
 
-        private func entries(in cache: URL) -> [URL] {
-            let root = cache.appendingPathComponent("adashare/algorithms")
-            let found = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap {
-                $0 as? URL
-            }
-            return (found ?? []).filter { $0.pathExtension == "json" }
+        private func run(_ arguments: [String], cache: URL) throws -> Outcome {
+            try Program.run(arguments, environment: ["XDG_CACHE_HOME": cache.path])
         }
 
-        /// Makes results look as if nothing else had run, or `tune` may measure them again.
-        private func calm(_ entries: [URL]) throws {
-            for entry in entries {
-                let text = try String(contentsOf: entry, encoding: .utf8)
-                let calm = text.replacing(/"scatter" : [-+.e0-9]+/, with: "\"scatter\" : 0")
-                #expect(text.contains("scatter"))
-                try Data(calm.utf8).write(to: entry)
-            }
+        private func train(_ run: URL, _ more: String...) throws -> [String] {
+            ["train", "--config", try TunedCache.get().configuration.path, "--output", run.path] + more
         }
 
-        @Test(.needsDevice) func killedAndConcurrentTunersLeaveWhatTrainingUses() throws {
-            let folder = try TemporaryFolder()
-            let cache = folder.url.appendingPathComponent("cache")
-            let config = folder.file("c.yml", Self.yaml)
-            let environment = ["XDG_CACHE_HOME": cache.path]
-            let arguments = ["tune", "--config", config.path]
+        private func copy(_ url: URL, as name: String) throws -> URL {
+            try FileManager.default.copyItem(at: url, to: folder.file(name))
+            return folder.file(name)
+        }
 
-            let killed = try Program.start(arguments, environment: environment)
-            let deadline = Date().addingTimeInterval(120)
-            while entries(in: cache).isEmpty, killed.isRunning, Date() < deadline { usleep(1000) }
-            killed.kill()
-            let kept = entries(in: cache).count
-            #expect(kept > 0)
+        private func algorithms(of run: URL) -> String {
+            (try? String(contentsOf: run.appendingPathComponent("algorithms.json"), encoding: .utf8)) ?? ""
+        }
 
-            // Two at once, one of which measures everything again.
-            let both = try [arguments, arguments + ["--again"]].map { try Program.start($0, environment: environment) }
-            for tuner in both {
-                let outcome = try tuner.finish()
-                #expect(outcome.status == 0, "\(outcome.errors)")
-            }
-            let stored = entries(in: cache)
-            #expect(stored.count > max(kept, 3))
-            try calm(stored)
-            let third = try Program.run(arguments, environment: environment)
-            #expect(third.status == 0 && third.output.contains("known") && !third.errors.contains("measuring"))
-            #expect(third.output.contains(cache.path))
-            let json = folder.url.appendingPathComponent("tune.json")
-            #expect(try Program.run(arguments + ["--json", json.path], environment: environment).status == 0)
-            guard case .array(let rows)? = try JSONValue.parse(Data(contentsOf: json))["rows"] else {
-                Issue.record("no rows")
-                return
-            }
-            #expect(rows.count == stored.count)
+        private func count(_ text: String, in whole: String) -> Int { whole.components(separatedBy: text).count - 1 }
 
-            func train(_ name: String, _ more: [String] = []) throws -> (
-                outcome: Program.Outcome, algorithms: String
-            ) {
-                let run = folder.url.appendingPathComponent(name)
-                let outcome = try Program.run(
-                    ["train", "--config", config.path, "--output", run.path] + more, environment: environment)
-                let list = run.appendingPathComponent("algorithms.json")
-                return (outcome, (try? String(contentsOf: list, encoding: .utf8)) ?? "")
-            }
-            func count(_ text: String, in whole: String) -> Int { whole.components(separatedBy: text).count - 1 }
-            let tuned = try train("tuned")
-            #expect(tuned.outcome.status == 0 && !tuned.outcome.errors.contains("measuring"), "\(tuned.outcome.errors)")
-            #expect(count("\"measured\"", in: tuned.algorithms) == stored.count)
-            #expect(tuned.outcome.errors.contains("\(stored.count) of them measured"), "\(tuned.outcome.errors)")
-            let plain = try train("plain", ["--no-search"])
-            #expect(count("\"shape\"", in: plain.algorithms) == count("\"chosen_by\"", in: tuned.algorithms))
+        // MARK: - Measuring
 
-            // What is learned later does not touch a run that exists.
-            for entry in stored { try FileManager.default.removeItem(at: entry) }
-            let resumed = try train("tuned", ["--resume"])
-            #expect(resumed.outcome.status == 0 && resumed.algorithms == tuned.algorithms)
-            #expect(entries(in: cache).isEmpty)
-            let again = try train("tuned", ["--resume", "--no-search"])
-            #expect(again.outcome.status == 0 && again.algorithms == tuned.algorithms)
-            #expect(again.outcome.errors.contains("keeps the algorithms"), "\(again.outcome.errors)")
+        @Test func killedAndConcurrentTunersCompleteTheCache() throws {
+            let tuned = try TunedCache.get()
+            #expect(tuned.keptByKilled > 0, "a killed tuner leaves what it has measured")
+            for outcome in tuned.concurrent { #expect(outcome.status == 0, "\(outcome.errors)") }
+            #expect(tuned.entries.count > max(tuned.keptByKilled, 3))
+        }
 
-            // A list that is gone is not made up, unless that is asked for.
-            let list = folder.url.appendingPathComponent("tuned/algorithms.json")
+        @Test func whatIsKnownIsNotMeasuredAgain() throws {
+            let tuned = try TunedCache.get()
+            let json = folder.file("tune.json")
+            let outcome = try run(tuned.arguments + ["--json", json.path], cache: tuned.folder)
+            #expect(outcome.status == 0 && !outcome.errors.contains("measuring"), "\(outcome.errors)")
+            #expect(outcome.output.contains("known") && outcome.output.contains(tuned.folder.path))
+            let rows = try #require(try JSONValue.parse(Data(contentsOf: json))["rows"]).items
+            #expect(rows.count == tuned.entries.count)
+            #expect(rows.allSatisfy { $0["is_new"] == .bool(false) }, "\(rows.first?.keys ?? [])")
+        }
+
+        // MARK: - Training with what was measured
+
+        @Test func trainingTakesWhatWasMeasured() throws {
+            let (tuned, trained) = (try TunedCache.get(), try TunedRun.get())
+            let (list, errors) = (algorithms(of: trained.folder), trained.outcome.errors)
+            #expect(trained.outcome.status == 0 && !errors.contains("measuring"), "\(errors)")
+            #expect(count("\"measured\"", in: list) == tuned.entries.count)
+            #expect(errors.contains("\(tuned.entries.count) of them measured"), "\(errors)")
+        }
+
+        @Test func withoutSearchEveryAlgorithmGoesByShape() throws {
+            let outcome = Command.run(try train(folder.file("plain"), "--no-search"))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let measured = algorithms(of: try TunedRun.get().folder)
+            let number = count("\"chosen_by\"", in: measured)
+            #expect(number > 0 && count("\"shape\"", in: algorithms(of: folder.file("plain"))) == number)
+        }
+
+        @Test func aRunKeepsItsAlgorithms() throws {
+            let trained = try copy(TunedRun.get().folder, as: "run")
+            let list = algorithms(of: trained)
+            // What is learned later, or forgotten, does not touch a run that exists.
+            let cache = folder.file("empty")
+            let resumed = try run(train(trained, "--resume"), cache: cache)
+            #expect(resumed.status == 0 && algorithms(of: trained) == list, "\(resumed.errors)")
+            #expect(TunedCache.entries(in: cache).isEmpty)
+            let again = Command.run(try train(trained, "--resume", "--no-search"))
+            #expect(again.status == 0 && algorithms(of: trained) == list)
+            #expect(again.errors.contains("keeps the algorithms"), "\(again.errors)")
+        }
+
+        /// A list that is gone is not made up, unless that is asked for.
+        @Test func aListThatIsGoneIsNotMadeUp() throws {
+            let trained = try copy(TunedRun.get().folder, as: "run")
+            let list = trained.appendingPathComponent("algorithms.json")
             try FileManager.default.removeItem(at: list)
-            let refused = try train("tuned", ["--resume"])
-            #expect(refused.outcome.status == 1 && refused.algorithms.isEmpty)
-            #expect(
-                refused.outcome.errors.contains(list.path) && refused.outcome.errors.contains("--resume --no-search"),
-                "\(refused.outcome.errors)")
-            let evaluated = try Program.run(
-                ["evaluate", "--run", list.deletingLastPathComponent().path], environment: environment)
+            try run(train(trained, "--resume"), cache: TunedCache.get().folder)
+                .expectFailure([list.path, "--resume --no-search"])
+            #expect(!FileManager.default.fileExists(atPath: list.path))
+            let evaluated = Command.run(["evaluate", "--run", trained.path])
             #expect(evaluated.status == 0 && evaluated.errors.contains("chosen by shape"), "\(evaluated.errors)")
-            let anew = try train("tuned", ["--resume", "--no-search"])
-            #expect(anew.outcome.status == 0 && anew.algorithms == plain.algorithms, "\(anew.outcome.errors)")
+            let anew = Command.run(try train(trained, "--resume", "--no-search"))
+            #expect(anew.status == 0, "\(anew.errors)")
+            let plain = Command.run(try train(folder.file("plain"), "--no-search"))
+            #expect(plain.status == 0 && !algorithms(of: trained).isEmpty)
+            #expect(algorithms(of: trained) == algorithms(of: folder.file("plain")))
         }
 
-        /// What was measured before the disk filled up is read, the rest is used without being kept; nothing is left behind.
-        @Test(.needsDevice, .enabled(if: Program.canMount, "needs a file system of its own"))
-        func aFullDiskCostsOnlyTime() throws {
-            let folder = try TemporaryFolder()
-            let config = folder.file("c.yml", Self.yaml)
-            let arguments = ["tune", "--config", config.path, "--set", "training.batch=2"]
-            let roomy = folder.url.appendingPathComponent("roomy")
-            let complete = try Program.run(arguments, environment: ["XDG_CACHE_HOME": roomy.path])
-            #expect(complete.status == 0, "\(complete.errors)")
-            let stored = entries(in: roomy)
-            #expect(stored.count > 1)
-            try calm(stored)
+        // MARK: - Places that cannot be written
+
+        /// What was measured before the disk filled up is read, the rest is used without being kept; nothing is left
+        /// behind.
+        @Test(.enabled(if: Program.canMount, "needs a file system of its own")) func aFullDiskCostsOnlyTime() throws {
+            let tuned = try TunedCache.get()
+            let cache = try copy(tuned.folder, as: "cache")
+            let stored = TunedCache.entries(in: cache)
             for entry in stored.dropFirst() { try FileManager.default.removeItem(at: entry) }
 
-            let full = try Program.run(arguments, withoutRoomIn: roomy, environment: ["XDG_CACHE_HOME": roomy.path])
+            let full = try Program.run(
+                tuned.arguments, withoutRoomIn: cache, environment: ["XDG_CACHE_HOME": cache.path])
             #expect(full.status == 1 && full.output.contains("no place for \(stored.count - 1) of"), "\(full.output)")
             #expect(full.output.contains("not kept") && full.output.contains("known"), "\(full.output)")
             let left = full.output.split(separator: "\n").filter { $0.hasPrefix("left ") }
             #expect(left == ["left \(stored[0].lastPathComponent)"], "no half-written files")
         }
 
-        @Test(.needsDevice) func aCacheThatCannotBeWrittenCostsOnlyTime() throws {
-            let folder = try TemporaryFolder()
-            let config = folder.file("c.yml", Self.yaml)
-            let blocked = folder.file("blocked", "")
-            let outcome = try Program.run(
-                ["tune", "--config", config.path, "--set", "training.batch=2"],
-                environment: ["XDG_CACHE_HOME": blocked.path])
-            #expect(outcome.status == 1 && outcome.output.contains("winograd"), "\(outcome.errors)")
-            #expect(outcome.errors.contains("not kept") && outcome.errors.contains("no place for"), "\(outcome.errors)")
-            let trained = try Program.run(
-                ["train", "--config", config.path, "--output", folder.url.appendingPathComponent("run").path],
-                environment: ["XDG_CACHE_HOME": blocked.path])
+        @Test func aCacheThatCannotBeWrittenCostsOnlyTime() throws {
+            let blocked = try folder.write("", "blocked")
+            let configuration = try TunedCache.get().configuration.path
+            let tuned = try run(["tune", "--config", configuration] + TunedCache.few, cache: blocked)
+            #expect(tuned.output.contains("winograd"), "\(tuned.output)")
+            #expect(tuned.errors.contains("not kept"), "\(tuned.errors)")
+            tuned.expectFailure(["no place for"])
+            let trained = try run(train(folder.file("run")) + TunedCache.few, cache: blocked)
             #expect(trained.status == 0 && trained.errors.contains("not kept"), "\(trained.errors)")
             #expect(try String(contentsOf: blocked, encoding: .utf8).isEmpty)
         }
+    }
+}
+
+/// A cache folder that one tuner began and was killed over, and two at once completed, one of which measured everything
+/// again.
+private final class TunedCache: Sendable {
+    let folder: URL
+    let configuration: URL
+    let arguments: [String]
+    let keptByKilled: Int
+    let concurrent: [Outcome]
+
+    private let owner: LastingFolder
+    private static let made = Result<TunedCache, any Error> { try TunedCache() }
+    static func get() throws -> TunedCache { try made.get() }
+
+    /// Some convolutions are large enough to be measured, few enough for a test.
+    private static let yaml =
+        Tiny.tasks + """
+            dataset: { kind: scenes, count: 20, size: [96, 96], crop: [96, 96], augmentation: none }
+            model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
+            training: { batch: 4, log_every: 1, warmup: { iterations: 1 }, policy: { iterations: 0 },
+                        retrain: { iterations: 0 } }
+
+            """
+    /// Leaves fewer of them.
+    static let few = ["--set", "training.batch=2"]
+
+    private init() throws {
+        owner = try LastingFolder()
+        folder = owner.folder.file("cache")
+        configuration = try owner.folder.write(Self.yaml, "c.yml")
+        arguments = ["tune", "--config", configuration.path]
+        let environment = ["XDG_CACHE_HOME": folder.path]
+
+        let killed = try Program.start(arguments, environment: environment)
+        // However slow the machine: the tuner ends with an entry, or without one.
+        while Self.entries(in: folder).isEmpty, killed.isRunning { usleep(1000) }
+        killed.kill()
+        keptByKilled = Self.entries(in: folder).count
+
+        concurrent = try [arguments, arguments + ["--again"]]
+            .map { try Program.start($0, environment: environment) }.map { try $0.finish() }
+        try calm()
+    }
+
+    var entries: [URL] { Self.entries(in: folder) }
+
+    static func entries(in cache: URL) -> [URL] {
+        let root = cache.appendingPathComponent("adashare/algorithms")
+        let found = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL }
+        return (found ?? []).filter { $0.pathExtension == "json" }
+    }
+
+    /// Makes results look as if nothing else had run, or `tune` may measure them again.
+    private func calm() throws {
+        for entry in entries {
+            let text = try String(contentsOf: entry, encoding: .utf8)
+            let calm = text.replacing(/"scatter" : [-+.e0-9]+/, with: "\"scatter\" : 0")
+            try #require(text.contains("scatter"))
+            try Data(calm.utf8).write(to: entry)
+        }
+    }
+}
+
+/// A run that found its algorithms in that cache.
+private final class TunedRun: Sendable {
+    let folder: URL
+    let outcome: Outcome
+
+    private let owner: LastingFolder
+    private static let made = Result<TunedRun, any Error> { try TunedRun() }
+    static func get() throws -> TunedRun { try made.get() }
+
+    private init() throws {
+        let cache = try TunedCache.get()
+        owner = try LastingFolder()
+        folder = owner.folder.file("run")
+        outcome = try Program.run(
+            ["train", "--config", cache.configuration.path, "--output", folder.path],
+            environment: ["XDG_CACHE_HOME": cache.folder.path])
     }
 }

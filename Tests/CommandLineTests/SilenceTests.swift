@@ -1,0 +1,144 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandLineTests {
+    /// The quickstart's command, with empty caches as on a newcomer's machine: every line it prints is one of ours.
+    @Suite(.needsDevice) struct SilenceTests {
+        /// Short phases, all of them; few images, of the quickstart's size.
+        private static let short = [
+            "dataset.count=100", "training.batch=4", "training.log_every=1", "training.warmup.iterations=2",
+            "training.policy.iterations=4", "training.retrain.iterations=2", "policy.alternation.weights=1",
+            "policy.alternation.logits=1",
+        ]
+
+        /// Gives every program a warning, by a macro that the prelude defines too: which other warnings there are
+        /// depends on the processor, and with AVX-512 there are none. Drivers other than pocl do not know the variable.
+        private static let warning = ("POCL_EXTRA_BUILD_FLAGS", "-DFOR_RANGE=1")
+
+        private func quickstart(_ more: [String]) throws -> Outcome {
+            let folder = try TemporaryFolder()
+            let caches = try ["POCL_CACHE_DIR", "XDG_CACHE_HOME"].map { name -> (String, String) in
+                try FileManager.default.createDirectory(at: folder.file(name), withIntermediateDirectories: false)
+                return (name, folder.file(name).path)
+            }
+            let configuration = Program.repository.appendingPathComponent("configs/quickstart.yml")
+            let outcome = try Program.run(
+                ["train", "--config", configuration.path, "--output", "runs/quickstart"]
+                    + Self.short.flatMap { ["--set", $0] } + more,
+                in: folder.url, environment: Dictionary(uniqueKeysWithValues: caches + [Self.warning]))
+            #expect(outcome.status == 0)
+            return outcome
+        }
+
+        @Test func quickstartPrintsNoLineThatIsNotOurs() throws {
+            let outcome = try quickstart(["--no-search"])
+            try Lines.remarks.expect(outcome.errors, lacks: ["search"])
+            try Lines.answer.expect(outcome.output)
+        }
+
+        /// A search compiles programs that nothing else needs; two images have convolutions that are large enough for
+        /// it.
+        @Test func searchPrintsNoLineThatIsNotOurs() throws {
+            let outcome = try quickstart(["--set", "training.batch=2", "--phases", "warmup"])
+            try Lines.remarks.expect(outcome.errors, lacks: ["curriculum"])
+            try Lines.answer.expect(
+                outcome.output, lacks: ["policy title", "policy header", "policy row", "policy cost", "gain of all"])
+        }
+
+        /// The patterns would let nothing else through.
+        @Test(arguments: [
+            "15 warnings generated.", "warning: unused variable 'x'", "note: expanded from macro 'FOR_RANGE'",
+            "pocl error", "device", "Error: no", "note: ", "  ",
+        ])
+        func foreignLinesAreNoticed(line: String) throws {
+            #expect(try Lines.remarks.name(of: line) == nil)
+            #expect(try Lines.answer.name(of: line) == nil)
+        }
+    }
+}
+
+/// The lines one of the two outputs may have.
+private struct Lines {
+    /// A name for what a person would call the line, and its pattern; a line has to match a whole one.
+    let patterns: [(name: String, pattern: String)]
+
+    private static let number = #"(?:-?\d+(?:\.\d+)?|–)"#
+    private static let phase = "(?:warmup|policy|retrain|baseline)"
+    private static let task = "(?:segmentation|normals|depth)"
+
+    static let remarks = Lines(patterns: [
+        ("device", #"device .+ \(\d+:\d+\), run folder runs/quickstart"#),
+        ("choices", #"note: \d+ convolutions, \d+ of them measured: \w+ \d+(?:, \w+ \d+)*"#),
+        ("search", "note: measuring the convolutions' algorithms, once for this device and these shapes"),
+        (
+            "memory",
+            "note: \(phase) plans at most \(number) MB on the device for its training steps: \(number) of activations "
+                + "and gradients, \(number) of parameters, optimiser state and inputs"
+        ),
+        (
+            "step",
+            #"\#(phase)  \d+/\d+(?:  \#(task) \#(number))+  total \#(number)  \#(number) images/s  "#
+                + #"(?:\d+ h )?(?:\d+ min ?)?(?:\d+ s)? left"#
+        ),
+        (
+            "curriculum",
+            #"note: policy learning opens only the last \d+ of 8 blocks in \d+ iterations; the others stay selected "#
+                + #"by every task\. All open needs training\.policy\.iterations >= 16 "#
+                + #"\(or a smaller policy\.curriculum_speed\)"#
+        ),
+        ("evaluation", #"\#(phase)  evaluating \d+/\d+"#),
+        ("compiling", #"compiling kernels \d+/\d+"#),
+        ("measuring", #"measuring convolutions \d+/\d+"#),
+    ])
+
+    static let answer = Lines(patterns: [
+        ("empty", ""),
+        ("rule", "─+"),
+        ("policy title", #"Learned policy \(block × task, in brackets the probability of selecting\)"#),
+        ("policy header", "block +segmentation +normals +depth"),
+        ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)){3}"#),
+        (
+            "metrics title",
+            #"Metrics, (?:exact|published) convention \(\d+ images of split test, normals trained as exact\)"#
+        ),
+        ("metrics header", "task +metric +constant +hard sharing +learned +gain over constant"),
+        ("metrics row", #"\#(task)? +[a-z0-9_.^]+ [↑↓](?: +\#(number)){3} +(?:\#(number) %|–)"#),
+        (
+            "gain",
+            #"\#(task): \w+ \#(number), best constant guess \#(number): \#(number) % "#
+                + #"(?:better|worse) \(exact convention\)"#
+        ),
+        ("gain of all", "all tasks: \(number) % against hard sharing"),
+        (
+            "policy cost",
+            #"Cost of the blocks \((?:shared|separate), of selecting everything\): expected \#(number) %, "#
+                + #"discrete policy \#(number) %"#
+        ),
+        ("cost title", "Cost of one image"),
+        ("cost header", " +M parameters +M MACs"),
+        ("cost row", "(?:backbone, (?:all blocks|hard sharing|policy), [a-z ]+|heads)(?: +\(number)){1,2}"),
+        ("seconds title", "Seconds per phase"),
+        ("seconds header", "phase +seconds"),
+        ("seconds row", #"(?:\#(phase)|\(compiling kernels\)) +\#(number)"#),
+    ])
+
+    func name(of line: String) throws -> String? {
+        try patterns.first { try Regex($0.pattern).wholeMatch(in: line) != nil }?.name
+    }
+
+    /// Expects lines with names only, and, but for some, every name.
+    func expect(_ text: String, lacks: [String] = [], sourceLocation: SourceLocation = #_sourceLocation) throws {
+        // What is still to come may be there or not, and short evaluations are not told.
+        let optional: Set = ["evaluation", "compiling", "measuring"]
+        var names: Set<String> = []
+        var foreign: [String] = []
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init) {
+            if let name = try name(of: line) { names.insert(name) } else { foreign.append(line) }
+        }
+        #expect(foreign == [], sourceLocation: sourceLocation)
+        #expect(text.isEmpty || text.hasSuffix("\n"), sourceLocation: sourceLocation)
+        let expected = Set(patterns.map(\.name)).subtracting(optional).subtracting(lacks)
+        #expect(names.subtracting(optional) == expected, sourceLocation: sourceLocation)
+    }
+}
