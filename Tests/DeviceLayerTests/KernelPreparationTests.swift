@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DeviceLayer
@@ -60,7 +61,7 @@ extension DeviceLayerTests {
         @Test(arguments: ["/nonexistent/adashare", "/bin/false"])
         func compilersThatFailAreDoneWithout(path: String) throws {
             let context = try DeviceContext(
-                device: try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]), cacheDirectory: nil,
+                device: try TestDevice.device(), cacheDirectory: nil,
                 compilers: CompilerPool(executable: URL(fileURLWithPath: path), arguments: []))
             let fresh = Int.random(in: 1_000_000..<1_000_000_000)
             try context.prepare((0..<3).map { request(fresh + $0) })
