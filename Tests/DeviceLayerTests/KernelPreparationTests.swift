@@ -18,7 +18,7 @@ extension DeviceLayerTests {
         }
 
         @Test func programsAreBuiltOnceAndProgressIsTold() throws {
-            let context = try TestDevice.context()
+            let context = try DeviceContext(device: try TestDevice.device(), cacheDirectory: nil)
             var told: [[Int]] = []
             context.onProgress = { told.append([$0, $1]) }
             // Two kernels of three programs, one of them asked for twice.
@@ -47,7 +47,7 @@ extension DeviceLayerTests {
         }
 
         @Test func aSourceThatDoesNotCompileIsAnErrorWithItsLog() throws {
-            let context = try TestDevice.context()
+            let context = try DeviceContext(device: try TestDevice.device(), cacheDirectory: nil)
             let broken = KernelRequest(
                 program: ProgramRequest(name: "broken.cl", source: "__kernel void f() { nothing = 1; }", options: []),
                 kernel: "f", arguments: [], size: WorkSize(global: [1], local: [1]))
@@ -71,7 +71,7 @@ extension DeviceLayerTests {
         }
 
         @Test func differentProgramsAreBuiltFromSeveralThreads() async throws {
-            let context = try TestDevice.context()
+            let context = try DeviceContext(device: try TestDevice.device(), cacheDirectory: nil)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<8 { group.addTask { _ = try TestDevice.program(context, offset: 40 + index % 4) } }
                 try await group.waitForAll()
