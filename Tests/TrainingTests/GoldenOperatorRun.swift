@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -21,7 +22,7 @@ final class GoldenOperatorRun {
     init(_ file: TensorFile, _ name: String, _ family: KernelFamily) throws {
         self.file = file
         self.name = name
-        executor = Executor(library: try GoldenDevice.library(family))
+        executor = Executor(library: try TestDevice.library(family))
         graph = Graph(family: family)
     }
 
