@@ -1,11 +1,12 @@
 import Datasets
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// Weights on disk and back, and the pair of files a run resumes from.
     @Suite struct CheckpointTests {
         private func experiment(_ overrides: [String] = []) throws -> Experiment {
@@ -22,7 +23,7 @@ extension GoldenTests {
 
         private func network(_ overrides: [String] = [], seed: UInt64 = 1) throws -> NetworkRuntime {
             let network = try NetworkRuntime(
-                library: GoldenDevice.library(.cpu), graphs: experiment(overrides).stepGraphs)
+                library: TestDevice.nativeLibrary(), graphs: experiment(overrides).stepGraphs)
             try network.initialise(seed: seed)
             return network
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -277,7 +278,7 @@ import Testing
         let text = try String(contentsOf: url, encoding: .utf8)
         #expect(text.hasPrefix(#"{"probabilities":{"depth":[0.25,0.5,1e-07],"seg":"#))
         #expect(try JSONDecoder().decode(SelectionPolicy.self, from: Data(text.utf8)) == policy)
-        let bare = try folder.file("bare.json", #"{"tasks": {"seg": [1, 0]}}"#)
+        let bare = try folder.write(#"{"tasks": {"seg": [1, 0]}}"#, "bare.json")
         #expect(try SelectionPolicy.read(bare, tasks: ["seg"], blocks: 2).probabilities.isEmpty)
     }
 
@@ -298,7 +299,7 @@ import Testing
     ])
     func badPoliciesAreNamed(text: String, expected: String) throws {
         let folder = try TemporaryFolder()
-        let url = try folder.file("p.json", text)
+        let url = try folder.write(text, "p.json")
         do {
             _ = try SelectionPolicy.read(url, tasks: ["seg"], blocks: 3)
             Issue.record("read")

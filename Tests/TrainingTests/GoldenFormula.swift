@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Training
@@ -9,18 +10,14 @@ import Testing
 struct GoldenFormula: Hashable, Sendable {
     let salt: String
 
-    private static func splitmix64(_ x: UInt64) -> UInt64 {
-        var z = x &+ 0x9E37_79B9_7F4A_7C15
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
     private func values<T>(_ name: String, _ count: Int, _ value: (UInt64) -> T) -> [T] {
         var base: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in "\(salt)/\(name)".utf8 { base = (base ^ UInt64(byte)) &* 0x100_0000_01B3 }
         return [T](unsafeUninitializedCapacity: count) { buffer, initialized in
-            for i in 0..<count { (buffer.baseAddress! + i).initialize(to: value(Self.splitmix64(base &+ UInt64(i)))) }
+            for i in 0..<count {
+                var splitmix64 = SeededGenerator(seed: base &+ UInt64(i))
+                (buffer.baseAddress! + i).initialize(to: value(splitmix64.next()))
+            }
             initialized = count
         }
     }

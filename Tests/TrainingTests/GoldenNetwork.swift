@@ -4,6 +4,7 @@ import Graph
 import Models
 import Operators
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Training
@@ -63,14 +64,15 @@ final class GoldenNetwork {
             tasks: zip(tasks, channels).map { TaskHead(name: $0.name, channels: $1) }, headHidden: 64)
     }
 
+    /// - Parameter family: nil for the one made for the device.
     convenience init(
-        _ golden: GoldenCase, _ family: KernelFamily, dropout: Double = 0,
+        _ golden: GoldenCase, _ family: KernelFamily? = nil, dropout: Double = 0,
         policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
         size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
     ) throws {
         try self.init(
-            golden, on: GoldenDevice.library(family), dropout: dropout, policy: policy, size: size,
-            recomputes: recomputes)
+            golden, on: TestDevice.library(family ?? TestDevice.nativeFamily()), dropout: dropout, policy: policy,
+            size: size, recomputes: recomputes)
     }
 
     init(
@@ -101,7 +103,7 @@ final class GoldenNetwork {
     }
 
     /// First values by name, computed once per file.
-    private static func initialValues(_ golden: GoldenCase, _ catalog: ParameterCatalog) -> [String: [Float]] {
+    static func initialValues(_ golden: GoldenCase, _ catalog: ParameterCatalog) -> [String: [Float]] {
         known.withLock { known in
             if let values = known[golden.file] { return values }
             let formula = GoldenFormula(salt: golden.salt)
@@ -131,13 +133,27 @@ final class GoldenNetwork {
                 "noise/task\(task)", Shape([Self.blocks, 2]),
                 formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
         }
+        return try runtime.step(
+            kind, batch: batch, state: Self.state(step: step, learningRate: learningRate))
+    }
+
+    /// What a step is told, beside data and noise.
+    static func state(step: Int, learningRate: Double) -> StepState {
         var state = StepState()
         state.step = UInt32(step)
-        state.temperature = Self.temperature
+        state.temperature = temperature
         state.rates[.backbone] = .init(learningRate: learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
         state.rates[.heads] = state.rates[.backbone]
         state.rates[.policy] = .init(learningRate: learningRate, beta1: 0.9, beta2: 0.999, t: step + 1)
-        return try runtime.step(kind, batch: batch, state: state)
+        return state
+    }
+
+    /// The graph of a step.
+    func graph(_ kind: StepKind) -> Graph {
+        let graph = Graph(family: runtime.executor.library.family)
+        let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
+        runtime.graphs.trace(kind, batch: shape, into: graph)
+        return graph
     }
 
     /// A named output in disk order: [N, C, H, W], or as it is if it has no four axes.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Graph
@@ -21,7 +22,7 @@ final class GoldenOperatorRun {
     init(_ file: TensorFile, _ name: String, _ family: KernelFamily) throws {
         self.file = file
         self.name = name
-        executor = Executor(library: try GoldenDevice.library(family))
+        executor = Executor(library: try TestDevice.library(family))
         graph = Graph(family: family)
     }
 
@@ -64,7 +65,7 @@ final class GoldenOperatorRun {
         expect("y", y)
         var loss = y
         if file.tensors["\(name).dy"] != nil {
-            loss = graph.record(Along(), [y, try input("dy", as: y.shape.dimensions)])[0]
+            loss = graph.record(Projection(), [y, try input("dy", as: y.shape.dimensions)])[0]
         }
         for (target, gradient) in zip(targets, graph.gradients(of: loss, for: targets.map(\.value))) {
             expect("d\(target.key)", try #require(gradient))
@@ -124,14 +125,4 @@ final class GoldenOperatorRun {
         default: return values
         }
     }
-}
-
-/// ⟨x, dy⟩ as a loss whose gradient with respect to x is dy; the value itself is never computed.
-private struct Along: DifferentiableOperator {
-    func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        precondition(inputs[0] == inputs[1], "gradient \(inputs[1]) does not fit \(inputs[0])")
-        return [.scalar]
-    }
-    func encode(_ encoder: inout LaunchEncoder) throws {}
-    func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] { [call.inputs[1], nil] }
 }

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Graph
 @testable import Operators
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// Single operators and their gradients against PyTorch, every case of both files.
     @Suite struct GoldenOperatorTests {
         private func operators(_ name: String, _ family: KernelFamily) throws -> GoldenOperatorRun {
@@ -12,7 +13,7 @@ extension GoldenTests {
         }
 
         @Test(
-            arguments: KernelFamily.allCases,
+            arguments: TestDevice.families,
             [
                 "3x3_s1", "3x3_s2", "3x3_s2_even", "3x3_d2", "3x3_d4", "3x3_d12", "7x7_s2", "1x1_s2", "1x1_bias",
                 "3x3_one_pixel",
@@ -33,7 +34,7 @@ extension GoldenTests {
             try run.compare()
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func batchNorm(family: KernelFamily) throws {
             // Running statistics go on from case to case.
             let state = try operators("batch_norm", family)
@@ -79,7 +80,7 @@ extension GoldenTests {
             try run.compare()
         }
 
-        @Test(arguments: KernelFamily.allCases, ["even", "odd", "one_pixel"])
+        @Test(arguments: TestDevice.families, ["even", "odd", "one_pixel"])
         func maxPool(family: KernelFamily, name: String) throws {
             let run = try operators("max_pool_\(name)", family)
             let x = try run.input("x")
@@ -87,7 +88,7 @@ extension GoldenTests {
             try run.compare()
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func residuals(family: KernelFamily) throws {
             /// f through a batch norm that leaves it as it is, and the tail.
             func end(_ run: GoldenOperatorRun, _ tail: BatchNormTail, _ f: Value, _ operands: [Value]) throws -> Value {
@@ -112,7 +113,7 @@ extension GoldenTests {
             try mix.compare()
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func averageAndLinear(family: KernelFamily) throws {
             let average = try operators("global_average_pool", family)
             let image = try average.input("x")
@@ -127,7 +128,7 @@ extension GoldenTests {
             try linear.compare()
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func nearestResize(family: KernelFamily) throws {
             for (name, height, width) in [("down", 5, 6), ("up", 17, 19)] {
                 let run = try operators("resize_nearest_\(name)", family)
@@ -137,7 +138,7 @@ extension GoldenTests {
             }
         }
 
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func taskLosses(family: KernelFamily) throws {
             func check(
                 _ name: String, _ kind: LossKind, label: (GoldenOperatorRun) throws -> Value, weighted: Bool = false
@@ -164,7 +165,7 @@ extension GoldenTests {
                 ("cosine_exact", "colours", LossKind.cosine(published: true)),
                 ("cross_entropy_weighted", "labels", .crossEntropy(ignore: 255)),
             ] {
-                let run = try operators(name, .cpu)
+                let run = try operators(name, TestDevice.nativeFamily())
                 let x = try run.input("x")
                 let labels = try label == "labels" ? run.labels(label) : run.input(label, compact: true)
                 try run.expect(y: run.graph.record(TaskLoss(kind), [x, labels])[0], gradients: ["x": x])

@@ -1,17 +1,18 @@
+import TestSupport
 import Testing
 
 @testable import Graph
 @testable import Operators
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// Sampling, regularisers and optimisers against PyTorch.
     @Suite struct GoldenPolicyOperatorTests {
         private func operators(_ name: String, _ family: KernelFamily) throws -> GoldenOperatorRun {
             try GoldenOperatorRun(try .golden("operators"), name, family)
         }
 
-        @Test(arguments: KernelFamily.allCases, ["soft_tau5", "soft_tau07", "hard_tau5"])
+        @Test(arguments: TestDevice.families, ["soft_tau5", "soft_tau07", "hard_tau5"])
         func gumbelSoftmax(family: KernelFamily, name: String) throws {
             let run = try operators("gumbel_\(name)", family)
             run.state.temperature = try run.floats("temperature")[0]
@@ -23,7 +24,7 @@ extension GoldenTests {
 
         /// The regularisers of all tasks or pairs together, as the step graphs add them up.
         @Test(
-            arguments: KernelFamily.allCases,
+            arguments: TestDevice.families,
             [
                 "sharing_paper", "sharing_published", "sparsity_paper_open8", "sparsity_published_open8",
                 "sparsity_published_weighted_open8", "sparsity_paper_open3", "sparsity_published_open3",
@@ -38,9 +39,9 @@ extension GoldenTests {
 
         /// Negative control: every other regulariser must not pass for this one.
         @Test func otherRegularisersDiffer() throws {
-            let run = try operators("sparsity_published_open8", .cpu)
+            let run = try operators("sparsity_published_open8", TestDevice.nativeFamily())
             for name in ["sparsity_paper_open8", "sparsity_published_weighted_open8", "sparsity_published_open3"] {
-                let (loss, gradient) = try regulariser(try operators(name, .cpu), name)
+                let (loss, gradient) = try regulariser(try operators(name, run.graph.family), name)
                 #expect(try run.difference("y", loss) > 1e-3, "\(name)")
                 #expect(try run.difference("dz", gradient) > 1e-3, "\(name)")
             }
@@ -76,7 +77,7 @@ extension GoldenTests {
             return (try run.executor.read("total", of: plan), gradients)
         }
 
-        @Test(arguments: KernelFamily.allCases, ["sgd", "adam_warmup", "adam_logits"])
+        @Test(arguments: TestDevice.families, ["sgd", "adam_warmup", "adam_logits"])
         func optimisers(family: KernelFamily, name: String) throws {
             let run = try operators(name, family)
             let path = try steps(run, name, rateFactor: 1)

@@ -1,6 +1,7 @@
 import Foundation
 import Models
 import Operators
+import TestSupport
 import Testing
 
 @testable import Training
@@ -46,9 +47,9 @@ import Testing
     }
 }
 
-extension GoldenTests {
+extension TrainingTests {
     /// Checkpoints through a device.
-    @Suite struct GoldenCheckpointTests {
+    @Suite struct LayoutTests {
         private func network(_ tasks: [TaskHead], head: HeadKind = .light) throws -> NetworkRuntime {
             let architecture = try NetworkArchitecture(
                 backbone: .resnet18, width: 0.25, head: head, tasks: tasks, headHidden: 64)
@@ -57,7 +58,7 @@ extension GoldenTests {
             }
             let rule = UpdateRule.sgd(momentum: 0, weightDecay: 0)
             return try NetworkRuntime(
-                library: try GoldenDevice.library(.cpu),
+                library: try TestDevice.nativeLibrary(),
                 graphs: StepGraphs(
                     architecture: architecture, catalog: ParameterCatalog(architecture), tasks: settings, dropout: 0,
                     policy: PolicySettings(sparsity: 0, sharing: 0), trainingRule: rule, policyWeightRule: rule,

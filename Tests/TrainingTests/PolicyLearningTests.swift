@@ -2,6 +2,7 @@ import Datasets
 import Foundation
 import Models
 import Operators
+import TestSupport
 import Testing
 
 @testable import Training
@@ -30,7 +31,8 @@ private final class PolicyTrial {
     ///   - taskLosses: whether the tasks' own losses count at all.
     ///   - weightDecay: of the logits; Adam turns even the smallest into a full step where nothing else acts.
     init(
-        _ policy: PolicySettings, taskLosses: Bool, weightDecay: Double, size: Int = 16, batch: Int = 2
+        _ policy: PolicySettings, taskLosses: Bool, weightDecay: Double, size: (height: Int, width: Int) = (16, 16),
+        batch: Int = 1
     ) throws {
         let architecture = try Self.architecture()
         let tasks = Self.tasks.map {
@@ -39,16 +41,16 @@ private final class PolicyTrial {
                 labelChannels: $0.labelChannels)
         }
         runtime = try NetworkRuntime(
-            library: try GoldenDevice.library(GoldenDevice.nativeFamily()),
+            library: try TestDevice.nativeLibrary(),
             graphs: StepGraphs(
                 architecture: architecture, catalog: ParameterCatalog(architecture), tasks: tasks, dropout: 0,
                 policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
                 policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
                 logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: weightDecay)))
         let labels: Set<LabelKind> = [.segmentation, .normals, .depth]
-        let dataset = try ScenesDataset(count: 10, height: size, width: size, seed: 3, labels: labels)
+        let dataset = try ScenesDataset(count: 10, height: size.height, width: size.width, seed: 3, labels: labels)
         loader = try BatchLoader(
-            dataset: dataset, indices: dataset.splits.train, batch: batch, crop: (size, size), augmentation: .none,
+            dataset: dataset, indices: dataset.splits.train, batch: batch, crop: size, augmentation: .none,
             shuffle: true, labels: labels, seed: 1, phase: "test", startStep: 0)
         try runtime.initialise(seed: 1)
         try runtime.beginPhase()
@@ -108,7 +110,7 @@ private final class PolicyTrial {
     }
 }
 
-extension GoldenTests {
+extension TrainingTests {
     /// Policy learning learns what each part of its objective asks for, on the device's own kernel family.
     @Suite struct PolicyLearningTests {
         private typealias Trial = PolicyTrial
@@ -179,7 +181,7 @@ extension GoldenTests {
         @Test(arguments: [3, 5])
         func aNoisyBlockIsSkipped(noisy: Int) throws {
             let trial = try Trial(
-                PolicySettings(sparsity: 0, sharing: 0), taskLosses: true, weightDecay: 5e-4, size: 64, batch: 4)
+                PolicySettings(sparsity: 0, sharing: 0), taskLosses: true, weightDecay: 5e-4, size: (33, 41), batch: 4)
             try trial.warmUp(30)
             try trial.spoil(block: noisy)
             try trial.learnLogits(60)

@@ -1,11 +1,12 @@
 import DeviceLayer
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Operators
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// The tile of CLBlast's products, which is one for all of a device.
     @Suite(.enabled(if: MatrixProduct.isAvailable, "no CLBlast: apt-get install libclblast1")) struct ProductTileTests {
         /// Large enough to be worth measuring.
@@ -13,27 +14,58 @@ extension GoldenTests {
             .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape([1, 32, 32, 192]),
             outputs: 192)
 
+        /// On CPUs the one that their compilers take least time for.
+        private static func tiles(of device: Device) -> [MatrixProductTile] {
+            device.type == .cpu ? [.tile32x32] : MatrixProductTile.allCases
+        }
+
         /// Of its own, for its tile changes.
         private func library() throws -> KernelLibrary {
-            try KernelLibrary(context: try GoldenDevice.library(.gpu).context, family: .gpu)
+            try KernelLibrary(context: try TestDevice.context(), family: .gpu)
         }
 
         @Test func tilesAreMeasuredAndChecked() throws {
             let library = try library()
-            let search = ProductTileSearch(library: library, root: nil)
-            let found = search.finding(for: [Self.problem])
-            let results = found.results
-            let isCPU = library.context.device.type == .cpu
+            let device = library.context.device
+            let isCPU = device.type == .cpu
             #expect(
-                Set(results.map(\.tile)) == (isCPU ? [.initial] : Set(MatrixProductTile.allCases)),
-                "those that are wrong are left out")
+                Set(ProductTileSearch(library: library, root: nil).tiles)
+                    == (isCPU ? [.initial] : Set(MatrixProductTile.allCases)))
+            let search = ProductTileSearch(library: library, root: nil, tiles: Self.tiles(of: device))
+            let results = search.finding(for: [Self.problem]).results
+            #expect(results.map(\.tile) == search.tiles, "those that are wrong are left out")
             #expect(results.allSatisfy { ($0.milliseconds ?? 0) > 0 && $0.reason == nil }, "\(results)")
             #expect(library.productTile == .initial)
-            let faster = results.map { ProductTileSearch.Result(tile: $0.tile, milliseconds: 1e-6) }
-            let best = ProductTileSearch.Finding(products: found.products, results: faster)
-            #expect(search.finding(for: [Self.problem], known: best) == best, "the best of both")
-            let other = ProductTileSearch.Finding(products: [], results: faster)
-            #expect(search.finding(for: [Self.problem], known: other) != best, "of other products")
+
+            var runs = 0
+            let scripted = ProductTileSearch(library: library, root: nil, tiles: search.tiles) { _ in
+                runs += 1
+                return runs % 5 == 3 ? 7 : 8
+            }
+            func known(_ milliseconds: Double, of products: [ConvolutionProblem]) -> ProductTileSearch.Finding {
+                ProductTileSearch.Finding(
+                    products: products,
+                    results: results.map { ProductTileSearch.Result(tile: $0.tile, milliseconds: milliseconds) })
+            }
+            let measured = known(7, of: [Self.problem])
+            #expect(scripted.finding(for: [Self.problem]) == measured, "the best of five runs")
+            #expect(runs == 5 * results.count)
+            let better = known(6.5, of: [Self.problem])
+            #expect(scripted.finding(for: [Self.problem], known: better) == better, "the best of both")
+            #expect(scripted.finding(for: [Self.problem], known: known(7.5, of: [Self.problem])) == measured)
+            #expect(scripted.finding(for: [Self.problem], known: known(6.5, of: [])) == measured, "of other products")
+        }
+
+        /// What cannot be run is told from what is slow.
+        @Test func aFailedRunIsNoTime() throws {
+            struct Failure: Error, CustomStringConvertible { let description = "no memory\nmore" }
+            let library = try library()
+            let search = ProductTileSearch(library: library, root: nil, tiles: Self.tiles(of: library.context.device)) {
+                _ in
+                throw Failure()
+            }
+            let found = search.finding(for: [Self.problem]).results
+            #expect(!found.isEmpty && found.allSatisfy { $0.milliseconds == nil && $0.reason == "no memory" })
         }
 
         /// A tile has to compute what any other does; a product that none computes counts for none.

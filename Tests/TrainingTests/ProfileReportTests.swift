@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -91,17 +92,15 @@ import Testing
     }
 
     @Test func theFileAppearsWhole() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("profile-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let folder = try TemporaryFolder()
         var report = ProfileReport()
         report.add([entry("a", "k", start: 10, end: 20)], queue: "compute")
-        let url = folder.appendingPathComponent("trace.json")
+        let url = folder.file("trace.json")
         try report.writeTrace(to: url)
         #expect(try JSONValue.parse(Data(contentsOf: url))["displayTimeUnit"]?.string == "ms")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["trace.json"])
+        #expect(folder.names == ["trace.json"])
         #expect(throws: RunError.self) {
-            try report.writeTrace(to: folder.appendingPathComponent("missing/trace.json"))
+            try report.writeTrace(to: folder.file("missing/trace.json"))
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Training
@@ -52,7 +53,7 @@ import Testing
 
     @Test func refusesForeignAndMissingFolders() throws {
         let folder = try TemporaryFolder()
-        let file = try folder.file("notes.txt", "x")
+        let file = try folder.write("x", "notes.txt")
         #expect(message { _ = try RunDirectory(folder.url, mode: .create) }.contains("not empty (notes.txt)"))
         #expect(message { _ = try RunDirectory(folder.url, mode: .resume) }.contains("found no config.yml"))
         #expect(message { _ = try RunDirectory(folder.url, mode: .read) }.contains("found no config.yml"))
@@ -74,7 +75,7 @@ import Testing
         for mode in [RunDirectory.Mode.create, .resume] {
             let folder = try TemporaryFolder()
             do { _ = try RunDirectory(folder.url, mode: .create) }
-            let leftover = try folder.file(".config.yml.partial-abc", "half")
+            let leftover = try folder.write("half", ".config.yml.partial-abc")
             let run = try RunDirectory(folder.url, mode: mode)
             #expect(!run.hasConfiguration)
             #expect(!FileManager.default.fileExists(atPath: leftover.path))
@@ -94,7 +95,7 @@ import Testing
 
     @Test func atomicFileReplacesWholeContents() throws {
         let folder = try TemporaryFolder()
-        let url = try folder.file("a", "old")
+        let url = try folder.write("old", "a")
         try AtomicFile.write(chunks: [Data("new ".utf8), Data(), Data("text".utf8)], to: url)
         #expect(try String(contentsOf: url, encoding: .utf8) == "new text")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["a"])
@@ -156,7 +157,7 @@ import Testing
 
     @Test func badLogsAreErrors() throws {
         let folder = try TemporaryFolder()
-        let url = try folder.file("m.jsonl", "{\"a\":1}\nnonsense\n{}\n")
+        let url = try folder.write("{\"a\":1}\nnonsense\n{}\n", "m.jsonl")
         #expect(
             message { _ = try EventLog.read(url) }
                 == "\(url.path): line 2: found no JSON object, expected a JSON object")

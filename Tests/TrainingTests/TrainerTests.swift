@@ -3,6 +3,7 @@ import Foundation
 import Models
 import Operators
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Training
@@ -30,7 +31,7 @@ private struct CountingDataset: DenseDataset {
     }
 }
 
-extension GoldenTests {
+extension TrainingTests {
     @Suite struct TrainerTests {
         private static let yaml = """
             tasks:
@@ -66,7 +67,7 @@ extension GoldenTests {
                 let box = Box()
                 trainer = try Trainer(
                     experiment: try Experiment(configuration), dataset: dataset,
-                    context: GoldenDevice.library(.cpu).context, run: directory
+                    context: TestDevice.context(), run: directory
                 ) { event in
                     if case .notice(let text) = event { box.texts.append(text) }
                     if case .step(let step) = event { onStep(step) }

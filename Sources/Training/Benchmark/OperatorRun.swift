@@ -6,12 +6,16 @@ import Operators
 final class OperatorRun {
     let executor: Executor
     let plan: Plan
+    /// What is computed, and how.
+    let item: OperatorCase
+    let choices: AlgorithmChoices
 
     /// - Parameter executor: of the same case, with its data; nil for a new one, whose memory goes with it.
     /// - Throws: `DeviceError` or `PlanError`.
     init(
         _ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary, sharing executor: Executor? = nil
     ) throws {
+        (self.item, self.choices) = (item, choices)
         let graph = Graph(family: library.family)
         graph.choices = choices
         item.record(into: graph)

@@ -5,6 +5,8 @@ import Operators
 /// Measures the algorithms that can compute a convolution, on random data.
 public struct AlgorithmSearch {
     let library: KernelLibrary
+    /// How often each is measured, and by what clock.
+    let measuring: Measuring
 
     /// What one algorithm came to.
     public struct Result: Sendable, Hashable, Codable {
@@ -30,12 +32,26 @@ public struct AlgorithmSearch {
 
     /// Another algorithm than the heuristic's has to be better by this much, so that noise does not decide.
     private static let margin = 0.03
-    /// How often each is measured: more often than a few times as long as all of them are short.
-    private static let (fewestRounds, mostRounds, milliseconds) = (3, 20, 100.0)
-    /// How much longer the contenders for the first place are measured while their order is in doubt.
-    private static let (mostDeciding, decidingMilliseconds) = (30, 1500.0)
 
-    public init(library: KernelLibrary) { self.library = library }
+    /// How candidates are measured.
+    struct Measuring {
+        /// How often each is: more often than a few times as long as all of them together are short.
+        var fewestRounds = 3
+        var mostRounds = 20
+        var milliseconds = 100.0
+        /// How much longer the contenders for the first place are measured while their order is in doubt.
+        var mostDeciding = 30
+        var decidingMilliseconds = 1500.0
+        /// Milliseconds that one run takes.
+        var clock: (OperatorRun) throws -> Double = { try $0.once() }
+    }
+
+    public init(library: KernelLibrary) { self.init(library: library, measuring: Measuring()) }
+
+    init(library: KernelLibrary, measuring: Measuring) {
+        self.library = library
+        self.measuring = measuring
+    }
 
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
     ///
@@ -72,30 +88,42 @@ public struct AlgorithmSearch {
             return true
         }
         if runs.isEmpty, let failure { throw failure }
-        var times = candidates.map { _ in [Double]() }
-        // In turns, so that whatever else the machine does meets all of them.
+        return try Self.results(of: Array(zip(candidates, errors)), measuring) { try measuring.clock(runs[$0]) }
+    }
+
+    /// Times algorithms whose errors are known, in turns, so that whatever else the machine does meets all of them.
+    ///
+    /// - Parameters:
+    ///   - algorithms: the heuristic's first.
+    ///   - once: milliseconds of one run of the algorithm at a position.
+    static func results(
+        of algorithms: [(algorithm: ConvolutionAlgorithm, error: Double)], _ measuring: Measuring,
+        once: (Int) throws -> Double
+    ) rethrows -> [Result] {
+        var times = algorithms.map { _ in [Double]() }
         func round(_ measured: [Int]) throws -> Double {
             try measured.reduce(0) { spent, index in
-                times[index].append(try runs[index].once())
-                return spent + times[index][times[index].count - 1]
+                let time = try once(index)
+                times[index].append(time)
+                return spent + time
             }
         }
         func results() -> [Result] {
-            candidates.indices.map {
+            algorithms.indices.map {
                 let best = times[$0].sorted().prefix(2)
                 return Result(
-                    algorithm: candidates[$0], milliseconds: best[0], scatter: best[1] / best[0] - 1,
-                    error: min(errors[$0], .greatestFiniteMagnitude))
+                    algorithm: algorithms[$0].algorithm, milliseconds: best[0], scatter: best[1] / best[0] - 1,
+                    error: min(algorithms[$0].error, .greatestFiniteMagnitude))
             }
         }
         var (rounds, spent) = (0, 0.0)
-        while rounds < Self.fewestRounds || rounds < Self.mostRounds && spent < Self.milliseconds {
-            spent += try round(Array(candidates.indices))
+        while rounds < measuring.fewestRounds || rounds < measuring.mostRounds && spent < measuring.milliseconds {
+            spent += try round(Array(algorithms.indices))
             rounds += 1
         }
         (rounds, spent) = (0, 0)
-        while rounds < Self.mostDeciding, spent < Self.decidingMilliseconds {
-            let doubtful = Self.rivals(in: results())
+        while rounds < measuring.mostDeciding, spent < measuring.decidingMilliseconds {
+            let doubtful = rivals(in: results())
             if doubtful.isEmpty { break }
             spent += try round(doubtful)
             rounds += 1

@@ -27,6 +27,8 @@ public struct AlgorithmTuner {
     let library: KernelLibrary
     let mode: AlgorithmSearchMode
     let report: (String) -> Void
+    /// How often candidates are measured, and by what clock.
+    var measuring = AlgorithmSearch.Measuring()
 
     /// Problems of fewer multiply-accumulates are left to the heuristic: measuring takes longer than could be won.
     static let leastWork = 1 << 25
@@ -73,7 +75,7 @@ public struct AlgorithmTuner {
         guard case .search(let root, let again) = mode else { return [] }
         chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
-        let search = AlgorithmSearch(library: library)
+        let search = AlgorithmSearch(library: library, measuring: measuring)
         var findings: [Finding] = []
         for problem in problems where isWorthIt(problem, arithmetic: arithmetic) {
             let known = database?.results(for: problem)
@@ -117,7 +119,7 @@ public struct AlgorithmTuner {
         again: AlgorithmSearchMode.Repetition
     ) {
         guard library.family == .gpu else { return }
-        let search = ProductTileSearch(library: library, root: root)
+        let search = ProductTileSearch(library: library, root: root, clock: measuring.clock)
         var known = search.known()
         let products = problems.filter {
             isWorthIt($0, arithmetic: arithmetic)

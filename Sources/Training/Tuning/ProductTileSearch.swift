@@ -9,6 +9,19 @@ struct ProductTileSearch {
     let library: KernelLibrary
     /// Of the algorithms' database; nil keeps nothing.
     let root: URL?
+    /// What is tried.
+    let tiles: [MatrixProductTile]
+    /// Milliseconds that one run takes.
+    let clock: (OperatorRun) throws -> Double
+
+    /// - Parameter tiles: nil for those of the device.
+    init(
+        library: KernelLibrary, root: URL?, tiles: [MatrixProductTile]? = nil,
+        clock: @escaping (OperatorRun) throws -> Double = { try $0.once() }
+    ) {
+        (self.library, self.root, self.clock) = (library, root, clock)
+        self.tiles = tiles ?? Self.tiles(of: library.context.device)
+    }
 
     /// What one tile came to.
     struct Result: Sendable, Codable, Hashable {
@@ -44,9 +57,9 @@ struct ProductTileSearch {
     /// Another tile than the initial one has to be better by this much, so that noise does not decide.
     private static let margin = 0.03
 
-    /// What is tried: on CPUs, whose compilers take half a minute for each, these kernels are checked but not used.
-    private var tiles: [MatrixProductTile] {
-        library.context.device.type == .cpu ? [.initial] : MatrixProductTile.allCases
+    /// What is worth trying: on CPUs, whose compilers take half a minute for each, these kernels are checked but not used.
+    static func tiles(of device: Device) -> [MatrixProductTile] {
+        device.type == .cpu ? [.initial] : MatrixProductTile.allCases
     }
 
     private var owner: String {
@@ -124,7 +137,7 @@ struct ProductTileSearch {
             let error = samples.error(
                 of: try run.executor.read(OperatorCase.output(problem.pass), of: run.plan), storedAs: .float32)
             guard error <= ConvolutionAlgorithm.clblast.largestError else { return (nil, "wrong: \(problem)") }
-            return (try (0..<Self.rounds).map { _ in try run.once() }.min(), nil)
+            return (try (0..<Self.rounds).map { _ in try clock(run) }.min(), nil)
         } catch {
             let lines = "\(error)".split(separator: "\n")
             return (nil, lines.first.map(String.init) ?? "an error")

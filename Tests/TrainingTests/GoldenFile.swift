@@ -1,30 +1,6 @@
-import DeviceLayer
 import Foundation
-import Operators
-import Testing
 
 @testable import Training
-
-/// Root of the suites that use a device: the tests of one process take turns.
-@Suite(.serialized, .enabled(if: GoldenDevice.isPresent, "no OpenCL device: apt-get install pocl-opencl-icd"))
-struct GoldenTests {}
-
-/// The device under test, with one kernel library per family.
-enum GoldenDevice {
-    static let isPresent = (try? Device.all().isEmpty) == false
-
-    private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
-        let device = try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
-        let context = try DeviceContext(device: device, cacheDirectory: nil)
-        let pairs = try KernelFamily.allCases.map { ($0, try KernelLibrary(context: context, family: $0)) }
-        return Dictionary(uniqueKeysWithValues: pairs)
-    }
-
-    /// The family made for the device.
-    static func nativeFamily() throws -> KernelFamily { KernelFamily(for: try library(.cpu).context.device) }
-
-    static func library(_ family: KernelFamily) throws -> KernelLibrary { try #require(try libraries.get()[family]) }
-}
 
 extension TensorFile {
     /// A file of `Tests/Golden`.

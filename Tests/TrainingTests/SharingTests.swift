@@ -3,13 +3,14 @@ import Foundation
 import Graph
 import Models
 import Operators
+import TestSupport
 import Testing
 
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// What tasks share is computed once: that must not change what any of them computes.
-    @Suite struct GoldenSharingTests {
+    @Suite struct SharingTests {
         private static let image = "\(StepGraphs.imageName)/2x33x41"
 
         /// Traces one task alone onto a graph of its own.
@@ -35,7 +36,7 @@ extension GoldenTests {
         }
 
         /// Inference under a policy: the same bits, with less work.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func inferenceIsTheSameToTheBit(family: KernelFamily) throws {
             let network = try GoldenNetwork(.retrain, family)
             // Running statistics other than 0 and 1.
@@ -60,7 +61,7 @@ extension GoldenTests {
 
         /// A part of the tasks: the others have no parameters on the device, no kernels, and change nothing.
         @Test func aPartOfTheTasksPaysForItselfOnly() throws {
-            let whole = try GoldenNetwork(.retrain, .cpu)
+            let whole = try GoldenNetwork(.retrain)
             let all3 = whole.runtime.graphs
             let head = all3.architecture.tasks[1]
             let architecture = try NetworkArchitecture(
@@ -70,7 +71,7 @@ extension GoldenTests {
                 architecture: architecture, catalog: ParameterCatalog(architecture), tasks: [all3.tasks[1]],
                 dropout: all3.dropout, policy: all3.policy, trainingRule: all3.trainingRule,
                 policyWeightRule: all3.policyWeightRule, logitRule: all3.logitRule)
-            let library = try GoldenDevice.library(.cpu)
+            let library = try TestDevice.nativeLibrary()
             let part = try NetworkRuntime(library: library, graphs: graphs)
             try part.load(try whole.runtime.checkpoint())
             #expect(!part.executor.store.names.contains { $0.hasPrefix("task1_") || $0.hasPrefix("task3_") })
@@ -89,7 +90,7 @@ extension GoldenTests {
         }
 
         /// One retraining step with dropout: the same masks and outputs for a task alone, and gradients that add up.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func trainingStepsAgree(family: KernelFamily) throws {
             // Four-rate heads have dropout, on the small images of the light case; the file is not compared.
             let golden = GoldenCase(

@@ -2,14 +2,15 @@ import DeviceLayer
 import Foundation
 import Models
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// What skipping, sharing and recomputation leave out changes no result.
-    @Suite struct GoldenSkipTests {
+    @Suite struct SkippingTests {
         private static let rateZero = 0.0
 
         private func gradients(_ network: GoldenNetwork, _ plan: Plan) throws -> [String: [Float]] {
@@ -24,7 +25,7 @@ extension GoldenTests {
         }
 
         /// Keeping activations or computing them again: the same bits, in every kind of step.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func recomputationGivesTheSameBits(family: KernelFamily) throws {
             let golden = GoldenCase(
                 file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .hardSharing, learningRate: 0)
@@ -48,7 +49,7 @@ extension GoldenTests {
         }
 
         /// Not computing a block, or computing it and multiplying it by 0: the same outputs, gradients within 1e-5.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func skippingEqualsMultiplyingByZero(family: KernelFamily) throws {
             let golden = GoldenCase(file: "network_mixed", salt: "265", kind: .hardSharing, learningRate: 0)
             let network = try GoldenNetwork(golden, family)
@@ -102,7 +103,7 @@ extension GoldenTests {
         }
 
         /// A drawn logit step has the straight-through gradient for what it selected, and none for what it skipped.
-        @Test(arguments: KernelFamily.allCases)
+        @Test(arguments: TestDevice.families)
         func drawnLogitsHaveTheStraightThroughGradient(family: KernelFamily) throws {
             let golden = GoldenCase(
                 file: "network_mixed_hard", salt: "128", kind: .logits(open: 8), straightThrough: true, learningRate: 0)
@@ -141,11 +142,11 @@ extension GoldenTests {
         /// Host and device draw the same one-hot samples from the same counters.
         @Test func hostAndDeviceDrawAlike() throws {
             let architecture = try GoldenNetwork.architecture(.light)
-            let executor = Executor(library: try GoldenDevice.library(.cpu))
+            let executor = Executor(library: try TestDevice.nativeLibrary())
             let logits: [[Float]] = (0..<3).map { task in
                 (0..<16).map { index -> Float in Float((index * 7 + task * 5) % 11) / 5 - 1 }
             }
-            let graph = Graph(family: .cpu)
+            let graph = Graph(family: try TestDevice.nativeFamily())
             for task in 0..<3 {
                 try executor.store.write("z\(task)", Shape([8, 2]), logits[task])
                 let noise = UniformNoise(rows: 8, columns: 2, name: architecture.gumbelNoise(task: task))
@@ -178,7 +179,7 @@ extension GoldenTests {
 
         /// What a drawn weight step skips keeps its weights, momentum and statistics to the bit.
         @Test func aDrawnWeightStepLeavesTheSkippedBlockAlone() throws {
-            let network = try GoldenNetwork(.mixed, .cpu)
+            let network = try GoldenNetwork(.mixed)
             let store = network.runtime.executor.store
             var rows = DiscretePolicy.hardSharing(tasks: 3, blocks: 8).select
             _ = try network.run(

@@ -1,0 +1,252 @@
+import DeviceLayer
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Operators
+@testable import Training
+
+extension ConvolutionProblem {
+    /// Large enough to be worth measuring, with three candidates that are compiled quickly.
+    static func strided(_ pass: Pass) -> ConvolutionProblem {
+        ConvolutionProblem(
+            pass, ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, stride: 2, padding: 1),
+            input: Shape([1, 152, 24, 64]), outputs: 64)
+    }
+
+    /// With Winograd's among the candidates, and the same tiles of pixels.
+    static func plain(_ pass: Pass) -> ConvolutionProblem {
+        ConvolutionProblem(
+            pass, ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, padding: 1), input: Shape([1, 120, 12, 64]),
+            outputs: 64)
+    }
+
+    /// Too small to be worth measuring with 16 channels.
+    static func dilated(_ pass: Pass, channels: Int = 64) -> ConvolutionProblem {
+        ConvolutionProblem(
+            pass, ConvolutionGeometry(kernelHeight: 3, kernelWidth: 3, dilation: 2, padding: 2),
+            input: Shape([1, 31, 33, channels]), outputs: 64)
+    }
+}
+
+extension AlgorithmSearch.Result {
+    init(_ algorithm: ConvolutionAlgorithm, _ milliseconds: Double, _ error: Double = 1e-7, scatter: Double = 0) {
+        self.init(algorithm: algorithm, milliseconds: milliseconds, scatter: scatter, error: error)
+    }
+}
+
+extension AlgorithmSearch.Measuring {
+    /// By times that are made up.
+    static func scripted(_ clock: @escaping (ConvolutionAlgorithm) throws -> Double) -> Self {
+        var measuring = Self()
+        measuring.clock = { run in
+            let problem = try #require(run.item.problem)
+            return try clock(run.choices.algorithm(for: problem, family: run.executor.library.family))
+        }
+        return measuring
+    }
+}
+
+/// What is made of times, from times written down by hand.
+@Suite struct AlgorithmSearchPolicyTests {
+    private typealias Result = AlgorithmSearch.Result
+
+    @Test func winnersAreRightAndNotByNoise() {
+        func winner(_ results: [Result]) -> ConvolutionAlgorithm? { AlgorithmSearch.winner(of: results)?.algorithm }
+        #expect(winner([Result(.winograd(tile: 4), 2), Result(.direct(), 1)]) == .direct())
+        #expect(winner([Result(.winograd(tile: 4), 1), Result(.direct(), 0.99)]) == .winograd(tile: 4), "within noise")
+        #expect(winner([Result(.winograd(tile: 4), 100), Result(.direct(), 97.01)]) == .winograd(tile: 4), "just so")
+        #expect(winner([Result(.winograd(tile: 4), 100), Result(.direct(), 96.99)]) == .direct(), "just not")
+        #expect(winner([Result(.winograd(tile: 4), 1, 1e-3), Result(.direct(), 5)]) == .direct(), "wrong")
+        #expect(winner([Result(.winograd(tile: 4), 1, .infinity), Result(.direct(), 5, 1e-2)]) == nil)
+        #expect(winner([]) == nil)
+        let three = [Result(.winograd(tile: 4), 3), Result(.winograd(tile: 2), 2), Result(.direct(), 1)]
+        #expect(winner(three) == .direct() && winner(Array(three.prefix(2))) == .winograd(tile: 2))
+    }
+
+    @Test func doubtfulWinnersAreSeen() {
+        func isUncertain(_ results: Result...) -> Bool { AlgorithmSearch.isUncertain(results) }
+        #expect(!isUncertain(Result(.direct(), 2), Result(.winograd(tile: 4), 1)))
+        #expect(!isUncertain(Result(.direct(), 1.01), Result(.winograd(tile: 4), 1)), "a tie of quiet runs")
+        #expect(isUncertain(Result(.direct(), 1.2, scatter: 0.15), Result(.winograd(tile: 4), 1)))
+        #expect(isUncertain(Result(.direct(), 1.2), Result(.winograd(tile: 4), 1, scatter: 0.15)))
+        #expect(!isUncertain(Result(.direct(), 1.5, scatter: 0.15), Result(.winograd(tile: 4), 1)))
+        #expect(!isUncertain(Result(.direct(), 1.2, 1, scatter: 0.15), Result(.winograd(tile: 4), 1)), "wrong")
+        #expect(!isUncertain(Result(.direct(), 1, scatter: 1)), "nothing to choose")
+    }
+
+    @Test func theBestOfTwoMeasurementsStands() {
+        let (quiet, busy) = (Result(.direct(), 1, scatter: 0.5), Result(.direct(), 1.2, scatter: 0.01))
+        for best in [quiet.best(with: busy), busy.best(with: quiet)] {
+            #expect(best.milliseconds == 1 && abs(best.scatter - 0.2) < 1e-12)
+        }
+    }
+
+    /// Candidates and their runs, in order: the times of each, the last of which repeats.
+    private final class Script {
+        static let algorithms: [ConvolutionAlgorithm] = [.winograd(tile: 4), .direct(), .winograd(tile: 2)]
+        private let times: [[Double]]
+        private(set) var order: [Int] = []
+
+        init(_ times: [Double]...) { self.times = times }
+
+        func runs(_ index: Int) -> Int { order.count { $0 == index } }
+
+        func results(errors: [Double] = [1e-7, 1e-7, 1e-7]) -> [Result] {
+            let algorithms = times.indices.map { (Self.algorithms[$0], errors[$0]) }
+            return AlgorithmSearch.results(of: algorithms, AlgorithmSearch.Measuring()) { index in
+                let run = runs(index)
+                order.append(index)
+                return times[index][min(run, times[index].count - 1)]
+            }
+        }
+    }
+
+    @Test func longRunsAreMeasuredThreeTimesInTurns() {
+        let script = Script([50, 49, 50], [80, 80, 70])
+        let results = script.results()
+        #expect(script.order == [0, 1, 0, 1, 0, 1])
+        #expect(results.map(\.milliseconds) == [49, 70])
+        #expect(abs(results[0].scatter - 1 / 49.0) < 1e-12 && abs(results[1].scatter - 10 / 70.0) < 1e-12)
+    }
+
+    @Test func shortRunsAreMeasuredMoreOftenUpToALimit() {
+        // 9 ms a round: twelve of them are the first to take 100.
+        let some = Script([3], [6])
+        _ = some.results()
+        #expect(some.runs(0) == 12 && some.runs(1) == 12)
+        let many = Script([0.5], [1])
+        _ = many.results()
+        #expect(many.runs(0) == 20 && many.runs(1) == 20)
+    }
+
+    /// The order is in doubt until the first has run undisturbed once more; what is far behind is not measured again.
+    @Test func contendersAreMeasuredWhileTheirOrderIsInDoubt() {
+        let script = Script([40, 48, 48, 48, 40], [42], [90, 130])
+        let results = script.results()
+        #expect(script.order == [0, 1, 2, 0, 1, 2, 0, 1, 2] + [0, 1, 0, 1])
+        #expect(results.map(\.milliseconds) == [40, 42, 90] && results.prefix(2).allSatisfy { $0.scatter == 0 })
+        #expect(!AlgorithmSearch.isUncertain(results))
+    }
+
+    /// Doubt that does not go away ends after thirty rounds or a second and a half, and is still there.
+    @Test func decidingEnds() {
+        // Ever shorter runs: the best is always 10 % better than the second.
+        func falling(from first: Double) -> [Double] { (0..<60).map { first * pow(0.9, Double($0)) } }
+        let short = Script(falling(from: 30), falling(from: 31))
+        #expect(AlgorithmSearch.isUncertain(short.results()))
+        #expect(short.runs(0) == 3 + 30)
+        let long = Script([400, 300, 200] + falling(from: 190), [400, 300, 200] + falling(from: 185))
+        #expect(AlgorithmSearch.isUncertain(long.results()))
+        // 375, 337, 304, 273 and 246 ms of both together: the fifth passes 1500.
+        #expect(long.runs(0) == 3 + 5)
+    }
+
+    @Test func whatIsWrongIsNoContender() {
+        let script = Script([40, 60], [41, 41], [42, 70])
+        let results = script.results(errors: [1e-7, 1e-2, .infinity])
+        #expect(script.order.count == 9, "there is only one that is right")
+        #expect(results.map(\.isRight) == [true, false, false])
+        #expect(results[2].error == .greatestFiniteMagnitude, "a number, for the database")
+    }
+
+    @Test func aRunThatFailsEndsTheSearch() {
+        struct Failure: Error {}
+        #expect(throws: Failure.self) {
+            try AlgorithmSearch.results(of: [(.direct(), 0)], AlgorithmSearch.Measuring()) { _ in throw Failure() }
+        }
+    }
+}
+
+extension TrainingTests {
+    @Suite struct AlgorithmSearchTests {
+        private func library() throws -> KernelLibrary { try TestDevice.cpuLibrary() }
+
+        /// Three rounds with the real clock; how many more there are is a matter of `AlgorithmSearchPolicyTests`.
+        private func measured(_ problem: ConvolutionProblem) throws -> [AlgorithmSearch.Result] {
+            var measuring = AlgorithmSearch.Measuring()
+            (measuring.mostRounds, measuring.mostDeciding) = (3, 0)
+            let results = try AlgorithmSearch(library: try library(), measuring: measuring)
+                .results(for: problem, arithmetic: .float32)
+            let algorithms = results.map(\.algorithm)
+            #expect(Set(algorithms).count == algorithms.count && algorithms.contains(.direct()))
+            let all = ConvolutionAlgorithm.candidates(for: problem, family: .cpu, arithmetic: .float32)
+            #expect(algorithms == all)
+            for one in results {
+                #expect(one.isRight && one.error > 0 && one.milliseconds > 0, "\(one)")
+            }
+            return results
+        }
+
+        /// Every tile of Winograd's, which take long to compile: of one pass.
+        @Test func everyKindOfCandidateIsMeasuredAndChecked() throws {
+            let results = try measured(.plain(.weightGradient))
+            let algorithms = results.map(\.algorithm)
+            #expect(algorithms.first == .winograd(tile: 4))
+            #expect(algorithms.contains(.winograd(tile: 2)) && algorithms.contains(.winograd(tile: 3)))
+            // The two round differently, so they were not the same kernels.
+            #expect(results[0].error != results[1].error)
+        }
+
+        @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient])
+        func everyTileIsMeasuredAndChecked(pass: ConvolutionProblem.Pass) throws {
+            let results = try measured(.strided(pass))
+            #expect(results.count == 3 && results.allSatisfy(\.algorithm.isExact))
+            #expect(Set(results.map(\.error)).count == 1, "the same bits")
+        }
+
+        @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient])
+        func exactSearchesLeaveOutWhatRoundsOtherwise(pass: ConvolutionProblem.Pass) throws {
+            let problem = ConvolutionProblem.plain(pass)
+            let all = ConvolutionAlgorithm.candidates(for: problem, family: .cpu, arithmetic: .float32)
+            #expect(all.first == .winograd(tile: 4), "what is left out")
+            let exact = try AlgorithmSearch(library: try library(), measuring: .scripted { _ in 50 })
+                .results(for: problem, arithmetic: .exact)
+            #expect(!exact.isEmpty && exact.allSatisfy(\.algorithm.isExact))
+            #expect(exact.allSatisfy { $0.milliseconds == 50 && $0.scatter == 0 }, "what the clock says")
+        }
+
+        /// Strides, odd sizes, a compact image: what the networks have beside 3×3.
+        @Test(arguments: [(1, 2, 0, 40), (3, 2, 1, 19), (7, 2, 3, 3)])
+        func samplesAgreeWithTheDevice(kernel: Int, stride: Int, padding: Int, channels: Int) throws {
+            let geometry = ConvolutionGeometry(
+                kernelHeight: kernel, kernelWidth: kernel, stride: stride, padding: padding)
+            for pass in [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient] {
+                let input = Shape([2, 9, 12, channels], compact: channels == 3 && pass != .dataGradient)
+                let problem = ConvolutionProblem(pass, geometry, input: input, outputs: 48)
+                #expect(try error(problem, try library()) { $0 } < 3e-5, "\(problem)")
+                // Negative control: a pixel further on.
+                #expect(try error(problem, try library()) { Array($0.dropFirst(48) + $0.prefix(48)) } > 0.1)
+            }
+        }
+
+        /// Of what the device makes of a problem, changed.
+        private func error(
+            _ problem: ConvolutionProblem, _ library: KernelLibrary, changed: ([Float]) -> [Float]
+        ) throws -> Double {
+            let run = try OperatorRun(OperatorCase(problem), choices: AlgorithmChoices(), library: library)
+            try run.spoil()
+            try run.executor.run(run.plan)
+            let found = try run.executor.read(OperatorCase.output(problem.pass), of: run.plan)
+            return try ConvolutionSamples(problem, run.executor.store).error(of: changed(found), storedAs: .float32)
+        }
+
+        @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient])
+        func wrongResultsAreSeen(pass: ConvolutionProblem.Pass) throws {
+            let problem = ConvolutionProblem.plain(pass)
+            let run = try OperatorRun(OperatorCase(problem), choices: AlgorithmChoices(.exact), library: try library())
+            try run.executor.run(run.plan)
+            let found = try run.executor.read(OperatorCase.output(pass), of: run.plan)
+            let samples = try ConvolutionSamples(problem, run.executor.store)
+            #expect(samples.error(of: found, storedAs: .float32) < 3e-5)
+            #expect(samples.error(of: found.map { $0 * 1.001 }, storedAs: .float32) > 3e-5)
+            #expect(samples.error(of: Array(found.dropFirst()) + [0], storedAs: .float32) > 0.1)
+            #expect(samples.error(of: found.map { _ in Float.nan }, storedAs: .bfloat16) == .infinity)
+            // What storing rounds is no error of an algorithm; anything more is.
+            let narrow = found.map { BFloat16($0).float }
+            #expect(samples.error(of: narrow, storedAs: .bfloat16) < 3e-5)
+            #expect(samples.error(of: narrow, storedAs: .float32) > 3e-5)
+            #expect(samples.error(of: narrow.map { $0 * 1.01 }, storedAs: .bfloat16) > 3e-5)
+        }
+    }
+}
