@@ -1,5 +1,17 @@
 import Operators
 
+extension Graph {
+    /// What its operators launch, in the order they were recorded.
+    ///
+    /// - Throws: as `Encoding.init`.
+    public func encodings(library: KernelLibrary) throws -> [Encoding] {
+        try nodes.map {
+            try Encoding(
+                $0.operation, inputs: $0.inputs.map(\.shape), outputs: $0.outputs.map(\.shape), library: library)
+        }
+    }
+}
+
 /// The encodings of operators that have been planned.
 final class EncodingCache {
     private struct Key: Hashable {

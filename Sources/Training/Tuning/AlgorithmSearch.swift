@@ -13,7 +13,8 @@ public struct AlgorithmSearch {
         public let algorithm: ConvolutionAlgorithm
         /// The best of a few runs: others on the machine only ever make one longer.
         public let milliseconds: Double
-        /// How much longer the second best run was, as a part of the best: small where both were left alone.
+        /// How much longer the second best run was, as a part of the best: small where both were left alone; 0 of what was too slow
+        /// to be measured twice.
         public let scatter: Double
         /// The largest deviation from float64 among sampled results, as a part of the largest one; the greatest number
         /// where one is none.
@@ -39,6 +40,8 @@ public struct AlgorithmSearch {
         var fewestRounds = 3
         var mostRounds = 20
         var milliseconds = 100.0
+        /// How many times as long as the fastest one an algorithm may take to be measured again.
+        var mostBehind = 2.0
         /// How much longer the contenders for the first place are measured while their order is in doubt.
         var mostDeciding = 30
         var decidingMilliseconds = 1500.0
@@ -51,6 +54,20 @@ public struct AlgorithmSearch {
     init(library: KernelLibrary, measuring: Measuring) {
         self.library = library
         self.measuring = measuring
+    }
+
+    /// Compiles every candidate for some problems on all cores. What does not compile is left out where it is measured.
+    func prepare(_ problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) {
+        let encodings = problems.flatMap { problem in
+            ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
+                .flatMap { candidate -> [Encoding] in
+                    let graph = Graph(family: library.family)
+                    graph.choices = AlgorithmChoices(arithmetic, measured: [problem: candidate])
+                    OperatorCase(problem).record(into: graph)
+                    return (try? graph.encodings(library: library)) ?? []
+                }
+        }
+        try? library.prepare(encodings)
     }
 
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
@@ -112,13 +129,15 @@ public struct AlgorithmSearch {
             algorithms.indices.map {
                 let best = times[$0].sorted().prefix(2)
                 return Result(
-                    algorithm: algorithms[$0].algorithm, milliseconds: best[0], scatter: best[1] / best[0] - 1,
+                    algorithm: algorithms[$0].algorithm, milliseconds: best[0], scatter: best.count < 2 ? 0 : best[1] / best[0] - 1,
                     error: min(algorithms[$0].error, .greatestFiniteMagnitude))
             }
         }
         var (rounds, spent) = (0, 0.0)
         while rounds < measuring.fewestRounds || rounds < measuring.mostRounds && spent < measuring.milliseconds {
-            spent += try round(Array(algorithms.indices))
+            let fastest = times.compactMap { $0.min() }.min() ?? .infinity
+            spent += try round(
+                algorithms.indices.filter { (times[$0].min() ?? 0) <= measuring.mostBehind * fastest })
             rounds += 1
         }
         (rounds, spent) = (0, 0)

@@ -27,6 +27,8 @@ public struct AlgorithmTuner {
     let library: KernelLibrary
     let mode: AlgorithmSearchMode
     let report: (String) -> Void
+    /// Told before each measurement how many there have been, of how many, and once at the end.
+    public var onProgress: ((_ done: Int, _ total: Int) -> Void)?
     /// How often candidates are measured, and by what clock.
     var measuring = AlgorithmSearch.Measuring()
 
@@ -76,15 +78,24 @@ public struct AlgorithmTuner {
         chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
         let search = AlgorithmSearch(library: library, measuring: measuring)
-        var findings: [Finding] = []
-        for problem in problems where isWorthIt(problem, arithmetic: arithmetic) {
+        let wanted = problems.filter { isWorthIt($0, arithmetic: arithmetic) }.map { problem in
             let known = database?.results(for: problem)
-            var results = known ?? []
             let isNew = known.map { again == .always || again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
+            return (problem: problem, known: known, isNew: isNew)
+        }
+        let unknown = wanted.filter(\.isNew).map(\.problem)
+        if !unknown.isEmpty {
+            report("measuring the convolutions' algorithms, once for this device and these shapes")
+            search.prepare(unknown, arithmetic: arithmetic)
+        }
+        var findings: [Finding] = []
+        var measured = 0
+        for (problem, known, isNew) in wanted {
+            var results = known ?? []
             if isNew {
-                if !findings.contains(where: \.isNew) {
-                    report("measuring the convolutions' algorithms, once for this device and these shapes")
-                }
+                onProgress?(measured, unknown.count)
+                measured += 1
+                defer { if measured == unknown.count { onProgress?(measured, measured) } }
                 results = try search.results(for: problem, arithmetic: arithmetic).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
