@@ -1,6 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+// For tests (tools/build-tests): a third of their time would go to loops over whole images and parameters, compiled for debugging.
+let loops: [SwiftSetting] = Context.environment["ADASHARE_FAST_LOOPS"] == nil ? [] : [.unsafeFlags(["-O"])]
+
 let package = Package(
     name: "adashare",
     products: [
@@ -22,13 +25,13 @@ let package = Package(
         .target(name: "DeviceLayer", dependencies: ["COpenCL"]),
         .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"]),
         .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"]),
-        .target(name: "Models", dependencies: ["Graph", "Operators"]),
-        .target(name: "Datasets", dependencies: ["CPNG"]),
+        .target(name: "Models", dependencies: ["Graph", "Operators"], swiftSettings: loops),
+        .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: loops),
         .target(
             name: "Training",
             dependencies: [
                 "Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams"),
-            ]),
+            ], swiftSettings: loops),
         .executableTarget(
             name: "adashare",
             dependencies: [
