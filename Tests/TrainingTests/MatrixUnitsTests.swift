@@ -55,11 +55,12 @@ extension TrainingTests {
                 return try outputs(network, plan)
             }
             let first = try (step(network, 0), step(float32, 0))
-            try compareWithFloat32(a, first.0, first.1)
+            try compareLosses(a, first.0, first.1)
+            try compareGradients(a, first.0, first.1)
             // The second step has seen gradients and updates.
             let before = try contents(network)
             let found = try step(network, 1)
-            try compareWithFloat32(a, found, step(float32, 1))
+            try compareLosses(a, found, step(float32, 1))
             let graph = network.graph(a.golden.kind)
             try expectMatrixUnits(graph, a.operands)
             func rounded(_ operands: MatrixOperands?, forgotten: RoundedStep.Operand? = nil) throws -> RoundedStep {
@@ -102,9 +103,8 @@ extension TrainingTests {
             }
         }
 
-        /// Near float32, and not the same: the losses of every step; gradients as far as ReLUs that rounding turns over in so small
-        /// a network leave them. A missing gradient is 1 apart, an unrelated one 1.4.
-        private func compareWithFloat32(_ a: Case, _ found: [String: [Float]], _ plain: [String: [Float]]) throws {
+        /// Near float32, and not the same.
+        private func compareLosses(_ a: Case, _ found: [String: [Float]], _ plain: [String: [Float]]) throws {
             let names = (GoldenNetwork.tasks.map(\.name) + ["total"]).map { "loss/\($0)" }
             func losses(_ outputs: [String: [Float]]) throws -> [Float] {
                 try names.map { try #require(outputs[$0])[0] }
@@ -112,6 +112,12 @@ extension TrainingTests {
             let apart = largestDifference(try losses(plain), try losses(found))
             #expect(apart < (a.operands == .tf32 ? 5e-3 : 2e-2))
             #expect(apart > 1e-7, "the same bits are no other precision")
+        }
+
+        /// As near to float32's as ReLUs that rounding turns over in so small a network leave them, with the same weights. A missing
+        /// gradient is 1 apart, an unrelated one 1.4.
+        private func compareGradients(_ a: Case, _ found: [String: [Float]], _ plain: [String: [Float]]) throws {
+            // Four-rate heads see a single image through dilations that are wider than it is.
             guard a.golden.head == .light else { return }
             for (name, values) in plain where name.hasPrefix("gradient/") {
                 let apart = distance(values, try #require(found[name]))
