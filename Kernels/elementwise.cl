@@ -1,6 +1,5 @@
 // Elementwise passes over padded tensors.
 //
-//   relu              y = max(x, 0)
 //   relu_backward     dx = dy where y > 0, else 0
 //   sum2, sum3, sum4  y = a + b (+ c (+ d)), added from left to right
 //   scale             y = factor * x
@@ -8,11 +7,8 @@
 //
 // Layout: FOR_RANGE over vectors of W floats; `n` counts vectors. Outputs may alias any input.
 
-__kernel void relu(__global const activation *x, __global activation *y, int n) {
-    FOR_RANGE(i, n) { ASTORE(rectify(ALOAD(i, x)), i, y); }
-}
-
-__kernel void relu_backward(__global const activation *y, __global const activation *dy, __global activation *dx, int n) {
+__kernel void relu_backward(__global const activation *y, __global const activation *dy, __global activation *dx,
+                            int n) {
     FOR_RANGE(i, n) {
         const floatW g = ALOAD(i, dy);
         ASTORE(select((floatW)(0.0f), g, ALOAD(i, y) > 0.0f), i, dx);

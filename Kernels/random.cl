@@ -7,7 +7,6 @@
 //            Element e uses counter (e/64)*16 + e%16 and word (e/16)%4, so 64 elements share 16 counters.
 //   dropout_backward  dx = dy / (1 - p) where y > 0, else 0
 //   uniform  u[row, column] in (0, 1), column < 4, row stride 16: counter = row, word = column.
-//   philox   raw words for the published test vectors.
 
 __kernel void dropout(__global const activation *x, __global activation *y, __global const uint *step, uint name_low,
                       uint name_high, float probability, int groups) {
@@ -27,8 +26,8 @@ __kernel void dropout(__global const activation *x, __global activation *y, __gl
     }
 }
 
-__kernel void dropout_backward(__global const activation *y, __global const activation *dy, __global activation *dx, float probability,
-                               int n) {
+__kernel void dropout_backward(__global const activation *y, __global const activation *dy, __global activation *dx,
+                               float probability, int n) {
     const float keep_scale = 1.0f / (1.0f - probability);
     FOR_RANGE(i, n) { ASTORE(select((floatW)(0.0f), ALOAD(i, dy) * keep_scale, ALOAD(i, y) > 0.0f), i, dx); }
 }
@@ -41,15 +40,4 @@ __kernel void uniform(__global float *u, __global const uint *step, uint name_lo
     const uint words[4] = {c0, c1, c2, c3};
     for (int column = 0; column < 16; ++column)
         u[row * 16 + column] = column < columns ? UNIT_UNIFORM(words[column & 3], convert_float) : 0.0f;
-}
-
-__kernel void philox(__global const uint *counters, __global uint *words) {
-    const int i = (int)get_global_id(0);
-    uint c0 = counters[6 * i], c1 = counters[6 * i + 1], c2 = counters[6 * i + 2], c3 = counters[6 * i + 3];
-    uint k0 = counters[6 * i + 4], k1 = counters[6 * i + 5];
-    PHILOX_ROUNDS(uint)
-    words[4 * i] = c0;
-    words[4 * i + 1] = c1;
-    words[4 * i + 2] = c2;
-    words[4 * i + 3] = c3;
 }

@@ -11,6 +11,9 @@ public struct Batch: Sendable, Equatable {
     public var height, width: Int
     /// Which samples of the data set these are.
     public var indices: [Int]
+    /// Names of the data set and of the samples, for errors.
+    public var dataset = ""
+    public private(set) var names: [String] = []
     /// B,G,R 0...255 minus ``meanBGR``, shape [N, height, width, 3]; padding is 0.
     public var image: [Float] = []
     /// Classes, shape [N, height, width]; 255 = ignore and padding.
@@ -25,7 +28,8 @@ public struct Batch: Sendable, Equatable {
     public var edges: [Float] = []
 
     /// Creates a batch without pixels.
-    public init(count: Int, height: Int, width: Int, indices: [Int]) {
+    public init(count: Int, height: Int, width: Int, indices: [Int], dataset: String = "") {
+        self.dataset = dataset
         self.count = count
         self.height = height
         self.width = width
@@ -51,6 +55,7 @@ public struct Batch: Sendable, Equatable {
             guard let values else { throw DatasetError("\(sample.name): the sample has no \(kind.rawValue) label") }
             return values
         }
+        names.append(sample.name)
         appendImage(sample, transform)
         if labels.contains(.segmentation) {
             let source = try required(.segmentation, sample.segmentation)
@@ -71,6 +76,21 @@ public struct Batch: Sendable, Equatable {
             let source = try required(.edges, sample.edges)
             Self.gather(sample, transform, padding: 255, into: &edges) { source[$0] }
         }
+    }
+
+    /// Checks that every class label is a class of a task or to be ignored, whoever made the data set.
+    ///
+    /// - Throws: `DatasetError` naming data set, sample and pixel, what was found and what was expected.
+    public func checkClasses(of task: String, count classes: Int, ignoring ignored: Int) throws {
+        func isBad(_ label: Int32) -> Bool { !(0..<classes ~= Int(label)) && Int(label) != ignored }
+        guard let place = segmentation.firstIndex(where: isBad) else { return }
+        let (image, pixel) = place.quotientAndRemainder(dividingBy: height * width)
+        let sample = names.indices.contains(image) ? names[image] : "image \(image) of a batch"
+        throw DatasetError(
+            (dataset.isEmpty ? "" : dataset + ": ")
+                + "\(sample): segmentation label \(segmentation[place]) at row \(pixel / width), "
+                + "column \(pixel % width) of the crop, expected 0 to \(classes - 1), the classes of task \(task), or \(ignored) for none"
+        )
     }
 
     /// Appends the nearest source pixel for every pixel of the crop.
@@ -144,7 +164,8 @@ public struct Batch: Sendable, Equatable {
 /// - Throws: what reading the sample throws, or `DatasetError` if the data set lacks a label.
 public func evaluationBatch(dataset: any DenseDataset, index: Int, labels: Set<LabelKind>) throws -> Batch {
     let sample = try dataset.sample(index)
-    var batch = Batch(count: 1, height: sample.height, width: sample.width, indices: [index])
+    var batch = Batch(
+        count: 1, height: sample.height, width: sample.width, indices: [index], dataset: dataset.name)
     try batch.append(sample, CropTransform(identity: sample.height, sample.width), labels: labels)
     return batch
 }

@@ -2,9 +2,9 @@ import Foundation
 
 /// Batches in step order, made ahead of time by a few threads.
 ///
-/// Step s belongs to pass s / ``stepsPerPass``; the leftover of a pass is dropped. The order of a pass and the augmentation
-/// of each place in it are pure functions of (seed, phase, pass, place), so the batch of a step does not depend on the number
-/// of threads, on timing, or on where the loader started.
+/// Step s belongs to pass s / ``stepsPerPass``; the leftover of a pass is dropped. The order of a pass and the
+/// augmentation of each place in it are pure functions of (seed, phase, pass, place), so the batch of a step does not
+/// depend on the number of threads, on timing, or on where the loader started.
 public final class BatchLoader: Sendable {
     /// Batches in one pass over the indices: ⌊indices / batch⌋.
     public let stepsPerPass: Int
@@ -20,8 +20,8 @@ public final class BatchLoader: Sendable {
     ///   - startStep: the step the first `next()` returns.
     ///   - prefetch: steps made ahead of the one asked for, at least 1.
     ///   - threads: worker threads, at least 1.
-    /// - Throws: `DatasetError` if the batch is larger than the data, a size is not positive, an index is not in the data
-    ///   set, or the data set lacks a label.
+    /// - Throws: `DatasetError` if the batch is larger than the data, a size is not positive, an index is not in the
+    ///   data set, or the data set lacks a label.
     public init(
         dataset: any DenseDataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
         augmentation: AugmentationKind, shuffle: Bool, labels: Set<LabelKind>, seed: UInt64, phase: String,
@@ -93,7 +93,7 @@ struct BatchMaker: Sendable {
         let order = shuffle ? BatchLoader.permutation(count: indices.count, seed: seed, phase: phase, pass: pass) : nil
         let places = offset * batch..<(offset + 1) * batch
         let chosen = places.map { indices[order?[$0] ?? $0] }
-        var result = Batch(count: batch, height: height, width: width, indices: chosen)
+        var result = Batch(count: batch, height: height, width: width, indices: chosen, dataset: dataset.name)
         result.reserve(labels)
         for (place, index) in zip(places, chosen) {
             let sample = try dataset.sample(index)

@@ -19,6 +19,9 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
         self.init(seed: seed, keys: [Self.hash(name)] + keys)
     }
 
+    /// The stream of SplitMix64 that begins at `state`.
+    public init(state: UInt64) { self.state = state }
+
     private init(seed: UInt64, keys: [UInt64]) {
         var hash = Self.mix(seed &+ Self.step)
         for key in keys {

@@ -78,9 +78,6 @@ public final class DeviceBuffer: @unchecked Sendable {
         checkRelease(clReleaseMemObject(handle), "clReleaseMemObject")
     }
 
-    /// Whether this is part of another buffer.
-    public var isSlice: Bool { root != nil }
-
     /// Cuts a slice that shares this buffer's memory.
     ///
     /// - Precondition: the slice is not empty and lies inside this buffer; its offset is a multiple of the device's

@@ -23,14 +23,6 @@ public final class DeviceEvent: @unchecked Sendable {
         try check(clWaitForEvents(1, &event), "clWaitForEvents", device: device)
     }
 
-    /// Whether the point is reached, or never will be because the work failed; `wait()` tells the two apart.
-    public var isComplete: Bool {
-        var status: cl_int = 0
-        let query = clGetEventInfo(
-            handle, cl_event_info(CL_EVENT_COMMAND_EXECUTION_STATUS), MemoryLayout<cl_int>.size, &status, nil)
-        return query != CL_SUCCESS || status <= CL_COMPLETE
-    }
-
     /// The event's status: `CL_COMPLETE`, negative after a failure, positive before its end.
     ///
     /// - Throws: `DeviceError` if the query fails.

@@ -12,8 +12,6 @@ public enum KernelArgument: Sendable {
     case int4(SIMD4<Int32>)
     /// A `uint`.
     case uint(UInt32)
-    /// A `ulong`.
-    case ulong(UInt64)
     /// A `float`.
     case float(Float)
     /// A `__local` pointer to that many bytes per work-group.
@@ -95,7 +93,6 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
             case .int(let value): status = set(index, value)
             case .int4(let value): status = set(index, value)
             case .uint(let value): status = set(index, value)
-            case .ulong(let value): status = set(index, value)
             case .float(let value): status = set(index, value)
             case .local(let byteCount): status = clSetKernelArg(handle, cl_uint(index), byteCount, nil)
             }
@@ -136,7 +133,6 @@ extension KernelArgument {
         case .int(let value): "int \(value)"
         case .int4(let value): "int4 \(value)"
         case .uint(let value): "uint \(value)"
-        case .ulong(let value): "ulong \(value)"
         case .float(let value): "float \(value)"
         case .local(let byteCount): "\(byteCount) bytes of local memory"
         }

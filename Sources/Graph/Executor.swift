@@ -12,6 +12,8 @@ public final class Executor {
     private var recency: [AnyHashable] = []
     /// Cached plans at most; the least recently used one goes first.
     private let capacity: Int
+    /// Whose outputs are in the arena; nil before the first step, after one that failed, and when the plan has gone.
+    private weak var lastRun: Plan?
 
     public var context: DeviceContext { library.context }
     /// Bytes of the arena all plans share.
@@ -44,15 +46,26 @@ public final class Executor {
         plans[key] = plan
         recency.append(key)
         if recency.count > capacity, let oldest = plans.removeValue(forKey: recency.removeFirst()) {
-            forgetInputs(of: oldest)
+            forgetInputs(of: [oldest])
         }
         return plan
     }
 
-    /// Frees inputs that only an evicted plan read: every image size has inputs of its own.
-    private func forgetInputs(of plan: Plan) {
+    /// Frees inputs that only plans read which have left the cache: every image size has inputs of its own.
+    ///
+    /// - Parameter next: what is planned now, whose inputs stay.
+    private func forgetInputs(of dropped: [Plan], for next: Graph? = nil) {
         let used = plans.values.reduce(into: Set([Graph.stepName])) { $0.formUnion($1.inputs) }
-        for name in plan.inputs where !used.contains(name) { store.remove(name) }
+        for name in dropped.flatMap(\.inputs) where !used.contains(name) && next?.knows(name) != true {
+            store.remove(name)
+        }
+    }
+
+    /// Empties the cache.
+    private func dropPlans(for next: Graph? = nil) {
+        let dropped = Array(plans.values)
+        (plans, recency) = ([:], [])
+        forgetInputs(of: dropped, for: next)
     }
 
     /// Plans a graph without caching it.
@@ -65,8 +78,7 @@ public final class Executor {
         if arena.mustReplaceChunks(for: memory.chunkBytes) {
             // Earlier plans hold the old chunks; without them old and new memory need not fit side by side.
             try context.queue.finish()
-            plans = [:]
-            recency = []
+            dropPlans(for: graph)
         }
         _ = try arena.grow(to: memory.chunkBytes)
         return try Plan(
@@ -74,10 +86,9 @@ public final class Executor {
             memory: memory)
     }
 
-    /// Forgets all plans with their memory and derived values, after tensors have been removed from the store.
+    /// Forgets all plans with their memory, inputs and derived values, after tensors have been removed from the store.
     public func reset() {
-        plans = [:]
-        recency = []
+        dropPlans()
         derived.removeAll()
         arena = ChunkedArena(context: context, chunkBytes: [])
     }
@@ -85,6 +96,7 @@ public final class Executor {
     /// Enqueues one step; returns without waiting.
     public func run(_ plan: Plan) throws {
         let queue = context.queue
+        lastRun = nil
         for item in plan.prologue {
             let versions = item.parameters.map { store.version($0) }
             guard item.entry.versions != versions else { continue }
@@ -93,12 +105,14 @@ public final class Executor {
         }
         for launch in plan.launches { try launch.enqueue(on: queue) }
         for name in plan.changed { store.markChanged(name) }
+        lastRun = plan
     }
 
     /// Logical values of a named output of the plan that ran last; waits for it.
     ///
-    /// - Precondition: the plan has that output and no other plan has run since.
+    /// - Precondition: the plan has that output, has run, and no other plan has run since: all plans share one arena.
     public func read(_ output: String, of plan: Plan) throws -> [Float] {
+        precondition(lastRun === plan, "\(output) is read of a plan that is not the one that ran last")
         guard let operand = plan.outputs[output] else { preconditionFailure("no output named \(output)") }
         return try context.queue.readValues(operand.shape, from: operand.buffer)
     }

@@ -16,6 +16,7 @@ public final class Graph: Recorder {
     private var sources: [Source] = []
     private var numbering: [NodeKey: Int] = [:]
     private var externalsByName: [String: Value] = [:]
+    private var outputNames: Set<String> = []
     /// By value id, how often it has been changed in place.
     private var mutations: [Int] = []
     /// Labels of the open scopes, each with those around it.
@@ -141,7 +142,12 @@ public final class Graph: Recorder {
     }
 
     /// Keeps a value until the plan has ended, readable under `name`.
-    public func output(_ name: String, _ value: Value) { outputs.append((name, value)) }
+    ///
+    /// - Precondition: no other output has that name.
+    public func output(_ name: String, _ value: Value) {
+        precondition(outputNames.insert(name).inserted, "two outputs named \(name)")
+        outputs.append((name, value))
+    }
 
     /// Labels everything recorded by `body`.
     public func scope<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
@@ -150,7 +156,8 @@ public final class Graph: Recorder {
         return try body()
     }
 
-    /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits again.
+    /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits
+    /// again.
     public func again(_ value: Value) -> Value {
         if let known = recomputed[value.id] { return known }
         guard case .node(let index) = sources[value.id] else { return value }

@@ -11,8 +11,6 @@ public final class Plan {
     public let operations: [any Operator]
     /// Bytes of the arena the step needs.
     public let arenaBytes: Int
-    /// Bytes in use at the worst moment, before fragmentation.
-    public let peakLiveBytes: Int
 
     /// Launches that run again only when the parameters they read have changed.
     let prologue: [Prologue]
@@ -103,7 +101,6 @@ public final class Plan {
         multiplyAccumulates = total
         operations = schedule.order.map { graph.nodes[$0].operation }
         arenaBytes = memory.totalBytes
-        peakLiveBytes = memory.peakLiveBytes
         var changed = [Bool](repeating: false, count: graph.valueCount)
         for index in schedule.order {
             let node = graph.nodes[index]

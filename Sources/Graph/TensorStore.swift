@@ -5,11 +5,13 @@ import Operators
 public final class TensorStore {
     public let context: DeviceContext
     private var tensors: [String: Stored] = [:]
+    /// Numbers every change of any tensor.
+    private var changes = 0
 
     private struct Stored {
         let buffer: DeviceBuffer
         let shape: Shape
-        var version = 0
+        var version: Int
     }
 
     public init(context: DeviceContext) { self.context = context }
@@ -25,21 +27,26 @@ public final class TensorStore {
             return known.buffer
         }
         let buffer = try context.makeBuffer(byteCount: roundUp(shape.byteCount, to: 512))
-        tensors[name] = Stored(buffer: buffer, shape: shape)
+        changes += 1
+        tensors[name] = Stored(buffer: buffer, shape: shape, version: changes)
         return buffer
     }
 
     /// Forgets a tensor; plans that use it must be forgotten too.
     public func remove(_ name: String) { tensors[name] = nil }
 
-    public func contains(_ name: String) -> Bool { tensors[name] != nil }
     public var names: [String] { tensors.keys.sorted() }
     /// Bytes of all tensors.
     public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.buffer.byteCount } }
 
-    /// Counts changes, so that values derived from a tensor know when they are stale.
-    func version(_ name: String) -> Int { tensors[name]?.version ?? 0 }
-    func markChanged(_ name: String) { tensors[name]?.version += 1 }
+    /// Which contents a tensor has: another number after every change by the host or a step, so that whatever was
+    /// computed from it or read of it knows when it is stale. 0 for a tensor that does not exist.
+    public func version(_ name: String) -> Int { tensors[name]?.version ?? 0 }
+
+    func markChanged(_ name: String) {
+        changes += 1
+        tensors[name]?.version = changes
+    }
 
     /// Writes logical values, rounded to what is stored (pads are added); asynchronous, in queue order.
     ///
@@ -79,7 +86,8 @@ public final class TensorStore {
         }
     }
 
-    /// Writes a batch; in order with the steps before and after, through a stream beside the computation if there is one.
+    /// Writes a batch; in order with the steps before and after, through a stream beside the computation if there is
+    /// one.
     public func write(_ inputs: [Input], through stream: UploadStream?) throws {
         let pieces = try inputs.map { (bytes: $0.bytes, buffer: try tensor($0.name, $0.shape)) }
         if let stream {

@@ -23,12 +23,6 @@ extension NetworkArchitecture {
         }
     }
 
-    /// Size of the last features for an image of the given size: 29×29 for 224×224 in the dense form, 7×7 in the
-    /// classification form.
-    public func featureSize(height: Int, width: Int) -> (height: Int, width: Int) {
-        blockOutputSizes(height: height, width: width).last ?? pooledSize(height: height, width: width)
-    }
-
     /// Output length of the 3-wide max pool with stride 2 and padding 1.
     ///
     /// In ceil mode a last window that would start beyond the input and its left padding is dropped, as in PyTorch.

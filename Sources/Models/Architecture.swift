@@ -64,7 +64,7 @@ public struct ResidualStage: Sendable, Hashable {
 /// Dense tasks use the dilated form (strides 1/2/1/1, dilations 1/1/2/4, output stride 8, max pool in ceil mode),
 /// classification the ordinary one (strides 1/2/2/2, no dilation, floor mode).
 ///
-/// - Source: `method.md` section 1; Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423).
+/// - Source: Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423) and its code, github.com/sunxm2357/AdaShare.
 public struct NetworkArchitecture: Sendable, Hashable {
     public let backbone: BackboneKind
     /// Factor on all channel counts; 1 is the published network.

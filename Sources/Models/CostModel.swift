@@ -1,10 +1,10 @@
 /// Counts multiply-accumulates and parameters of a network for one image.
 ///
 /// MACs are those of convolutions only (and the linear layers of classification heads), taps in the padding included.
-/// Parameters are those an optimiser moves: convolution weights and biases and the scales and shifts of batch norms, but
-/// not running statistics, counters or logits.
+/// Parameters are those an optimiser moves: convolution weights and biases and the scales and shifts of batch norms,
+/// but not running statistics, counters or logits.
 ///
-/// - Source: `method.md` section 7.
+/// - Source: the network of Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423) as its published code builds it.
 public struct CostModel: Sendable {
     /// One residual block, whatever the policy.
     public struct Block: Sendable, Hashable {
@@ -97,8 +97,8 @@ public struct CostModel: Sendable {
 
     /// Backbone MACs if every distinct (input, block) is computed once.
     ///
-    /// Values are numbered by how they are made; skipping a block without a projection leaves the value unchanged. In the
-    /// classification variant every task has images of its own, so nothing is shared.
+    /// Values are numbered by how they are made; skipping a block without a projection leaves the value unchanged. In
+    /// the classification variant every task has images of its own, so nothing is shared.
     ///
     /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
     public func macsShared(_ policy: DiscretePolicy) -> Int {

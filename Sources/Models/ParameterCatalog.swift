@@ -96,7 +96,8 @@ public enum PolicyInitial: Sendable, Hashable {
 /// Backbone convolutions start at N(0, 0.01²), batch norms at γ = 1, β = 0, mean 0, variance 1, heads uniformly within
 /// ±1/sqrt(fan_in), weights and biases alike.
 ///
-/// - Source: `method.md` section 1, the names of the published checkpoints.
+/// - Source: names and initial values as in the code published with Sun, Panda, Feris, Saenko 2020
+///   (github.com/sunxm2357/AdaShare), so that its checkpoints fit.
 public struct ParameterCatalog: Sendable, Hashable {
     public let specs: [ParameterSpec]
     private let positions: [String: Int]
@@ -138,11 +139,6 @@ public struct ParameterCatalog: Sendable, Hashable {
 
     /// The tensor of that name, nil if the network has none.
     public subscript(name: String) -> ParameterSpec? { positions[name].map { specs[$0] } }
-
-    /// Trainable elements of one group.
-    public func trainableCount(_ group: ParameterGroup) -> Int {
-        specs.reduce(0) { $0 + ($1.isTrainable && $1.group == group ? $1.elementCount : 0) }
-    }
 
     private static func weight(
         of convolution: ConvolutionSpec, group: ParameterGroup, initializer: Initializer, linear: Bool = false

@@ -12,18 +12,12 @@ public struct PublishedPolicy: Sendable, Hashable {
         tasks = rows.map { TaskHead(name: $0.task, channels: $0.channels) }
         policy = DiscretePolicy(skipped: rows.map(\.skipped), blocks: backbone.blocksPerStage.reduce(0, +))
     }
-
-    /// The network of the setting.
-    ///
-    /// - Throws: `ArchitectureError` for a width out of bounds.
-    public func architecture(width: Double = 1, head: HeadKind = .fourRate) throws -> NetworkArchitecture {
-        try NetworkArchitecture(backbone: backbone, width: width, head: head, tasks: tasks)
-    }
 }
 
 /// The learned policies of the publication; skipped blocks are counted from 1.
 ///
-/// - Source: `method.md` section 7.
+/// - Source: the policies published with Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423; code:
+///   github.com/sunxm2357/AdaShare).
 public enum PublishedPolicies {
     public static let nyu2 = PublishedPolicy(
         "NYU v2 2-task", .resnet18,

@@ -31,7 +31,8 @@ public struct ConvolutionProblem: Hashable, Sendable {
         output.count * input.channels * geometry.kernelHeight * geometry.kernelWidth
     }
 
-    /// What the pass reads and what has the shape of its result: y for the weight gradient, whose sum runs over its pixels.
+    /// What the pass reads and what has the shape of its result: y for the weight gradient, whose sum runs over its
+    /// pixels.
     var source: Shape { pass == .dataGradient ? output : input }
     var target: Shape { pass == .dataGradient ? Shape(input.dimensions) : output }
 }
@@ -91,6 +92,14 @@ extension ConvolutionProblem: Codable {
         guard extents.allSatisfy({ 1..<1 << 24 ~= $0 }), kernel.allSatisfy({ $0 < 1 << 12 }) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .kernel, in: container, debugDescription: "\(kernel) for an output of \(extents)")
+        }
+        // Kernels count elements in 32 bits; within that, no product of sizes leaves 64 bits.
+        for tensor in [
+            input.dimensions, [input.dimensions[0], outputs] + extents, kernel + [input.channels, outputs],
+        ]
+        where tensor.reduce(1, { $0 * Double($1) }) > Double(Int32.max) {
+            throw DecodingError.dataCorruptedError(
+                forKey: .input, in: container, debugDescription: "a tensor of \(tensor) elements")
         }
     }
 }

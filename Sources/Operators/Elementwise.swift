@@ -1,26 +1,8 @@
 import DeviceLayer
 
-/// y = max(x, 0).
+/// Gradient of y = max(x, 0), which other kernels compute on their way: dx = dy where y > 0; inputs y, dy.
 ///
-/// - Source: kernel `relu` in `elementwise.cl`.
-public struct ReLU: DifferentiableOperator {
-    public init() {}
-    public var recomputation: Recomputation { .whenAsked }
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
-    public func inPlaceInputs(output: Int) -> [Int] { [0] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0])
-        e.launch("elementwise", "relu", [.input(0), .output(0), .int(n)], e.library.range(n))
-    }
-
-    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
-        guard let dy = call.gradients[0] else { return [nil] }
-        return recorder.record(ReLUGradient(), [call.outputs[0], dy])
-    }
-}
-
-/// dx = dy where y > 0; inputs y, dy.
+/// - Source: kernel `relu_backward` in `elementwise.cl`.
 public struct ReLUGradient: Operator {
     public init() {}
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {

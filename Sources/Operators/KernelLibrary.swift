@@ -169,7 +169,7 @@ public final class KernelLibrary: @unchecked Sendable {
     }
 
     /// The text of a kernel file, with the files it includes in place of its `#include` lines.
-    private static func source(_ name: String) -> String {
+    static func source(_ name: String) -> String {
         guard let text = adashare_kernel_source(name) else { preconditionFailure("no kernel file \(name)") }
         return String(cString: text).split(separator: "\n", omittingEmptySubsequences: false).map { line in
             let parts = line.split(separator: "\"", omittingEmptySubsequences: false)

@@ -23,7 +23,8 @@ public struct ReLUDropout: DifferentiableOperator {
     public var recomputation: Recomputation { .whenAsked }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        // Groups of 64 elements may run past the tensor; memory of values is padded far enough (`MemoryPlan.alignment`).
+        // Groups of 64 elements may run past the tensor; memory of values is padded far enough
+        // (`MemoryPlan.alignment`).
         let groups = roundUp(e.inputs[0].storedCount, to: 64) / (4 * e.library.family.vectorWidth)
         let (low, high) = nameWords(name)
         e.launch(
@@ -78,16 +79,6 @@ public struct UniformNoise: Operator {
         e.launch(
             "random", "uniform", [.output(0), .input(0), .uint(low), .uint(high), .int(columns)],
             e.library.grid(rows))
-    }
-}
-
-/// Raw Philox words: input counters and keys [n, 6] (compact), output [n, 4] (compact).
-public struct PhiloxWords: Operator {
-    public init() {}
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].rows, 4], compact: true)] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        e.launch("random", "philox", [.input(0), .output(0)], e.library.grid(e.inputs[0].rows))
     }
 }
 

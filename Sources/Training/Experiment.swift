@@ -60,6 +60,12 @@ public struct Experiment: Sendable {
         return configuration.model.precision.fallback(on: "the \(family.rawValue) kernels", because: nil)
     }
 
+    /// Computes convolutions as a list says from here on, and its products in the tile it was measured with.
+    public mutating func adopt(_ recorded: RecordedAlgorithms, on library: KernelLibrary) {
+        algorithms = recorded.algorithms
+        if let tile = recorded.tile { library.productTile = tile }
+    }
+
     /// Takes over what was settled and chosen for another experiment on the same device.
     mutating func takeAlgorithms(of other: Experiment) {
         (arithmetic, algorithms) = (other.arithmetic, other.algorithms)
@@ -182,9 +188,14 @@ public struct Experiment: Sendable {
 }
 
 extension Experiment {
-    /// A network with memory for its parameters on a device.
-    public func makeNetwork(library: KernelLibrary) throws -> NetworkRuntime {
-        try NetworkRuntime(library: library, graphs: stepGraphs)
+    /// A network on a device, with memory for its parameters and the class weights of its losses.
+    ///
+    /// - Parameter infersOnly: it needs no class weights, so their files are not read.
+    /// - Throws: `DeviceError`, or what reading class weights throws.
+    public func makeNetwork(library: KernelLibrary, infersOnly: Bool = false) throws -> NetworkRuntime {
+        var weights: [String: [Float]] = [:]
+        for task in configuration.tasks where !infersOnly { weights[task.name] = try classWeights(task) }
+        return try NetworkRuntime(library: library, graphs: stepGraphs, classWeights: weights)
     }
 
     /// A policy file for this network.

@@ -30,8 +30,8 @@ struct Evaluate: ConsoleCommand {
         let notice =
             recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
         if let notice { progress.report(.notice(notice)) }
-        experiment.algorithms = recorded?.algorithms ?? [:]
-        let network = try experiment.makeNetwork(library: library)
+        if let recorded { experiment.adopt(recorded, on: library) }
+        let network = try experiment.makeNetwork(library: library, infersOnly: true)
         try network.load(file)
         let policy = try experiment.policy(recordedIn: file)
         let result = try Evaluator(experiment: experiment, dataset: dataset)

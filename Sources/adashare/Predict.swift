@@ -38,7 +38,7 @@ struct Predict: ConsoleCommand {
         let recorder = try profile.makeRecorder(context)
         let library = try KernelLibrary(context: context, family: device.kernelFamily)
         if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
-        let network = try experiment.makeNetwork(library: library)
+        let network = try experiment.makeNetwork(library: library, infersOnly: true)
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {

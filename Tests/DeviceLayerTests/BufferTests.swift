@@ -3,13 +3,18 @@ import Testing
 
 @testable import DeviceLayer
 
+extension DeviceEvent {
+    /// Whether the point is reached, or never will be because the work failed.
+    fileprivate var isComplete: Bool { (try? status()).map { $0 <= 0 } ?? true }
+}
+
 extension DeviceLayerTests {
     @Suite struct BufferTests {
         @Test(arguments: [(0, 512), (1, 512), (512, 512), (513, 1024)])
         func buffersAreRoundedUpAndZero(asked: Int, given: Int) throws {
             let context = try TestDevice.context()
             let buffer = try context.makeBuffer(byteCount: asked)
-            #expect(buffer.byteCount == given && !buffer.isSlice)
+            #expect(buffer.byteCount == given)
             let zeros = [UInt8](repeating: 0, count: given)
             #expect(try context.queue.read(UInt8.self, count: given, from: buffer) == zeros)
         }
@@ -33,7 +38,8 @@ extension DeviceLayerTests {
             #expect(try context.queue.read(Int32.self, count: 0, from: buffer).isEmpty)
         }
 
-        /// Each upload is seen by what the compute queue was given after it and by nothing before, however far behind it is.
+        /// Each upload is seen by what the compute queue was given after it and by nothing before, however far behind
+        /// it is.
         @Test func streamedUploadsKeepTheirOrder() throws {
             let context = try TestDevice.context()
             let stream = try UploadStream(context: context)
@@ -103,7 +109,7 @@ extension DeviceLayerTests {
                 root = buffer
                 let outer = try buffer.slice(byteOffset: 2 * step, byteCount: 4 * step)
                 inner = try outer.slice(byteOffset: step, byteCount: 12)
-                #expect(outer.isSlice && inner.isSlice && inner.byteCount == 12)
+                #expect(inner.byteCount == 12)
                 try queue.write([Int32(5), 6, 7], to: inner)
                 try queue.write([Int32(-1)], to: buffer, byteOffset: 3 * step + 4)
                 #expect(try queue.read(Int32.self, count: 3, from: buffer, byteOffset: 3 * step) == [5, -1, 7])

@@ -19,11 +19,12 @@ extension TestDevice {
             size_t i = get_global_id(0);
             y[i] = a[i] + scale * b[i];
         }
-        __kernel void number(__global ulong* y, int a, uint b, ulong c, __local int* scratch) {
+        __kernel void number(__global ulong* y, int a, uint b, uint c, __local int* scratch) {
             size_t l = get_local_id(0);
             scratch[l] = a;
             barrier(CLK_LOCAL_MEM_FENCE);
-            y[get_global_id(0)] = (ulong)(scratch[get_local_size(0) - 1 - l] + OFFSET) + b + c + get_global_id(0);
+            y[get_global_id(0)] =
+                (ulong)(scratch[get_local_size(0) - 1 - l] + OFFSET) + b + ((ulong)c << 32) + get_global_id(0);
         }
         """
 
@@ -50,7 +51,7 @@ extension TestDevice {
         let kernel = try program(context, offset: offset).kernel("number")
         let result = try context.makeBuffer(byteCount: 64)
         try kernel.setArguments([
-            .buffer(result), .int(-3), .uint(4_000_000_000), .ulong(1 << 40), .local(byteCount: 16),
+            .buffer(result), .int(-3), .uint(4_000_000_000), .uint(256), .local(byteCount: 16),
         ])
         try context.queue.launch(kernel, WorkSize(global: [8], local: [4]))
         return try context.queue.read(UInt64.self, count: 8, from: result)

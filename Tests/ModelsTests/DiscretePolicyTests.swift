@@ -10,30 +10,6 @@ import Testing
         #expect(policy.select.joined().allSatisfy { $0 })
     }
 
-    @Test func randomIsAFunctionOfTheSeed() {
-        let policy = DiscretePolicy.random(density: 0.5, tasks: 5, blocks: 16, seed: 7)
-        #expect(policy == .random(density: 0.5, tasks: 5, blocks: 16, seed: 7))
-        #expect(policy != .random(density: 0.5, tasks: 5, blocks: 16, seed: 8))
-    }
-
-    @Test(arguments: [0.0, 0.25, 0.5, 0.9, 1.0])
-    func randomDensity(density: Double) {
-        let draws = 20_000
-        let policy = DiscretePolicy.random(density: density, tasks: 1, blocks: draws, seed: 3)
-        let share = Double(policy.select[0].filter { $0 }.count) / Double(draws)
-        // Five standard deviations of a Bernoulli mean; exact at 0 and 1.
-        #expect(abs(share - density) <= 5 * (density * (1 - density) / Double(draws)).squareRoot())
-    }
-
-    @Test func stochasticDepthKeepsLessTowardsTheTop() {
-        let policy = DiscretePolicy.stochasticDepth(tasks: 20_000, blocks: 4, seed: 1)
-        for block in 0..<4 {
-            let share = Double(policy.select.filter { $0[block] }.count) / 20_000
-            let keep = 1 - 0.5 * Double(block + 1) / 4
-            #expect(abs(share - keep) < 5 * (keep * (1 - keep) / 20_000).squareRoot())
-        }
-    }
-
     @Test func publishedPolicies() throws {
         for published in PublishedPolicies.all {
             let network = try published.architecture()

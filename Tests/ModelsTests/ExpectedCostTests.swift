@@ -43,15 +43,4 @@ import Testing
         }
         #expect(model.expectedShare(alphas, form: .shared) > model.expectedShare(alphas, form: .passes) + 0.1)
     }
-
-    @Test func nestedPoliciesAreNested() {
-        var denser = DiscretePolicy.nested(density: 1, tasks: 3, blocks: 16, seed: 5)
-        #expect(denser.select.joined().allSatisfy { $0 })
-        for tenths in (0..<10).reversed() {
-            let policy = DiscretePolicy.nested(density: Double(tenths) / 10, tasks: 3, blocks: 16, seed: 5)
-            #expect(policy.select.joined().count { $0 } == Int((4.8 * Double(tenths)).rounded()))
-            #expect(zip(policy.select.joined(), denser.select.joined()).allSatisfy { !$0 || $1 })
-            denser = policy
-        }
-    }
 }

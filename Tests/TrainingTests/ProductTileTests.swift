@@ -137,7 +137,7 @@ extension TrainingTests {
             try run.write(recorded)
             library.productTile = .tile128x128
             let again = try #require(try run.readAlgorithms(for: library, arithmetic: .float32))
-            #expect(again.algorithms == [Self.problem: .clblast] && library.productTile == .tile32x32)
+            #expect(again.algorithms == [Self.problem: .clblast] && again.tile == .tile32x32)
 
             let text = try String(contentsOf: run.algorithms, encoding: .utf8)
             for (old, new) in [("32x32", "33x33"), ("clblast_tile", "tile")] {

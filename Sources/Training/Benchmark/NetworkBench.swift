@@ -18,7 +18,7 @@ struct PreparedStep {
 final class NetworkBench {
     private let experiment: Experiment
     private let shape: BatchShape
-    private let executor: Executor
+    let executor: Executor
     private let profile: ProfileRecorder?
 
     init(
@@ -34,7 +34,7 @@ final class NetworkBench {
         self.experiment = experiment
         self.shape = shape
         self.profile = profile
-        let network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)
+        let network = try experiment.makeNetwork(library: library)
         try network.initialise(seed: SkipBenchmark.seed)
         executor = network.executor
         var state = StepState()

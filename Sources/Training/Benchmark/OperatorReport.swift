@@ -20,8 +20,8 @@ public struct OperatorReport: Sendable, Encodable {
         public let outputs: Int
         /// Of convolutions and pools, else 0.
         public let kernel, stride, dilation, padding: Int
-        /// Milliseconds of the fastest run, packing and transforming of weights included: others on the machine only ever
-        /// make a run longer.
+        /// Milliseconds of the fastest run, packing and transforming of weights included: others on the machine only
+        /// ever make a run longer.
         public let ms: Double
         /// (max − min) ÷ median of the runs.
         public let spread: Double
@@ -34,7 +34,7 @@ public struct OperatorReport: Sendable, Encodable {
         public let gbPerSecond: Double?
         /// That ÷ the device's measured bandwidth of copying; what stays in a cache may exceed 1.
         public let copyShare: Double?
-        /// Runs in the warm-up step of resnet34, three tasks, full heads, 224×224, batch 8.
+        /// Runs in the hard-sharing step of resnet34, three tasks, full heads, 224×224, batch 8.
         public let countInStep: Int
         /// Share of that step's rows, by time.
         public var stepShare: Double = 0
@@ -67,8 +67,8 @@ public struct OperatorReport: Sendable, Encodable {
             ])
         }
         return table.text + "\n\n" + "Convolutions in \(precision). "
-            + "GFLOP/s count the direct sum, so Winograd, which multiplies less, can exceed the peak; what stays in a cache "
-            + "can exceed copying."
+            + "GFLOP/s count the direct sum, so Winograd, which multiplies less, can exceed the peak; what stays in a "
+            + "cache can exceed copying."
     }
 
     /// Writes the rows as JSON, whole or not at all.

@@ -30,27 +30,6 @@ public enum ConfigurationReference {
         return tasks + others
     }
 
-    /// The reference as a Markdown page, one table per section.
-    public static var markdown: String {
-        var text = """
-            # Configuration
-
-            A YAML file. Only `tasks` is required, and to train, `dataset.kind`. `--set path=value` changes one key
-            (`--set training.batch=8`, `--set tasks.0.weight=2`); the value is YAML. An unknown key is an error.
-
-            """
-        var section = ""
-        for key in keys {
-            let head = String(key.path.prefix { $0 != "." && $0 != "[" })
-            if head != section {
-                section = head
-                text += "\n## \(head)\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
-            }
-            text += "| `\(key.path)` | \(key.type) | \(key.defaultText) | \(key.meaning) |\n"
-        }
-        return text
-    }
-
     /// Metrics keep a count for every pair of classes: 128 MB for as many as this.
     private static let maximumChannels = 4096
 
@@ -79,7 +58,8 @@ public enum ConfigurationReference {
             .key(
                 "number", \.number, in: .fromOne,
                 defaultText: "the position in the list, from 1",
-                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its names."
+                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its "
+                    + "names."
             ),
         ]
     }

@@ -67,7 +67,8 @@ extension ExperimentConfiguration {
         if policy.budget != nil, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
             throw fail(
                 "policy.cost", "shared with \(tasks.count) tasks",
-                "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of tasks"
+                "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of "
+                    + "tasks"
             )
         }
         var seen: [String: Int] = [:]
@@ -76,9 +77,9 @@ extension ExperimentConfiguration {
             if task.name.isEmpty || task.name.contains(where: { "/\\".contains($0) || $0.isNewline }) {
                 throw fail("\(path).name", "'\(task.name)'", "a name without slashes, at least one character")
             }
-            if ["total", "panel"].contains(task.name) {
+            if task.name == "panel" || StepGraphs.reservedNames.contains(task.name) {
                 throw fail(
-                    "\(path).name", "'\(task.name)', which logs and pictures use themselves", "another name")
+                    "\(path).name", "'\(task.name)', which logs, losses or pictures use themselves", "another name")
             }
             if let earlier = seen.updateValue(index, forKey: task.name) {
                 throw fail("\(path).name", "'\(task.name)', the name of tasks.\(earlier)", "a name of its own")

@@ -58,9 +58,8 @@ public struct ConstantGuess: Sendable {
 
     /// Adds labels of numbers: one per pixel, or for normals raw colours R, G, B; invalid ones are left out.
     ///
-    /// - Parameter mask: where a depth label is valid, or `nil` for the rule of NYU v2.
     /// - Precondition: the task is neither a segmentation nor a classification.
-    public mutating func add(label: [Float], mask: [Bool]? = nil) {
+    public mutating func add(label: [Float]) {
         switch state {
         case .classes: preconditionFailure("this task has labels of classes, not of numbers")
         case .direction(var sum, var count, let space):
@@ -74,11 +73,7 @@ public struct ConstantGuess: Sendable {
             state = .direction(sum: sum, count: count, space: space)
         case .median(var histogram, let isDepth):
             state = .median(ValueHistogram(), isDepth: isDepth)  // Gives up the copy of a large histogram.
-            for (index, value) in label.enumerated() {
-                let isValid =
-                    isDepth ? mask.map { $0[index] && value != 255 } ?? isValidDepth(value) : value != 255
-                if isValid { histogram.add(value) }
-            }
+            for value in label where isDepth ? isValidDepth(value) : value != 255 { histogram.add(value) }
             state = .median(histogram, isDepth: isDepth)
         }
     }

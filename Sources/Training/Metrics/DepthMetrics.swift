@@ -2,7 +2,7 @@ import Foundation
 
 /// Errors of predicted distances.
 ///
-/// A label g is valid if g > 3·10⁻⁵; with a mask (Taskonomy), if g ≠ 255 and the mask is set.
+/// A label g is valid if g > 3·10⁻⁵.
 /// - Absolute and relative error: `published` averages per-image means (final tests use batch 1), `exact` is per pixel.
 /// - δ < 1.25ⁿ, the share with max(p/g, g/p) below it: `published` counts a negative prediction as correct, as its
 ///   ratio is negative; `exact` does not.
@@ -28,10 +28,8 @@ public struct DepthMetrics: Sendable {
     /// - Parameters:
     ///   - prediction: distances, [height, width] row-major; resized to the label by nearest neighbour.
     ///   - label: distances, [labelHeight, labelWidth].
-    ///   - mask: where the label is valid, same shape, or `nil` for the rule g > 3·10⁻⁵.
     public mutating func add(
-        prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int,
-        mask: [Bool]? = nil
+        prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
     ) {
         var (ofImage, relativeOfImage) = (MeanAccumulator(), MeanAccumulator())
         forEachPixel(
@@ -39,7 +37,7 @@ public struct DepthMetrics: Sendable {
             labelHeight: labelHeight, labelWidth: labelWidth
         ) { index, pixel in
             let truth = Double(label[index])
-            guard mask.map({ $0[index] && label[index] != 255 }) ?? isValidDepth(label[index]) else { return }
+            guard isValidDepth(label[index]) else { return }
             let value = Double(prediction[pixel])
             let error = abs(value - truth)
             ofImage.add(error)

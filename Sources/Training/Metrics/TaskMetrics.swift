@@ -48,11 +48,9 @@ public enum TaskMetrics: Sendable {
 
     /// Adds one image with labels of numbers: [labelHeight, labelWidth], for normals × 3 (raw colours R, G, B).
     ///
-    /// - Parameter mask: where a depth label is valid, or `nil` for the rule of NYU v2.
     /// - Precondition: the task is neither a segmentation nor a classification; counts match the sizes.
     public mutating func add(
-        prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int,
-        mask: [Bool]? = nil
+        prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
     ) {
         switch self {
         case .normals(var metrics):
@@ -63,7 +61,7 @@ public enum TaskMetrics: Sendable {
         case .depth(var metrics):
             metrics.add(
                 prediction: prediction, height: height, width: width, label: label, labelHeight: labelHeight,
-                labelWidth: labelWidth, mask: mask)
+                labelWidth: labelWidth)
             self = .depth(metrics)
         case .absolute(var metrics):
             metrics.add(

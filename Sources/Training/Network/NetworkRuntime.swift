@@ -14,9 +14,12 @@ public final class NetworkRuntime {
     private static let stepsAhead = 2
     /// Beside the computation, where that is not the host's own.
     private let uploads: UploadStream?
+    /// Tasks whose class weights were not given.
+    private let tasksWithoutWeights: [String]
 
+    /// - Parameter classWeights: by task, for each whose loss has them; a network without them can only infer.
     /// - Throws: `DeviceError` if memory cannot be had.
-    public init(library: KernelLibrary, graphs: StepGraphs) throws {
+    public init(library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:]) throws {
         executor = Executor(library: library)
         self.graphs = graphs
         uploads = library.family == .gpu ? try UploadStream(context: library.context) : nil
@@ -26,6 +29,10 @@ public final class NetworkRuntime {
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
         if let costs = graphs.policy.budget?.blockShares {
             try executor.store.write(StepGraphs.blockCostsName, Shape([costs.count]), costs.map { Float($0) })
+        }
+        tasksWithoutWeights = graphs.tasks.filter(\.hasClassWeights).map(\.name).filter { classWeights[$0] == nil }
+        for (task, weights) in classWeights {
+            try executor.store.write(StepGraphs.classWeightsName(task), Shape([weights.count]), weights)
         }
     }
 
@@ -59,9 +66,14 @@ public final class NetworkRuntime {
 
     /// The plan of a step, from the cache or built now.
     ///
+    /// - Precondition: what trains has the class weights of its tasks; without them losses and gradients would be 0.
     /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
     public func plan(_ kind: StepKind, _ shape: BatchShape) throws -> Plan {
-        try executor.plan(PlanKey(kind: kind, shape: shape)) { graphs.trace(kind, batch: shape, into: $0) }
+        if case .inference = kind {
+        } else {
+            precondition(tasksWithoutWeights.isEmpty, "a network without the class weights of \(tasksWithoutWeights)")
+        }
+        return try executor.plan(PlanKey(kind: kind, shape: shape)) { graphs.trace(kind, batch: shape, into: $0) }
     }
 
     private struct PlanKey: Hashable {
@@ -70,9 +82,12 @@ public final class NetworkRuntime {
     }
 
     /// Uploads a batch and the step state and enqueues one step; returns without waiting for it.
+    ///
+    /// - Throws: `DatasetError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
     public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan {
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
+        try checkClasses(batch)
         let plan = try plan(kind, shape)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
         try upload(batch, shape, labels: true)
@@ -121,6 +136,16 @@ public final class NetworkRuntime {
                 height: extents[1], width: extents[2], channels: extents[3], values: try executor.read(name, of: plan))
         }
         return predictions
+    }
+
+    /// Class labels are indices: the device reads a pixel's score and its class's weight by them.
+    private func checkClasses(_ batch: Batch) throws {
+        for (task, head) in zip(graphs.tasks, graphs.architecture.tasks) {
+            guard case .crossEntropy(let ignored) = task.loss, task.label == LabelKind.segmentation.rawValue else {
+                continue
+            }
+            try batch.checkClasses(of: task.name, count: head.channels, ignoring: ignored)
+        }
     }
 
     private func upload(_ batch: Batch, _ shape: BatchShape, labels: Bool) throws {

@@ -85,19 +85,16 @@ extension Trainer {
 
     /// The step with a policy drawn for it, where `hard_skip` asks for one.
     ///
-    /// Logits are read back after they have changed, the host's only wait; noise is the same pure function on both sides.
-    private func drawing(_ kind: StepKind, state: StepState) throws -> StepKind {
+    /// Logits are read back after they have changed, the host's only wait; noise is the same pure function on both
+    /// sides.
+    func drawing(_ kind: StepKind, state: StepState) throws -> StepKind {
         guard experiment.configuration.policy.sampling == .hardSkip else { return kind }
         func draw(_ open: Int) throws -> DiscretePolicy {
-            let logits = try knownLogits ?? readLogits()
-            knownLogits = logits
-            return .gumbelDraw(logits: logits, open: open, architecture: experiment.architecture, state: state)
+            .gumbelDraw(logits: try readLogits(), open: open, architecture: experiment.architecture, state: state)
         }
         switch kind {
         case .weights(let open, _): return .weights(open: open, drawn: try draw(open))
-        case .logits(let open, _):
-            defer { knownLogits = nil }
-            return .logits(open: open, drawn: try draw(open))
+        case .logits(let open, _): return .logits(open: open, drawn: try draw(open))
         case .hardSharing, .retrain, .inference: return kind
         }
     }
@@ -140,7 +137,8 @@ extension Trainer {
         func length(_ setting: AlternationLength, _ split: [Int], _ name: String) throws -> Int {
             guard split.count >= batch else {
                 throw DatasetError(
-                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)"
+                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = "
+                        + "\(batch)"
                 )
             }
             return switch setting {

@@ -21,8 +21,8 @@ public final class Trainer {
     var state: RunState
     /// Takes the launches of every step, where a profile is wanted.
     public var profile: ProfileRecorder?
-    /// Logits on the device as of now, where policies are drawn from them on the host; nil once they may have changed.
-    var knownLogits: [[Float]]?
+    /// The logits as they were last read, and which contents of their tensors that was.
+    var knownLogits: (versions: [Int], values: [[Float]])?
     /// Read back when a run is resumed.
     private var isResumed = false
     private let environment: [String: String]
@@ -60,7 +60,7 @@ public final class Trainer {
             try recorded.requireAll(
                 experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,
                 file: run.algorithms)
-            experiment.algorithms = recorded.algorithms
+            experiment.adopt(recorded, on: library)
             if let notice = recorded.notice(on: library) { report(.notice(notice)) }
             if search == .off, recorded.isMeasured {
                 report(.notice("the run keeps the algorithms it was started with, measured ones too"))
@@ -78,13 +78,7 @@ public final class Trainer {
             report(.notice(chosen.summary))
         }
         self.experiment = experiment
-        network = try NetworkRuntime(library: library, graphs: experiment.stepGraphs)
-        for task in experiment.configuration.tasks {
-            if let weights = try experiment.classWeights(task) {
-                let name = StepGraphs.classWeightsName(task.name)
-                try network.executor.store.write(name, Shape([weights.count]), weights)
-            }
-        }
+        network = try experiment.makeNetwork(library: library)
         state = saved?.state ?? RunState(phase: .warmup)
         log = try EventLog(run.log)
         // A checkpoint that cannot be continued from leaves the log as it is.
@@ -198,7 +192,6 @@ public final class Trainer {
     private func enter(_ phase: Phase) throws {
         let seed = UInt64(experiment.configuration.training.seed)
         try network.beginPhase()
-        knownLogits = nil
         switch phase {
         case .warmup:
             try network.initialise(seed: seed)

@@ -41,7 +41,8 @@ public struct StepGraphs: Sendable {
     /// Which algorithm computes each convolution.
     public var choices = AlgorithmChoices()
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
-    /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and `loss/sharing`.
+    /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and
+    /// `loss/sharing`.
     public var keepsGradients = false
 
     public init(
@@ -57,6 +58,11 @@ public struct StepGraphs: Sendable {
         self.policyWeightRule = policyWeightRule
         self.logitRule = logitRule
     }
+
+    /// What is added to the losses in a step of the logits.
+    private enum Regulariser: String, CaseIterable { case sparsity, sharing, cost }
+    /// Losses that are no task's: tasks have other names.
+    static let reservedNames = Set(["total"] + Regulariser.allCases.map(\.rawValue))
 
     public static let imageName = "input/image"
     public static let flagName = "flag"
@@ -170,7 +176,8 @@ public struct StepGraphs: Sendable {
         graph.parameter(architecture.logitsParameter(task: task), Shape([architecture.blocks.count, 2]))
     }
 
-    /// The task's part of a drawn logit step: what the blocks it selected would have its gates change, straight through.
+    /// The task's part of a drawn logit step: what the blocks it selected would have its gates change, straight
+    /// through.
     ///
     /// The forward pass is shared between tasks wherever their draws agree; only gradients are a task's own.
     private func drawnGradient(_ task: Int, loss: Value, open: Int, trace: NetworkTrace) -> Value? {
@@ -237,25 +244,25 @@ public struct StepGraphs: Sendable {
             let all = tasks.indices.map { logits(task: $0, graph: graph) }
             var terms = [total]
             var weights = [1.0]
-            func add(_ name: String, _ losses: [Value], weight: Double) {
+            func add(_ name: Regulariser, _ losses: [Value], weight: Double) {
                 guard weight != 0, !losses.isEmpty else { return }
                 terms += losses
                 weights += losses.map { _ in weight }
                 if keepsGradients {
-                    graph.output("loss/\(name)", graph.record(WeightedSum(losses.map { _ in 1 }), losses)[0])
+                    graph.output("loss/\(name.rawValue)", graph.record(WeightedSum(losses.map { _ in 1 }), losses)[0])
                 }
             }
             let sparsity = SparsityLoss(
                 form: policy.sparsityForm, first: architecture.blocks.count - open, layered: policy.layered)
-            add("sparsity", all.map { graph.record(sparsity, [$0])[0] }, weight: policy.sparsity)
+            add(.sparsity, all.map { graph.record(sparsity, [$0])[0] }, weight: policy.sparsity)
             let sharing = SharingLoss(form: policy.sharingForm)
             let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
-            add("sharing", pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
+            add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             if let budget = policy.budget {
                 let costs = graph.parameter(Self.blockCostsName, Shape([architecture.blocks.count]))
                 let loss = ExpectedCostLoss(
                     form: budget.form, budget: budget.share, first: architecture.blocks.count - open)
-                add("cost", [graph.record(loss, [costs] + all)[0]], weight: budget.weight)
+                add(.cost, [graph.record(loss, [costs] + all)[0]], weight: budget.weight)
             }
             return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
         }

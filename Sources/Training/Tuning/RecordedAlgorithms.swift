@@ -69,8 +69,11 @@ public struct RecordedAlgorithms: Codable, Sendable {
             + (productTile.map { " (tile \($0.rawValue))" } ?? "")
     }
 
+    /// The tile for the products among them; nil where there are none.
+    var tile: MatrixProductTile? { choices.contains { $0.algorithm == .clblast } ? productTile : nil }
+
     /// Leaves out what does not apply where it is to be used, if that is not where it was chosen, and everything if
-    /// convolutions round otherwise there. The library takes over the tile of its products.
+    /// convolutions round otherwise there.
     ///
     /// - Throws: `FormatError` naming a choice that could not have been made there.
     fileprivate mutating func keepApplicable(
@@ -94,10 +97,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
                     + RunDirectory.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
-        guard choices.contains(where: { $0.algorithm == .clblast }) else { return }
-        if let productTile {
-            library.productTile = productTile
-        } else if !isElsewhere(library) {
+        if choices.contains(where: { $0.algorithm == .clblast }), productTile == nil, !isElsewhere(library) {
             throw FormatError(
                 file: file.path, place: "clblast_tile", found: "no tile",
                 expected: "one for the products of clblast" + RunDirectory.withBadAlgorithms)
@@ -147,7 +147,8 @@ extension RunDirectory {
     /// The way on for a run whose list cannot be used.
     fileprivate static let withBadAlgorithms = "; delete the file, and " + withoutAlgorithms
 
-    /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of them.
+    /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of
+    /// them. `Experiment.adopt` puts them to use.
     ///
     /// - Parameter arithmetic: only algorithms that may round so can apply.
     /// - Throws: `FormatError` naming file and entry if the list is damaged, or could not have been made on this device

@@ -1,0 +1,4 @@
+import TestSupport
+
+/// An operator of the tests alone.
+typealias ReLU = TestSupport.ReLU
