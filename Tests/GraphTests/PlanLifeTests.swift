@@ -1,12 +1,13 @@
 import DeviceLayer
 import Operators
+import TestSupport
 import Testing
 
 @testable import Graph
 
 extension GraphTests {
     /// What plans leave behind: results of the last one alone, and no inputs of those that have gone.
-    @Suite(.enabled(if: TestDevice.isPresent, TestDevice.absence)) struct PlanLifeTests {
+    @Suite(.needsDevice) struct PlanLifeTests {
         /// Plans y = 2 · x of `rows` rows.
         private static func plan(_ rows: Int, in executor: Executor) throws -> Plan {
             try executor.plan(rows) { graph in

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Reference
+import TestSupport
 import Testing
 
 @testable import Operators

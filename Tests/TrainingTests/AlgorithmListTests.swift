@@ -7,7 +7,7 @@ import Testing
 @testable import Operators
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// Lists that were not written by this program, or for something else.
     @Suite struct AlgorithmListTests {
         private static func problem(_ input: [Int], outputs: Int, kernel: Int = 1, compact: Bool = false) -> String {
@@ -20,7 +20,7 @@ extension GoldenTests {
         private func read(_ problem: String, algorithm: String = "direct") throws -> RecordedAlgorithms? {
             let folder = try TemporaryFolder()
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            let library = try GoldenDevice.library(.cpu)
+            let library = try TestDevice.library(.cpu)
             let text = """
                 { "device": "another", "kernel_family": "cpu", "arithmetic": "float32",
                   "choices": [{ "problem": \(problem), "algorithm": "\(algorithm)", "chosen_by": "shape" }] }
@@ -50,7 +50,7 @@ extension GoldenTests {
         /// Reading says which tile; who uses the list sets it.
         @Test func readingLeavesTheLibraryAlone() throws {
             let folder = try TemporaryFolder()
-            let library = try KernelLibrary(context: try GoldenDevice.library(.gpu).context, family: .gpu)
+            let library = try KernelLibrary(context: try TestDevice.library(.gpu).context, family: .gpu)
             let problem = ConvolutionProblem(
                 .forward, ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1), input: Shape([1, 32, 32, 192]),
                 outputs: 192)

@@ -36,6 +36,7 @@ extension TrainingTests {
             let problems = [ConvolutionProblem.strided(.forward), .dilated(.weightGradient, channels: 16)]
             let trial = Trial()
             trial.times = [.direct(.pixels(7)): 20]
+            trial.other = 35
             #expect(try trial.find(.off, problems).isEmpty && trial.lines.isEmpty && trial.runs == 0)
             // The second one is too small to matter.
             let first = try trial.find(.search(root: root), problems)

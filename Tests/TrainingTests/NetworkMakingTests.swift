@@ -8,7 +8,7 @@ import Testing
 
 @testable import Training
 
-extension GoldenTests {
+extension TrainingTests {
     /// Networks as every command makes them: class weights, labels and logits are theirs, not the trainer's.
     @Suite struct NetworkMakingTests {
         private static let yaml = """
@@ -42,18 +42,18 @@ extension GoldenTests {
 
         @Test func everyNetworkHasItsClassWeights() throws {
             let weighted = try experiment()
-            let network = try weighted.makeNetwork(library: GoldenDevice.library(.cpu))
+            let network = try weighted.makeNetwork(library: TestDevice.library(.cpu))
             #expect(try network.executor.store.read(StepGraphs.classWeightsName("classes")) == Self.weights)
             let batch = try batch(weighted)
             let found = try loss(network, batch)
             // Near the logarithm of the number of classes, as every network that has learned nothing.
             #expect((0.5...4).contains(found), "\(found)")
             let plain = try experiment(["tasks.0.class_weights=null"])
-            #expect(try loss(plain.makeNetwork(library: GoldenDevice.library(.cpu)), batch) != found)
+            #expect(try loss(plain.makeNetwork(library: TestDevice.library(.cpu)), batch) != found)
         }
 
         @Test func benchmarksHaveClassWeightsToo() throws {
-            let context = try GoldenDevice.library(.cpu).context
+            let context = try TestDevice.library(.cpu).context
             let bench = try NetworkBench(
                 experiment(), shape: BatchShape(count: 2, height: 16, width: 16), context: context, family: .cpu,
                 search: .off, profile: nil
@@ -69,7 +69,7 @@ extension GoldenTests {
             let folder = try TemporaryFolder()
             let missing = folder.url.appendingPathComponent("none.npy").path
             let lacking = try experiment(["tasks.0.class_weights=\(missing)"])
-            let library = try GoldenDevice.library(.cpu)
+            let library = try TestDevice.library(.cpu)
             #expect(throws: DatasetError.self) { try lacking.makeNetwork(library: library) }
             let network = try lacking.makeNetwork(library: library, infersOnly: true)
             let all = DiscretePolicy.hardSharing(tasks: 2, blocks: 8)
@@ -77,7 +77,7 @@ extension GoldenTests {
             await #expect(processExitsWith: .failure) {
                 let configuration = try ExperimentConfiguration.parse(yaml: Self.yaml, file: "c.yml")
                 let network = try Experiment(configuration).makeNetwork(
-                    library: GoldenDevice.library(.cpu), infersOnly: true)
+                    library: TestDevice.library(.cpu), infersOnly: true)
                 _ = try network.plan(.hardSharing, BatchShape(count: 2, height: 16, width: 16))
             }
         }
@@ -108,7 +108,7 @@ extension GoldenTests {
 
         @Test(arguments: [6, 200, 254] as [UInt8]) func labelsBeyondTheClassesAreNamed(label: UInt8) throws {
             let experiment = try experiment()
-            let network = try experiment.makeNetwork(library: GoldenDevice.library(.cpu))
+            let network = try experiment.makeNetwork(library: TestDevice.library(.cpu))
             let error = #expect(throws: DatasetError.self) {
                 for _ in 0..<4 { _ = try loss(network, batch(experiment, Foreign(label))) }
             }
@@ -120,7 +120,7 @@ extension GoldenTests {
 
         @Test(arguments: [0, 5, 255] as [UInt8]) func classesAndIgnoredLabelsPass(label: UInt8) throws {
             let experiment = try experiment()
-            let network = try experiment.makeNetwork(library: GoldenDevice.library(.cpu))
+            let network = try experiment.makeNetwork(library: TestDevice.library(.cpu))
             #expect(try loss(network, batch(experiment, Foreign(label))) > 0)
         }
 
@@ -130,7 +130,7 @@ extension GoldenTests {
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
             try run.prepare(experiment.configuration)
             let trainer = try Trainer(
-                experiment: experiment, dataset: Foreign(77), context: GoldenDevice.library(.cpu).context, run: run
+                experiment: experiment, dataset: Foreign(77), context: TestDevice.library(.cpu).context, run: run
             ) { _ in }
             let error = #expect(throws: DatasetError.self) { try trainer.train(phases: [.warmup]) }
             #expect(error?.message.contains("label 77") == true)
@@ -145,7 +145,7 @@ extension GoldenTests {
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
             try run.prepare(experiment.configuration)
             let trainer = try Trainer(
-                experiment: experiment, context: GoldenDevice.library(.cpu).context, run: run
+                experiment: experiment, context: TestDevice.library(.cpu).context, run: run
             ) { _ in }
             let network = trainer.network
             try network.initialise(seed: 1)

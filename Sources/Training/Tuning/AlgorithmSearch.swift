@@ -135,7 +135,8 @@ public struct AlgorithmSearch {
         }
         var (rounds, spent) = (0, 0.0)
         while rounds < measuring.fewestRounds || rounds < measuring.mostRounds && spent < measuring.milliseconds {
-            let fastest = times.compactMap { $0.min() }.min() ?? .infinity
+            let right = algorithms.indices.filter { algorithms[$0].error <= algorithms[$0].algorithm.largestError }
+            let fastest = right.compactMap { times[$0].min() }.min() ?? .infinity
             spent += try round(
                 algorithms.indices.filter { (times[$0].min() ?? 0) <= measuring.mostBehind * fastest })
             rounds += 1
