@@ -33,7 +33,8 @@ extension ConvolutionTrial {
         }
         let isOne = try kernels == .narrow || kernels.isEmulated || TestDevice.isSimulated
         found.insert(
-            isOne ? .shape(boundaries, algorithm: "any") : .shape([a.testDescription], algorithm: algorithm.description))
+            isOne ? .shape(boundaries, algorithm: "any") : .shape([a.testDescription], algorithm: algorithm.description)
+        )
         for request in requests {
             let program = kernels == .narrow || TestDevice.isSimulated ? request.programClass : request.program
             found.insert(.kernel(program, tile: tileBoundaries(request, a.problem(pass))))
@@ -121,7 +122,8 @@ extension LaunchRequest {
         switch file {
         case "convolution_winograd": return option("ER") == option("EC") ? program : without("ER", "EC") + " phases"
         case "convolution_winograd_products_cpu": return without("PT")
-        case "convolution_gpu" where option("ROW") ?? option("COMPACT") != nil: return without("TM", "TN", "TK", "RM", "RN")
+        case "convolution_gpu" where option("ROW") ?? option("COMPACT") != nil:
+            return without("TM", "TN", "TK", "RM", "RN")
         default: return programClass
         }
     }
@@ -240,8 +242,8 @@ struct ConvolutionSelection {
             Set(
                 entries.flatMap { key, list in
                     list.flatMap(\.requests).map {
-                    "\(key.kernels.family) \(key.kernels.isOptimised) \($0.file) \($0.options)"
-                }
+                        "\(key.kernels.family) \(key.kernels.isOptimised) \($0.file) \($0.options)"
+                    }
                 }
             ).count
         }

@@ -5,8 +5,9 @@ import Testing
 @testable import Graph
 @testable import Operators
 
-/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate; on CPUs all of
-/// them unoptimised, and the first and the third as the program compiles them too.
+/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate. A CPU has
+/// those of its own registers as the program compiles them, and the others unoptimised; of the first and the third of these, each
+/// kernel once as the program compiles it too.
 enum ConvolutionKernels: String, CaseIterable, Sendable {
     case wide, narrow, gpu, tf32, bfloat16
     case optimised = "wide, optimised"
@@ -14,7 +15,10 @@ enum ConvolutionKernels: String, CaseIterable, Sendable {
 
     /// Those that the device under test computes with.
     static var all: [ConvolutionKernels] {
-        allCases.filter { TestDevice.families.contains($0.family) && !($0.isOptimised && TestDevice.isOptimising) }
+        allCases.filter {
+            TestDevice.families.contains($0.family) && !($0.isOptimised && TestDevice.isOptimising)
+                && !($0 == .optimised && TestDevice.hasWideRegisters)
+        }
     }
 
     /// What matrix units multiply.
@@ -28,7 +32,7 @@ enum ConvolutionKernels: String, CaseIterable, Sendable {
 
     func library() throws -> KernelLibrary {
         switch self {
-        case .wide: try TestDevice.wideLibrary(isOptimised: false)
+        case .wide: try TestDevice.wideLibrary(isOptimised: TestDevice.hasWideRegisters)
         case .narrow: try TestDevice.narrowLibrary()
         case .gpu: try TestDevice.groupLibrary()
         case .tf32, .bfloat16: try TestDevice.matrixLibrary()

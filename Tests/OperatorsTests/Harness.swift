@@ -26,6 +26,8 @@ extension TestDevice {
     /// on no CPU but here, and its index arithmetic is the same without optimisation.
     static let isOptimising = (try? device())?.type != .cpu || isSimulated
     private static let unoptimised = isOptimising ? [] : ["-cl-opt-disable"]
+    /// Whether the device's own registers are those of the wide kernels.
+    static let hasWideRegisters = (try? device())?.preferredFloatVectorWidth ?? 0 >= Shape.lanes
 
     /// Libraries of these tests by what they are for, each made once.
     private static let made = Memo<String, Result<KernelLibrary, any Error>>()
@@ -41,13 +43,13 @@ extension TestDevice {
         }.get()
     }
 
-    /// The CPU family for registers of 8 or 4 floats and small caches, unoptimised.
+    /// The CPU family for registers of 8 or 4 floats and small caches; unoptimised where the device has others.
     static func narrowLibrary() throws -> KernelLibrary {
         try made("narrow") {
             Result {
                 try KernelLibrary(
                     context: try context(), family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12,
-                    localBytes: 16 << 10, matrixUnits: [:], options: unoptimised)
+                    localBytes: 16 << 10, matrixUnits: [:], options: hasWideRegisters ? unoptimised : [])
             }
         }.get()
     }

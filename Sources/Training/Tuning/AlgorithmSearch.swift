@@ -129,7 +129,8 @@ public struct AlgorithmSearch {
             algorithms.indices.map {
                 let best = times[$0].sorted().prefix(2)
                 return Result(
-                    algorithm: algorithms[$0].algorithm, milliseconds: best[0], scatter: best.count < 2 ? 0 : best[1] / best[0] - 1,
+                    algorithm: algorithms[$0].algorithm, milliseconds: best[0],
+                    scatter: best.count < 2 ? 0 : best[1] / best[0] - 1,
                     error: min(algorithms[$0].error, .greatestFiniteMagnitude))
             }
         }
