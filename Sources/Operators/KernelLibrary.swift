@@ -32,8 +32,6 @@ public final class KernelLibrary: @unchecked Sendable {
     /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile's
     /// weight gradient 161, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for nine words of spilling.
     var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
-    /// Options of every program, after those of the family.
-    private let options: [String]
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
     private var requests: [ProgramKey: ProgramRequest] = [:]
@@ -62,15 +60,12 @@ public final class KernelLibrary: @unchecked Sendable {
             localBytes: localBytes, matrixUnits: [:])
     }
 
-    /// - Parameters:
-    ///   - matrixUnits: what is not in there, the device is asked for.
-    ///   - options: of every program.
+    /// - Parameter matrixUnits: what is not in there, the device is asked for.
     init(
         context: DeviceContext, family: KernelFamily? = nil, vectorWidth: Int? = nil, cachedWeightBytes: Int = 24 << 20,
-        localBytes: Int? = nil, matrixUnits: [MatrixOperands: MatrixUnits], options: [String] = []
+        localBytes: Int? = nil, matrixUnits: [MatrixOperands: MatrixUnits]
     ) throws {
         self.context = context
-        self.options = options
         knownUnits = matrixUnits.mapValues { .units($0) }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
@@ -156,7 +151,7 @@ public final class KernelLibrary: @unchecked Sendable {
         if let known = requests[key] { return known }
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let source = Self.source(of: isShared ? Self.plain : [file])
-        let request = ProgramRequest(name: file, source: source, options: family + options + launch.options)
+        let request = ProgramRequest(name: file, source: source, options: family + launch.options)
         requests[key] = request
         return request
     }

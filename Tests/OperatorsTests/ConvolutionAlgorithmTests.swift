@@ -69,7 +69,7 @@ extension OperatorsTests {
                     Set(entries.map(\.trial.algorithmClass))
                 }
                 #expect(algorithms(kept) == algorithms(all), "\(key.testDescription)")
-                let programs = [all, kept].map { Set($0.flatMap(\.requests).map(key.kernelClass)) }
+                let programs = [all, kept].map { Set($0.flatMap(\.requests).map(\.programClass)) }
                 #expect(programs[0] == programs[1], "\(key.testDescription)")
                 let covered = kept.reduce(into: Set()) { $0.formUnion($1.properties) }
                 #expect(selection.missing(key, covered: covered).isEmpty, "\(key.testDescription)")
@@ -86,12 +86,6 @@ extension OperatorsTests {
 }
 
 extension ConvolutionSelection.Key {
-    /// What has to be compiled of a kernel.
-    fileprivate func kernelClass(_ request: LaunchRequest) -> String {
-        if kernels.isOptimised { return request.optimisedClass }
-        return kernels == .narrow || TestDevice.isSimulated ? request.programClass : request.program
-    }
-
     /// Which output of a trial the pass makes.
     fileprivate var result: String {
         switch pass {
@@ -105,9 +99,8 @@ extension ConvolutionSelection.Key {
     fileprivate var algorithms: Set<String> {
         let winograd = ["winograd_2x2", "winograd_3x3", "winograd_4x4", "winograd_5x5", "winograd_phases"]
         switch kernels {
-        case .wide, .narrow, .optimised:
-            return Set(winograd + ["direct"] + (pass == .weightGradient ? [] : ["direct_n"]))
-        case .gpu, .optimisedGPU:
+        case .wide, .narrow: return Set(winograd + ["direct"] + (pass == .weightGradient ? [] : ["direct_n"]))
+        case .gpu:
             // The smallest tile is the one that suits small cases.
             return Set(winograd + ["direct"] + WorkGroupTile.all.dropLast().map { "direct_\($0.rows)x\($0.columns)" })
         case .tf32, .bfloat16:

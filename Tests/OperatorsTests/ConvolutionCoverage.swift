@@ -7,9 +7,9 @@ import Testing
 
 /// Something that a trial exercises, of one pass on some kernels.
 ///
-/// A convolution's kernels take extents, stride, dilation and padding as arguments, tiles as options of the compiler. So there are
-/// three kinds: that an algorithm is used; a kernel as it is compiled, with the sides of its tile's boundaries on which the shape
-/// lies; and the shape, or all other boundaries' sides on which it lies, for each algorithm whose code knows of them.
+/// A convolution's kernels take extents, stride, dilation and padding as arguments, tiles as options of the compiler. So there are three
+/// kinds: that an algorithm is used; a kernel as it is compiled, with the sides of its tile's boundaries on which the shape lies; and the
+/// shape, or all other boundaries' sides on which it lies, for each algorithm whose code knows of them.
 enum ConvolutionProperty: Hashable, Sendable {
     case algorithm(String)
     case kernel(String, tile: [String])
@@ -20,24 +20,23 @@ extension ConvolutionTrial {
     /// The algorithm's name; of tiles that are chosen by measuring, that they are.
     var algorithmClass: String { if case .direct(.pixels) = algorithm { "direct_n" } else { algorithm.description } }
 
-    /// All that the trial exercises.
-    ///
-    /// Wide registers, work-groups and matrix units that are there take each case by each algorithm. Narrow registers and emulation
-    /// have one shape of each kind by any algorithm, which is enough for what they do with shapes, since others do the same; and
-    /// optimised kernels are there for the compiler's sake, whatever the shape.
-    func properties(_ requests: [LaunchRequest]) throws -> Set<ConvolutionProperty> {
-        var found: Set = [ConvolutionProperty.algorithm(algorithmClass)]
-        if kernels.isOptimised {
-            for request in requests { found.insert(.kernel(request.optimisedClass, tile: [])) }
-            return found
+    /// The algorithms among which it does not matter by which a shape is computed: tiles of a CPU's registers; and all of them where a
+    /// device is simulated or emulates matrix units, which takes long.
+    private var shapeClass: String {
+        get throws {
+            if try TestDevice.isSimulated || kernels.isEmulated { return "any" }
+            return kernels.family == .cpu && algorithm.isExact ? "direct" : algorithm.description
         }
-        let isOne = try kernels == .narrow || kernels.isEmulated || TestDevice.isSimulated
-        found.insert(
-            isOne ? .shape(boundaries, algorithm: "any") : .shape([a.testDescription], algorithm: algorithm.description)
-        )
+    }
+
+    /// All that the trial exercises.
+    func properties(_ requests: [LaunchRequest]) throws -> Set<ConvolutionProperty> {
+        // Shapes on the same side of everything are one where there are other kernels that take all of them.
+        let takesAll = try (kernels == .narrow || kernels.isEmulated || TestDevice.isSimulated) == false
+        let shape = takesAll ? [a.testDescription] : boundaries
+        var found: Set = [ConvolutionProperty.algorithm(algorithmClass), .shape(shape, algorithm: try shapeClass)]
         for request in requests {
-            let program = kernels == .narrow || TestDevice.isSimulated ? request.programClass : request.program
-            found.insert(.kernel(program, tile: tileBoundaries(request, a.problem(pass))))
+            found.insert(.kernel(request.programClass, tile: tileBoundaries(request, a.problem(pass))))
         }
         return found
     }
@@ -101,31 +100,22 @@ extension LaunchRequest {
         options.compactMap { $0.hasPrefix("-D\(name)=") ? Int($0.dropFirst(name.count + 3)) : nil }.first
     }
 
-    /// The kernel as it is compiled, but for how many pixels a CPU's tile has: those whose tiles are cut in as many chunks, all of
-    /// one length or not, differ in the length of unrolled loops. Kernel rows as taps know no chunks, and in which order
-    /// work-items are numbered (`WEIGHTS_OUTER`) has nothing to do with either.
+    /// The kernel as it is compiled, but for two things. How many pixels a CPU's tile has: those whose tiles are cut in as many chunks, all
+    /// of one length or not, differ in the length of unrolled loops; kernel rows as taps know no chunks, and in which order
+    /// work-items are numbered (`WEIGHTS_OUTER`) has nothing to do with either. And the tile of emulated matrix units where x has no
+    /// channel padding, which is brought there by the functions that all other tiles of GPUs use, with every tile of theirs.
     var programClass: String {
+        if options.contains("-DMMA=2"), options.contains(where: { $0.hasPrefix("-DROW") || $0.hasPrefix("-DCOMPACT") })
+        {
+            let tile = ["-DTM", "-DTN", "-DTK", "-DRM", "-DRN", "-DSTAGES"]
+            return "\(file) \(kernel) "
+                + options.filter { option in !tile.contains { option.hasPrefix($0) } }.joined(separator: " ")
+        }
         guard file == "convolution_cpu", let pixels = option("PT") else { return program }
         let chunks = (pixels + 4) / 5
         let isChunked = !options.contains { $0.hasPrefix("-DWS") || $0.hasPrefix("-DWEIGHTS_OUTER") }
         let tile = pixels == 1 ? "1" : isChunked ? "in \(chunks) \(pixels % chunks == 0 ? "equal" : "unequal")" : "many"
         return "\(file) \(kernel) " + options.map { $0.hasPrefix("-DPT") ? "PT \(tile)" : $0 }.joined(separator: " ")
-    }
-
-    /// Of what an optimising compiler is given: tiles of phases are one kind, and so are Winograd's products, however many pixels they
-    /// take; where x has no channel padding, tiles of work-groups are.
-    var optimisedClass: String {
-        func without(_ names: String...) -> String {
-            let kept = options.filter { option in !names.contains { option.hasPrefix("-D\($0)=") } }
-            return "\(file) \(kernel) " + kept.joined(separator: " ")
-        }
-        switch file {
-        case "convolution_winograd": return option("ER") == option("EC") ? program : without("ER", "EC") + " phases"
-        case "convolution_winograd_products_cpu": return without("PT")
-        case "convolution_gpu" where option("ROW") ?? option("COMPACT") != nil:
-            return without("TM", "TN", "TK", "RM", "RN")
-        default: return programClass
-        }
     }
 }
 
@@ -142,8 +132,7 @@ struct ConvolutionSelection {
             self.trial = trial
             requests = try trial.requests()
             properties = try trial.properties(requests)
-            let library = "\(trial.kernels.family) \(trial.kernels.isOptimised) "
-            programs = Set(requests.map { library + $0.program })
+            programs = Set(requests.map { "\(trial.kernels.family) \($0.program)" })
         }
     }
 
@@ -241,9 +230,7 @@ struct ConvolutionSelection {
         func programs(_ entries: [Key: [Entry]]) -> Int {
             Set(
                 entries.flatMap { key, list in
-                    list.flatMap(\.requests).map {
-                        "\(key.kernels.family) \(key.kernels.isOptimised) \($0.file) \($0.options)"
-                    }
+                    list.flatMap(\.requests).map { "\(key.kernels.family) \($0.file) \($0.options)" }
                 }
             ).count
         }

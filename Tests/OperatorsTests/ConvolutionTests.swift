@@ -10,7 +10,7 @@ extension OperatorsTests {
     @Suite struct ConvolutionTests {
         /// Direct tiles of one and two vectors, a tile moved left, the stem, Winograd with tiles beyond the image.
         @Test(
-            arguments: TestDevice.families.map { $0 == .cpu ? ConvolutionKernels.optimised : .gpu } + [.bfloat16],
+            arguments: TestDevice.families.map { $0 == .cpu ? ConvolutionKernels.wide : .gpu } + [.bfloat16],
             ConvolutionCase.epilogues)
         func epilogueFollowsTheSum(kernels: ConvolutionKernels, a: ConvolutionCase) throws {
             let reference = ConvolutionReference.of(a, kernels.operands)

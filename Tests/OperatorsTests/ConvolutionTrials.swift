@@ -5,39 +5,27 @@ import Testing
 @testable import Graph
 @testable import Operators
 
-/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate. A CPU has
-/// those of its own registers as the program compiles them, and the others unoptimised; of the first and the third of these, each
-/// kernel once as the program compiles it too.
+/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate.
 enum ConvolutionKernels: String, CaseIterable, Sendable {
     case wide, narrow, gpu, tf32, bfloat16
-    case optimised = "wide, optimised"
-    case optimisedGPU = "gpu, optimised"
 
     /// Those that the device under test computes with.
-    static var all: [ConvolutionKernels] {
-        allCases.filter {
-            TestDevice.families.contains($0.family) && !($0.isOptimised && TestDevice.isOptimising)
-                && !($0 == .optimised && TestDevice.hasWideRegisters)
-        }
-    }
+    static var all: [ConvolutionKernels] { allCases.filter { TestDevice.families.contains($0.family) } }
 
     /// What matrix units multiply.
     var operands: MatrixOperands? { MatrixOperands(rawValue: rawValue) }
     var arithmetic: ConvolutionArithmetic { ConvolutionArithmetic(rawValue: rawValue) ?? .float32 }
-    var isOptimised: Bool { self == .optimised || self == .optimisedGPU }
-    var family: KernelFamily { self == .wide || self == .narrow || self == .optimised ? .cpu : .gpu }
+    var family: KernelFamily { self == .wide || self == .narrow ? .cpu : .gpu }
     var isEmulated: Bool {
         get throws { try operands.map { try TestDevice.matrixLibrary().matrixUnits($0) == .emulated } ?? false }
     }
 
     func library() throws -> KernelLibrary {
         switch self {
-        case .wide: try TestDevice.wideLibrary(isOptimised: TestDevice.hasWideRegisters)
+        case .wide: try TestDevice.wideLibrary()
         case .narrow: try TestDevice.narrowLibrary()
-        case .gpu: try TestDevice.groupLibrary()
+        case .gpu: try TestDevice.library(.gpu)
         case .tf32, .bfloat16: try TestDevice.matrixLibrary()
-        case .optimised: try TestDevice.wideLibrary()
-        case .optimisedGPU: try TestDevice.library(.gpu)
         }
     }
 }

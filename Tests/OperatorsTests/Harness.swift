@@ -22,61 +22,30 @@ enum Simulation {
 @Suite(.serialized, .needsDevice) struct OperatorsTests {}
 
 extension TestDevice {
-    /// Compilers of CPUs take most of these tests' time. What is compiled for work-groups, emulation and registers of another width runs
-    /// on no CPU but here, and its index arithmetic is the same without optimisation.
-    static let isOptimising = (try? device())?.type != .cpu || isSimulated
-    private static let unoptimised = isOptimising ? [] : ["-cl-opt-disable"]
-    /// Whether the device's own registers are those of the wide kernels.
-    static let hasWideRegisters = (try? device())?.preferredFloatVectorWidth ?? 0 >= Shape.lanes
-
-    /// Libraries of these tests by what they are for, each made once.
-    private static let made = Memo<String, Result<KernelLibrary, any Error>>()
-
-    /// The CPU family for registers of 16 floats, whatever the device has; as the program compiles it, or unoptimised.
-    static func wideLibrary(isOptimised: Bool = true) throws -> KernelLibrary {
-        try made("wide \(isOptimised)") {
-            Result {
-                try KernelLibrary(
-                    context: try context(), family: .cpu, vectorWidth: 16, matrixUnits: [:],
-                    options: isOptimised ? [] : unoptimised)
-            }
-        }.get()
+    /// The CPU family for registers of 16 floats, whatever the device has.
+    private static let wide = Result<KernelLibrary, any Error> {
+        try KernelLibrary(context: try context(), family: .cpu, vectorWidth: 16)
     }
 
-    /// The CPU family for registers of 8 or 4 floats and small caches; unoptimised where the device has others.
-    static func narrowLibrary() throws -> KernelLibrary {
-        try made("narrow") {
-            Result {
-                try KernelLibrary(
-                    context: try context(), family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12,
-                    localBytes: 16 << 10, matrixUnits: [:], options: hasWideRegisters ? unoptimised : [])
-            }
-        }.get()
+    /// The CPU family for registers of 8 or 4 floats and small caches.
+    private static let narrow = Result<KernelLibrary, any Error> {
+        try KernelLibrary(
+            context: try context(), family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12, localBytes: 16 << 10)
     }
 
-    /// The GPU family, unoptimised on CPUs.
-    static func groupLibrary() throws -> KernelLibrary {
-        try made("groups") {
-            Result {
-                try KernelLibrary(context: try context(), family: .gpu, matrixUnits: [:], options: unoptimised)
-            }
-        }.get()
+    /// The GPU family's library whose matrix units are the device's, or emulated where it has none.
+    private static let matrix = Result<KernelLibrary, any Error> {
+        let plain = try library(.gpu)
+        let units = try MatrixOperands.allCases.map { ($0, try plain.matrixUnits($0) ?? .emulated) }
+        // For reports: emulation says nothing about the instructions.
+        print("matrix units: " + units.map { "\($0.0) \($0.1)" }.joined(separator: ", "))
+        return try KernelLibrary(
+            context: plain.context, family: .gpu, matrixUnits: Dictionary(uniqueKeysWithValues: units))
     }
 
-    /// The same whose matrix units are the device's, or emulated where it has none.
-    static func matrixLibrary() throws -> KernelLibrary {
-        let plain = try groupLibrary()
-        return try made("matrix units") {
-            Result {
-                let units = try MatrixOperands.allCases.map { ($0, try plain.matrixUnits($0) ?? .emulated) }
-                // For reports: emulation says nothing about the instructions.
-                print("matrix units: " + units.map { "\($0.0) \($0.1)" }.joined(separator: ", "))
-                return try KernelLibrary(
-                    context: plain.context, family: .gpu, matrixUnits: Dictionary(uniqueKeysWithValues: units),
-                    options: unoptimised)
-            }
-        }.get()
-    }
+    static func wideLibrary() throws -> KernelLibrary { try wide.get() }
+    static func narrowLibrary() throws -> KernelLibrary { try narrow.get() }
+    static func matrixLibrary() throws -> KernelLibrary { try matrix.get() }
 
     /// Whether the device has the local memory of a tile; emulated units take more.
     static func holds(_ tile: WorkGroupTile, _ operands: MatrixOperands) throws -> Bool {
@@ -100,8 +69,7 @@ final class Trial {
     convenience init(_ family: KernelFamily, isNarrow: Bool = false) throws {
         try self.init(
             isNarrow
-                ? TestDevice.narrowLibrary()
-                : family == .cpu ? TestDevice.wideLibrary() : TestDevice.groupLibrary())
+                ? TestDevice.narrowLibrary() : family == .cpu ? TestDevice.wideLibrary() : TestDevice.library(family))
     }
 
     convenience init(_ library: KernelLibrary) { self.init(Executor(library: library)) }
