@@ -69,7 +69,7 @@ extension OperatorsTests {
                     Set(entries.map(\.trial.algorithmClass))
                 }
                 #expect(algorithms(kept) == algorithms(all), "\(key.testDescription)")
-                let programs = [all, kept].map { Set($0.flatMap(\.requests).map(\.programClass)) }
+                let programs = [all, kept].map { Set($0.flatMap(\.requests).map(key.kernels.compiled)) }
                 #expect(programs[0] == programs[1], "\(key.testDescription)")
                 let covered = kept.reduce(into: Set()) { $0.formUnion($1.properties) }
                 #expect(selection.missing(key, covered: covered).isEmpty, "\(key.testDescription)")
