@@ -41,8 +41,10 @@ let package = Package(
 
         // Plain loops over float64, which take minutes unless they are compiled for speed.
         .target(name: "Reference", path: "Tests/Reference", swiftSettings: [.unsafeFlags(["-O"])]),
-        // What tests of several modules share: the device, folders, random numbers.
-        .target(name: "TestSupport", dependencies: ["Operators", "DeviceLayer"], path: "Tests/Support"),
+        // What tests of several modules share: the device, folders, random numbers, differences of long lists.
+        .target(
+            name: "TestSupport", dependencies: ["Operators", "DeviceLayer"], path: "Tests/Support",
+            swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
         .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer", "TestSupport"]),
         .testTarget(

@@ -76,12 +76,12 @@
         }                                                                        \
     }
 
-// The tile's pixels that no other tile stores, channels k ... k+15 of each at y + o.
-#define STORE_TILE(VALUE)                                                        \
-    __attribute__((opencl_unroll_hint))                                          \
+// The tile's pixels that no other tile stores, channels k ... k+15 of each at y + o; LOOP says how the loops are compiled.
+#define STORE_TILE(LOOP, VALUE)                                                  \
+    LOOP                                                                         \
     for (int i = 0; i < PT; ++i) {                                               \
         if (i < first) continue;                                                 \
-        __attribute__((opencl_unroll_hint))                                      \
+        LOOP                                                                     \
         for (int j = 0; j < KV; ++j) {                                           \
             const int k = kt * KT + 16 * j;                                      \
             const size_t o = at + (size_t)i * DIV * YS + k;                      \
@@ -172,9 +172,15 @@ void convolution_gather(__global const float *restrict x, __global const float *
         }
 
         if ((flags & ~HAS_BIAS) == 0) {
-            STORE_TILE(acc[i][j])
+            STORE_TILE(__attribute__((opencl_unroll_hint)), acc[i][j])
         } else {
-            STORE_TILE(epilogue(acc[i][j], scale + k, shift + k, residual + o, flags))
+            // PT x KV copies of the epilogue would take longer to compile than all else.
+            float16 sums[PT][KV];
+            __attribute__((opencl_unroll_hint))
+            for (int i = 0; i < PT; ++i)
+                __attribute__((opencl_unroll_hint))
+                for (int j = 0; j < KV; ++j) sums[i][j] = acc[i][j];
+            STORE_TILE(__attribute__((opencl_unroll_hint(1))), epilogue(sums[i][j], scale + k, shift + k, residual + o, flags))
         }
     }
 }

@@ -21,7 +21,7 @@
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 //   winograd_output   y
 // and for the weight gradient, over slices of both kinds of channels,
-//   winograd_input             V[e][c/8][t][c%8]      (BLOCKED)
+//   winograd_input             V[e][c/8][t][c%8]      (`blocked`)
 //   winograd_output_gradient   Z[e][k/32][t][k%32]
 //   winograd_weight_products   U[e][c][k] = sum_t V[e][t][c] Z[e][t][k], added to U but for the first chunk
 //   winograd_weight_gradient   dw, added to it where `accumulate`
@@ -48,12 +48,6 @@
 #else
 #define KERNEL __kernel __attribute__((reqd_work_group_size(8, 8, 1)))
 #endif
-#ifndef FLIPPED
-#define FLIPPED 0
-#endif
-#ifndef BLOCKED
-#define BLOCKED 0
-#endif
 
 // From tile to tile of V, as in convolution_winograd_products_cpu.cl.
 #define PITCH(C) ((C) + 16)
@@ -67,6 +61,14 @@
 #define CHANNELS W
 #define GROUP (int)get_global_id(0)
 #define TILE (int)get_global_id(1)
+#endif
+
+// Loops around transforms along one axis. Unrolled they would be most of what there is to compile; the vectors between both axes are
+// more than a CPU has registers and lie in its cache. On GPUs all of them are registers.
+#if CPU_FAMILY
+#define ROLLED __attribute__((opencl_unroll_hint(1)))
+#else
+#define ROLLED __attribute__((opencl_unroll_hint))
 #endif
 
 // Tile t of an image batch: image n, and the output pixel (p, q) of its first element; its neighbours lie DIL apart.
@@ -83,11 +85,13 @@
 KERNEL
 void winograd_input(__global const float *restrict x, __global const float *restrict zeros,
                     __global float *restrict scratch, int v_at, int H, int Wd, int C, int first, int depth, int PAD,
-                    int DIL, TILES, int stride) {
+                    int DIL, TILES, int stride, int blocked) {
     const int t = TILE;
     LOCATE_TILE(tile + t)
     __global const float *source[(MR + 2) * (MC + 2)];
+    ROLLED
     for (int i = 0; i < MR + 2; ++i)
+        ROLLED
         for (int j = 0; j < MC + 2; ++j) {
             const int h = p + i * DIL - PAD, w = q + j * DIL - PAD;
             const int inside = h >= 0 && h < H && w >= 0 && w < Wd;
@@ -96,7 +100,7 @@ void winograd_input(__global const float *restrict x, __global const float *rest
     const int end = min(depth, (GROUP + 1) * CHANNELS);
     for (int c = GROUP * CHANNELS; c < end; c += W) {
         floatW rows[ER][MC + 2];
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int j = 0; j < MC + 2; ++j) {
             floatW d[MR + 2], column[ER];
             __attribute__((opencl_unroll_hint))
@@ -105,29 +109,29 @@ void winograd_input(__global const float *restrict x, __global const float *rest
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
-#if BLOCKED
-        __global float *out = scratch + v_at + (size_t)(c / 8 * 8) * T + 8 * t + c % 8;
-#else
-        __global float *out = scratch + v_at + (size_t)t * PITCH(depth) + c;
-#endif
-        __attribute__((opencl_unroll_hint))
+        const size_t at = blocked ? (size_t)(c / 8 * 8) * T + 8 * t + c % 8 : (size_t)t * PITCH(depth) + c;
+        __global float *out = scratch + v_at + at;
+        ROLLED
         for (int i = 0; i < ER; ++i) {
             floatW row[EC];
             ALONG(INPUT_TRANSFORM_, EC)(rows[i], row)
             __attribute__((opencl_unroll_hint))
             for (int j = 0; j < EC; ++j) {
-#if BLOCKED && CPU_FAMILY
-                vstore8(row[j].lo, 0, out + (size_t)(EC * i + j) * stride);
-                vstore8(row[j].hi, 0, out + (size_t)(EC * i + j) * stride + 8 * T);
-#else
-                VSTORE(row[j], 0, out + (size_t)(EC * i + j) * stride);
+                __global float *to = out + (size_t)(EC * i + j) * stride;
+#if CPU_FAMILY
+                if (blocked) {
+                    vstore8(row[j].lo, 0, to);
+                    vstore8(row[j].hi, 0, to + 8 * T);
+                    continue;
+                }
 #endif
+                VSTORE(row[j], 0, to);
             }
         }
     }
 }
 
-// Canonical weights w[3][3][C][K] to U for output channels first, first + 1, ...; FLIPPED: taps reversed and channels
+// Canonical weights w[3][3][C][K] to U for output channels first, first + 1, ...; `flipped`: taps reversed and channels
 // exchanged, for the input gradient, whose output channels are the C.
 // Layout: one work-item per (W output channels, ROWS input channels).
 #if CPU_FAMILY
@@ -137,32 +141,29 @@ void winograd_input(__global const float *restrict x, __global const float *rest
 #endif
 KERNEL
 void winograd_weights(__global const float *restrict w, __global float *restrict scratch, int u_at, int C, int K,
-                      int first, int stride) {
+                      int first, int stride, int flipped) {
     const int k = (int)get_global_id(0) * W, c = (int)get_global_id(1) * ROWS;
     floatW g[9][ROWS];
+    ROLLED
     for (int tap = 0; tap < 9; ++tap) {
-#if FLIPPED
-        __global const float *block = w + ((size_t)(8 - tap) * C + first + k) * K + c;
-#else
-        __global const float *block = w + ((size_t)tap * C + c) * K + first + k;
-#endif
-#if FLIPPED && !CPU_FAMILY
-        g[tap][0] = (float4)(block[0], block[K], block[2 * K], block[3 * K]);
-#else
+        const size_t at = flipped ? ((size_t)(8 - tap) * C + first + k) * K + c : ((size_t)tap * C + c) * K + first + k;
+        __global const float *block = w + at;
+#if CPU_FAMILY
         floatW rows[ROWS];
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < ROWS; ++i) rows[i] = VLOAD(0, block + (size_t)i * K);
-#if FLIPPED
-        TRANSPOSE(rows)
-#endif
+        if (flipped) { TRANSPOSE(rows) }
         __attribute__((opencl_unroll_hint))
         for (int i = 0; i < ROWS; ++i) g[tap][i] = rows[i];
+#else
+        g[tap][0] = flipped ? (float4)(block[0], block[K], block[2 * K], block[3 * K]) : VLOAD(0, block);
 #endif
     }
-    const int depth = FLIPPED ? K : C;
+    const int depth = flipped ? K : C;
+    ROLLED
     for (int i = 0; i < ROWS; ++i) {
         floatW rows[ER][3];
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int s = 0; s < 3; ++s) {
             floatW column[ER];
             ALONG(WEIGHT_TRANSFORM_, ER)(g[s][i], g[3 + s][i], g[6 + s][i], column)
@@ -170,7 +171,7 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
             for (int r = 0; r < ER; ++r) rows[r][s] = column[r];
         }
         __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int r = 0; r < ER; ++r) {
             floatW row[EC];
             ALONG(WEIGHT_TRANSFORM_, EC)(rows[r][0], rows[r][1], rows[r][2], row)
@@ -193,7 +194,7 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
     for (int k = GROUP * CHANNELS; k < end; k += W) {
         __global const float *in = scratch + m_at + (size_t)t * KS + k;
         floatW half_way[MR][EC];
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int j = 0; j < EC; ++j) {
             floatW d[ER], column[MR];
             __attribute__((opencl_unroll_hint))
@@ -204,13 +205,13 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
         }
         floatW start = 0.0f;
         if (flags & HAS_BIAS) start = VLOAD(0, bias + first + k);
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int i = 0; i < MR; ++i) {
             floatW row[MC];
             ALONG(OUTPUT_TRANSFORM_, EC)(half_way[i], row)
             if (i >= rows) continue;
             const size_t at = (((size_t)n * P + p + i * DIL) * Q + q) * K + first + k;
-            __attribute__((opencl_unroll_hint))
+            ROLLED
             for (int j = 0; j < MC; ++j) {
                 if (j >= columns) continue;
                 const size_t o = at + (size_t)j * DIL * K;
@@ -229,7 +230,9 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
     const int t = TILE;
     LOCATE_TILE(tile + t)
     __global const float *source[MR * MC];
+    ROLLED
     for (int i = 0; i < MR; ++i)
+        ROLLED
         for (int j = 0; j < MC; ++j) {
             const int h = p + i * DIL, w = q + j * DIL;
             source[MC * i + j] = h < P && w < Q ? dy + (((size_t)n * P + h) * Q + w) * K + first : zeros;
@@ -237,7 +240,7 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
     const int end = min(depth, (GROUP + 1) * CHANNELS);
     for (int k = GROUP * CHANNELS; k < end; k += W) {
         floatW rows[ER][MC];
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int j = 0; j < MC; ++j) {
             floatW d[MR], column[ER];
             __attribute__((opencl_unroll_hint))
@@ -247,7 +250,7 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
         __global float *out = scratch + z_at + ((size_t)(k / 32) * T + t) * 32 + k % 32;
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int i = 0; i < ER; ++i) {
             floatW row[EC];
             ALONG(OUTPUT_ADJOINT_, EC)(rows[i], row)
@@ -271,7 +274,7 @@ void winograd_weight_gradient(__global const float *restrict scratch, int u_at, 
     for (int c = (int)get_global_id(1) * DEPTH; c < ((int)get_global_id(1) + 1) * DEPTH; ++c) {
         __global const float *in = scratch + u_at + (size_t)c * KS + k;
         floatW half_way[3][EC];
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int j = 0; j < EC; ++j) {
             floatW m[ER], column[3];
             __attribute__((opencl_unroll_hint))
@@ -280,7 +283,7 @@ void winograd_weight_gradient(__global const float *restrict scratch, int u_at, 
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];
         }
-        __attribute__((opencl_unroll_hint))
+        ROLLED
         for (int r = 0; r < 3; ++r) {
             floatW row[3];
             ALONG(WEIGHT_ADJOINT_, EC)(half_way[r], row)

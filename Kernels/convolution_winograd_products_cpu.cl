@@ -5,12 +5,9 @@
 //
 // Sums over many channels are sums of sums over SUMMED channels: rounding errors of F(5, 3) stay small enough so.
 //
-// Tunables: PT tiles per work-item, times 32 channels, in registers; CB x 32 channels at a time of 8 x 32 in the weight
-// gradient.
+// Tunables: PT tiles per work-item, times 32 channels, in registers, for winograd_products; without it, CB x 32 channels at a time of
+// 8 x 32, for winograd_weight_products.
 
-#ifndef PT
-#define PT 14
-#endif
 #ifndef CB
 #define CB 8
 #endif
@@ -19,6 +16,7 @@
 // From tile to tile of V, so that the tiles of a block do not share cache sets.
 #define PITCH(C) ((C) + 16)
 
+#ifdef PT
 // Layout: global (blocks of PT tiles, KS / 32, places): neighbours share the weights.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
@@ -55,6 +53,7 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
         }
     }
 }
+#else
 
 // Layout: global (K / 32, depth / 8, places): neighbours share the pixels.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -87,3 +86,4 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
             }
     }
 }
+#endif

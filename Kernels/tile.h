@@ -40,7 +40,7 @@
 #define RIGHT (TN * TK / PIECE / ITEMS)
 // Emulation is slow as it is; written out, it would take compilers of CPUs seconds for each kernel as well.
 #if MMA == 2
-#define UNROLL
+#define UNROLL __attribute__((opencl_unroll_hint(1)))
 #else
 #define UNROLL __attribute__((opencl_unroll_hint))
 #endif

@@ -144,14 +144,14 @@ INLINE void multiply(__local const stored *a, __local const stored *b, int item,
 #else
         // Left registers of v at 4 v, right registers of u at 2 RM + 4 u.
         const int g = lane / 4, t = lane % 4, own = item * (2 * RM + RN), warps = warp * 32 * (2 * RM + RN);
-        for (int v = 0; v < RM / 2; ++v) vstore4(left[v], v, registers + own);
-        for (int u = 0; u < RN / 4; ++u) vstore4(right[u], u, registers + own + 2 * RM);
+        UNROLL for (int v = 0; v < RM / 2; ++v) vstore4(left[v], v, registers + own);
+        UNROLL for (int u = 0; u < RN / 4; ++u) vstore4(right[u], u, registers + own + 2 * RM);
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int k = 0; k < RM; ++k)
-            for (int u = 0; u < RN / 4; ++u) {
+        UNROLL for (int k = 0; k < RM; ++k)
+            UNROLL for (int u = 0; u < RN / 4; ++u) {
                 float sum[4] = {sums[k][u].x, sums[k][u].y, sums[k][u].z, sums[k][u].w};
-                for (int q = 0; q < 4; ++q)
-                    for (int depth = 0; depth < 16; ++depth) {
+                UNROLL for (int q = 0; q < 4; ++q)
+                    UNROLL for (int depth = 0; depth < 16; ++depth) {
                         const int from = g * 4 + depth % 8 / 2, to = (2 * t + q % 2) * 4 + depth % 8 / 2;
                         const uint x = registers[warps + from * (2 * RM + RN) + k / 2 * 4 + k % 2 + depth / 8 * 2];
                         const uint y = registers[warps + to * (2 * RM + RN) + 2 * RM + u * 4 + q / 2 * 2 + depth / 8];

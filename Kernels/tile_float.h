@@ -96,17 +96,17 @@ INLINE void multiply(__local const float *a, __local const float *b, int item, f
 #endif
         }
 #if MMA == 2
-        for (int u = 0; u < RN / 4; ++u) {
+        UNROLL for (int u = 0; u < RN / 4; ++u) {
             vstore2((float2)(right[u][0].x, right[u][1].x), 2 * u, own + 2 * RM);
             vstore2((float2)(right[u][0].y, right[u][1].y), 2 * u + 1, own + 2 * RM);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int k = 0; k < RM; ++k)
-            for (int u = 0; u < RN / 4; ++u) {
+        UNROLL for (int k = 0; k < RM; ++k)
+            UNROLL for (int u = 0; u < RN / 4; ++u) {
                 // The instruction's row g + 8 (k % 2) of fragment k / 2, columns 2 t and 2 t + 1 of parts 0 and 1.
                 float sum[4] = {sums[k][u].x, sums[k][u].y, sums[k][u].z, sums[k][u].w};
-                for (int q = 0; q < 4; ++q)
-                    for (int depth = 0; depth < 8; ++depth) {
+                UNROLL for (int q = 0; q < 4; ++q)
+                    UNROLL for (int depth = 0; depth < 8; ++depth) {
                         const int from = g * 4 + depth % 4, to = (2 * t + q / 2) * 4 + depth % 4;
                         sum[q] = fma(others[from * (2 * RM + RN) + k / 2 * 4 + k % 2 + depth / 4 * 2],
                                      others[to * (2 * RM + RN) + 2 * RM + u * 4 + q % 2 * 2 + depth / 4], sum[q]);

@@ -54,7 +54,7 @@ public struct CompilerPool: Sendable {
     }
 
     /// How long compiling takes, roughly: as long as the text of the kernels is.
-    private static func cost(_ group: [KernelRequest]) -> Int {
+    static func cost(_ group: [KernelRequest]) -> Int {
         let source = group[0].program.source
         return group.count * source.utf8.count / max(1, source.components(separatedBy: "__kernel").count - 1)
     }

@@ -24,8 +24,11 @@ struct KernelPreparation {
     }
 
     /// pocl builds one program of a context after the other, and makes machine code of one kernel of a process after the other. What
-    /// is in its cache is quickly there; as soon as something is not, the rest is left to processes.
+    /// is in its cache is quickly there; as soon as something is not, the rest is left to processes. Small programs come first, so
+    /// that this is known early.
     private func throughDriversCache(_ progress: (Int, Int) -> Void) throws(DeviceError) {
+        let groups = self.groups.map { (cost: CompilerPool.cost($0), group: $0) }.sorted { $0.cost < $1.cost }.map(
+            \.group)
         var done = 0
         for (index, group) in groups.enumerated() {
             let start = ContinuousClock.now

@@ -14,6 +14,12 @@ public struct ProgramRequest: Hashable, Sendable, Codable {
         self.source = source
         self.options = ProgramBuilder.complete(options)
     }
+
+    /// Source texts are long, and those of one name hardly ever differ.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(options)
+    }
 }
 
 /// A kernel as it is going to be launched: what a driver needs to know to have it compiled before that.

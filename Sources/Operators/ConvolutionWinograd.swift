@@ -80,16 +80,15 @@ struct WinogradConvolution {
                     [
                         .input(0), .zeros, .workspace, .int(at[0]), .int(x.height), .int(x.width), .int(x.channels),
                         .int(0), .int(x.channels), .int(padding),
-                    ] + tiles.location(of: chunk) + [.int(strides[0])],
+                    ] + tiles.location(of: chunk) + [.int(strides[0]), .flag(false)],
                     WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
                 for slice in part.slices {
                     if chunk.lowerBound == 0 || part.slices.count > 1 {
                         e.launch(
-                            "convolution_winograd", "winograd_weights",
-                            options: tiles.options + (flipped ? ["-DFLIPPED=1"] : []),
+                            "convolution_winograd", "winograd_weights", options: tiles.options,
                             [
                                 weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
-                                .int(slice.lowerBound), .int(strides[1]),
+                                .int(slice.lowerBound), .int(strides[1]), .flag(flipped),
                             ], WinogradTiles.weightGrid(slice.count, by: x.channels, e.library))
                     }
                     try encodeProducts(
@@ -226,11 +225,11 @@ struct WinogradWeightGradient {
         _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
     ) throws {
         e.launch(
-            "convolution_winograd", "winograd_input", options: part.tiles.options + ["-DBLOCKED=1"],
+            "convolution_winograd", "winograd_input", options: part.tiles.options,
             [
                 .input(0), .zeros, .workspace, .int(part.layout.offsets[0]), .int(x.height), .int(x.width),
                 .int(x.channels), .int(channels.lowerBound), .int(channels.count), .int(padding),
-            ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[0])],
+            ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[0]), .flag(true)],
             WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
     }
 

@@ -15,8 +15,11 @@ struct BatchNormCase: Hashable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(shape)" + (offset == 0 ? "" : " around \(offset)") }
 
-    /// A chunk is 2048 rows of 16 channels in the CPU family and 256 in the GPU family.
-    static let all: [BatchNormCase] = [
+    /// A chunk is 2048 rows of 16 channels in the CPU family and 256 in the GPU family. Large means are a matter of rounding, and no
+    /// other accesses for a simulator to check.
+    static var all: [BatchNormCase] { TestDevice.isSimulated ? cases.filter { $0.offset == 0 } : cases }
+
+    private static let cases: [BatchNormCase] = [
         .init(shape: [1, 1, 1, 16]),
         .init(shape: [3, 1, 1, 19]),
         .init(shape: [2, 5, 7, 1]),

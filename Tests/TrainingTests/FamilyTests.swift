@@ -52,20 +52,3 @@ extension TrainingTests {
         }
     }
 }
-
-/// The largest difference of two lists, in parts of the first's largest value; infinite where one is not finite.
-func largestDifference(_ a: [Float], _ b: [Float]) -> Double {
-    guard a.count == b.count, (a + b).allSatisfy(\.isFinite) else { return .infinity }
-    let range = a.map { abs(Double($0)) }.max() ?? 0
-    let largest = zip(a, b).map { abs(Double($0) - Double($1)) }.max() ?? 0
-    return largest == 0 ? 0 : largest / range
-}
-
-/// The length of the difference in parts of the first's length: Adam makes steps of full size where a gradient is no more than
-/// rounding.
-func distance(_ a: [Float], _ b: [Float]) -> Double {
-    guard a.count == b.count else { return .infinity }
-    func length(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-    let apart = length(zip(a, b).map { Double($0) - Double($1) })
-    return apart == 0 ? 0 : apart / length(a.map { Double($0) })
-}
