@@ -1,8 +1,11 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// For tests (tools/build-tests): a third of their time would go to loops over whole images and parameters, compiled for debugging.
-let loops: [SwiftSetting] = Context.environment["ADASHARE_FAST_LOOPS"] == nil ? [] : [.unsafeFlags(["-O"])]
+// For tests (tools/build-tests): most of their time would go to code compiled for debugging. A module at a time costs
+// least to build.
+let tested: [SwiftSetting] =
+    Context.environment["ADASHARE_OPTIMIZED_TESTS"] == nil
+    ? [] : [.unsafeFlags(["-O", "-whole-module-optimization", "-num-threads", "2"])]
 
 let package = Package(
     name: "adashare",
@@ -22,16 +25,16 @@ let package = Package(
         .target(name: "CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.
-        .target(name: "DeviceLayer", dependencies: ["COpenCL"]),
-        .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"]),
-        .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"]),
-        .target(name: "Models", dependencies: ["Graph", "Operators"], swiftSettings: loops),
-        .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: loops),
+        .target(name: "DeviceLayer", dependencies: ["COpenCL"], swiftSettings: tested),
+        .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"], swiftSettings: tested),
+        .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
+        .target(name: "Models", dependencies: ["Graph", "Operators"], swiftSettings: tested),
+        .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: tested),
         .target(
             name: "Training",
             dependencies: [
                 "Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams"),
-            ], swiftSettings: loops),
+            ], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
@@ -58,7 +61,9 @@ let package = Package(
             dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets", "TestSupport"]),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["adashare", "Training", "Models", "Operators", "Datasets", "TestSupport"]),
+            dependencies: [
+                "adashare", "Training", "Models", "Operators", "DeviceLayer", "Datasets", "TestSupport",
+            ]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x

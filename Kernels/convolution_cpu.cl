@@ -9,16 +9,17 @@
 //
 // Work-item: PT pixels of one row, DIV apart (same parity), times KV vectors of 16 channels, all in registers.
 //   acc[PT][KV] += x[pixel][c] * w[c][16 KV]       one broadcast and KV fused multiply-adds per pixel and c
-// The last tile of a row is moved left to stay full and stores only pixels its neighbour does not. Where a tap finds some of
-// a tile's pixels outside the image, the tile is walked in CHUNKS chunks of up to five: those without a pixel inside cost nothing,
-// and in the others, pixels outside read `zeros`.
-// Where pixels have no channel padding (WS taps of WC channels at stride WT, the stem), the taps of a kernel row and their
-// channels lie side by side in memory and in the weights: one sum of WS WC terms instead of WS short ones, in the same order.
+// The last tile of a row is moved left to stay full and stores only pixels its neighbour does not. Where a tap finds
+// some of a tile's pixels outside the image, the tile is walked in CHUNKS chunks of up to five: those without a pixel
+// inside cost nothing, and in the others, pixels outside read `zeros`. Where pixels have no channel padding (WS taps of
+// WC channels at stride WT, the stem), the taps of a kernel row and their channels lie side by side in memory and in
+// the weights: one sum of WS WC terms instead of WS short ones, in the same order.
 //
 // Layout: global (channel tiles / group, rows * tiles per row, N), in that order, so that neighbours share pixels; with
-// WEIGHTS_OUTER (rows * tiles per row, N, channel tiles), where all weights together do not stay in a cache. Weights [K/KT][R][S][C][KT], KT = 16 KV.
-// Tunables: PT 1...30, at most the pixels of a row; KV 1 or 2; PT * KV <= 30 keeps accumulators in 32 registers; WS with WC and
-// WT.
+// WEIGHTS_OUTER (rows * tiles per row, N, channel tiles), where all weights together do not stay in a cache. Weights
+// [K/KT][R][S][C][KT], KT = 16 KV.
+// Tunables: PT 1...30, at most the pixels of a row; KV 1 or 2; PT * KV <= 30 keeps accumulators in 32 registers; WS
+// with WC and WT.
 
 #ifndef PT
 #define PT 14
@@ -76,7 +77,8 @@
         }                                                                        \
     }
 
-// The tile's pixels that no other tile stores, channels k ... k+15 of each at y + o; LOOP says how the loops are compiled.
+// The tile's pixels that no other tile stores, channels k ... k+15 of each at y + o; LOOP says how the loops are
+// compiled.
 #define STORE_TILE(LOOP, VALUE)                                                  \
     LOOP                                                                         \
     for (int i = 0; i < PT; ++i) {                                               \

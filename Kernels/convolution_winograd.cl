@@ -2,20 +2,20 @@
 //
 //   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC places
 //
-// B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1 for
-// m = 2, 0, +-1, 2 for m = 3 and 0, +-1, +-1/2, 2 for m = 5. For m = 4 they are 0, +-a, +-b with a b = 1, a = sqrt(1/2)
-// instead of the usual 1 and 2: powers of the points stay closer to 1, and the rounding error is smaller.
+// B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1
+// for m = 2, 0, +-1, 2 for m = 3 and 0, +-1, +-1/2, 2 for m = 5. For m = 4 they are 0, +-a, +-b with a b = 1, a =
+// sqrt(1/2) instead of the usual 1 and 2: powers of the points stay closer to 1, and the rounding error is smaller.
 //
 // Dilation D splits an image into D x D phases of pixels D apart; each is a convolution of its own without dilation, so
-// the pixels of a tile lie D apart and nothing else changes. Where a phase is as short as one or two pixels, all neighbours
-// are padding, and 1 and 3 products do.
+// the pixels of a tile lie D apart and nothing else changes. Where a phase is as short as one or two pixels, all
+// neighbours are padding, and 1 and 3 products do.
 //
 // The weight gradient is the adjoint, of the same cost:
 //
 //   dg = G' [ sum_t (B' d B) . (A dY A') ] G
 //
-// A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from `first`
-// on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
+// A pass is a sequence of launches over chunks of `T` tiles from `tile` on and slices of `KS` output channels from
+// `first` on, with one scratch buffer of which V, U and M have a part each, `*_at` floats from its start:
 //   winograd_input    V[e][t][c]       e = 0...ER EC - 1 the place in the tile, t the tile, c the input channel
 //   winograd_weights  U[e][k/32][c][k%32]
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
@@ -51,8 +51,8 @@
 
 // From tile to tile of V, as in convolution_winograd_products_cpu.cl.
 #define PITCH(C) ((C) + 16)
-// Channels of a work-item, its place among them, and its tile: neighbours share what CPUs have in a cache, or read side by
-// side on GPUs, whose work-groups may reach beyond both.
+// Channels of a work-item, its place among them, and its tile: neighbours share what CPUs have in a cache, or read side
+// by side on GPUs, whose work-groups may reach beyond both.
 #if CPU_FAMILY
 #define CHANNELS 128
 #define GROUP (int)get_global_id(1)
@@ -63,8 +63,8 @@
 #define TILE (int)get_global_id(1)
 #endif
 
-// Loops around transforms along one axis. Unrolled they would be most of what there is to compile; the vectors between both axes are
-// more than a CPU has registers and lie in its cache. On GPUs all of them are registers.
+// Loops around transforms along one axis. Unrolled they would be most of what there is to compile; the vectors between
+// both axes are more than a CPU has registers and lie in its cache. On GPUs all of them are registers.
 #if CPU_FAMILY
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
 #else

@@ -5,8 +5,8 @@
 //
 // Sums over many channels are sums of sums over SUMMED channels: rounding errors of F(5, 3) stay small enough so.
 //
-// Tunables: PT tiles per work-item, times 32 channels, in registers, for winograd_products; without it, CB x 32 channels at a time of
-// 8 x 32, for winograd_weight_products.
+// Tunables: PT tiles per work-item, times 32 channels, in registers, for winograd_products; without it, CB x 32
+// channels at a time of 8 x 32, for winograd_weight_products.
 
 #ifndef CB
 #define CB 8

@@ -3,7 +3,8 @@ import Foundation
 
 /// The bytes of a PNG file, read by libpng and by nothing else: two readers of one file may disagree about its size.
 ///
-/// Both readings go through libpng alone, and the second one compares its own count of bytes with the buffer it is given.
+/// Both readings go through libpng alone, and the second one compares its own count of bytes with the buffer it is
+/// given.
 struct PNGFile {
     /// What the pixels are.
     enum Kind: String {
@@ -34,8 +35,8 @@ struct PNGFile {
 
     /// Reads what stands before the pixels.
     ///
-    /// - Throws: `DatasetError` if the signature is missing, if libpng refuses the header, or if the file claims more pixels
-    ///   than can be or than its bytes can hold.
+    /// - Throws: `DatasetError` if the signature is missing, if libpng refuses the header, or if the file claims more
+    ///   pixels than can be or than its bytes can hold.
     init(_ data: Data, path: String) throws {
         self.data = data
         self.path = path

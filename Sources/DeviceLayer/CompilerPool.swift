@@ -2,9 +2,9 @@ import Foundation
 
 /// Processes that compile kernels into the cache a driver keeps on disk, one on each core.
 ///
-/// pocl compiles one kernel at a time in a process, whatever the number of threads. Each of these processes takes programs that no
-/// other one has taken, and launches one work-group of each kernel on memory of its own, which has the machine code made. Where
-/// one of them fails, nothing is lost: the process that asked compiles what is missing itself.
+/// pocl compiles one kernel at a time in a process, whatever the number of threads. Each of these processes takes
+/// programs that no other one has taken, and launches one work-group of each kernel on memory of its own, which has the
+/// machine code made. Where one of them fails, nothing is lost: the process that asked compiles what is missing itself.
 public struct CompilerPool: Sendable {
     private let executable: URL
     private let arguments: [String]
@@ -28,7 +28,7 @@ public struct CompilerPool: Sendable {
 
     /// Compiles kernels; returns when nothing more comes of it.
     ///
-    /// - Parameter progress: called on this thread, with the number of kernels that are ready.
+    /// - Parameter progress: called on this thread, with the number of kernels that are ready, every second at least.
     func compile(_ groups: [[KernelRequest]], on device: Device, progress: (Int) -> Void) {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("adashare-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -46,8 +46,13 @@ public struct CompilerPool: Sendable {
         try? pipe.fileHandleForWriting.close()
         // Each byte is a kernel; the end is that of the last process.
         var done = 0
-        while case let bytes = pipe.fileHandleForReading.availableData, !bytes.isEmpty {
-            done += bytes.count
+        var ready = pollfd(fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            if poll(&ready, 1, 1000) > 0 {
+                let bytes = pipe.fileHandleForReading.availableData
+                if bytes.isEmpty { break }
+                done += bytes.count
+            }
             progress(done)
         }
         for process in processes { process.waitUntilExit() }
@@ -75,10 +80,12 @@ public struct CompilerPool: Sendable {
         return process
     }
 
-    /// What such a process does: takes programs until none is left, and writes a byte to standard output for each kernel.
+    /// What such a process does: takes programs until none is left, or nobody waits any more, and writes a byte to
+    /// standard output for each kernel.
     ///
     /// - Throws: what is wrong with the folder or the device.
     public static func work(in folder: URL) throws {
+        let parent = getppid()
         let order = try JSONDecoder().decode(
             Order.self, from: try Data(contentsOf: folder.appendingPathComponent(orderName)))
         let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
@@ -86,6 +93,8 @@ public struct CompilerPool: Sendable {
             let program = try? context.program(group[0].program)
             for request in group {
                 if let program { try? compile(request, of: program, on: context) }
+                // Whoever asked has been stopped, and could not remove the folder.
+                guard getppid() == parent else { return try FileManager.default.removeItem(at: folder) }
                 FileHandle.standardOutput.write(Data([1]))
             }
         }
@@ -99,7 +108,8 @@ public struct CompilerPool: Sendable {
         return true
     }
 
-    private static func compile(
+    /// Launches one work-group of a kernel on memory of its own, which has its machine code made.
+    static func compile(
         _ request: KernelRequest, of program: Program, on context: DeviceContext
     ) throws(DeviceError) {
         let kernel = try program.kernel(request.kernel)

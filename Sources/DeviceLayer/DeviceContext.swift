@@ -97,8 +97,8 @@ public final class DeviceContext: @unchecked Sendable {
         try program(ProgramRequest(name: name, source: source, options: options))
     }
 
-    /// Has kernels compiled before they are launched, on all cores: as far as the driver allows in threads of this process, else in
-    /// those of `compilers`, through the cache that the driver keeps.
+    /// Has kernels compiled before they are launched, on all cores: as far as the driver allows in threads of this
+    /// process, else in those of `compilers`, through the cache that the driver keeps.
     ///
     /// - Throws: `DeviceError` with the build log if a source does not compile.
     public func prepare(_ requests: [KernelRequest]) throws(DeviceError) {

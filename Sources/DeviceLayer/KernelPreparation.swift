@@ -7,8 +7,9 @@ struct KernelPreparation {
     /// By program.
     let groups: [[KernelRequest]]
 
-    /// A driver whose cache has a program gives it in a few hundredths of a second; compiling takes several tenths.
-    private static let leastSecondsOfCompiling = 0.12
+    /// Machine code that the driver's cache has is there in a few thousandths of a second; making it takes several
+    /// hundredths.
+    private static let leastSecondsOfCompiling = 0.03
 
     private var total: Int { groups.reduce(0) { $0 + $1.count } }
 
@@ -23,21 +24,23 @@ struct KernelPreparation {
         }
     }
 
-    /// pocl builds one program of a context after the other, and makes machine code of one kernel of a process after the other. What
-    /// is in its cache is quickly there; as soon as something is not, the rest is left to processes. Small programs come first, so
-    /// that this is known early.
+    /// pocl builds one program of a context after the other, and makes machine code of one kernel of a process after
+    /// the other. What is in its cache is quickly there; as soon as a kernel is not, the rest is left to processes.
+    /// Small programs come first, so that this is known early.
     private func throughDriversCache(_ progress: (Int, Int) -> Void) throws(DeviceError) {
-        let groups = self.groups.map { (cost: CompilerPool.cost($0), group: $0) }.sorted { $0.cost < $1.cost }.map(
-            \.group)
+        let groups = groups.map { (cost: CompilerPool.cost($0), group: $0) }.sorted { $0.cost < $1.cost }.map(\.group)
         var done = 0
         for (index, group) in groups.enumerated() {
+            let program = try context.program(group[0].program)
             let start = ContinuousClock.now
-            _ = try context.program(group[0].program)
+            // What goes wrong here goes wrong again where the kernel is used, and is told there.
+            try? CompilerPool.compile(group[0], of: program, on: context)
             let seconds = (ContinuousClock.now - start) / .seconds(1)
             // This program is in the cache now, so that several processes can take kernels of it.
-            let rest = group.map { [$0] } + groups[(index + 1)...]
-            if seconds >= Self.leastSecondsOfCompiling, rest.count > 1, let compilers {
-                let before = done
+            let rest = group.dropFirst().map { [$0] } + groups[(index + 1)...]
+            if seconds >= Self.leastSecondsOfCompiling, !rest.isEmpty, let compilers {
+                let before = done + 1
+                progress(before, total)
                 compilers.compile(rest, on: context.device) { progress(before + $0, total) }
                 break
             }
@@ -85,10 +88,10 @@ private final class SharedWork: @unchecked Sendable {
 
     init(count: Int) { self.count = count }
 
-    /// The next piece; none once one has failed.
+    /// The next piece. What fails keeps nothing else from being done.
     func next() -> Int? {
         locked {
-            guard taken < count, first == nil else { return nil }
+            guard taken < count else { return nil }
             taken += 1
             return taken - 1
         }
@@ -103,12 +106,13 @@ private final class SharedWork: @unchecked Sendable {
         }
     }
 
-    /// Units done, once that has changed; nil when nothing is left to wait for.
+    /// Units done, once that has changed or a second has passed; nil when nothing is left to wait for.
     func wait() -> Int? {
         locked {
+            let end = Date(timeIntervalSinceNow: 1)
             while done == reported {
-                if finished == count || first != nil && finished == taken { return nil }
-                condition.wait()
+                if finished == count { return nil }
+                if !condition.wait(until: end) { break }
             }
             reported = done
             return done

@@ -7,8 +7,8 @@ public struct ProgramRequest: Hashable, Sendable, Codable {
     /// Compiler options without blanks inside, completed by `ProgramBuilder.complete`.
     public let options: [String]
 
-    /// - Parameter options: `-cl-std=CL1.2` is added unless a version is named, and `-w`: warnings about our kernels are
-    ///   `tools/check`'s to find, a user's terminal is no place for them.
+    /// - Parameter options: `-cl-std=CL1.2` is added unless a version is named, and `-w`: warnings about our kernels
+    ///   are `tools/check`'s to find, a user's terminal is no place for them.
     public init(name: String, source: String, options: [String]) {
         self.name = name
         self.source = source

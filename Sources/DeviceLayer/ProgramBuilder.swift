@@ -5,8 +5,8 @@ struct ProgramBuilder {
     let context: OpaquePointer
     let device: Device
 
-    /// The options the compiler sees: those given, silence about what it could warn of, and the language version, unless they
-    /// name one.
+    /// The options the compiler sees: those given, silence about what it could warn of, and the language version,
+    /// unless they name one.
     static func complete(_ options: [String]) -> [String] {
         let version = options.contains { $0.hasPrefix("-cl-std=") } ? [] : ["-cl-std=CL1.2"]
         return options + (options.contains("-w") ? [] : ["-w"]) + version

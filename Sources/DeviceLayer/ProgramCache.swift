@@ -4,8 +4,8 @@ import Foundation
 public enum ProgramCache {
     /// `adashare/programs` in the user's cache directory, `~/.cache` unless the system is set up otherwise.
     ///
-    /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a binary makes
-    /// it compile every kernel a second time, for work-groups of any size.
+    /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a
+    /// binary makes it compile every kernel a second time, for work-groups of any size.
     public static func directory(for device: Device) -> URL? {
         device.compilesAtFirstLaunch ? nil : userDirectory
     }
@@ -45,8 +45,8 @@ struct ProgramCacheKey: Hashable {
 }
 
 extension Device {
-    /// Whether the driver makes machine code of a kernel when it is first launched, and keeps on disk what it has made: pocl. Others
-    /// compile all of a program's kernels when it is built.
+    /// Whether the driver makes machine code of a kernel when it is first launched, and keeps on disk what it has made:
+    /// pocl. Others compile all of a program's kernels when it is built.
     public var compilesAtFirstLaunch: Bool { Self.compilesAtFirstLaunch(platform: platformName) }
 
     static func compilesAtFirstLaunch(platform: String) -> Bool { platform == "Portable Computing Language" }

@@ -17,20 +17,21 @@ public enum KernelFamily: String, Sendable, CaseIterable {
 public final class KernelLibrary: @unchecked Sendable {
     public let context: DeviceContext
     public let family: KernelFamily
-    /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register holds 16
-    /// floats; 6 where each takes two of 16 registers or four of 32.
+    /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register
+    /// holds 16 floats; 6 where each takes two of 16 registers or four of 32.
     let accumulators: Int
     /// Whether a register holds 16 floats.
     var hasWideRegisters: Bool { accumulators == RegisterTile.wideAccumulators }
-    /// More weights than that are walked once, pixels many times, instead of the other way round: what a last-level cache
-    /// holds beside the pixels.
+    /// More weights than that are walked once, pixels many times, instead of the other way round: what a last-level
+    /// cache holds beside the pixels.
     let cachedWeightBytes: Int
     /// Local memory that a work-group of the CPU family takes at most: half of the device's, unless set.
     let localBytes: Int
     /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
     private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
-    /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest tile's
-    /// weight gradient 161, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for nine words of spilling.
+    /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest
+    /// tile's weight gradient 161, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for
+    /// nine words of spilling.
     var limitsRegisters: Bool { context.device.extensions.contains("cl_nv_compiler_options") }
     /// Zeros that kernels read in place of pixels outside an image; at least `zeroCount` floats.
     let zeros: DeviceBuffer
@@ -78,8 +79,8 @@ public final class KernelLibrary: @unchecked Sendable {
         self.zeros = try context.makeBuffer(byteCount: Self.zeroCount * 4)
     }
 
-    /// The tile of CLBlast's products, in plans that are made from now on; for all of a device, since a change makes the library
-    /// compile again.
+    /// The tile of CLBlast's products, in plans that are made from now on; for all of a device, since a change makes
+    /// the library compile again.
     public var productTile: MatrixProductTile {
         get {
             lock.lock()
@@ -141,7 +142,8 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// The program that has a launch's kernel, not yet compiled.
     func program(_ launch: LaunchRequest) -> ProgramRequest {
-        // Half of what a program costs is reading OpenCL's own declarations: one for all files, where unused kernels cost nothing.
+        // Half of what a program costs is reading OpenCL's own declarations: one for all files, whose unused kernels
+        // cost less than that.
         let isShared =
             launch.options.isEmpty && context.device.compilesAtFirstLaunch && Self.plain.contains(launch.file)
         let file = isShared ? "plain" : launch.file
@@ -227,8 +229,8 @@ public final class KernelLibrary: @unchecked Sendable {
             ? (shape.storedChannels >= 1024 ? (8, ["-DVG=8"]) : (4, ["-DVG=4"])) : (1, [])
     }
 
-    /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs; on GPUs they are enough work-items, and few
-    /// enough for a group of them.
+    /// Rows per chunk of a column reduction: chunks stay in a core's cache on CPUs; on GPUs they are enough work-items,
+    /// and few enough for a group of them.
     static func rowsPerChunk(_ shape: Shape, family: KernelFamily) -> Int {
         switch family {
         case .cpu: min(shape.rows, max(16, (1 << 15) / shape.storedChannels))

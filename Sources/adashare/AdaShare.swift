@@ -23,7 +23,18 @@ struct AdaShare: ParsableCommand {
             DataCommand.self, CompileKernels.self,
         ])
 
-    static func main() { Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard)) }
+    static func main() {
+        keepStandardStreams()
+        Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
+    }
+
+    /// Takes the places of standard streams that are closed, so that no file of a run gets one of their numbers: what is
+    /// then written there fails as before.
+    private static func keepStandardStreams() {
+        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+            _ = open("/dev/null", O_RDONLY)
+        }
+    }
 
     /// Runs one command line, all of it: the answer, the remarks and the line that says what went wrong go to
     /// `console`.
@@ -48,7 +59,8 @@ struct AdaShare: ParsableCommand {
         let (code, message) = (exitCode(for: error), fullMessage(for: error))
         guard !message.isEmpty else { return code }
         guard code.isSuccess else {
-            console.remark(message + "\n")
+            // A terminal may still show progress on this line.
+            console.remark((console.isTerminal ? "\r\u{1B}[2K" : "") + message + "\n")
             return code
         }
         do {

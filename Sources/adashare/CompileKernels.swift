@@ -12,8 +12,8 @@ struct CompileKernels: ParsableCommand {
 
     func run() throws { try CompilerPool.work(in: URL(fileURLWithPath: folder)) }
 
-    /// Processes of this program; nil where the system does not say which that is, and where it is another one: tests run
-    /// commands in their own process.
+    /// Processes of this program; nil where the system does not say which that is, and where it is another one: tests
+    /// run commands in their own process.
     static var pool: CompilerPool? {
         guard let program = Bundle.main.executableURL, program.pathExtension != "xctest" else { return nil }
         return CompilerPool(executable: program, arguments: ["compile-kernels"])

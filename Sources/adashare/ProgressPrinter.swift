@@ -8,6 +8,8 @@ final class ProgressPrinter {
     private var isOpen = false
     /// When what is being waited for began.
     private var waitingSince: Date?
+    /// Whether the line that is being rewritten says so.
+    private var isWaitShown = false
     private let interval: Double
 
     init(_ console: Console) {
@@ -29,12 +31,15 @@ final class ProgressPrinter {
     /// Says what takes longer than a second.
     private func waiting(_ what: String, _ done: Int, _ total: Int) {
         guard done < total else {
-            waitingSince = nil
+            if isOpen, isWaitShown { erase() }
+            (waitingSince, isWaitShown) = (nil, false)
             return
         }
         let start = waitingSince ?? Date()
         waitingSince = start
-        if Date().timeIntervalSince(start) >= 1 { transient("\(what) \(done)/\(total)", force: false) }
+        guard Date().timeIntervalSince(start) >= 1 else { return }
+        transient("\(what) \(done)/\(total)", force: false)
+        isWaitShown = true
     }
 
     /// A line that stays.
@@ -46,6 +51,12 @@ final class ProgressPrinter {
     /// Ends a line that is being rewritten.
     func finish() {
         if isOpen { write("\n") }
+        isOpen = false
+    }
+
+    /// Takes a line back that was being rewritten, since what follows may be an answer.
+    private func erase() {
+        write("\r\u{1B}[2K")
         isOpen = false
     }
 

@@ -15,8 +15,8 @@ struct BatchNormCase: Hashable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(shape)" + (offset == 0 ? "" : " around \(offset)") }
 
-    /// A chunk is 2048 rows of 16 channels in the CPU family and 256 in the GPU family. Large means are a matter of rounding, and no
-    /// other accesses for a simulator to check.
+    /// A chunk is 2048 rows of 16 channels in the CPU family and 256 in the GPU family. Large means are a matter of
+    /// rounding, and no other accesses for a simulator to check.
     static var all: [BatchNormCase] { TestDevice.isSimulated ? cases.filter { $0.offset == 0 } : cases }
 
     private static let cases: [BatchNormCase] = [

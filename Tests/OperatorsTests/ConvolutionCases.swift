@@ -124,6 +124,7 @@ extension ConvolutionCase {
             .init(n: 2, h: 16, w: 13, c: 64, k: 64, kernel: 3, bias: true),
             .init(h: 14, w: 15, c: 80, k: 96, kernel: 3, dilation: 2),
             pointwise,
+            .init(h: 3, w: 4, c: 32, k: 48, kernel: 1, bias: true),
         ].filter { Simulation.takes($0.multiplyAccumulates) }
     }
 }

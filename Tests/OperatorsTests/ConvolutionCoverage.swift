@@ -7,9 +7,10 @@ import Testing
 
 /// Something that a trial exercises, of one pass on some kernels.
 ///
-/// A convolution's kernels take extents, stride, dilation and padding as arguments, tiles as options of the compiler. So there are three
-/// kinds: that an algorithm is used; a kernel as it is compiled, with the sides of its tile's boundaries on which the shape lies; and the
-/// shape, or all other boundaries' sides on which it lies, for each algorithm whose code knows of them.
+/// A convolution's kernels take extents, stride, dilation and padding as arguments, tiles as options of the compiler.
+/// So there are three kinds: that an algorithm is used; a kernel as it is compiled, with the sides of its tile's
+/// boundaries on which the shape lies; and the shape, or all other boundaries' sides on which it lies, for each
+/// algorithm whose code knows of them.
 enum ConvolutionProperty: Hashable, Sendable {
     case algorithm(String)
     case kernel(String, tile: [String])
@@ -20,8 +21,8 @@ extension ConvolutionTrial {
     /// The algorithm's name; of tiles that are chosen by measuring, that they are.
     var algorithmClass: String { if case .direct(.pixels) = algorithm { "direct_n" } else { algorithm.description } }
 
-    /// The algorithms among which it does not matter by which a shape is computed: tiles of a CPU's registers; and all of them where a
-    /// device is simulated or emulates matrix units, which takes long.
+    /// The algorithms among which it does not matter by which a shape is computed: tiles of a CPU's registers; and all
+    /// of them where a device is simulated or emulates matrix units, which takes long.
     private var shapeClass: String {
         get throws {
             if try TestDevice.isSimulated || kernels.isEmulated { return "any" }
@@ -29,14 +30,17 @@ extension ConvolutionTrial {
         }
     }
 
+    /// Whether every algorithm of that kind gives the same bits: direct sums, on matrix units too.
+    var givesCommonBits: Bool { algorithm.isExact || algorithm.operands != nil }
+
     /// All that the trial exercises.
     func properties(_ requests: [LaunchRequest]) throws -> Set<ConvolutionProperty> {
         // Shapes on the same side of everything are one where there are other kernels that take all of them.
-        let takesAll = try (kernels == .narrow || kernels.isEmulated || TestDevice.isSimulated) == false
+        let takesAll = try !(kernels.isForeign || kernels.isEmulated || TestDevice.isSimulated)
         let shape = takesAll ? [a.testDescription] : boundaries
         var found: Set = [ConvolutionProperty.algorithm(algorithmClass), .shape(shape, algorithm: try shapeClass)]
         for request in requests {
-            found.insert(.kernel(kernels.compiled(request), tile: tileBoundaries(request, a.problem(pass))))
+            found.insert(.kernel(try kernels.compiled(request), tile: tileBoundaries(request, a.problem(pass))))
         }
         return found
     }
@@ -92,9 +96,10 @@ extension ConvolutionTrial {
 }
 
 extension ConvolutionKernels {
-    /// What has to be compiled of a kernel: every one as it is, but on registers that no CPU here has, and on simulators.
-    func compiled(_ request: LaunchRequest) -> String {
-        self == .narrow || TestDevice.isSimulated ? request.programClass : request.program
+    /// What has to be compiled of a kernel: every one as it is, but for registers that the device has not, and on
+    /// simulators.
+    func compiled(_ request: LaunchRequest) throws -> String {
+        try isForeign || TestDevice.isSimulated ? request.programClass : request.program
     }
 }
 
@@ -107,10 +112,11 @@ extension LaunchRequest {
         options.compactMap { $0.hasPrefix("-D\(name)=") ? Int($0.dropFirst(name.count + 3)) : nil }.first
     }
 
-    /// The kernel as it is compiled, but for two things. How many pixels a CPU's tile has: those whose tiles are cut in as many chunks, all
-    /// of one length or not, differ in the length of unrolled loops; kernel rows as taps know no chunks, and in which order
-    /// work-items are numbered (`WEIGHTS_OUTER`) has nothing to do with either. And the tile of emulated matrix units where x has no
-    /// channel padding, which is brought there by the functions that all other tiles of GPUs use, with every tile of theirs.
+    /// The kernel as it is compiled, but for two things. How many pixels a CPU's tile has: those whose tiles are cut in
+    /// as many chunks, all of one length or not, differ in the length of unrolled loops; kernel rows as taps know no
+    /// chunks, and in which order work-items are numbered (`WEIGHTS_OUTER`) has nothing to do with either. And the tile
+    /// of emulated matrix units where x has no channel padding, which is brought there by the functions that all other
+    /// tiles of GPUs use, with every tile of theirs.
     var programClass: String {
         if options.contains("-DMMA=2"), options.contains(where: { $0.hasPrefix("-DROW") || $0.hasPrefix("-DCOMPACT") })
         {
@@ -126,7 +132,8 @@ extension LaunchRequest {
     }
 }
 
-/// Which trials are run, of all there are: enough that nothing any of them exercises is missing, with few programs to compile.
+/// Which trials are run, of all there are: enough that nothing any of them exercises is missing, with few programs to
+/// compile.
 struct ConvolutionSelection {
     /// One trial with what it exercises.
     struct Entry {
@@ -174,7 +181,8 @@ struct ConvolutionSelection {
         kept = Self.select(all)
     }
 
-    /// Properties of one program first; those that leave a choice take what is compiled already, then what exercises most.
+    /// Properties of one program first; those that leave a choice take what is compiled already, then what exercises
+    /// most.
     private static func select(_ all: [Key: [Entry]]) -> [Key: [Entry]] {
         var needs: [(key: Key, property: ConvolutionProperty, entries: [Int], programs: Int)] = []
         for key in Key.all {
@@ -204,6 +212,20 @@ struct ConvolutionSelection {
             compiled.formUnion(entries[best].programs)
             covered[key, default: []].formUnion(entries[best].properties)
             chosen[key, default: []].insert(best)
+        }
+        // Whatever tile, the same bits: each is compared with another one of its case.
+        for key in Key.all {
+            let entries = all[key] ?? []
+            for index in chosen[key, default: []].sorted() where entries[index].trial.givesCommonBits {
+                let others = entries.indices.filter {
+                    $0 != index && entries[$0].trial.a == entries[index].trial.a && entries[$0].trial.givesCommonBits
+                }
+                guard chosen[key, default: []].isDisjoint(with: others) else { continue }
+                func news(_ other: Int) -> Int { entries[other].programs.count { !compiled.contains($0) } }
+                guard let best = others.min(by: { news($0) < news($1) }) else { continue }
+                compiled.formUnion(entries[best].programs)
+                chosen[key, default: []].insert(best)
+            }
         }
         return all.reduce(into: [:]) { kept, pair in
             let (key, entries) = pair

@@ -177,6 +177,30 @@ extension OperatorsTests {
             }
         }
 
+        /// What is held at a time by default: nothing is compiled.
+        @Test(arguments: TestDevice.families)
+        func winogradCutsWhatIsLarge(family: KernelFamily) throws {
+            let a = ConvolutionCase(h: 92, w: 95, c: 288, k: 320, kernel: 3)
+            func launches(_ pass: ConvolutionProblem.Pass) throws -> [String: Int] {
+                let trial = ConvolutionTrial(
+                    a: a, kernels: family == .cpu ? .wide : .gpu, pass: pass, algorithm: .winograd(tile: 4))
+                return try trial.requests().reduce(into: [:]) { $0[$1.kernel, default: 0] += 1 }
+            }
+            // 552 tiles of 36 places, 288 or 320 channels of which are 23 or 25 MB; 320 × 288 sums of as many are 13
+            // MB, in four blocks.
+            for pass in [ConvolutionProblem.Pass.forward, .dataGradient] {
+                let count = try launches(pass)
+                #expect(count["winograd_input"] == 2 && count["winograd_products"] == 4, "\(pass): \(count)")
+            }
+            let count = try launches(.weightGradient)
+            #expect(count["winograd_weight_gradient"] == 4, "\(count)")
+            for channels in [288, 320] {
+                let tiles = try #require(
+                    WinogradTiles.cover(Shape([1, 92, 95, channels]), dilation: 1, size: 4).first)
+                #expect(tiles.chunks(channels: channels).flatMap { Array($0) } == Array(0..<tiles.count))
+            }
+        }
+
         /// Small enough for Oclgrind: a tile of five, and whole phases of four and five pixels.
         @Test(
             arguments: TestDevice.families,

@@ -5,7 +5,8 @@ import Testing
 @testable import Graph
 @testable import Operators
 
-/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without emulate.
+/// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without
+/// emulate.
 enum ConvolutionKernels: String, CaseIterable, Sendable {
     case wide, narrow, gpu, tf32, bfloat16
 
@@ -18,6 +19,11 @@ enum ConvolutionKernels: String, CaseIterable, Sendable {
     var family: KernelFamily { self == .wide || self == .narrow ? .cpu : .gpu }
     var isEmulated: Bool {
         get throws { try operands.map { try TestDevice.matrixLibrary().matrixUnits($0) == .emulated } ?? false }
+    }
+
+    /// Whether the device under test has other registers than these kernels are for.
+    var isForeign: Bool {
+        get throws { try family == .cpu && TestDevice.library(.cpu).hasWideRegisters != (self == .wide) }
     }
 
     func library() throws -> KernelLibrary {

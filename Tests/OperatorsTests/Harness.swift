@@ -151,8 +151,8 @@ final class Trial {
             })
     }
 
-    /// Runs a graph without updates twice; both runs must give the same bits. A simulator, which does one thing after the other, says
-    /// nothing about that and runs it once.
+    /// Runs a graph without updates twice; both runs must give the same bits. A simulator, which does one thing after
+    /// the other, says nothing about that and runs it once.
     func runTwice(_ context: String = "", _ location: SourceLocation = #_sourceLocation) throws -> Results {
         let first = try run()
         guard !TestDevice.isSimulated else { return first }

@@ -129,7 +129,8 @@ extension Reference {
         return dw
     }
 
-    /// Gives the memory of two factors and of their sums to `body`: without the arrays' checks of every access, most of the time.
+    /// Gives the memory of two factors and of their sums to `body`: without the arrays' checks of every access, most of
+    /// the time.
     private static func accumulate(
         _ left: Tensor, _ right: Tensor, into sums: inout Tensor,
         _ body: (UnsafeBufferPointer<Double>, UnsafeBufferPointer<Double>, UnsafeMutableBufferPointer<Double>) -> Void

@@ -7,7 +7,7 @@ import Testing
     private static let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("docs/configuration.md")
 
-    /// `UPDATE_DOCS=1 swift test --filter ConfigurationReferenceTests` writes the page.
+    /// `UPDATE_DOCS=1 tools/test --filter ConfigurationReferenceTests` writes the page.
     @Test func pageIsUpToDate() throws {
         if ProcessInfo.processInfo.environment["UPDATE_DOCS"] == "1" {
             try Data(ConfigurationReference.markdown.utf8).write(to: Self.page)
@@ -15,7 +15,7 @@ import Testing
         let text = try? String(contentsOf: Self.page, encoding: .utf8)
         #expect(
             text == ConfigurationReference.markdown,
-            "run: UPDATE_DOCS=1 swift test --filter ConfigurationReferenceTests")
+            "run: UPDATE_DOCS=1 tools/test --filter ConfigurationReferenceTests")
     }
 
     @Test func everyKeyIsDocumentedOnce() {

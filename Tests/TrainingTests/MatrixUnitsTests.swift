@@ -7,7 +7,8 @@ import Testing
 @testable import Training
 
 extension TrainingTests {
-    /// Whole steps on matrix units, the device's or emulated: every gradient, loss, statistic and update of every kind of step.
+    /// Whole steps on matrix units, the device's or emulated: every gradient, loss, statistic and update of every kind
+    /// of step.
     @Suite struct MatrixUnitsTests {
         /// A kind of step in a precision.
         struct Case: Sendable, CustomTestStringConvertible {
@@ -22,8 +23,8 @@ extension TrainingTests {
             }
         }
 
-        /// To the bit where units are emulated. Real ones add in another order, which can round an operand otherwise: that is far
-        /// less than what rounding all of them comes to.
+        /// To the bit where units are emulated. Real ones add in another order, which can round an operand otherwise:
+        /// that is far less than what rounding all of them comes to.
         private static func limit(_ units: MatrixUnits, rounding: Double) -> Double {
             units == .emulated ? 0 : 0.25 * rounding + 1e-4
         }
@@ -126,8 +127,8 @@ extension TrainingTests {
             #expect(apart > 1e-7, "the same bits are no other precision")
         }
 
-        /// As near to float32's as ReLUs that rounding turns over in so small a network leave them, with the same weights. A missing
-        /// gradient is 1 apart, an unrelated one 1.4.
+        /// As near to float32's as ReLUs that rounding turns over in so small a network leave them, with the same
+        /// weights. A missing gradient is 1 apart, an unrelated one 1.4.
         private func compareGradients(_ a: Case, _ found: [String: [Float]], _ plain: [String: [Float]]) throws {
             // Four-rate heads see a single image through dilations that are wider than it is.
             guard a.golden.head == .light else { return }

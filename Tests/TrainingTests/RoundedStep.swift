@@ -6,8 +6,8 @@ import Testing
 @testable import Operators
 @testable import Training
 
-/// What a recorded step is to compute, one operator at a time with float32 kernels: the operands that matrix units multiply, and
-/// what is stored in 16 bits, are rounded on the host.
+/// What a recorded step is to compute, one operator at a time with float32 kernels: the operands that matrix units
+/// multiply, and what is stored in 16 bits, are rounded on the host.
 ///
 /// A value is [Float] between operators; words that are no numbers, such as labels, keep their bits.
 final class RoundedStep {

@@ -179,8 +179,11 @@ extension TrainingTests {
             #expect((0...1).contains(cost.expected) && (0...1).contains(cost.discrete))
             let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))
             #expect(json["policy_cost"]?["asked"] == .number(0.6) && json["policy_cost"]?["expected"] != nil)
-            // Negative controls: mixing everything, or no budget, learns other logits.
-            for other in [["policy.sampling=soft"], ["policy.budget=null"]] {
+            // Negative controls: mixing everything, no budget, or another temperature, learns other logits.
+            for other in [
+                ["policy.sampling=soft"], ["policy.budget=null"], ["policy.temperature=3"],
+                ["policy.temperature_decay=0.5"],
+            ] {
                 let run = try train(overrides + other)
                 let files = try [first, run].map {
                     try TensorFile.read($0.trainer.checkpoints.url("policy.safetensors"))

@@ -13,8 +13,8 @@ public struct AlgorithmSearch {
         public let algorithm: ConvolutionAlgorithm
         /// The best of a few runs: others on the machine only ever make one longer.
         public let milliseconds: Double
-        /// How much longer the second best run was, as a part of the best: small where both were left alone; 0 of what was too slow
-        /// to be measured twice.
+        /// How much longer the second best run was, as a part of the best: small where both were left alone; 0 of
+        /// what was too slow to be measured twice.
         public let scatter: Double
         /// The largest deviation from float64 among sampled results, as a part of the largest one; the greatest number
         /// where one is none.
@@ -42,6 +42,8 @@ public struct AlgorithmSearch {
         var milliseconds = 100.0
         /// How many times as long as the fastest one an algorithm may take to be measured again.
         var mostBehind = 2.0
+        /// A run shorter than that may have been disturbed by as much, and is repeated before it is judged.
+        var shortMilliseconds = 50.0
         /// How much longer the contenders for the first place are measured while their order is in doubt.
         var mostDeciding = 30
         var decidingMilliseconds = 1500.0
@@ -139,7 +141,11 @@ public struct AlgorithmSearch {
             let right = algorithms.indices.filter { algorithms[$0].error <= algorithms[$0].algorithm.largestError }
             let fastest = right.compactMap { times[$0].min() }.min() ?? .infinity
             spent += try round(
-                algorithms.indices.filter { (times[$0].min() ?? 0) <= measuring.mostBehind * fastest })
+                algorithms.indices.filter {
+                    let best = times[$0].min() ?? 0
+                    return times[$0].count < 2 && best < measuring.shortMilliseconds
+                        || best <= measuring.mostBehind * fastest
+                })
             rounds += 1
         }
         (rounds, spent) = (0, 0)
@@ -164,7 +170,8 @@ public struct AlgorithmSearch {
     /// Whether another algorithm might be clearly faster than the winner if neither had been disturbed.
     static func isUncertain(_ results: [Result]) -> Bool { !rivals(in: results).isEmpty }
 
-    /// The winner's place and those of the ones that runs left alone could put before it; empty where there is no doubt.
+    /// The winner's place and those of the ones that runs left alone could put before it; empty where there is no
+    /// doubt.
     private static func rivals(in results: [Result]) -> [Int] {
         guard let winner = winner(of: results), let place = results.firstIndex(of: winner) else { return [] }
         // Twice the scatter: the best run may have been disturbed as much as the second one was on top of it.

@@ -57,7 +57,8 @@ struct ProductTileSearch {
     /// Another tile than the initial one has to be better by this much, so that noise does not decide.
     private static let margin = 0.03
 
-    /// What is worth trying: on CPUs, whose compilers take half a minute for each, these kernels are checked but not used.
+    /// What is worth trying: on CPUs, whose compilers take half a minute for each, these kernels are checked but not
+    /// used.
     static func tiles(of device: Device) -> [MatrixProductTile] {
         device.type == .cpu ? [.initial] : MatrixProductTile.allCases
     }
@@ -94,7 +95,8 @@ struct ProductTileSearch {
 
     /// Times each tile on some problems.
     ///
-    /// - Parameter known: an earlier finding; of the same products the best of both is kept, since others on the machine only ever
+    /// - Parameter known: an earlier finding; of the same products the best of both is kept, since others on the
+    /// machine only ever
     ///   make a run longer.
     /// - Precondition: CLBlast computes each of the problems.
     func finding(for problems: [ConvolutionProblem], known: Finding? = nil) -> Finding {
@@ -110,7 +112,8 @@ struct ProductTileSearch {
         return Finding(products: largest, results: Self.results(of: measured, known: earlier ?? []))
     }
 
-    /// What the times of the same products in each tile come to. A product that no tile computes, for want of memory, counts for none.
+    /// What the times of the same products in each tile come to. A product that no tile computes, for want of memory,
+    /// counts for none.
     static func results(of measured: [(tile: MatrixProductTile, products: [Measurement])], known: [Result]) -> [Result]
     {
         let count = measured.first?.products.count ?? 0
