@@ -8,6 +8,10 @@
 //   CPU_FAMILY  1: one work-item per group, float16 vectors, each work-item owns a contiguous range.
 //               0: work-groups of many items, float4 vectors, neighbouring items read neighbouring vectors.
 
+#ifdef OWN_BUILTINS
+#include "builtins.h"
+#endif
+
 #if CPU_FAMILY
 #define W 16
 typedef float16 floatW;

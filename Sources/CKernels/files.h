@@ -19,6 +19,7 @@
 #embed "../../Kernels/convolution_winograd_products_cpu.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_gpu.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_winograd_products_gpu.cl" suffix(, 0, )
+#embed "../../Kernels/builtins.h" suffix(, 0, )
 #embed "../../Kernels/matrix_units.h" suffix(, 0, )
 #embed "../../Kernels/tile.h" suffix(, 0, )
 #embed "../../Kernels/tile_float.h" suffix(, 0, )

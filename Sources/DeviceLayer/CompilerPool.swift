@@ -25,6 +25,8 @@ public struct CompilerPool: Sendable {
     }
 
     private static let orderName = "order.json"
+    /// A kernel takes seconds. Processes that show nothing for so long have been stopped, and are done without.
+    private static let longestSilence = Duration.seconds(60)
 
     /// Compiles kernels; returns when nothing more comes of it.
     ///
@@ -45,13 +47,16 @@ public struct CompilerPool: Sendable {
         let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe.fileHandleForWriting) }
         try? pipe.fileHandleForWriting.close()
         // Each byte is a kernel; the end is that of the last process.
-        var done = 0
+        var (done, last) = (0, ContinuousClock.now)
         var ready = pollfd(fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
         while true {
             if poll(&ready, 1, 1000) > 0 {
                 let bytes = pipe.fileHandleForReading.availableData
                 if bytes.isEmpty { break }
                 done += bytes.count
+                last = .now
+            } else if .now - last > Self.longestSilence {
+                for process in processes { kill(process.processIdentifier, SIGKILL) }
             }
             progress(done)
         }
@@ -85,7 +90,7 @@ public struct CompilerPool: Sendable {
     ///
     /// - Throws: what is wrong with the folder or the device.
     public static func work(in folder: URL) throws {
-        let parent = getppid()
+        leaveWithParent(removing: folder)
         let order = try JSONDecoder().decode(
             Order.self, from: try Data(contentsOf: folder.appendingPathComponent(orderName)))
         let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
@@ -93,10 +98,18 @@ public struct CompilerPool: Sendable {
             let program = try? context.program(group[0].program)
             for request in group {
                 if let program { try? compile(request, of: program, on: context) }
-                // Whoever asked has been stopped, and could not remove the folder.
-                guard getppid() == parent else { return try FileManager.default.removeItem(at: folder) }
                 FileHandle.standardOutput.write(Data([1]))
             }
+        }
+    }
+
+    /// Has this process end soon after the one that asked, which then could not remove the folder.
+    private static func leaveWithParent(removing folder: URL) {
+        let parent = getppid()
+        Thread.detachNewThread {
+            while getppid() == parent { usleep(200_000) }
+            try? FileManager.default.removeItem(at: folder)
+            _exit(EXIT_SUCCESS)
         }
     }
 

@@ -42,12 +42,12 @@ struct KernelPreparation {
                 let before = done + 1
                 progress(before, total)
                 compilers.compile(rest, on: context.device) { progress(before + $0, total) }
-                break
+                for group in groups[(index + 1)...] { _ = try context.program(group[0].program) }
+                return
             }
             done += group.count
             progress(done, total)
         }
-        for group in groups { _ = try context.program(group[0].program) }
     }
 
     /// On every core a thread that takes the next program.

@@ -142,8 +142,7 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// The program that has a launch's kernel, not yet compiled.
     func program(_ launch: LaunchRequest) -> ProgramRequest {
-        // Half of what a program costs is reading OpenCL's own declarations: one for all files, whose unused kernels
-        // cost less than that.
+        // A program costs more than the unused kernels of all these files.
         let isShared =
             launch.options.isEmpty && context.device.compilesAtFirstLaunch && Self.plain.contains(launch.file)
         let file = isShared ? "plain" : launch.file
@@ -151,12 +150,22 @@ public final class KernelLibrary: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         if let known = requests[key] { return known }
-        let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         let source = Self.source(of: isShared ? Self.plain : [file])
-        let request = ProgramRequest(name: file, source: source, options: family + launch.options)
+        let request = ProgramRequest(name: file, source: source, options: commonOptions + launch.options)
         requests[key] = request
         return request
     }
+
+    /// Options of every program.
+    private lazy var commonOptions: [String] = {
+        let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
+        guard context.device.compilesAtFirstLaunch else { return family }
+        // pocl's compiler reads all of OpenCL's declarations before every program, 0.2 s that are most of what a program
+        // costs, unless it takes them for read already: by the guard of clang's header.
+        let own = family + ["-D_OPENCL_H_", "-DOWN_BUILTINS"]
+        let prelude = ProgramRequest(name: "prelude", source: Self.source(of: []), options: own)
+        return (try? context.program(prelude)) == nil ? family : own
+    }()
 
     /// Has everything compiled that some operators launch, on all cores.
     ///

@@ -60,7 +60,7 @@ struct AdaShare: ParsableCommand {
         guard !message.isEmpty else { return code }
         guard code.isSuccess else {
             // A terminal may still show progress on this line.
-            console.remark((console.isTerminal ? "\r\u{1B}[2K" : "") + message + "\n")
+            console.remark((console.isTerminal ? Console.lineStart : "") + message + "\n")
             return code
         }
         do {

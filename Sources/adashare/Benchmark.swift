@@ -91,7 +91,7 @@ struct Benchmark: ParsableCommand {
                     steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
                     search: search.mode,
                     profile: recorder,
-                    progress: progress.line)
+                    report: progress.report)
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
@@ -148,7 +148,7 @@ extension Benchmark {
             let report = try OperatorBenchmark(
                 context: context, family: device.kernelFamily, repeats: repeats, filter: filter, precision: precision,
                 search: search.mode,
-                progress: progress.line
+                report: progress.report
             ).run()
             if let json { try report.write(to: URL(fileURLWithPath: json)) }
             try console.print(report.table)

@@ -6,6 +6,9 @@ import Training
 ///
 /// An answer that cannot be written is an error, since whoever asked goes without; a remark that is lost is not.
 struct Console {
+    /// Goes back to the beginning of a terminal's line and empties it.
+    static let lineStart = "\r\u{1B}[2K"
+
     /// Whether a remark may rewrite its line.
     let isTerminal: Bool
     private let writeAnswer: (String) throws -> Void

@@ -20,9 +20,12 @@ final class ProgressPrinter {
     func report(_ event: ProgressEvent) {
         switch event {
         case .notice(let text): line("note: \(text)")
+        case .result(let text): line(text)
         case .step(let step): transient(describe(step), force: step.iteration == step.total)
         case .evaluating(let phase, let done, let total):
             transient("\(phase.rawValue)  evaluating \(done)/\(total)", force: false)
+            // What follows is an answer, or the next step's line.
+            if done == total, isOpen { erase() }
         case .compiling(let done, let total): waiting("compiling kernels", done, total)
         case .measuring(let done, let total): waiting("measuring convolutions", done, total)
         }
@@ -56,7 +59,7 @@ final class ProgressPrinter {
 
     /// Takes a line back that was being rewritten, since what follows may be an answer.
     private func erase() {
-        write("\r\u{1B}[2K")
+        write(Console.lineStart)
         isOpen = false
     }
 
@@ -64,7 +67,7 @@ final class ProgressPrinter {
         guard force || Date().timeIntervalSince(last) >= interval else { return }
         last = Date()
         if console.isTerminal {
-            write("\r\u{1B}[2K" + text)
+            write(Console.lineStart + text)
             isOpen = true
             if force { finish() }
         } else {

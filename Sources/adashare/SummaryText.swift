@@ -71,7 +71,7 @@ struct SummaryText {
         for phase in Phase.allCases {
             if let spent = summary.secondsPerPhase[phase.rawValue] { table.add([phase.rawValue, readable(spent)]) }
         }
-        table.add(["(compiling kernels)", readable(summary.compileSeconds)])
+        table.add(["(compiling, in all)", readable(summary.compileSeconds)])
         return table.text
     }
 }

@@ -37,9 +37,8 @@ struct Tune: ConsoleCommand {
         {
             progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
         }
-        let tuner = AlgorithmTuner(library: library, mode: .search(root: root, again: again ? .always : .uncertain)) {
-            progress.line("note: " + $0)
-        }
+        let tuner = AlgorithmTuner(
+            library: library, mode: .search(root: root, again: again ? .always : .uncertain), report: progress.report)
         let problems = experiment.convolutionProblems(experiment.trainingShape, family: library.family)
         let findings = try tuner.findings(for: problems, arithmetic: experiment.arithmetic) { finding in
             progress.line("\(finding.problem): \(finding.winner.algorithm)" + (finding.isNew ? "" : ", known"))

@@ -10,7 +10,7 @@ extension CommandLineTests {
         /// As in other tests, so that its programs are compiled once.
         private static let small = [
             "--set", "model.backbone=resnet18", "--set", "model.width=0.125", "--set", "model.head=light", "--set",
-            "tasks.0.channels=6", "--size", "32x32", "--batch", "4", "--repeats", "1",
+            "tasks.0.channels=6", "--size", "32x48", "--batch", "4", "--repeats", "1",
         ]
 
         @Test(.needsDevice) func skipWritesRowsTablesAndAPlot() throws {

@@ -108,7 +108,7 @@ private struct Lines {
         ("cost row", "(?:backbone, (?:all blocks|hard sharing|policy), [a-z ]+|heads)(?: +\(number)){1,2}"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds"),
-        ("seconds row", #"(?:\#(phase)|\(compiling kernels\)) +\#(number)"#),
+        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number)"#),
     ])
 
     func name(of line: String) throws -> String? {

@@ -17,11 +17,15 @@ extension TrainingTests {
             var times: [ConvolutionAlgorithm: Double] = [:]
             var other = 50.0
 
+            private func hear(_ event: ProgressEvent) {
+                if case .notice(let line) = event { lines.append(line) }
+            }
+
             func find(
                 _ mode: AlgorithmSearchMode, _ problems: [ConvolutionProblem]
             ) throws -> [AlgorithmTuner.Finding] {
                 (lines, runs) = ([], 0)
-                var tuner = AlgorithmTuner(library: try TestDevice.cpuLibrary(), mode: mode) { self.lines.append($0) }
+                var tuner = AlgorithmTuner(library: try TestDevice.cpuLibrary(), mode: mode) { self.hear($0) }
                 tuner.measuring = .scripted { algorithm in
                     self.runs += 1
                     return self.times[algorithm] ?? self.other

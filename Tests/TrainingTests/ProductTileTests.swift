@@ -112,7 +112,9 @@ extension TrainingTests {
                 input: Shape([1, 5, 5, 16]),
                 outputs: 16)
             var lines: [String] = []
-            let tuner = AlgorithmTuner(library: library, mode: .search(root: root)) { lines.append($0) }
+            let tuner = AlgorithmTuner(library: library, mode: .search(root: root)) {
+                if case .notice(let line) = $0 { lines.append(line) }
+            }
             _ = try tuner.findings(for: [other], arithmetic: .float32)
             #expect(library.productTile == .tile32x32 && lines.isEmpty)
 

@@ -23,14 +23,14 @@ final class NetworkBench {
 
     init(
         _ experiment: Experiment, shape: BatchShape, context: DeviceContext, family: KernelFamily?,
-        search: AlgorithmSearchMode, profile: ProfileRecorder?, progress: @escaping (String) -> Void
+        search: AlgorithmSearchMode, profile: ProfileRecorder?, report: @escaping (ProgressEvent) -> Void
     ) throws {
         let library = try KernelLibrary(context: context, family: family)
         var experiment = experiment
         // The benchmark has said what comes of that.
         _ = try experiment.settle(on: library)
         try experiment.chooseAlgorithms(
-            shape, tuner: AlgorithmTuner(library: library, mode: search, report: progress))
+            shape, tuner: AlgorithmTuner(library: library, mode: search, report: report))
         self.experiment = experiment
         self.shape = shape
         self.profile = profile

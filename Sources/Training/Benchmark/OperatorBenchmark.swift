@@ -12,7 +12,7 @@ public struct OperatorBenchmark {
     let library: KernelLibrary
     private let arithmetic: ConvolutionArithmetic
     let tuner: AlgorithmTuner
-    let progress: (String) -> Void
+    let report: (ProgressEvent) -> Void
 
     /// Short rows run until they have taken this long, or this often.
     private static let leastMs = 100.0
@@ -25,16 +25,17 @@ public struct OperatorBenchmark {
     /// - Precondition: `repeats` is at least 1.
     public init(
         context: DeviceContext, family: KernelFamily?, repeats: Int, filter: String? = nil,
-        precision: ModelPrecision = .float32, search: AlgorithmSearchMode = .off, progress: @escaping (String) -> Void
+        precision: ModelPrecision = .float32, search: AlgorithmSearchMode = .off,
+        report: @escaping (ProgressEvent) -> Void
     ) throws {
         precondition(repeats >= 1)
         library = try KernelLibrary(context: context, family: family)
         arithmetic = try library.arithmetic(precision.arithmetic)
-        if arithmetic != precision.arithmetic { progress("note: " + (try library.fallback(from: precision))) }
+        if arithmetic != precision.arithmetic { report(.notice(try library.fallback(from: precision))) }
         self.repeats = repeats
         self.filter = filter
-        self.progress = progress
-        tuner = AlgorithmTuner(library: library, mode: search, report: progress)
+        self.report = report
+        tuner = AlgorithmTuner(library: library, mode: search, report: report)
     }
 
     /// What a filter that lets no case pass should have been; nil if it lets one pass.
@@ -55,9 +56,10 @@ public struct OperatorBenchmark {
     /// - Throws: `DeviceError` or `PlanError`.
     public func run() throws -> OperatorReport {
         let device = library.context.device
+        report(.result("measuring what the device can do at most"))
         let peak = try measurePeak()
         let copy = try measureCopy()
-        progress("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s")
+        report(.result("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s"))
         let cases = try OperatorCase.all(family: library.family).filter { item, _ in
             filter.map(item.matches) ?? true
         }
@@ -65,7 +67,7 @@ public struct OperatorBenchmark {
         var rows: [OperatorReport.Row] = []
         for (item, count) in cases {
             let row = try measure(item, choices: choices, count: count, peak: peak, copy: copy)
-            progress("\(row.case)  \(row.pass)  \(readable(row.ms)) ms")
+            report(.result("\(row.case)  \(row.pass)  \(readable(row.ms)) ms"))
             rows.append(row)
         }
         let step = rows.reduce(0) { $0 + $1.ms * Double($1.countInStep) }

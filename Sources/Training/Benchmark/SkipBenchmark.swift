@@ -22,7 +22,7 @@ public struct SkipBenchmark {
     let context: DeviceContext
     let family: KernelFamily?
     let search: AlgorithmSearchMode
-    let progress: (String) -> Void
+    let report: (ProgressEvent) -> Void
     let profile: ProfileRecorder?
 
     /// Rows that belong together.
@@ -56,7 +56,7 @@ public struct SkipBenchmark {
     public init(
         experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step],
         groups: Set<Group> = Set(Group.allCases), context: DeviceContext, family: KernelFamily?,
-        search: AlgorithmSearchMode = .off, profile: ProfileRecorder? = nil, progress: @escaping (String) -> Void
+        search: AlgorithmSearchMode = .off, profile: ProfileRecorder? = nil, report: @escaping (ProgressEvent) -> Void
     ) {
         precondition(context.queue.isProfiling && repeats >= 1)
         self.experiment = experiment
@@ -68,7 +68,7 @@ public struct SkipBenchmark {
         self.family = family
         self.search = search
         self.profile = profile
-        self.progress = progress
+        self.report = report
     }
 
     /// Measures every row.
@@ -82,7 +82,7 @@ public struct SkipBenchmark {
         }
         let library = try KernelLibrary(context: context, family: family)
         var settled = experiment
-        if let notice = try settled.settle(on: library) { progress("note: " + notice) }
+        if let notice = try settled.settle(on: library) { self.report(.notice(notice)) }
         var report = SkipReport(
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
@@ -149,7 +149,7 @@ public struct SkipBenchmark {
             rows.append(
                 Subject(policy: "published", density: published.policy.density, kind: step.kind(published.policy)))
         } else if groups.contains(.published) {
-            progress("no policy is published for this network")
+            report(.notice("no policy is published for this network"))
         }
         return rows
     }
@@ -160,7 +160,7 @@ public struct SkipBenchmark {
     ) throws -> [SkipReport.Row] {
         let bench = try NetworkBench(
             experiment, shape: shape, context: context, family: family, search: search, profile: profile,
-            progress: progress)
+            report: report)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
         let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {
@@ -196,11 +196,12 @@ public struct SkipBenchmark {
                 if Self.wantedFidelity.contains(row.fidelity) { break }
             }
             guard let best else { preconditionFailure("no attempt") }
-            progress(
-                "\(step.rawValue)  \(name)  \(subject.policy)\(subject.open.map { ", last \($0) open" } ?? "")  "
-                    + (subject.density.map { "\(readable(100 * $0, digits: 2)) %  " } ?? "")
-                    + "\(readable(best.ms)) ms, fidelity \(readable(best.fidelity)), "
-                    + "plan built in \(readable(best.planMs)) ms")
+            report(
+                .result(
+                    "\(step.rawValue)  \(name)  \(subject.policy)\(subject.open.map { ", last \($0) open" } ?? "")  "
+                        + (subject.density.map { "\(readable(100 * $0, digits: 2)) %  " } ?? "")
+                        + "\(readable(best.ms)) ms, fidelity \(readable(best.fidelity)), "
+                        + "plan built in \(readable(best.planMs)) ms"))
             return best
         }
 

@@ -3,6 +3,8 @@ import Foundation
 /// What training tells a person while it runs.
 public enum ProgressEvent: Sendable {
     case notice(String)
+    /// A line about something that has been measured.
+    case result(String)
     case step(StepReport)
     case evaluating(phase: Phase, done: Int, total: Int)
     /// Kernels that are compiled, of those that are needed next.
@@ -27,7 +29,7 @@ struct Pace {
     private var steps = 0.0
     private var start = Date()
 
-    /// Old steps fade, so that the compilation in the first step is soon forgotten.
+    /// Old steps fade.
     mutating func add(images count: Int, seconds elapsed: Double) {
         let keep = 0.98
         images = images * keep + Double(count)

@@ -13,8 +13,11 @@ extension Trainer {
         let source = try makeSource(phase)
         try reportMemory(phase)
         var pace = Pace()
+        let context = network.executor.context
         while state.iteration < total {
-            let start = Date()
+            let (start, compiled) = (Date(), context.compileSeconds)
+            // What is compiled for one step says nothing about the next.
+            func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
             let step = source.step(state.iteration)
             let batch = try step.loader.next()
             let now = stepState(update: step.update, temperature: step.temperature, phase: phase)
@@ -27,7 +30,7 @@ extension Trainer {
                 let losses = try network.losses(of: plan)
                 try checkFinite()
                 try logStep(step, losses)
-                pace.add(images: batch.count, seconds: Date().timeIntervalSince(start))
+                pace.add(images: batch.count, seconds: elapsed())
                 report(
                     .step(
                         StepReport(
@@ -35,7 +38,7 @@ extension Trainer {
                             imagesPerSecond: pace.imagesPerSecond,
                             secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
             } else {
-                pace.add(images: batch.count, seconds: Date().timeIntervalSince(start))
+                pace.add(images: batch.count, seconds: elapsed())
             }
             if training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast {
                 state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
@@ -46,7 +49,7 @@ extension Trainer {
                 try saveCheckpoint()
             }
         }
-        try network.executor.context.queue.finish()
+        try context.queue.finish()
         state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
         state.bytes = (state.bytes ?? [:]).merging([phase.rawValue: network.executor.byteCount]) { $1 }
     }

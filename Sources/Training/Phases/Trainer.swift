@@ -71,8 +71,7 @@ public final class Trainer {
                     file: run.algorithms.path, found: "no such file",
                     expected: "the list `train` wrote; " + RunDirectory.withoutAlgorithms)
             }
-            var tuner = AlgorithmTuner(library: library, mode: search) { report(.notice($0)) }
-            tuner.onProgress = { report(.measuring(done: $0, total: $1)) }
+            let tuner = AlgorithmTuner(library: library, mode: search, report: report)
             let chosen = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
             try run.write(chosen)
             report(.notice(chosen.summary))

@@ -44,6 +44,11 @@ public struct AlgorithmSearch {
         var mostBehind = 2.0
         /// A run shorter than that may have been disturbed by as much, and is repeated before it is judged.
         var shortMilliseconds = 50.0
+        /// Of algorithms that take longer than that, the run whose result is checked counts as well, and one more is enough:
+        /// neither what the first one found cold nor a disturbance is a large part of it.
+        var longMilliseconds = 200.0
+        /// As `mostBehind`, where the fastest one takes so long.
+        var mostBehindLong = 1.4
         /// How much longer the contenders for the first place are measured while their order is in doubt.
         var mostDeciding = 30
         var decidingMilliseconds = 1500.0
@@ -80,11 +85,11 @@ public struct AlgorithmSearch {
     /// - Throws: `DeviceError` or `PlanError` if none can.
     public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
         var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
-        var (runs, errors): ([OperatorRun], [Double]) = ([], [])
+        var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])
         var samples: ConvolutionSamples?
         var failure: (any Error)?
         candidates = try candidates.filter { candidate in
-            let run: OperatorRun
+            let (run, time): (OperatorRun, Double)
             do {
                 run = try OperatorRun(
                     OperatorCase(problem),
@@ -92,7 +97,7 @@ public struct AlgorithmSearch {
                     sharing: runs.first?.executor)
                 // What one algorithm leaves out must not be what another one left there.
                 try run.spoil()
-                try run.executor.run(run.plan)
+                time = try run.once()
             } catch {
                 failure = error
                 return false
@@ -104,22 +109,26 @@ public struct AlgorithmSearch {
             samples = known
             errors.append(known.error(of: found, storedAs: element))
             runs.append(run)
+            first.append(time)
             return true
         }
         if runs.isEmpty, let failure { throw failure }
-        return try Self.results(of: Array(zip(candidates, errors)), measuring) { try measuring.clock(runs[$0]) }
+        return try Self.results(of: Array(zip(candidates, errors)), first: first, measuring) {
+            try measuring.clock(runs[$0])
+        }
     }
 
     /// Times algorithms whose errors are known, in turns, so that whatever else the machine does meets all of them.
     ///
     /// - Parameters:
     ///   - algorithms: the heuristic's first.
+    ///   - first: milliseconds of a run of each before.
     ///   - once: milliseconds of one run of the algorithm at a position.
     static func results(
-        of algorithms: [(algorithm: ConvolutionAlgorithm, error: Double)], _ measuring: Measuring,
+        of algorithms: [(algorithm: ConvolutionAlgorithm, error: Double)], first: [Double], _ measuring: Measuring,
         once: (Int) throws -> Double
     ) rethrows -> [Result] {
-        var times = algorithms.map { _ in [Double]() }
+        var times = first.map { $0 > measuring.longMilliseconds ? [$0] : [] }
         func round(_ measured: [Int]) throws -> Double {
             try measured.reduce(0) { spent, index in
                 let time = try once(index)
@@ -137,15 +146,21 @@ public struct AlgorithmSearch {
             }
         }
         var (rounds, spent) = (0, 0.0)
-        while rounds < measuring.fewestRounds || rounds < measuring.mostRounds && spent < measuring.milliseconds {
+        while true {
             let right = algorithms.indices.filter { algorithms[$0].error <= algorithms[$0].algorithm.largestError }
             let fastest = right.compactMap { times[$0].min() }.min() ?? .infinity
-            spent += try round(
-                algorithms.indices.filter {
-                    let best = times[$0].min() ?? 0
-                    return times[$0].count < 2 && best < measuring.shortMilliseconds
-                        || best <= measuring.mostBehind * fastest
-                })
+            let isLong = fastest > measuring.longMilliseconds && fastest < .infinity
+            let slowest = fastest * (isLong ? measuring.mostBehindLong : measuring.mostBehind)
+            let contenders = algorithms.indices.filter {
+                let best = times[$0].min() ?? 0
+                return best <= slowest || times[$0].count < 2 && best < measuring.shortMilliseconds
+            }
+            let fewest = contenders.map { times[$0].count }.min() ?? .max
+            guard
+                fewest < (isLong ? 2 : measuring.fewestRounds)
+                    || rounds < measuring.mostRounds && spent < measuring.milliseconds
+            else { break }
+            spent += try round(contenders)
             rounds += 1
         }
         (rounds, spent) = (0, 0)

@@ -26,9 +26,7 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
 public struct AlgorithmTuner {
     let library: KernelLibrary
     let mode: AlgorithmSearchMode
-    let report: (String) -> Void
-    /// Told before each measurement how many there have been, of how many, and once at the end.
-    public var onProgress: ((_ done: Int, _ total: Int) -> Void)?
+    let report: (ProgressEvent) -> Void
     /// How often candidates are measured, and by what clock.
     var measuring = AlgorithmSearch.Measuring()
 
@@ -49,8 +47,9 @@ public struct AlgorithmTuner {
         public var isUncertain: Bool { AlgorithmSearch.isUncertain(results) }
     }
 
-    /// - Parameter report: receives a line for people before a search, and if results cannot be kept.
-    public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (String) -> Void) {
+    /// - Parameter report: told before a search, before each measurement and once after the last, and if results cannot be
+    ///   kept.
+    public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void) {
         self.library = library
         self.mode = mode
         self.report = report
@@ -85,7 +84,7 @@ public struct AlgorithmTuner {
         }
         let unknown = wanted.filter(\.isNew).map(\.problem)
         if !unknown.isEmpty {
-            report("measuring the convolutions' algorithms, once for this device and these shapes")
+            report(.notice("measuring the convolutions' algorithms, once for this device and these shapes"))
             search.prepare(unknown, arithmetic: arithmetic)
         }
         var findings: [Finding] = []
@@ -93,15 +92,16 @@ public struct AlgorithmTuner {
         for (problem, known, isNew) in wanted {
             var results = known ?? []
             if isNew {
-                onProgress?(measured, unknown.count)
+                report(.measuring(done: measured, total: unknown.count))
                 measured += 1
-                defer { if measured == unknown.count { onProgress?(measured, measured) } }
+                defer { if measured == unknown.count { report(.measuring(done: measured, total: measured)) } }
                 results = try search.results(for: problem, arithmetic: arithmetic).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
             }
             guard let winner = AlgorithmSearch.winner(of: results) else {
-                report("\(problem): no algorithm agrees with the reference on this device; please report this")
+                report(
+                    .notice("\(problem): no algorithm agrees with the reference on this device; please report this"))
                 continue
             }
             var isKept = !isNew
@@ -112,7 +112,7 @@ public struct AlgorithmTuner {
                 } catch {
                     // The reason is the same for most, and said once.
                     if findings.allSatisfy(\.isKept) {
-                        report("\(error); what was measured is not kept for later runs")
+                        report(.notice("\(error); what was measured is not kept for later runs"))
                     }
                 }
             }
@@ -138,14 +138,17 @@ public struct AlgorithmTuner {
                     .contains(.clblast)
         }
         if !products.isEmpty, known == nil || again == .always {
-            report("measuring the tiles of CLBlast's products, which are the same for all convolutions on this device")
+            report(
+                .notice(
+                    "measuring the tiles of CLBlast's products, which are the same for all convolutions on this device")
+            )
             let found = search.finding(for: products, known: known)
             known = found
-            report("milliseconds by tile: " + found.results.map(\.description).joined(separator: ", "))
+            report(.notice("milliseconds by tile: " + found.results.map(\.description).joined(separator: ", ")))
             do {
                 try search.store(found)
             } catch {
-                report("\(error); the tiles' times are not kept for later runs")
+                report(.notice("\(error); the tiles' times are not kept for later runs"))
             }
         }
         if let known { library.productTile = ProductTileSearch.winner(of: known.results) }
