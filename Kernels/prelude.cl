@@ -5,6 +5,7 @@
 // exception and are only ever read one scalar at a time.
 //
 // Tunables set by the host:
+//   OWN_BUILTINS  defined: builtins.h declares OpenCL's functions, the compiler's header is not read (pocl).
 //   CPU_FAMILY  1: one work-item per group, float16 vectors, each work-item owns a contiguous range.
 //               0: work-groups of many items, float4 vectors, neighbouring items read neighbouring vectors.
 

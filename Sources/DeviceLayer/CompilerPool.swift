@@ -21,12 +21,14 @@ public struct CompilerPool: Sendable {
     private struct Order: Codable {
         /// `Device.selector`.
         let device: String
+        /// The process that waits.
+        let parent: Int32
         let groups: [[KernelRequest]]
     }
 
     private static let orderName = "order.json"
-    /// A kernel takes seconds. Processes that show nothing for so long have been stopped, and are done without.
-    private static let longestSilence = Duration.seconds(60)
+    /// A kernel takes seconds: processes that show nothing for so many are taken to be stuck, and are done without.
+    private static let longestSilence = 60
 
     /// Compiles kernels; returns when nothing more comes of it.
     ///
@@ -36,7 +38,7 @@ public struct CompilerPool: Sendable {
         defer { try? FileManager.default.removeItem(at: folder) }
         // What takes longest comes first, so that no process ends long after the others.
         let order = Order(
-            device: device.selector,
+            device: device.selector, parent: getpid(),
             groups: groups.map { (cost: Self.cost($0), group: $0) }.sorted { $0.cost > $1.cost }.map(\.group))
         let pipe = Pipe()
         do {
@@ -47,16 +49,21 @@ public struct CompilerPool: Sendable {
         let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe.fileHandleForWriting) }
         try? pipe.fileHandleForWriting.close()
         // Each byte is a kernel; the end is that of the last process.
-        var (done, last) = (0, ContinuousClock.now)
+        var (done, silence) = (0, 0)
         var ready = pollfd(fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
         while true {
-            if poll(&ready, 1, 1000) > 0 {
+            let events = poll(&ready, 1, 1000)
+            if events > 0 {
                 let bytes = pipe.fileHandleForReading.availableData
                 if bytes.isEmpty { break }
                 done += bytes.count
-                last = .now
-            } else if .now - last > Self.longestSilence {
-                for process in processes { kill(process.processIdentifier, SIGKILL) }
+                silence = 0
+            } else if events == 0 {
+                // Seconds in which this process runs itself: a machine that sleeps counts for nothing.
+                silence += 1
+                if silence == Self.longestSilence {
+                    for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
+                }
             }
             progress(done)
         }
@@ -90,22 +97,23 @@ public struct CompilerPool: Sendable {
     ///
     /// - Throws: what is wrong with the folder or the device.
     public static func work(in folder: URL) throws {
-        leaveWithParent(removing: folder)
         let order = try JSONDecoder().decode(
             Order.self, from: try Data(contentsOf: folder.appendingPathComponent(orderName)))
+        leave(with: order.parent, removing: folder)
         let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
         for (index, group) in order.groups.enumerated() where takes(index, in: folder) {
             let program = try? context.program(group[0].program)
             for request in group {
                 if let program { try? compile(request, of: program, on: context) }
-                FileHandle.standardOutput.write(Data([1]))
+                try FileHandle.standardOutput.write(contentsOf: Data([1]))
             }
         }
     }
 
     /// Has this process end soon after the one that asked, which then could not remove the folder.
-    private static func leaveWithParent(removing folder: URL) {
-        let parent = getppid()
+    private static func leave(with parent: Int32, removing folder: URL) {
+        // A pipe that nobody reads says the same, and must not end this process before it has cleaned up.
+        signal(SIGPIPE, SIG_IGN)
         Thread.detachNewThread {
             while getppid() == parent { usleep(200_000) }
             try? FileManager.default.removeItem(at: folder)

@@ -10,6 +10,8 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let macsSelected: Int
         /// Every distinct (input, block) once.
         public let macsShared: Int
+        /// The same where every task selects every block: what a policy is compared with.
+        public let macsHardSharing: Int
         /// Trainable parameters, scales and shifts of batch norms included.
         public let parameters: Int
 
@@ -17,6 +19,7 @@ public struct CostReport: Sendable, Hashable, Codable {
             case macsAll = "macs_all"
             case macsSelected = "macs_selected"
             case macsShared = "macs_shared"
+            case macsHardSharing = "macs_hard_sharing"
             case parameters
         }
     }
@@ -53,20 +56,22 @@ public struct CostReport: Sendable, Hashable, Codable {
     public let blocks: [Block]
 
     /// The report as text for a person: totals with and without heads, then one line per block, counted from 1.
-    public func table() -> String {
-        // One unit for the whole report: small networks would be 0.00 G throughout.
-        let (unit, letter) = backbone.macsAll < 2_000_000_000 ? (1e6, "M") : (1e9, "G")
-        func count(_ macs: Int) -> String { String(format: "%.2f \(letter)", Double(macs) / unit) }
-        func mega(_ parameters: Int) -> String { String(format: "%.2f M", Double(parameters) / 1e6) }
-        func total(_ title: String, _ macs: Int) -> [String] { [title, count(macs), count(macs + heads.macs)] }
+    public func table() -> String { totals + "\n" + perBlock }
 
+    /// Multiply-accumulates and parameters in all.
+    public var totals: String {
         let totals = [
             ["MACs per image", "backbone", "with heads"],
             total("all blocks, one pass per task", backbone.macsAll),
+            total("hard sharing, one pass for all", backbone.macsHardSharing),
             total("policy, one pass per task", backbone.macsSelected),
             total("policy, shared once", backbone.macsShared),
             ["parameters", mega(backbone.parameters), mega(backbone.parameters + heads.parameters)],
         ]
+        return Self.aligned(totals, left: [0])
+    }
+
+    private var perBlock: String {
         let lines =
             [["block", "name", "MACs", "projection", "parameters", "selected by"]]
             + blocks.map { block in
@@ -76,8 +81,18 @@ public struct CostReport: Sendable, Hashable, Codable {
                     block.selectedBy.isEmpty ? "-" : block.selectedBy.joined(separator: ", "),
                 ]
             }
-        return Self.aligned(totals, left: [0]) + "\n" + Self.aligned(lines, left: [1, 5])
+        return Self.aligned(lines, left: [1, 5])
     }
+
+    private func total(_ title: String, _ macs: Int) -> [String] { [title, count(macs), count(macs + heads.macs)] }
+
+    /// In one unit for the whole report: small networks would be 0.00 G throughout.
+    private func count(_ macs: Int) -> String {
+        let (unit, letter) = backbone.macsAll < 2_000_000_000 ? (1e6, "M") : (1e9, "G")
+        return String(format: "%.2f \(letter)", Double(macs) / unit)
+    }
+
+    private func mega(_ parameters: Int) -> String { String(format: "%.2f M", Double(parameters) / 1e6) }
 
     /// Columns padded to their widest cell, those in `left` to the left, the others to the right.
     private static func aligned(_ rows: [[String]], left: Set<Int>) -> String {

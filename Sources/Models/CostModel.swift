@@ -132,7 +132,7 @@ public struct CostModel: Sendable {
         return CostReport(
             backbone: CostReport.Backbone(
                 macsAll: macsAll, macsSelected: macsSelected(policy), macsShared: macsShared(policy),
-                parameters: backboneParameters),
+                macsHardSharing: macsOfHardSharing(.shared), parameters: backboneParameters),
             heads: CostReport.Heads(
                 macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
             blocks: blocks.map { block in

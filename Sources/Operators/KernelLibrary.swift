@@ -161,7 +161,7 @@ public final class KernelLibrary: @unchecked Sendable {
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         guard context.device.compilesAtFirstLaunch else { return family }
         // pocl's compiler reads all of OpenCL's declarations before every program, 0.2 s that are most of what a program
-        // costs, unless it takes them for read already: by the guard of clang's header.
+        // costs, unless clang's header is taken for read already, by its guard.
         let own = family + ["-D_OPENCL_H_", "-DOWN_BUILTINS"]
         let prelude = ProgramRequest(name: "prelude", source: Self.source(of: []), options: own)
         return (try? context.program(prelude)) == nil ? family : own
@@ -182,9 +182,13 @@ public final class KernelLibrary: @unchecked Sendable {
     /// The text of a kernel file, with the files it includes in place of its `#include` lines.
     static func source(_ name: String) -> String {
         guard let text = adashare_kernel_source(name) else { preconditionFailure("no kernel file \(name)") }
-        return String(cString: text).split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        let lines = String(cString: text).split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.enumerated().map { number, line in
             let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
-            return line.hasPrefix("#include") && parts.count == 3 ? source(String(parts[1])) : String(line)
+            guard line.hasPrefix("#include"), parts.count == 3 else { return String(line) }
+            let file = String(parts[1])
+            let own = name.hasSuffix(".h") ? name : name + ".cl"
+            return "#line 1 \"\(file)\"\n\(source(file))\n#line \(number + 2) \"\(own)\""
         }.joined(separator: "\n")
     }
 

@@ -97,7 +97,8 @@ public struct Experiment: Sendable {
                 layered: policy.sparsityLayerWeights && policy.sharing == 0,
                 budget: policy.budget.map {
                     CostBudget(
-                        share: $0, form: policy.cost, weight: policy.budgetWeight,
+                        share: max(0, trainingCost.blockBudget($0, form: policy.cost)), form: policy.cost,
+                        weight: policy.budgetWeight,
                         blockShares: trainingCost.blockShares)
                 }),
             trainingRule: .adam(
@@ -196,17 +197,6 @@ extension Experiment {
         var weights: [String: [Float]] = [:]
         for task in configuration.tasks where !infersOnly { weights[task.name] = try classWeights(task) }
         return try NetworkRuntime(library: library, graphs: stepGraphs, classWeights: weights)
-    }
-
-    /// A policy file for this network.
-    ///
-    /// - Throws: `FormatError` if names, lengths or values do not fit.
-    public func policy(at url: URL) throws -> DiscretePolicy {
-        let names = tasks.map(\.name)
-        return try SelectionPolicy.read(
-            url, tasks: names, blocks: architecture.blocks.count, allowsOthers: architecture.isPart
-        )
-        .discrete(tasks: names)
     }
 
     /// The space a checkpoint's normals were trained in; the configuration's if it records none.

@@ -19,7 +19,7 @@ struct AdaShare: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Train.self, Evaluate.self, Predict.self, Cost.self, Tune.self, Benchmark.self, Devices.self,
+            Train.self, Evaluate.self, Predict.self, Cost.self, Policy.self, Tune.self, Benchmark.self, Devices.self,
             DataCommand.self, CompileKernels.self,
         ])
 

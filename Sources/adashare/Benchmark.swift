@@ -37,6 +37,8 @@ struct Benchmark: ParsableCommand {
                 "Rows, comma-separated: random, alone; soft (weights, logits); published, others: published policies of this and other networks (inference, retrain)."
         )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
+        @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.")
+        var policy: [PolicySource] = []
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
         @OptionGroup var device: DeviceOptions
@@ -78,6 +80,7 @@ struct Benchmark: ParsableCommand {
 
         func run(on console: Console) throws {
             let experiment = try Experiment(try loadConfiguration())
+            let policies = try policy.map { (name: $0.name, policy: try experiment.policy($0)) }
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
             let progress = ProgressPrinter(console)
@@ -88,7 +91,8 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, groups: rows.groups, context: context, family: device.kernelFamily,
+                    steps: steps.steps, groups: rows.groups, policies: policies, context: context,
+                    family: device.kernelFamily,
                     search: search.mode,
                     profile: recorder,
                     report: progress.report)
@@ -96,6 +100,7 @@ struct Benchmark: ParsableCommand {
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
                 for step in steps.steps { try console.print(report.table(step) + "\n") }
+                if let warning = report.warning { try console.print(warning + "\n") }
                 try console.print(
                     "Convolutions in \(report.precision). A cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs"
                 )

@@ -9,13 +9,14 @@ struct Cost: ConsoleCommand {
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
             MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, and the
-            policy with every distinct (input, block) computed once; and the memory each kind of step plans for. Needs only
+            policy with every distinct (input, block) computed once; hard sharing in one pass, to compare with; and the memory each kind of step plans for. Needs only
             tasks and model of the configuration.
             """)
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
-    @Option(help: "Policy, JSON as in policy.json. Default: every task uses every block.") var policy: String?
+    @Option(help: "Policy: \(PolicySource.expectation). Default: every task uses every block.")
+    var policy: PolicySource?
     @Option(help: "Image size, HxW, each 1 to 16384. Default: dataset.crop.") var size: Size?
     @Option(help: "Images per step, 1 to 65536, for the memory. Default: training.batch.") var batch: BatchSize?
     @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
@@ -27,7 +28,7 @@ struct Cost: ConsoleCommand {
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
-        let chosen = try policy.map { try experiment.policy(at: URL(fileURLWithPath: $0)) }
+        let chosen = try policy.map(experiment.policy)
         let cost = model.report(policy: chosen)
         let shape = BatchShape(
             count: batch?.count ?? experiment.configuration.training.batch, height: model.height, width: model.width)
@@ -39,6 +40,7 @@ struct Cost: ConsoleCommand {
             try console.print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
         } else {
             try console.print(cost.table())
+            if let warning = chosen.flatMap(model.warning) { try console.print(warning + "\n") }
         }
         switch memory {
         case .success(let memory): if !json { try console.print(memory.table) }

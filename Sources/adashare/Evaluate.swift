@@ -12,6 +12,8 @@ struct Evaluate: ConsoleCommand {
     @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
     @Option(help: "Checkpoint to score instead.") var checkpoint: String?
     @Option(help: "Split: train, train1, train2, validation or test.") var split = "test"
+    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
+    var policy: PolicySource?
     @Flag(help: "Print JSON.") var json = false
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
@@ -33,7 +35,7 @@ struct Evaluate: ConsoleCommand {
         if let recorded { experiment.adopt(recorded, on: library) }
         let network = try experiment.makeNetwork(library: library, infersOnly: true)
         try network.load(file)
-        let policy = try experiment.policy(recordedIn: file)
+        let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let result = try Evaluator(experiment: experiment, dataset: dataset)
             .evaluate(network, policy: policy, split: indices)
         if json {
@@ -56,6 +58,9 @@ struct Evaluate: ConsoleCommand {
             }
             try console.print(table.text)
         }
+        let share = experiment.trainingCost.shareOfHardSharing(policy, form: .shared)
+        try console.print("\nbackbone: \(percent(share)) of hard sharing's multiply-accumulates")
+        if let warning = experiment.trainingCost.warning(about: policy) { try console.print(warning) }
         for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {
             for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
                 try console.print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")

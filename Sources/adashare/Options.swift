@@ -32,6 +32,11 @@ struct DeviceOptions: ParsableArguments {
 }
 
 extension KernelFamily: ExpressibleByArgument {}
+extension CostForm: ExpressibleByArgument {}
+
+extension PolicySource: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
 extension ModelPrecision: ExpressibleByArgument {}
 
 /// How convolutions come to their algorithms.

@@ -16,7 +16,7 @@ struct Predict: ConsoleCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @Option(help: "Weights, safetensors.") var checkpoint: String
-    @Option(help: "Policy, JSON as in policy.json.") var policy: String?
+    @Option(help: "Policy: \(PolicySource.expectation).") var policy: PolicySource?
     @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
     @Option(help: "Folder for the results; created if missing.") var output: String
     @OptionGroup var part: TaskOptions
@@ -42,7 +42,7 @@ struct Predict: ConsoleCommand {
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {
-            chosen = try experiment.policy(at: URL(fileURLWithPath: policy))
+            chosen = try experiment.policy(policy)
         } else {
             chosen = try experiment.policy(recordedIn: file)
         }

@@ -20,7 +20,7 @@ final class ProgressPrinter {
     func report(_ event: ProgressEvent) {
         switch event {
         case .notice(let text): line("note: \(text)")
-        case .result(let text): line(text)
+        case .line(let text): line(text)
         case .step(let step): transient(describe(step), force: step.iteration == step.total)
         case .evaluating(let phase, let done, let total):
             transient("\(phase.rawValue)  evaluating \(done)/\(total)", force: false)

@@ -1,4 +1,5 @@
 import Models
+import Operators
 import Training
 
 /// The tables a run ends with.
@@ -14,7 +15,7 @@ struct SummaryText {
     var text: String {
         var parts: [String] = []
         if let policy = summary.policyTable(tasks: tasks) {
-            let title = summary.isPolicyLearned ? "Learned policy" : "Policy: hard sharing, nothing was learned"
+            let title = summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here"
             parts.append("\(title) (block × task, in brackets the probability of selecting)\n\n\(policy)")
         }
         let subject = "\(summary.images) images of split \(summary.split), normals trained as \(summary.normals)"
@@ -24,19 +25,26 @@ struct SummaryText {
         }
         parts.append(gains)
         if let reached = summary.policyCost {
-            func percent(_ share: Double) -> String { "\(readable(100 * share, digits: 2)) %" }
             parts.append(
-                "Cost of the blocks (\(reached.form), of selecting everything): "
+                "Cost of the backbone (\(reached.form), of \(CostForm(rawValue: reached.form)?.base ?? "everything")): "
                     + (reached.asked.map { "asked \(percent($0)), " } ?? "")
                     + "expected \(percent(reached.expected)), discrete policy \(percent(reached.discrete))")
         }
-        parts.append("Cost of one image\n\n\(cost)")
+        parts.append("Cost of one image\n\n\(cost)\n\n\(verdict)")
         parts.append("Seconds per phase\n\n\(seconds)")
         return "\n" + parts.joined(separator: "\n\n") + "\n"
     }
 
+    /// Against hard sharing, or where that was not trained, against a constant guess.
     private var gains: String {
-        var lines = tasks.map { task in
+        if let all = summary.gainOverHardSharing {
+            let parts = tasks.compactMap { task in
+                summary.gainOverHardSharing(of: task).map { "\(task) \(signed($0))" }
+            }
+            return "Accuracy against hard sharing, exact convention: \(parts.joined(separator: ", ")); "
+                + "all tasks \(signed(all))"
+        }
+        return tasks.map { task in
             let convention = MetricConvention.exact.rawValue
             guard let mine = summary.metrics[task]?[convention]?.first,
                 let base = summary.constantGuess[task]?[convention]?.first(where: { $0.name == mine.name }),
@@ -44,11 +52,21 @@ struct SummaryText {
             else { return "\(task): nothing to compare" }
             return "\(task): \(mine.name) \(readable(mine.value)), best constant guess \(readable(base.value)): "
                 + "\(readable(abs(gain), digits: 2)) % \(gain < 0 ? "worse" : "better") (exact convention)"
-        }
-        if let gain = summary.gainOverHardSharing {
-            lines.append("all tasks: \(readable(gain, digits: 2)) % against hard sharing")
-        }
-        return lines.joined(separator: "\n")
+        }.joined(separator: "\n")
+    }
+
+    private func signed(_ percent: Double) -> String {
+        (percent < 0 ? "−" : "+") + readable(abs(percent), digits: 2) + " %"
+    }
+
+    /// What the policy comes to, in one line.
+    private var verdict: String {
+        let backbone = summary.cost.backbone
+        let (mine, shared) = (Double(backbone.macsShared), Double(backbone.macsHardSharing))
+        return summary.costsMoreThanHardSharing
+            ? "This policy costs \(percent(mine / shared)) of hard sharing's backbone: more than sharing everything."
+            : "The backbone under this policy costs \(percent(mine / shared)) of hard sharing: "
+                + "\(readable(shared / mine, digits: 3)) × fewer multiply-accumulates."
     }
 
     private var cost: String {
@@ -59,7 +77,7 @@ struct SummaryText {
             ])
         }
         row("backbone, all blocks, one pass per task", summary.cost.backbone.parameters, summary.cost.backbone.macsAll)
-        row("backbone, hard sharing, one pass", nil, summary.cost.backbone.macsAll / max(1, tasks.count))
+        row("backbone, hard sharing, one pass", nil, summary.cost.backbone.macsHardSharing)
         row("backbone, policy, one pass per task", nil, summary.cost.backbone.macsSelected)
         row("backbone, policy, common work once", nil, summary.cost.backbone.macsShared)
         row("heads", summary.cost.heads.parameters, summary.cost.heads.macs)

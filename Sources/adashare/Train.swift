@@ -23,6 +23,9 @@ struct Train: ConsoleCommand {
     @Option(help: "Phases to run, comma-separated: warmup, policy, retrain.")
     var phases: PhaseList = PhaseList(phases: [.warmup, .policy, .retrain])
 
+    @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).")
+    var policy: PolicySource?
+
     @Flag(help: "Continue the run in the output folder at its last checkpoint; starts it where there is none yet.")
     var resume = false
 
@@ -36,6 +39,12 @@ struct Train: ConsoleCommand {
             self.phases = Set(phases)
         }
         var defaultValueDescription: String { "warmup,policy,retrain" }
+    }
+
+    func validate() throws {
+        guard policy == nil || phases.phases == [.retrain] else {
+            throw ValidationError("--policy: expected with --phases retrain, which learns none.")
+        }
     }
 
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
@@ -52,6 +61,7 @@ struct Train: ConsoleCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.phases)
+        let given = try policy.map(experiment.policy)
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
@@ -72,6 +82,7 @@ struct Train: ConsoleCommand {
                 if case .evaluating = event { try? recorder?.collect() }
             })
         trainer.profile = recorder
+        if let given { try trainer.retrain(under: given) }
         try profile.recording(with: recorder, on: console) {
             try trainer.train(phases: phases.phases)
             let summary = try trainer.summarise()

@@ -57,7 +57,7 @@ extension CommandLineTests {
 
             #expect(report.keys == ["backbone", "blocks", "heads", "memory"])
             let backbone = try #require(report["backbone"])
-            #expect(backbone.keys == ["macs_all", "macs_selected", "macs_shared", "parameters"])
+            #expect(backbone.keys == ["macs_all", "macs_hard_sharing", "macs_selected", "macs_shared", "parameters"])
             #expect(report["heads"]?.keys == ["macs", "parameters"])
             #expect(report["blocks"]?.items.count == row.blocks)
             for (key, expected) in [
@@ -76,6 +76,7 @@ extension CommandLineTests {
             #expect(shared?["macs_selected"] == backbone["macs_all"])
             let passes = try #require(backbone["macs_all"]?.integer)
             #expect(shared?["macs_shared"]?.integer == passes / row.tasks.count)
+            #expect(backbone["macs_hard_sharing"] == shared?["macs_shared"])
 
             let text = Command.run(arguments).output
             #expect(text.contains(String(format: "%.2f G", row.shared)) && text.contains("selected by"))

@@ -123,7 +123,7 @@ import Testing
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(object.keys) == ["backbone", "heads", "blocks"])
         let backbone = try #require(object["backbone"] as? [String: Int])
-        #expect(Set(backbone.keys) == ["macs_all", "macs_selected", "macs_shared", "parameters"])
+        #expect(Set(backbone.keys) == ["macs_all", "macs_hard_sharing", "macs_selected", "macs_shared", "parameters"])
         let heads = try #require(object["heads"] as? [String: Int])
         #expect(Set(heads.keys) == ["macs", "parameters"])
         let blocks = try #require(object["blocks"] as? [[String: Any]])

@@ -166,7 +166,7 @@ struct ConvolutionSelection {
     let all: [Key: [Entry]]
     let kept: [Key: [Entry]]
 
-    nonisolated(unsafe) private static let made = Result<ConvolutionSelection, any Error> { try ConvolutionSelection() }
+    private static let made = Result<ConvolutionSelection, any Error> { try ConvolutionSelection() }
 
     static func get() throws -> ConvolutionSelection { try made.get() }
 

@@ -148,10 +148,10 @@ extension TrainingTests {
 
             let never = [[Double]](repeating: [Double](repeating: 0, count: 8), count: 2)
             let expected = (0..<8).map { $0 < 5 }
-            #expect(try run.trainer.argmaxPolicy(never).select == [expected, expected])
+            #expect(try run.trainer.policyDraw().thresholded(never).select == [expected, expected])
             for (iteration, open) in [(0, 0), (1, 1), (2, 1), (3, 2), (16, 8)] {
                 run.trainer.state.iteration = iteration
-                #expect(try run.trainer.argmaxPolicy(never).select[0] == (0..<8).map { $0 < 8 - open })
+                #expect(try run.trainer.policyDraw().thresholded(never).select[0] == (0..<8).map { $0 < 8 - open })
             }
         }
 
@@ -177,6 +177,9 @@ extension TrainingTests {
             let cost = try #require(summary.policyCost)
             #expect(cost.asked == 0.6 && cost.form == "passes")
             #expect((0...1).contains(cost.expected) && (0...1).contains(cost.discrete))
+            // With a budget the most probable policy within it is taken, or the cheapest one where none is, and that is said.
+            let isTold = first.texts.contains { $0.hasPrefix("no policy is within the budget of 60 %") }
+            #expect((cost.discrete <= 0.6) != isTold)
             let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))
             #expect(json["policy_cost"]?["asked"] == .number(0.6) && json["policy_cost"]?["expected"] != nil)
             // Negative controls: mixing everything, no budget, or another temperature, learns other logits.

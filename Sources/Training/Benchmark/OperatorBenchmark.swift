@@ -21,6 +21,7 @@ public struct OperatorBenchmark {
     /// - Parameters:
     ///   - precision: what convolutions multiply, where the device can.
     ///   - search: how convolutions come to their algorithms.
+    ///   - report: told what is waited for, and each row as it comes.
     /// - Throws: `DeviceError`, or `UnsupportedDevice` if the family does not run on the device.
     /// - Precondition: `repeats` is at least 1.
     public init(
@@ -56,10 +57,10 @@ public struct OperatorBenchmark {
     /// - Throws: `DeviceError` or `PlanError`.
     public func run() throws -> OperatorReport {
         let device = library.context.device
-        report(.result("measuring what the device can do at most"))
+        report(.line("measuring what the device can do at most"))
         let peak = try measurePeak()
         let copy = try measureCopy()
-        report(.result("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s"))
+        report(.line("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s"))
         let cases = try OperatorCase.all(family: library.family).filter { item, _ in
             filter.map(item.matches) ?? true
         }
@@ -67,7 +68,7 @@ public struct OperatorBenchmark {
         var rows: [OperatorReport.Row] = []
         for (item, count) in cases {
             let row = try measure(item, choices: choices, count: count, peak: peak, copy: copy)
-            report(.result("\(row.case)  \(row.pass)  \(readable(row.ms)) ms"))
+            report(.line("\(row.case)  \(row.pass)  \(readable(row.ms)) ms"))
             rows.append(row)
         }
         let step = rows.reduce(0) { $0 + $1.ms * Double($1.countInStep) }

@@ -23,6 +23,8 @@ public struct SkipBenchmark {
     let family: KernelFamily?
     let search: AlgorithmSearchMode
     let report: (ProgressEvent) -> Void
+    /// Policies of one's own, with what tables call them.
+    let policies: [(name: String, policy: DiscretePolicy)]
     let profile: ProfileRecorder?
 
     /// Rows that belong together.
@@ -49,13 +51,16 @@ public struct SkipBenchmark {
     static let seed: UInt64 = 1
 
     /// - Parameters:
+    ///   - policies: of one's own, which fit the network.
     ///   - context: made with `profiling: true`.
     ///   - search: how convolutions come to their algorithms.
     ///   - profile: also gets every launch of the measured runs.
+    ///   - report: told what is waited for, and each row as it comes.
     /// - Precondition: `repeats` is at least 1.
     public init(
         experiment: Experiment, shape: BatchShape, repeats: Int, steps: [SkipReport.Step],
-        groups: Set<Group> = Set(Group.allCases), context: DeviceContext, family: KernelFamily?,
+        groups: Set<Group> = Set(Group.allCases), policies: [(name: String, policy: DiscretePolicy)] = [],
+        context: DeviceContext, family: KernelFamily?,
         search: AlgorithmSearchMode = .off, profile: ProfileRecorder? = nil, report: @escaping (ProgressEvent) -> Void
     ) {
         precondition(context.queue.isProfiling && repeats >= 1)
@@ -64,6 +69,7 @@ public struct SkipBenchmark {
         self.repeats = repeats
         self.steps = steps
         self.groups = groups
+        self.policies = policies
         self.context = context
         self.family = family
         self.search = search
@@ -129,7 +135,7 @@ public struct SkipBenchmark {
         let blocks = experiment.architecture.blocks.count
         let tasks = experiment.tasks.count
         let isDrawn = step == .weights || step == .logits
-        var rows: [Subject] = []
+        var rows = policies.map { Subject(policy: $0.name, density: $0.policy.density, kind: step.kind($0.policy)) }
         for tenths in (0...9).reversed() where groups.contains(.random) {
             let policy = DiscretePolicy.nested(
                 density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
@@ -197,7 +203,7 @@ public struct SkipBenchmark {
             }
             guard let best else { preconditionFailure("no attempt") }
             report(
-                .result(
+                .line(
                     "\(step.rawValue)  \(name)  \(subject.policy)\(subject.open.map { ", last \($0) open" } ?? "")  "
                         + (subject.density.map { "\(readable(100 * $0, digits: 2)) %  " } ?? "")
                         + "\(readable(best.ms)) ms, fidelity \(readable(best.fidelity)), "

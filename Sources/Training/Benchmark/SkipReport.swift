@@ -116,6 +116,17 @@ public struct SkipReport: Sendable, Encodable {
         return table.text
     }
 
+    /// A line about policies that take longer than hard sharing in one pass; nil where none does by more than the noise of
+    /// a measurement.
+    public var warning: String? {
+        let slower = rows.filter { $0.density != nil && $0.speedupHardSharing < 1 / (1 + max($0.spread, 0.03)) }
+        guard !slower.isEmpty else { return nil }
+        let names = slower.map { row in
+            "\(row.step.rawValue) \(row.policy) \(row.density.map(percent) ?? "") (\(readable(1 / row.speedupHardSharing, digits: 3)) ×)"
+        }
+        return "slower than hard sharing in one pass, which computes every task: " + names.joined(separator: ", ")
+    }
+
     /// Writes the rows as JSON, whole or not at all.
     ///
     /// - Throws: `RunError` if the file cannot be written.

@@ -147,11 +147,14 @@ extension ConfigurationReference {
                 "policy.budget", \.policy.budget,
                 limit: ConfigurationLimit(text: "above 0 and at most 1") { ($0 ?? 1) > 0 && ($0 ?? 1) <= 1 },
                 defaultText: "null",
-                "Steers the expected cost of the blocks to this share of selecting everything; null leaves it free."),
+                "Most that the policy may cost, as a share of hard sharing's backbone, in multiply-accumulates. Policy learning is "
+                    + "steered to it, and the discrete policy stays within it where one can (`argmax` is not held to it); null leaves "
+                    + "the cost free. With `policy.cost: passes` the share is of a full pass per task."
+            ) { if $0.policy.budget != nil { $0.policy.discrete = .budget } },
             .key(
                 "policy.cost", \.policy.cost,
-                "What the budget charges, in multiply-accumulates of the blocks. `passes`: one pass per task. `shared`: what remains when "
-                    + "blocks below which tasks have decided alike run once, so that agreeing early pays; everything selected costs one pass."
+                "What the budget charges. `passes`: one pass per task, of as many. `shared`: what remains when blocks below which "
+                    + "tasks have decided alike run once, so that agreeing early pays, of one pass for all tasks."
             ),
             .key(
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
@@ -186,8 +189,9 @@ extension ConfigurationReference {
                 "policy.alternation.logits", \.policy.alternation.logits, in: .fromOne,
                 "Logit steps on `train2` in each policy epoch."),
             .key(
-                "policy.discrete", \.policy.discrete,
-                "Discrete policy: select where α ≥ ½, or draw from Bernoulli(α)."),
+                "policy.discrete", \.policy.discrete, defaultText: "sample; budget where policy.budget is set",
+                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. `budget`: the most "
+                    + "probable one within the budget."),
             .key(
                 "policy.samples", \.policy.samples, in: 1...4096,
                 "Policies drawn by `sample`, of which the best is kept."),

@@ -1,3 +1,4 @@
+import Models
 import Operators
 
 extension ExperimentConfiguration {
@@ -70,6 +71,16 @@ extension ExperimentConfiguration {
                 "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of "
                     + "tasks"
             )
+        }
+        if policy.discrete == .budget {
+            if policy.budget == nil {
+                throw fail("policy.discrete", "budget without policy.budget", "a budget, argmax or sample")
+            }
+            if !PolicyDraw.canSearch(tasks: tasks.count, form: policy.cost) {
+                throw fail(
+                    "policy.discrete", "budget with \(tasks.count) tasks that share work",
+                    "argmax, sample, policy.cost passes, or at most \(CostModel.mostTasksSharing) tasks")
+            }
         }
         var seen: [String: Int] = [:]
         for (index, task) in tasks.enumerated() {

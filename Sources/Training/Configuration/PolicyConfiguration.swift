@@ -29,12 +29,14 @@ public enum InitialChoice: String, Sendable, CaseIterable, ConfigurationChoice {
     }
 }
 
-/// How the discrete policy is drawn after policy learning.
+/// How the discrete policy is taken from the probabilities after policy learning.
 public enum DiscreteChoice: String, Sendable, CaseIterable, ConfigurationChoice {
     /// Select where α ≥ ½.
     case argmax
-    /// Bernoulli(α) per block and task.
+    /// Bernoulli(α) per block and task, within the budget if there is one.
     case sample
+    /// The most probable policy that costs at most the budget.
+    case budget
 }
 
 /// Length of one half of an alternation.
@@ -70,7 +72,7 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var sparsityLayerWeights = false
     /// How decisions are sampled.
     public var sampling = PolicySampling.soft
-    /// Expected cost of the blocks to steer to, as a share of selecting everything; nil leaves it free.
+    /// Cost of the backbone to steer to and to stay within, as a share of hard sharing's; nil leaves it free.
     public var budget: Double?
     /// What the budget charges.
     public var cost = CostForm.shared
@@ -94,7 +96,7 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var initialScale = InitialChoice.equal.defaultScale
     /// Lengths of the two halves of a policy epoch.
     public var alternation = AlternationConfiguration()
-    /// How the discrete policy is drawn.
+    /// How the discrete policy is taken from the probabilities.
     public var discrete = DiscreteChoice.sample
     /// Policies drawn by `sample`; the best is kept.
     public var samples = 8

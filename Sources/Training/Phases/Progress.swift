@@ -1,10 +1,11 @@
 import Foundation
 
-/// What training tells a person while it runs.
+/// What a long command tells a person while it runs.
 public enum ProgressEvent: Sendable {
+    /// A line that is marked as a note.
     case notice(String)
-    /// A line about something that has been measured.
-    case result(String)
+    /// A line as it is.
+    case line(String)
     case step(StepReport)
     case evaluating(phase: Phase, done: Int, total: Int)
     /// Kernels that are compiled, of those that are needed next.

@@ -69,21 +69,3 @@ public struct RunState: Codable, Sendable, Equatable {
         public init() {}
     }
 }
-
-extension SelectionPolicy {
-    init(_ policy: DiscretePolicy, tasks: [String], probabilities: [String: [Double]] = [:]) {
-        let rows = zip(tasks, policy.select.map { $0.map { $0 ? 1 : 0 } })
-        self.init(tasks: Dictionary(uniqueKeysWithValues: rows), probabilities: probabilities)
-    }
-
-    /// The decisions in the order of `tasks`.
-    ///
-    /// - Precondition: every task has a row.
-    public func discrete(tasks: [String]) -> DiscretePolicy {
-        DiscretePolicy(
-            select: tasks.map { name in
-                guard let row = selections(of: name) else { preconditionFailure("no policy for task \(name)") }
-                return row
-            })
-    }
-}

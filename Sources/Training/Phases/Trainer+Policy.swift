@@ -25,35 +25,41 @@ extension Trainer {
     }
 
     /// The first block the curriculum has opened; earlier ones are selected in every discrete policy.
-    private func firstOpenBlock() throws -> Int {
+    func firstOpenBlock() throws -> Int {
         blocks - (try policySchedule().openBlocks(after: state.iteration))
     }
 
-    /// Select where α ≥ ½, and wherever the curriculum has not opened the block.
-    func argmaxPolicy(_ probabilities: [[Double]]) throws -> DiscretePolicy {
-        let first = try firstOpenBlock()
-        return DiscretePolicy(
-            select: probabilities.map { row in row.indices.map { block in block < first || row[block] >= 0.5 } })
+    /// The discrete policy that policy learning stands for at this moment, without samples' chance.
+    func presentPolicy() throws -> DiscretePolicy {
+        let (draw, alphas) = (try policyDraw(), try probabilities())
+        return experiment.configuration.policy.discrete == .budget
+            ? draw.mostProbable(alphas) : draw.thresholded(alphas)
     }
 
-    /// Draws the discrete policies, keeps the best on validation, and writes `policy.json`.
+    /// Takes the discrete policy from the probabilities and writes `policy.json`.
     ///
-    /// Samples are scored with the weights of policy learning; without a validation split the first one is taken.
+    /// Of samples the best on validation is kept, scored with the weights of policy learning; without a validation split the
+    /// first one.
     func drawPolicy() throws {
         let alphas = try probabilities()
         let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
         let settings = experiment.configuration.policy
+        let draw = try policyDraw()
         var candidates: [DiscretePolicy]
         switch settings.discrete {
-        case .argmax:
-            candidates = [try argmaxPolicy(alphas)]
+        case .argmax: candidates = [draw.thresholded(alphas)]
+        case .budget: candidates = [draw.mostProbable(alphas)]
         case .sample:
-            let first = try firstOpenBlock()
-            candidates = (0..<settings.samples).map { sample in
-                draw(alphas, first: first, name: "policy/sample/\(sample)")
+            candidates = draw.samples(
+                alphas, count: settings.samples, seed: UInt64(experiment.configuration.training.seed))
+            if candidates.isEmpty {
+                report(.notice("no sample is within the budget: the cheapest policy is taken"))
+                candidates = [draw.cheapest(alphas)]
             }
         }
-        state.sampledPolicies = candidates.map { SelectionPolicy($0, tasks: taskNames, probabilities: named) }
+        state.sampledPolicies = candidates.map {
+            SelectionPolicy($0, tasks: taskNames, probabilities: named, open: draw.open > 0 ? draw.open : nil)
+        }
         var best = 0
         if candidates.count > 1, let reference = state.reference, !dataset.splits.validation.isEmpty {
             let scores = try candidates.map { candidate in
@@ -67,21 +73,9 @@ extension Trainer {
             try log.append(.object(event))
         }
         state.policy = state.sampledPolicies[best]
-        state.policyCost = policyCost(alphas, first: try firstOpenBlock(), drawn: candidates[best])
+        state.policyCost = policyCost(alphas, drawn: candidates[best], by: draw)
+        for remark in draw.remarks(on: candidates[best], from: alphas) { report(.notice(remark)) }
         try state.policy?.write(to: run.policy)
-    }
-
-    /// u ~ Bernoulli(α), a pure function of the seed and the sample's name.
-    private func draw(_ alphas: [[Double]], first: Int, name: String) -> DiscretePolicy {
-        var seed = StepState()
-        seed.seed = UInt64(experiment.configuration.training.seed)
-        return DiscretePolicy(
-            select: alphas.enumerated().map { task, row in
-                let uniforms = Philox.uniforms(
-                    rows: row.count, columns: 1, name: "\(name)/task\(experiment.architecture.number(task: task))",
-                    state: seed)
-                return row.indices.map { block in block < first || Double(uniforms[block]) < row[block] }
-            })
     }
 
     /// Scores the network on the validation split and keeps the best checkpoint of the phase.

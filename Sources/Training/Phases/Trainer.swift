@@ -153,6 +153,27 @@ public final class Trainer {
         return state.finished
     }
 
+    /// Has retraining use a policy that is not learned here.
+    ///
+    /// - Throws: `RunError` if this run has learned one, or has begun to retrain under another one.
+    /// - Precondition: the policy fits the network.
+    public func retrain(under policy: DiscretePolicy) throws {
+        let given = SelectionPolicy(policy, tasks: taskNames)
+        if state.finished.contains(.policy) {
+            throw RunError(
+                path: run.url.path, found: "a policy that was learned in this run",
+                expected: "a new run for another one")
+        }
+        if isResumed, let known = state.policy, known.tasks != given.tasks {
+            throw RunError(
+                path: run.url.path, found: "a retraining under another policy",
+                expected: "the policy it was begun with, or a new run")
+        }
+        state.policy = given
+        try given.write(to: run.policy)
+        if let warning = experiment.trainingCost.warning(about: policy) { report(.notice(warning)) }
+    }
+
     /// Refuses phases that would throw away work of an earlier call.
     private func checkOrder(_ wanted: [Phase]) throws {
         if isResumed, !state.finished.contains(state.phase), !wanted.contains(state.phase) {
@@ -211,6 +232,9 @@ public final class Trainer {
             if experiment.configuration.training.retrain.start == .learned, let learned {
                 try network.load(try TensorFile.read(checkpoints.url("\(learned.rawValue).safetensors")))
             } else {
+                if phase == .retrain, experiment.configuration.training.retrain.start == .learned {
+                    report(.notice("no phase has learned weights: retraining starts from the initial ones"))
+                }
                 let isLearned = state.finished.contains(.policy)
                 try network.initialise(seed: seed ^ Philox.nameHash("retrain"), keepingLogits: isLearned)
                 try loadInitialCheckpoint()
@@ -250,7 +274,7 @@ public final class Trainer {
     func currentPolicy() throws -> DiscretePolicy {
         switch state.phase {
         case .warmup, .baseline: hardSharing
-        case .policy: try argmaxPolicy(try probabilities())
+        case .policy: try presentPolicy()
         case .retrain: state.policy?.discrete(tasks: taskNames) ?? hardSharing
         }
     }

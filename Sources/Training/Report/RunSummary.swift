@@ -24,8 +24,10 @@ public struct RunSummary: Codable, Sendable {
     /// How normals were trained.
     public var normals: String
     public var policy: SelectionPolicy?
-    /// Whether the policy was learned; otherwise it is hard sharing.
+    /// Whether the policy was learned; otherwise it was given or is hard sharing.
     public var isPolicyLearned: Bool
+    /// Whether the backbone does more work than hard sharing in one pass.
+    public var costsMoreThanHardSharing: Bool { cost.backbone.macsShared > cost.backbone.macsHardSharing }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?
     public var cost: CostReport
@@ -88,36 +90,37 @@ extension Trainer {
 }
 
 extension RunSummary {
-    /// The learned policy, block by task, with the probability of selecting.
-    public func policyTable(tasks: [String]) -> String? {
-        guard let policy else { return nil }
-        var table = Table(["block"] + tasks)
-        for block in cost.blocks {
-            let cells = tasks.map { task -> String in
-                guard let row = policy.tasks[task], block.index < row.count else { return "–" }
-                let mark = row[block.index] == 1 ? "select" : "skip"
-                guard let alpha = policy.probabilities[task]?[block.index] else { return mark }
-                return "\(mark) (\(readable(alpha, digits: 3)))"
-            }
-            table.add(["\(block.index + 1) \(block.name)"] + cells)
-        }
-        return table.text
+    /// Mean over a task's metrics of the relative gain over hard sharing in percent, exact convention; nil where there is none.
+    public func gainOverHardSharing(of task: String) -> Double? {
+        let convention = MetricConvention.exact.rawValue
+        guard let mine = metrics[task]?[convention], let base = hardSharing?[task]?[convention] else { return nil }
+        return RelativeGain.ofTask(mine, over: base)
     }
 
-    /// Metrics of one convention beside the constant guess and hard sharing.
+    /// The policy, block by task, with the probability of selecting.
+    public func policyTable(tasks: [String]) -> String? {
+        guard let policy else { return nil }
+        return policy.table(blocks: cost.blocks.map(\.name), tasks: tasks)
+    }
+
+    /// Metrics of one convention beside the constant guess and hard sharing, with the gain over hard sharing; over the constant
+    /// guess where hard sharing was not trained.
     public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
-        var table = Table(["task", "metric", "constant", "hard sharing", "learned", "gain over constant"])
+        let rival = hardSharing == nil ? "constant" : "hard sharing"
+        var table = Table(["task", "metric", "constant", "hard sharing", "learned", "gain over \(rival)"])
         for task in tasks {
             let mine = metrics[task]?[convention.rawValue] ?? []
             for (row, metric) in mine.enumerated() {
                 func find(_ results: [String: [String: [Metric]]]?) -> Metric? {
                     results?[task]?[convention.rawValue]?.first { $0.name == metric.name }
                 }
-                let base = find(constantGuess)
-                let gain = base.flatMap { RelativeGain.ofTask([metric], over: [$0]) }
+                let (constant, shared) = (find(constantGuess), find(hardSharing))
+                let gain = (hardSharing == nil ? constant : shared).flatMap {
+                    RelativeGain.ofTask([metric], over: [$0])
+                }
                 table.add([
                     row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓"),
-                    base.map { readable($0.value) } ?? "–", find(hardSharing).map { readable($0.value) } ?? "–",
+                    constant.map { readable($0.value) } ?? "–", shared.map { readable($0.value) } ?? "–",
                     readable(metric.value), gain.map { "\(readable($0, digits: 2)) %" } ?? "–",
                 ])
             }

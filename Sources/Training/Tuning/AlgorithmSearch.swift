@@ -44,8 +44,8 @@ public struct AlgorithmSearch {
         var mostBehind = 2.0
         /// A run shorter than that may have been disturbed by as much, and is repeated before it is judged.
         var shortMilliseconds = 50.0
-        /// Of algorithms that take longer than that, the run whose result is checked counts as well, and one more is enough:
-        /// neither what the first one found cold nor a disturbance is a large part of it.
+        /// Of algorithms that take longer than that, the run whose result is checked counts as well, and one more is
+        /// enough.
         var longMilliseconds = 200.0
         /// As `mostBehind`, where the fastest one takes so long.
         var mostBehindLong = 1.4
@@ -128,6 +128,7 @@ public struct AlgorithmSearch {
         of algorithms: [(algorithm: ConvolutionAlgorithm, error: Double)], first: [Double], _ measuring: Measuring,
         once: (Int) throws -> Double
     ) rethrows -> [Result] {
+        precondition(first.count == algorithms.count)
         var times = first.map { $0 > measuring.longMilliseconds ? [$0] : [] }
         func round(_ measured: [Int]) throws -> Double {
             try measured.reduce(0) { spent, index in
@@ -150,10 +151,10 @@ public struct AlgorithmSearch {
             let right = algorithms.indices.filter { algorithms[$0].error <= algorithms[$0].algorithm.largestError }
             let fastest = right.compactMap { times[$0].min() }.min() ?? .infinity
             let isLong = fastest > measuring.longMilliseconds && fastest < .infinity
-            let slowest = fastest * (isLong ? measuring.mostBehindLong : measuring.mostBehind)
             let contenders = algorithms.indices.filter {
                 let best = times[$0].min() ?? 0
-                return best <= slowest || times[$0].count < 2 && best < measuring.shortMilliseconds
+                let behind = isLong ? measuring.mostBehindLong : measuring.mostBehind
+                return best <= behind * fastest || times[$0].count < 2 && best < measuring.shortMilliseconds
             }
             let fewest = contenders.map { times[$0].count }.min() ?? .max
             guard

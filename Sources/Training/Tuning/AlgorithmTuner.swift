@@ -47,8 +47,8 @@ public struct AlgorithmTuner {
         public var isUncertain: Bool { AlgorithmSearch.isUncertain(results) }
     }
 
-    /// - Parameter report: told before a search, before each measurement and once after the last, and if results cannot be
-    ///   kept.
+    /// - Parameter report: told before a search, before each measurement and when there are no more, and what goes wrong
+    ///   without ending it.
     public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void) {
         self.library = library
         self.mode = mode
@@ -89,12 +89,12 @@ public struct AlgorithmTuner {
         }
         var findings: [Finding] = []
         var measured = 0
+        defer { if !unknown.isEmpty { report(.measuring(done: unknown.count, total: unknown.count)) } }
         for (problem, known, isNew) in wanted {
             var results = known ?? []
             if isNew {
                 report(.measuring(done: measured, total: unknown.count))
                 measured += 1
-                defer { if measured == unknown.count { report(.measuring(done: measured, total: measured)) } }
                 results = try search.results(for: problem, arithmetic: arithmetic).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }

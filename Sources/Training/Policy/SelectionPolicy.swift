@@ -1,4 +1,5 @@
 import Foundation
+import Models
 
 /// A discrete policy, `policy.json`: which residual blocks each task selects.
 ///
@@ -8,11 +9,14 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     public var tasks: [String: [Int]]
     /// Per task name α of every block, the probability of selecting it; empty if not known.
     public var probabilities: [String: [Double]]
+    /// The first block with a choice, where the curriculum has left some without; every task selects those before it.
+    public var open: Int?
 
     /// Creates a policy.
-    public init(tasks: [String: [Int]], probabilities: [String: [Double]] = [:]) {
+    public init(tasks: [String: [Int]], probabilities: [String: [Double]] = [:], open: Int? = nil) {
         self.tasks = tasks
         self.probabilities = probabilities
+        self.open = open
     }
 
     /// Hard sharing: every task selects every block.
@@ -52,9 +56,18 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         guard let value = try? JSONValue.parse(data), case .object(let members) = value else {
             throw FormatError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
         }
-        for key in members.keys.sorted() where key != "tasks" && key != "probabilities" {
+        for key in members.keys.sorted() where !["tasks", "probabilities", "open"].contains(key) {
             throw FormatError(
-                file: file, place: key, found: "an unknown key", expected: "tasks or probabilities")
+                file: file, place: key, found: "an unknown key", expected: "tasks, probabilities or open")
+        }
+        var open: Int?
+        if let value = members["open"] {
+            guard case .integer(let number) = value, (0...blocks).contains(number) else {
+                throw FormatError(
+                    file: file, place: "open", found: value.text,
+                    expected: "the first block with a choice, from 0 to \(blocks)")
+            }
+            open = number
         }
         func rows(_ key: String, _ expected: String, _ accepts: (Double) -> Bool) throws -> [String: [Double]] {
             guard case .object(let rows)? = members[key] else {
@@ -95,17 +108,62 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         let probabilities =
             members["probabilities"] == nil || members["probabilities"] == .object([:])
             ? [:] : try rows("probabilities", "a number from 0 to 1") { $0 >= 0 && $0 <= 1 }
-        return SelectionPolicy(tasks: decisions.mapValues { $0.map { Int($0) } }, probabilities: probabilities)
+        return SelectionPolicy(
+            tasks: decisions.mapValues { $0.map { Int($0) } }, probabilities: probabilities, open: open)
     }
 
     /// Writes the policy as JSON, whole or not at all; equal policies give equal bytes.
     ///
     /// - Throws: `RunError` if the file cannot be written.
     public func write(to url: URL) throws {
-        let value: JSONValue = [
+        var members: [String: JSONValue] = [
             "tasks": .object(tasks.mapValues { .array($0.map { .integer($0) }) }),
             "probabilities": .object(probabilities.mapValues { .array($0.map { .number($0) }) }),
         ]
-        try AtomicFile.write(Data((value.text + "\n").utf8), to: url)
+        if let open { members["open"] = .integer(open) }
+        try AtomicFile.write(Data((JSONValue.object(members).text + "\n").utf8), to: url)
+    }
+
+    /// Block by task, with the probability of selecting where it is known; `!` marks a choice against it.
+    ///
+    /// - Parameters:
+    ///   - names: the blocks', bottom to top.
+    ///   - order: of the tasks.
+    public func table(blocks names: [String], tasks order: [String]) -> String {
+        var table = Table(["block"] + order)
+        var isAgainst = false
+        for (block, name) in names.enumerated() {
+            let cells = order.map { task -> String in
+                guard let row = tasks[task], block < row.count else { return "–" }
+                let word = row[block] == 1 ? "select" : "skip"
+                guard let alpha = probabilities[task]?[block] else { return word }
+                let mark = (alpha >= 0.5) != (row[block] == 1) && block >= open ?? 0 ? " !" : ""
+                if !mark.isEmpty { isAgainst = true }
+                return "\(word) (\(readable(alpha, digits: 3)))\(mark)"
+            }
+            table.add(["\(block + 1) \(name)"] + cells)
+        }
+        return table.text + (isAgainst ? "\n! against its probability" : "")
+    }
+}
+
+extension SelectionPolicy {
+    /// The decisions of a network's tasks, by name.
+    public init(
+        _ policy: DiscretePolicy, tasks: [String], probabilities: [String: [Double]] = [:], open: Int? = nil
+    ) {
+        let rows = zip(tasks, policy.select.map { $0.map { $0 ? 1 : 0 } })
+        self.init(tasks: Dictionary(uniqueKeysWithValues: rows), probabilities: probabilities, open: open)
+    }
+
+    /// The decisions in the order of `tasks`.
+    ///
+    /// - Precondition: every task has a row.
+    public func discrete(tasks: [String]) -> DiscretePolicy {
+        DiscretePolicy(
+            select: tasks.map { name in
+                guard let row = selections(of: name) else { preconditionFailure("no policy for task \(name)") }
+                return row
+            })
     }
 }

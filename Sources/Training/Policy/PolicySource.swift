@@ -1,0 +1,72 @@
+import Foundation
+import Models
+
+/// A policy as people name it.
+public enum PolicySource: Sendable, Equatable {
+    /// Hard sharing: every task selects every block.
+    case all
+    /// The publication's for this network.
+    case published
+    /// So large a part of all decisions, drawn with a seed.
+    case random(density: Double, seed: UInt64)
+    /// A file as `train` writes it, `policy.json`.
+    case file(String)
+
+    /// How they are written.
+    public static let expectation = "a file, all, published, random:DENSITY or random:DENSITY:SEED"
+
+    /// - Parameter text: `all`, `published`, `random:0.5`, `random:0.5:7` or a path; `./all` is a file.
+    /// - Returns: nil for a density outside 0...1 or a seed that is none.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        switch parts[0] {
+        case "": return nil
+        case "all" where parts.count == 1: self = .all
+        case "published" where parts.count == 1: self = .published
+        case "random":
+            guard parts.count == 2 || parts.count == 3, let density = Double(parts[1]), (0...1).contains(density),
+                let seed = parts.count == 3 ? UInt64(parts[2]) : 1
+            else { return nil }
+            self = .random(density: density, seed: seed)
+        default: self = .file(text)
+        }
+    }
+
+    /// What tables call it.
+    public var name: String {
+        switch self {
+        case .all: "all"
+        case .published: "published"
+        case .random(let density, let seed): "random:\(readable(density)):\(seed)"
+        case .file(let path): URL(fileURLWithPath: path).lastPathComponent
+        }
+    }
+}
+
+extension Experiment {
+    /// A policy for this network.
+    ///
+    /// - Throws: `FormatError` if a file cannot be read or does not fit, or nothing is published for this network.
+    public func policy(_ source: PolicySource) throws -> DiscretePolicy {
+        let (count, blocks) = (tasks.count, architecture.blocks.count)
+        switch source {
+        case .all: return .hardSharing(tasks: count, blocks: blocks)
+        case .random(let density, let seed):
+            return .nested(density: density, tasks: count, blocks: blocks, seed: seed)
+        case .published:
+            if let published = PublishedPolicies.all.first(where: { $0.fits(architecture) }) { return published.policy }
+            func describe(_ backbone: BackboneKind, _ tasks: [String]) -> String {
+                "\(backbone.rawValue) with tasks \(tasks.joined(separator: ", "))"
+            }
+            throw FormatError(
+                file: "the published policy", found: describe(architecture.backbone, tasks.map(\.name)),
+                expected: PublishedPolicies.all.map { describe($0.backbone, $0.tasks.map(\.name)) }
+                    .joined(separator: "; or "))
+        case .file(let path):
+            let names = tasks.map(\.name)
+            return try SelectionPolicy.read(
+                URL(fileURLWithPath: path), tasks: names, blocks: blocks, allowsOthers: architecture.isPart
+            ).discrete(tasks: names)
+        }
+    }
+}

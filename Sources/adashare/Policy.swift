@@ -1,0 +1,122 @@
+import ArgumentParser
+import Foundation
+import Models
+import Operators
+import Training
+
+struct Policy: ConsoleCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take another discrete policy from what a run has learned, without training.",
+        discussion: """
+            From the probabilities in the run's policy.json: the most probable policy within --budget, what reaches
+            --threshold, or the most probable one of --sample draws (within --budget, if given). Prints it block by task, with
+            its cost beside hard sharing's. To retrain it: adashare train --phases retrain --policy FILE.
+            """)
+
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote, with policy learning finished.")
+    var path: String
+    @Option(
+        help:
+            "Most that the backbone may cost, as a share of hard sharing, or with --cost passes of a full pass per task."
+    ) var budget: Double?
+    @Option(help: "Select what has at least this probability, from 0 to 1.") var threshold: Double?
+    @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?
+    @Option(help: "Seed of the draws.") var seed: UInt64 = 1
+    @Option(help: "What the budget charges: shared or passes. Default: the run's policy.cost.") var cost: CostForm?
+    @Option(help: ArgumentHelp("Write the policy, JSON as in policy.json.", valueName: "file")) var output: String?
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard budget != nil || threshold != nil || sample != nil else {
+            throw ValidationError("Expected --budget, --threshold or --sample.")
+        }
+        if threshold != nil && (budget != nil || sample != nil) {
+            throw ValidationError("--threshold goes with neither --budget nor --sample.")
+        }
+        if let budget, !(budget > 0 && budget <= 1) {
+            throw ValidationError("--budget: found \(budget), expected above 0 and at most 1.")
+        }
+        if let threshold, !(0...1).contains(threshold) {
+            throw ValidationError("--threshold: found \(threshold), expected from 0 to 1.")
+        }
+        if let sample, !(1...4096).contains(sample) {
+            throw ValidationError("--sample: found \(sample), expected from 1 to 4096.")
+        }
+    }
+
+    func run(on console: Console) throws {
+        let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
+        let experiment = try Experiment(folder.readConfiguration())
+        let names = experiment.tasks.map(\.name)
+        let learned = try SelectionPolicy.read(
+            folder.policy, tasks: names, blocks: experiment.architecture.blocks.count)
+        let probabilities = names.compactMap { learned.probabilities[$0] }
+        guard probabilities.count == names.count else {
+            throw RunError(
+                path: folder.policy.path, found: "no probabilities", expected: "those that policy learning ends with")
+        }
+        if let output {
+            try checkWritable(output, "the policy")
+            func place(_ url: URL) -> String { url.standardizedFileURL.resolvingSymlinksInPath().path }
+            guard place(URL(fileURLWithPath: output)) != place(folder.policy) else {
+                throw RunError(path: output, found: "the run's own policy", expected: "another file")
+            }
+        }
+        let model = experiment.trainingCost
+        let form = cost ?? experiment.configuration.policy.cost
+        if budget != nil, !PolicyDraw.canSearch(tasks: names.count, form: form) {
+            throw ValidationError(
+                "--budget: found \(names.count) tasks, expected --cost passes or at most \(CostModel.mostTasksSharing) tasks."
+            )
+        }
+        let draw = PolicyDraw(cost: model, form: form, budget: budget, open: learned.open ?? 0)
+        let policy: DiscretePolicy
+        if let sample {
+            let drawn = draw.samples(probabilities, count: sample, seed: seed)
+            let best = drawn.max { logProbability($0, probabilities) < logProbability($1, probabilities) }
+            policy = best ?? draw.cheapest(probabilities)
+        } else if let threshold {
+            policy = draw.thresholded(probabilities, at: threshold)
+        } else {
+            policy = draw.mostProbable(probabilities)
+        }
+        let chosen = SelectionPolicy(policy, tasks: names, probabilities: learned.probabilities, open: learned.open)
+        if let output { try chosen.write(to: URL(fileURLWithPath: output)) }
+        let report = model.report(policy: policy)
+        if json {
+            return try console.print(
+                try JSONText.pretty(
+                    Report(
+                        policy: chosen, shareOfHardSharing: model.shareOfHardSharing(policy, form: .shared),
+                        budget: budget, charged: form.rawValue,
+                        chargedShare: model.shareOfHardSharing(policy, form: form),
+                        isWithinBudget: draw.isWithinBudget(policy),
+                        logProbability: logProbability(policy, probabilities), cost: report)))
+        }
+        try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
+        try console.print(report.totals)
+        for remark in draw.remarks(on: policy, from: probabilities) { try console.print(remark) }
+        let charged =
+            form == .shared ? "" : "\(percent(model.shareOfHardSharing(policy, form: form))) of \(form.base), "
+        try console.print(
+            "backbone: \(charged)\(percent(model.shareOfHardSharing(policy, form: .shared))) of hard sharing, log-probability "
+                + readable(logProbability(policy, probabilities)))
+    }
+
+    private func logProbability(_ policy: DiscretePolicy, _ probabilities: [[Double]]) -> Double {
+        zip(policy.select, probabilities).reduce(0) { sum, rows in
+            sum + zip(rows.0, rows.1).reduce(0) { $0 + log(max($1.0 ? $1.1 : 1 - $1.1, .leastNormalMagnitude)) }
+        }
+    }
+
+    private struct Report: Encodable {
+        let policy: SelectionPolicy
+        let shareOfHardSharing: Double
+        let budget: Double?
+        let charged: String
+        let chargedShare: Double
+        let isWithinBudget: Bool
+        let logProbability: Double
+        let cost: CostReport
+    }
+}

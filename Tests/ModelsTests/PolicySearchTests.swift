@@ -1,0 +1,135 @@
+import Foundation
+import Operators
+import TestSupport
+import Testing
+
+@testable import Models
+
+@Suite struct PolicySearchTests {
+    private func model(_ backbone: BackboneKind, tasks: Int, classification: Bool = false) throws -> CostModel {
+        let heads = (0..<tasks).map { TaskHead(name: "t\($0)", channels: 2) }
+        return CostModel(
+            try NetworkArchitecture(backbone: backbone, head: .light, tasks: heads, classification: classification),
+            height: 64, width: 64)
+    }
+
+    private func logProbability(_ policy: DiscretePolicy, _ alphas: [[Double]]) -> Double {
+        zip(policy.select, alphas).reduce(0) { sum, rows in
+            sum + zip(rows.0, rows.1).reduce(0) { $0 + log($1.0 ? $1.1 : 1 - $1.1) }
+        }
+    }
+
+    private func alphas(tasks: Int, blocks: Int, _ random: inout SeededGenerator) -> [[Double]] {
+        (0..<tasks).map { _ in (0..<blocks).map { _ in Double.random(in: 0.001..<0.999, using: &random) } }
+    }
+
+    /// All policies against the search, with random probabilities, costs and budgets: as probable, and what it says the
+    /// policy costs is what it costs.
+    @Test(arguments: [(2, 8), (3, 5), (3, 6), (4, 3), (1, 8)])
+    func agreesWithTryingEverything(tasks: Int, blocks: Int) {
+        var random = SeededGenerator(seed: UInt64(tasks * 100 + blocks))
+        for round in 0..<100 {
+            let charges = PolicySearch.Charges(
+                branches: (0..<blocks).map { _ in Int.random(in: 1...30, using: &random) },
+                projections: (0..<blocks).map { _ in max(0, Int.random(in: -8...4, using: &random)) },
+                fixed: Int.random(in: 0..<10, using: &random))
+            let alphas = alphas(tasks: tasks, blocks: blocks, &random)
+            let open = round % 4 == 0 ? Int.random(in: 0..<blocks, using: &random) : 0
+            let all = charges.fixed + (charges.branches + charges.projections).reduce(0, +)
+            let budget = Int.random(in: 0..<(all + all / 2), using: &random)
+            let found = PolicySearch(alphas, charges: charges, budget: budget, open: open).best()
+            let oracle = PolicyOracle(
+                branches: charges.branches, projections: charges.projections, fixed: charges.fixed, alphas: alphas,
+                open: open
+            ).best(within: budget)
+            // From the definition: groups are sets of tasks with equal decisions below.
+            let cost = (0..<blocks).reduce(charges.fixed) { sum, block in
+                let pasts = Set(found.policy.select.map { $0.prefix(block) })
+                let payers = Set(found.policy.select.filter { $0[block] }.map { $0.prefix(block) })
+                return sum + pasts.count * charges.projections[block] + payers.count * charges.branches[block]
+            }
+            #expect(found.cost == cost)
+            #expect(found.isWithin == (oracle.score != nil))
+            #expect(found.policy.select.allSatisfy { $0.prefix(open).allSatisfy { $0 } })
+            if let score = oracle.score {
+                #expect(cost <= budget)
+                #expect(abs(logProbability(found.policy, alphas) - score) < 1e-9)
+            } else {
+                #expect(cost == oracle.leastCost)
+            }
+        }
+    }
+
+    /// On a network's own counts, both forms.
+    @Test(arguments: CostForm.allCases, [false, true])
+    func plannedCostIsTheCostModels(form: CostForm, classification: Bool) throws {
+        let model = try model(.resnet18, tasks: 2, classification: classification)
+        let isShared = form == .shared && !classification
+        let (stem, branches) = (model.stemMacs, model.blocks.map(\.macs))
+        let projections = model.blocks.map(\.projectionMacs)
+        var random = SeededGenerator(seed: 7)
+        for _ in 0..<20 {
+            let alphas = alphas(tasks: 2, blocks: 8, &random)
+            let budget = Int(Double.random(in: 0..<1.1, using: &random) * Double(model.macsOfHardSharing(form)))
+            let chosen = model.mostProbablePolicy(alphas, within: budget, form: form)
+            #expect(chosen.macs == model.macs(chosen.policy, form: form))
+            // Where nothing is shared, the tasks' blocks are those of one task one after the other.
+            let oracle =
+                isShared
+                ? PolicyOracle(branches: branches, projections: projections, fixed: stem, alphas: alphas, open: 0)
+                : PolicyOracle(
+                    branches: branches + branches, projections: projections + projections, fixed: 2 * stem,
+                    alphas: [alphas[0] + alphas[1]], open: 0)
+            let expected = oracle.best(within: budget)
+            #expect(chosen.isWithinBudget == (expected.score != nil))
+            if let score = expected.score {
+                #expect(abs(logProbability(chosen.policy, alphas) - score) < 1e-9)
+            } else {
+                #expect(chosen.macs == expected.leastCost)
+            }
+        }
+    }
+
+    /// Without a budget that binds, each decision is its more probable side.
+    @Test func aWideBudgetGivesArgmax() throws {
+        let model = try model(.resnet34, tasks: 3)
+        var random = SeededGenerator(seed: 3)
+        let alphas = (0..<3).map { _ in (0..<16).map { _ in Double.random(in: 0..<1, using: &random) } }
+        let chosen = model.mostProbablePolicy(alphas, within: .max, form: .shared, open: 5)
+        #expect(chosen.policy.select == alphas.map { row in row.indices.map { $0 < 5 || row[$0] >= 0.5 } })
+    }
+
+    /// Probabilities of 0 and 1 can be gone against where nothing else fits.
+    @Test func certaintyYieldsToTheBudget() throws {
+        let model = try model(.resnet18, tasks: 2)
+        let alphas = [[Double]](repeating: Array(repeating: 1, count: 8), count: 2)
+        let half = model.macsOfHardSharing(.shared) / 2
+        let chosen = model.mostProbablePolicy(alphas, within: half, form: .shared)
+        #expect(chosen.isWithinBudget && chosen.macs <= half)
+        #expect(chosen.policy.select[0].contains(true) && chosen.policy.select[0] == chosen.policy.select[1])
+    }
+
+    /// The largest network of the project with the most tasks of its tables.
+    @Test func largeNetworksAreSearched() throws {
+        let model = try model(.resnet101, tasks: 5)
+        var random = SeededGenerator(seed: 5)
+        for share in [0.2, 0.5, 0.8] {
+            let alphas = (0..<5).map { _ in (0..<33).map { _ in 0.2 + 0.75 * Double.random(in: 0..<1, using: &random) }
+            }
+            let budget = Int(share * Double(model.macsOfHardSharing(.shared)))
+            let chosen = model.mostProbablePolicy(alphas, within: budget, form: .shared)
+            #expect(chosen.isWithinBudget && chosen.macs <= budget)
+            #expect(chosen.macs == model.macsShared(chosen.policy))
+        }
+    }
+
+    @Test func blocksGetWhatStemAndProjectionsLeave() throws {
+        let model = try model(.resnet18, tasks: 3)
+        for form in CostForm.allCases {
+            #expect(abs(model.blockBudget(1, form: form) - 1) < 1e-12)
+            let none = DiscretePolicy(select: Array(repeating: Array(repeating: false, count: 8), count: 3))
+            let least = model.shareOfHardSharing(none, form: form)
+            #expect(abs(model.blockBudget(least, form: form)) < 1e-12)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import Foundation
+
+/// Tries every policy of a small network: 2^(tasks · free blocks) of them.
+///
+/// Tasks with the same decisions so far compute a block once; a block's projection is paid by every such group, its branch by
+/// every group in which a task selects it.
+public struct PolicyOracle {
+    /// Costs of each block.
+    let branches, projections: [Int]
+    /// What is paid in any case.
+    let fixed: Int
+    /// α, [task][block].
+    let alphas: [[Double]]
+    /// The first block with a choice.
+    let open: Int
+
+    public init(branches: [Int], projections: [Int], fixed: Int, alphas: [[Double]], open: Int) {
+        self.branches = branches
+        self.projections = projections
+        self.fixed = fixed
+        self.alphas = alphas
+        self.open = open
+    }
+
+    /// What a search has to find: the highest log-probability within a budget, nil where nothing is, and the least cost.
+    public func best(within budget: Int) -> (score: Double?, leastCost: Int) {
+        var best = (score: -Double.infinity, leastCost: Int.max)
+        // A task's past, as the bits of its decisions.
+        func visit(_ block: Int, _ pasts: [Int], _ cost: Int, _ score: Double) {
+            guard block < branches.count else {
+                best.leastCost = min(best.leastCost, cost)
+                if cost <= budget { best.score = max(best.score, score) }
+                return
+            }
+            let tasks = pasts.count
+            for selected in block < open ? ((1 << tasks) - 1)..<(1 << tasks) : 0..<(1 << tasks) {
+                var (cost, score, next) = (cost, score, pasts)
+                for task in 0..<tasks {
+                    let isSelected = selected >> task & 1 == 1
+                    score += log(isSelected ? alphas[task][block] : 1 - alphas[task][block])
+                    next[task] = 2 * pasts[task] + (isSelected ? 1 : 0)
+                    // The first task of a group pays, and of those that select.
+                    if !pasts[..<task].contains(pasts[task]) { cost += projections[block] }
+                    let others = (0..<task).contains { pasts[$0] == pasts[task] && selected >> $0 & 1 == 1 }
+                    if isSelected && !others { cost += branches[block] }
+                }
+                visit(block + 1, next, cost, score)
+            }
+        }
+        visit(0, Array(repeating: 0, count: alphas.count), fixed, 0)
+        return (best.score.isFinite ? best.score : nil, best.leastCost)
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Models
+import Operators
+import TestSupport
+import Testing
+
+@testable import Training
+
+@Suite struct PolicyDrawTests {
+    private func model() throws -> CostModel {
+        let heads = ["a", "b"].map { TaskHead(name: $0, channels: 2) }
+        return CostModel(
+            try NetworkArchitecture(backbone: .resnet18, head: .light, tasks: heads), height: 64, width: 64)
+    }
+
+    private let alphas: [[Double]] = [
+        [0.9, 0.8, 0.7, 0.6, 0.9, 0.8, 0.7, 0.6], [0.6, 0.7, 0.8, 0.9, 0.6, 0.7, 0.8, 0.9],
+    ]
+
+    @Test(arguments: CostForm.allCases, [0.4, 0.7])
+    func samplesAreWithinTheBudget(form: CostForm, budget: Double) throws {
+        let model = try model()
+        func draw(_ budget: Double?) -> [DiscretePolicy] {
+            PolicyDraw(cost: model, form: form, budget: budget, open: 2).samples(alphas, count: 20, seed: 3)
+        }
+        let limited = draw(budget)
+        #expect(!limited.isEmpty)
+        for policy in limited {
+            #expect(model.shareOfHardSharing(policy, form: form) <= budget)
+            #expect(policy.select.allSatisfy { $0.prefix(2).allSatisfy { $0 } })
+        }
+        // Negative control: without a budget most cost more, and what fits without one is the same draw.
+        let free = draw(nil)
+        #expect(free.count == 20)
+        #expect(free.contains { model.shareOfHardSharing($0, form: form) > budget })
+        #expect(free.filter { model.shareOfHardSharing($0, form: form) <= budget }.allSatisfy(limited.contains))
+        #expect(limited == draw(budget))
+    }
+
+    @Test func theMostProbableIsWithinTheBudgetAndRemarkedOn() throws {
+        let draw = PolicyDraw(cost: try model(), form: .shared, budget: 0.5, open: 0)
+        let policy = draw.mostProbable(alphas)
+        #expect(draw.cost.shareOfHardSharing(policy, form: .shared) <= 0.5)
+        let against = policy.select.joined().count { !$0 }
+        #expect(
+            draw.remarks(on: policy, from: alphas) == [
+                "\(against) of 16 decisions go against their probability, to stay within 50 % of hard sharing"
+            ])
+        let free = PolicyDraw(cost: draw.cost, form: .shared, budget: nil, open: 0)
+        #expect(free.mostProbable(alphas) == free.thresholded(alphas))
+        #expect(free.remarks(on: free.thresholded(alphas), from: alphas).isEmpty)
+    }
+
+    @Test func whatCannotBeReachedIsSaid() throws {
+        let model = try model()
+        let draw = PolicyDraw(cost: model, form: .shared, budget: 0.05, open: 4)
+        let policy = draw.mostProbable(alphas)
+        #expect(policy.select == [[Bool]](repeating: (0..<8).map { $0 < 4 }, count: 2))
+        let least = percent(model.shareOfHardSharing(policy, form: .shared))
+        #expect(
+            draw.remarks(on: policy, from: alphas).first
+                == "no policy is within the budget of 5 % of hard sharing: this one costs \(least), the cheapest \(least)"
+        )
+    }
+
+    /// A policy that no budget was asked of.
+    @Test func whatIsOverTheBudgetIsNotCalledUnreachable() throws {
+        let draw = PolicyDraw(cost: try model(), form: .passes, budget: 0.5, open: 0)
+        let all = draw.remarks(on: .hardSharing(tasks: 2, blocks: 8), from: alphas)
+        #expect(
+            all.count == 1
+                && all[0].hasPrefix("the policy is over the budget of 50 % of a full pass per task: it costs 100 %;"))
+        #expect(!draw.isWithinBudget(.hardSharing(tasks: 2, blocks: 8)) && draw.isWithinBudget(draw.cheapest(alphas)))
+    }
+
+    /// Tasks that part early compute most blocks twice.
+    @Test func whatCostsMoreThanHardSharingIsCalledThat() throws {
+        let model = try model()
+        let parted = DiscretePolicy(skipped: [[1], []], blocks: 8)
+        let share = model.shareOfHardSharing(parted, form: .shared)
+        #expect(share > 1.5)
+        #expect(model.warning(about: parted)?.contains("costs \(percent(share)) of hard sharing") == true)
+        #expect(model.warning(about: .hardSharing(tasks: 2, blocks: 8)) == nil)
+    }
+}
+
+@Suite struct PolicySourceTests {
+    @Test func namesAreRead() {
+        #expect(PolicySource("all") == .all && PolicySource("published") == .published)
+        #expect(PolicySource("random:0.5") == .random(density: 0.5, seed: 1))
+        #expect(PolicySource("random:1:7") == .random(density: 1, seed: 7))
+        #expect(PolicySource("./all") == .file("./all") && PolicySource("a:b.json") == .file("a:b.json"))
+        for wrong in ["", "random", "random:", "random:2", "random:0.5:x", "random:nan", "random:0.5:1:2"] {
+            #expect(PolicySource(wrong) == nil, "\(wrong)")
+        }
+    }
+
+    @Test func policiesFitTheNetwork() throws {
+        let published = try Experiment(.published(PublishedPolicies.nyu3))
+        #expect(try published.policy(.published) == PublishedPolicies.nyu3.policy)
+        #expect(try published.policy(.all) == .hardSharing(tasks: 3, blocks: 16))
+        let half = try published.policy(.random(density: 0.5, seed: 2))
+        #expect(half.select.joined().count { $0 } == 24)
+        #expect(try published.policy(.random(density: 0.5, seed: 3)) != half)
+        let other = try Experiment(.published(PublishedPolicies.nyu3, overrides: ["model.backbone=resnet50"]))
+        let error = #expect(throws: FormatError.self) { try other.policy(.published) }
+        #expect("\(try #require(error))".contains("resnet50 with tasks segmentation, normals, depth"))
+    }
+
+    @Test func tablesMarkWhatGoesAgainstItsProbability() throws {
+        let policy = SelectionPolicy(
+            tasks: ["a": [1, 0, 1]], probabilities: ["a": [0.1, 0.9, 0.8]], open: 1)
+        let lines = policy.table(blocks: ["x", "y", "z"], tasks: ["a"]).split(separator: "\n")
+        #expect(lines.count { $0.contains("!") } == 2 && lines.last == "! against its probability")
+        #expect(lines.contains { $0.contains("skip (0.90) !") } && !lines.contains { $0.contains("(0.10) !") })
+        let folder = try TemporaryFolder()
+        let url = folder.file("policy.json")
+        try policy.write(to: url)
+        #expect(try SelectionPolicy.read(url, tasks: ["a"], blocks: 3) == policy)
+        try Data(#"{"tasks": {"a": [1, 0, 1]}, "open": 4}"#.utf8).write(to: url)
+        let error = #expect(throws: FormatError.self) { try SelectionPolicy.read(url, tasks: ["a"], blocks: 3) }
+        #expect("\(try #require(error))".contains("open"))
+    }
+}
