@@ -1,5 +1,6 @@
-// The declarations of OpenCL's functions that kernels need, in place of clang's header, whose 18,000 lines pocl's compiler
-// reads before every program: most of what a program costs. Only where the host found that to work (`OWN_BUILTINS`).
+// The declarations of OpenCL's functions that kernels need, in place of clang's header, whose 18,000 lines pocl's
+// compiler reads before every program: most of what a program costs. Only where the host found that to work
+// (`OWN_BUILTINS`).
 #define BUILTIN __attribute__((overloadable, const))
 #define READS __attribute__((overloadable, pure))
 #define WRITES __attribute__((overloadable))

@@ -3,14 +3,14 @@ import Operators
 
 /// The most probable of all policies that cost at most so much, found exactly.
 ///
-/// Under independent decisions a policy's probability is the product of α of what is selected and 1 − α of what is skipped.
-/// What a block costs depends on who shares it: tasks that have decided alike below it have the same input and compute it
-/// once. So the state between two blocks is the partition of the tasks into groups with an equal past (5 for three tasks,
-/// 52 for five), and at each block every group may split into those that select and those that skip.
+/// Under independent decisions a policy's probability is the product of α of what is selected and 1 − α of what is
+/// skipped. What a block costs depends on who shares it: tasks that have decided alike below it have the same input and
+/// compute it once. So the state between two blocks is the partition of the tasks into groups with an equal past (5 for
+/// three tasks, 52 for five), and at each block every group may split into those that select and those that skip.
 ///
-/// Among partial policies of one partition, only those stay that none both cheaper and more probable makes useless, and only
-/// while a Lagrangian bound (budget priced in log-probability) leaves them a chance to beat the best policy known: a few
-/// hundred in all, where there would be 2^(tasks · blocks) policies.
+/// Among partial policies of one partition, only those stay that none both cheaper and more probable makes useless, and
+/// only while a Lagrangian bound (budget priced in log-probability) leaves them a chance to beat the best policy known:
+/// a few hundred in all, where there would be 2^(tasks · blocks) policies.
 struct PolicySearch {
     /// What is charged, in whole units of any kind, so that sums are exact.
     struct Charges {
@@ -48,8 +48,8 @@ struct PolicySearch {
         var selected: Int
     }
 
-    /// So many labels of one partition stay at most: of those whose costs lie in the same such part of the budget, the most
-    /// probable. Not reached by any network here with up to six tasks.
+    /// So many labels of one partition stay at most: of those whose costs lie in the same such part of the budget, the
+    /// most probable. Not reached by any network here with up to six tasks.
     private static let mostLabels = 1 << 14
 
     private let tasks: Int
@@ -59,8 +59,8 @@ struct PolicySearch {
     private let scores: [[Double]]
     /// The first block with a choice.
     private let open: Int
-    /// Each with the number of groups, the first one that of all tasks in one group; what follows it, by block with and without
-    /// a choice.
+    /// Each with the number of groups, the first one that of all tasks in one group; what follows it, by block with and
+    /// without a choice.
     private let groups: [Int]
     private let moves: [[Move]]
 
@@ -77,9 +77,7 @@ struct PolicySearch {
         scores = charges.branches.indices.map { block in
             (0..<all).map { selected in
                 probabilities.indices.reduce(0) { sum, task in
-                    let alpha = probabilities[task][block]
-                    let chance = selected >> task & 1 == 1 ? alpha : 1 - alpha
-                    return sum + log(max(chance, .leastNormalMagnitude))
+                    sum + logProbability(of: selected >> task & 1 == 1, alpha: probabilities[task][block])
                 }
             }
         }
@@ -268,6 +266,22 @@ struct PolicySearch {
     }
 }
 
+/// log α of selecting or log(1 − α) of skipping; finite for what cannot be, so that sums can be compared.
+private func logProbability(of isSelected: Bool, alpha: Double) -> Double {
+    log(max(isSelected ? alpha : 1 - alpha, .leastNormalMagnitude))
+}
+
+extension DiscretePolicy {
+    /// The log-probability of the policy under independent decisions.
+    ///
+    /// - Parameter probabilities: α, [task][block].
+    public func logProbability(under probabilities: [[Double]]) -> Double {
+        zip(select, probabilities).reduce(0) { sum, rows in
+            sum + zip(rows.0, rows.1).reduce(0) { $0 + Models.logProbability(of: $1.0, alpha: $1.1) }
+        }
+    }
+}
+
 extension CostModel {
     /// More tasks than that have too many partitions to be searched for policies that share work.
     public static let mostTasksSharing = 6
@@ -300,8 +314,8 @@ extension CostModel {
         Double(macs(policy, form: form)) / Double(macsOfHardSharing(form))
     }
 
-    /// What remains for the blocks of a budget for the whole backbone, as a share of all blocks: stem and projections run in
-    /// any case. Below 0 where they exceed it alone.
+    /// What remains for the blocks of a budget for the whole backbone, as a share of all blocks: stem and projections
+    /// run in any case. Below 0 where they exceed it alone.
     ///
     /// - Parameter budget: share of hard sharing's cost.
     public func blockBudget(_ budget: Double, form: CostForm) -> Double { 1 - (1 - budget) / blockPart(form) }
@@ -324,7 +338,8 @@ extension CostModel {
     ///   - macs: the budget.
     ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
     ///   - open: the first block with a choice; those before it are selected.
-    /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is shared.
+    /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is
+    /// shared.
     public func mostProbablePolicy(
         _ probabilities: [[Double]], within macs: Int, form: CostForm, open: Int = 0
     ) -> ChosenPolicy {

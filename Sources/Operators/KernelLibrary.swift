@@ -160,8 +160,8 @@ public final class KernelLibrary: @unchecked Sendable {
     private lazy var commonOptions: [String] = {
         let family = ["-DCPU_FAMILY=\(self.family == .cpu ? 1 : 0)"] + (hasPrefetch ? ["-DHAS_PREFETCH=1"] : [])
         guard context.device.compilesAtFirstLaunch else { return family }
-        // pocl's compiler reads all of OpenCL's declarations before every program, 0.2 s that are most of what a program
-        // costs, unless clang's header is taken for read already, by its guard.
+        // pocl's compiler reads all of OpenCL's declarations before every program, 0.2 s that are most of what a
+        // program costs, unless clang's header is taken for read already, by its guard.
         let own = family + ["-D_OPENCL_H_", "-DOWN_BUILTINS"]
         let prelude = ProgramRequest(name: "prelude", source: Self.source(of: []), options: own)
         return (try? context.program(prelude)) == nil ? family : own

@@ -89,6 +89,7 @@ public struct Experiment: Sendable {
     public var stepGraphs: StepGraphs {
         let training = configuration.training
         let policy = configuration.policy
+        let cost = trainingCost
         var graphs = StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
             policy: PolicySettings(
@@ -97,9 +98,9 @@ public struct Experiment: Sendable {
                 layered: policy.sparsityLayerWeights && policy.sharing == 0,
                 budget: policy.budget.map {
                     CostBudget(
-                        share: max(0, trainingCost.blockBudget($0, form: policy.cost)), form: policy.cost,
+                        share: max(0, cost.blockBudget($0, form: policy.cost)), form: policy.cost,
                         weight: policy.budgetWeight,
-                        blockShares: trainingCost.blockShares)
+                        blockShares: cost.blockShares)
                 }),
             trainingRule: .adam(
                 beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,

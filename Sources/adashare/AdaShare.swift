@@ -28,8 +28,8 @@ struct AdaShare: ParsableCommand {
         Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
     }
 
-    /// Takes the places of standard streams that are closed, so that no file of a run gets one of their numbers: what is
-    /// then written there fails as before.
+    /// Takes the places of standard streams that are closed, so that no file of a run gets one of their numbers: what
+    /// is then written there fails as before.
     private static func keepStandardStreams() {
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
             _ = open("/dev/null", O_RDONLY)

@@ -58,9 +58,10 @@ struct Evaluate: ConsoleCommand {
             }
             try console.print(table.text)
         }
-        let share = experiment.trainingCost.shareOfHardSharing(policy, form: .shared)
+        let cost = experiment.trainingCost
+        let share = cost.shareOfHardSharing(policy, form: .shared)
         try console.print("\nbackbone: \(percent(share)) of hard sharing's multiply-accumulates")
-        if let warning = experiment.trainingCost.warning(about: policy) { try console.print(warning) }
+        if let warning = cost.warning(about: policy) { try console.print(warning) }
         for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {
             for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
                 try console.print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")

@@ -73,7 +73,9 @@ struct Policy: ConsoleCommand {
         let policy: DiscretePolicy
         if let sample {
             let drawn = draw.samples(probabilities, count: sample, seed: seed)
-            let best = drawn.max { logProbability($0, probabilities) < logProbability($1, probabilities) }
+            let best = drawn.max {
+                $0.logProbability(under: probabilities) < $1.logProbability(under: probabilities)
+            }
             policy = best ?? draw.cheapest(probabilities)
         } else if let threshold {
             policy = draw.thresholded(probabilities, at: threshold)
@@ -91,7 +93,7 @@ struct Policy: ConsoleCommand {
                         budget: budget, charged: form.rawValue,
                         chargedShare: model.shareOfHardSharing(policy, form: form),
                         isWithinBudget: draw.isWithinBudget(policy),
-                        logProbability: logProbability(policy, probabilities), cost: report)))
+                        logProbability: policy.logProbability(under: probabilities), cost: report)))
         }
         try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
         try console.print(report.totals)
@@ -100,13 +102,7 @@ struct Policy: ConsoleCommand {
             form == .shared ? "" : "\(percent(model.shareOfHardSharing(policy, form: form))) of \(form.base), "
         try console.print(
             "backbone: \(charged)\(percent(model.shareOfHardSharing(policy, form: .shared))) of hard sharing, log-probability "
-                + readable(logProbability(policy, probabilities)))
-    }
-
-    private func logProbability(_ policy: DiscretePolicy, _ probabilities: [[Double]]) -> Double {
-        zip(policy.select, probabilities).reduce(0) { sum, rows in
-            sum + zip(rows.0, rows.1).reduce(0) { $0 + log(max($1.0 ? $1.1 : 1 - $1.1, .leastNormalMagnitude)) }
-        }
+                + readable(policy.logProbability(under: probabilities)))
     }
 
     private struct Report: Encodable {

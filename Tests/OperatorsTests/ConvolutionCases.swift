@@ -33,8 +33,8 @@ struct ConvolutionCase: Hashable, Sendable, CustomTestStringConvertible {
             + (bias ? " bias" : "") + (compact ? " compact" : "")
     }
 
-    /// Tiles of the CPU family are up to 28 pixels times 16 channels or 15 times 32, those of the GPU family up to 128 times 128;
-    /// dilations reach beyond the image.
+    /// Tiles of the CPU family are up to 28 pixels times 16 channels or 15 times 32, those of the GPU family up to 128
+    /// times 128; dilations reach beyond the image.
     private static let catalogue: [ConvolutionCase] = [
         .init(n: 3, h: 1, w: 1, c: 40, k: 19, kernel: 1, bias: true),
         .init(h: 1, w: 1, c: 16, k: 16, kernel: 3),

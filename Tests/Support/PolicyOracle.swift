@@ -2,8 +2,8 @@ import Foundation
 
 /// Tries every policy of a small network: 2^(tasks · free blocks) of them.
 ///
-/// Tasks with the same decisions so far compute a block once; a block's projection is paid by every such group, its branch by
-/// every group in which a task selects it.
+/// Tasks with the same decisions so far compute a block once; a block's projection is paid by every such group, its
+/// branch by every group in which a task selects it.
 public struct PolicyOracle {
     /// Costs of each block.
     let branches, projections: [Int]
@@ -22,7 +22,8 @@ public struct PolicyOracle {
         self.open = open
     }
 
-    /// What a search has to find: the highest log-probability within a budget, nil where nothing is, and the least cost.
+    /// What a search has to find: the highest log-probability within a budget, nil where nothing is, and the least
+    /// cost.
     public func best(within budget: Int) -> (score: Double?, leastCost: Int) {
         var best = (score: -Double.infinity, leastCost: Int.max)
         // A task's past, as the bits of its decisions.

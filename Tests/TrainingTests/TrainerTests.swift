@@ -177,7 +177,8 @@ extension TrainingTests {
             let cost = try #require(summary.policyCost)
             #expect(cost.asked == 0.6 && cost.form == "passes")
             #expect((0...1).contains(cost.expected) && (0...1).contains(cost.discrete))
-            // With a budget the most probable policy within it is taken, or the cheapest one where none is, and that is said.
+            // With a budget the most probable policy within it is taken, or the cheapest one where none is, and that is
+            // said.
             let isTold = first.texts.contains { $0.hasPrefix("no policy is within the budget of 60 %") }
             #expect((cost.discrete <= 0.6) != isTold)
             let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))

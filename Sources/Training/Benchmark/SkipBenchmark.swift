@@ -6,8 +6,8 @@ import Operators
 
 /// Times steps under policies beside the same step with everything selected, in one process and alternately.
 ///
-/// What a policy should cost is known from the all-selected run: the times of those of its kernels that the policy still
-/// needs. How close the measured time comes to that ideal is the row's fidelity.
+/// What a policy should cost is known from the all-selected run: the times of those of its kernels that the policy
+/// still needs. How close the measured time comes to that ideal is the row's fidelity.
 public struct SkipBenchmark {
     /// The network; published policies of other networks come beside it.
     public let experiment: Experiment
@@ -44,7 +44,8 @@ public struct SkipBenchmark {
         }
     }
 
-    /// A row outside is measured again: noise in its own runs lowers fidelity, noise in the all-selected ones raises it.
+    /// A row outside is measured again: noise in its own runs lowers fidelity, noise in the all-selected ones raises
+    /// it.
     static let wantedFidelity = 0.95...1.05
     static let attempts = 3
     /// Seed of the random policies and of data and weights.

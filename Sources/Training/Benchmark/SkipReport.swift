@@ -20,14 +20,15 @@ public struct SkipReport: Sendable, Encodable {
         public let open: Int?
         /// Median time of a step, in milliseconds.
         public var ms: Double
-        /// The all-selected run's own kernel times summed over the kernels this policy needs; the mixes of soft steps, which it
-        /// does not have, at their times in the step with every block open.
+        /// The all-selected run's own kernel times summed over the kernels this policy needs; the mixes of soft steps,
+        /// which it does not have, at their times in the step with every block open.
         public var idealMs: Double
         /// Ideal ÷ measured: the median over the repeats, each beside its neighbouring all-selected runs.
         public var fidelity: Double
         /// (max − min) ÷ median of the measured times.
         public var spread: Double
-        /// Of the time from the first kernel's start to the last one's end, what the device was idle in: median over the repeats.
+        /// Of the time from the first kernel's start to the last one's end, what the device was idle in: median over
+        /// the repeats.
         public let idleShare: Double
         /// What the host took to launch the step's kernels, in microseconds each: median over the repeats.
         public let launchUs: Double
@@ -47,8 +48,8 @@ public struct SkipReport: Sendable, Encodable {
         public var attempts: Int
         /// One all-selected pass per task ÷ measured: `passes` · `referenceMs` ÷ `ms`.
         public var speedup: Double
-        /// Hard sharing in one pass ÷ measured: `referenceMs` ÷ `ms`. Logit steps have a backward pass per task under hard sharing
-        /// too.
+        /// Hard sharing in one pass ÷ measured: `referenceMs` ÷ `ms`. Logit steps have a backward pass per task under
+        /// hard sharing too.
         public let speedupHardSharing: Double
     }
 
@@ -116,8 +117,8 @@ public struct SkipReport: Sendable, Encodable {
         return table.text
     }
 
-    /// A line about policies that take longer than hard sharing in one pass; nil where none does by more than the noise of
-    /// a measurement.
+    /// A line about policies that take longer than hard sharing in one pass; nil where none does by more than the noise
+    /// of a measurement.
     public var warning: String? {
         let slower = rows.filter { $0.density != nil && $0.speedupHardSharing < 1 / (1 + max($0.spread, 0.03)) }
         guard !slower.isEmpty else { return nil }

@@ -38,8 +38,8 @@ extension Trainer {
 
     /// Takes the discrete policy from the probabilities and writes `policy.json`.
     ///
-    /// Of samples the best on validation is kept, scored with the weights of policy learning; without a validation split the
-    /// first one.
+    /// Of samples the best on validation is kept, scored with the weights of policy learning; without a validation
+    /// split the first one.
     func drawPolicy() throws {
         let alphas = try probabilities()
         let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
@@ -47,8 +47,7 @@ extension Trainer {
         let draw = try policyDraw()
         var candidates: [DiscretePolicy]
         switch settings.discrete {
-        case .argmax: candidates = [draw.thresholded(alphas)]
-        case .budget: candidates = [draw.mostProbable(alphas)]
+        case .argmax, .budget: candidates = [try presentPolicy()]
         case .sample:
             candidates = draw.samples(
                 alphas, count: settings.samples, seed: UInt64(experiment.configuration.training.seed))

@@ -11,6 +11,8 @@ public struct PolicyDraw: Sendable {
     public let budget: Double?
     /// The first block with a choice; every task selects those before it.
     public let open: Int
+    /// The budget in MACs of the backbone.
+    private let limit: Int
 
     /// How often a sample is drawn until one is within the budget.
     static let attempts = 1000
@@ -22,15 +24,8 @@ public struct PolicyDraw: Sendable {
         self.form = form
         self.budget = budget
         self.open = open
+        limit = budget.map { Int(($0 * Double(cost.macsOfHardSharing(form))).rounded(.down)) } ?? .max
     }
-
-    /// The budget in MACs of the backbone.
-    private var limit: Int {
-        budget.map { Int(($0 * Double(cost.macsOfHardSharing(form))).rounded(.down)) } ?? .max
-    }
-
-    /// What costs are shares of, for people.
-    public var base: String { form.base }
 
     /// Whether a policy costs at most the budget.
     public func isWithinBudget(_ policy: DiscretePolicy) -> Bool { cost.macs(policy, form: form) <= limit }
@@ -56,7 +51,8 @@ public struct PolicyDraw: Sendable {
         cost.mostProbablePolicy(probabilities, within: limit, form: form, open: open).policy
     }
 
-    /// Policies drawn from the probabilities, only those within the budget: fewer than asked for, or none, where those are rare.
+    /// Policies drawn from the probabilities, only those within the budget: fewer than asked for, or none, where those
+    /// are rare.
     ///
     /// - Parameter seed: each draw is a pure function of it and the draw's number.
     public func samples(_ probabilities: [[Double]], count: Int, seed: UInt64) -> [DiscretePolicy] {
@@ -90,16 +86,16 @@ public struct PolicyDraw: Sendable {
             }
             if !isWithinBudget(cheapest) {
                 lines.append(
-                    "no policy is within the budget of \(percent(budget)) of \(base): this one costs \(name(policy)), the "
+                    "no policy is within the budget of \(percent(budget)) of \(form.base): this one costs \(name(policy)), the "
                         + "cheapest \(name(cheapest))")
             } else if !isWithinBudget(policy) {
                 lines.append(
-                    "the policy is over the budget of \(percent(budget)) of \(base): it costs \(name(policy)); the cheapest "
+                    "the policy is over the budget of \(percent(budget)) of \(form.base): it costs \(name(policy)); the cheapest "
                         + "would cost \(name(cheapest))")
             } else if against > 0 {
                 lines.append(
                     "\(against) of \(choices) decisions go against their probability, to stay within \(percent(budget)) of "
-                        + base)
+                        + form.base)
             }
         }
         if let line = cost.warning(about: policy) { lines.append(line) }

@@ -90,7 +90,8 @@ extension Trainer {
 }
 
 extension RunSummary {
-    /// Mean over a task's metrics of the relative gain over hard sharing in percent, exact convention; nil where there is none.
+    /// Mean over a task's metrics of the relative gain over hard sharing in percent, exact convention; nil where there
+    /// is none.
     public func gainOverHardSharing(of task: String) -> Double? {
         let convention = MetricConvention.exact.rawValue
         guard let mine = metrics[task]?[convention], let base = hardSharing?[task]?[convention] else { return nil }
@@ -103,8 +104,8 @@ extension RunSummary {
         return policy.table(blocks: cost.blocks.map(\.name), tasks: tasks)
     }
 
-    /// Metrics of one convention beside the constant guess and hard sharing, with the gain over hard sharing; over the constant
-    /// guess where hard sharing was not trained.
+    /// Metrics of one convention beside the constant guess and hard sharing, with the gain over hard sharing; over the
+    /// constant guess where hard sharing was not trained.
     public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
         let rival = hardSharing == nil ? "constant" : "hard sharing"
         var table = Table(["task", "metric", "constant", "hard sharing", "learned", "gain over \(rival)"])

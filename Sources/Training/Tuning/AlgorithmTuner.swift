@@ -14,8 +14,8 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
     /// What of the database is measured again.
     public enum Repetition: Sendable, Hashable {
         case never
-        /// Where other work on the machine left a doubt about the winner; the best of all measurements is kept, since others
-        /// only ever make a run longer.
+        /// Where other work on the machine left a doubt about the winner; the best of all measurements is kept, since
+        /// others only ever make a run longer.
         case uncertain
         /// Everything; the best of both is kept here too.
         case always
@@ -47,7 +47,8 @@ public struct AlgorithmTuner {
         public var isUncertain: Bool { AlgorithmSearch.isUncertain(results) }
     }
 
-    /// - Parameter report: told before a search, before each measurement and when there are no more, and what goes wrong
+    /// - Parameter report: told before a search, before each measurement and when there are no more, and what goes
+    /// wrong
     ///   without ending it.
     public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void) {
         self.library = library
@@ -123,8 +124,8 @@ public struct AlgorithmTuner {
         return findings
     }
 
-    /// Has CLBlast's products run in the tile that is fastest on this device: what the database knows, or with products among the
-    /// candidates what is found now.
+    /// Has CLBlast's products run in the tile that is fastest on this device: what the database knows, or with products
+    /// among the candidates what is found now.
     private func chooseProductTile(
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, root: URL?,
         again: AlgorithmSearchMode.Repetition
