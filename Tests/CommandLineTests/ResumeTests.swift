@@ -101,9 +101,13 @@ extension CommandLineTests {
             try warmed.copy(to: run)
             #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("policy.json").path))
 
-            // What a kill can leave: half-written files, weights without a state, a pointer not yet renamed into place.
+            // What a kill can leave: half-written files, weights without a state (before it was written, or after it was
+            // removed), a pointer not yet renamed into place.
             let checkpoints = run.appendingPathComponent("checkpoints")
-            for name in [".latest.json.partial-1", ".policy-0000000.state.partial-x", "policy-0000003.safetensors"] {
+            for name in [
+                ".latest.json.partial-1", ".policy-0000000.state.partial-x", "policy-0000003.safetensors",
+                "warmup-0000002.safetensors",
+            ] {
                 try Data("half".utf8).write(to: checkpoints.appendingPathComponent(name))
             }
             try FileManager.default.removeItem(at: checkpoints.appendingPathComponent("latest.json"))

@@ -49,10 +49,27 @@ struct CheckpointStore {
         try AtomicFile.write(chunks: weights, to: url(names.model))
         try AtomicFile.write(chunks: trainingState, to: url(names.state))
         try AtomicFile.write(Data(JSONText.line(names).utf8), to: pointer)
-        for old in pairs() where old.state != names.state {
-            try? FileManager.default.removeItem(at: url(old.state))
-            try? FileManager.default.removeItem(at: url(old.model))
+        removeAll(but: stem)
+    }
+
+    /// Removes the pairs before this one, and what a kill within an earlier removal left of one.
+    ///
+    /// States go first, so that a state always has its weights.
+    private func removeAll(but stem: String) {
+        for suffix in ["state", "safetensors"] {
+            for file in run.checkpointFiles(extension: suffix) {
+                let name = file.deletingPathExtension().lastPathComponent
+                if name != stem, Self.phase(ofPair: name) != nil { try? FileManager.default.removeItem(at: file) }
+            }
         }
+    }
+
+    /// The phase in a pair's name, such as `policy-0000300`; nil for weights exported under another name.
+    private static func phase(ofPair name: String) -> Phase? {
+        guard let dash = name.lastIndex(of: "-"), !name[dash...].dropFirst().isEmpty,
+            name[dash...].dropFirst().allSatisfy(\.isNumber)
+        else { return nil }
+        return Phase(rawValue: String(name[..<dash]))
     }
 
     /// Every whole pair in the folder, the furthest one last.
@@ -62,10 +79,8 @@ struct CheckpointStore {
         run.checkpointFiles(extension: "state")
             .compactMap { file -> (phase: Int, name: String)? in
                 let name = file.deletingPathExtension().lastPathComponent
-                guard let phase = Phase.allCases.firstIndex(where: { name.hasPrefix($0.rawValue + "-") }) else {
-                    return nil
-                }
-                return (phase, name)
+                let phase = Self.phase(ofPair: name).flatMap(Phase.allCases.firstIndex(of:))
+                return phase.map { ($0, name) }
             }
             .sorted { ($0.phase, $0.name) < ($1.phase, $1.name) }
             .map { Pointer(model: "\($0.name).safetensors", state: "\($0.name).state") }
