@@ -150,16 +150,16 @@ static inline float cost_share(__global const float *table, __global const float
 }
 
 // work: [T, L] alphas, then L + 1 floats.
-__kernel void expected_cost(__global float *work, __global const float *costs, __global float *loss, int L, int T,
-                            int form, float budget) {
-    store_scalar(loss, fabs(cost_share(work, costs, work + T * L, L, T, form) - budget));
+__kernel void expected_cost(__global float *work, __global const float *costs, __global const float *step,
+                            __global float *loss, int L, int T, int form) {
+    store_scalar(loss, fabs(cost_share(work, costs, work + T * L, L, T, form) - step[STEP_BUDGET]));
 }
 
 // work: [T, L] alphas, L + 1 floats, then [T, L] for dloss/dalpha.
-__kernel void expected_cost_alphas(__global float *work, __global const float *costs, __global const float *dloss, int L,
-                                   int T, int form, float budget) {
+__kernel void expected_cost_alphas(__global float *work, __global const float *costs, __global const float *step,
+                                   __global const float *dloss, int L, int T, int form) {
     __global float *rest = work + T * L, *slopes = rest + L + 1;
-    const float direction = dloss[0] * sign(cost_share(work, costs, rest, L, T, form) - budget);
+    const float direction = dloss[0] * sign(cost_share(work, costs, rest, L, T, form) - step[STEP_BUDGET]);
     for (int k = 0; k < T; ++k)
         for (int l = 0; l < L; ++l) slopes[k * L + l] = form == 0 ? direction * costs[l] / (float)T : 0.0f;
     for (int tasks = 1; tasks < 1 << T && form == 1; ++tasks) {

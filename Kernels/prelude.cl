@@ -232,6 +232,7 @@ static inline floatW sums_of_group(floatW value, __local floatW *memory) {
 #define STEP_SEED_HIGH 2
 #define STEP_PHASE 3
 #define STEP_TEMPERATURE 4
+#define STEP_BUDGET 5      // share of all branches that the expected cost is steered to
 #define STEP_RATES 8    // learning rate of group g at STEP_RATES + 4 g, then 1 - beta1^t, sqrt(1 - beta2^t)
 
 // Philox 4x32-10 (Salmon, Moraes, Dror, Shaw 2011), one counter per vector lane.

@@ -43,6 +43,13 @@ public final class DeviceContext: @unchecked Sendable {
         cache = cacheDirectory.map { ProgramCacheDirectory(url: $0) }
     }
 
+    /// Another context of the same device with the same caches, whose queue records when each launch ran.
+    ///
+    /// - Throws: `DeviceError` if the driver refuses.
+    public func makeProfilingContext() throws(DeviceError) -> DeviceContext {
+        try DeviceContext(device: device, cacheDirectory: cache?.url, profiling: true, compilers: compilers)
+    }
+
     /// Makes a further in-order queue, for example for transfers beside the computation.
     ///
     /// - Throws: `DeviceError` if the driver refuses.

@@ -18,7 +18,6 @@ public struct CostModel: Sendable {
         public let projectionMacs: Int
         /// Parameters of branch and projection.
         public let parameters: Int
-        let hasProjection: Bool
     }
 
     /// The head of one task.
@@ -62,8 +61,7 @@ public struct CostModel: Sendable {
                 index: block.index, name: block.name,
                 macs: block.macs(inputHeight: input.height, inputWidth: input.width),
                 projectionMacs: projection?.macs(outputHeight: output.height, outputWidth: output.width) ?? 0,
-                parameters: convolutions.reduce(0) { $0 + Self.parametersWithBatchNorm($1) },
-                hasProjection: projection != nil)
+                parameters: convolutions.reduce(0) { $0 + Self.parametersWithBatchNorm($1) })
         }
         backboneParameters = Self.parametersWithBatchNorm(stem) + blocks.reduce(0) { $0 + $1.parameters }
 
@@ -79,46 +77,14 @@ public struct CostModel: Sendable {
         }
     }
 
-    /// Backbone MACs of one pass per task with every block selected.
-    public var macsAll: Int {
-        architecture.tasks.count * (stemMacs + blocks.reduce(0) { $0 + $1.macs + $1.projectionMacs })
-    }
-
-    /// Backbone MACs of one pass per task that executes only the selected blocks; stem and projections always run.
+    /// MACs of the backbone by its parts.
     ///
-    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
-    public func macsSelected(_ policy: DiscretePolicy) -> Int {
-        requireFit(policy)
-        return policy.select.reduce(0) { total, row in
-            total + stemMacs
-                + zip(blocks, row).reduce(0) { $0 + $1.0.projectionMacs + ($1.1 ? $1.0.macs : 0) }
-        }
-    }
-
-    /// Backbone MACs if every distinct (input, block) is computed once.
-    ///
-    /// Values are numbered by how they are made; skipping a block without a projection leaves the value unchanged. In
-    /// the classification variant every task has images of its own, so nothing is shared.
-    ///
-    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
-    public func macsShared(_ policy: DiscretePolicy) -> Int {
-        requireFit(policy)
-        var values = ValueNumbers()
-        for (task, row) in policy.select.enumerated() {
-            let image = architecture.classification ? task : 0
-            var value = values.number(of: .stem(image: image), macs: stemMacs)
-            for (block, isSelected) in zip(blocks, row) {
-                let input = value
-                if block.hasProjection {
-                    value = values.number(
-                        of: .projection(block: block.index, input: input), macs: block.projectionMacs)
-                }
-                if isSelected {
-                    value = values.number(of: .block(block: block.index, input: input), macs: block.macs)
-                }
-            }
-        }
-        return values.macs
+    /// In the classification variant every task has images of its own, so nothing is shared.
+    public var parts: PartCosts {
+        PartCosts(
+            unit: .macs, tasks: architecture.tasks.count, stem: stemMacs,
+            blocks: blocks.map { PartCosts.Block(branch: $0.macs, projection: $0.projectionMacs) },
+            isSeparate: architecture.classification)
     }
 
     /// The whole count as the `cost` command prints it.
@@ -128,11 +94,12 @@ public struct CostModel: Sendable {
     public func report(policy: DiscretePolicy? = nil) -> CostReport {
         let tasks = architecture.tasks
         let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks.count)
-        requireFit(policy)
+        let parts = parts
         return CostReport(
             backbone: CostReport.Backbone(
-                macsAll: macsAll, macsSelected: macsSelected(policy), macsShared: macsShared(policy),
-                macsHardSharing: macsOfHardSharing(.shared), parameters: backboneParameters),
+                macsAll: parts.hardSharing(.passes), macsSelected: parts.cost(of: policy, .passes),
+                macsShared: parts.cost(of: policy, .shared), macsHardSharing: parts.hardSharing(.shared),
+                parameters: backboneParameters),
             heads: CostReport.Heads(
                 macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
             blocks: blocks.map { block in
@@ -143,34 +110,7 @@ public struct CostModel: Sendable {
             })
     }
 
-    private func requireFit(_ policy: DiscretePolicy) {
-        precondition(
-            policy.taskCount == architecture.tasks.count && policy.blockCount == blocks.count,
-            "policy of \(policy.taskCount) tasks × \(policy.blockCount) blocks for a network of "
-                + "\(architecture.tasks.count) × \(blocks.count)")
-    }
-
     private static func parametersWithBatchNorm(_ convolution: ConvolutionSpec) -> Int {
         convolution.parameterCount + 2 * convolution.outputChannels
-    }
-}
-
-/// Numbers for values: the same operation on the same input has the same number and is paid for once.
-private struct ValueNumbers {
-    enum Operation: Hashable {
-        case stem(image: Int)
-        case projection(block: Int, input: Int)
-        case block(block: Int, input: Int)
-    }
-
-    private var numbers: [Operation: Int] = [:]
-    private(set) var macs = 0
-
-    mutating func number(of operation: Operation, macs cost: Int) -> Int {
-        if let known = numbers[operation] { return known }
-        let new = numbers.count
-        numbers[operation] = new
-        macs += cost
-        return new
     }
 }

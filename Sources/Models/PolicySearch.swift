@@ -12,16 +12,6 @@ import Operators
 /// only while a Lagrangian bound (budget priced in log-probability) leaves them a chance to beat the best policy known:
 /// a few hundred in all, where there would be 2^(tasks · blocks) policies.
 struct PolicySearch {
-    /// What is charged, in whole units of any kind, so that sums are exact.
-    struct Charges {
-        /// Of each block's branch, paid by every group in which a task selects it.
-        var branches: [Int]
-        /// Of each block's projection, paid by every group; 0 without one.
-        var projections: [Int]
-        /// What is paid in any case.
-        var fixed: Int
-    }
-
     /// A policy and what it costs, `fixed` included.
     struct Found {
         var policy: DiscretePolicy
@@ -53,10 +43,14 @@ struct PolicySearch {
     private static let mostLabels = 1 << 14
 
     private let tasks: Int
-    private let charges: Charges
+    private let charges: [PartCosts.Block]
+    /// What is paid in any case, `once` of projections included.
+    private let fixed: Int
     private let budget: Int
     /// log-probability of a block's decisions, [block][tasks that select].
     private let scores: [[Double]]
+    /// What a unit of cost adds to a policy's score.
+    private let reward: Double
     /// The first block with a choice.
     private let open: Int
     /// Each with the number of groups, the first one that of all tasks in one group; what follows it, by block with and
@@ -66,15 +60,24 @@ struct PolicySearch {
 
     /// - Parameters:
     ///   - probabilities: α, [task][block].
+    ///   - blocks: what is charged for each: `branch` to every group in which a task selects it, `branchOnce` to all of
+    ///     those together, `projection` to every group.
+    ///   - fixed: what is paid in any case, `projectionOnce` included.
     ///   - open: the first block with a choice; those before it are selected by every task.
-    /// - Precondition: at least one task, at most `CostModel.mostTasksSharing`.
-    init(_ probabilities: [[Double]], charges: Charges, budget: Int, open: Int) {
+    ///   - reward: what a unit of cost is worth, in log-probability; then the policy with the highest sum of both is
+    ///     found instead of the most probable one.
+    /// - Precondition: at least one task, at most `PartCosts.mostTasksSharing`.
+    init(
+        _ probabilities: [[Double]], blocks: [PartCosts.Block], fixed: Int, budget: Int, open: Int, reward: Double = 0
+    ) {
         tasks = probabilities.count
-        self.charges = charges
+        self.reward = reward
+        charges = blocks
+        self.fixed = fixed
         self.budget = budget
         self.open = open
         let all = 1 << probabilities.count
-        scores = charges.branches.indices.map { block in
+        scores = blocks.indices.map { block in
             (0..<all).map { selected in
                 probabilities.indices.reduce(0) { sum, task in
                     sum + logProbability(of: selected >> task & 1 == 1, alpha: probabilities[task][block])
@@ -114,15 +117,23 @@ struct PolicySearch {
         return (list.map { ($0.max() ?? 0) + 1 }, moves)
     }
 
-    private var blocks: Int { charges.branches.count }
+    private var blocks: Int { charges.count }
 
     private func moves(at block: Int, from partition: Int) -> ArraySlice<Move> {
         block < open ? moves[partition].suffix(1) : moves[partition][...]
     }
 
     private func cost(_ move: Move, from partition: Int, at block: Int) -> Int {
-        groups[partition] * charges.projections[block] + move.payers * charges.branches[block]
+        groups[partition] * charges[block].projection + move.payers * charges[block].branch
+            + (move.payers > 0 ? charges[block].branchOnce : 0)
     }
+
+    private func score(_ move: Move, from partition: Int, at block: Int) -> Double {
+        scores[block][move.selected] + reward * Double(cost(move, from: partition, at: block))
+    }
+
+    /// What a block costs that every task selects on one value.
+    private func forced(_ block: Int) -> Int { charges[block].branch + charges[block].branchOnce }
 
     func best() -> Found {
         let free = priced(at: 0)
@@ -130,7 +141,7 @@ struct PolicySearch {
         // Skipping is cheapest: one group throughout, so that no projection is paid twice.
         let cheapest = DiscretePolicy(
             select: Array(repeating: (0..<blocks).map { $0 < open }, count: tasks))
-        let least = charges.fixed + charges.projections.reduce(0, +) + charges.branches.prefix(open).reduce(0, +)
+        let least = charges.indices.reduce(fixed) { $0 + charges[$1].projection + ($1 < open ? forced($1) : 0) }
         if least > budget { return Found(policy: cheapest, cost: least, isWithin: false) }
 
         // The price of a unit at which the best priced policy just fits: its bound is the tightest.
@@ -161,7 +172,7 @@ struct PolicySearch {
         for block in (0..<blocks).reversed() {
             values[block] = groups.indices.map { partition in
                 moves(at: block, from: partition).map {
-                    scores[block][$0.selected] - price * Double(cost($0, from: partition, at: block))
+                    score($0, from: partition, at: block) - price * Double(cost($0, from: partition, at: block))
                         + values[block + 1][$0.next]
                 }.max() ?? 0
             }
@@ -172,17 +183,17 @@ struct PolicySearch {
     /// The best policy where cost has a price.
     private func priced(at price: Double) -> (policy: DiscretePolicy, cost: Int, score: Double) {
         let values = values(price: price)
-        var (partition, spent, score) = (0, charges.fixed, 0.0)
+        var (partition, spent, score) = (0, fixed, 0.0)
         var selected: [Int] = []
         for block in 0..<blocks {
             func worth(_ move: Move) -> Double {
-                scores[block][move.selected] - price * Double(cost(move, from: partition, at: block))
+                self.score(move, from: partition, at: block) - price * Double(cost(move, from: partition, at: block))
                     + values[block + 1][move.next]
             }
             // Of equal ones the last: the one that selects.
             guard let move = moves(at: block, from: partition).max(by: { worth($0) <= worth($1) }) else { break }
             spent += cost(move, from: partition, at: block)
-            score += scores[block][move.selected]
+            score += self.score(move, from: partition, at: block)
             selected.append(move.selected)
             partition = move.next
         }
@@ -206,19 +217,19 @@ struct PolicySearch {
         var rest = Array(repeating: (projections: 0, forced: 0), count: blocks + 1)
         for block in (0..<blocks).reversed() {
             rest[block] = (
-                rest[block + 1].projections + charges.projections[block],
-                rest[block + 1].forced + (block < open ? charges.branches[block] : 0)
+                rest[block + 1].projections + charges[block].projection,
+                rest[block + 1].forced + (block < open ? forced(block) : 0)
             )
         }
         var labels: [[[Label]]] = [groups.map { _ in [] }]
-        labels[0][0] = [Label(cost: charges.fixed, score: 0, parent: (0, 0), selected: 0)]
+        labels[0][0] = [Label(cost: fixed, score: 0, parent: (0, 0), selected: 0)]
         for block in 0..<blocks {
             var next: [[Label]] = groups.map { _ in [] }
             for partition in groups.indices {
                 for (index, label) in labels[block][partition].enumerated() {
                     for move in moves(at: block, from: partition) {
                         let cost = label.cost + cost(move, from: partition, at: block)
-                        let score = label.score + scores[block][move.selected]
+                        let score = label.score + self.score(move, from: partition, at: block)
                         let least = cost + groups[move.next] * rest[block + 1].projections + rest[block + 1].forced
                         guard least <= budget,
                             score + values[block + 1][move.next] + price * Double(budget - cost) >= known - tolerance
@@ -279,96 +290,5 @@ extension DiscretePolicy {
         zip(select, probabilities).reduce(0) { sum, rows in
             sum + zip(rows.0, rows.1).reduce(0) { $0 + Models.logProbability(of: $1.0, alpha: $1.1) }
         }
-    }
-}
-
-extension CostModel {
-    /// More tasks than that have too many partitions to be searched for policies that share work.
-    public static let mostTasksSharing = 6
-
-    /// A policy with its cost.
-    public struct ChosenPolicy: Sendable, Hashable {
-        public let policy: DiscretePolicy
-        /// MACs of the backbone, in the form asked for.
-        public let macs: Int
-        /// Whether that is within the budget; otherwise no policy is, and this is the cheapest one.
-        public let isWithinBudget: Bool
-    }
-
-    /// MACs of the backbone under a policy.
-    ///
-    /// - Precondition: the policy fits the architecture (`DiscretePolicy.validate(for:)`).
-    public func macs(_ policy: DiscretePolicy, form: CostForm) -> Int {
-        form == .shared ? macsShared(policy) : macsSelected(policy)
-    }
-
-    /// MACs of the backbone where every task selects every block: for all tasks in one pass, or in one pass for each.
-    public func macsOfHardSharing(_ form: CostForm) -> Int {
-        macs(.hardSharing(tasks: architecture.tasks.count, blocks: blocks.count), form: form)
-    }
-
-    /// The backbone's cost as a share of hard sharing's.
-    ///
-    /// - Precondition: the policy fits the architecture.
-    public func shareOfHardSharing(_ policy: DiscretePolicy, form: CostForm) -> Double {
-        Double(macs(policy, form: form)) / Double(macsOfHardSharing(form))
-    }
-
-    /// What remains for the blocks of a budget for the whole backbone, as a share of all blocks: stem and projections
-    /// run in any case. Below 0 where they exceed it alone.
-    ///
-    /// - Parameter budget: share of hard sharing's cost.
-    public func blockBudget(_ budget: Double, form: CostForm) -> Double { 1 - (1 - budget) / blockPart(form) }
-
-    /// The reverse of `blockBudget`: the backbone's share where the blocks have a share and nothing else is saved.
-    public func backboneShare(ofBlocks share: Double, form: CostForm) -> Double { 1 - (1 - share) * blockPart(form) }
-
-    /// The blocks' part of hard sharing's cost.
-    private func blockPart(_ form: CostForm) -> Double {
-        // Stem, projections and blocks are run equally often.
-        let branches = blocks.reduce(0) { $0 + $1.macs }
-        return Double(branches) / Double(stemMacs + blocks.reduce(branches) { $0 + $1.projectionMacs })
-    }
-
-    /// The most probable policy under independent decisions whose backbone costs at most a number of MACs; of equally
-    /// probable ones one of the cheapest.
-    ///
-    /// - Parameters:
-    ///   - probabilities: α, [task][block].
-    ///   - macs: the budget.
-    ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
-    ///   - open: the first block with a choice; those before it are selected.
-    /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is
-    /// shared.
-    public func mostProbablePolicy(
-        _ probabilities: [[Double]], within macs: Int, form: CostForm, open: Int = 0
-    ) -> ChosenPolicy {
-        precondition(probabilities.count == architecture.tasks.count, "one row per task")
-        precondition(probabilities.allSatisfy { $0.count == blocks.count }, "one probability per block")
-        // Nothing is shared by tasks with images of their own.
-        guard form == .shared, !architecture.classification else {
-            return mostProbablePasses(probabilities, within: macs, open: open)
-        }
-        precondition(probabilities.count <= Self.mostTasksSharing, "\(probabilities.count) tasks")
-        let charges = PolicySearch.Charges(
-            branches: blocks.map(\.macs), projections: blocks.map(\.projectionMacs), fixed: stemMacs)
-        let found = PolicySearch(probabilities, charges: charges, budget: macs, open: open).best()
-        return ChosenPolicy(policy: found.policy, macs: found.cost, isWithinBudget: found.isWithin)
-    }
-
-    /// Where each task pays for itself, decisions of different tasks are those of one task about more blocks.
-    private func mostProbablePasses(_ probabilities: [[Double]], within macs: Int, open: Int) -> ChosenPolicy {
-        let tasks = probabilities.count
-        // Blocks of all tasks side by side, so that those without a choice come first.
-        let order = blocks.indices.flatMap { block in (0..<tasks).map { (task: $0, block: block) } }
-        let charges = PolicySearch.Charges(
-            branches: order.map { blocks[$0.block].macs }, projections: order.map { blocks[$0.block].projectionMacs },
-            fixed: tasks * stemMacs)
-        let row = order.map { probabilities[$0.task][$0.block] }
-        let found = PolicySearch([row], charges: charges, budget: macs, open: open * tasks).best()
-        let flat = found.policy.select[0]
-        let policy = DiscretePolicy(
-            select: (0..<tasks).map { task in blocks.indices.map { flat[$0 * tasks + task] } })
-        return ChosenPolicy(policy: policy, macs: found.cost, isWithinBudget: found.isWithin)
     }
 }

@@ -148,7 +148,8 @@ public enum CostForm: String, CaseIterable, Sendable {
 }
 
 /// Distance of the expected cost E of the blocks from a budget, |E − budget|, with E and the budget as shares of the cost
-/// of selecting everything in the same form; inputs costs c [L] (shares of their sum), logits z of each task [L, 2].
+/// of selecting everything in the same form; inputs costs c [L] (shares of their sum), step buffer (budget), logits z of
+/// each task [L, 2].
 ///
 /// Decisions are independent with probabilities α = softmax(z)[select]; blocks before `first` count as selected.
 ///
@@ -158,63 +159,67 @@ public enum CostForm: String, CaseIterable, Sendable {
 /// - Source: kernel `expected_cost` in `policy.cl`.
 public struct ExpectedCostLoss: DifferentiableOperator {
     public let form: CostForm
-    public let budget: Double
     public let first: Int
     /// Sets of tasks are enumerated, so that many would take long.
     public static let maximumTasks = 12
 
-    public init(form: CostForm, budget: Double, first: Int) {
+    public init(form: CostForm, first: Int) {
         self.form = form
-        self.budget = budget
         self.first = first
     }
 
+    /// Inputs before the logits.
+    static let others = 2
+
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        let tasks = inputs.count - 1
+        let tasks = inputs.count - Self.others
         precondition(
             form == .passes || (1...Self.maximumTasks).contains(tasks), "\(tasks) tasks, at most \(Self.maximumTasks)")
         precondition(
-            inputs[1...].allSatisfy { $0.rows == inputs[0].channels && $0.channels == 2 },
-            "costs \(inputs[0]) and logits \(inputs[1...]) differ in blocks")
+            inputs[Self.others...].allSatisfy { $0.rows == inputs[0].channels && $0.channels == 2 },
+            "costs \(inputs[0]) and logits \(inputs[Self.others...]) differ in blocks")
         return [.scalar]
     }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
         let blocks = inputs[0].channels
-        return (2 * (inputs.count - 1) * blocks + blocks + 1) * 4
+        return (2 * (inputs.count - Self.others) * blocks + blocks + 1) * 4
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (blocks, tasks) = (e.inputs[0].channels, e.inputs.count - 1)
+        let (blocks, tasks) = (e.inputs[0].channels, e.inputs.count - Self.others)
         try encodeProbabilities(&e, tasks: tasks)
         e.launch(
             "policy", "expected_cost",
-            [.workspace, .input(0), .output(0), .int(blocks), .int(tasks), form.code, .float(budget)],
+            [.workspace, .input(0), .input(1), .output(0), .int(blocks), .int(tasks), form.code],
             e.library.grid(1))
     }
 
-    /// The table of α, from inputs 1 ... T.
+    /// The table of α, from the logits.
     func encodeProbabilities(_ e: inout LaunchEncoder, tasks: Int) throws {
         let blocks = e.inputs[0].channels
         for task in 0..<tasks {
             e.launch(
                 "policy", "cost_alphas",
-                [.input(task + 1), .workspace, .int(blocks), .int(task), .int(first)], e.library.grid(blocks))
+                [.input(task + Self.others), .workspace, .int(blocks), .int(task), .int(first)],
+                e.library.grid(blocks))
         }
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dloss = call.gradients[0] else { return call.inputs.map { _ in nil } }
         let gradients = recorder.record(ExpectedCostGradient(loss: self), call.inputs + [dloss])
-        return [nil] + zip(call.wanted.dropFirst(), gradients).map { $0 ? $1 : nil }
+        return [nil, nil] + zip(call.wanted.dropFirst(Self.others), gradients).map { $0 ? $1 : nil }
     }
 }
 
-/// Gradients of `ExpectedCostLoss` for every task's logits; inputs costs, logits of each task, dloss.
+/// Gradients of `ExpectedCostLoss` for every task's logits; inputs costs, step buffer, logits of each task, dloss.
 public struct ExpectedCostGradient: Operator {
     public let loss: ExpectedCostLoss
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { Array(inputs[1..<(inputs.count - 1)]) }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        Array(inputs[ExpectedCostLoss.others..<(inputs.count - 1)])
+    }
 
     public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
         loss.workspaceByteCount(inputs: Array(inputs.dropLast()), outputs: [], family: family)
@@ -226,14 +231,15 @@ public struct ExpectedCostGradient: Operator {
         e.launch(
             "policy", "expected_cost_alphas",
             [
-                .workspace, .input(0), .input(tasks + 1), .int(blocks), .int(tasks), loss.form.code,
-                .float(loss.budget),
+                .workspace, .input(0), .input(1), .input(tasks + ExpectedCostLoss.others), .int(blocks), .int(tasks),
+                loss.form.code,
             ], e.library.grid(1))
         for task in 0..<tasks {
             e.launch(
                 "policy", "expected_cost_logits",
                 [
-                    .input(task + 1), .workspace, .output(task), .int(blocks), .int(tasks), .int(task),
+                    .input(task + ExpectedCostLoss.others), .workspace, .output(task), .int(blocks), .int(tasks),
+                    .int(task),
                     .int(loss.first),
                 ], e.library.grid(blocks))
         }

@@ -14,6 +14,8 @@ public struct StepState: Sendable, Equatable {
     public var phase: UInt32 = 0
     /// Gumbel-Softmax temperature τ.
     public var temperature: Float = 1
+    /// Share of all branches' cost that policy learning is steered to.
+    public var budget: Float = 1
     /// Per parameter group: rate and Adam's bias corrections.
     public var rates: [RateSlot: Rate] = [:]
 
@@ -43,6 +45,7 @@ public struct StepState: Sendable, Equatable {
         words[2] = UInt32(truncatingIfNeeded: seed >> 32)
         words[3] = phase
         words[4] = temperature.bitPattern
+        words[5] = budget.bitPattern
         for (slot, rate) in rates {
             words[slot.offset] = rate.learningRate.bitPattern
             words[slot.offset + 1] = rate.biasCorrection1.bitPattern

@@ -14,6 +14,8 @@ public struct Experiment: Sendable {
     public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     /// How convolutions may round: as the configuration wants, once `settle` has said that the device can.
     public private(set) var arithmetic: ConvolutionArithmetic
+    /// What the parts of a step take on the device that it is for, where budgets are counted in time.
+    public var partTimes: PartTimes?
 
     /// Label maps the tasks need.
     public var labels: Set<LabelKind> { Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
@@ -69,6 +71,7 @@ public struct Experiment: Sendable {
     /// Takes over what was settled and chosen for another experiment on the same device.
     mutating func takeAlgorithms(of other: Experiment) {
         (arithmetic, algorithms) = (other.arithmetic, other.algorithms)
+        partTimes = nil
     }
 
     private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
@@ -85,23 +88,22 @@ public struct Experiment: Sendable {
         CostModel(architecture, height: configuration.dataset.crop.height, width: configuration.dataset.crop.width)
     }
 
+    /// What budgets are counted in: measured times once they are known, else multiply-accumulates.
+    public var budgetCosts: PartCosts { partTimes?.costs ?? trainingCost.parts }
+
     /// The step graphs under the configuration's optimisers and policy settings.
     public var stepGraphs: StepGraphs {
         let training = configuration.training
         let policy = configuration.policy
-        let cost = trainingCost
         var graphs = StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
             policy: PolicySettings(
                 straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
                 sharing: policy.sharing, sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
                 layered: policy.sparsityLayerWeights && policy.sharing == 0,
-                budget: policy.budget.map {
-                    CostBudget(
-                        share: max(0, cost.blockBudget($0, form: policy.cost)), form: policy.cost,
-                        weight: policy.budgetWeight,
-                        blockShares: cost.blockShares)
-                }),
+                budget: policy.hasBudget
+                    ? CostBudget(
+                        form: policy.cost, weight: policy.budgetWeight, blockShares: budgetCosts.blockShares) : nil),
             trainingRule: .adam(
                 beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,
                 weightDecay: training.weightDecay),
@@ -132,7 +134,7 @@ public struct Experiment: Sendable {
         case .scenes:
             made = try ScenesDataset(
                 count: dataset.count, height: dataset.size.height, width: dataset.size.width,
-                seed: UInt64(dataset.seed), labels: labels, cacheBytes: cacheBytes)
+                seed: UInt64(dataset.seed), classes: dataset.classes, labels: labels, cacheBytes: cacheBytes)
         case nil:
             throw ConfigurationError(
                 file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
@@ -149,12 +151,12 @@ public struct Experiment: Sendable {
                     file: "configuration", path: "tasks.\(index).ignore_label", found: "\(task.ignoreLabel)",
                     expected: "255, which marks pixels without a class in data set \(made.name)")
             }
-            if made is ScenesDataset, task.kind == .segmentation,
-                task.channels < ScenesDataset.classNames.count
-            {
+            let classes = dataset.classes.names.count
+            if made is ScenesDataset, task.kind == .segmentation, task.channels < classes {
                 throw ConfigurationError(
                     file: "configuration", path: "tasks.\(index).channels", found: "\(task.channels)",
-                    expected: "at least \(ScenesDataset.classNames.count), the classes of generated scenes")
+                    expected: "at least \(classes), the classes of generated scenes with dataset.classes "
+                        + dataset.classes.rawValue)
             }
         }
         return made

@@ -34,13 +34,14 @@ struct Benchmark: ParsableCommand {
         var steps = StepList(steps: SkipReport.Step.allCases)
         @Option(
             help:
-                "Rows, comma-separated: random, alone; soft (weights, logits); published, others: published policies of this and other networks (inference, retrain)."
+                "Rows, comma-separated: random, alike (all tasks agree), alone; soft (weights, logits); published, others: published policies of this and other networks (inference, retrain)."
         )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.")
         var policy: [PolicySource] = []
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
-        @Option(help: ArgumentHelp("Draw speed-up against density, SVG.", valueName: "file")) var plot: String?
+        @Option(help: ArgumentHelp("Draw ms against density, beside hard sharing, SVG.", valueName: "file")) var plot:
+            String?
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
         @OptionGroup var profile: ProfileOptions
@@ -98,7 +99,7 @@ struct Benchmark: ParsableCommand {
                     report: progress.report)
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
-                if let plot { try SpeedupPlot(report).write(to: URL(fileURLWithPath: plot)) }
+                if let plot { try SkipPlot(report).write(to: URL(fileURLWithPath: plot)) }
                 for step in steps.steps { try console.print(report.table(step) + "\n") }
                 if let warning = report.warning { try console.print(warning + "\n") }
                 try console.print(

@@ -9,8 +9,10 @@ struct Cost: ConsoleCommand {
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
             MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, and the
-            policy with every distinct (input, block) computed once; hard sharing in one pass, to compare with; and the memory each kind of step plans for. Needs only
-            tasks and model of the configuration.
+            policy with every distinct (input, block) computed once; hard sharing in one pass, to compare with; and the
+            memory each kind of step plans for. Needs only tasks and model of the configuration.
+            With --time, what each part of the network takes on a device in a step of --batch images, and what the
+            configuration's training takes in all.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -19,12 +21,24 @@ struct Cost: ConsoleCommand {
     var policy: PolicySource?
     @Option(help: "Image size, HxW, each 1 to 16384. Default: dataset.crop.") var size: Size?
     @Option(help: "Images per step, 1 to 65536, for the memory. Default: training.batch.") var batch: BatchSize?
-    @Option(help: "Kernels that the memory is planned for: cpu or gpu.") var kernelFamily = KernelFamily.cpu
+    @Flag(help: "Measure on a device what each part takes, once: what is known of it is not measured again.")
+    var time = false
+    @OptionGroup var device: DeviceOptions
+    @OptionGroup var search: SearchOptions
     @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        guard time || (device.device == nil && !search.noSearch) else {
+            throw ValidationError("--device and --no-search: expected with --time, which computes.")
+        }
+    }
 
     func run(on console: Console) throws {
         var experiment = try Experiment(part.select(options.load()))
-        if let notice = experiment.settle(for: kernelFamily) { ProgressPrinter(console).report(.notice(notice)) }
+        let progress = ProgressPrinter(console)
+        let context = time ? try device.makeContext(progress: progress) : nil
+        let family = device.kernelFamily ?? context.map { KernelFamily(for: $0.device) } ?? .cpu
+        if let notice = experiment.settle(for: family) { progress.report(.notice(notice)) }
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
@@ -32,19 +46,34 @@ struct Cost: ConsoleCommand {
         let cost = model.report(policy: chosen)
         let shape = BatchShape(
             count: batch?.count ?? experiment.configuration.training.batch, height: model.height, width: model.width)
+        if !json {
+            try console.print(cost.table())
+            if let warning = chosen.flatMap(model.parts.warning) { try console.print(warning + "\n") }
+        }
+        let times = try context.map { context in
+            let library = try KernelLibrary(context: context, family: family)
+            if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
+            try experiment.chooseAlgorithms(
+                shape, tuner: AlgorithmTuner(library: library, mode: search.mode, report: progress.report))
+            let timer = PartTimer(library: library, mode: search.mode, report: progress.report)
+            // The number of policy steps may need the data set; where there is none, that is said.
+            let dataset = try? experiment.makeDataset()
+            return try timer.report(on: experiment, shape, policy: chosen, dataset: dataset)
+        }
+        progress.finish()
         // Work can be counted for sizes that no step could be planned for.
         let memory = Result { [experiment] in
-            try experiment.memory(shape, policy: chosen, family: kernelFamily)
+            try experiment.memory(shape, policy: chosen, family: family)
         }
         if json {
-            try console.print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get())))
-        } else {
-            try console.print(cost.table())
-            if let warning = chosen.flatMap(model.warning) { try console.print(warning + "\n") }
+            try console.print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get(), time: times)))
+        } else if let times {
+            try console.print(
+                times.text(blocks: cost.blocks.map(\.name), tasks: experiment.tasks.map(\.name)) + "\n")
         }
         switch memory {
         case .success(let memory): if !json { try console.print(memory.table) }
-        case .failure(let error): ProgressPrinter(console).line("no memory plan: \(error)")
+        case .failure(let error): progress.line("no memory plan: \(error)")
         }
     }
 
@@ -53,13 +82,16 @@ struct Cost: ConsoleCommand {
         let cost: CostReport
         /// Null where a tensor has more elements than kernels count.
         let memory: MemoryReport?
+        /// With --time.
+        let time: TimeReport?
 
-        enum CodingKeys: String, CodingKey { case memory }
+        enum CodingKeys: String, CodingKey { case memory, time }
 
         func encode(to encoder: any Encoder) throws {
             try cost.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(memory, forKey: .memory)
+            try container.encodeIfPresent(time, forKey: .time)
         }
     }
 }

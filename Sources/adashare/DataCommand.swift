@@ -2,6 +2,8 @@ import ArgumentParser
 import Datasets
 import Foundation
 
+extension SceneClasses: ExpressibleByArgument {}
+
 struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Make data sets.", subcommands: [Synthesize.self])
@@ -15,6 +17,7 @@ struct DataCommand: ParsableCommand {
         @Option(help: "Number of scenes, 1 to 1000000.") var count: Int
         @Option(help: "Image size, HxW, each 8 to 4096.") var size: Size
         @Option(help: "Seed of the generator.") var seed: UInt64 = 1
+        @Option(help: "What the classes tell apart: shape or pattern.") var classes: SceneClasses = .shape
 
         func validate() throws {
             guard (1...1_000_000).contains(count) else {
@@ -23,7 +26,8 @@ struct DataCommand: ParsableCommand {
         }
 
         func run(on console: Console) throws {
-            let dataset = try ScenesDataset(count: count, height: size.height, width: size.width, seed: seed)
+            let dataset = try ScenesDataset(
+                count: count, height: size.height, width: size.width, seed: seed, classes: classes)
             try writeNYUFormat(dataset, to: URL(fileURLWithPath: output))
             try console.print("wrote \(count) scenes of \(size.height)x\(size.width) to \(output)")
         }

@@ -33,6 +33,14 @@ struct Evaluate: ConsoleCommand {
             recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
         if let notice { progress.report(.notice(notice)) }
         if let recorded { experiment.adopt(recorded, on: library) }
+        let budgets = experiment.configuration.policy.budgets
+        if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == Phase.policy.rawValue {
+            let folders = budgets.map { SideRuns.Kind.budget($0).folder }
+            progress.report(
+                .notice(
+                    "these are the weights of policy learning; its policies are retrained in "
+                        + folders.joined(separator: ", ")))
+        }
         let network = try experiment.makeNetwork(library: library, infersOnly: true)
         try network.load(file)
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
@@ -58,8 +66,8 @@ struct Evaluate: ConsoleCommand {
             }
             try console.print(table.text)
         }
-        let cost = experiment.trainingCost
-        let share = cost.shareOfHardSharing(policy, form: .shared)
+        let cost = experiment.trainingCost.parts
+        let share = cost.share(of: policy, .shared)
         try console.print("\nbackbone: \(percent(share)) of hard sharing's multiply-accumulates")
         if let warning = cost.warning(about: policy) { try console.print(warning) }
         for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {

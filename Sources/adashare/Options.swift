@@ -37,6 +37,9 @@ extension CostForm: ExpressibleByArgument {}
 extension PolicySource: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
+extension PolicyBudget: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
 extension ModelPrecision: ExpressibleByArgument {}
 
 /// How convolutions come to their algorithms.
@@ -83,6 +86,11 @@ func checkWritable(_ path: String, _ what: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) == false || !isFolder.boolValue else {
         throw RunError(path: path, found: "a folder", expected: "a file name for \(what)")
+    }
+    let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+    guard kind == nil || kind == .typeRegular || kind == .typeSymbolicLink else {
+        throw RunError(
+            path: path, found: "no regular file", expected: "a file name for \(what), which is renamed into place")
     }
     guard FileManager.default.isWritableFile(atPath: folder) else {
         throw RunError(path: path, found: "no folder that can be written", expected: "one for \(what)")

@@ -17,8 +17,8 @@ struct Policy: ConsoleCommand {
     var path: String
     @Option(
         help:
-            "Most that the backbone may cost, as a share of hard sharing, or with --cost passes of a full pass per task."
-    ) var budget: Double?
+            "Most it may cost: a share of hard sharing, with --cost passes of a full pass per task; or, in a run whose budgets count time, milliseconds such as 12ms."
+    ) var budget: PolicyBudget?
     @Option(help: "Select what has at least this probability, from 0 to 1.") var threshold: Double?
     @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?
     @Option(help: "Seed of the draws.") var seed: UInt64 = 1
@@ -33,8 +33,8 @@ struct Policy: ConsoleCommand {
         if threshold != nil && (budget != nil || sample != nil) {
             throw ValidationError("--threshold goes with neither --budget nor --sample.")
         }
-        if let budget, !(budget > 0 && budget <= 1) {
-            throw ValidationError("--budget: found \(budget), expected above 0 and at most 1.")
+        if budget == nil && cost != nil {
+            throw ValidationError("--cost: expected with --budget, which it is for.")
         }
         if let threshold, !(0...1).contains(threshold) {
             throw ValidationError("--threshold: found \(threshold), expected from 0 to 1.")
@@ -46,7 +46,15 @@ struct Policy: ConsoleCommand {
 
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-        let experiment = try Experiment(folder.readConfiguration())
+        var experiment = try Experiment(folder.readConfiguration())
+        if experiment.configuration.policy.isTimed {
+            experiment.partTimes = try folder.readTimes(for: experiment)
+            if experiment.partTimes == nil, budget != nil {
+                throw RunError(
+                    path: folder.times.path, found: "no such file",
+                    expected: "the parts' times, in which this run counts budgets")
+            }
+        }
         let names = experiment.tasks.map(\.name)
         let learned = try SelectionPolicy.read(
             folder.policy, tasks: names, blocks: experiment.architecture.blocks.count)
@@ -62,17 +70,21 @@ struct Policy: ConsoleCommand {
                 throw RunError(path: output, found: "the run's own policy", expected: "another file")
             }
         }
-        let model = experiment.trainingCost
+        let (model, costs) = (experiment.trainingCost, experiment.budgetCosts)
         let form = cost ?? experiment.configuration.policy.cost
         if budget != nil, !PolicyDraw.canSearch(tasks: names.count, form: form) {
             throw ValidationError(
-                "--budget: found \(names.count) tasks, expected --cost passes or at most \(CostModel.mostTasksSharing) tasks."
+                "--budget: found \(names.count) tasks, expected --cost passes or at most \(PartCosts.mostTasksSharing) tasks."
             )
         }
-        let draw = PolicyDraw(cost: model, form: form, budget: budget, open: learned.open ?? 0)
+        if case .milliseconds? = budget, costs.unit != .nanoseconds {
+            throw ValidationError("--budget: found milliseconds, expected a share: the run's budgets count no time.")
+        }
+        let draw = PolicyDraw(costs: costs, form: form, budget: budget, open: learned.open ?? 0)
         let policy: DiscretePolicy
         if let sample {
-            let drawn = draw.samples(probabilities, count: sample, seed: seed)
+            let drawn = draw.samples(
+                probabilities, numbers: names.indices.map(experiment.architecture.number), count: sample, seed: seed)
             let best = drawn.max {
                 $0.logProbability(under: probabilities) < $1.logProbability(under: probabilities)
             }
@@ -89,28 +101,35 @@ struct Policy: ConsoleCommand {
             return try console.print(
                 try JSONText.pretty(
                     Report(
-                        policy: chosen, shareOfHardSharing: model.shareOfHardSharing(policy, form: .shared),
-                        budget: budget, charged: form.rawValue,
-                        chargedShare: model.shareOfHardSharing(policy, form: form),
+                        policy: chosen, shareOfHardSharing: model.parts.share(of: policy, .shared),
+                        budget: budget?.name, charged: form.rawValue, chargedUnit: costs.unit.rawValue,
+                        chargedShare: costs.share(of: policy, form),
+                        milliseconds: costs.unit == .nanoseconds ? costs.milliseconds(of: policy, form) : nil,
                         isWithinBudget: draw.isWithinBudget(policy),
                         logProbability: policy.logProbability(under: probabilities), cost: report)))
         }
         try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
         try console.print(report.totals)
         for remark in draw.remarks(on: policy, from: probabilities) { try console.print(remark) }
-        let charged =
-            form == .shared ? "" : "\(percent(model.shareOfHardSharing(policy, form: form))) of \(form.base), "
+        if costs.unit == .nanoseconds {
+            try console.print(
+                "step of \(experiment.configuration.policy.budgetFor.rawValue): \(readable(costs.milliseconds(of: policy, form))) ms, "
+                    + "\(percent(costs.share(of: policy, form))) of \(form.base)")
+        }
+        let charged = form == .shared ? "" : "\(percent(model.parts.share(of: policy, form))) of \(form.base), "
         try console.print(
-            "backbone: \(charged)\(percent(model.shareOfHardSharing(policy, form: .shared))) of hard sharing, log-probability "
+            "backbone: \(charged)\(percent(model.parts.share(of: policy, .shared))) of hard sharing, log-probability "
                 + readable(policy.logProbability(under: probabilities)))
     }
 
     private struct Report: Encodable {
         let policy: SelectionPolicy
         let shareOfHardSharing: Double
-        let budget: Double?
-        let charged: String
+        let budget: String?
+        let charged, chargedUnit: String
         let chargedShare: Double
+        /// Of a step, where the run's budgets count time.
+        let milliseconds: Double?
         let isWithinBudget: Bool
         let logProbability: Double
         let cost: CostReport

@@ -6,14 +6,27 @@ import Training
 struct SummaryText {
     private let summary: RunSummary
     private let tasks: [String]
+    private let policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
 
-    init(_ summary: RunSummary, tasks: [String]) {
+    /// - Parameter policies: of several budgets, where each is retrained in a run of its own.
+    init(_ summary: RunSummary, tasks: [String], policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = []) {
         self.summary = summary
         self.tasks = tasks
+        self.policies = policies
     }
 
     var text: String {
         var parts: [String] = []
+        // What is scored here is the network before any retraining, which nobody compares.
+        if !policies.isEmpty {
+            for (budget, policy) in policies {
+                let table = policy.table(blocks: summary.cost.blocks.map(\.name), tasks: tasks)
+                parts.append(
+                    "Policy at \(budget.name) (block × task, in brackets the probability of selecting)\n\n\(table)")
+            }
+            parts.append("Seconds per phase\n\n\(seconds)")
+            return "\n" + parts.joined(separator: "\n\n") + "\n"
+        }
         if let policy = summary.policyTable(tasks: tasks) {
             let title = summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here"
             parts.append("\(title) (block × task, in brackets the probability of selecting)\n\n\(policy)")
@@ -26,13 +39,23 @@ struct SummaryText {
         parts.append(gains)
         if let reached = summary.policyCost {
             parts.append(
-                "Cost of the backbone (\(reached.form), of \(CostForm(rawValue: reached.form)?.base ?? "everything")): "
-                    + (reached.asked.map { "asked \(percent($0)), " } ?? "")
+                "\(what(reached)) (\(reached.form), of \(CostForm(rawValue: reached.form)?.base ?? "everything")): "
+                    + (reached.askedMilliseconds.map { "asked \(readable($0)) ms or " } ?? reached.asked.map { _ in
+                        "asked "
+                    } ?? "")
+                    + (reached.asked.map { "\(percent($0)), " } ?? "")
                     + "expected \(percent(reached.expected)), discrete policy \(percent(reached.discrete))")
         }
         parts.append("Cost of one image\n\n\(cost)\n\n\(verdict)")
         parts.append("Seconds per phase\n\n\(seconds)")
         return "\n" + parts.joined(separator: "\n\n") + "\n"
+    }
+
+    private func what(_ cost: PolicyCost) -> String {
+        guard let measure = cost.measure.flatMap(BudgetMeasure.init(rawValue:)), measure != .macs else {
+            return "Cost of the backbone"
+        }
+        return "Time of a step of \(measure.rawValue), as planned"
     }
 
     /// Against hard sharing, or where that was not trained, against a constant guess.
@@ -53,10 +76,6 @@ struct SummaryText {
             return "\(task): \(mine.name) \(readable(mine.value)), best constant guess \(readable(base.value)): "
                 + "\(readable(abs(gain), digits: 2)) % \(gain < 0 ? "worse" : "better") (exact convention)"
         }.joined(separator: "\n")
-    }
-
-    private func signed(_ percent: Double) -> String {
-        (percent < 0 ? "−" : "+") + readable(abs(percent), digits: 2) + " %"
     }
 
     /// What the policy comes to, in one line.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DeviceLayer
 import Foundation
+import Operators
 import Training
 
 struct Train: ConsoleCommand {
@@ -8,7 +9,8 @@ struct Train: ConsoleCommand {
         abstract: "Train a network: warm-up, policy learning, retraining.",
         discussion: """
             Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and metrics), policy.json,
-            checkpoints/*.safetensors and summary.json. A killed run continues with --resume and ends in the same bits.
+            checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in retrain/<budget> for each,
+            and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in the same bits.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -61,7 +63,14 @@ struct Train: ConsoleCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         let dataset = try experiment.openInputs(phases: phases.phases)
-        let given = try policy.map(experiment.policy)
+        let given = try policy.map(experiment.selection)
+        if !resume, given == nil, !configuration.policy.budgets.isEmpty, phases.phases.contains(.retrain),
+            !phases.phases.contains(.policy) || configuration.training.policy.iterations == 0
+        {
+            throw ConfigurationError(
+                file: options.config, path: "policy.budgets", found: "a retraining without policy learning before it",
+                expected: "--phases with policy and training.policy.iterations above 0, or --policy")
+        }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
@@ -73,21 +82,45 @@ struct Train: ConsoleCommand {
 
         if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
-        let trainer = try Trainer(
-            experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
-            search: search.mode,
-            report: { event in
-                progress.report(event)
-                // Evaluations launch much between two steps; a device that fails here fails in the next step again.
-                if case .evaluating = event { try? recorder?.collect() }
-            })
-        trainer.profile = recorder
-        if let given { try trainer.retrain(under: given) }
-        try profile.recording(with: recorder, on: console) {
+        func report(_ event: ProgressEvent) {
+            progress.report(event)
+            // Evaluations launch much between two steps; a device that fails here fails in the next step again.
+            if case .evaluating = event { try? recorder?.collect() }
+        }
+        let names = experiment.tasks.map(\.name)
+        /// The network is let go at the end: what follows makes others.
+        func train() throws -> (summary: RunSummary?, family: KernelFamily) {
+            let trainer = try Trainer(
+                experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
+                search: search.mode, report: report)
+            trainer.profile = recorder
+            if let given { try trainer.retrain(under: given) }
             try trainer.train(phases: phases.phases)
-            let summary = try trainer.summarise()
+            return (try trainer.summarise(), trainer.network.executor.library.family)
+        }
+        try profile.recording(with: recorder, on: console) {
+            let (summary, family) = try train()
+            var tradeoff: Tradeoff?
+            if let summary, phases.phases.contains(.retrain), SideRuns.areWanted(configuration) {
+                let sides = SideRuns(
+                    experiment: experiment, run: run, dataset: dataset, context: context, family: family,
+                    kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,
+                    profile: recorder, report: report)
+                tradeoff = try sides.compare(with: summary)
+            }
             progress.finish()
-            if let summary { try console.print(SummaryText(summary, tasks: experiment.tasks.map(\.name)).text) }
+            let policies = try configuration.policy.budgets.filter { _ in tradeoff != nil && given == nil }.map {
+                budget in
+                (
+                    budget: budget,
+                    policy: try SelectionPolicy.read(
+                        run.policy(of: budget), tasks: names, blocks: experiment.architecture.blocks.count)
+                )
+            }
+            if let summary {
+                try console.print(SummaryText(summary, tasks: names, policies: policies).text)
+            }
+            if let tradeoff { try console.print(TradeoffText(tradeoff, tasks: names).text) }
         }
     }
 }

@@ -33,6 +33,10 @@ extension CommandLineTests {
             (["train", "--config", "F/c.yml", "--phases", "warmup,polic"], "warmup,polic"),
             (["train", "--config", "F/c.yml", "--phases", "baseline"], "baseline"),
             (["data", "synthesize", "--output", "F/d", "--count", "0", "--size", "32x32"], "--count"),
+            (
+                ["data", "synthesize", "--output", "F/d", "--count", "1", "--size", "32x32", "--classes", "colour"],
+                "--classes"
+            ),
             (["predict", "--config", "F/c.yml", "--checkpoint", "F/w", "--output", "F/o"], "images"),
             (
                 ["predict", "--config", "F/c.yml", "--checkpoint", "F/w", "--output", "F/o", "a/x.png", "b/x.png"],

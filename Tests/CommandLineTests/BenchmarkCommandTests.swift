@@ -19,7 +19,7 @@ extension CommandLineTests {
             let trace = folder.file("trace.json")
             let run = try Program.run(
                 [
-                    "benchmark", "skip", "--rows", "random,soft,alone", "--json", json.path, "--plot", plot.path,
+                    "benchmark", "skip", "--rows", "random,alike,soft,alone", "--json", json.path, "--plot", plot.path,
                     "--profile",
                     trace.path,
                 ] + Self.small)
@@ -45,21 +45,30 @@ extension CommandLineTests {
             for step in ["inference", "retrain"] {
                 #expect(count(step, "all_selected") == 1 && count(step, "random") == 10)
                 #expect(count(step, "only_depth") == 1 && count(step, "soft") == 0)
+                #expect(count(step, "alike") == 8, "one for each number of resnet18's blocks but all")
             }
             for step in ["weights", "logits"] {
                 #expect(count(step, "hard_skip") == 10 && count(step, "soft") == 4)
+                #expect(count(step, "alike") == 8)
+            }
+            func retraining(_ policy: String) -> [JSONValue] {
+                rows.filter { $0["step"]?.string == "retrain" && $0["policy"]?.string == policy }
             }
             // Densities fall from 90 to 0 %, and the work with them.
-            let random = rows.filter { $0["step"]?.string == "retrain" && $0["policy"]?.string == "random" }
+            let random = retraining("random")
             let densities = random.compactMap { $0["density"]?.double }
             #expect(densities == densities.sorted(by: >) && densities.last == 0)
             let macs = random.compactMap { $0["macs"]?.integer }
             #expect((macs.last ?? 0) * 5 < macs.first ?? 0)
+            // Where tasks agree, from what hard sharing costs.
+            let agreeing = (retraining("all_selected") + retraining("alike")).compactMap { $0["macs"]?.integer }
+            #expect(zip(agreeing, agreeing.dropFirst()).allSatisfy(>) && agreeing.last == macs.last)
             let picture = try String(contentsOf: plot, encoding: .utf8)
             #expect(picture.hasPrefix("<svg") && picture.hasSuffix("</svg>\n"))
             func occurrences(_ part: String) -> Int { picture.components(separatedBy: part).count - 1 }
             #expect(occurrences("<g ") == 4 && occurrences("</g>") == 4)
-            #expect(occurrences("<text ") == occurrences("</text>") && occurrences("<circle ") > 40)
+            #expect(occurrences("hard sharing, one pass") == 4)
+            #expect(occurrences("<text ") == occurrences("</text>") && occurrences("<circle ") > 30)
             #expect(picture.contains("Retraining step") && picture.contains("ideal"))
             #expect(try Data(contentsOf: trace).count > 1000 && run.output.contains("GFLOP/s"))
         }

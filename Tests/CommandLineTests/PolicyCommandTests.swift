@@ -41,7 +41,7 @@ extension CommandLineTests {
             ]
             let trained = Command.run(arguments + ["--policy", file.path])
             #expect(trained.status == 0, "\(trained.errors)")
-            #expect(trained.output.contains("Policy, not learned here"))
+            #expect(trained.output.contains("Policy, not learned here (block × task, in brackets"))
             #expect(trained.output.contains("The backbone under this policy costs \(percent(share)) of hard sharing:"))
             let checkpoint = try TensorFile.read(output.appendingPathComponent("checkpoints/retrain.safetensors"))
             let recorded = try JSONValue.parse(Data(try #require(checkpoint.metadata["policy"]).utf8))
@@ -89,7 +89,9 @@ extension CommandLineTests {
 
         @Test(arguments: [
             (["policy", "--run", "x"], 64, "--budget, --threshold or --sample"),
-            (["policy", "--run", "x", "--budget", "0"], 64, "--budget: found 0.0, expected above 0"),
+            (["policy", "--run", "x", "--budget", "0"], 64, "--budget"),
+            (["policy", "--run", "x", "--budget", "1.5"], 64, "--budget"),
+            (["policy", "--run", "x", "--threshold", "0.5", "--cost", "shared"], 64, "--cost: expected with --budget"),
             (["policy", "--run", "x", "--budget", "0.5", "--threshold", "0.5"], 64, "--threshold goes with neither"),
             (["policy", "--run", "x", "--sample", "0"], 64, "--sample: found 0"),
             (["train", "--config", "x", "--policy", "all"], 64, "--phases retrain"),

@@ -179,6 +179,21 @@ extension CommandLineTests {
             #expect(try TensorFile.read(output.appendingPathComponent("a.safetensors")) != raw)
         }
 
+        @Test func synthesizedClassesCanBePatterns() throws {
+            let data = try TemporaryFolder()
+            let arguments = ["data", "synthesize", "--count", "2", "--size", "32x40", "--seed", "9"]
+            for classes in SceneClasses.allCases {
+                let root = data.file(classes.rawValue)
+                let more = ["--output", root.path, "--classes", classes.rawValue]
+                #expect(Command.run(arguments + more).status == 0)
+                let scenes = try ScenesDataset(count: 2, height: 32, width: 40, seed: 9, classes: classes)
+                for index in 0..<2 {
+                    let labels = try PNGImage.read(root.appendingPathComponent("seg/00000\(index).png"), channels: 1)
+                    #expect(try labels.pixels == scenes.sample(index).segmentation)
+                }
+            }
+        }
+
         @Test func synthesizedDataTrains() throws {
             let folder = try TemporaryFolder()
             let data = folder.file("data")

@@ -57,6 +57,8 @@ private struct Lines {
 
     static let remarks = Lines(patterns: [
         ("device", #"device .+ \(\d+:\d+\), run folder runs/quickstart"#),
+        ("side run", #"note: training policy at 0\.[64], run folder runs/quickstart/retrain/0\.[64]"#),
+        ("timing", "note: timing steps beside hard sharing"),
         ("choices", #"note: \d+ convolutions, \d+ of them measured: \w+ \d+(?:, \w+ \d+)*"#),
         ("search", "note: measuring the convolutions' algorithms, once for this device and these shapes"),
         (
@@ -77,11 +79,13 @@ private struct Lines {
         ),
         (
             "policy against",
-            #"note: \d+ of \d+ decisions go against their probability, to stay within \d+ % of hard sharing"#
+            #"note: policy for 0\.[64]: \d+ of \d+ decisions go against their probability, to stay within \d+ % of hard "#
+                + "sharing"
         ),
         (
             "policy beyond",
-            #"note: no policy is within the budget of \d+ % of hard sharing: this one costs \d+ %, the cheapest \d+ %"#
+            #"note: policy for 0\.[64]: no policy is within the budget of \d+ % of hard sharing: this one costs \d+ %, "#
+                + #"the cheapest \d+ %"#
         ),
         ("evaluation", #"\#(phase)  evaluating \d+/\d+"#),
         ("compiling", #"compiling kernels \d+/\d+"#),
@@ -91,31 +95,24 @@ private struct Lines {
     static let answer = Lines(patterns: [
         ("empty", ""),
         ("rule", "─+"),
-        ("policy title", #"Learned policy \(block × task, in brackets the probability of selecting\)"#),
+        ("policy title", #"Policy at 0\.[64] \(block × task, in brackets the probability of selecting\)"#),
         ("policy header", "block +segmentation +normals +depth"),
         ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)(?: !)?){3} *"#),
         ("policy mark", "! against its probability"),
         (
-            "metrics title",
-            #"Metrics, (?:exact|published) convention \(\d+ images of split test, normals trained as exact\)"#
+            "comparison title",
+            #"Accuracy against time \(steps of 2 images of 96×96 on .+; gains over hard sharing on split test, exact convention\)"#
         ),
-        ("metrics header", "task +metric +constant +hard sharing +learned +gain over hard sharing"),
-        ("metrics row", #"\#(task)? +[a-z0-9_.^]+ [↑↓](?: +\#(number)){3} +(?:\#(number) %|–)"#),
+        ("comparison header", " *MACs +inference ms +training ms +segmentation +normals +depth +all tasks"),
         (
-            "gain",
-            #"Accuracy against hard sharing, exact convention: \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
-                + #"all tasks [+−]\#(number) %"#
+            "comparison row",
+            #"(?:hard sharing|policy at 0\.[64]) +\d+ %(?: +\#(number) +\d+ %){2}(?: +(?:[+−]\#(number) %|–)){4}"#
         ),
-        (
-            "policy cost",
-            #"Cost of the backbone \(shared, of hard sharing\): asked \d+ %, expected \d+ %, discrete policy \d+ %"#
-        ),
-        ("cost title", "Cost of one image"),
-        ("cost header", " +M parameters +M MACs"),
-        ("cost row", "(?:backbone, (?:all blocks|hard sharing|policy), [a-z ]+|heads)(?: +\(number)){1,2}"),
         (
             "verdict",
-            #"The backbone under this policy costs \d+ % of hard sharing: \#(number) × fewer multiply-accumulates\."#
+            #"policy at 0\.[64]: \#(number) × fewer multiply-accumulates, inference \#(number) × (?:faster|slower), "#
+                + #"training \#(number) × (?:faster|slower); \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
+                + #"all tasks [+−]\#(number) % against hard sharing"#
         ),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds"),

@@ -133,12 +133,13 @@ import Testing
         expectError("no keypoints") { _ = try open(labels: [.keypoints]) }
     }
 
-    @Test func synthesizedScenesReadBackIdentical() throws {
-        let scenes = try ScenesDataset(count: 12, height: 24, width: 32, seed: 5)
+    @Test(arguments: SceneClasses.allCases)
+    func synthesizedScenesReadBackIdentical(classes: SceneClasses) throws {
+        let scenes = try ScenesDataset(count: 12, height: 24, width: 32, seed: 5, classes: classes)
         let root = folder.file("out/scenes")
         try writeNYUFormat(scenes, to: root)
         let read = try NYUv2Dataset(
-            root: root, labels: ScenesDataset.availableLabels, seed: 99, classes: ScenesDataset.classNames.count)
+            root: root, labels: ScenesDataset.availableLabels, seed: 99, classes: classes.names.count)
         #expect(read.count == scenes.count && read.splits == scenes.splits)
         for index in 0..<scenes.count { #expect(try read.sample(index) == scenes.sample(index)) }
         expectError("not empty") { try writeNYUFormat(scenes, to: root) }

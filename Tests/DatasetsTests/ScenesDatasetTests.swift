@@ -57,6 +57,63 @@ import Testing
         #expect(pixels.allSatisfy { $0 < 20 * 32 * 32 * 6 / 10 }, "\(pixels)")
     }
 
+    // MARK: - Classes by pattern
+
+    /// Of the pixels with each label of `first`, the share with each label of `second`.
+    private func shares(of first: ScenesDataset, _ second: ScenesDataset) throws -> [[Double]] {
+        var pixels = [[Double]](
+            repeating: [Double](repeating: 0, count: second.classes.names.count), count: first.classes.names.count)
+        for index in 0..<first.count {
+            let (a, b) = try (first.sample(index).segmentation, second.sample(index).segmentation)
+            for (row, column) in zip(try #require(a), try #require(b)) { pixels[Int(row)][Int(column)] += 1 }
+        }
+        return pixels.map { row in row.map { $0 / row.reduce(0, +) } }
+    }
+
+    /// All pixels of a surface have one pattern, so shares over two hundred scenes are still not exact quarters.
+    @Test func patternsAreIndependentOfShape() throws {
+        func scenes(_ classes: SceneClasses) throws -> ScenesDataset {
+            try ScenesDataset(count: 200, height: 24, width: 24, seed: 1, classes: classes, labels: [.segmentation])
+        }
+        let (shapes, patterns) = try (scenes(.shape), scenes(.pattern))
+        func areIndependent(_ shares: [[Double]]) -> Bool {
+            let even = 1 / Double(shares[0].count)
+            return shares.allSatisfy { $0.allSatisfy { abs($0 - even) < 0.6 * even } }
+        }
+        let found = try shares(of: shapes, patterns)
+        #expect(found.count == 6 && found[0].count == 4 && areIndependent(found), "\(found)")
+        // Labels that are shapes after all.
+        #expect(try !areIndependent(shares(of: shapes, shapes)))
+    }
+
+    @Test func patternsAreThoseOfTheTextures() {
+        #expect(SceneClasses.pattern.names == ["plain", "checker", "stripes", "noise"])
+        for index in 0..<12 {
+            let scene = Scene(seed: 7, index: index)
+            let rendering = scene.render(height: 32, width: 40, noise: CounterRandom(seed: 1))
+            var expected = [scene.floor, scene.wall, scene.ceiling].map { Set([$0.pattern.rawValue]) }
+            for shape in [Solid.Shape.box, .sphere, .cylinder] {
+                expected.append(Set(scene.solids.filter { $0.shape == shape }.map(\.texture.pattern.rawValue)))
+            }
+            #expect(rendering.patterns.count == rendering.classes.count)
+            #expect(zip(rendering.classes, rendering.patterns).allSatisfy { expected[Int($0)].contains($1) })
+        }
+    }
+
+    @Test func onlySegmentationDependsOnTheClasses() throws {
+        let shapes = try ScenesDataset(count: 6, height: 33, width: 48, seed: 3)
+        let patterns = try ScenesDataset(count: 6, height: 33, width: 48, seed: 3, classes: .pattern)
+        #expect(shapes.classes == .shape && patterns.splits == shapes.splits)
+        for index in 0..<6 {
+            let expected = try shapes.sample(index)
+            var found = try patterns.sample(index)
+            #expect(found.edges != nil && found.depth != nil && found.normals != nil)
+            #expect(found != expected && found.segmentation != expected.segmentation)
+            found.segmentation = expected.segmentation
+            #expect(found == expected)
+        }
+    }
+
     /// Depth is measured along the optical axis: the pixels of the far wall seen squarely all have one plane equation.
     @Test func depthFitsTheNormals() throws {
         let size = 48

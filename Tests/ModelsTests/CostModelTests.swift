@@ -28,10 +28,10 @@ import Testing
     func publishedTableNegativeControl(row: (PublishedPolicy, all: Int, selected: Int, shared: Int)) throws {
         let model = CostModel(try row.0.architecture(), height: 224, width: 224)
         let shifted = DiscretePolicy(select: row.0.policy.select.map { $0.dropFirst() + [true] })
-        #expect(hundredths(model.macsShared(shifted)) != row.shared)
+        #expect(hundredths(model.parts.cost(of: shifted, .shared)) != row.shared)
         // 222 pixels give the 56×56 and 28×28 maps that 224 would give in floor mode.
         let floor = CostModel(try row.0.architecture(), height: 222, width: 222)
-        #expect(hundredths(floor.macsAll) != row.all)
+        #expect(hundredths(floor.parts.hardSharing(.passes)) != row.all)
     }
 
     @Test func parameters() throws {
@@ -72,9 +72,10 @@ import Testing
         #expect(hard.macsShared * 3 == hard.macsAll)
         let row = DiscretePolicy.random(density: 0.5, tasks: 1, blocks: 16, seed: 5).select[0]
         let same = DiscretePolicy(select: [row, row, row])
-        #expect(model.macsShared(same) * 3 == model.macsSelected(same))
+        #expect(model.parts.cost(of: same, .shared) * 3 == model.parts.cost(of: same, .passes))
         let none = DiscretePolicy.random(density: 0, tasks: 3, blocks: 16, seed: 0)
-        #expect(model.macsShared(none) == model.stemMacs + model.blocks.reduce(0) { $0 + $1.projectionMacs })
+        #expect(
+            model.parts.cost(of: none, .shared) == model.stemMacs + model.blocks.reduce(0) { $0 + $1.projectionMacs })
     }
 
     /// Classification tasks have images of their own: nothing to share.
@@ -109,10 +110,10 @@ import Testing
         for seed in 0..<40 as Range<UInt64> {
             let policy = DiscretePolicy.random(
                 density: [0.3, 0.6, 0.9, 0.97][Int(seed % 4)], tasks: tasks, blocks: network.blocks.count, seed: seed)
-            let shared = model.macsShared(policy)
+            let shared = model.parts.cost(of: policy, .shared)
             #expect(shared == sharedByPrefixes(model, policy))
-            #expect(shared <= model.macsSelected(policy))
-            #expect(model.macsSelected(policy) <= model.macsAll)
+            #expect(shared <= model.parts.cost(of: policy, .passes))
+            #expect(model.parts.cost(of: policy, .passes) <= model.parts.hardSharing(.passes))
         }
     }
 

@@ -46,12 +46,12 @@ import Testing
         for seed in 0..<8 as Range<UInt64> {
             let density = Double(seed) / 7
             let policy = DiscretePolicy.random(density: density, tasks: 3, blocks: blocks, seed: seed)
-            #expect(macs(trace(architecture, policy)) == cost.macsShared(policy) + heads)
+            #expect(macs(trace(architecture, policy)) == cost.parts.cost(of: policy, .shared) + heads)
         }
         // Negative control: another policy's count differs.
         let all = DiscretePolicy.hardSharing(tasks: 3, blocks: blocks)
         let none = DiscretePolicy.random(density: 0, tasks: 3, blocks: blocks, seed: 1)
-        #expect(macs(trace(architecture, all)) != cost.macsShared(none) + heads)
+        #expect(macs(trace(architecture, all)) != cost.parts.cost(of: none, .shared) + heads)
     }
 
     /// The published three-task policy on the full network, forward.
@@ -60,7 +60,7 @@ import Testing
         let architecture = try published.architecture()
         let cost = CostModel(architecture, height: 224, width: 224)
         let graph = trace(architecture, published.policy, height: 224, width: 224)
-        #expect(macs(graph) == cost.macsShared(published.policy) + cost.heads.reduce(0) { $0 + $1.macs })
+        #expect(macs(graph) == cost.parts.cost(of: published.policy, .shared) + cost.heads.reduce(0) { $0 + $1.macs })
     }
 
     /// A skipped block leaves no trace of its parameters; its stage's projection stays.

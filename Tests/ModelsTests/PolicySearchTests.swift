@@ -29,31 +29,43 @@ import Testing
     func agreesWithTryingEverything(tasks: Int, blocks: Int) {
         var random = SeededGenerator(seed: UInt64(tasks * 100 + blocks))
         for round in 0..<100 {
-            let charges = PolicySearch.Charges(
-                branches: (0..<blocks).map { _ in Int.random(in: 1...30, using: &random) },
-                projections: (0..<blocks).map { _ in max(0, Int.random(in: -8...4, using: &random)) },
-                fixed: Int.random(in: 0..<10, using: &random))
+            // Every other round, a part of each branch is paid once.
+            let charges = (0..<blocks).map { _ in
+                PartCosts.Block(
+                    branch: Int.random(in: 1...30, using: &random),
+                    branchOnce: round % 2 == 0 ? 0 : Int.random(in: 0...9, using: &random),
+                    projection: max(0, Int.random(in: -8...4, using: &random)))
+            }
+            let fixed = Int.random(in: 0..<10, using: &random)
             let alphas = alphas(tasks: tasks, blocks: blocks, &random)
             let open = round % 4 == 0 ? Int.random(in: 0..<blocks, using: &random) : 0
-            let all = charges.fixed + (charges.branches + charges.projections).reduce(0, +)
+            let all = charges.reduce(fixed) { $0 + $1.branch + $1.branchOnce + $1.projection }
             let budget = Int.random(in: 0..<(all + all / 2), using: &random)
-            let found = PolicySearch(alphas, charges: charges, budget: budget, open: open).best()
+            // Every fifth round, spending is worth something.
+            let reward = round % 5 == 4 ? Double.random(in: 0..<0.5, using: &random) : 0
+            let found = PolicySearch(
+                alphas, blocks: charges, fixed: fixed, budget: budget, open: open, reward: reward
+            ).best()
             let oracle = PolicyOracle(
-                branches: charges.branches, projections: charges.projections, fixed: charges.fixed, alphas: alphas,
-                open: open
+                branches: charges.map(\.branch), once: charges.map(\.branchOnce),
+                projections: charges.map(\.projection), fixed: fixed, alphas: alphas, open: open,
+                reward: reward
             ).best(within: budget)
             // From the definition: groups are sets of tasks with equal decisions below.
-            let cost = (0..<blocks).reduce(charges.fixed) { sum, block in
+            let cost = charges.indices.reduce(fixed) { sum, block in
                 let pasts = Set(found.policy.select.map { $0.prefix(block) })
                 let payers = Set(found.policy.select.filter { $0[block] }.map { $0.prefix(block) })
-                return sum + pasts.count * charges.projections[block] + payers.count * charges.branches[block]
+                return sum + pasts.count * charges[block].projection + payers.count * charges[block].branch
+                    + (payers.isEmpty ? 0 : charges[block].branchOnce)
             }
             #expect(found.cost == cost)
+            let parts = PartCosts(unit: .macs, tasks: tasks, stem: fixed, blocks: charges)
+            #expect(parts.cost(of: found.policy, .shared) == cost)
             #expect(found.isWithin == (oracle.score != nil))
             #expect(found.policy.select.allSatisfy { $0.prefix(open).allSatisfy { $0 } })
             if let score = oracle.score {
                 #expect(cost <= budget)
-                #expect(abs(logProbability(found.policy, alphas) - score) < 1e-9)
+                #expect(abs(logProbability(found.policy, alphas) + reward * Double(cost) - score) < 1e-9)
             } else {
                 #expect(cost == oracle.leastCost)
             }
@@ -70,9 +82,9 @@ import Testing
         var random = SeededGenerator(seed: 7)
         for _ in 0..<20 {
             let alphas = alphas(tasks: 2, blocks: 8, &random)
-            let budget = Int(Double.random(in: 0..<1.1, using: &random) * Double(model.macsOfHardSharing(form)))
-            let chosen = model.mostProbablePolicy(alphas, within: budget, form: form)
-            #expect(chosen.macs == model.macs(chosen.policy, form: form))
+            let budget = Int(Double.random(in: 0..<1.1, using: &random) * Double(model.parts.hardSharing(form)))
+            let chosen = model.parts.mostProbable(alphas, within: budget, form)
+            #expect(chosen.cost == model.parts.cost(of: chosen.policy, form))
             // Where nothing is shared, the tasks' blocks are those of one task one after the other.
             let oracle =
                 isShared
@@ -85,7 +97,7 @@ import Testing
             if let score = expected.score {
                 #expect(abs(logProbability(chosen.policy, alphas) - score) < 1e-9)
             } else {
-                #expect(chosen.macs == expected.leastCost)
+                #expect(chosen.cost == expected.leastCost)
             }
         }
     }
@@ -95,7 +107,7 @@ import Testing
         let model = try model(.resnet34, tasks: 3)
         var random = SeededGenerator(seed: 3)
         let alphas = (0..<3).map { _ in (0..<16).map { _ in Double.random(in: 0..<1, using: &random) } }
-        let chosen = model.mostProbablePolicy(alphas, within: .max, form: .shared, open: 5)
+        let chosen = model.parts.mostProbable(alphas, within: .max, .shared, open: 5)
         #expect(chosen.policy.select == alphas.map { row in row.indices.map { $0 < 5 || row[$0] >= 0.5 } })
     }
 
@@ -103,9 +115,9 @@ import Testing
     @Test func certaintyYieldsToTheBudget() throws {
         let model = try model(.resnet18, tasks: 2)
         let alphas = [[Double]](repeating: Array(repeating: 1, count: 8), count: 2)
-        let half = model.macsOfHardSharing(.shared) / 2
-        let chosen = model.mostProbablePolicy(alphas, within: half, form: .shared)
-        #expect(chosen.isWithinBudget && chosen.macs <= half)
+        let half = model.parts.hardSharing(.shared) / 2
+        let chosen = model.parts.mostProbable(alphas, within: half, .shared)
+        #expect(chosen.isWithinBudget && chosen.cost <= half)
         #expect(chosen.policy.select[0].contains(true) && chosen.policy.select[0] == chosen.policy.select[1])
     }
 
@@ -116,20 +128,20 @@ import Testing
         for share in [0.2, 0.5, 0.8] {
             let alphas = (0..<5).map { _ in (0..<33).map { _ in 0.2 + 0.75 * Double.random(in: 0..<1, using: &random) }
             }
-            let budget = Int(share * Double(model.macsOfHardSharing(.shared)))
-            let chosen = model.mostProbablePolicy(alphas, within: budget, form: .shared)
-            #expect(chosen.isWithinBudget && chosen.macs <= budget)
-            #expect(chosen.macs == model.macsShared(chosen.policy))
+            let budget = Int(share * Double(model.parts.hardSharing(.shared)))
+            let chosen = model.parts.mostProbable(alphas, within: budget, .shared)
+            #expect(chosen.isWithinBudget && chosen.cost <= budget)
+            #expect(chosen.cost == model.parts.cost(of: chosen.policy, .shared))
         }
     }
 
     @Test func blocksGetWhatStemAndProjectionsLeave() throws {
         let model = try model(.resnet18, tasks: 3)
         for form in CostForm.allCases {
-            #expect(abs(model.blockBudget(1, form: form) - 1) < 1e-12)
+            #expect(abs(model.parts.blockBudget(1, form) - 1) < 1e-12)
             let none = DiscretePolicy(select: Array(repeating: Array(repeating: false, count: 8), count: 3))
-            let least = model.shareOfHardSharing(none, form: form)
-            #expect(abs(model.blockBudget(least, form: form)) < 1e-12)
+            let least = model.parts.share(of: none, form)
+            #expect(abs(model.parts.blockBudget(least, form)) < 1e-12)
         }
     }
 }

@@ -161,8 +161,9 @@ extension OperatorsTests {
             let trial = try Trial(family)
             let shares = try trial.parameter("costs", Tensor(shape: [blocks], values: costs))
             let inputs = try logits.enumerated().map { try trial.parameter("z\($0.offset)", $0.element) }
-            let operation = ExpectedCostLoss(form: form, budget: budget, first: first)
-            let value = trial.graph.record(operation, [shares] + inputs)[0]
+            let operation = ExpectedCostLoss(form: form, first: first)
+            trial.state.budget = Float(budget)
+            let value = trial.graph.record(operation, [shares, trial.graph.step] + inputs)[0]
             trial.graph.output("loss", value)
             let total = trial.apply("total", WeightedSum([3]), value)
             trial.keepGradients(of: total, for: ["dz0": inputs[0], "dz1": inputs[1], "dz2": inputs[2]])

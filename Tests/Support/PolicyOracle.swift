@@ -7,35 +7,45 @@ import Foundation
 public struct PolicyOracle {
     /// Costs of each block.
     let branches, projections: [Int]
+    /// Of each block, however many groups select it.
+    let once: [Int]
     /// What is paid in any case.
     let fixed: Int
     /// α, [task][block].
     let alphas: [[Double]]
     /// The first block with a choice.
     let open: Int
+    /// What a unit of cost is worth.
+    let reward: Double
 
-    public init(branches: [Int], projections: [Int], fixed: Int, alphas: [[Double]], open: Int) {
+    /// - Parameter once: nothing if nil.
+    public init(
+        branches: [Int], once: [Int]? = nil, projections: [Int], fixed: Int, alphas: [[Double]], open: Int,
+        reward: Double = 0
+    ) {
         self.branches = branches
+        self.once = once ?? branches.map { _ in 0 }
         self.projections = projections
         self.fixed = fixed
         self.alphas = alphas
         self.open = open
+        self.reward = reward
     }
 
-    /// What a search has to find: the highest log-probability within a budget, nil where nothing is, and the least
-    /// cost.
+    /// What a search has to find: the highest log-probability within a budget, with the reward for what is spent, nil
+    /// where nothing is, and the least cost.
     public func best(within budget: Int) -> (score: Double?, leastCost: Int) {
         var best = (score: -Double.infinity, leastCost: Int.max)
         // A task's past, as the bits of its decisions.
         func visit(_ block: Int, _ pasts: [Int], _ cost: Int, _ score: Double) {
             guard block < branches.count else {
                 best.leastCost = min(best.leastCost, cost)
-                if cost <= budget { best.score = max(best.score, score) }
+                if cost <= budget { best.score = max(best.score, score + reward * Double(cost)) }
                 return
             }
             let tasks = pasts.count
             for selected in block < open ? ((1 << tasks) - 1)..<(1 << tasks) : 0..<(1 << tasks) {
-                var (cost, score, next) = (cost, score, pasts)
+                var (cost, score, next) = (cost + (selected == 0 ? 0 : once[block]), score, pasts)
                 for task in 0..<tasks {
                     let isSelected = selected >> task & 1 == 1
                     score += log(isSelected ? alphas[task][block] : 1 - alphas[task][block])

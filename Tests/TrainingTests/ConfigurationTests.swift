@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import TestSupport
 import Testing
@@ -32,6 +33,7 @@ import Testing
         #expect(configuration.tasks.map(\.ignoreLabel) == [255, 255, 255])
         #expect(configuration.model.backbone == .resnet34)
         #expect(configuration.dataset.crop == ImageSize(height: 321, width: 321))
+        #expect(configuration.dataset.classes == .shape)
         let training = configuration.training
         #expect(training.batch == 16)
         #expect(training.warmup.iterations + training.policy.iterations == 20_000)
@@ -87,6 +89,7 @@ import Testing
         ["training.learning_rate.heads=1.2345678901234567e-7", "training.seed=9007199254740993"],
         ["model.initial_checkpoint='12'", "dataset.root='a: #b \"c\"'"],
         ["model.initial_checkpoint='no'", "tasks.1.name='5e3'", "tasks.2.name='ü '"],
+        ["dataset.kind=scenes", "dataset.classes=pattern"],
         ["policy.alternation.logits=100", "policy.initial=normal", "tasks.0.ignore_label=-1"],
     ])
     func resolvedYAMLLoadsBackEqual(overrides: [String]) throws {
@@ -175,6 +178,15 @@ import Testing
         ("dataset: {shuffle: 1}", "c.yml: dataset.shuffle: found 1, expected true or false"),
         ("dataset: {crop: [1, 2, 3]}", "c.yml: dataset.crop: found [1, 2, 3], expected [height, width] or one number"),
         ("dataset: {crop: 0}", "c.yml: dataset.crop: found 0"),
+        ("dataset: {classes: patern}", "c.yml: dataset.classes: found 'patern', expected one of shape, pattern"),
+        (
+            "dataset: {class: pattern}",
+            "c.yml: dataset.class: found an unknown key, expected a known one; the nearest is dataset.classes"
+        ),
+        (
+            "dataset: {kind: nyu_v2, root: data, classes: pattern}",
+            "c.yml: dataset.classes: found pattern with dataset.kind nyu_v2, expected no such key, or dataset.kind scenes"
+        ),
         ("dataset: {root: 12}", "c.yml: dataset.root: found 12, expected a text"),
         ("policy: {alternation: {weights: 0}}", "c.yml: policy.alternation.weights: found 0, expected epoch, or"),
         ("policy: {temperature: -1}", "c.yml: policy.temperature: found -1, expected a number above 0"),
@@ -244,6 +256,45 @@ import Testing
         #expect(message(Self.three + yaml) == "no error")
         let found = message(Self.three + yaml, training: true)
         #expect(found.hasPrefix(expected), "\(found)")
+    }
+
+    /// A run's file from before there was the key says what is true of it by its absence.
+    @Test func anAbsentChoiceOfClassesIsShape() throws {
+        let configuration = try parse(Self.three, ["dataset.kind=scenes"])
+        let lines = configuration.yaml().split(separator: "\n").filter { !$0.contains("classes:") }
+        let old = try parse(lines.joined(separator: "\n"))
+        #expect(old == configuration && old.differences(to: configuration).isEmpty)
+        let other = try parse(Self.three, ["dataset.kind=scenes", "dataset.classes=pattern"])
+        #expect(old.differences(to: other).map(\.path) == ["dataset.classes"])
+    }
+
+    @Test(arguments: [("shape", 6), ("pattern", 4)])
+    func scenesNeedAChannelPerClass(classes: String, count: Int) throws {
+        func message(_ channels: Int) throws -> String {
+            let overrides = ["dataset.kind=scenes", "dataset.classes=\(classes)", "tasks.0.channels=\(channels)"]
+            let experiment = try Experiment(parse(Self.three, overrides))
+            do {
+                let dataset = try experiment.makeDataset() as? ScenesDataset
+                return dataset?.classes.rawValue ?? "no scenes"
+            } catch { return "\(error)" }
+        }
+        #expect(try message(count) == classes && message(count + 1) == classes)
+        #expect(
+            try message(count - 1)
+                == "configuration: tasks.0.channels: found \(count - 1), expected at least \(count), the classes of "
+                + "generated scenes with dataset.classes \(classes)")
+    }
+
+    @Test(arguments: ["quickstart", "conflict"])
+    func sceneConfigurationsFitTheirDataset(name: String) throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let file = root.appendingPathComponent("configs/\(name).yml")
+        let configuration = try ExperimentConfiguration.load(file)
+        try configuration.validateForTraining(file: file.path)
+        let dataset = try #require(Experiment(configuration).makeDataset() as? ScenesDataset)
+        #expect(dataset.classes == (name == "conflict" ? .pattern : .shape))
+        #expect(configuration.tasks.first?.channels == dataset.classes.names.count)
     }
 
     @Test func missingFileIsAnError() {

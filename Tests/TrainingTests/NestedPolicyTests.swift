@@ -14,4 +14,30 @@ import Testing
             denser = policy
         }
     }
+
+    /// All tasks agree, what a sparser policy selects a denser one selects too, and each costs less than the one before.
+    @Test(arguments: ["resnet18", "resnet34", "resnet50"]) func policiesThatAgreeCostLessTheLessTheySelect(
+        backbone: String
+    ) throws {
+        let yaml = """
+            tasks: [{ name: a, kind: depth }, { name: b, kind: normals }, { name: c, kind: depth }]
+            model: { backbone: \(backbone), head: light }
+            """
+        let architecture = try Experiment(try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml")).architecture
+        let blocks = architecture.blocks.count
+        let cost = CostModel(architecture, height: 64, width: 64)
+        let policies = DiscretePolicy.alike(tasks: 3, blocks: blocks, seed: 1)
+        #expect(policies.count == min(10, blocks))
+        #expect(policies.allSatisfy { Set($0.select).count == 1 && $0.taskCount == 3 && $0.blockCount == blocks })
+        #expect(abs((policies.first?.density ?? 0) - 0.9) <= 0.5 / Double(blocks) && policies.last?.density == 0)
+        let all = DiscretePolicy.hardSharing(tasks: 3, blocks: blocks)
+        for (denser, sparser) in zip([all] + policies, policies) {
+            #expect(zip(sparser.select.joined(), denser.select.joined()).allSatisfy { !$0 || $1 })
+            #expect(sparser.density < denser.density)
+            #expect(cost.parts.cost(of: sparser, .shared) < cost.parts.cost(of: denser, .shared))
+        }
+        // Negative control: policies that tasks draw on their own cost more than sharing everything.
+        let own = DiscretePolicy.nested(density: 0.9, tasks: 3, blocks: blocks, seed: 1)
+        #expect(Set(own.select).count > 1 && cost.parts.cost(of: own, .shared) > cost.parts.cost(of: all, .shared))
+    }
 }

@@ -53,11 +53,8 @@ extension TrainingTests {
         }
 
         @Test func benchmarksHaveClassWeightsToo() throws {
-            let context = try TestDevice.library(.cpu).context
             let bench = try NetworkBench(
-                experiment(), shape: BatchShape(count: 2, height: 16, width: 16), context: context, family: .cpu,
-                search: .off, profile: nil
-            ) { _ in }
+                experiment(), shape: BatchShape(count: 2, height: 16, width: 16), library: TestDevice.library(.cpu))
             try bench.reserve(.hardSharing)
             let step = try bench.prepare(.hardSharing)
             try bench.executor.run(step.plan)

@@ -21,42 +21,59 @@ import Testing
     func samplesAreWithinTheBudget(form: CostForm, budget: Double) throws {
         let model = try model()
         func draw(_ budget: Double?) -> [DiscretePolicy] {
-            PolicyDraw(cost: model, form: form, budget: budget, open: 2).samples(alphas, count: 20, seed: 3)
+            PolicyDraw(costs: model.parts, form: form, budget: budget.map(PolicyBudget.share), open: 2)
+                .samples(alphas, numbers: [1, 2], count: 20, seed: 3)
         }
         let limited = draw(budget)
         #expect(!limited.isEmpty)
         for policy in limited {
-            #expect(model.shareOfHardSharing(policy, form: form) <= budget)
+            #expect(model.parts.share(of: policy, form) <= budget)
             #expect(policy.select.allSatisfy { $0.prefix(2).allSatisfy { $0 } })
         }
         // Negative control: without a budget most cost more, and what fits without one is the same draw.
         let free = draw(nil)
         #expect(free.count == 20)
-        #expect(free.contains { model.shareOfHardSharing($0, form: form) > budget })
-        #expect(free.filter { model.shareOfHardSharing($0, form: form) <= budget }.allSatisfy(limited.contains))
+        #expect(free.contains { model.parts.share(of: $0, form) > budget })
+        #expect(free.filter { model.parts.share(of: $0, form) <= budget }.allSatisfy(limited.contains))
         #expect(limited == draw(budget))
     }
 
     @Test func theMostProbableIsWithinTheBudgetAndRemarkedOn() throws {
-        let draw = PolicyDraw(cost: try model(), form: .shared, budget: 0.5, open: 0)
+        let draw = PolicyDraw(costs: try model().parts, form: .shared, budget: .share(0.5), open: 0)
         let policy = draw.mostProbable(alphas)
-        #expect(draw.cost.shareOfHardSharing(policy, form: .shared) <= 0.5)
+        #expect(draw.costs.share(of: policy, .shared) <= 0.5)
         let against = policy.select.joined().count { !$0 }
         #expect(
             draw.remarks(on: policy, from: alphas) == [
                 "\(against) of 16 decisions go against their probability, to stay within 50 % of hard sharing"
             ])
-        let free = PolicyDraw(cost: draw.cost, form: .shared, budget: nil, open: 0)
+        let free = PolicyDraw(costs: draw.costs, form: .shared, budget: nil, open: 0)
         #expect(free.mostProbable(alphas) == free.thresholded(alphas))
         #expect(free.remarks(on: free.thresholded(alphas), from: alphas).isEmpty)
     }
 
+    /// Less probable policies that make more of the budget, none over it.
+    @Test func theFrontierSpendsMore() throws {
+        let costs = try model().parts
+        // The last stage is most of the work, and not wanted.
+        let alphas = [[Double]](repeating: [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.2, 0.1], count: 2)
+        let draw = PolicyDraw(costs: costs, form: .shared, budget: .share(0.7), open: 0)
+        let policies = draw.frontier(alphas)
+        #expect(policies.count > 1 && Set(policies).count == policies.count)
+        #expect(policies[0] == draw.mostProbable(alphas) && policies.allSatisfy(draw.isWithinBudget))
+        let spent = policies.map { costs.cost(of: $0, .shared) }
+        #expect(spent == spent.sorted() && spent[spent.count - 1] > spent[0])
+        // Where nothing is within the budget there is nothing to spend.
+        let tight = PolicyDraw(costs: costs, form: .shared, budget: .share(0.01), open: 0)
+        #expect(tight.frontier(alphas).count == 1)
+    }
+
     @Test func whatCannotBeReachedIsSaid() throws {
         let model = try model()
-        let draw = PolicyDraw(cost: model, form: .shared, budget: 0.05, open: 4)
+        let draw = PolicyDraw(costs: model.parts, form: .shared, budget: .share(0.05), open: 4)
         let policy = draw.mostProbable(alphas)
         #expect(policy.select == [[Bool]](repeating: (0..<8).map { $0 < 4 }, count: 2))
-        let least = percent(model.shareOfHardSharing(policy, form: .shared))
+        let least = percent(model.parts.share(of: policy, .shared))
         #expect(
             draw.remarks(on: policy, from: alphas).first
                 == "no policy is within the budget of 5 % of hard sharing: this one costs \(least), the cheapest \(least)"
@@ -65,7 +82,7 @@ import Testing
 
     /// A policy that no budget was asked of.
     @Test func whatIsOverTheBudgetIsNotCalledUnreachable() throws {
-        let draw = PolicyDraw(cost: try model(), form: .passes, budget: 0.5, open: 0)
+        let draw = PolicyDraw(costs: try model().parts, form: .passes, budget: .share(0.5), open: 0)
         let all = draw.remarks(on: .hardSharing(tasks: 2, blocks: 8), from: alphas)
         #expect(
             all.count == 1
@@ -77,10 +94,10 @@ import Testing
     @Test func whatCostsMoreThanHardSharingIsCalledThat() throws {
         let model = try model()
         let parted = DiscretePolicy(skipped: [[1], []], blocks: 8)
-        let share = model.shareOfHardSharing(parted, form: .shared)
+        let share = model.parts.share(of: parted, .shared)
         #expect(share > 1.5)
-        #expect(model.warning(about: parted)?.contains("costs \(percent(share)) of hard sharing") == true)
-        #expect(model.warning(about: .hardSharing(tasks: 2, blocks: 8)) == nil)
+        #expect(model.parts.warning(about: parted)?.contains("costs \(percent(share)) of hard sharing") == true)
+        #expect(model.parts.warning(about: .hardSharing(tasks: 2, blocks: 8)) == nil)
     }
 }
 

@@ -82,11 +82,12 @@ private final class PolicyTrial {
     }
 
     /// Logit steps with the method's optimiser, all blocks open.
-    func learnLogits(_ count: Int) throws {
+    /// - Parameter budget: what the expected cost is steered to, where the settings steer it.
+    func learnLogits(_ count: Int, budget: Double = 1) throws {
         for _ in 0..<count {
             logitSteps += 1
             let rate = StepState.Rate(learningRate: 0.01, beta1: 0.9, beta2: 0.999, t: logitSteps)
-            try step(.logits(open: Self.blocks), .policy, rate)
+            try step(.logits(open: Self.blocks), .policy, rate, budget: budget)
         }
     }
 
@@ -98,11 +99,12 @@ private final class PolicyTrial {
         try runtime.beginPhase()
     }
 
-    private func step(_ kind: StepKind, _ slot: RateSlot, _ rate: StepState.Rate) throws {
+    private func step(_ kind: StepKind, _ slot: RateSlot, _ rate: StepState.Rate, budget: Double = 1) throws {
         var state = StepState()
         state.step = UInt32(steps)
         state.seed = 11
         state.temperature = 5
+        state.budget = Float(budget)
         state.rates[slot] = rate
         if slot == .backbone { state.rates[.heads] = rate }
         steps += 1
@@ -168,12 +170,12 @@ extension TrainingTests {
         @Test(arguments: CostForm.allCases, [0.3, 0.6])
         func aBudgetIsReached(form: CostForm, share: Double) throws {
             let cost = CostModel(try Trial.architecture(), height: 16, width: 16)
-            let budget = CostBudget(share: share, form: form, weight: 1, blockShares: cost.blockShares)
+            let budget = CostBudget(form: form, weight: 1, blockShares: cost.parts.blockShares)
             let settings = PolicySettings(sparsity: 0, sharing: 0, budget: budget)
             let trial = try Trial(settings, taskLosses: false, weightDecay: 0)
-            #expect(abs(cost.expectedShare(try trial.alphas(), form: form) - share) > 0.05, "negative control")
-            try trial.learnLogits(150)
-            let reached = cost.expectedShare(try trial.alphas(), form: form)
+            #expect(abs(cost.parts.expectedShare(try trial.alphas(), form) - share) > 0.05, "negative control")
+            try trial.learnLogits(150, budget: share)
+            let reached = cost.parts.expectedShare(try trial.alphas(), form)
             #expect(abs(reached - share) < 0.02, "\(reached)")
         }
 

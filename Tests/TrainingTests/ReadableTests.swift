@@ -50,6 +50,6 @@ import Testing
                     attempts: 1, speedup: value, speedupHardSharing: value))
         }
         #expect(report.table(.retrain).contains("100 %"))
-        #expect(SpeedupPlot(report).svg.hasSuffix("</svg>\n"))
+        #expect(SkipPlot(report).chart.svg.hasSuffix("</svg>\n"))
     }
 }

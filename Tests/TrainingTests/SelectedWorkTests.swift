@@ -109,12 +109,14 @@ private struct RecordedWork {
         let experiment = try Experiment(configuration)
         let cost = CostModel(experiment.architecture, height: 224, width: 224)
         let heads = cost.heads.reduce(0) { $0 + $1.macs }
-        let forward = 4 * (cost.macsShared(published.policy) + heads)
+        let forward = 4 * (cost.parts.cost(of: published.policy, .shared) + heads)
         let shape = BatchShape(count: 4, height: 224, width: 224)
         #expect(RecordedWork(experiment.stepGraphs, .inference(published.policy), shape).macs == forward)
         let retrain = RecordedWork(experiment.stepGraphs, .retrain(published.policy), shape)
         #expect(retrain.macs == 3 * forward - 4 * cost.stemMacs)
-        #expect(cost.macsShared(published.policy) != cost.macsSelected(published.policy), "negative control")
+        #expect(
+            cost.parts.cost(of: published.policy, .shared) != cost.parts.cost(of: published.policy, .passes),
+            "negative control")
     }
 
     /// A block that no task selects has no weights, no gradient and no optimiser state in a step; its projection stays.

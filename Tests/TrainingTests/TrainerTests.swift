@@ -148,10 +148,12 @@ extension TrainingTests {
 
             let never = [[Double]](repeating: [Double](repeating: 0, count: 8), count: 2)
             let expected = (0..<8).map { $0 < 5 }
-            #expect(try run.trainer.policyDraw().thresholded(never).select == [expected, expected])
+            #expect(try run.trainer.policyDraw(within: nil).thresholded(never).select == [expected, expected])
             for (iteration, open) in [(0, 0), (1, 1), (2, 1), (3, 2), (16, 8)] {
                 run.trainer.state.iteration = iteration
-                #expect(try run.trainer.policyDraw().thresholded(never).select[0] == (0..<8).map { $0 < 8 - open })
+                #expect(
+                    try run.trainer.policyDraw(within: nil).thresholded(never).select[0]
+                        == (0..<8).map { $0 < 8 - open })
             }
         }
 
@@ -194,6 +196,61 @@ extension TrainingTests {
                 }
                 #expect(files[0].tensors["task1_logits"] != files[1].tensors["task1_logits"], "\(other)")
             }
+        }
+
+        /// Looking at several policies, each with statistics of its own, changes nothing but the choice.
+        @Test func theFrontierIsScoredAndLeavesNoTrace() throws {
+            let overrides = ["training.policy.iterations=20", "policy.budget=0.7", "policy.sampling=straight_through"]
+            func policyPhase(_ discrete: String) throws -> Run {
+                let run = try Run(overrides + ["policy.discrete=\(discrete)"])
+                try run.trainer.train(phases: [.warmup, .policy])
+                return run
+            }
+            let (plain, scored) = (try policyPhase("budget"), try policyPhase("frontier"))
+            let files = try [plain, scored].map {
+                try TensorFile.read($0.trainer.checkpoints.url("policy.safetensors"))
+            }
+            #expect(files[0].tensors == files[1].tensors)
+            let events = try EventLog.read(scored.directory.log).filter { $0["event"] == "policy_samples" }
+            let candidates = scored.trainer.state.sampledPolicies
+            guard events.count == 1, case .array(let scores)? = events[0]["scores"],
+                case .integer(let chosen)? = events[0]["chosen"]
+            else {
+                Issue.record("no scores: \(events)")
+                return
+            }
+            #expect(candidates.count > 1 && scores.count == candidates.count)
+            #expect(scored.trainer.state.policy == candidates[chosen] && plain.trainer.state.policy == candidates[0])
+            // Scores are of different networks.
+            #expect(Set(scores.compactMap { $0.double }).count == candidates.count)
+        }
+
+        /// The largest budget from the start, or from everything down to it.
+        @Test func budgetsAreSteeredTo() throws {
+            let overrides = ["training.policy.iterations=20", "policy.budgets=[0.6, 0.8]"]
+            let constant = try #require(try Run(overrides).trainer.steering())
+            #expect(constant(0) == constant(9) && constant(0) < 1)
+            let falling = try #require(
+                try Run(overrides + ["policy.budget_schedule=falling"]).trainer.steering())
+            #expect(falling(0) == 1 && falling(9) == constant(0))
+            #expect((0..<8).allSatisfy { falling($0) > falling($0 + 1) || falling($0) == constant(0) })
+            #expect(try Run(["policy.budget=null"]).trainer.steering() == nil)
+        }
+
+        /// Several budgets need a policy that was learned, or one that is given.
+        @Test func budgetsNeedAPolicy() throws {
+            let overrides = ["training.policy.iterations=20", "policy.budgets=[0.8, 0.6]"]
+            for phases in [[Phase.retrain], [.warmup, .retrain]] as [Set<Phase>] {
+                let run = try Run(overrides)
+                let error = #expect(throws: RunError.self) { try run.trainer.train(phases: phases) }
+                #expect("\(try #require(error))".contains("--phases with policy"))
+            }
+            let given = try Run(overrides)
+            try given.trainer.retrain(under: .allSelected(tasks: ["segmentation", "depth"], blocks: 8))
+            #expect(try given.trainer.train(phases: [.retrain]) == [.retrain])
+            let learned = try Run(overrides)
+            #expect(try learned.trainer.train(phases: Self.all) == [.warmup, .policy])
+            #expect(try #require(learned.trainer.state.policies).keys.sorted() == ["0.6", "0.8"])
         }
 
         /// Every phase says what it plans for, and that is what its steps come to hold.
@@ -251,7 +308,7 @@ extension TrainingTests {
                 try run.trainer.network.initialise(seed: 1)
                 run.trainer.state.phase = .policy
                 run.trainer.state.iteration = 16
-                try run.trainer.drawPolicy()
+                try run.trainer.drawPolicies()
                 #expect(
                     try SelectionPolicy.read(
                         run.directory.policy, tasks: ["segmentation", "depth"], blocks: 8) == run.trainer.state.policy)
@@ -274,7 +331,7 @@ extension TrainingTests {
             try run.trainer.network.write(spec, (0..<8).flatMap { $0 % 2 == 0 ? [Float(0), 1] : [1, 0] })
             run.trainer.state.phase = .policy
             run.trainer.state.iteration = 16
-            try run.trainer.drawPolicy()
+            try run.trainer.drawPolicies()
             for block in 0..<8 {
                 let chosen = run.trainer.state.sampledPolicies.count { $0.tasks["depth"]?[block] == 1 }
                 let share = Double(chosen) / 400

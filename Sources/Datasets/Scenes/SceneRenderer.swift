@@ -3,7 +3,10 @@ import Foundation
 /// The pictures and per-pixel geometry of a scene, row-major.
 struct Rendering {
     var image: [UInt8] = []
+    /// What is seen, as `SceneClasses.shape` numbers it.
     var classes: [UInt8] = []
+    /// The texture of what is seen, as `SceneClasses.pattern` numbers it.
+    var patterns: [UInt8] = []
     /// Unit normals in camera coordinates: x right, y up, z towards the viewer.
     var normals: [Vector3] = []
     /// Distance along the optical axis, metres.
@@ -30,6 +33,7 @@ extension Scene {
         let count = height * width
         out.image.reserveCapacity(3 * count)
         out.classes.reserveCapacity(count)
+        out.patterns.reserveCapacity(count)
         out.normals.reserveCapacity(count)
         out.depth.reserveCapacity(count)
         let scale = 2 * Self.halfView / Float(min(height, width))
@@ -46,6 +50,7 @@ extension Scene {
                 out.image.append(Self.quantise(colour.y, bits >> 16))
                 out.image.append(Self.quantise(colour.z, bits >> 32))
                 out.classes.append(surface.label)
+                out.patterns.append(surface.texture.pattern.rawValue)
                 out.depth.append(surface.t)
                 out.normals.append(
                     Vector3(

@@ -1,15 +1,14 @@
 /// Generated rooms with boxes, spheres and cylinders, ray-cast on the host: images with exact labels and no download.
 ///
-/// Sample i is a pure function of (seed, i, height, width). Colours and textures are drawn independently of the class, so
-/// segmentation needs shape, normals need shading, and depth needs layout.
+/// Sample i is a pure function of (seed, i, height, width), but for what its segmentation labels tell apart. Colours and
+/// textures are drawn independently of shape, so segmentation by shape is blind to texture, by pattern to shape; normals
+/// need shading, and depth needs layout.
 ///
 /// Splits by index: the first 80 % are `train` (of these the first 80 % `train1`, the rest `train2`), then 10 %
 /// `validation` and 10 % `test`.
 public struct ScenesDataset: DenseDataset {
     /// The labels every scene can carry.
     public static let availableLabels: Set<LabelKind> = [.segmentation, .normals, .depth, .edges]
-    /// What the segmentation labels 0...5 mean.
-    public static let classNames = ["floor", "wall", "ceiling", "box", "sphere", "cylinder"]
 
     public let name = "scenes"
     public let count: Int
@@ -17,6 +16,8 @@ public struct ScenesDataset: DenseDataset {
     public let splits: DatasetSplits
     /// Size of every image, pixels.
     public let height, width: Int
+    /// What the segmentation labels tell apart.
+    public let classes: SceneClasses
     private let seed: UInt64
     private let cache: SampleCache
 
@@ -27,12 +28,13 @@ public struct ScenesDataset: DenseDataset {
     ///   - height: pixels, 8...4096.
     ///   - width: pixels, 8...4096.
     ///   - seed: another seed gives other scenes.
+    ///   - classes: what the segmentation labels tell apart; everything else stays the same.
     ///   - labels: the labels to generate.
     ///   - cacheBytes: limit of host memory for generated samples.
     /// - Throws: `DatasetError` for a count or size out of range, or a label scenes do not have.
     public init(
-        count: Int, height: Int, width: Int, seed: UInt64, labels: Set<LabelKind> = Self.availableLabels,
-        cacheBytes: Int = 1 << 29
+        count: Int, height: Int, width: Int, seed: UInt64, classes: SceneClasses = .shape,
+        labels: Set<LabelKind> = Self.availableLabels, cacheBytes: Int = 1 << 29
     ) throws {
         guard (1...1_000_000).contains(count) else {
             throw DatasetError("scenes: count \(count), expected 1...1000000")
@@ -47,6 +49,7 @@ public struct ScenesDataset: DenseDataset {
         self.height = height
         self.width = width
         self.seed = seed
+        self.classes = classes
         self.labels = labels
         let held = count / 10
         let train = count - 2 * held
@@ -66,10 +69,15 @@ public struct ScenesDataset: DenseDataset {
     private func generate(_ index: Int) -> DenseSample {
         let noise = CounterRandom(seed: seed, name: "sensor", UInt64(index))
         let rendering = Scene(seed: seed, index: index).render(height: height, width: width, noise: noise)
+        let segmentation =
+            switch classes {
+            case .shape: rendering.classes
+            case .pattern: rendering.patterns
+            }
         let digits = String(index)
         return DenseSample(
             name: String(repeating: "0", count: max(0, 6 - digits.count)) + digits, height: height, width: width,
-            image: rendering.image, segmentation: labels.contains(.segmentation) ? rendering.classes : nil,
+            image: rendering.image, segmentation: labels.contains(.segmentation) ? segmentation : nil,
             normals: labels.contains(.normals) ? Self.colours(rendering.normals) : nil,
             depth: labels.contains(.depth) ? rendering.depth : nil,
             edges: labels.contains(.edges) ? SceneEdges.strengths(rendering, height: height, width: width) : nil)

@@ -1,6 +1,7 @@
 /// A procedural colour for every point in space: plain, checkered, striped or noisy between two colours.
 struct Texture {
-    enum Pattern: Int, CaseIterable { case plain, checker, stripes, noise }
+    /// The raw value is the pattern's segmentation label.
+    enum Pattern: UInt8, CaseIterable { case plain, checker, stripes, noise }
 
     var pattern: Pattern
     /// Reflectances of red, green and blue, 0...1.

@@ -21,16 +21,13 @@ final class NetworkBench {
     let executor: Executor
     private let profile: ProfileRecorder?
 
+    /// - Parameters:
+    ///   - experiment: settled on the library, with the algorithms of its convolutions.
+    ///   - profile: also gets every launch, where the queue records them.
+    /// - Throws: `DeviceError` if memory cannot be had.
     init(
-        _ experiment: Experiment, shape: BatchShape, context: DeviceContext, family: KernelFamily?,
-        search: AlgorithmSearchMode, profile: ProfileRecorder?, report: @escaping (ProgressEvent) -> Void
+        _ experiment: Experiment, shape: BatchShape, library: KernelLibrary, profile: ProfileRecorder? = nil
     ) throws {
-        let library = try KernelLibrary(context: context, family: family)
-        var experiment = experiment
-        // The benchmark has said what comes of that.
-        _ = try experiment.settle(on: library)
-        try experiment.chooseAlgorithms(
-            shape, tuner: AlgorithmTuner(library: library, mode: search, report: report))
         self.experiment = experiment
         self.shape = shape
         self.profile = profile
@@ -125,14 +122,17 @@ final class NetworkBench {
     }
 
     /// What one step took.
-    private struct Measurement {
+    struct Measurement {
         /// From the first launch to the end of the last one.
         let ms: Double
         /// What the host took to launch everything, in microseconds per launch.
         let launchUs: Double
         /// Of the time from the first kernel's start to the last one's end, what none ran in.
         let idleShare: Double
-        let times: KernelTimes
+        /// The launches, where the queue records them.
+        let entries: [ProfileEntry]
+
+        var times: KernelTimes { KernelTimes(entries) }
     }
 
     /// Runs a plan and the all-selected one in turns.
@@ -170,7 +170,18 @@ final class NetworkBench {
             idleShare: median(own.map(\.idleShare)), launchUs: median(own.map(\.launchUs)))
     }
 
-    private func run(_ step: PreparedStep) throws -> Measurement {
+    /// Repeats a measurement until all have taken 0.8 s, between `fewest` and 40 times.
+    static func repeated<Result>(fewest: Int, _ measure: () throws -> Result) rethrows -> [Result] {
+        var results: [Result] = []
+        let start = ContinuousClock.now
+        repeat {
+            results.append(try measure())
+        } while results.count < fewest || (results.count < 40 && (ContinuousClock.now - start).milliseconds < 800)
+        return results
+    }
+
+    /// Runs a step and waits for it.
+    func run(_ step: PreparedStep) throws -> Measurement {
         let queue = executor.context.queue
         try queue.finish()
         let clock = ContinuousClock()
@@ -184,7 +195,7 @@ final class NetworkBench {
         return Measurement(
             ms: (end - start).milliseconds,
             launchUs: (launched - start).milliseconds * 1e3 / Double(max(1, step.plan.launches.count)),
-            idleShare: entries.idleShare, times: KernelTimes(entries))
+            idleShare: entries.idleShare, entries: entries)
     }
 }
 

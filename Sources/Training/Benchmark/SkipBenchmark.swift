@@ -29,7 +29,10 @@ public struct SkipBenchmark {
 
     /// Rows that belong together.
     public enum Group: String, Sendable, CaseIterable {
-        case random, soft, published, alone
+        case random
+        /// Policies on which all tasks agree.
+        case alike
+        case soft, published, alone
         /// Published policies of other networks, each on its own.
         case others
 
@@ -37,7 +40,7 @@ public struct SkipBenchmark {
         public func applies(to step: SkipReport.Step) -> Bool {
             let isDrawn = step == .weights || step == .logits
             return switch self {
-            case .random, .alone: true
+            case .random, .alike, .alone: true
             case .soft: isDrawn
             case .published, .others: !isDrawn
             }
@@ -137,6 +140,11 @@ public struct SkipBenchmark {
         let tasks = experiment.tasks.count
         let isDrawn = step == .weights || step == .logits
         var rows = policies.map { Subject(policy: $0.name, density: $0.policy.density, kind: step.kind($0.policy)) }
+        if groups.contains(.alike) {
+            for policy in DiscretePolicy.alike(tasks: tasks, blocks: blocks, seed: Self.seed) {
+                rows.append(Subject(policy: "alike", density: policy.density, kind: step.kind(policy)))
+            }
+        }
         for tenths in (0...9).reversed() where groups.contains(.random) {
             let policy = DiscretePolicy.nested(
                 density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
@@ -165,9 +173,13 @@ public struct SkipBenchmark {
     private func measure(
         _ step: SkipReport.Step, on experiment: Experiment, rows: [Subject]
     ) throws -> [SkipReport.Row] {
-        let bench = try NetworkBench(
-            experiment, shape: shape, context: context, family: family, search: search, profile: profile,
-            report: report)
+        let library = try KernelLibrary(context: context, family: family)
+        var settled = experiment
+        // `run` has said what comes of that.
+        _ = try settled.settle(on: library)
+        try settled.chooseAlgorithms(
+            shape, tuner: AlgorithmTuner(library: library, mode: search, report: report))
+        let bench = try NetworkBench(settled, shape: shape, library: library, profile: profile)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
         let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {

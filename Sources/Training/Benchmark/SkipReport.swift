@@ -12,7 +12,7 @@ public struct SkipReport: Sendable, Encodable {
         public let step: Step
         /// Backbone and number of tasks: rows of different networks do not compare.
         public let network: String
-        /// all_selected, random, hard_skip, soft, published or only_<task>.
+        /// all_selected, alike, random, hard_skip, soft, published, only_<task>, or what a policy of one's own is called.
         public let policy: String
         /// Selected (block, task) pairs ÷ all; nil where every open pair is computed.
         public let density: Double?

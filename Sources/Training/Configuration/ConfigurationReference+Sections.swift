@@ -25,6 +25,11 @@ extension ConfigurationReference {
             .key("dataset.count", \.dataset.count, in: 1...1_000_000, "Scenes: number of images."),
             .key("dataset.size", \.dataset.size, in: 8...4096, "Scenes: size of the images."),
             .key("dataset.seed", \.dataset.seed, in: .seeds, "Scenes: seed of the generator."),
+            .key(
+                "dataset.classes", \.dataset.classes,
+                "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 classes. `pattern`: "
+                    + "plain, checker, stripes, noise, 4 classes, drawn independently of shape, so that segmentation must see what "
+                    + "normals and depth must be blind to. Images and other labels are the same."),
         ]
     }
 
@@ -121,6 +126,14 @@ extension ConfigurationReference {
             .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
                 "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
+            .key(
+                "training.narrow_baselines", \.training.narrowBaselines,
+                limit: ConfigurationLimit(text: "above 0 and below 1, each once") { list in
+                    list.allSatisfy { $0 > 0 && $0 < 1 } && Set(list).count == list.count
+                },
+                "Factors on `model.width` at which hard sharing is trained too, for the retraining's iterations, under "
+                    + "`hard_sharing/<factor>` of the run: what a smaller network reaches in the same time. It starts from new weights."
+            ),
         ]
     }
 
@@ -144,16 +157,41 @@ extension ConfigurationReference {
                     + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."
             ),
             .key(
-                "policy.budget", \.policy.budget,
-                limit: ConfigurationLimit(text: "above 0 and at most 1") { ($0 ?? 1) > 0 && ($0 ?? 1) <= 1 },
-                defaultText: "null",
-                "Most that the policy may cost, as a share of hard sharing's backbone, in multiply-accumulates. Policy learning is "
-                    + "steered to it, and the discrete policy stays within it where one can (`argmax` is not held to it); null leaves "
-                    + "the cost free. With `policy.cost: passes` the share is of a full pass per task."
-            ) { if $0.policy.budget != nil { $0.policy.discrete = .budget } },
+                "policy.budget", \.policy.budget, defaultText: "null",
+                "Most that the policy may cost: a share of hard sharing's cost as `policy.budget_for` counts it, or milliseconds of a "
+                    + "step. Policy learning is steered to it, and the discrete policy stays within it where one can (`argmax` is not "
+                    + "held to it); null leaves the cost free. With `policy.cost: passes` the share is of a full pass per task."
+            ) {
+                guard let budget = $0.policy.budget else { return }
+                $0.policy.discrete = .budget
+                if case .milliseconds = budget { $0.policy.budgetFor = .inference }
+            },
+            .key(
+                "policy.budgets", \.policy.budgets,
+                limit: ConfigurationLimit(text: "each once") { Set($0).count == $0.count },
+                "Instead of `policy.budget`, several: one policy learning, steered to the largest, then for each a discrete policy "
+                    + "of the same probabilities and a retraining under `retrain/<budget>` of the run."
+            ) {
+                guard !$0.policy.budgets.isEmpty else { return }
+                $0.policy.discrete = .budget
+                if $0.policy.budgets.contains(where: { if case .milliseconds = $0 { true } else { false } }) {
+                    $0.policy.budgetFor = .inference
+                }
+            },
+            .key(
+                "policy.budget_for", \.policy.budgetFor,
+                defaultText: "macs; inference where a budget is in milliseconds",
+                "What budgets count. `macs`: multiply-accumulates of the backbone. `inference`, `training`: the measured time of such a "
+                    + "step of `training.batch` images at the size of a crop, heads included; each part of the network is measured once "
+                    + "on the device and kept beside its algorithms."),
+            .key(
+                "policy.budget_schedule", \.policy.budgetSchedule,
+                "What policy learning is steered to. `constant`: the budget from the start. `falling`: from everything down to the "
+                    + "budget in a straight line over four fifths of the policy epochs, so that what matters least goes first."
+            ),
             .key(
                 "policy.cost", \.policy.cost,
-                "What the budget charges. `passes`: one pass per task, of as many. `shared`: what remains when blocks below which "
+                "How costs add up. `passes`: one pass per task, of as many. `shared`: what remains when blocks below which "
                     + "tasks have decided alike run once, so that agreeing early pays, of one pass for all tasks."
             ),
             .key(
@@ -189,9 +227,11 @@ extension ConfigurationReference {
                 "policy.alternation.logits", \.policy.alternation.logits, in: .fromOne,
                 "Logit steps on `train2` in each policy epoch."),
             .key(
-                "policy.discrete", \.policy.discrete, defaultText: "sample; budget where policy.budget is set",
+                "policy.discrete", \.policy.discrete, defaultText: "sample; budget where there is a budget",
                 "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. `budget`: the most "
-                    + "probable one within the budget."),
+                    + "probable one within the budget. `frontier`: of that one and less probable ones that make more of the budget, the "
+                    + "best on the validation split, scored with the weights of policy learning and each one's own batch-norm "
+                    + "statistics."),
             .key(
                 "policy.samples", \.policy.samples, in: 1...4096,
                 "Policies drawn by `sample`, of which the best is kept."),

@@ -53,6 +53,7 @@ extension ModelPrecision: ConfigurationChoice {}
 extension RegulariserForm: ConfigurationChoice {}
 extension CostForm: ConfigurationChoice {}
 extension AugmentationKind: ConfigurationChoice {}
+extension SceneClasses: ConfigurationChoice {}
 
 extension Int: ConfigurationInteger {
     static func expectation(in range: ClosedRange<Int>) -> String { "an integer \(range.text)" }
@@ -105,6 +106,17 @@ extension String: ConfigurationValue {
     }
     /// Plain words that YAML readers take for something else than text.
     private static let words: Set<String> = ["", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n"]
+}
+
+extension Array: ConfigurationValue where Element: ConfigurationValue {
+    static var expectation: String { "a list, each " + Element.expectation + "," }
+    init?(node: Node) {
+        guard let items = node.sequence else { return nil }
+        let values = items.compactMap { Element(node: $0) }
+        guard values.count == items.count else { return nil }
+        self = values
+    }
+    var node: Node { Node(map(\.node), .implicit, .flow) }
 }
 
 extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {

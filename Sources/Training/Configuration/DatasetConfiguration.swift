@@ -50,6 +50,8 @@ public struct DatasetConfiguration: Sendable, Equatable {
     public var size = ImageSize(height: 96, width: 128)
     /// Scenes: seed of the generator.
     public var seed = 1
+    /// Scenes: what segmentation tells apart.
+    public var classes = SceneClasses.shape
 
     /// Creates the defaults.
     public init() {}

@@ -54,6 +54,20 @@ extension ExperimentConfiguration {
             expected: "false, or model.precision float32")
     }
 
+    /// Checks that the data set has the classes that are asked for.
+    func validateClasses(file: String) throws {
+        guard dataset.classes != .shape, let kind = dataset.kind, kind != .scenes else { return }
+        throw ConfigurationError(
+            file: file, path: "dataset.classes",
+            found: "\(dataset.classes.rawValue) with dataset.kind \(kind.rawValue)",
+            expected: "no such key, or dataset.kind scenes: only generated scenes have a choice of classes")
+    }
+
+    /// Of the stages of a network so wide.
+    private static func channels(width: Double) -> [Int] {
+        [64, 128, 256, 512].map { NetworkArchitecture.scaled($0, by: width) }
+    }
+
     /// Checks the list of tasks: names, outputs and class weights.
     func validateTasks(file: String) throws {
         func fail(_ path: String, _ found: String, _ expected: String) -> ConfigurationError {
@@ -65,21 +79,53 @@ extension ExperimentConfiguration {
         if tasks.count > Self.maximumTasks {
             throw fail("tasks", "\(tasks.count) tasks", "at most \(Self.maximumTasks)")
         }
-        if policy.budget != nil, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
+        if policy.budget != nil, !policy.budgets.isEmpty {
+            throw fail("policy.budgets", "policy.budget beside it", "one of the two")
+        }
+        let budgets = policy.budgets + (policy.budget.map { [$0] } ?? [])
+        let isInTime = budgets.contains { if case .milliseconds = $0 { true } else { false } }
+        if isInTime, !policy.isTimed {
+            throw fail("policy.budget_for", "macs with a budget in milliseconds", "inference or training")
+        }
+        var widths = [Self.channels(width: model.width)]
+        for factor in training.narrowBaselines {
+            let width = model.width * factor
+            let channels = Self.channels(width: width)
+            guard width >= 0.015625, !widths.contains(channels) else {
+                throw fail(
+                    "training.narrow_baselines", "\(PolicyBudget.share(factor).name), stages of \(channels) channels",
+                    "factors whose networks differ: channels are multiples of 16, at least 16, and the width at least "
+                        + "0.015625")
+            }
+            widths.append(channels)
+        }
+        if !training.narrowBaselines.isEmpty, !training.hardSharingBaseline {
+            throw fail(
+                "training.narrow_baselines", "narrower networks without hard sharing to compare them with",
+                "training.hard_sharing_baseline: true")
+        }
+        if !policy.budgets.isEmpty, policy.discrete == .argmax {
+            throw fail(
+                "policy.discrete", "argmax with policy.budgets, which it is not held to",
+                "budget, frontier or sample")
+        }
+        if !budgets.isEmpty, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
             throw fail(
                 "policy.cost", "shared with \(tasks.count) tasks",
                 "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of "
                     + "tasks"
             )
         }
-        if policy.discrete == .budget {
-            if policy.budget == nil {
-                throw fail("policy.discrete", "budget without policy.budget", "a budget, argmax or sample")
+        if policy.discrete.needsBudget {
+            if budgets.isEmpty {
+                throw fail(
+                    "policy.discrete", "\(policy.discrete.rawValue) without a policy.budget",
+                    "a budget, argmax or sample")
             }
             if !PolicyDraw.canSearch(tasks: tasks.count, form: policy.cost) {
                 throw fail(
-                    "policy.discrete", "budget with \(tasks.count) tasks that share work",
-                    "argmax, sample, policy.cost passes, or at most \(CostModel.mostTasksSharing) tasks")
+                    "policy.discrete", "\(policy.discrete.rawValue) with \(tasks.count) tasks that share work",
+                    "argmax, sample, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
             }
         }
         var seen: [String: Int] = [:]

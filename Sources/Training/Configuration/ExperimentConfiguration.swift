@@ -48,6 +48,7 @@ public struct ExperimentConfiguration: Sendable, Equatable {
         try tree.decode(ConfigurationReference.fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)
         try result.validatePrecision(file: file)
+        try result.validateClasses(file: file)
         return result
     }
 

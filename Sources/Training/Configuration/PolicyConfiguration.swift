@@ -1,3 +1,4 @@
+import Models
 import Operators
 
 /// How decisions are sampled in policy learning.
@@ -37,6 +38,11 @@ public enum DiscreteChoice: String, Sendable, CaseIterable, ConfigurationChoice 
     case sample
     /// The most probable policy that costs at most the budget.
     case budget
+    /// Of the most probable one within the budget and less probable ones that make more of it, the best on validation.
+    case frontier
+
+    /// Whether policies are searched for within a budget.
+    var needsBudget: Bool { self == .budget || self == .frontier }
 }
 
 /// Length of one half of an alternation.
@@ -72,10 +78,16 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var sparsityLayerWeights = false
     /// How decisions are sampled.
     public var sampling = PolicySampling.soft
-    /// Cost of the backbone to steer to and to stay within, as a share of hard sharing's; nil leaves it free.
-    public var budget: Double?
-    /// What the budget charges.
+    /// Cost to steer to and to stay within; nil leaves it free.
+    public var budget: PolicyBudget?
+    /// Budgets that each get a discrete policy of the same probabilities and a retraining of their own.
+    public var budgets: [PolicyBudget] = []
+    /// What budgets are counted in.
+    public var budgetFor = BudgetMeasure.macs
+    /// How budgets add up.
     public var cost = CostForm.shared
+    /// How the steering goes to the budget.
+    public var budgetSchedule = BudgetSchedule.constant
     /// Weight of the distance from the budget.
     public var budgetWeight = 1.0
     /// Policy epochs per block that the curriculum opens.
@@ -103,4 +115,31 @@ public struct PolicyConfiguration: Sendable, Equatable {
 
     /// Creates the defaults.
     public init() {}
+}
+
+/// How policy learning is led to its budget.
+public enum BudgetSchedule: String, Sendable, CaseIterable, ConfigurationChoice {
+    /// The budget from the first step on.
+    case constant
+    /// From everything down to the budget, in a straight line over the first four fifths of the policy epochs.
+    case falling
+
+    /// Of the policy epochs, how much the fall takes.
+    static let fallingPart = 0.8
+}
+
+extension PolicyConfiguration {
+    /// The budget that policy learning is steered to: of several the largest, so that there is enough to choose from for
+    /// it, and the smaller ones leave out what is least probable; nil leaves the cost free.
+    ///
+    /// - Parameter costs: what shares and times are of.
+    func steered(by costs: PartCosts) -> PolicyBudget? {
+        (budget.map { [$0] } ?? budgets).max { $0.share(costs, cost) < $1.share(costs, cost) }
+    }
+
+    /// Whether the cost is steered.
+    public var hasBudget: Bool { budget != nil || !budgets.isEmpty }
+
+    /// Whether budgets are counted in measured times.
+    public var isTimed: Bool { budgetFor != .macs }
 }

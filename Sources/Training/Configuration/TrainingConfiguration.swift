@@ -108,6 +108,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
     public var exactConvolutions = false
     /// Whether hard sharing is trained too, for the retraining's iterations, to compare with.
     public var hardSharingBaseline = false
+    /// Widths, as factors on the model's, at which hard sharing is trained too.
+    public var narrowBaselines: [Double] = []
 
     /// Creates the defaults.
     public init() {}

@@ -10,6 +10,13 @@ public enum JSONText {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
+    /// Reads what `pretty` has written, of types whose keys are their properties' names.
+    static func read<Value: Decodable>(_ type: Value.Type, _ data: Data) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: data)
+    }
+
     /// One line, keys as they are: for metadata that is read back.
     static func line(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()

@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 
 /// Which step policy iteration i is: alternation, curriculum and temperature as pure functions of i.
@@ -68,4 +69,27 @@ public struct PolicySchedule: Sendable, Equatable {
 
     /// Blocks open in the last of `iterations` steps.
     public func openBlocks(after iterations: Int) -> Int { iterations == 0 ? 0 : step(iterations - 1).open }
+}
+
+extension Experiment {
+    /// Alternation and curriculum of the configuration.
+    ///
+    /// - Parameter dataset: needed where a half lasts an epoch of its split.
+    /// - Returns: nil where a half has no step, or its length needs the data set.
+    func schedule(_ dataset: (any DenseDataset)?) -> PolicySchedule? {
+        let policy = configuration.policy
+        func length(_ setting: AlternationLength, _ split: [Int]?) -> Int {
+            switch setting {
+            case .epoch: (split?.count ?? 0) / configuration.training.batch
+            case .iterations(let count): count
+            }
+        }
+        let weights = length(policy.alternation.weights, dataset?.splits.train1)
+        let logits = length(policy.alternation.logits, dataset?.splits.train2)
+        guard weights > 0, logits > 0 else { return nil }
+        return PolicySchedule(
+            weightSteps: weights, logitSteps: logits, blocks: architecture.blocks.count,
+            curriculumSpeed: policy.curriculumSpeed, temperature: policy.temperature,
+            temperatureDecay: policy.temperatureDecay)
+    }
 }

@@ -38,8 +38,10 @@ public struct RunState: Codable, Sendable, Equatable {
     public var bestIteration: [String: Int] = [:]
     /// Policies drawn after policy learning, by task name.
     public var sampledPolicies: [SelectionPolicy] = []
-    /// The policy that is retrained.
+    /// The policy that is retrained; with several budgets that of the first.
     public var policy: SelectionPolicy?
+    /// The policies of several budgets, by the budgets' names; nil in states of older versions.
+    public var policies: [String: SelectionPolicy]?
     /// What the learned policy costs.
     public var policyCost: PolicyCost?
     /// Seconds spent, by phase.
@@ -55,7 +57,7 @@ public struct RunState: Codable, Sendable, Equatable {
         // The name on disk is that of the first version, so that every run can be resumed.
         case phase = "stage"
         case iteration, weightsIteration, finished, reference, bestScore, bestIteration, sampledPolicies, policy
-        case policyCost, seconds, bytes, logOffset
+        case policies, policyCost, seconds, bytes, logOffset
     }
 
     /// Facts that follow from `iteration`, stored so that a person can read them.

@@ -29,28 +29,46 @@ extension Trainer {
         blocks - (try policySchedule().openBlocks(after: state.iteration))
     }
 
-    /// The discrete policy that policy learning stands for at this moment, without samples' chance.
+    /// The discrete policy that policy learning stands for at this moment, without samples' chance; of several budgets
+    /// the first one's.
     func presentPolicy() throws -> DiscretePolicy {
-        let (draw, alphas) = (try policyDraw(), try probabilities())
-        return experiment.configuration.policy.discrete == .budget
-            ? draw.mostProbable(alphas) : draw.thresholded(alphas)
+        let settings = experiment.configuration.policy
+        let (draw, alphas) = (try policyDraw(within: settings.budget ?? settings.budgets.first), try probabilities())
+        return settings.discrete.needsBudget ? draw.mostProbable(alphas) : draw.thresholded(alphas)
     }
 
-    /// Takes the discrete policy from the probabilities and writes `policy.json`.
+    /// Takes the discrete policy from the probabilities and writes `policy.json`; of several budgets one for each, in
+    /// `policies`, and the first one's is the run's.
+    func drawPolicies() throws {
+        let settings = experiment.configuration.policy
+        if !settings.budgets.isEmpty { try run.makePolicies() }
+        for budget in settings.budgets.reversed() {
+            try drawPolicy(within: budget)
+            state.policies = (state.policies ?? [:]).merging([budget.name: state.policy].compactMapValues { $0 }) { $1 }
+            try state.policy?.write(to: run.policy(of: budget))
+        }
+        if settings.budgets.isEmpty { try drawPolicy(within: settings.budget) }
+        try state.policy?.write(to: run.policy)
+    }
+
+    /// Takes a discrete policy from the probabilities.
     ///
-    /// Of samples the best on validation is kept, scored with the weights of policy learning; without a validation
+    /// Of several the best on validation is kept, scored with the weights of policy learning; without a validation
     /// split the first one.
-    func drawPolicy() throws {
+    private func drawPolicy(within budget: PolicyBudget?) throws {
         let alphas = try probabilities()
         let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
         let settings = experiment.configuration.policy
-        let draw = try policyDraw()
+        let draw = try policyDraw(within: budget)
         var candidates: [DiscretePolicy]
         switch settings.discrete {
-        case .argmax, .budget: candidates = [try presentPolicy()]
+        case .argmax: candidates = [draw.thresholded(alphas)]
+        case .budget: candidates = [draw.mostProbable(alphas)]
+        case .frontier: candidates = draw.frontier(alphas)
         case .sample:
             candidates = draw.samples(
-                alphas, count: settings.samples, seed: UInt64(experiment.configuration.training.seed))
+                alphas, numbers: taskNames.indices.map(experiment.architecture.number), count: settings.samples,
+                seed: UInt64(experiment.configuration.training.seed))
             if candidates.isEmpty {
                 report(.notice("no sample is within the budget: the cheapest policy is taken"))
                 candidates = [draw.cheapest(alphas)]
@@ -61,21 +79,47 @@ extension Trainer {
         }
         var best = 0
         if candidates.count > 1, let reference = state.reference, !dataset.splits.validation.isEmpty {
+            let weights = settings.discrete == .frontier ? try network.checkpoint() : nil
             let scores = try candidates.map { candidate in
-                try evaluator.evaluate(network, policy: candidate, split: dataset.splits.validation)
-                    .score(over: reference) ?? -.infinity
+                if weights != nil { try recalibrate(candidate) }
+                let result = try evaluator.evaluate(network, policy: candidate, split: dataset.splits.validation)
+                if let weights { try network.load(weights) }
+                return result.score(over: reference) ?? -.infinity
             }
+            // Recalibration left optimiser state behind, and the phase is over.
+            if weights != nil { try network.beginPhase() }
             best = scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } ?? 0
             var event = event("policy_samples")
+            if let budget, !settings.budgets.isEmpty { event["budget"] = .string(budget.name) }
             event["scores"] = .array(scores.map { .number($0) })
             event["chosen"] = .integer(best)
             try log.append(.object(event))
         }
         state.policy = state.sampledPolicies[best]
         state.policyCost = policyCost(alphas, drawn: candidates[best], by: draw)
-        for remark in draw.remarks(on: candidates[best], from: alphas) { report(.notice(remark)) }
-        try state.policy?.write(to: run.policy)
+        let subject = settings.budgets.count > 1 ? (budget.map { "policy for \($0.name): " } ?? "") : ""
+        for remark in draw.remarks(on: candidates[best], from: alphas) { report(.notice(subject + remark)) }
     }
+
+    /// Has batch norms forget the statistics of what was mixed or drawn for those of a policy: training steps under it
+    /// that move nothing else.
+    private func recalibrate(_ policy: DiscretePolicy) throws {
+        let loader = try experiment.loader(
+            dataset, split: dataset.splits.train, phase: "policy/recalibration", startStep: 0)
+        var now = StepState()
+        now.seed = UInt64(experiment.configuration.training.seed)
+        now.phase = Phase.policy.number
+        for slot in RateSlot.allCases {
+            now.rates[slot] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
+        }
+        for step in 0..<Self.recalibrationSteps {
+            now.step = UInt32(step)
+            try network.step(.retrain(policy), batch: try loader.next(), state: now)
+        }
+    }
+
+    /// Statistics keep a tenth of the new batch in each step: after so many, 1 % is of before.
+    private static let recalibrationSteps = 40
 
     /// Scores the network on the validation split and keeps the best checkpoint of the phase.
     ///

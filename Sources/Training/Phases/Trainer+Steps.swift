@@ -20,7 +20,8 @@ extension Trainer {
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
             let step = source.step(state.iteration)
             let batch = try step.loader.next()
-            let now = stepState(update: step.update, temperature: step.temperature, phase: phase)
+            var now = stepState(update: step.update, temperature: step.temperature, phase: phase)
+            if let budget = step.blockBudget { now.budget = Float(budget) }
             let plan = try network.step(try drawing(step.kind, state: now), batch: batch, state: now)
             try profile?.collect()
             state.iteration += 1
@@ -62,7 +63,9 @@ extension Trainer {
         let kinds: [StepKind] =
             switch phase {
             case .warmup, .baseline: [.hardSharing]
-            case .policy: [.weights(open: blocks), .logits(open: blocks)]
+            case .policy:
+                [.weights(open: blocks), .logits(open: blocks)]
+                    + (experiment.configuration.policy.discrete == .frontier ? [.retrain(hardSharing)] : [])
             case .retrain: [.retrain(try currentPolicy())]
             }
         let planned = try PlannedMemory(
@@ -84,6 +87,8 @@ extension Trainer {
         let update: Int
         let temperature: Double
         let schedule: PolicySchedule.Step?
+        /// What the branches' expected cost is steered to, as a share of selecting everything; nil leaves it free.
+        var blockBudget: Double?
     }
 
     /// The step with a policy drawn for it, where `hard_skip` asks for one.
@@ -122,38 +127,47 @@ extension Trainer {
                 dataset, split: splits.train1, phase: "policy/weights", startStep: done.weights)
             let logits = try experiment.loader(
                 dataset, split: splits.train2, phase: "policy/logits", startStep: done.logits)
+            let budget = try steering()
             return Source { iteration in
                 let step = schedule.step(iteration)
                 let isWeights = step.kind == .weights
                 return Step(
                     kind: isWeights ? .weights(open: step.open) : .logits(open: step.open),
                     loader: isWeights ? weights : logits, update: step.index + 1, temperature: step.temperature,
-                    schedule: step)
+                    schedule: step, blockBudget: budget?(step.epoch))
             }
         }
     }
 
     /// Alternation and curriculum of this configuration on this data set.
     func policySchedule() throws -> PolicySchedule {
-        let policy = experiment.configuration.policy
         let batch = experiment.configuration.training.batch
-        func length(_ setting: AlternationLength, _ split: [Int], _ name: String) throws -> Int {
-            guard split.count >= batch else {
-                throw DatasetError(
-                    "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = "
-                        + "\(batch)"
-                )
-            }
-            return switch setting {
-            case .epoch: split.count / batch
-            case .iterations(let count): count
-            }
+        for (split, name) in [(dataset.splits.train1, "train1"), (dataset.splits.train2, "train2")]
+        where split.count < batch {
+            throw DatasetError(
+                "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)")
         }
-        return PolicySchedule(
-            weightSteps: try length(policy.alternation.weights, dataset.splits.train1, "train1"),
-            logitSteps: try length(policy.alternation.logits, dataset.splits.train2, "train2"), blocks: blocks,
-            curriculumSpeed: policy.curriculumSpeed, temperature: policy.temperature,
-            temperatureDecay: policy.temperatureDecay)
+        guard let schedule = experiment.schedule(dataset) else {
+            preconditionFailure("splits of at least a batch have a schedule")
+        }
+        return schedule
+    }
+
+    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves the
+    /// cost free.
+    func steering() throws -> ((Int) -> Double)? {
+        let policy = experiment.configuration.policy
+        let costs = experiment.budgetCosts
+        guard let budget = policy.steered(by: costs) else { return nil }
+        // More than everything is no aim: it is the most that a policy may cost.
+        let share = min(1, budget.share(costs, policy.cost))
+        let epochs = Double(experiment.configuration.training.policy.iterations) / Double(try policySchedule().cycle)
+        return { epoch in
+            let part =
+                policy.budgetSchedule == .falling
+                ? min(1, Double(epoch) / max(1, BudgetSchedule.fallingPart * (epochs - 1))) : 1
+            return max(0, costs.blockBudget(1 - (1 - share) * part, policy.cost))
+        }
     }
 
     /// What to say when policy learning ends before every block is open.
@@ -203,6 +217,7 @@ extension Trainer {
             event["policy_epoch"] = .integer(schedule.epoch)
             event["open_blocks"] = .integer(schedule.open)
             event["temperature"] = .number(schedule.temperature)
+            if let budget = step.blockBudget { event["block_budget"] = .number(budget) }
         }
         try log.append(.object(event))
     }

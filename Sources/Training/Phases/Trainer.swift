@@ -25,6 +25,8 @@ public final class Trainer {
     var knownLogits: (versions: [Int], values: [[Float]])?
     /// Read back when a run is resumed.
     private var isResumed = false
+    /// Whether retraining is under a policy that was not learned here.
+    private var isPolicyGiven = false
     private let environment: [String: String]
 
     /// Opens a new run, or the one in `run` at its last checkpoint.
@@ -76,6 +78,23 @@ public final class Trainer {
             try run.write(chosen)
             report(.notice(chosen.summary))
         }
+        let policy = experiment.configuration.policy
+        if policy.isTimed, policy.hasBudget, experiment.configuration.training.policy.iterations > 0 {
+            if let recorded = try run.readTimes(for: experiment) {
+                experiment.partTimes = recorded
+            } else if saved.map({ !$0.state.finished.contains(.policy) }) ?? true {
+                // They decide what policy learning is steered to, and nothing before it.
+                guard saved == nil || saved?.state.phase == .warmup else {
+                    throw FormatError(
+                        file: run.times.path, found: "no such file",
+                        expected: "the times `train` wrote, which policy learning was begun with; or a new run")
+                }
+                let timer = PartTimer(library: library, mode: search, report: report)
+                let times = try timer.times(of: experiment, experiment.trainingShape, policy.budgetFor)
+                try run.write(times)
+                experiment.partTimes = times
+            }
+        }
         self.experiment = experiment
         network = try experiment.makeNetwork(library: library)
         state = saved?.state ?? RunState(phase: .warmup)
@@ -124,6 +143,16 @@ public final class Trainer {
         if experiment.configuration.training.hardSharingBaseline && wanted.contains(.retrain) {
             wanted.append(.baseline)
         }
+        // Several budgets are retrained in runs of their own, unless one policy was given.
+        if !experiment.configuration.policy.budgets.isEmpty, !isPolicyGiven, wanted.contains(.retrain) {
+            wanted.removeAll { $0 == .retrain }
+            guard wanted.contains(.policy) || state.finished.contains(.policy) else {
+                throw RunError(
+                    path: run.url.path, found: "policy.budgets, and no policy that was learned",
+                    expected: "--phases with policy (and training.policy.iterations above 0), or --policy for a "
+                        + "retraining")
+            }
+        }
         try checkOrder(wanted)
         if wanted.contains(.policy), let warning = try curriculumWarning() { report(.notice(warning)) }
         if isResumed {
@@ -136,7 +165,16 @@ public final class Trainer {
         {
             try policy.write(to: run.policy)
         }
-        if wanted.allSatisfy(state.finished.contains) { report(.notice("every phase asked for is finished")) }
+        for (budget, policy) in state.policies ?? [:] where state.finished.contains(.policy) {
+            let url = run.policy(of: budget)
+            if !FileManager.default.fileExists(atPath: url.path) {
+                try run.makePolicies()
+                try policy.write(to: url)
+            }
+        }
+        if !wanted.isEmpty, wanted.allSatisfy(state.finished.contains) {
+            report(.notice("every phase asked for is finished"))
+        }
         for phase in wanted where !state.finished.contains(phase) {
             let isContinued = isResumed && state.phase == phase
             if !isContinued {
@@ -157,8 +195,7 @@ public final class Trainer {
     ///
     /// - Throws: `RunError` if this run has learned one, or has begun to retrain under another one.
     /// - Precondition: the policy fits the network.
-    public func retrain(under policy: DiscretePolicy) throws {
-        let given = SelectionPolicy(policy, tasks: taskNames)
+    public func retrain(under given: SelectionPolicy) throws {
         if state.finished.contains(.policy) {
             throw RunError(
                 path: run.url.path, found: "a policy that was learned in this run",
@@ -169,9 +206,12 @@ public final class Trainer {
                 path: run.url.path, found: "a retraining under another policy",
                 expected: "the policy it was begun with, or a new run")
         }
+        isPolicyGiven = true
         state.policy = given
         try given.write(to: run.policy)
-        if let warning = experiment.trainingCost.warning(about: policy) { report(.notice(warning)) }
+        if let warning = experiment.trainingCost.parts.warning(about: given.discrete(tasks: taskNames)) {
+            report(.notice(warning))
+        }
     }
 
     /// Refuses phases that would throw away work of an earlier call.
@@ -255,7 +295,7 @@ public final class Trainer {
         let result = try validate()
         if phase == .warmup { state.reference = result?.metrics(.exact) }
         try restoreBest(phase)
-        if phase == .policy { try drawPolicy() }
+        if phase == .policy { try drawPolicies() }
         try exportWeights(phase.rawValue)
         state.finished.append(phase)
         state.iteration = iterations(of: phase)

@@ -15,4 +15,14 @@ extension DiscretePolicy {
         return DiscretePolicy(
             select: (0..<tasks).map { task in (0..<blocks).map { chosen.contains(task * blocks + $0) } })
     }
+
+    /// Policies on which all tasks agree, from 90 % of the blocks to none in steps of a tenth, each only once where
+    /// there are fewer blocks than steps; nested, at random.
+    static func alike(tasks: Int, blocks: Int, seed: UInt64) -> [DiscretePolicy] {
+        (0...9).reversed().reduce(into: []) { policies, tenths in
+            let one = nested(density: Double(tenths) / 10, tasks: 1, blocks: blocks, seed: seed)
+            let policy = DiscretePolicy(select: Array(repeating: one.select[0], count: tasks))
+            if policies.last != policy { policies.append(policy) }
+        }
+    }
 }

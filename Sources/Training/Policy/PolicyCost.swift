@@ -1,10 +1,14 @@
 import Models
 import Operators
 
-/// What a learned policy costs, beside what was asked for: MACs of the backbone as shares of hard sharing's.
+/// What a learned policy costs, beside what was asked for, as shares of hard sharing's cost.
 public struct PolicyCost: Codable, Sendable, Equatable {
-    /// `policy.budget`; nil where the cost was left free.
+    /// The budget; nil where the cost was left free.
     public var asked: Double?
+    /// The budget in milliseconds, where it was given so.
+    public var askedMilliseconds: Double?
+    /// What is counted, `policy.budget_for`; nil in states of older versions, which counted multiply-accumulates.
+    public var measure: String?
     /// What is charged, `policy.cost`.
     public var form: String
     /// Expected cost under the learned probabilities; blocks the curriculum has not opened count as selected, and
@@ -16,10 +20,12 @@ public struct PolicyCost: Codable, Sendable, Equatable {
 
 extension Trainer {
     /// How discrete policies are taken from the probabilities now.
-    func policyDraw() throws -> PolicyDraw {
-        let settings = experiment.configuration.policy
-        return PolicyDraw(
-            cost: experiment.trainingCost, form: settings.cost, budget: settings.budget, open: try firstOpenBlock())
+    ///
+    /// - Parameter budget: the most they may cost; nil for any.
+    func policyDraw(within budget: PolicyBudget?) throws -> PolicyDraw {
+        PolicyDraw(
+            costs: experiment.budgetCosts, form: experiment.configuration.policy.cost, budget: budget,
+            open: try firstOpenBlock())
     }
 
     /// The cost of a policy taken from these probabilities; nil where there are too many tasks to sum over their sets.
@@ -27,10 +33,13 @@ extension Trainer {
         let settings = experiment.configuration.policy
         guard settings.cost == .passes || probabilities.count <= ExpectedCostLoss.maximumTasks else { return nil }
         let effective = probabilities.map { row in row.indices.map { $0 < draw.open ? 1 : row[$0] } }
-        let blocks = draw.cost.expectedShare(effective, form: settings.cost)
+        let blocks = draw.costs.expectedShare(effective, settings.cost)
+        var milliseconds: Double?
+        if case .milliseconds(let time)? = draw.budget { milliseconds = time }
         return PolicyCost(
-            asked: settings.budget, form: settings.cost.rawValue,
-            expected: draw.cost.backboneShare(ofBlocks: blocks, form: settings.cost),
-            discrete: draw.cost.shareOfHardSharing(drawn, form: settings.cost))
+            asked: draw.budget?.share(draw.costs, settings.cost), askedMilliseconds: milliseconds,
+            measure: settings.budgetFor.rawValue, form: settings.cost.rawValue,
+            expected: draw.costs.wholeShare(ofBlocks: blocks, settings.cost),
+            discrete: draw.costs.share(of: drawn, settings.cost))
     }
 }

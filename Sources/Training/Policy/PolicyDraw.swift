@@ -3,39 +3,39 @@ import Operators
 
 /// How discrete policies are taken from learned probabilities.
 public struct PolicyDraw: Sendable {
-    /// Counts what they cost.
-    public let cost: CostModel
+    /// What they cost.
+    public let costs: PartCosts
     /// What is charged.
     public let form: CostForm
-    /// Share of hard sharing's cost that a policy may have; nil for any.
-    public let budget: Double?
+    /// The most that a policy may cost; nil for any.
+    public let budget: PolicyBudget?
     /// The first block with a choice; every task selects those before it.
     public let open: Int
-    /// The budget in MACs of the backbone.
+    /// The budget in units of `costs`.
     private let limit: Int
 
     /// How often a sample is drawn until one is within the budget.
     static let attempts = 1000
 
-    /// - Precondition: `open` is at most the number of blocks.
-    public init(cost: CostModel, form: CostForm, budget: Double?, open: Int) {
-        precondition(open <= cost.blocks.count)
-        self.cost = cost
+    /// - Precondition: `open` is at most the number of blocks; a budget of milliseconds is for times.
+    public init(costs: PartCosts, form: CostForm, budget: PolicyBudget?, open: Int) {
+        precondition(open <= costs.blocks.count)
+        self.costs = costs
         self.form = form
         self.budget = budget
         self.open = open
-        limit = budget.map { Int(($0 * Double(cost.macsOfHardSharing(form))).rounded(.down)) } ?? .max
+        limit = budget?.limit(costs, form) ?? .max
     }
 
     /// Whether a policy costs at most the budget.
-    public func isWithinBudget(_ policy: DiscretePolicy) -> Bool { cost.macs(policy, form: form) <= limit }
+    public func isWithinBudget(_ policy: DiscretePolicy) -> Bool { costs.cost(of: policy, form) <= limit }
 
     /// The policy that costs least: what has a choice is skipped.
     public func cheapest(_ probabilities: [[Double]]) -> DiscretePolicy { thresholded(probabilities, at: .infinity) }
 
     /// Whether the most probable policy within a budget can be found for so many tasks.
     public static func canSearch(tasks: Int, form: CostForm) -> Bool {
-        form == .passes || tasks <= CostModel.mostTasksSharing
+        form == .passes || tasks <= PartCosts.mostTasksSharing
     }
 
     /// Selects where α is at least a threshold, whatever that costs.
@@ -48,17 +48,38 @@ public struct PolicyDraw: Sendable {
     ///
     /// - Precondition: `canSearch`.
     public func mostProbable(_ probabilities: [[Double]]) -> DiscretePolicy {
-        cost.mostProbablePolicy(probabilities, within: limit, form: form, open: open).policy
+        costs.mostProbable(probabilities, within: limit, form, open: open).policy
     }
+
+    /// The most probable policy within the budget, and less probable ones that make more of it: what spending all of it is
+    /// worth rises from nothing to more than any probability of a small network weighs.
+    ///
+    /// - Returns: each once, the most probable one first.
+    /// - Precondition: `canSearch`.
+    public func frontier(_ probabilities: [[Double]]) -> [DiscretePolicy] {
+        var policies = [mostProbable(probabilities)]
+        guard budget != nil, isWithinBudget(policies[0]) else { return policies }
+        for reward in Self.rewards {
+            let policy = costs.mostProbable(probabilities, within: limit, form, open: open, reward: reward).policy
+            if !policies.contains(policy) { policies.append(policy) }
+        }
+        return policies
+    }
+
+    /// In log-probability, for the whole budget.
+    private static let rewards = [3.0, 6, 12, 25, 50, 100]
 
     /// Policies drawn from the probabilities, only those within the budget: fewer than asked for, or none, where those
     /// are rare.
     ///
-    /// - Parameter seed: each draw is a pure function of it and the draw's number.
-    public func samples(_ probabilities: [[Double]], count: Int, seed: UInt64) -> [DiscretePolicy] {
+    /// - Parameters:
+    ///   - numbers: of the tasks, in the names of their random numbers.
+    ///   - seed: each draw is a pure function of it and the draw's number.
+    public func samples(
+        _ probabilities: [[Double]], numbers: [Int], count: Int, seed: UInt64
+    ) -> [DiscretePolicy] {
         var state = StepState()
         state.seed = seed
-        let numbers = probabilities.indices.map(cost.architecture.number)
         func sample(_ name: String) -> DiscretePolicy {
             DiscretePolicy(
                 select: probabilities.enumerated().map { task, row in
@@ -78,7 +99,11 @@ public struct PolicyDraw: Sendable {
     public func remarks(on policy: DiscretePolicy, from probabilities: [[Double]]) -> [String] {
         var lines: [String] = []
         if let budget {
-            func name(_ policy: DiscretePolicy) -> String { percent(cost.shareOfHardSharing(policy, form: form)) }
+            func name(_ policy: DiscretePolicy) -> String {
+                if case .milliseconds = budget { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
+                return percent(costs.share(of: policy, form))
+            }
+            let most = budget.text(form)
             let cheapest = cheapest(probabilities)
             let choices = policy.taskCount * (policy.blockCount - open)
             let against = zip(policy.select, probabilities).reduce(0) { sum, rows in
@@ -86,19 +111,18 @@ public struct PolicyDraw: Sendable {
             }
             if !isWithinBudget(cheapest) {
                 lines.append(
-                    "no policy is within the budget of \(percent(budget)) of \(form.base): this one costs \(name(policy)), the "
-                        + "cheapest \(name(cheapest))")
+                    "no policy is within the budget of \(most): this one costs \(name(policy)), the cheapest "
+                        + name(cheapest))
             } else if !isWithinBudget(policy) {
                 lines.append(
-                    "the policy is over the budget of \(percent(budget)) of \(form.base): it costs \(name(policy)); the cheapest "
-                        + "would cost \(name(cheapest))")
+                    "the policy is over the budget of \(most): it costs \(name(policy)); the cheapest would cost "
+                        + name(cheapest))
             } else if against > 0 {
                 lines.append(
-                    "\(against) of \(choices) decisions go against their probability, to stay within \(percent(budget)) of "
-                        + form.base)
+                    "\(against) of \(choices) decisions go against their probability, to stay within \(most)")
             }
         }
-        if let line = cost.warning(about: policy) { lines.append(line) }
+        if let line = costs.warning(about: policy) { lines.append(line) }
         return lines
     }
 }
@@ -108,15 +132,23 @@ extension CostForm {
     public var base: String { self == .shared ? "hard sharing" : "a full pass per task" }
 }
 
-extension CostModel {
+extension PartCosts {
     /// A line about a policy that costs more than sharing everything; nil where it does not.
     ///
-    /// - Precondition: the policy fits the architecture.
+    /// - Precondition: the policy fits the network.
     public func warning(about policy: DiscretePolicy) -> String? {
-        let share = shareOfHardSharing(policy, form: .shared)
+        let share = share(of: policy, .shared)
         guard share > 1 else { return nil }
         return
-            "the policy costs \(percent(share)) of hard sharing, which runs all tasks in one pass: more than sharing "
-            + "everything"
+            "the policy \(unit == .macs ? "costs" : "takes") \(percent(share)) of \(unit == .macs ? "" : "the time of ")hard "
+            + "sharing, which runs all tasks in one pass: more than sharing everything"
+    }
+
+    /// Milliseconds of a step under a policy.
+    ///
+    /// - Precondition: these are times, and the policy fits the network.
+    public func milliseconds(of policy: DiscretePolicy, _ form: CostForm = .shared) -> Double {
+        precondition(unit == .nanoseconds)
+        return Double(cost(of: policy, form)) / 1e6
     }
 }

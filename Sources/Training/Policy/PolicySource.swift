@@ -48,13 +48,21 @@ extension Experiment {
     ///
     /// - Throws: `FormatError` if a file cannot be read or does not fit, or nothing is published for this network.
     public func policy(_ source: PolicySource) throws -> DiscretePolicy {
-        let (count, blocks) = (tasks.count, architecture.blocks.count)
+        try selection(source).discrete(tasks: tasks.map(\.name))
+    }
+
+    /// As `policy(_:)`, with the probabilities that a file has.
+    public func selection(_ source: PolicySource) throws -> SelectionPolicy {
+        let (names, blocks) = (tasks.map(\.name), architecture.blocks.count)
         switch source {
-        case .all: return .hardSharing(tasks: count, blocks: blocks)
+        case .all: return .allSelected(tasks: names, blocks: blocks)
         case .random(let density, let seed):
-            return .nested(density: density, tasks: count, blocks: blocks, seed: seed)
+            return SelectionPolicy(
+                .nested(density: density, tasks: names.count, blocks: blocks, seed: seed), tasks: names)
         case .published:
-            if let published = PublishedPolicies.all.first(where: { $0.fits(architecture) }) { return published.policy }
+            if let published = PublishedPolicies.all.first(where: { $0.fits(architecture) }) {
+                return SelectionPolicy(published.policy, tasks: names)
+            }
             func describe(_ backbone: BackboneKind, _ tasks: [String]) -> String {
                 "\(backbone.rawValue) with tasks \(tasks.joined(separator: ", "))"
             }
@@ -63,10 +71,8 @@ extension Experiment {
                 expected: PublishedPolicies.all.map { describe($0.backbone, $0.tasks.map(\.name)) }
                     .joined(separator: "; or "))
         case .file(let path):
-            let names = tasks.map(\.name)
             return try SelectionPolicy.read(
-                URL(fileURLWithPath: path), tasks: names, blocks: blocks, allowsOthers: architecture.isPart
-            ).discrete(tasks: names)
+                URL(fileURLWithPath: path), tasks: names, blocks: blocks, allowsOthers: architecture.isPart)
         }
     }
 }

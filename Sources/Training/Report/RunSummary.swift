@@ -67,7 +67,9 @@ extension Trainer {
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in
                 gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
             },
-            gainOverHardSharing: baseline.flatMap { ours.score(over: $0.metrics(.exact)) },
+            // A network that is retrained elsewhere is not compared with one that is finished.
+            gainOverHardSharing: experiment.configuration.policy.budgets.isEmpty || phase == .retrain
+                ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
             normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
             isPolicyLearned: state.finished.contains(.policy),
             policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),

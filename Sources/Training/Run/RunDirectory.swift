@@ -32,6 +32,10 @@ public final class RunDirectory: Sendable {
     public var log: URL { url.appendingPathComponent("metrics.jsonl") }
     /// The learned policy, `policy.json`.
     public var policy: URL { url.appendingPathComponent("policy.json") }
+    /// The policy for one of several budgets, `policies/<budget>.json`.
+    public func policy(of budget: PolicyBudget) -> URL { policy(of: budget.name) }
+    func policy(of budget: String) -> URL { policies.appendingPathComponent("\(budget).json") }
+    private var policies: URL { url.appendingPathComponent("policies") }
     /// The algorithms of its convolutions, `algorithms.json`.
     public var algorithms: URL { url.appendingPathComponent("algorithms.json") }
     /// What the run ended with, `summary.json`.
@@ -75,6 +79,7 @@ public final class RunDirectory: Sendable {
         try Self.makeFolder(checkpoints)
         AtomicFile.removeLeftovers(in: url)
         AtomicFile.removeLeftovers(in: checkpoints)
+        AtomicFile.removeLeftovers(in: policies)
     }
 
     deinit {
@@ -87,13 +92,15 @@ public final class RunDirectory: Sendable {
     /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
     ///
     /// - Throws: `RunError` naming the keys that differ; `ConfigurationError` if the stored file is not valid.
-    public func prepare(_ configuration: ExperimentConfiguration) throws {
+    ///
+    /// - Parameter moving: a key that names a file of another run, which may have moved with it.
+    public func prepare(_ configuration: ExperimentConfiguration, moving key: String? = nil) throws {
         guard hasConfiguration else {
             return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
         }
         // A data set may have moved; whether it is the same one is checked against the checkpoint.
         let all = try readConfiguration().differences(to: configuration)
-        let differences = all.filter { $0.path != "dataset.root" }
+        let differences = all.filter { $0.path != "dataset.root" && $0.path != key }
         guard let first = differences.first else {
             if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
             return
@@ -119,6 +126,9 @@ public final class RunDirectory: Sendable {
         return names.filter { !AtomicFile.isTemporary($0) && $0.hasSuffix("." + suffix) }.sorted()
             .map { checkpoints.appendingPathComponent($0) }
     }
+
+    /// Makes the folder for the policies of several budgets.
+    func makePolicies() throws { try Self.makeFolder(policies) }
 
     /// What the folder holds, apart from what a run killed right after its start may leave.
     private static func contents(of url: URL) throws -> [String] {

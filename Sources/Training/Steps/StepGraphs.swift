@@ -260,9 +260,8 @@ public struct StepGraphs: Sendable {
             add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             if let budget = policy.budget {
                 let costs = graph.parameter(Self.blockCostsName, Shape([architecture.blocks.count]))
-                let loss = ExpectedCostLoss(
-                    form: budget.form, budget: budget.share, first: architecture.blocks.count - open)
-                add(.cost, [graph.record(loss, [costs] + all)[0]], weight: budget.weight)
+                let loss = ExpectedCostLoss(form: budget.form, first: architecture.blocks.count - open)
+                add(.cost, [graph.record(loss, [costs, graph.step] + all)[0]], weight: budget.weight)
             }
             return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
         }

@@ -31,21 +31,18 @@ public enum UpdateRule: Hashable, Sendable {
     case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double)
 }
 
-/// A cost that policy learning is steered to.
+/// How policy learning is steered to a cost, which stands in the step buffer.
 public struct CostBudget: Hashable, Sendable {
-    /// Expected cost of the blocks wanted, as a share of selecting everything.
-    public var share: Double
-    /// What is charged.
+    /// How costs add up.
     public var form: CostForm
-    /// λ of |expected share − share|.
+    /// λ of |expected share − budget|.
     public var weight: Double
 
     /// Cost of each block as a share of all blocks.
     public var blockShares: [Double]
 
-    public init(share: Double, form: CostForm, weight: Double, blockShares: [Double]) {
+    public init(form: CostForm, weight: Double, blockShares: [Double]) {
         self.blockShares = blockShares
-        self.share = share
         self.form = form
         self.weight = weight
     }
@@ -61,7 +58,7 @@ public struct PolicySettings: Hashable, Sendable {
     public var sharingForm: RegulariserForm
     /// Weights each block 2l/L in the sparsity loss.
     public var layered: Bool
-    /// Steers the expected cost of the blocks to a share of selecting everything; nil leaves it free.
+    /// Steers the expected cost of the blocks; nil leaves it free.
     public var budget: CostBudget?
     /// Reads the uniforms from inputs `noise/task<k>` instead of drawing them, for comparisons with given noise.
     public var noiseGiven: Bool

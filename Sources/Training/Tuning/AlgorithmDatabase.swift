@@ -9,7 +9,7 @@ import Operators
 public struct AlgorithmDatabase: Sendable {
     /// Of this device's entries.
     public let folder: URL
-    private let owner: String
+    let owner: String
     private let productTile: MatrixProductTile
     private let family: KernelFamily
     private let arithmetic: ConvolutionArithmetic

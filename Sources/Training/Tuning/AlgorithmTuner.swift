@@ -156,7 +156,10 @@ public struct AlgorithmTuner {
     }
 
     private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {
+        // Winograd's transforms have up to four numbers for each of the input's, and kernels count in 32 bits; what is
+        // larger is refused when its step is planned.
         problem.multiplyAccumulates >= Self.leastWork
+            && max(problem.input.count, problem.output.count) <= Int(Int32.max) / 4
             && ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).count > 1
     }
 }

@@ -1,0 +1,153 @@
+import Foundation
+
+/// Points and curves on linear axes, in panels side by side, as SVG for page and print.
+///
+///     let panel = Chart.Panel(
+///         "Inference", note: "up and left is better", x: Chart.Axis("ms per step"),
+///         y: Chart.Axis("accuracy against hard sharing", range: -30...5, unit: " %"),
+///         series: [
+///             Chart.Series("budgets", .vermillion, .square, points: [Chart.Point(8.7, -1.8, label: "60 %")]),
+///             Chart.Series("narrowed", .blue, .circle, line: .solid, points: [Chart.Point(9, -4), Chart.Point(5, -12)]),
+///         ],
+///         lines: [Chart.ReferenceLine("hard sharing", at: 0)])
+///     try Chart("Accuracy against time", panels: [panel]).write(to: url)
+///
+/// Labels go where they cover least. Points that are no finite number, or beyond 10¹⁵, are left out, and so are markers
+/// outside an axis' range; curves are cut off there. Texts may hold any characters.
+public struct Chart: Sendable {
+    /// Told apart by the colour-blind, after Okabe and Ito with a darker purple; shapes and dashes do so in grey.
+    public enum Colour: String, Sendable {
+        case blue = "#0072b2"
+        case vermillion = "#d55e00"
+        case green = "#009e73"
+        case purple = "#a0447a"
+        case black = "#222222"
+        case grey = "#767676"
+    }
+
+    /// What stands at a point.
+    public enum Marker: Sendable { case circle, square, triangle, diamond }
+
+    /// What joins points, or lies across a panel.
+    public enum Line: Sendable { case solid, thin, dashed }
+
+    /// A point and, where given, the text beside it.
+    public struct Point: Sendable {
+        public var x, y: Double
+        public var label: String?
+
+        public init(_ x: Double, _ y: Double, label: String? = nil) { (self.x, self.y, self.label) = (x, y, label) }
+    }
+
+    /// Points that belong together: markers, a line through them in their order, or both.
+    public struct Series: Sendable {
+        /// In the legend, where series of one name stand once; none for an empty name.
+        public var name: String
+        public var colour: Colour
+        public var marker: Marker?
+        public var line: Line?
+        public var points: [Point]
+
+        public init(_ name: String, _ colour: Colour, _ marker: Marker?, line: Line? = nil, points: [Point]) {
+            (self.name, self.colour, self.marker, self.line, self.points) = (name, colour, marker, line, points)
+        }
+    }
+
+    /// A horizontal line across a panel, with its label on it.
+    public struct ReferenceLine: Sendable {
+        public var label: String
+        /// Where it crosses the y axis.
+        public var value: Double
+        public var colour: Colour
+        public var line: Line
+
+        public init(_ label: String, at value: Double, _ colour: Colour = .black, line: Line = .solid) {
+            (self.label, self.value, self.colour, self.line) = (label, value, colour, line)
+        }
+    }
+
+    /// A linear axis with round ticks.
+    public struct Axis: Sendable {
+        public var name: String
+        /// What is shown; nil for all that there is and 0, from tick to tick.
+        public var range: ClosedRange<Double>?
+        /// After the number at each tick, with its space, such as " %".
+        public var unit: String
+
+        public init(_ name: String, range: ClosedRange<Double>? = nil, unit: String = "") {
+            (self.name, self.range, self.unit) = (name, range, unit)
+        }
+    }
+
+    /// One pair of axes and what is drawn on it.
+    public struct Panel: Sendable {
+        public var title: String
+        /// At the title's right, such as "lower is better".
+        public var note: String
+        public var x, y: Axis
+        public var series: [Series]
+        public var lines: [ReferenceLine]
+
+        public init(
+            _ title: String, note: String = "", x: Axis, y: Axis, series: [Series], lines: [ReferenceLine] = []
+        ) {
+            (self.title, self.note, self.x, self.y) = (title, note, x, y)
+            (self.series, self.lines) = (series, lines)
+        }
+    }
+
+    public var title, subtitle: String
+    public var panels: [Panel]
+    /// Panels beside each other; further ones go below.
+    public var columns: Int
+
+    /// - Precondition: `columns` is at least 1.
+    public init(_ title: String, subtitle: String = "", panels: [Panel], columns: Int = 2) {
+        precondition(columns >= 1)
+        (self.title, self.subtitle, self.panels, self.columns) = (title, subtitle, panels, columns)
+    }
+
+    /// Writes the picture, whole or not at all.
+    ///
+    /// - Throws: `RunError` if the file cannot be written.
+    public func write(to url: URL) throws { try AtomicFile.write(Data(svg.utf8), to: url) }
+
+    /// The whole picture. Titles, subtitles and the legend take as many lines as they need.
+    public var svg: String {
+        let across = max(1, min(columns, panels.count))
+        let (panelWidth, panelHeight) = (ChartPanel.width, ChartPanel.height)
+        let width = Double(across) * panelWidth
+        var (body, y) = ("", 8.0)
+        for (string, size, weight) in [(title, 16.0, "bold"), (subtitle, 12.0, "normal")] {
+            for line in ChartText.wrapped(string, size: size, width: width - 24) {
+                y += size + 4
+                body += ChartText(line, 12, y, size: size, weight: weight).svg
+            }
+        }
+        y += 14
+        for (position, panel) in panels.enumerated() {
+            let (row, column) = (position / across, position % across)
+            let origin = "\(svgNumber(Double(column) * panelWidth)),\(svgNumber(y + Double(row) * panelHeight))"
+            body += "<g transform=\"translate(\(origin))\">\n\(ChartPanel(panel).svg)</g>\n"
+        }
+        y += Double((panels.count + across - 1) / across) * panelHeight + 14
+        var x = 12.0
+        var named: Set<String> = [""]
+        for series in panels.flatMap(\.series) where named.insert(series.name).inserted {
+            let entry = 34 + ChartText.width(series.name, size: 12) + 18
+            if x > 12, x + entry > width { (x, y) = (12, y + 20) }
+            if let line = series.line { body += line.svg([(x, y), (x + 28, y)], series.colour, "legend") }
+            if let marker = series.marker { body += marker.svg(x + 14, y, series.colour, "legend") }
+            body += ChartText(series.name, x + 34, y + 4).svg
+            x += entry
+        }
+        let size = (width: svgNumber(width), height: svgNumber(y + 16))
+        return """
+            <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size.width) \(size.height)" width="\(size.width)" \
+            height="\(size.height)" font-family="Helvetica, Arial, sans-serif">
+            <rect width="100%" height="100%" fill="white"/>
+            \(body)</svg>
+
+            """
+    }
+}

@@ -1,0 +1,53 @@
+import DeviceLayer
+import Foundation
+import Graph
+import Models
+import Operators
+
+/// Times steps of networks under policies beside hard sharing of one of them, in turns, so that a machine that is now
+/// fast, now slow is equally so for both.
+final class PolicyTimer {
+    private let library: KernelLibrary
+    private let shape: BatchShape
+    private let reference: NetworkBench
+    private let all: DiscretePolicy
+
+    /// What a step took, in milliseconds, and hard sharing beside it: medians.
+    struct Times {
+        let ms, hardSharingMs: Double
+
+        var share: Double { ms / hardSharingMs }
+    }
+
+    /// - Parameter experiment: whose hard sharing is the reference; settled, with its algorithms.
+    init(_ experiment: Experiment, _ shape: BatchShape, library: KernelLibrary) throws {
+        self.library = library
+        self.shape = shape
+        all = .hardSharing(tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
+        reference = try NetworkBench(experiment, shape: shape, library: library)
+    }
+
+    /// A policy on the reference's network.
+    func time(_ policy: DiscretePolicy, _ step: BudgetMeasure) throws -> Times {
+        try time(policy, step, on: reference)
+    }
+
+    /// Hard sharing of another network with the same tasks.
+    ///
+    /// - Parameter experiment: settled, with its algorithms.
+    func time(_ experiment: Experiment, _ step: BudgetMeasure) throws -> Times {
+        try time(all, step, on: try NetworkBench(experiment, shape: shape, library: library))
+    }
+
+    private func time(_ policy: DiscretePolicy, _ step: BudgetMeasure, on bench: NetworkBench) throws -> Times {
+        let hard = StepKind.timed(step, all)
+        let subject = StepKind.timed(step, policy)
+        try reference.reserve(hard)
+        try bench.reserve(subject)
+        let steps = (try reference.prepare(hard), try bench.prepare(subject))
+        func run() throws -> (Double, Double) { (try reference.run(steps.0).ms, try bench.run(steps.1).ms) }
+        _ = try run()
+        let times = try NetworkBench.repeated(fewest: 3, run)
+        return Times(ms: median(times.map(\.1)), hardSharingMs: median(times.map(\.0)))
+    }
+}

@@ -1,0 +1,190 @@
+import Datasets
+import DeviceLayer
+import Foundation
+import Models
+import Operators
+
+/// The runs that belong to a run and have folders of their own in it: a retraining for each of several budgets, and hard
+/// sharing at smaller widths.
+///
+/// Each is an ordinary run with one phase: it resumes, evaluates and predicts like any other.
+public struct SideRuns {
+    /// The run they belong to, which is finished up to policy learning.
+    let experiment: Experiment
+    let run: RunDirectory
+    let dataset: any DenseDataset
+    let context: DeviceContext
+    let kinds: [Kind]
+    let family: KernelFamily
+    let search: AlgorithmSearchMode
+    let profile: ProfileRecorder?
+    let report: (ProgressEvent) -> Void
+
+    /// What a side run trains.
+    public enum Kind: Sendable, Hashable {
+        case budget(PolicyBudget)
+        /// Hard sharing at so many times the width.
+        case narrow(Double)
+
+        /// Its folder in the run's.
+        public var folder: String {
+            switch self {
+            case .budget(let budget): "retrain/\(budget.name)"
+            case .narrow(let factor): "hard_sharing/\(PolicyBudget.share(factor).name)"
+            }
+        }
+    }
+
+    /// A finished side run.
+    struct Finished {
+        let kind: Kind
+        let experiment: Experiment
+        let run: RunDirectory
+        let policy: DiscretePolicy
+        /// task → convention → metrics.
+        let metrics: [String: [String: [Metric]]]
+        let split: String
+    }
+
+    /// - Parameters:
+    ///   - experiment: as it was before it settled on a device.
+    ///   - run: of the experiment; policies for budgets lie there once policy learning has finished.
+    ///   - family: the run's.
+    ///   - kinds: what to train.
+    public init(
+        experiment: Experiment, run: RunDirectory, dataset: any DenseDataset, context: DeviceContext,
+        family: KernelFamily, kinds: [Kind], search: AlgorithmSearchMode, profile: ProfileRecorder? = nil,
+        report: @escaping (ProgressEvent) -> Void
+    ) {
+        self.experiment = experiment
+        self.run = run
+        self.dataset = dataset
+        self.context = context
+        self.family = family
+        self.kinds = kinds
+        self.search = search
+        self.profile = profile
+        self.report = report
+    }
+
+    /// What a configuration asks for, in order.
+    ///
+    /// - Parameter isPolicyGiven: then no budget is retrained.
+    public static func kinds(_ configuration: ExperimentConfiguration, isPolicyGiven: Bool) -> [Kind] {
+        (isPolicyGiven ? [] : configuration.policy.budgets.map(Kind.budget))
+            + configuration.training.narrowBaselines.map(Kind.narrow)
+    }
+
+    /// Trains what is not finished yet.
+    func train() throws -> [Finished] { try kinds.map(train) }
+
+    private func train(_ kind: Kind) throws -> Finished {
+        let side = try Experiment(configuration(kind))
+        let names = side.tasks.map(\.name)
+        let blocks = side.architecture.blocks.count
+        let policy: SelectionPolicy
+        switch kind {
+        case .budget(let budget): policy = try .read(run.policy(of: budget), tasks: names, blocks: blocks)
+        case .narrow: policy = .allSelected(tasks: names, blocks: blocks)
+        }
+        let folder = run.url.appendingPathComponent(kind.folder)
+        let exists = FileManager.default.fileExists(atPath: folder.path)
+        let own = try RunDirectory(folder, mode: exists ? .resume : .create)
+        try own.prepare(side.configuration, moving: "model.initial_checkpoint")
+        if case .budget = kind { try adopt(own) }
+        let scores: (metrics: [String: [String: [Metric]]], split: String)
+        if let known = try own.readScores() {
+            let weights = own.checkpoints.appendingPathComponent("\(Phase.retrain.rawValue).safetensors")
+            guard FileManager.default.fileExists(atPath: weights.path) else {
+                throw FormatError(
+                    file: weights.path, found: "no such file",
+                    expected: "the weights of a run that has finished; without the folder \(folder.path) it is trained "
+                        + "again")
+            }
+            scores = (known.metrics, known.split)
+        } else {
+            report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
+            let trainer = try Trainer(
+                experiment: side, dataset: dataset, context: context, family: family, run: own, search: search,
+                report: report)
+            trainer.profile = profile
+            try trainer.retrain(under: policy)
+            try trainer.train(phases: [.retrain])
+            guard let summary = try trainer.summarise() else {
+                preconditionFailure("retraining has finished without a summary")
+            }
+            scores = (summary.metrics, summary.split)
+        }
+        return Finished(
+            kind: kind, experiment: side, run: own, policy: policy.discrete(tasks: names), metrics: scores.metrics,
+            split: scores.split)
+    }
+
+    /// Has a side run compute the same convolutions by the same algorithms, and count budgets in the same times.
+    private func adopt(_ own: RunDirectory) throws {
+        for (from, to) in [(run.algorithms, own.algorithms), (run.times, own.times)]
+        where !FileManager.default.fileExists(atPath: to.path) {
+            guard let data = try? Data(contentsOf: from) else { continue }
+            try AtomicFile.write(data, to: to)
+        }
+    }
+
+    /// The run's configuration with one phase left, retraining.
+    private func configuration(_ kind: Kind) -> ExperimentConfiguration {
+        var side = experiment.configuration
+        side.training.warmup.iterations = 0
+        side.training.policy.iterations = 0
+        side.training.hardSharingBaseline = false
+        side.training.narrowBaselines = []
+        side.policy.budgets = []
+        switch kind {
+        case .budget(let budget):
+            side.policy.budget = budget
+            if side.training.retrain.start == .learned {
+                side.training.retrain.start = .fresh
+                side.model.initialCheckpoint = run.checkpoints.appendingPathComponent("policy.safetensors").path
+            }
+        case .narrow(let factor):
+            side.model.width *= factor
+            // Weights of another width do not fit.
+            if side.model.initialCheckpoint != nil || side.training.retrain.start == .learned {
+                report(.notice("hard sharing at other widths starts from new weights"))
+            }
+            side.model.initialCheckpoint = nil
+            side.training.retrain.start = .fresh
+            side.policy.budget = nil
+            side.policy.budgetFor = .macs
+            side.policy.discrete = .argmax
+        }
+        return side
+    }
+}
+
+extension SideRuns.Kind {
+    /// What tables and pictures call it.
+    var name: String {
+        switch self {
+        case .budget(let budget): "policy at \(budget.name)"
+        case .narrow(let factor): "hard sharing, \(PolicyBudget.share(factor).name) × as wide"
+        }
+    }
+}
+
+extension RunDirectory {
+    /// The part of a summary that is compared.
+    struct Scores: Decodable {
+        let metrics: [String: [String: [Metric]]]
+        let split: String
+    }
+
+    /// What a finished run has reached; nil for one that is not finished.
+    ///
+    /// - Throws: `FormatError` if its summary is damaged.
+    func readScores() throws -> Scores? {
+        guard let data = try? Data(contentsOf: summary) else { return nil }
+        guard let scores = try? JSONText.read(Scores.self, data) else {
+            throw FormatError(file: summary.path, found: "no summary of a run", expected: "the file `train` wrote")
+        }
+        return scores
+    }
+}

@@ -1,0 +1,116 @@
+import DeviceLayer
+import Models
+import Operators
+
+/// What the parts of a network take in one step on a device, measured under hard sharing.
+///
+/// Their sum for a policy is what its step is planned to take. Each part has its kernels' times and its launches' share of
+/// what lies between kernels, so that all parts together are the measured step.
+public struct PartTimes: Sendable, Hashable, Codable {
+    /// A step of inference or of training.
+    public let step: BudgetMeasure
+    /// Where it was measured, and with which kernels.
+    public let device, kernelFamily: String
+    /// Images of the step and their size in pixels.
+    public let batch, height, width: Int
+    /// The parts, in nanoseconds.
+    public let costs: PartCosts
+    /// Parts of `costs.once`: updates of the stem, head and loss of each task, and what belongs to none of these.
+    public let stemOnce: Int
+    public let heads: [Int]
+    public let rest: Int
+
+    /// Milliseconds of the step under hard sharing.
+    public var hardSharingMs: Double { Double(costs.hardSharing(.shared)) / 1e6 }
+
+    /// Images and their size.
+    public var shape: BatchShape { BatchShape(count: batch, height: height, width: width) }
+}
+
+extension StepKind {
+    /// The step that is timed for a budget.
+    ///
+    /// - Precondition: the measure is of times.
+    static func timed(_ measure: BudgetMeasure, _ policy: DiscretePolicy) -> StepKind {
+        switch measure {
+        case .inference: .inference(policy)
+        case .training: .retrain(policy)
+        case .macs: preconditionFailure("no step is timed for multiply-accumulates")
+        }
+    }
+}
+
+/// Which part of a network a launch belongs to.
+enum NetworkPart: Hashable {
+    case stem, stemOnce
+    case branch(Int)
+    case branchOnce(Int)
+    case projection(Int)
+    case projectionOnce(Int)
+    case head(Int)
+    case rest
+
+    /// By the names that step graphs record their nodes under.
+    struct Names {
+        private let prefixes: [(prefix: String, part: NetworkPart, once: NetworkPart)]
+
+        init(_ architecture: NetworkArchitecture) {
+            var prefixes: [(String, NetworkPart, NetworkPart)] = [
+                (architecture.stem.parameter, .stem, .stemOnce), (architecture.stemBatchNorm, .stem, .stemOnce),
+                ("pool", .stem, .stemOnce),
+            ]
+            for block in architecture.blocks {
+                prefixes.append((block.name, .branch(block.index), .branchOnce(block.index)))
+                guard let projection = block.projection else { continue }
+                for name in [projection.convolution.parameter, projection.batchNorm] {
+                    prefixes.append((name, .projection(block.index), .projectionOnce(block.index)))
+                }
+            }
+            for (index, task) in architecture.tasks.enumerated() {
+                prefixes.append(("\(task.name)/loss", .head(index), .head(index)))
+                let head = architecture.headBranches(task: index).joined().first?.parameter ?? ""
+                // Heads are named after their task's number: task1_head, task1_fc.
+                let prefix = head.firstIndex(of: "_").map { String(head[...$0]) } ?? head
+                prefixes.append((prefix, .head(index), .head(index)))
+            }
+            self.prefixes = prefixes.map { (prefix: $0.0, part: $0.1, once: $0.2) }
+        }
+
+        /// - Parameters:
+        ///   - label: of the launch, tasks and all.
+        ///   - kernel: its name.
+        func part(label: String, kernel: String) -> NetworkPart {
+            var label = label[...]
+            var isOnce = kernel == "convolution_pack"
+            for prefix in ["update/", "backward/", "recompute/"] where label.hasPrefix(prefix) {
+                label = label.dropFirst(prefix.count)
+                if prefix == "update/" { isOnce = true }
+            }
+            let found = prefixes.first { entry in
+                guard label.hasPrefix(entry.prefix) else { return false }
+                // A whole name: block 1.1 is not 1.10.
+                let rest = label.dropFirst(entry.prefix.count)
+                return entry.prefix.hasSuffix("_") || rest.first.map { "./ @".contains($0) } ?? true
+            }
+            return found.map { isOnce ? $0.once : $0.part } ?? .rest
+        }
+    }
+}
+
+extension PartTimes {
+    /// What algorithm databases and runs know it by: everything that makes it another measurement.
+    static func key(
+        _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure, tile: MatrixProductTile
+    ) -> String {
+        let architecture = experiment.architecture
+        let tasks = zip(architecture.tasks, experiment.tasks).map { "\($0.channels) \($1.loss) \($1.hasClassWeights)" }
+        let algorithms = experiment.algorithms.map { "\($0.key) \($0.value)" }.sorted()
+        let training = experiment.configuration.training
+        return
+            ([
+                step.rawValue, "\(shape.count)x\(shape.height)x\(shape.width)", architecture.backbone.rawValue,
+                "\(architecture.width)", architecture.head.rawValue, "\(architecture.classification)",
+                "\(experiment.configuration.model.dropout > 0)", "\(training.recompute)", tile.rawValue,
+            ] + tasks + algorithms).joined(separator: "; ")
+    }
+}

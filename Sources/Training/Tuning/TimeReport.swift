@@ -1,0 +1,170 @@
+import Datasets
+import DeviceLayer
+import Foundation
+import Models
+import Operators
+
+/// What a network's steps take on a device, part by part, and a training in all.
+public struct TimeReport: Sendable, Encodable {
+    /// A phase of training.
+    public struct PhaseTime: Sendable, Encodable {
+        public let phase: String
+        /// Steps.
+        public let iterations: Int
+        /// Mean over the steps of the phase.
+        public let msPerStep: Double
+        /// Seconds of the phase; evaluations and checkpoints come on top.
+        public var seconds: Double { msPerStep * Double(iterations) / 1e3 }
+
+        enum CodingKeys: String, CodingKey { case phase, iterations, msPerStep, seconds }
+
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(phase, forKey: .phase)
+            try container.encode(iterations, forKey: .iterations)
+            try container.encode(msPerStep, forKey: .msPerStep)
+            try container.encode(seconds, forKey: .seconds)
+        }
+    }
+
+    public let device: String
+    /// Parts of an inference and of a training step, measured under hard sharing.
+    public let inference, training: PartTimes
+    /// Sums of parts, in milliseconds: hard sharing in one pass for all tasks and in one for each; the policy likewise,
+    /// if there is one.
+    public let sums: [Sum]
+    /// The phases of the configuration's training.
+    public let phases: [PhaseTime]
+    /// Bytes of the largest step, as planned.
+    public let bytes: Int
+    /// What the estimate could not know.
+    public let notes: [String]
+
+    /// Steps under one policy.
+    public struct Sum: Sendable, Encodable {
+        public let name: String
+        public let inferenceMs, trainingMs: Double
+    }
+
+    /// Seconds of all phases.
+    public var seconds: Double { phases.reduce(0) { $0 + $1.seconds } }
+
+    /// For a person.
+    ///
+    /// - Parameters:
+    ///   - blocks: names, bottom to top.
+    ///   - tasks: names, in order.
+    public func text(blocks: [String], tasks: [String]) -> String {
+        var parts = Table([
+            "ms, \(inference.batch) × \(inference.height)×\(inference.width)", "inference", "training",
+        ])
+        func row(_ name: String, _ cost: (PartTimes) -> Int) {
+            parts.add([name, readable(Double(cost(inference)) / 1e6), readable(Double(cost(training)) / 1e6)])
+        }
+        row("stem") { $0.costs.stem + $0.stemOnce }
+        for (index, name) in blocks.enumerated() {
+            row("\(index + 1) \(name)") { $0.costs.blocks[index].branch + $0.costs.blocks[index].branchOnce }
+            let hasProjection = inference.costs.blocks[index].projection > 0
+            if hasProjection {
+                row("  projection") { $0.costs.blocks[index].projection + $0.costs.blocks[index].projectionOnce }
+            }
+        }
+        for (index, task) in tasks.enumerated() { row("head \(task)") { $0.heads[index] } }
+        row("rest") { $0.rest }
+        for sum in sums { parts.add([sum.name, readable(sum.inferenceMs), readable(sum.trainingMs)]) }
+
+        var table = Table(["phase", "steps", "ms per step", "in all"])
+        for phase in phases {
+            table.add([
+                phase.phase, "\(phase.iterations)", readable(phase.msPerStep), readableDuration(seconds: phase.seconds),
+            ])
+        }
+        let total =
+            "training takes about \(Self.about(seconds)) on this device and at most \(readable(Double(bytes) / 1e9)) GB; "
+            + "evaluations and checkpoints come on top"
+        return "\(device)\n\n\(parts.text)\n\n"
+            + (phases.isEmpty ? "" : "\(table.text)\n\n\(total)\n") + notes.map { "\($0)\n" }.joined()
+    }
+
+    private static func about(_ seconds: Double) -> String {
+        seconds >= 2 * 86_400 ? "\(Int((seconds / 86_400).rounded())) days" : readableDuration(seconds: seconds)
+    }
+}
+
+extension PartTimer {
+    /// Times a network part by part, and the steps of the phases its configuration asks for.
+    ///
+    /// Policy learning mixes more blocks the further its curriculum is: its steps are timed with one block open and with
+    /// all, and those between lie on a line between these.
+    ///
+    /// - Parameters:
+    ///   - experiment: settled, with the algorithms of its convolutions.
+    ///   - policy: whose sums are wanted; retraining is timed under it, else under hard sharing.
+    public func report(
+        on experiment: Experiment, _ shape: BatchShape, policy: DiscretePolicy?, dataset: (any DenseDataset)?
+    ) throws -> TimeReport {
+        let blocks = experiment.architecture.blocks.count
+        let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: blocks)
+        let inference = try times(of: experiment, shape, .inference)
+        let training = try times(of: experiment, shape, .training)
+        func sum(_ name: String, _ policy: DiscretePolicy, _ form: CostForm) -> TimeReport.Sum {
+            TimeReport.Sum(
+                name: name, inferenceMs: inference.costs.milliseconds(of: policy, form),
+                trainingMs: training.costs.milliseconds(of: policy, form))
+        }
+        var sums = [sum("hard sharing, one pass for all", hard, .shared), sum("one pass per task", hard, .passes)]
+        if let policy {
+            sums += [
+                sum("policy, common work once", policy, .shared), sum("policy, one pass per task", policy, .passes),
+            ]
+        }
+
+        let bench = try NetworkBench(experiment, shape: shape, library: library)
+        func time(_ kind: StepKind) throws -> Double {
+            try bench.reserve(kind)
+            let step = try bench.prepare(kind)
+            _ = try bench.run(step)
+            return median(try NetworkBench.repeated(fewest: 3) { try bench.run(step).ms })
+        }
+        let configuration = experiment.configuration
+        let settings = configuration.training
+        var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
+        func add(_ phase: Phase, _ iterations: Int, _ ms: Double) {
+            phases.append(TimeReport.PhaseTime(phase: phase.rawValue, iterations: iterations, msPerStep: ms))
+        }
+        let hardMs = try time(.hardSharing)
+        if settings.warmup.iterations > 0 { add(.warmup, settings.warmup.iterations, hardMs) }
+        if settings.policy.iterations > 0 {
+            let one = (try time(.weights(open: 1)), try time(.logits(open: 1)))
+            let all = (try time(.weights(open: blocks)), try time(.logits(open: blocks)))
+            let schedule = experiment.schedule(dataset)
+            if schedule == nil {
+                notes.append("weight and logit steps are counted alike: their number needs the data set")
+            }
+            let total = (0..<settings.policy.iterations).reduce(0.0) { sum, iteration in
+                let step = schedule?.step(iteration)
+                let part = Double((step?.open ?? blocks) - 1) / Double(max(1, blocks - 1))
+                let weights = one.0 + part * (all.0 - one.0)
+                let logits = one.1 + part * (all.1 - one.1)
+                return sum + (step.map { $0.kind == .weights ? weights : logits } ?? (weights + logits) / 2)
+            }
+            add(.policy, settings.policy.iterations, total / Double(settings.policy.iterations))
+            if configuration.policy.sampling == .hardSkip {
+                notes.append(
+                    "policy learning takes less: hard_skip leaves out what it does not draw, which is not counted")
+            }
+        }
+        if settings.retrain.iterations > 0 {
+            let ms = try policy.map { try time(.retrain($0)) } ?? hardMs
+            let runs = max(1, configuration.policy.budgets.count)
+            add(.retrain, settings.retrain.iterations * runs, ms)
+            if policy == nil { notes.append("retraining is counted under hard sharing: its policy is not known yet") }
+            if settings.hardSharingBaseline { add(.baseline, settings.retrain.iterations, hardMs) }
+            if !settings.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
+        }
+        let memory = try experiment.memory(shape, policy: policy, family: library.family)
+        return TimeReport(
+            device: library.context.device.name, inference: inference, training: training, sums: sums, phases: phases,
+            bytes: memory.steps.map(\.totalBytes).max() ?? 0, notes: notes)
+    }
+}

@@ -1,0 +1,60 @@
+import Training
+
+/// What a run's policies come to beside hard sharing, as a table and a line for each policy.
+struct TradeoffText {
+    private let tradeoff: Tradeoff
+    private let tasks: [String]
+
+    init(_ tradeoff: Tradeoff, tasks: [String]) {
+        self.tradeoff = tradeoff
+        self.tasks = tasks
+    }
+
+    var text: String {
+        let title =
+            "Accuracy against time (steps of \(tradeoff.batch) images of \(tradeoff.height)×\(tradeoff.width) on "
+            + "\(tradeoff.device); gains over hard sharing on split \(tradeoff.split), exact convention)"
+        let lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
+        return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
+    }
+
+    private var table: String {
+        let hasGains = tradeoff.points.contains { $0.gain != nil }
+        var table = Table(
+            ["", "MACs", "inference ms", "", "training ms", ""] + (hasGains ? tasks + ["all tasks"] : []))
+        for point in tradeoff.points {
+            let gains = hasGains ? tasks.map { signed(point.gains[$0]) } + [signed(point.gain)] : []
+            table.add(
+                [
+                    point.name, percent(point.macsShare), readable(point.inferenceMs), percent(point.inferenceShare),
+                    readable(point.trainingMs), percent(point.trainingShare),
+                ] + gains)
+        }
+        return table.text
+    }
+
+    /// Such as "policy at 0.4: 2.4 × fewer multiply-accumulates, inference 2.1 × faster, …".
+    private func verdict(_ point: Tradeoff.Point) -> String {
+        func factor(_ share: Double, _ less: String, _ more: String) -> String {
+            share <= 1
+                ? "\(readable(1 / share, digits: 3)) × \(less)" : "\(readable(share, digits: 3)) × \(more)"
+        }
+        var line =
+            "\(point.name): \(factor(point.macsShare, "fewer", "more")) multiply-accumulates, inference "
+            + "\(factor(point.inferenceShare, "faster", "slower")), training "
+            + factor(point.trainingShare, "faster", "slower")
+        if let all = point.gain {
+            let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signed($0))" } }
+            line += "; \(gains.joined(separator: ", ")); all tasks \(signed(all)) against hard sharing"
+        }
+        if let error = point.planError(tradeoff.measure), let planned = point.plannedShare {
+            line += "; planned \(percent(planned)) of its time, \(signed(100 * error)) off"
+        }
+        return line
+    }
+}
+
+/// `+1.3 %`, with a sign that is as wide as the plus.
+func signed(_ percent: Double?) -> String {
+    percent.map { ($0 < 0 ? "−" : "+") + readable(abs($0), digits: 2) + " %" } ?? "–"
+}

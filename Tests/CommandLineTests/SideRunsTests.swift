@@ -1,0 +1,134 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Training
+
+extension CommandLineTests {
+    /// Several budgets and narrower networks: runs in folders of their own, compared at the end.
+    @Suite(.needsDevice) struct SideRunsTests {
+        private static let configuration =
+            Tiny.tasks + Tiny.scenes + Tiny.light + """
+                training:
+                  batch: 4
+                  log_every: 1
+                  warmup: { iterations: 2 }
+                  policy: { iterations: 16 }
+                  retrain: { iterations: 2 }
+                  hard_sharing_baseline: true
+                  narrow_baselines: [0.5]
+                policy:
+                  curriculum_speed: 1
+                  alternation: { weights: 1, logits: 1 }
+                  budgets: [0.9, 0.5]
+                  budget_for: inference
+                  budget_schedule: falling
+
+                """
+
+        private func bytes(_ url: URL) throws -> [String: Data] {
+            let names = try FileManager.default.subpathsOfDirectory(atPath: url.path).filter {
+                $0.hasSuffix(".safetensors") || $0.hasSuffix(".json")
+            }
+            return try Dictionary(
+                uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: url.appendingPathComponent($0))) })
+        }
+
+        @Test func budgetsAreRetrainedAndCompared() throws {
+            let folder = try TemporaryFolder()
+            // Narrower than a quarter there is nothing: channels are multiples of 16.
+            let configuration = try folder.write(
+                Self.configuration.replacing("width: 0.125", with: "width: 0.25"), "c.yml")
+            let run = folder.file("run")
+            let train = ["train", "--config", configuration.path, "--output", run.path, "--no-search"]
+            let outcome = Command.run(train)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            for line in ["Policy at 0.9 (", "Policy at 0.5 (", "policy at 0.5: ", "hard sharing, 0.5 × as wide"] {
+                #expect(outcome.output.contains(line), "\(line)")
+            }
+            let tradeoff = try JSONValue.parse(Data(contentsOf: run.appendingPathComponent("tradeoff.json")))
+            let points = try #require(tradeoff["points"]).items
+            #expect(
+                points.compactMap { $0["folder"]?.string } == [".", "retrain/0.9", "retrain/0.5", "hard_sharing/0.5"])
+            #expect(points[0]["macs_share"]?.double == 1 && points[0]["gain"]?.double == 0)
+            for (point, budget) in zip(points[1...2], [0.9, 0.5]) {
+                #expect(
+                    try #require(point["planned_share"]?.double) <= budget, "the parts' times are within the budget")
+                #expect(point["gain"]?.double != nil && point["inference_ms"]?.double ?? 0 > 0)
+            }
+            #expect(FileManager.default.fileExists(atPath: run.appendingPathComponent("tradeoff.svg").path))
+            #expect(
+                !FileManager.default.fileExists(
+                    atPath: run.appendingPathComponent("checkpoints/retrain.safetensors").path))
+            // Both have been retrained under their own policy, with the same probabilities.
+            let policies = try ["0.9", "0.5"].map { name -> JSONValue in
+                let taken = try JSONValue.parse(Data(contentsOf: run.appendingPathComponent("policies/\(name).json")))
+                let own = run.appendingPathComponent("retrain/\(name)/policy.json")
+                #expect(try JSONValue.parse(Data(contentsOf: own)) == taken)
+                return taken
+            }
+            #expect(policies[0]["probabilities"] == policies[1]["probabilities"] && policies[0] != policies[1])
+
+            // A side run is a run: it evaluates, and what is missing is trained again to the same bits.
+            let side = run.appendingPathComponent("retrain/0.5")
+            let scores = Command.run(["evaluate", "--run", side.path, "--json"])
+            #expect(scores.status == 0, "\(scores.errors)")
+            let before = try bytes(side)
+            let untouched = try bytes(run.appendingPathComponent("retrain/0.9"))
+            try FileManager.default.removeItem(at: side)
+            let again = Command.run(train + ["--resume"])
+            #expect(again.status == 0, "\(again.errors)")
+            #expect(again.errors.contains("training policy at 0.5") && !again.errors.contains("training policy at 0.9"))
+            let after = try bytes(side)
+            for (name, data) in before where name.hasSuffix(".safetensors") || name == "policy.json" {
+                #expect(after[name] == data, "\(name)")
+            }
+            #expect(try bytes(run.appendingPathComponent("retrain/0.9")) == untouched)
+
+            // Killed in a retraining, the run goes on there.
+            let interrupted = folder.file("interrupted")
+            try FileManager.default.copyItem(at: run, to: interrupted)
+            for name in ["summary.json", "checkpoints", "metrics.jsonl"] {
+                try FileManager.default.removeItem(at: interrupted.appendingPathComponent("retrain/0.5/\(name)"))
+            }
+            try FileManager.default.removeItem(at: interrupted.appendingPathComponent("policies"))
+            let resumed = Command.run(
+                ["train", "--config", configuration.path, "--output", interrupted.path, "--no-search", "--resume"])
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            let finished = try bytes(interrupted.appendingPathComponent("retrain/0.5"))
+            for (name, data) in before where name.hasSuffix(".safetensors") {
+                #expect(finished[name] == data, "\(name)")
+            }
+            let weights = Command.run(["evaluate", "--run", run.path, "--json"])
+            #expect(weights.errors.contains("its policies are retrained in retrain/0.9, retrain/0.5"))
+
+            // Budgets in milliseconds, of the times the run has measured.
+            let times = try #require(
+                try RunDirectory(run, mode: .read).readTimes(for: Experiment(.load(configuration))))
+            let half = "\(times.hardSharingMs / 2)ms"
+            let report = try Command.run(["policy", "--run", run.path, "--budget", half, "--json"]).json()
+            #expect(try #require(report["milliseconds"]?.double) <= times.hardSharingMs / 2)
+            #expect(report["charged_unit"] == "nanoseconds" && report["is_within_budget"] == true)
+            let other = try FinishedRun.get().folder.path
+            expectFailure(["policy", "--run", other, "--budget", half], code: 64, "--budget: found milliseconds")
+        }
+
+        @Test func timesOfPartsAndPhasesArePrinted() throws {
+            let folder = try TemporaryFolder()
+            let configuration = try folder.write(Self.configuration, "c.yml")
+            let cost = ["cost", "--config", configuration.path, "--time", "--no-search", "--policy", "random:0.5"]
+            let report = try Command.run(cost + ["--json"]).json()
+            let time = try #require(report["time"])
+            #expect(
+                time["phases"]?.items.compactMap { $0["phase"]?.string } == ["warmup", "policy", "retrain", "baseline"])
+            // Two budgets are two retrainings.
+            #expect(time["phases"]?.items.compactMap { $0["iterations"]?.integer } == [2, 16, 4, 2])
+            #expect(time["sums"]?.items.count == 4)
+            let text = Command.run(cost)
+            #expect(text.status == 0, "\(text.errors)")
+            for line in ["hard sharing, one pass for all", "  projection", "head normals", "training takes about"] {
+                #expect(text.output.contains(line), "\(line)")
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+import Foundation
+import Models
+import Operators
+import TestSupport
+import Testing
+
+@testable import Training
+
+extension TrainingTests {
+    /// What the parts of a network take: which part a launch belongs to, that nothing is lost, and what is kept.
+    @Suite struct PartTimesTests {
+        private static let yaml = """
+            tasks:
+              - { name: segmentation, kind: segmentation, channels: 6 }
+              - { name: depth, kind: depth }
+            dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
+            model: { backbone: resnet18, width: 0.125, head: four_rate, dropout: 0.5 }
+            training: { batch: 2 }
+            """
+
+        private func experiment(_ overrides: [String] = []) throws -> Experiment {
+            try Experiment(.parse(yaml: Self.yaml, file: "c.yml", overrides: overrides))
+        }
+
+        @Test func launchesBelongToParts() throws {
+            let names = NetworkPart.Names(try experiment(["model.backbone=resnet101"]).architecture)
+            func part(_ label: String, _ kernel: String = "k") -> NetworkPart {
+                names.part(label: label, kernel: kernel)
+            }
+            #expect(part("backbone.conv1 @all") == .stem && part("backward/backbone.bn1 @all") == .stem)
+            #expect(part("update/backbone.conv1.weight") == .stemOnce && part("backward/pool @all") == .stem)
+            // resnet101 has 3, 4, 23 and 3 blocks; 2.1 is the ninth, 2.10 the eighteenth.
+            #expect(part("backbone.blocks.2.1.conv1 @depth") == .branch(8))
+            #expect(part("backbone.blocks.2.10.conv1 @depth") == .branch(17))
+            #expect(part("recompute/backbone.blocks.2.1.bn1") == .branch(8))
+            #expect(part("backbone.blocks.2.1.bn1/statistics") == .branch(8))
+            #expect(part("update/backbone.blocks.2.1.conv1.weight") == .branchOnce(8))
+            #expect(part("backbone.blocks.2.1.conv1", "convolution_pack") == .branchOnce(8))
+            #expect(part("backward/backbone.ds.1.0 @all") == .projection(3))
+            #expect(part("update/backbone.ds.1.1.bias") == .projectionOnce(3))
+            #expect(part("task2_fc1_c0 @depth") == .head(1) && part("backward/depth/loss @depth") == .head(1))
+            #expect(part("WeightedSum @all") == .rest && part("backbone.blocks") == .rest)
+        }
+
+        /// Of a training step only sums of losses, checks and first gradients belong to no part.
+        @Test func everyLaunchOfAStepHasItsPart() throws {
+            let experiment = try experiment()
+            let bench = try NetworkBench(
+                experiment, shape: experiment.trainingShape, library: TestDevice.library(.cpu))
+            let names = NetworkPart.Names(experiment.architecture)
+            let all = DiscretePolicy.hardSharing(tasks: 2, blocks: 8)
+            for kind in [StepKind.inference(all), .retrain(all)] {
+                try bench.reserve(kind)
+                let launches = try bench.prepare(kind).plan.launches
+                let parts = Dictionary(grouping: launches) { names.part(label: $0.site.label, kernel: $0.site.name) }
+                let rest = Set((parts[.rest] ?? []).map(\.site.name))
+                #expect(rest.isSubset(of: ["weighted_sum", "finite_check", "fill", "scale"]), "\(rest)")
+                for block in 0..<8 { #expect(parts[.branch(block)] != nil, "\(block)") }
+                for block in [2, 4, 6] { #expect(parts[.projection(block)] != nil, "\(block)") }
+                #expect(parts[.stem] != nil && parts[.head(0)] != nil && parts[.head(1)] != nil)
+            }
+        }
+
+        @Test func aNetworkIsMeasuredOnce() throws {
+            let folder = try TemporaryFolder()
+            let experiment = try experiment()
+            let library = try TestDevice.library(.cpu)
+            var lines: [String] = []
+            func times(_ experiment: Experiment, _ step: BudgetMeasure) throws -> PartTimes {
+                let timer = PartTimer(library: library, mode: .search(root: folder.file("db"))) {
+                    if case .notice(let line) = $0 { lines.append(line) }
+                }
+                return try timer.times(of: experiment, experiment.trainingShape, step)
+            }
+            let first = try times(experiment, .inference)
+            #expect(lines.count == 1 && lines[0].contains("step of inference"))
+            let costs = first.costs
+            #expect(costs.unit == .nanoseconds && costs.tasks == 2 && costs.stem > 0)
+            #expect(costs.blocks.allSatisfy { $0.branch > 0 } && costs.blocks[2].projection > 0)
+            #expect(first.heads.allSatisfy { $0 > 0 } && costs.blocks[0].projection == 0)
+            #expect(costs.once == first.stemOnce + first.heads.reduce(0, +) + first.rest)
+            // What the clock would say now is not asked; another step or network is another measurement.
+            #expect(try times(experiment, .inference) == first && lines.count == 1)
+            let training = try times(experiment, .training)
+            #expect(lines.count == 2 && training.costs.blocks.allSatisfy { $0.branchOnce > 0 })
+            _ = try times(try self.experiment(["model.width=0.25"]), .inference)
+            #expect(lines.count == 3)
+
+            let run = try RunDirectory(folder.file("run"), mode: .create)
+            let budget = ["policy.budget=0.5", "policy.budget_for=training"]
+            let counting = try self.experiment(budget)
+            #expect(try run.readTimes(for: counting) == nil)
+            try run.write(training)
+            #expect(try run.readTimes(for: counting) == training)
+            #expect(throws: FormatError.self) { try run.readTimes(for: experiment) }
+            let other = try self.experiment(budget + ["model.backbone=resnet34"])
+            let error = #expect(throws: FormatError.self) { try run.readTimes(for: other) }
+            #expect("\(try #require(error))".contains("expected training, 2 tasks × 16 blocks"))
+            let text = try String(contentsOf: run.times, encoding: .utf8)
+            for damaged in [
+                String(text.dropLast(9)), text.replacing("\"stem\" : \(training.costs.stem)", with: "\"stem\" : -1"),
+            ] {
+                try Data(damaged.utf8).write(to: run.times)
+                #expect(throws: FormatError.self) { try run.readTimes(for: counting) }
+            }
+        }
+    }
+}
+
+@Suite struct PolicyBudgetTests {
+    @Test func sharesAndTimesAreRead() {
+        #expect(PolicyBudget("0.6") == .share(0.6) && PolicyBudget("1") == .share(1))
+        #expect(PolicyBudget("12ms") == .milliseconds(12) && PolicyBudget("0.5 ms") == .milliseconds(0.5))
+        #expect(PolicyBudget.share(0.25).name == "0.25" && PolicyBudget.milliseconds(12).name == "12ms")
+        for wrong in ["", "ms", "0", "1.1", "-1ms", "0ms", "nan", "infms", "12s", "60%", "1e300ms"] {
+            #expect(PolicyBudget(wrong) == nil, "\(wrong)")
+        }
+    }
+
+    /// Both ways of saying the same.
+    @Test func limitsAreInUnitsOfTheCosts() {
+        let costs = PartCosts(
+            unit: .nanoseconds, tasks: 2, stem: 1_000_000, once: 500_000,
+            blocks: [.init(branch: 2_000_000, branchOnce: 100_000), .init(branch: 1_000_000, projection: 400_000)])
+        #expect(costs.hardSharing(.shared) == 5_000_000)
+        #expect(PolicyBudget.share(0.5).limit(costs, .shared) == 2_500_000)
+        #expect(PolicyBudget.milliseconds(2.5).limit(costs, .shared) == 2_500_000)
+        #expect(PolicyBudget.milliseconds(2.5).share(costs, .shared) == 0.5)
+        // Tasks that part at the first block project twice; its update is paid once.
+        let parted = DiscretePolicy(select: [[true, true], [false, false]])
+        #expect(costs.cost(of: parted, .shared) == 1_500_000 + 2_100_000 + 800_000 + 1_000_000)
+        // In a pass of its own each task pays for everything.
+        #expect(costs.cost(of: parted, .passes) == 500_000 + 2 * 1_400_000 + 2_100_000 + 1_000_000)
+        let chosen = costs.mostProbable([[0.9, 0.9], [0.9, 0.2]], within: 4_400_000, .shared)
+        #expect(chosen.cost == costs.cost(of: chosen.policy, .shared) && chosen.isWithinBudget)
+    }
+
+    @Test func configurationsSayWhatTheyCount() throws {
+        func policy(_ text: String) throws -> PolicyConfiguration {
+            let yaml = "tasks: [{ name: a, kind: depth }, { name: b, kind: normals }]\npolicy: { \(text) }\n"
+            return try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml").policy
+        }
+        let share = try policy("budget: 0.5")
+        #expect(share.budgetFor == .macs && share.discrete == .budget && !share.isTimed)
+        let time = try policy("budget: 12ms")
+        #expect(time.budget == .milliseconds(12) && time.budgetFor == .inference)
+        let several = try policy("budgets: [0.8, 0.4], budget_for: training, budget_schedule: falling")
+        #expect(several.budgets == [.share(0.8), .share(0.4)] && several.budgetFor == .training)
+        #expect(several.discrete == .budget && several.budgetSchedule == .falling)
+        let costs = PartCosts(unit: .macs, tasks: 2, stem: 1, blocks: [.init(branch: 9)])
+        #expect(several.steered(by: costs) == .share(0.8) && share.steered(by: costs) == .share(0.5))
+        for (text, words) in [
+            ("budget: 0.5, budgets: [0.4]", "policy.budget beside it"),
+            ("discrete: frontier", "frontier without a policy.budget"),
+            ("budget: 12ms, budget_for: macs", "policy.budget_for: found macs"),
+            ("budgets: [0.4, 0.4]", "each once"), ("budgets: [0.4], discrete: argmax", "policy.discrete"),
+            ("budget: 2", "a share above 0 and at most 1, or milliseconds"), ("budgets: 0.4", "a list"),
+        ] {
+            let error = #expect(throws: ConfigurationError.self, "\(text)") { try policy(text) }
+            #expect("\(try #require(error))".contains(words), "\(text)")
+        }
+    }
+}
+
+@Suite struct NarrowBaselinesTests {
+    /// Channels are multiples of 16, so that some factors change nothing.
+    @Test(arguments: [
+        ("[0.75, 0.5]", "true", ""), ("[0.5]", "false", "hard_sharing_baseline: true"),
+        ("[0.95]", "true", "stages of [16, 32, 64, 128] channels"), ("[0.5, 0.48]", "true", "whose networks differ"),
+        ("[1.5]", "true", "above 0 and below 1"), ("[0.01]", "true", "at least 0.015625"),
+    ])
+    func factorsMakeOtherNetworks(factors: String, baseline: String, words: String) throws {
+        let yaml = """
+            tasks: [{ name: a, kind: depth }, { name: b, kind: normals }]
+            model: { width: 0.25 }
+            training: { narrow_baselines: \(factors), hard_sharing_baseline: \(baseline) }
+            """
+        func parse() throws -> ExperimentConfiguration { try .parse(yaml: yaml, file: "c.yml", overrides: []) }
+        guard !words.isEmpty else {
+            #expect(try parse().training.narrowBaselines == [0.75, 0.5])
+            return
+        }
+        let error = #expect(throws: ConfigurationError.self) { try parse() }
+        #expect("\(try #require(error))".contains(words), "\(error.map { "\($0)" } ?? "")")
+    }
+}
+
+@Suite struct TradeoffTests {
+    private func point(_ kind: Tradeoff.Point.Kind, _ name: String, share: Double, gain: Double?) -> Tradeoff.Point {
+        Tradeoff.Point(
+            kind: kind, name: name, folder: ".", macsShare: share, inferenceMs: 8 * share, inferenceShare: share,
+            trainingMs: 60 * share, trainingShare: share, plannedShare: share * 1.25, gain: gain,
+            gains: gain.map { ["a": $0] } ?? [:])
+    }
+
+    private func tradeoff(_ points: [Tradeoff.Point]) -> Tradeoff {
+        Tradeoff(
+            device: "a device", batch: 16, height: 96, width: 96, measure: .inference, split: "test", points: points)
+    }
+
+    @Test func pointsAreDrawnWhereTheyWereMeasured() throws {
+        let hard = point(.hardSharing, "hard sharing", share: 1, gain: 0)
+        let points = [
+            hard, point(.policy, "policy at 0.6", share: 0.5, gain: 1.5),
+            point(.narrow, "hard sharing, 0.5 × as wide", share: 0.4, gain: -3),
+        ]
+        let chart = try #require(tradeoff(points).chart)
+        #expect(chart.panels.map(\.title) == ["Inference", "Training step"])
+        let policies = try #require(chart.panels[1].series.first { $0.name == "policies" })
+        #expect(policies.points.map(\.x) == [30] && policies.points.map(\.y) == [1.5])
+        let narrow = try #require(chart.panels[0].series.first { $0.name == "hard sharing, narrowed" })
+        #expect(narrow.points.map(\.x) == [8, 3.2] && narrow.points.map(\.y) == [0, -3])
+        #expect(Picture(chart.svg)?.elements.contains { $0.text == "policy at 0.6" } == true)
+        // Without hard sharing's accuracy there is nothing to draw.
+        #expect(tradeoff([point(.hardSharing, "hard sharing", share: 1, gain: nil)]).chart == nil)
+        #expect(abs((points[1].planError(.inference) ?? 0) + 0.2) < 1e-12)
+    }
+}
