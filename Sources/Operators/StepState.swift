@@ -37,6 +37,11 @@ public struct StepState: Sendable, Equatable {
 
     public init() {}
 
+    /// Has updates leave weights and logits as they are: every rate is 0.
+    public mutating func holdWeights() {
+        for slot in RateSlot.allCases { rates[slot] = Rate(learningRate: 0, beta1: 0.9, beta2: 0.999) }
+    }
+
     /// The buffer's words.
     public var words: [UInt32] {
         var words = [UInt32](repeating: 0, count: Self.wordCount)

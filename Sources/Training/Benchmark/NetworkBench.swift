@@ -37,10 +37,8 @@ final class NetworkBench {
         var state = StepState()
         state.seed = SkipBenchmark.seed
         state.temperature = 5
-        // Rates of 0: hundreds of steps on the same random data leave the weights as they are.
-        for slot in RateSlot.allCases {
-            state.rates[slot] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
-        }
+        // Hundreds of steps on the same random data leave the weights as they are.
+        state.holdWeights()
         try executor.store.write(state)
     }
 

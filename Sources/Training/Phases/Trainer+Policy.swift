@@ -109,9 +109,7 @@ extension Trainer {
         var now = StepState()
         now.seed = UInt64(experiment.configuration.training.seed)
         now.phase = Phase.policy.number
-        for slot in RateSlot.allCases {
-            now.rates[slot] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
-        }
+        now.holdWeights()
         for step in 0..<Self.recalibrationSteps {
             now.step = UInt32(step)
             try network.step(.retrain(policy), batch: try loader.next(), state: now)

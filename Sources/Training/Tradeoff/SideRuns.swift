@@ -43,7 +43,6 @@ public struct SideRuns {
         let policy: DiscretePolicy
         /// task → convention → metrics.
         let metrics: [String: [String: [Metric]]]
-        let split: String
     }
 
     /// - Parameters:
@@ -92,8 +91,8 @@ public struct SideRuns {
         let own = try RunDirectory(folder, mode: exists ? .resume : .create)
         try own.prepare(side.configuration, moving: "model.initial_checkpoint")
         if case .budget = kind { try adopt(own) }
-        let scores: (metrics: [String: [String: [Metric]]], split: String)
-        if let known = try own.readScores() {
+        let metrics: [String: [String: [Metric]]]
+        if let known = try own.readMetrics() {
             let weights = own.checkpoints.appendingPathComponent("\(Phase.retrain.rawValue).safetensors")
             guard FileManager.default.fileExists(atPath: weights.path) else {
                 throw FormatError(
@@ -101,7 +100,7 @@ public struct SideRuns {
                     expected: "the weights of a run that has finished; without the folder \(folder.path) it is trained "
                         + "again")
             }
-            scores = (known.metrics, known.split)
+            metrics = known
         } else {
             report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
             let trainer = try Trainer(
@@ -113,11 +112,10 @@ public struct SideRuns {
             guard let summary = try trainer.summarise() else {
                 preconditionFailure("retraining has finished without a summary")
             }
-            scores = (summary.metrics, summary.split)
+            metrics = summary.metrics
         }
         return Finished(
-            kind: kind, experiment: side, run: own, policy: policy.discrete(tasks: names), metrics: scores.metrics,
-            split: scores.split)
+            kind: kind, experiment: side, run: own, policy: policy.discrete(tasks: names), metrics: metrics)
     }
 
     /// Has a side run compute the same convolutions by the same algorithms, and count budgets in the same times.
@@ -172,19 +170,18 @@ extension SideRuns.Kind {
 
 extension RunDirectory {
     /// The part of a summary that is compared.
-    struct Scores: Decodable {
+    private struct Scores: Decodable {
         let metrics: [String: [String: [Metric]]]
-        let split: String
     }
 
-    /// What a finished run has reached; nil for one that is not finished.
+    /// What a finished run has reached, task → convention → metrics; nil for one that is not finished.
     ///
     /// - Throws: `FormatError` if its summary is damaged.
-    func readScores() throws -> Scores? {
+    func readMetrics() throws -> [String: [String: [Metric]]]? {
         guard let data = try? Data(contentsOf: summary) else { return nil }
         guard let scores = try? JSONText.read(Scores.self, data) else {
             throw FormatError(file: summary.path, found: "no summary of a run", expected: "the file `train` wrote")
         }
-        return scores
+        return scores.metrics
     }
 }

@@ -22,9 +22,6 @@ public struct PartTimes: Sendable, Hashable, Codable {
 
     /// Milliseconds of the step under hard sharing.
     public var hardSharingMs: Double { Double(costs.hardSharing(.shared)) / 1e6 }
-
-    /// Images and their size.
-    public var shape: BatchShape { BatchShape(count: batch, height: height, width: width) }
 }
 
 extension StepKind {
