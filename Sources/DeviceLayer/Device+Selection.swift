@@ -23,7 +23,8 @@ extension Device {
         guard !devices.isEmpty else {
             throw refusal(
                 "no OpenCL device on this machine: `apt-get install pocl-opencl-icd` brings a CPU device, "
-                    + "a GPU's own driver brings the GPU")
+                    + "a GPU's own driver brings the GPU; pocl has no device where it cannot make its cache folder "
+                    + "($XDG_CACHE_HOME/pocl)")
         }
         let wanted = (selector ?? "").trimmed.lowercased()
         switch wanted {

@@ -21,7 +21,7 @@ struct Policy: ConsoleCommand {
     ) var budget: PolicyBudget?
     @Option(help: "Select what has at least this probability, from 0 to 1.") var threshold: Double?
     @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?
-    @Option(help: "Seed of the draws.") var seed: UInt64 = 1
+    @Option(help: "Seed of the draws of --sample. Default: 1.") var seed: UInt64?
     @Option(help: "What the budget charges: shared or passes. Default: the run's policy.cost.") var cost: CostForm?
     @Option(help: ArgumentHelp("Write the policy, JSON as in policy.json.", valueName: "file")) var output: String?
     @Flag(help: "Print JSON.") var json = false
@@ -35,6 +35,9 @@ struct Policy: ConsoleCommand {
         }
         if budget == nil && cost != nil {
             throw ValidationError("--cost: expected with --budget, which it is for.")
+        }
+        if seed != nil && sample == nil {
+            throw ValidationError("--seed: expected with --sample, whose draws it is for.")
         }
         if let threshold, !(0...1).contains(threshold) {
             throw ValidationError("--threshold: found \(threshold), expected from 0 to 1.")
@@ -66,8 +69,9 @@ struct Policy: ConsoleCommand {
         if let output {
             try checkWritable(output, "the policy")
             func place(_ url: URL) -> String { url.standardizedFileURL.resolvingSymlinksInPath().path }
-            guard place(URL(fileURLWithPath: output)) != place(folder.policy) else {
-                throw RunError(path: output, found: "the run's own policy", expected: "another file")
+            let file = place(URL(fileURLWithPath: output))
+            guard !file.hasPrefix(place(folder.url) + "/") || !FileManager.default.fileExists(atPath: file) else {
+                throw RunError(path: output, found: "a file of the run", expected: "another or a new one")
             }
         }
         let (model, costs) = (experiment.trainingCost, experiment.budgetCosts)
@@ -82,13 +86,19 @@ struct Policy: ConsoleCommand {
         }
         let draw = PolicyDraw(costs: costs, form: form, budget: budget, open: learned.open ?? 0)
         let policy: DiscretePolicy
+        var within: Int?
         if let sample {
             let drawn = draw.samples(
-                probabilities, numbers: names.indices.map(experiment.architecture.number), count: sample, seed: seed)
+                probabilities, numbers: names.indices.map(experiment.architecture.number), count: sample,
+                seed: seed ?? 1)
             let best = drawn.max {
                 $0.logProbability(under: probabilities) < $1.logProbability(under: probabilities)
             }
             policy = best ?? draw.cheapest(probabilities)
+            if best == nil {
+                ProgressPrinter(console).line("note: no sample is within the budget: the cheapest policy is taken")
+            }
+            within = drawn.count
         } else if let threshold {
             policy = draw.thresholded(probabilities, at: threshold)
         } else {
@@ -105,7 +115,7 @@ struct Policy: ConsoleCommand {
                         budget: budget?.name, charged: form.rawValue, chargedUnit: costs.unit.rawValue,
                         chargedShare: costs.share(of: policy, form),
                         milliseconds: costs.unit == .nanoseconds ? costs.milliseconds(of: policy, form) : nil,
-                        isWithinBudget: draw.isWithinBudget(policy),
+                        isWithinBudget: draw.isWithinBudget(policy), samplesWithinBudget: within,
                         logProbability: policy.logProbability(under: probabilities), cost: report)))
         }
         try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
@@ -131,6 +141,8 @@ struct Policy: ConsoleCommand {
         /// Of a step, where the run's budgets count time.
         let milliseconds: Double?
         let isWithinBudget: Bool
+        /// Of --sample; with none the policy is the cheapest one.
+        let samplesWithinBudget: Int?
         let logProbability: Double
         let cost: CostReport
     }

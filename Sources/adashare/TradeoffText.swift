@@ -47,8 +47,12 @@ struct TradeoffText {
             let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signed($0))" } }
             line += "; \(gains.joined(separator: ", ")); all tasks \(signed(all)) against hard sharing"
         }
-        if let error = point.planError(tradeoff.measure), let planned = point.plannedShare {
-            line += "; planned \(percent(planned)) of its time, \(signed(100 * error)) off"
+        if let error = point.planError(tradeoff.measure), let planned = point.plannedMs {
+            line += "; planned \(readable(planned)) ms of \(tradeoff.measure.rawValue), \(signed(100 * error)) off"
+        }
+        if let limit = point.budgetShare, point.share(tradeoff.measure) > limit {
+            let over = 100 * (point.share(tradeoff.measure) / limit - 1)
+            line += "; measured \(signed(over)) over its budget"
         }
         return line
     }

@@ -91,10 +91,18 @@ extension CommandLineTests {
             for name in ["summary.json", "checkpoints", "metrics.jsonl"] {
                 try FileManager.default.removeItem(at: interrupted.appendingPathComponent("retrain/0.5/\(name)"))
             }
-            try FileManager.default.removeItem(at: interrupted.appendingPathComponent("policies"))
+            // What was learned stands in the checkpoint, whatever becomes of its files.
+            try FileManager.default.removeItem(at: interrupted.appendingPathComponent("policies/0.9.json"))
+            for name in ["policy.json", "policies/0.5.json"] {
+                try Data("{}".utf8).write(to: interrupted.appendingPathComponent(name))
+            }
             let resumed = Command.run(
                 ["train", "--config", configuration.path, "--output", interrupted.path, "--no-search", "--resume"])
             #expect(resumed.status == 0, "\(resumed.errors)")
+            for name in ["policy.json", "policies/0.9.json", "policies/0.5.json"] {
+                let paths = [interrupted, run].map { $0.appendingPathComponent(name) }
+                #expect(try Data(contentsOf: paths[0]) == Data(contentsOf: paths[1]), "\(name)")
+            }
             let finished = try bytes(interrupted.appendingPathComponent("retrain/0.5"))
             for (name, data) in before where name.hasSuffix(".safetensors") {
                 #expect(finished[name] == data, "\(name)")
@@ -111,10 +119,48 @@ extension CommandLineTests {
             #expect(report["charged_unit"] == "nanoseconds" && report["is_within_budget"] == true)
             let other = try FinishedRun.get().folder.path
             expectFailure(["policy", "--run", other, "--budget", half], code: 64, "--budget: found milliseconds")
+            expectFailure(
+                ["policy", "--run", run.path, "--budget", half, "--output", run.path + "/config.yml"], code: 1,
+                "found a file of the run")
+
+            // What does not belong to the run is neither compared nor trained over.
+            func refused(_ words: String, _ change: (URL) throws -> Void) throws {
+                let copy = folder.file("copy")
+                try? FileManager.default.removeItem(at: copy)
+                try FileManager.default.copyItem(at: run, to: copy)
+                try change(copy)
+                expectFailure(
+                    ["train", "--config", configuration.path, "--output", copy.path, "--no-search", "--resume"],
+                    code: 1, words)
+            }
+            func edit(_ file: URL, _ from: String, _ to: String) throws {
+                let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
+                #expect(text.contains(from))
+                try Data(text.replacing(from, with: to).utf8).write(to: file)
+            }
+            try refused("policy: found another policy than this run's") { copy in
+                let summaries = ["0.5", "0.9"].map { copy.appendingPathComponent("retrain/\($0)/summary.json") }
+                try FileManager.default.removeItem(at: summaries[0])
+                try FileManager.default.copyItem(at: summaries[1], to: summaries[0])
+            }
+            try refused("metrics.depth.exact: found nothing") { copy in
+                try edit(copy.appendingPathComponent("hard_sharing/0.5/summary.json"), "\"depth\" : {", "\"width\" : {")
+            }
+            try refused("each task's images its own") { copy in
+                try edit(copy.appendingPathComponent("times.json"), "\"is_separate\" : false", "\"is_separate\" : true")
+            }
+            try refused("found no latest.json, in a run whose log has steps") { copy in
+                try FileManager.default.removeItem(at: copy.appendingPathComponent("checkpoints"))
+            }
         }
 
         @Test func timesOfPartsAndPhasesArePrinted() throws {
             let folder = try TemporaryFolder()
+            let classification = try folder.write(
+                "tasks: [{ name: a, kind: classification, channels: 6 }]", "c.yml")
+            expectFailure(
+                ["cost", "--config", classification.path, "--time", "--no-search", "--size", "33x33", "--batch", "2"],
+                code: 1, "tasks.0.kind: found classification")
             let configuration = try folder.write(Self.configuration, "c.yml")
             let cost = ["cost", "--config", configuration.path, "--time", "--no-search", "--policy", "random:0.5"]
             let report = try Command.run(cost + ["--json"]).json()

@@ -67,9 +67,11 @@ extension TrainingTests {
             let library = try TestDevice.library(.cpu)
             var lines: [String] = []
             func times(_ experiment: Experiment, _ step: BudgetMeasure) throws -> PartTimes {
-                let timer = PartTimer(library: library, mode: .search(root: folder.file("db"))) {
+                var timer = PartTimer(library: library, mode: .search(root: folder.file("db"))) {
                     if case .notice(let line) = $0 { lines.append(line) }
                 }
+                // Other tests run beside this one; what they disturb is not kept.
+                timer.tolerance = .infinity
                 return try timer.times(of: experiment, experiment.trainingShape, step)
             }
             let first = try times(experiment, .inference)
@@ -95,7 +97,9 @@ extension TrainingTests {
             #expect(throws: FormatError.self) { try run.readTimes(for: experiment) }
             let other = try self.experiment(budget + ["model.backbone=resnet34"])
             let error = #expect(throws: FormatError.self) { try run.readTimes(for: other) }
-            #expect("\(try #require(error))".contains("expected training, 2 tasks × 16 blocks"))
+            #expect(
+                "\(try #require(error))".contains(
+                    "expected a step of training of 2 images of 16×16, 2 tasks × 16 blocks"))
             let text = try String(contentsOf: run.times, encoding: .utf8)
             for damaged in [
                 String(text.dropLast(9)), text.replacing("\"stem\" : \(training.costs.stem)", with: "\"stem\" : -1"),
@@ -185,11 +189,73 @@ extension TrainingTests {
     }
 }
 
+@Suite struct TimedRoundsTests {
+    /// Rounds that take these times, one millisecond of clock each.
+    private func rounds(_ times: [Double], clock: Double) -> TimedRounds<Double> {
+        var count = 0
+        let elapsed = { Double(count) * clock }
+        let measure = {
+            defer { count += 1 }
+            return times[min(count, times.count - 1)]
+        }
+        return TimedRounds(elapsed: elapsed, measure, times: { [$0] })
+    }
+
+    @Test func roundsGoOnUntilTheSmallestAgree() {
+        // 10, 10.05 and 10.09 agree; the three before them do not.
+        let found = rounds([15, 12, 10, 30, 10.05, 14, 10.09, 9], clock: 300)
+        #expect(found.isSettled && found.rounds.count == 7 && found.smallest { $0 } == 10)
+    }
+
+    @Test func timesThatNeverAgreeAreSaidToBeDisturbed() {
+        let growing = rounds((0..<100).map { 10 * pow(1.02, Double($0)) }, clock: 500)
+        #expect(!growing.isSettled && growing.rounds.count == 6, "3 s of rounds")
+        let quick = rounds((0..<300).map { 10 * pow(1.02, Double($0)) }, clock: 1)
+        #expect(!quick.isSettled && quick.rounds.count == 200)
+    }
+
+    @Test func atLeastFiveRoundsAndMostOfASecondAreTaken() {
+        #expect(rounds([10], clock: 10_000).rounds.count == 5)
+        #expect(rounds([10], clock: 100).rounds.count == 8)
+    }
+}
+
+@Suite struct PartSumsTests {
+    @Test func partsAreTheWholeStep() throws {
+        let yaml = """
+            tasks: [{ name: a, kind: depth }]
+            dataset: { kind: scenes }
+            model: { backbone: resnet18, head: light }
+            """
+        let architecture = try Experiment(.parse(yaml: yaml, file: "c.yml")).architecture
+        let names = NetworkPart.Names(architecture)
+        let block = architecture.blocks[3]
+        let labels = [
+            architecture.stem.parameter, "\(block.name).conv1", "update/\(block.name).conv1", "a/loss", "elsewhere",
+        ]
+        func run(_ ns: [Double], whole: Double) -> (ns: Double, launches: [(label: String, kernel: String, ns: Double)])
+        {
+            (whole, zip(labels, ns).map { (label: $0, kernel: "kernel", ns: $1) })
+        }
+        // Each part's smallest time, and half of the smallest step lies between its five launches.
+        let sums = PartSums(
+            [run([100, 900, 50, 60, 10], whole: 2000), run([200, 700, 50, 40, 30], whole: 1800)], names: names)
+        #expect(sums.time(.stem) == 100 + 180)
+        #expect(sums.time(.branch(3)) == 700 + 180)
+        #expect(sums.time(.branchOnce(3)) == 50 + 180)
+        #expect(sums.time(.head(0)) == 40 + 180)
+        #expect(sums.time(.rest) == 10 + 180)
+        #expect(sums.time(.branch(2)) == 0)
+        let all = [.stem, .branch(3), .branchOnce(3), .head(0), .rest].reduce(0) { $0 + sums.time($1) }
+        #expect(all == 1800)
+    }
+}
+
 @Suite struct TradeoffTests {
     private func point(_ kind: Tradeoff.Point.Kind, _ name: String, share: Double, gain: Double?) -> Tradeoff.Point {
         Tradeoff.Point(
-            kind: kind, name: name, folder: ".", macsShare: share, inferenceMs: 8 * share, inferenceShare: share,
-            trainingMs: 60 * share, trainingShare: share, plannedShare: share * 1.25, gain: gain,
+            kind: kind, name: name, folder: ".", macsShare: share, inferenceShare: share, trainingShare: share,
+            inferenceMs: 8 * share, trainingMs: 60 * share, plannedMs: 10 * share, plannedShare: share, gain: gain,
             gains: gain.map { ["a": $0] } ?? [:])
     }
 

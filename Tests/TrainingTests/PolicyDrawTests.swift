@@ -73,7 +73,7 @@ import Testing
         let draw = PolicyDraw(costs: model.parts, form: .shared, budget: .share(0.05), open: 4)
         let policy = draw.mostProbable(alphas)
         #expect(policy.select == [[Bool]](repeating: (0..<8).map { $0 < 4 }, count: 2))
-        let least = percent(model.parts.share(of: policy, .shared))
+        let least = readable(100 * model.parts.share(of: policy, .shared)) + " %"
         #expect(
             draw.remarks(on: policy, from: alphas).first
                 == "no policy is within the budget of 5 % of hard sharing: this one costs \(least), the cheapest \(least)"
@@ -86,7 +86,7 @@ import Testing
         let all = draw.remarks(on: .hardSharing(tasks: 2, blocks: 8), from: alphas)
         #expect(
             all.count == 1
-                && all[0].hasPrefix("the policy is over the budget of 50 % of a full pass per task: it costs 100 %;"))
+                && all[0].hasPrefix("the policy is over the budget of 50 % of a full pass per task: it costs 100"))
         #expect(!draw.isWithinBudget(.hardSharing(tasks: 2, blocks: 8)) && draw.isWithinBudget(draw.cheapest(alphas)))
     }
 

@@ -24,10 +24,11 @@ final class NetworkBench {
     /// - Parameters:
     ///   - experiment: settled on the library, with the algorithms of its convolutions.
     ///   - profile: also gets every launch, where the queue records them.
-    /// - Throws: `DeviceError` if memory cannot be had.
+    /// - Throws: `DeviceError` if memory cannot be had; as `check`.
     init(
         _ experiment: Experiment, shape: BatchShape, library: KernelLibrary, profile: ProfileRecorder? = nil
     ) throws {
+        try Self.check(experiment)
         self.experiment = experiment
         self.shape = shape
         self.profile = profile
@@ -40,6 +41,15 @@ final class NetworkBench {
         // Hundreds of steps on the same random data leave the weights as they are.
         state.holdWeights()
         try executor.store.write(state)
+    }
+
+    /// - Throws: `ConfigurationError` for a task without an output per pixel.
+    static func check(_ experiment: Experiment) throws {
+        for (index, task) in experiment.configuration.tasks.enumerated() where task.kind == .classification {
+            throw ConfigurationError(
+                file: "timing steps", path: "tasks.\(index).kind", found: "classification",
+                expected: "a dense task: labels are made up per pixel")
+        }
     }
 
     /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
@@ -166,16 +176,6 @@ final class NetworkBench {
             ms: median(times), referenceMs: median(references), fidelity: median(fidelities),
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times),
             idleShare: median(own.map(\.idleShare)), launchUs: median(own.map(\.launchUs)))
-    }
-
-    /// Repeats a measurement until all have taken 0.8 s, between `fewest` and 40 times.
-    static func repeated<Result>(fewest: Int, _ measure: () throws -> Result) rethrows -> [Result] {
-        var results: [Result] = []
-        let start = ContinuousClock.now
-        repeat {
-            results.append(try measure())
-        } while results.count < fewest || (results.count < 40 && (ContinuousClock.now - start).milliseconds < 800)
-        return results
     }
 
     /// Runs a step and waits for it.

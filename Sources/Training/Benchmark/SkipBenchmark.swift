@@ -85,11 +85,7 @@ public struct SkipBenchmark {
     ///
     /// - Throws: `DeviceError` or `PlanError`; `ConfigurationError` for a task without an output per pixel.
     public func run() throws -> SkipReport {
-        for (index, task) in experiment.configuration.tasks.enumerated() where task.kind == .classification {
-            throw ConfigurationError(
-                file: "benchmark", path: "tasks.\(index).kind", found: "classification",
-                expected: "a dense task: the benchmark makes up labels per pixel")
-        }
+        try NetworkBench.check(experiment)
         let library = try KernelLibrary(context: context, family: family)
         var settled = experiment
         if let notice = try settled.settle(on: library) { self.report(.notice(notice)) }

@@ -125,7 +125,8 @@ extension ExperimentConfiguration {
             if !PolicyDraw.canSearch(tasks: tasks.count, form: policy.cost) {
                 throw fail(
                     "policy.discrete", "\(policy.discrete.rawValue) with \(tasks.count) tasks that share work",
-                    "argmax, sample, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
+                    (policy.budgets.isEmpty ? "argmax, " : "")
+                        + "sample, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
             }
         }
         var seen: [String: Int] = [:]

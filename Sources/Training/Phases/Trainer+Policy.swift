@@ -41,13 +41,19 @@ extension Trainer {
     /// `policies`, and the first one's is the run's.
     func drawPolicies() throws {
         let settings = experiment.configuration.policy
-        if !settings.budgets.isEmpty { try run.makePolicies() }
         for budget in settings.budgets.reversed() {
             try drawPolicy(within: budget)
             state.policies = (state.policies ?? [:]).merging([budget.name: state.policy].compactMapValues { $0 }) { $1 }
-            try state.policy?.write(to: run.policy(of: budget))
         }
         if settings.budgets.isEmpty { try drawPolicy(within: settings.budget) }
+        try writePolicies()
+    }
+
+    /// Writes the policies that were taken, whatever became of the files since.
+    func writePolicies() throws {
+        let policies = state.policies ?? [:]
+        if !policies.isEmpty { try run.makePolicies() }
+        for (budget, policy) in policies { try policy.write(to: run.policy(of: budget)) }
         try state.policy?.write(to: run.policy)
     }
 

@@ -47,6 +47,11 @@ public final class Trainer {
         self.report = report
         checkpoints = CheckpointStore(run: run, normals: experiment.configuration.dataset.normals)
         let saved = checkpoints.hasCheckpoint ? try checkpoints.load() : nil
+        if saved == nil, try run.hasTrained() {
+            throw RunError(
+                path: run.checkpoints.path, found: "no latest.json, in a run whose log has steps",
+                expected: "the checkpoints `train` wrote, or another --output for a new run")
+        }
         dataset = try opened ?? experiment.makeDataset()
         for notice in dataset.splits.notices { report(.notice(notice)) }
         evaluator = Evaluator(experiment: experiment, dataset: dataset)
@@ -82,7 +87,9 @@ public final class Trainer {
         if policy.isTimed, policy.hasBudget, experiment.configuration.training.policy.iterations > 0 {
             if let recorded = try run.readTimes(for: experiment) {
                 experiment.partTimes = recorded
-            } else if saved.map({ !$0.state.finished.contains(.policy) }) ?? true {
+            } else if saved?.state.finished.contains(.policy) == true {
+                report(.notice("\(run.times.path) is gone: what was planned with it is not compared"))
+            } else {
                 // They decide what policy learning is steered to, and nothing before it.
                 guard saved == nil || saved?.state.phase == .warmup else {
                     throw FormatError(
@@ -160,18 +167,7 @@ public final class Trainer {
             event["phases_finished"] = .array(state.finished.map { .string($0.rawValue) })
             try log.append(.object(event))
         }
-        if let policy = state.policy, state.finished.contains(.policy),
-            !FileManager.default.fileExists(atPath: run.policy.path)
-        {
-            try policy.write(to: run.policy)
-        }
-        for (budget, policy) in state.policies ?? [:] where state.finished.contains(.policy) {
-            let url = run.policy(of: budget)
-            if !FileManager.default.fileExists(atPath: url.path) {
-                try run.makePolicies()
-                try policy.write(to: url)
-            }
-        }
+        if state.finished.contains(.policy) { try writePolicies() }
         if !wanted.isEmpty, wanted.allSatisfy(state.finished.contains) {
             report(.notice("every phase asked for is finished"))
         }

@@ -78,6 +78,7 @@ public struct PolicyDraw: Sendable {
     public func samples(
         _ probabilities: [[Double]], numbers: [Int], count: Int, seed: UInt64
     ) -> [DiscretePolicy] {
+        guard budget == nil || isWithinBudget(cheapest(probabilities)) else { return [] }
         var state = StepState()
         state.seed = seed
         func sample(_ name: String) -> DiscretePolicy {
@@ -101,7 +102,7 @@ public struct PolicyDraw: Sendable {
         if let budget {
             func name(_ policy: DiscretePolicy) -> String {
                 if case .milliseconds = budget { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
-                return percent(costs.share(of: policy, form))
+                return readable(100 * costs.share(of: policy, form)) + " %"
             }
             let most = budget.text(form)
             let cheapest = cheapest(probabilities)
@@ -118,8 +119,8 @@ public struct PolicyDraw: Sendable {
                     "the policy is over the budget of \(most): it costs \(name(policy)); the cheapest would cost "
                         + name(cheapest))
             } else if against > 0 {
-                lines.append(
-                    "\(against) of \(choices) decisions go against their probability, to stay within \(most)")
+                let why = isWithinBudget(thresholded(probabilities)) ? "" : ", to stay within \(most)"
+                lines.append("\(against) of \(choices) decisions go against their probability\(why)")
             }
         }
         if let line = costs.warning(about: policy) { lines.append(line) }

@@ -89,6 +89,12 @@ public final class RunDirectory: Sendable {
     /// Whether the run has stored its configuration; false for a new run and for one killed before it could.
     public var hasConfiguration: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
+    /// Whether the log says that steps were taken; those before the first checkpoint cannot be.
+    func hasTrained() throws -> Bool {
+        guard FileManager.default.fileExists(atPath: log.path) else { return false }
+        return try EventLog.read(log).contains { $0["event"] == "step" }
+    }
+
     /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
     ///
     /// - Throws: `RunError` naming the keys that differ; `ConfigurationError` if the stored file is not valid.

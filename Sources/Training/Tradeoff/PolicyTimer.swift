@@ -4,17 +4,19 @@ import Graph
 import Models
 import Operators
 
-/// Times steps of networks under policies beside hard sharing of one of them, in turns, so that a machine that is now
-/// fast, now slow is equally so for both.
+/// Times steps of networks under policies beside hard sharing of one of them, in turns: a machine that slows down for a
+/// while does so for both.
 final class PolicyTimer {
     private let library: KernelLibrary
     private let shape: BatchShape
     private let reference: NetworkBench
     private let all: DiscretePolicy
 
-    /// What a step took, in milliseconds, and hard sharing beside it: medians.
+    /// What a step takes undisturbed, in milliseconds, and hard sharing beside it.
     struct Times {
         let ms, hardSharingMs: Double
+        /// Whether the smallest of repeated times agree.
+        let isSettled: Bool
 
         var share: Double { ms / hardSharingMs }
     }
@@ -47,7 +49,8 @@ final class PolicyTimer {
         let steps = (try reference.prepare(hard), try bench.prepare(subject))
         func run() throws -> (Double, Double) { (try reference.run(steps.0).ms, try bench.run(steps.1).ms) }
         _ = try run()
-        let times = try NetworkBench.repeated(fewest: 3, run)
-        return Times(ms: median(times.map(\.1)), hardSharingMs: median(times.map(\.0)))
+        let times = try TimedRounds(run) { [$0.0, $0.1] }
+        return Times(
+            ms: times.smallest(\.1), hardSharingMs: times.smallest(\.0), isSettled: times.isSettled)
     }
 }

@@ -92,7 +92,7 @@ public struct SideRuns {
         try own.prepare(side.configuration, moving: "model.initial_checkpoint")
         if case .budget = kind { try adopt(own) }
         let metrics: [String: [String: [Metric]]]
-        if let known = try own.readMetrics() {
+        if let known = try own.readMetrics(tasks: names, under: policy) {
             let weights = own.checkpoints.appendingPathComponent("\(Phase.retrain.rawValue).safetensors")
             guard FileManager.default.fileExists(atPath: weights.path) else {
                 throw FormatError(
@@ -172,15 +172,29 @@ extension RunDirectory {
     /// The part of a summary that is compared.
     private struct Scores: Decodable {
         let metrics: [String: [String: [Metric]]]
+        let policy: SelectionPolicy?
     }
 
-    /// What a finished run has reached, task → convention → metrics; nil for one that is not finished.
+    /// What a finished run has reached under a policy, task → convention → metrics; nil for one that is not finished.
     ///
-    /// - Throws: `FormatError` if its summary is damaged.
-    func readMetrics() throws -> [String: [String: [Metric]]]? {
+    /// - Throws: `FormatError` if its summary is damaged, or is of other tasks or another policy.
+    func readMetrics(tasks: [String], under policy: SelectionPolicy) throws -> [String: [String: [Metric]]]? {
         guard let data = try? Data(contentsOf: summary) else { return nil }
+        let again = "without the folder \(url.path) it is trained again"
         guard let scores = try? JSONText.read(Scores.self, data) else {
-            throw FormatError(file: summary.path, found: "no summary of a run", expected: "the file `train` wrote")
+            throw FormatError(
+                file: summary.path, found: "no summary of a run", expected: "the file `train` wrote; \(again)")
+        }
+        let convention = MetricConvention.exact.rawValue
+        for task in tasks where scores.metrics[task]?[convention]?.isEmpty ?? true {
+            throw FormatError(
+                file: summary.path, place: "metrics.\(task).\(convention)", found: "nothing",
+                expected: "what the run reached; \(again)")
+        }
+        guard scores.policy?.tasks == policy.tasks else {
+            throw FormatError(
+                file: summary.path, place: "policy", found: "another policy than this run's for that budget",
+                expected: "the same one; \(again)")
         }
         return scores.metrics
     }

@@ -20,11 +20,15 @@ public struct Tradeoff: Codable, Sendable {
         public let folder: String
         /// Multiply-accumulates of the backbone, as a share of hard sharing's.
         public let macsShare: Double
-        /// Measured milliseconds of an inference and a training step, and as shares of hard sharing's.
-        public var inferenceMs, inferenceShare, trainingMs, trainingShare: Double
-        /// What the parts' times had promised for the step that the budget counts, as a share of hard sharing's; nil
-        /// where budgets count no time.
-        public var plannedShare: Double?
+        /// What an inference and a training step take as shares of what hard sharing takes, measured in turns with it.
+        public let inferenceShare, trainingShare: Double
+        /// These shares of what hard sharing takes, in milliseconds.
+        public let inferenceMs, trainingMs: Double
+        /// What the parts' times had promised for the step that the budget counts, and that as a share of hard
+        /// sharing's; nil where budgets count no time.
+        public var plannedMs, plannedShare: Double?
+        /// The most it was to take, as a share of hard sharing's time; nil without a budget of time.
+        public var budgetShare: Double?
         /// Mean over tasks of the mean over metrics of the gain over hard sharing, in percent, exact convention; nil
         /// where hard sharing was not trained.
         public let gain: Double?
@@ -36,8 +40,11 @@ public struct Tradeoff: Codable, Sendable {
             measure == .training ? trainingShare : inferenceShare
         }
 
-        /// By how much the measured share of the step is above what was planned, relatively.
-        public func planError(_ measure: BudgetMeasure) -> Double? { plannedShare.map { share(measure) / $0 - 1 } }
+        /// The measured milliseconds of the step that a budget counts; of inference where it counts none.
+        public func ms(_ measure: BudgetMeasure) -> Double { measure == .training ? trainingMs : inferenceMs }
+
+        /// By how much the measured step takes longer than was planned, relatively.
+        public func planError(_ measure: BudgetMeasure) -> Double? { plannedMs.map { ms(measure) / $0 - 1 } }
     }
 
     /// Where the times were measured.
@@ -70,63 +77,58 @@ extension SideRuns {
         let sides = try train()
         report(.notice("timing steps beside hard sharing"))
         let library = try KernelLibrary(context: context, family: family)
-        let reference = try timed(experiment, run, library)
+        let reference = try settled(experiment, run, library)
         let timer = try PolicyTimer(reference, experiment.trainingShape, library: library)
         let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
         let base = summary.hardSharing
         let macs = experiment.trainingCost.parts
 
-        func point(
+        var timed: [Timed] = []
+        func add(
             _ kind: Tradeoff.Point.Kind, _ name: String, folder: String, macsShare: Double,
-            metrics: [String: [String: [Metric]]]?, planned: Double? = nil,
+            metrics: [String: [String: [Metric]]]?, planned: DiscretePolicy? = nil, budget: PolicyBudget? = nil,
             time: (BudgetMeasure) throws -> PolicyTimer.Times
-        ) throws -> Tradeoff.Point {
-            let exact = metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
-            let reference = base?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
-            let (inference, training) = (try time(.inference), try time(.training))
-            return Tradeoff.Point(
-                kind: kind, name: name, folder: folder, macsShare: macsShare, inferenceMs: inference.ms,
-                inferenceShare: inference.share, trainingMs: training.ms, trainingShare: training.share,
-                plannedShare: planned, gain: RelativeGain.overall(exact, over: reference),
-                gains: exact.reduce(into: [:]) { gains, entry in
-                    gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
-                })
+        ) throws {
+            timed.append(
+                Timed(
+                    kind: kind, name: name, folder: folder, macsShare: macsShare, metrics: metrics,
+                    planned: planned, budget: budget, inference: try time(.inference), training: try time(.training)))
         }
         let tasks = experiment.tasks.map(\.name)
         let all = DiscretePolicy.hardSharing(tasks: tasks.count, blocks: experiment.architecture.blocks.count)
-        func policyPoint(
-            _ name: String, folder: String, _ policy: DiscretePolicy, _ metrics: [String: [String: [Metric]]]
-        ) throws -> Tradeoff.Point {
-            try point(
+        func addPolicy(
+            _ name: String, folder: String, _ policy: DiscretePolicy, _ metrics: [String: [String: [Metric]]],
+            _ budget: PolicyBudget?
+        ) throws {
+            try add(
                 .policy, name, folder: folder, macsShare: macs.share(of: policy, .shared), metrics: metrics,
-                planned: times?.costs.share(of: policy, .shared)
+                planned: policy, budget: budget
             ) { try timer.time(policy, $0) }
         }
-        var points = [
-            try point(.hardSharing, "hard sharing", folder: ".", macsShare: 1, metrics: base) {
-                try timer.time(all, $0)
-            }
-        ]
+        try add(.hardSharing, "hard sharing", folder: ".", macsShare: 1, metrics: base) { try timer.time(all, $0) }
         if summary.phase == .retrain, let policy = summary.policy?.discrete(tasks: tasks), policy != all {
             let budget = summary.isPolicyLearned ? experiment.configuration.policy.budget : nil
             let name = budget.map { "policy at \($0.name)" } ?? (summary.isPolicyLearned ? "policy" : "policy given")
-            points.append(try policyPoint(name, folder: ".", policy, summary.metrics))
+            try addPolicy(name, folder: ".", policy, summary.metrics, budget)
         }
         for side in sides {
             switch side.kind {
-            case .budget:
-                points.append(
-                    try policyPoint(side.kind.name, folder: side.kind.folder, side.policy, side.metrics))
+            case .budget(let budget):
+                try addPolicy(side.kind.name, folder: side.kind.folder, side.policy, side.metrics, budget)
             case .narrow:
-                let narrow = try timed(side.experiment, side.run, library)
+                let narrow = try settled(side.experiment, side.run, library)
                 let share =
                     Double(side.experiment.trainingCost.parts.hardSharing(.shared)) / Double(macs.hardSharing(.shared))
-                points.append(
-                    try point(
-                        .narrow, side.kind.name, folder: side.kind.folder, macsShare: share, metrics: side.metrics
-                    ) { try timer.time(narrow, $0) })
+                try add(
+                    .narrow, side.kind.name, folder: side.kind.folder, macsShare: share, metrics: side.metrics
+                ) { try timer.time(narrow, $0) }
             }
         }
+        if !timed.allSatisfy({ $0.inference.isSettled && $0.training.isSettled }) {
+            report(.notice("other work disturbed the timing: shares of hard sharing's time may be some percent off"))
+        }
+        let points = Timed.points(
+            timed, over: base, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
         let shape = experiment.trainingShape
         let result = Tradeoff(
             device: context.device.name, batch: shape.count, height: shape.height, width: shape.width,
@@ -142,7 +144,7 @@ extension SideRuns {
     }
 
     /// The experiment as a run has computed it on this device.
-    private func timed(_ experiment: Experiment, _ run: RunDirectory, _ library: KernelLibrary) throws -> Experiment {
+    private func settled(_ experiment: Experiment, _ run: RunDirectory, _ library: KernelLibrary) throws -> Experiment {
         var experiment = experiment
         // The trainer has said what comes of that.
         _ = try experiment.settle(on: library)
@@ -150,5 +152,56 @@ extension SideRuns {
             experiment.adopt(recorded, on: library)
         }
         return experiment
+    }
+}
+
+/// A network that was timed, before all are compared.
+private struct Timed {
+    let kind: Tradeoff.Point.Kind
+    let name, folder: String
+    let macsShare: Double
+    let metrics: [String: [String: [Metric]]]?
+    let planned: DiscretePolicy?
+    let budget: PolicyBudget?
+    let inference, training: PolicyTimer.Times
+
+    /// Compares them with hard sharing, which was timed beside each.
+    ///
+    /// - Parameters:
+    ///   - timed: hard sharing first.
+    ///   - base: what hard sharing reaches; nil where it was not trained.
+    ///   - times: of parts, where budgets count time.
+    static func points(
+        _ timed: [Timed], over base: [String: [String: [Metric]]]?, times: PartCosts?, measure: BudgetMeasure
+    ) -> [Tradeoff.Point] {
+        let inferenceMs = timed.map(\.inference.hardSharingMs).min() ?? 0
+        let trainingMs = timed.map(\.training.hardSharingMs).min() ?? 0
+        let hardMs = measure == .training ? trainingMs : inferenceMs
+        func exact(_ metrics: [String: [String: [Metric]]]?) -> [String: [Metric]] {
+            metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
+        }
+        let reference = exact(base)
+        return timed.map { one in
+            let isReference = one.kind == .hardSharing
+            let (inference, training) = isReference ? (1, 1) : (one.inference.share, one.training.share)
+            let own = exact(one.metrics)
+            let limit = times == nil ? nil : one.budget
+            return Tradeoff.Point(
+                kind: one.kind, name: one.name, folder: one.folder, macsShare: one.macsShare,
+                inferenceShare: inference, trainingShare: training, inferenceMs: inference * inferenceMs,
+                trainingMs: training * trainingMs,
+                plannedMs: one.planned.flatMap { times?.milliseconds(of: $0, .shared) },
+                plannedShare: one.planned.flatMap { times?.share(of: $0, .shared) },
+                budgetShare: limit.map { budget in
+                    switch budget {
+                    case .share(let share): share
+                    case .milliseconds(let ms): ms / hardMs
+                    }
+                },
+                gain: RelativeGain.overall(own, over: reference),
+                gains: own.reduce(into: [:]) { gains, entry in
+                    gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
+                })
+        }
     }
 }

@@ -3,19 +3,16 @@ import Foundation
 extension Tradeoff {
     /// Gain over hard sharing against milliseconds, a panel for inference and one for training steps; nil where hard
     /// sharing was not trained, so that there is no gain.
-    ///
-    /// Times are shares of hard sharing's, measured in turns with it, times what hard sharing takes: a machine that is
-    /// slower for a while moves no point against the line.
     public var chart: Chart? {
         guard let hard = points.first(where: { $0.kind == .hardSharing }), hard.gain != nil else { return nil }
         let narrow = points.filter { $0.kind == .narrow }
         let narrows = narrow.isEmpty ? [] : ([hard] + narrow).sorted { $0.macsShare > $1.macsShare }
         func panel(
-            _ title: String, _ ms: Double, share: (Point) -> Double
+            _ title: String, ms: (Point) -> Double
         ) -> Chart.Panel {
             func spots(_ points: [Point], label: (Point) -> String?) -> [Chart.Point] {
                 points.compactMap { point in
-                    point.gain.map { Chart.Point(share(point) * ms, $0, label: label(point)) }
+                    point.gain.map { Chart.Point(ms(point), $0, label: label(point)) }
                 }
             }
             let policies = points.filter { $0.kind == .policy }
@@ -28,7 +25,7 @@ extension Tradeoff {
                         "hard sharing, narrowed", .blue, .circle, line: .solid,
                         points: spots(narrows) { $0.kind == .narrow ? $0.name : nil }))
             }
-            series.append(Chart.Series("", .black, .diamond, points: [Chart.Point(ms * share(hard), 0)]))
+            series.append(Chart.Series("", .black, .diamond, points: [Chart.Point(ms(hard), 0)]))
             return Chart.Panel(
                 title, note: "up and left is better", x: Chart.Axis("ms per step of \(batch) images"),
                 y: Chart.Axis("accuracy against hard sharing", unit: " %"), series: series,
@@ -38,8 +35,8 @@ extension Tradeoff {
             "Accuracy against time",
             subtitle: "\(height)×\(width), split \(split), exact convention, mean over tasks and metrics, \(device)",
             panels: [
-                panel("Inference", hard.inferenceMs) { $0.inferenceShare },
-                panel("Training step", hard.trainingMs) { $0.trainingShare },
+                panel("Inference") { $0.inferenceMs },
+                panel("Training step") { $0.trainingMs },
             ])
     }
 }

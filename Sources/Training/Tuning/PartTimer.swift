@@ -9,6 +9,8 @@ public struct PartTimer {
     let library: KernelLibrary
     let mode: AlgorithmSearchMode
     let report: (ProgressEvent) -> Void
+    /// What counts as undisturbed, see `TimedRounds`.
+    var tolerance = 0.01
 
     /// - Parameters:
     ///   - library: of the device, with the tile of its products; the measurement makes another one beside it.
@@ -30,18 +32,23 @@ public struct PartTimer {
             context: try library.context.makeProfilingContext(), family: library.family)
         profiling.productTile = library.productTile
         var database: AlgorithmDatabase?
-        var isRepeated = false
-        if case .search(let root, let again) = mode {
+        if case .search(let root, _) = mode {
             database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: experiment.arithmetic) }
-            isRepeated = again == .always
         }
         let key = PartTimes.key(experiment, shape, step, tile: library.productTile)
-        if !isRepeated, let known = database?.times(for: key) { return known }
+        if let known = database?.times(for: key) { return known }
         report(
             .notice(
                 "measuring what each part of the network takes in a step of \(step.rawValue), once for this device and "
                     + "these shapes"))
-        let times = try measure(experiment, shape, step, profiling)
+        let (times, isSettled) = try measure(experiment, shape, step, profiling)
+        guard isSettled else {
+            report(
+                .notice(
+                    "other work disturbed that measurement: the parts' times may be too large, and are not kept for "
+                        + "later runs"))
+            return times
+        }
         do {
             try database?.store(times, for: key)
         } catch {
@@ -52,7 +59,7 @@ public struct PartTimer {
 
     private func measure(
         _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure, _ library: KernelLibrary
-    ) throws -> PartTimes {
+    ) throws -> (times: PartTimes, isSettled: Bool) {
         let architecture = experiment.architecture
         let bench = try NetworkBench(experiment, shape: shape, library: library)
         let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: architecture.blocks.count)
@@ -60,46 +67,68 @@ public struct PartTimer {
         try bench.reserve(kind)
         let prepared = try bench.prepare(kind)
         _ = try bench.run(prepared)
-        let runs = try NetworkBench.repeated(fewest: 5) { try bench.run(prepared) }
+        let measured = try TimedRounds(tolerance: tolerance) {
+            try bench.run(prepared)
+        } times: {
+            [$0.ms]
+        }
 
-        let names = NetworkPart.Names(architecture)
-        var sums: [[NetworkPart: Double]] = []
-        var launches: [NetworkPart: Int] = [:]
-        for run in runs {
-            var sum: [NetworkPart: Double] = [:]
-            launches = [:]
-            for entry in run.entries {
-                let part = names.part(label: entry.label, kernel: entry.kernelName)
-                sum[part, default: 0] += Double(entry.durationNanoseconds)
-                launches[part, default: 0] += 1
-            }
-            sums.append(sum)
-        }
-        var parts: [NetworkPart: Double] = [:]
-        for part in launches.keys { parts[part] = median(sums.map { $0[part] ?? 0 }) }
-        // What lies between kernels, launch by launch; medians of parts can come to more than that of the whole.
-        let whole = median(runs.map(\.ms)) * 1e6
-        let kernels = parts.values.reduce(0, +)
-        let between = max(0, whole - kernels) / Double(max(1, launches.values.reduce(0, +)))
-        let scale = min(1, whole / max(1, kernels))
-        func time(_ part: NetworkPart) -> Int {
-            Int(((parts[part] ?? 0) * scale + between * Double(launches[part] ?? 0)).rounded())
-        }
-        let heads = experiment.tasks.indices.map { time(.head($0)) }
-        let (stemOnce, rest) = (time(.stemOnce), time(.rest))
-        return PartTimes(
+        let parts = PartSums(
+            measured.rounds.map { run in
+                (
+                    ns: run.ms * 1e6,
+                    launches: run.entries.map {
+                        (label: $0.label, kernel: $0.kernelName, ns: Double($0.durationNanoseconds))
+                    }
+                )
+            }, names: NetworkPart.Names(architecture))
+        let heads = experiment.tasks.indices.map { parts.time(.head($0)) }
+        let (stemOnce, rest) = (parts.time(.stemOnce), parts.time(.rest))
+        let times = PartTimes(
             step: step, device: library.context.device.name, kernelFamily: library.family.rawValue, batch: shape.count,
             height: shape.height, width: shape.width,
             costs: PartCosts(
-                unit: .nanoseconds, tasks: experiment.tasks.count, stem: time(.stem),
+                unit: .nanoseconds, tasks: experiment.tasks.count, stem: parts.time(.stem),
                 once: stemOnce + heads.reduce(0, +) + rest,
                 blocks: architecture.blocks.map { block in
                     PartCosts.Block(
-                        branch: time(.branch(block.index)), branchOnce: time(.branchOnce(block.index)),
-                        projection: time(.projection(block.index)),
-                        projectionOnce: time(.projectionOnce(block.index)))
+                        branch: parts.time(.branch(block.index)), branchOnce: parts.time(.branchOnce(block.index)),
+                        projection: parts.time(.projection(block.index)),
+                        projectionOnce: parts.time(.projectionOnce(block.index)))
                 }, isSeparate: architecture.classification),
             stemOnce: stemOnce, heads: heads, rest: rest)
+        return (times, measured.isSettled)
+    }
+}
+
+/// What the launches of a step take by part, undisturbed.
+struct PartSums {
+    private var kernels: [NetworkPart: Double] = [:]
+    private var launches: [NetworkPart: Int] = [:]
+    /// What lies between two launches, in nanoseconds.
+    private let between: Double
+
+    /// - Parameters:
+    ///   - runs: of the same step, not empty: how long it took and what was launched, in nanoseconds.
+    ///   - names: tells parts apart.
+    init(_ runs: [(ns: Double, launches: [(label: String, kernel: String, ns: Double)])], names: NetworkPart.Names) {
+        for run in runs {
+            var sums: [NetworkPart: Double] = [:]
+            launches = [:]
+            for launch in run.launches {
+                let part = names.part(label: launch.label, kernel: launch.kernel)
+                sums[part, default: 0] += launch.ns
+                launches[part, default: 0] += 1
+            }
+            kernels.merge(sums, uniquingKeysWith: min)
+        }
+        let rest = (runs.map(\.ns).min() ?? 0) - kernels.values.reduce(0, +)
+        between = max(0, rest) / Double(max(1, launches.values.reduce(0, +)))
+    }
+
+    /// The kernels of a part and its launches' share of what lies between kernels; all parts together are the step.
+    func time(_ part: NetworkPart) -> Int {
+        Int(((kernels[part] ?? 0) + between * Double(launches[part] ?? 0)).rounded())
     }
 }
 
@@ -140,17 +169,25 @@ extension RunDirectory {
         guard FileManager.default.fileExists(atPath: times.path) else { return nil }
         guard let data = try? Data(contentsOf: times), let read = try? JSONText.read(PartTimes.self, data)
         else { throw FormatError(file: times.path, found: "no times of parts", expected: "the file `train` wrote") }
-        let costs = read.costs
-        guard costs.unit == .nanoseconds, costs.tasks == experiment.tasks.count, costs.isPlausible,
-            costs.blocks.count == experiment.architecture.blocks.count, read.heads.count == costs.tasks,
-            read.step == experiment.configuration.policy.budgetFor
-        else {
+        guard read.isPlausible else {
             throw FormatError(
-                file: times.path,
-                found: "times of \(read.step.rawValue), \(costs.tasks) tasks × \(costs.blocks.count) blocks",
-                expected: "\(experiment.configuration.policy.budgetFor.rawValue), \(experiment.tasks.count) tasks × "
-                    + "\(experiment.architecture.blocks.count) blocks, none below 0 and branches above it")
+                file: times.path, found: "times that cannot be, such as one below 0",
+                expected: "nanoseconds, branches above 0")
         }
+        func subject(_ step: BudgetMeasure, _ shape: BatchShape, _ tasks: Int, _ blocks: Int, _ isSeparate: Bool)
+            -> String
+        {
+            "a step of \(step.rawValue) of \(shape.count) images of \(shape.height)×\(shape.width), \(tasks) tasks × "
+                + "\(blocks) blocks, each task's images \(isSeparate ? "its own" : "everybody's")"
+        }
+        let costs = read.costs
+        let found = subject(
+            read.step, BatchShape(count: read.batch, height: read.height, width: read.width), costs.tasks,
+            costs.blocks.count, costs.isSeparate)
+        let expected = subject(
+            experiment.configuration.policy.budgetFor, experiment.trainingShape, experiment.tasks.count,
+            experiment.architecture.blocks.count, experiment.architecture.classification)
+        guard found == expected else { throw FormatError(file: times.path, found: found, expected: expected) }
         return read
     }
 
@@ -159,13 +196,14 @@ extension RunDirectory {
     }
 }
 
-extension PartCosts {
+extension PartTimes {
     /// Whether sums of them for any policy are sums of what can be measured.
     fileprivate var isPlausible: Bool {
         let limit = 0...(1 << 50)
-        return limit.contains(stem) && limit.contains(once)
-            && blocks.contains { $0.branch > 0 }
-            && blocks.allSatisfy { block in
+        return costs.unit == .nanoseconds && heads.count == costs.tasks
+            && ([costs.stem, costs.once, stemOnce, rest] + heads).allSatisfy(limit.contains)
+            && costs.blocks.contains { $0.branch > 0 }
+            && costs.blocks.allSatisfy { block in
                 [block.branch, block.branchOnce, block.projection, block.projectionOnce].allSatisfy(limit.contains)
             }
     }

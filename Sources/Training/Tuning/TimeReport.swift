@@ -124,13 +124,30 @@ extension PartTimer {
             try bench.reserve(kind)
             let step = try bench.prepare(kind)
             _ = try bench.run(step)
-            return median(try NetworkBench.repeated(fewest: 3) { try bench.run(step).ms })
+            // What a training takes is the sum of all its steps, disturbed ones included.
+            return median(
+                try TimedRounds {
+                    try bench.run(step).ms
+                } times: {
+                    [$0]
+                }.rounds)
         }
         let configuration = experiment.configuration
         let settings = configuration.training
         var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
         func add(_ phase: Phase, _ iterations: Int, _ ms: Double) {
             phases.append(TimeReport.PhaseTime(phase: phase.rawValue, iterations: iterations, msPerStep: ms))
+        }
+        guard shape == experiment.trainingShape else {
+            let own = experiment.trainingShape
+            return TimeReport(
+                device: library.context.device.name, inference: inference, training: training, sums: sums, phases: [],
+                bytes: try experiment.memory(shape, policy: policy, family: library.family).steps.map(\.totalBytes)
+                    .max() ?? 0,
+                notes: [
+                    "the configuration's training is not timed: its steps have \(own.count) images of "
+                        + "\(own.height)×\(own.width)"
+                ])
         }
         let hardMs = try time(.hardSharing)
         if settings.warmup.iterations > 0 { add(.warmup, settings.warmup.iterations, hardMs) }
