@@ -88,8 +88,8 @@ private struct Lines {
         ),
         (
             "policy beyond",
-            #"note: policy for 0\.[64]: no policy is within the budget of \d+ % of hard sharing: this one costs [\d.]+ %, "#
-                + #"the cheapest [\d.]+ %"#
+            #"note: policy for 0\.[64]: no policy is within the budget of \d+ % of hard sharing: this one costs \#(number) %, "#
+                + #"the cheapest \#(number) %"#
         ),
         ("evaluation", #"\#(phase)  evaluating \d+/\d+"#),
         ("compiling", #"compiling kernels \d+/\d+"#),

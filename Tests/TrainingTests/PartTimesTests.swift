@@ -190,7 +190,7 @@ extension TrainingTests {
 }
 
 @Suite struct TimedRoundsTests {
-    /// Rounds that take these times, one millisecond of clock each.
+    /// Rounds that measure these times, each of which takes `clock` milliseconds.
     private func rounds(_ times: [Double], clock: Double) -> TimedRounds<Double> {
         var count = 0
         let elapsed = { Double(count) * clock }

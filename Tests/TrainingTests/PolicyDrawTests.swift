@@ -86,7 +86,7 @@ import Testing
         let all = draw.remarks(on: .hardSharing(tasks: 2, blocks: 8), from: alphas)
         #expect(
             all.count == 1
-                && all[0].hasPrefix("the policy is over the budget of 50 % of a full pass per task: it costs 100"))
+                && all[0].hasPrefix("the policy is over the budget of 50 % of a full pass per task: it costs 100.0 %;"))
         #expect(!draw.isWithinBudget(.hardSharing(tasks: 2, blocks: 8)) && draw.isWithinBudget(draw.cheapest(alphas)))
     }
 

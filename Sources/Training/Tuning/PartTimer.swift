@@ -28,9 +28,6 @@ public struct PartTimer {
     ///   - step: inference or training.
     /// - Throws: `DeviceError`, or `PlanError` where the network does not fit beside what is there.
     public func times(of experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure) throws -> PartTimes {
-        let profiling = try KernelLibrary(
-            context: try library.context.makeProfilingContext(), family: library.family)
-        profiling.productTile = library.productTile
         var database: AlgorithmDatabase?
         if case .search(let root, _) = mode {
             database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: experiment.arithmetic) }
@@ -41,7 +38,7 @@ public struct PartTimer {
             .notice(
                 "measuring what each part of the network takes in a step of \(step.rawValue), once for this device and "
                     + "these shapes"))
-        let (times, isSettled) = try measure(experiment, shape, step, profiling)
+        let (times, isSettled) = try measure(experiment, shape, step)
         guard isSettled else {
             report(
                 .notice(
@@ -58,10 +55,13 @@ public struct PartTimer {
     }
 
     private func measure(
-        _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure, _ library: KernelLibrary
+        _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure
     ) throws -> (times: PartTimes, isSettled: Bool) {
         let architecture = experiment.architecture
-        let bench = try NetworkBench(experiment, shape: shape, library: library)
+        let profiling = try KernelLibrary(
+            context: try library.context.makeProfilingContext(), family: library.family)
+        profiling.productTile = library.productTile
+        let bench = try NetworkBench(experiment, shape: shape, library: profiling)
         let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: architecture.blocks.count)
         let kind = StepKind.timed(step, hard)
         try bench.reserve(kind)

@@ -92,13 +92,11 @@ public struct TimeReport: Sendable, Encodable {
 }
 
 extension PartTimer {
-    /// Times a network part by part, and the steps of the phases its configuration asks for.
-    ///
-    /// Policy learning mixes more blocks the further its curriculum is: its steps are timed with one block open and with
-    /// all, and those between lie on a line between these.
+    /// Times a network part by part, and, where the steps are those of training, the phases its configuration asks for.
     ///
     /// - Parameters:
     ///   - experiment: settled, with the algorithms of its convolutions.
+    ///   - shape: of the steps whose parts are timed.
     ///   - policy: whose sums are wanted; retraining is timed under it, else under hard sharing.
     public func report(
         on experiment: Experiment, _ shape: BatchShape, policy: DiscretePolicy?, dataset: (any DenseDataset)?
@@ -119,7 +117,32 @@ extension PartTimer {
             ]
         }
 
-        let bench = try NetworkBench(experiment, shape: shape, library: library)
+        let own = experiment.trainingShape
+        let (phases, notes) =
+            shape == own
+            ? try phaseTimes(of: experiment, policy: policy, dataset: dataset)
+            : (
+                [],
+                [
+                    "the configuration's training is not timed: its steps have \(own.count) images of "
+                        + "\(own.height)×\(own.width)"
+                ]
+            )
+        let memory = try experiment.memory(shape, policy: policy, family: library.family)
+        return TimeReport(
+            device: library.context.device.name, inference: inference, training: training, sums: sums, phases: phases,
+            bytes: memory.steps.map(\.totalBytes).max() ?? 0, notes: notes)
+    }
+
+    /// Times the steps of the phases that the configuration asks for.
+    ///
+    /// Policy learning mixes more blocks the further its curriculum is: its steps are timed with one block open and with
+    /// all, and those between lie on a line between these.
+    private func phaseTimes(
+        of experiment: Experiment, policy: DiscretePolicy?, dataset: (any DenseDataset)?
+    ) throws -> (phases: [TimeReport.PhaseTime], notes: [String]) {
+        let blocks = experiment.architecture.blocks.count
+        let bench = try NetworkBench(experiment, shape: experiment.trainingShape, library: library)
         func time(_ kind: StepKind) throws -> Double {
             try bench.reserve(kind)
             let step = try bench.prepare(kind)
@@ -137,17 +160,6 @@ extension PartTimer {
         var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
         func add(_ phase: Phase, _ iterations: Int, _ ms: Double) {
             phases.append(TimeReport.PhaseTime(phase: phase.rawValue, iterations: iterations, msPerStep: ms))
-        }
-        guard shape == experiment.trainingShape else {
-            let own = experiment.trainingShape
-            return TimeReport(
-                device: library.context.device.name, inference: inference, training: training, sums: sums, phases: [],
-                bytes: try experiment.memory(shape, policy: policy, family: library.family).steps.map(\.totalBytes)
-                    .max() ?? 0,
-                notes: [
-                    "the configuration's training is not timed: its steps have \(own.count) images of "
-                        + "\(own.height)×\(own.width)"
-                ])
         }
         let hardMs = try time(.hardSharing)
         if settings.warmup.iterations > 0 { add(.warmup, settings.warmup.iterations, hardMs) }
@@ -179,9 +191,6 @@ extension PartTimer {
             if settings.hardSharingBaseline { add(.baseline, settings.retrain.iterations, hardMs) }
             if !settings.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
         }
-        let memory = try experiment.memory(shape, policy: policy, family: library.family)
-        return TimeReport(
-            device: library.context.device.name, inference: inference, training: training, sums: sums, phases: phases,
-            bytes: memory.steps.map(\.totalBytes).max() ?? 0, notes: notes)
+        return (phases, notes)
     }
 }
