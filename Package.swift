@@ -28,12 +28,14 @@ let package = Package(
         .target(name: "DeviceLayer", dependencies: ["COpenCL"], swiftSettings: tested),
         .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"], swiftSettings: tested),
         .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
-        .target(name: "Models", dependencies: ["Graph", "Operators"], swiftSettings: tested),
+        .target(name: "Layers", dependencies: ["Graph", "Operators"], swiftSettings: tested),
+        .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
         .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: tested),
         .target(
             name: "Training",
             dependencies: [
-                "Models", "Graph", "Operators", "DeviceLayer", "Datasets", .product(name: "Yams", package: "Yams"),
+                "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets",
+                .product(name: "Yams", package: "Yams"),
             ], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
@@ -54,11 +56,17 @@ let package = Package(
             name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference", "TestSupport"]),
         .testTarget(
             name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference", "TestSupport"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
+        .testTarget(
+            name: "LayersTests", dependencies: ["Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
+        .testTarget(
+            name: "ModelsTests",
+            dependencies: ["Models", "Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["Training", "Models", "Graph", "Operators", "DeviceLayer", "Datasets", "TestSupport"]),
+            dependencies: [
+                "Training", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "TestSupport",
+            ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [

@@ -77,15 +77,11 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public let classification: Bool
     /// Hidden channels of a four-rate branch, already scaled by `width`.
     public let headHidden: Int
-    /// 7×7 convolution, stride 2, padding 3, on three input channels.
-    public let stem: ConvolutionSpec
-    /// Parameter prefix of the batch norm after the stem.
-    public let stemBatchNorm: String
+    /// What lies below the blocks.
+    public let stem: Stem
     public let stages: [ResidualStage]
     /// All residual blocks, bottom to top.
     public let blocks: [ResidualBlock]
-    /// Channels of the last features.
-    public let featureChannels: Int
 
     /// Lays out the network.
     ///
@@ -113,17 +109,14 @@ public struct NetworkArchitecture: Sendable, Hashable {
         self.tasks = tasks
         self.classification = classification
         self.headHidden = Self.scaled(headHidden, by: width)
-        let stem = ConvolutionSpec(
-            parameter: "backbone.conv1", kernel: 7, inputChannels: 3,
-            outputChannels: Self.scaled(64, by: width), stride: 2, padding: 3)
+        let stem = Stem(channels: Self.scaled(64, by: width), poolCeilMode: !classification)
         self.stem = stem
-        stemBatchNorm = "backbone.bn1"
 
         let strides = classification ? [1, 2, 2, 2] : [1, 2, 1, 1]
         let dilations = classification ? [1, 1, 1, 1] : [1, 1, 2, 4]
         var stages: [ResidualStage] = []
         var blocks: [ResidualBlock] = []
-        var channels = stem.outputChannels
+        var channels = stem.channels
         for (index, blockCount) in backbone.blocksPerStage.enumerated() {
             let planes = Self.scaled(64 << index, by: width)
             let stage = ResidualStage(
@@ -140,7 +133,6 @@ public struct NetworkArchitecture: Sendable, Hashable {
         }
         self.stages = stages
         self.blocks = blocks
-        featureChannels = channels
     }
 
     /// Number of a task in the parameter names, from 1.
@@ -159,8 +151,22 @@ public struct NetworkArchitecture: Sendable, Hashable {
         return !tasks.indices.contains { self.number(task: $0) == number }
     }
 
-    /// Whether the stem's max pool rounds its output size up.
-    public var poolCeilMode: Bool { !classification }
+    /// What a task puts on the last features.
+    ///
+    /// - Parameters:
+    ///   - task: index in `tasks`, from 0.
+    ///   - dropout: probability in four-rate branches.
+    public func output(task: Int, dropout: Double = 0) -> TaskOutput {
+        precondition(tasks.indices.contains(task), "task \(task) of \(tasks.count)")
+        return TaskOutput(
+            prefix: "task\(number(task: task))", channels: tasks[task].channels, hidden: headHidden,
+            kind: classification ? nil : head, dropout: dropout)
+    }
+
+    /// Name of one task's policy logits, shape [L, 2], column 0 = select and column 1 = skip.
+    ///
+    /// - Parameter task: index in `tasks`, from 0.
+    public func logitsParameter(task: Int) -> String { "task\(number(task: task))_logits" }
 
     /// Scales a published channel count: a multiple of 16, at least 16.
     public static func scaled(_ channels: Int, by width: Double) -> Int {

@@ -1,3 +1,6 @@
+import Layers
+import Operators
+
 /// Counts multiply-accumulates and parameters of a network for one image.
 ///
 /// MACs are those of convolutions only (and the linear layers of classification heads), taps in the padding included.
@@ -47,33 +50,23 @@ public struct CostModel: Sendable {
         self.height = height
         self.width = width
 
-        let stem = architecture.stem
-        let stemSize = architecture.stemSize(height: height, width: width)
-        stemMacs = stem.macs(outputHeight: stemSize.height, outputWidth: stemSize.width)
-
-        let sizes = architecture.blockOutputSizes(height: height, width: width)
-        var input = architecture.pooledSize(height: height, width: width)
-        blocks = zip(architecture.blocks, sizes).map { block, output in
-            defer { input = output }
-            let projection = block.projection?.convolution
-            let convolutions = block.convolutions + (projection.map { [$0] } ?? [])
+        let counter = CostCounter()
+        let network = Scope(counter)
+        var x = counter.value(Shape([1, height, width, 3], compact: true))
+        let stem = counter.cost { x = architecture.stem(x, in: network) }
+        stemMacs = stem.multiplyAccumulates
+        blocks = architecture.blocks.map { block in
+            var residual = x
+            let projection = counter.cost { residual = block.residual(x, in: network) }
+            let branch = counter.cost { x = block.branch(x, tail: .addReLU(residual: residual), in: network) }
             return Block(
-                index: block.index, name: block.name,
-                macs: block.macs(inputHeight: input.height, inputWidth: input.width),
-                projectionMacs: projection?.macs(outputHeight: output.height, outputWidth: output.width) ?? 0,
-                parameters: convolutions.reduce(0) { $0 + Self.parametersWithBatchNorm($1) })
+                index: block.index, name: block.name, macs: branch.multiplyAccumulates,
+                projectionMacs: projection.multiplyAccumulates, parameters: branch.parameters + projection.parameters)
         }
-        backboneParameters = Self.parametersWithBatchNorm(stem) + blocks.reduce(0) { $0 + $1.parameters }
-
-        let features = architecture.classification ? (height: 1, width: 1) : input
+        backboneParameters = stem.parameters + blocks.reduce(0) { $0 + $1.parameters }
         heads = architecture.tasks.enumerated().map { index, task in
-            let convolutions = architecture.headBranches(task: index).joined()
-            return Head(
-                task: task.name,
-                macs: convolutions.reduce(0) {
-                    $0 + $1.macs(outputHeight: features.height, outputWidth: features.width)
-                },
-                parameters: convolutions.reduce(0) { $0 + $1.parameterCount })
+            let cost = counter.cost { _ = architecture.output(task: index)(x, in: network) }
+            return Head(task: task.name, macs: cost.multiplyAccumulates, parameters: cost.parameters)
         }
     }
 
@@ -108,9 +101,5 @@ public struct CostModel: Sendable {
                     parameters: block.parameters,
                     selectedBy: zip(tasks, policy.select).filter { $0.1[block.index] }.map(\.0.name))
             })
-    }
-
-    private static func parametersWithBatchNorm(_ convolution: ConvolutionSpec) -> Int {
-        convolution.parameterCount + 2 * convolution.outputChannels
     }
 }

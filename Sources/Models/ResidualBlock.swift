@@ -1,59 +1,28 @@
-/// One convolution: its parameter name and its geometry.
-public struct ConvolutionSpec: Sendable, Hashable {
-    /// Parameter prefix in the published names, such as `backbone.blocks.0.1.conv1`.
-    public let parameter: String
-    public let kernelHeight: Int
-    public let kernelWidth: Int
-    public let inputChannels: Int
-    public let outputChannels: Int
-    public let stride: Int
-    public let dilation: Int
-    /// Zero pixels on each of the four sides.
-    public let padding: Int
-    public let bias: Bool
+import Layers
+import Operators
 
-    /// A convolution with a square kernel.
-    public init(
-        parameter: String, kernel: Int, inputChannels: Int, outputChannels: Int, stride: Int = 1, dilation: Int = 1,
-        padding: Int = 0, bias: Bool = false
-    ) {
-        self.parameter = parameter
-        kernelHeight = kernel
-        kernelWidth = kernel
-        self.inputChannels = inputChannels
-        self.outputChannels = outputChannels
-        self.stride = stride
-        self.dilation = dilation
-        self.padding = padding
-        self.bias = bias
-    }
+extension Initializer {
+    /// Of the backbone's convolutions.
+    static let backbone = Initializer.normal(mean: 0, std: 0.01)
+}
 
-    /// Output size for an input of the given size:
-    ///
-    ///     ⌊(in + 2 · padding − dilation · (kernel − 1) − 1) / stride⌋ + 1
-    ///
-    /// - Precondition: the padded input holds the kernel at least once.
-    public func outputSize(height: Int, width: Int) -> (height: Int, width: Int) {
-        (outputLength(height, kernel: kernelHeight), outputLength(width, kernel: kernelWidth))
-    }
+/// What lies below the residual blocks: a 7×7 convolution with stride 2, batch norm with ReLU, max pool.
+public struct Stem: Layer, Hashable {
+    public let channels: Int
+    /// Whether the max pool rounds its output size up.
+    public let poolCeilMode: Bool
 
-    /// Multiply-accumulates for one image, taps in the padding included.
-    public func macs(outputHeight: Int, outputWidth: Int) -> Int {
-        outputHeight * outputWidth * outputChannels * inputChannels * kernelHeight * kernelWidth
-    }
+    /// Where its operators are recorded.
+    public static let scopes = [convolution, batchNorm, pool]
+    private static let (convolution, batchNorm, pool) = ("backbone.conv1", "backbone.bn1", "pool")
 
-    /// Weights and bias.
-    public var parameterCount: Int {
-        outputChannels * inputChannels * kernelHeight * kernelWidth + (bias ? outputChannels : 0)
-    }
-
-    /// Input elements that one output element sums over: the fan-in of the default initialisation.
-    public var fanIn: Int { inputChannels * kernelHeight * kernelWidth }
-
-    private func outputLength(_ length: Int, kernel: Int) -> Int {
-        let room = length + 2 * padding - dilation * (kernel - 1) - 1
-        precondition(room >= 0, "\(parameter): input length \(length) is below the kernel's reach")
-        return room / stride + 1
+    /// - Parameter image: [N, H, W, 3].
+    /// - Returns: the first block's input, [N, h, w, channels].
+    public func callAsFunction(_ image: Value, in s: Scope) -> Value {
+        let h = s(Self.convolution).convolution(
+            image, channels: channels, kernel: 7, stride: 2, padding: 3, initial: .backbone)
+        let a = s(Self.batchNorm).batchNorm(h, tail: .relu)
+        return s(Self.pool).maxPool(a, ceilMode: poolCeilMode)
     }
 }
 
@@ -64,15 +33,7 @@ public struct ConvolutionSpec: Sendable, Hashable {
 ///     mixed:   v_select · ReLU(res(x) + F(x)) + v_skip · res(x)
 ///
 /// The residual path is the identity, or the projection where there is one; a projection always runs.
-public struct ResidualBlock: Sendable, Hashable {
-    /// A 1×1 convolution with the block's stride, then batch norm.
-    public struct Projection: Sendable, Hashable {
-        /// Parameter `backbone.ds.<stage>.0`.
-        public let convolution: ConvolutionSpec
-        /// Parameter prefix `backbone.ds.<stage>.1`.
-        public let batchNorm: String
-    }
-
+public struct ResidualBlock: Layer, Hashable {
     /// Position l − 1 in the network, from 0 at the bottom.
     public let index: Int
     /// Stage, from 0.
@@ -80,19 +41,17 @@ public struct ResidualBlock: Sendable, Hashable {
     /// Position within the stage, from 0.
     public let position: Int
     public let isBottleneck: Bool
-    /// Convolutions of F in order, without bias; each is followed by the batch norm at the same place in `batchNorms`,
-    /// and all but the last also by ReLU.
-    public let convolutions: [ConvolutionSpec]
-    /// Parameter prefixes such as `backbone.blocks.0.1.bn1`.
-    public let batchNorms: [String]
-    /// The residual path, nil for the identity.
-    public let projection: Projection?
+    /// Inner and outer channels.
+    public let planes, outputChannels: Int
+    /// Of the first convolution and the projection.
+    public let stride: Int
+    /// Of the 3×3 convolutions.
+    public let dilation: Int
+    /// Scope of the projection, such as `backbone.ds.1`; nil where the residual path is the identity.
+    public let projection: String?
 
-    /// Parameter prefix of the block, such as `backbone.blocks.0.1`.
+    /// Scope of the branch, such as `backbone.blocks.0.1`.
     public var name: String { "backbone.blocks.\(stage).\(position)" }
-
-    public var inputChannels: Int { convolutions[0].inputChannels }
-    public var outputChannels: Int { convolutions[convolutions.count - 1].outputChannels }
 
     /// Lays out one block.
     ///
@@ -100,66 +59,43 @@ public struct ResidualBlock: Sendable, Hashable {
     /// dilation is 2 or 4.
     init(index: Int, position: Int, stage: ResidualStage, inputChannels: Int, isBottleneck: Bool) {
         let isFirst = position == 0
-        let stride = isFirst ? stage.stride : 1
-        let dilation = stage.dilation
-        let planes = stage.planes
-        let prefix = "backbone.blocks.\(stage.index).\(position)"
         self.index = index
         self.stage = stage.index
         self.position = position
         self.isBottleneck = isBottleneck
-        if isBottleneck {
-            convolutions = [
-                ConvolutionSpec(
-                    parameter: "\(prefix).conv1", kernel: 1, inputChannels: inputChannels, outputChannels: planes,
-                    stride: stride),
-                ConvolutionSpec(
-                    parameter: "\(prefix).conv2", kernel: 3, inputChannels: planes, outputChannels: planes,
-                    dilation: dilation, padding: dilation),
-                ConvolutionSpec(
-                    parameter: "\(prefix).conv3", kernel: 1, inputChannels: planes,
-                    outputChannels: stage.outputChannels),
-            ]
-        } else {
-            convolutions = [
-                ConvolutionSpec(
-                    parameter: "\(prefix).conv1", kernel: 3, inputChannels: inputChannels, outputChannels: planes,
-                    stride: stride, dilation: dilation, padding: dilation),
-                ConvolutionSpec(
-                    parameter: "\(prefix).conv2", kernel: 3, inputChannels: planes,
-                    outputChannels: stage.outputChannels, dilation: dilation, padding: dilation),
-            ]
-        }
-        batchNorms = convolutions.indices.map { "\(prefix).bn\($0 + 1)" }
-        let changes = stride != 1 || inputChannels != stage.outputChannels || dilation == 2 || dilation == 4
-        if isFirst && changes {
-            projection = Projection(
-                convolution: ConvolutionSpec(
-                    parameter: "backbone.ds.\(stage.index).0", kernel: 1, inputChannels: inputChannels,
-                    outputChannels: stage.outputChannels, stride: stride),
-                batchNorm: "backbone.ds.\(stage.index).1")
-        } else {
-            projection = nil
-        }
+        planes = stage.planes
+        outputChannels = stage.outputChannels
+        stride = isFirst ? stage.stride : 1
+        dilation = stage.dilation
+        let changes = stride != 1 || inputChannels != outputChannels || dilation == 2 || dilation == 4
+        projection = isFirst && changes ? "backbone.ds.\(stage.index)" : nil
     }
 
-    /// Output size for an input of the given size: the same on both paths.
-    public func outputSize(height: Int, width: Int) -> (height: Int, width: Int) {
-        convolutions.reduce((height: height, width: width)) { $1.outputSize(height: $0.height, width: $0.width) }
+    /// res(x).
+    public func residual(_ x: Value, in s: Scope) -> Value {
+        guard let projection else { return x }
+        let s = s(projection)
+        let h = s("0").convolution(x, channels: outputChannels, kernel: 1, stride: stride, initial: .backbone)
+        return s("1").batchNorm(h)
     }
 
-    /// Multiply-accumulates of the branch F for one image, the projection left out.
-    ///
-    /// - Parameters:
-    ///   - inputHeight: height of the block's input.
-    ///   - inputWidth: width of the block's input.
-    public func macs(inputHeight: Int, inputWidth: Int) -> Int {
-        var size = (height: inputHeight, width: inputWidth)
-        var total = 0
-        for convolution in convolutions {
-            size = convolution.outputSize(height: size.height, width: size.width)
-            total += convolution.macs(outputHeight: size.height, outputWidth: size.width)
+    /// F(x) and what the block makes of it, which is the tail of its last batch norm.
+    public func branch(_ x: Value, tail: BatchNormTail, in s: Scope) -> Value {
+        let s = s(name)
+        func layer(_ number: Int, _ x: Value, kernel: Int, stride: Int = 1, _ channels: Int, _ tail: BatchNormTail)
+            -> Value
+        {
+            let h = s("conv\(number)").convolution(
+                x, channels: channels, kernel: kernel, stride: stride, dilation: kernel == 1 ? 1 : dilation,
+                padding: kernel == 1 ? 0 : dilation, initial: .backbone)
+            return s("bn\(number)").batchNorm(h, tail: tail)
         }
-        return total
+        guard isBottleneck else {
+            let a = layer(1, x, kernel: 3, stride: stride, planes, .relu)
+            return layer(2, a, kernel: 3, outputChannels, tail)
+        }
+        let a = layer(1, x, kernel: 1, stride: stride, planes, .relu)
+        let b = layer(2, a, kernel: 3, planes, .relu)
+        return layer(3, b, kernel: 1, outputChannels, tail)
     }
 }

@@ -6,11 +6,42 @@ public enum BatchNormTail: Hashable, Sendable {
     case none
     /// y = max(z, 0)
     case relu
-    /// The end of a selected block: y = max(residual + z, 0); a further input: residual.
-    case add
-    /// The end of a block under policy learning: y = v_select · max(residual + z, 0) + v_skip · residual, with the gates' row
-    /// `block`; further inputs: residual, gates [L, 2].
-    case mix(block: Int)
+    /// The end of a residual block: y = max(residual + z, 0).
+    case addReLU(residual: Value)
+    /// The end of a block that is selected in parts: y = v_select · max(residual + z, 0) + v_skip · residual, with a row of
+    /// the gates [L, 2].
+    case mix(residual: Value, gates: Value, row: Int)
+
+    /// What the operator is told.
+    var kind: BatchNormNormalise.Tail {
+        switch self {
+        case .none: .none
+        case .relu: .relu
+        case .addReLU: .addReLU
+        case .mix(_, _, let row): .mix(row: row)
+        }
+    }
+
+    /// What the operator reads besides.
+    var operands: [Value] {
+        switch self {
+        case .none, .relu: []
+        case .addReLU(let residual): [residual]
+        case .mix(let residual, let gates, _): [residual, gates]
+        }
+    }
+}
+
+/// Batch normalisation from the batch's own statistics, and these.
+public struct BatchNormResult: Sendable {
+    /// Of x's shape.
+    public let y: Value
+    /// μ [C].
+    public let mean: Value
+    /// 1/sqrt(σ² + ε) [C].
+    public let inverseDeviation: Value
+    /// Unbiased σ² [C], which running statistics collect.
+    public let unbiasedVariance: Value
 }
 
 extension Recorder {
@@ -20,15 +51,15 @@ extension Recorder {
     ///
     /// - Parameters:
     ///   - x: [N, H, W, C].
-    ///   - gamma: γ [C]; beta: β [C].
-    ///   - operands: what the tail reads besides.
-    /// - Returns: y, μ [C], 1/sqrt(σ² + ε) [C], unbiased σ² [C].
+    ///   - gamma: γ [C].
+    ///   - beta: β [C].
     public func batchNorm(
-        _ x: Value, gamma: Value, beta: Value, epsilon: Double = 1e-5, tail: BatchNormTail = .none,
-        operands: [Value] = []
-    ) -> [Value] {
+        _ x: Value, gamma: Value, beta: Value, epsilon: Double = 1e-5, tail: BatchNormTail = .none
+    ) -> BatchNormResult {
         let statistics = record(BatchNormStatistics(epsilon: epsilon), [x])
-        return record(BatchNormNormalise(tail: tail), [x, gamma, beta] + statistics[..<2] + operands) + statistics
+        let (mean, inverse) = (statistics[0], statistics[1])
+        let y = record(BatchNormNormalise(tail: tail.kind), [x, gamma, beta, mean, inverse] + tail.operands)[0]
+        return BatchNormResult(y: y, mean: mean, inverseDeviation: inverse, unbiasedVariance: statistics[2])
     }
 }
 
@@ -67,33 +98,42 @@ public struct BatchNormStatistics: Operator {
     }
 }
 
-/// Batch normalisation and its tail from the batch's statistics; inputs x, γ, β, μ, inverse deviation and the tail's.
+/// Batch normalisation and its tail from the batch's statistics; inputs x, γ, β, μ, inverse deviation, and as the tail
+/// wants them, residual and gates.
 ///
 /// The gradient is that of the whole normalisation: it goes through the statistics, which have none of their own.
 public struct BatchNormNormalise: DifferentiableOperator {
-    /// What becomes of z.
-    public let tail: BatchNormTail
+    /// What becomes of z; see `BatchNormTail`.
+    public enum Tail: Hashable, Sendable {
+        case none, relu, addReLU
+        case mix(row: Int)
+    }
 
-    public init(tail: BatchNormTail = .none) { self.tail = tail }
+    public let tail: Tail
 
-    /// Inputs before the tail's.
-    private static let firstOperand = 5
+    public init(tail: Tail = .none) { self.tail = tail }
+
+    /// Positions of the tail's operands, behind those of every normalisation.
+    static let residual = 5
+    private static let gates = 6
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let channels = Shape([inputs[0].channels])
         let operands =
             switch tail {
             case .none, .relu: 0
-            case .add: 1
+            case .addReLU: 1
             case .mix: 2
             }
-        precondition(inputs.count == Self.firstOperand + operands, "\(tail) has \(operands) operands")
-        precondition(inputs[1..<Self.firstOperand].allSatisfy { $0 == channels }, "γ, β, μ, 1/σ must be \(channels)")
-        if inputs.count > Self.firstOperand {
-            precondition(inputs[0] == inputs[5], "residual \(inputs[5]) and branch \(inputs[0]) differ")
+        precondition(inputs.count == Self.residual + operands, "\(tail) has \(operands) operands")
+        precondition(inputs[1..<Self.residual].allSatisfy { $0 == channels }, "γ, β, μ, 1/σ must be \(channels)")
+        if operands > 0 {
+            let residual = inputs[Self.residual]
+            precondition(inputs[0] == residual, "residual \(residual) and branch \(inputs[0]) differ")
         }
-        if case .mix(let block) = tail {
-            precondition(inputs[6].rows > block && inputs[6].channels == 2, "gates \(inputs[6]) have no row \(block)")
+        if case .mix(let row) = tail {
+            let gates = inputs[Self.gates]
+            precondition(gates.rows > row && gates.channels == 2, "gates \(gates) have no row \(row)")
         }
         return [inputs[0]]
     }
@@ -101,7 +141,7 @@ public struct BatchNormNormalise: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] {
         switch tail {
         case .none, .relu: [0]
-        case .add, .mix: [0, Self.firstOperand]
+        case .addReLU, .mix: [0, Self.residual]
         }
     }
 
@@ -109,24 +149,24 @@ public struct BatchNormNormalise: DifferentiableOperator {
     public var recomputation: Recomputation {
         switch tail {
         case .none, .relu: .always
-        case .add, .mix: .never
+        case .addReLU, .mix: .never
         }
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         let shape = e.inputs[0]
         // Mirrors `TAIL_NONE` and its neighbours in the kernel.
-        let (kind, block, residual, gates): (Int, Int, LaunchArgument, LaunchArgument) =
+        let (kind, row, residual, gates): (Int, Int, LaunchArgument, LaunchArgument) =
             switch tail {
             case .none: (0, 0, .zeros, .zeros)
             case .relu: (1, 0, .zeros, .zeros)
-            case .add: (2, 0, .input(5), .zeros)
-            case .mix(let block): (3, block, .input(5), .input(6))
+            case .addReLU: (2, 0, .input(Self.residual), .zeros)
+            case .mix(let row): (3, row, .input(Self.residual), .input(Self.gates))
             }
         e.launch(
             "batchnorm", "batchnorm_normalise",
-            (0..<Self.firstOperand).map(LaunchArgument.input) + [
-                residual, gates, .output(0), .int(shape.rows), .int(shape.storedChannels), .int(kind), .int(block),
+            (0..<Self.residual).map(LaunchArgument.input) + [
+                residual, gates, .output(0), .int(shape.rows), .int(shape.storedChannels), .int(kind), .int(row),
             ], e.library.range(e.vectors(shape)))
     }
 
@@ -137,17 +177,17 @@ public struct BatchNormNormalise: DifferentiableOperator {
         let dz: Value
         switch tail {
         case .none, .relu: dz = dy
-        case .add:
+        case .addReLU:
             dz = recorder.record(ReLUGradient(), [call.outputs[0], dy])[0]
-            gradients[5] = dz
-        case .mix(let block):
-            let z = recorder.record(BatchNormNormalise(), Array(call.inputs[..<Self.firstOperand]))[0]
+            gradients[Self.residual] = dz
+        case .mix(let row):
+            let z = recorder.record(BatchNormNormalise(), Array(call.inputs[..<Self.residual]))[0]
             let mixed = recorder.record(
-                ResidualMixGradient(block: block), [call.inputs[5], z, call.inputs[6], dy])
-            (gradients[5], dz, gradients[6]) = (mixed[0], mixed[1], mixed[2])
+                ResidualMixGradient(row: row), [call.inputs[Self.residual], z, call.inputs[Self.gates], dy])
+            (gradients[Self.residual], dz, gradients[Self.gates]) = (mixed[0], mixed[1], mixed[2])
         }
         if call.wanted[..<3].contains(true) {
-            let inputs = [call.inputs[0], dz] + call.inputs[1..<Self.firstOperand]
+            let inputs = [call.inputs[0], dz] + call.inputs[1..<Self.residual]
             let found = recorder.record(BatchNormGradient(relu: tail == .relu), inputs)
             for (position, gradient) in found.enumerated() { gradients[position] = gradient }
         }
@@ -194,48 +234,6 @@ public struct BatchNormGradient: Operator {
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .output(1), .output(2),
                 .output(0), rows, stored, .flag(relu),
             ], e.library.range(e.vectors(shape)))
-    }
-}
-
-/// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β, running
-/// mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
-public struct BatchNormAffine: Operator {
-    public let epsilon: Double
-
-    public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
-
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[0]] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        let buffers = (0..<4).map(LaunchArgument.input) + [.output(0), .output(1)]
-        e.launch(
-            "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.rowVectors(e.inputs[0])))
-    }
-}
-
-/// Moves running statistics by n equal updates: r ← (1−m)ⁿ r + (1−(1−m)ⁿ) s, and counts n batches.
-///
-/// Inputs: μ, unbiased σ², running mean, running variance, batches tracked, non-finite flag.
-public struct BatchNormUpdate: Operator {
-    public let momentum: Double
-    /// n, the number of task paths through the node.
-    public let batches: Int
-
-    public init(momentum: Double = 0.1, batches: Int) {
-        self.momentum = momentum
-        self.batches = batches
-    }
-
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
-    public var mutatedInputs: [Int] { [2, 3, 4] }
-
-    public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0]
-        let buffers = (0..<6).map(LaunchArgument.input)
-        e.launch(
-            "batchnorm", "batchnorm_update",
-            buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],
-            e.library.grid(e.rowVectors(shape)))
     }
 }
 

@@ -21,6 +21,8 @@ public struct ReLUGradient: Operator {
 /// Sum of two or more tensors of one shape, added in order.
 public struct Sum: DifferentiableOperator {
     public init() {}
+    /// With the convolutions that it may be fused into.
+    public var recomputation: Recomputation { .whenAsked }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(inputs.count >= 2 && inputs.allSatisfy { $0 == inputs[0] }, "cannot add \(inputs)")

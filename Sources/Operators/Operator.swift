@@ -29,6 +29,8 @@ public protocol Operator: Hashable, Sendable {
     func equals(_ other: any Operator) -> Bool
     /// The operator itself if it has a gradient, else nil; cheaper to ask than a cast.
     var differentiable: (any DifferentiableOperator)? { get }
+    /// The operator itself if lowering replaces it, else nil.
+    var lowerable: (any LowerableOperator)? { get }
     /// Appends the kernel launches that compute the outputs.
     ///
     /// - Throws: `DeviceError` if a kernel does not compile.
@@ -41,6 +43,7 @@ extension Operator {
     public var mutatedInputs: [Int] { [] }
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
     public var differentiable: (any DifferentiableOperator)? { nil }
+    public var lowerable: (any LowerableOperator)? { nil }
     public var isEager: Bool { false }
     public var recomputation: Recomputation { .never }
     public func equals(_ other: any Operator) -> Bool { (other as? Self).map { $0 == self } ?? false }
@@ -88,12 +91,10 @@ public struct BackwardCall {
     }
 }
 
-/// Where operators are recorded; the graph is the one implementation.
+/// Where operators are recorded: a graph, or what only follows shapes.
 public protocol Recorder: AnyObject {
-    /// The kernel family the graph will run on; packing of weights depends on it.
-    var family: KernelFamily { get }
-    /// Which algorithm computes each convolution.
-    var choices: AlgorithmChoices { get }
+    /// What activations are stored as, unless an operator says otherwise.
+    var activations: ElementType { get }
     /// The step buffer (`StepState`): step, seed, phase, temperature, rates.
     var step: Value { get }
     /// Applies an operator; equal applications give the same values.

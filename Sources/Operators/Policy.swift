@@ -1,5 +1,25 @@
 import DeviceLayer
 
+/// A sample of one task's gates.
+public struct GumbelSample: Sendable {
+    /// What the forward pass uses, [L, 2].
+    public let gates: Value
+    /// The soft sample, which gradients are taken at.
+    public let soft: Value
+}
+
+extension Recorder {
+    /// Records the sample of gates; see `GumbelSoftmax`.
+    ///
+    /// - Parameters:
+    ///   - logits: z [L, 2].
+    ///   - uniforms: u [L, 2], in (0, 1).
+    public func gumbelSoftmax(_ logits: Value, uniforms: Value, straightThrough: Bool) -> GumbelSample {
+        let outputs = record(GumbelSoftmax(straightThrough: straightThrough), [logits, uniforms, step])
+        return GumbelSample(gates: outputs[0], soft: outputs[1])
+    }
+}
+
 /// Samples the gates of one task; inputs logits z [L, 2], uniforms u [L, 2], step buffer (temperature τ).
 /// Outputs: gates v [L, 2] and the soft sample kept for the gradient.
 ///

@@ -29,11 +29,14 @@ public struct MaxPool: DifferentiableOperator {
         return [y.stored(as: x.element), y]
     }
 
+    /// Which output the taps are.
+    private static let taps = 1
+
     public func encode(_ e: inout LaunchEncoder) throws {
         let (x, y) = (e.inputs[0], e.outputs[0])
         e.launch(
             "pooling", "maxpool_forward",
-            [.input(0), .output(0), .output(1)] + extents(x, y),
+            [.input(0), .output(0), .output(Self.taps)] + extents(x, y),
             e.library.rows(e.rowVectors(y) * y.width, y.height, y.batch))
     }
 
@@ -46,7 +49,8 @@ public struct MaxPool: DifferentiableOperator {
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dy = call.gradients[0] else { return [nil] }
-        return recorder.record(MaxPoolGradient(pool: self, inputShape: call.inputs[0].shape), [dy, call.outputs[1]])
+        return recorder.record(
+            MaxPoolGradient(pool: self, inputShape: call.inputs[0].shape), [dy, call.outputs[Self.taps]])
     }
 }
 

@@ -1,8 +1,9 @@
 import DeviceLayer
 
-/// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero outside the block's row).
+/// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero outside the row).
 public struct ResidualMixGradient: Operator {
-    public let block: Int
+    /// Row of the gates.
+    public let row: Int
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(inputs[0] == inputs[1] && inputs[0] == inputs[3], "r, f and dy differ: \(inputs)")
@@ -21,13 +22,13 @@ public struct ResidualMixGradient: Operator {
         e.launch(
             "residual", "residual_mixed_backward",
             [
-                .input(0), .input(1), .input(2), .input(3), .output(0), .output(1), .workspace, .int(block),
+                .input(0), .input(1), .input(2), .input(3), .output(0), .output(1), .workspace, .int(row),
                 .int(n),
             ],
             size)
         e.launch(
             "residual", "residual_mixed_gate",
-            [.workspace, .output(2), .int(groups), .int(block), .int(e.outputs[2].rows)],
+            [.workspace, .output(2), .int(groups), .int(row), .int(e.outputs[2].rows)],
             e.library.groups(1))
     }
 }

@@ -39,7 +39,7 @@ struct Tune: ConsoleCommand {
         }
         let tuner = AlgorithmTuner(
             library: library, mode: .search(root: root, again: again ? .always : .uncertain), report: progress.report)
-        let problems = experiment.convolutionProblems(experiment.trainingShape, family: library.family)
+        let problems = experiment.convolutionProblems(experiment.trainingShape)
         let findings = try tuner.findings(for: problems, arithmetic: experiment.arithmetic) { finding in
             progress.line("\(finding.problem): \(finding.winner.algorithm)" + (finding.isNew ? "" : ", known"))
         }

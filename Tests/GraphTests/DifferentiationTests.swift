@@ -14,21 +14,21 @@ extension GraphTests {
         }
 
         @Test func frozenParametersGetNoBackwardNodes() {
-            let all = Graph(family: .cpu)
+            let all = Graph()
             #expect(gradients(for: SmallNetwork.parameters.map(\.name), of: all).allSatisfy { $0 != nil })
             #expect(all.count(ConvolutionWeightGradient.self) == 3)
             #expect(all.count(ConvolutionInputGradient.self) == 2, "none for the image")
             #expect(all.count(BatchNormGradient.self) == 2)
             #expect(all.count(ColumnSum.self) == 1)
 
-            let head = Graph(family: .cpu)
+            let head = Graph()
             #expect(gradients(for: ["w3"], of: head).allSatisfy { $0 != nil })
             #expect(head.count(ConvolutionWeightGradient.self) == 1)
             #expect(head.count(ConvolutionInputGradient.self) == 0)
             #expect(head.count(BatchNormGradient.self) == 0 && head.count(MaxPoolGradient.self) == 0)
             #expect(head.count(ColumnSum.self) == 0, "the bias is frozen")
 
-            let branch = Graph(family: .cpu)
+            let branch = Graph()
             #expect(gradients(for: ["w2", "bias"], of: branch).allSatisfy { $0 != nil })
             #expect(branch.count(ConvolutionWeightGradient.self) == 1)
             #expect(branch.count(ConvolutionInputGradient.self) == 1, "through the head, not below the branch")
@@ -36,7 +36,7 @@ extension GraphTests {
         }
 
         @Test func targetsThatTheLossDoesNotDependOnGiveNil() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let (p, q, r) = (
                 graph.parameter("p", .scalar), graph.parameter("q", .scalar), graph.parameter("r", .scalar)
             )
@@ -52,14 +52,14 @@ extension GraphTests {
         }
 
         @Test func theLossItselfHasGradientOne() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let loss = graph.record(ReLU(), [graph.input("x", .scalar)])[0]
             let found = graph.gradients(of: loss, for: [loss])
             #expect(found == [graph.record(Fill(.scalar, value: 1), [])[0]])
         }
 
         @Test func contributionsOfEveryUseAreAddedOnce() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let x = graph.parameter("x", .scalar)
             let uses = (1...3).map { graph.record(Scale(Double($0)), [x])[0] }
             let loss = graph.record(Sum(), uses)[0]
@@ -69,7 +69,7 @@ extension GraphTests {
         }
 
         @Test func equalGradientsOfTwoTargetsAreShared() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let (p, q) = (graph.parameter("p", .scalar), graph.parameter("q", .scalar))
             let loss = graph.record(ReLU(), [graph.record(Sum(), [p, q])[0]])[0]
             let found = graph.gradients(of: loss, for: [p, q])
@@ -83,14 +83,14 @@ extension GraphTests {
 
         /// A loss that depends on a parameter directly and through a probe, which has no gradient.
         private static func differentiate(detached: Bool) {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let (p, q) = (graph.parameter("p", .scalar), graph.parameter("q", .scalar))
             let loss = graph.record(Sum(), [p, graph.record(Probe(), [detached ? q : p])[0]])[0]
             _ = graph.gradients(of: loss, for: [p])
         }
 
         @Test func backwardNodesAreLabelledByTheirForwardNodes() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let p = graph.parameter("p", .scalar)
             let loss = graph.scope("layer") { graph.record(ReLU(), [p])[0] }
             _ = graph.gradients(of: loss, for: [p])

@@ -115,7 +115,7 @@ struct Interpreter {
     mutating func run(_ graph: Graph) -> [String: [Double]] {
         var computed: [Int: [Double]] = [:]
         for node in graph.nodes {
-            let inputs = node.inputs.map { computed[$0.id] ?? state[name(of: $0, in: graph)] ?? [] }
+            let inputs = node.inputs.map { computed[$0.id] ?? state[graph.externalName($0)] ?? [] }
             switch node.operation {
             case is ReLU: computed[node.outputs[0].id] = inputs[0].map { max($0, 0) }
             case is ReLUGradient: computed[node.outputs[0].id] = zip(inputs[0], inputs[1]).map { $0 > 0 ? $1 : 0 }
@@ -123,17 +123,13 @@ struct Interpreter {
             case let scale as Scale: computed[node.outputs[0].id] = inputs[0].map { scale.factor * $0 }
             case let update as SGDUpdate:
                 let velocity = zip(inputs[2], inputs[1]).map { update.momentum * $0 + $1 }
-                state[name(of: node.inputs[2], in: graph)] = velocity
-                state[name(of: node.inputs[0], in: graph)] = zip(inputs[0], velocity).map { $0 - ExactGraphs.rate * $1 }
+                state[graph.externalName(node.inputs[2])] = velocity
+                state[graph.externalName(node.inputs[0])] = zip(inputs[0], velocity).map { $0 - ExactGraphs.rate * $1 }
             default: preconditionFailure("the interpreter does not know \(node.operation)")
             }
         }
         return graph.outputs.reduce(into: [:]) { results, output in
-            results[output.name] = computed[output.value.id] ?? state[name(of: output.value, in: graph)]
+            results[output.name] = computed[output.value.id] ?? state[graph.externalName(output.value)]
         }
-    }
-
-    private func name(of value: Value, in graph: Graph) -> String {
-        graph.externals.first { $0.value == value }?.name ?? ""
     }
 }

@@ -11,7 +11,7 @@ extension GraphTests {
             let executor = try TestDevice.executor(family)
             var (updates, hoisted, outputs) = (0, 0, 0)
             for seed in 0..<40 as Range<UInt64> {
-                let graph = Graph(family: family)
+                let graph = Graph()
                 ExactGraphs.record(seed: seed, nodes: 40, in: graph)
                 let plan = try executor.makePlan(graph)
                 var interpreter = Interpreter(state: ExactGraphs.state(seed: seed))
@@ -34,7 +34,7 @@ extension GraphTests {
             var mismatches = 0
             for seed in 0..<10 as Range<UInt64> {
                 let executor = try TestDevice.executor(family)
-                let graph = Graph(family: family)
+                let graph = Graph()
                 ExactGraphs.record(seed: seed, nodes: 40, in: graph)
                 let plan = try executor.makePlan(graph)
                 var interpreter = Interpreter(state: ExactGraphs.state(seed: seed))
@@ -121,7 +121,7 @@ extension GraphTests {
             let executor = try TestDevice.executor(family)
             let shape = Shape([3, 5])
             func plan(_ name: String) throws -> Plan {
-                let graph = Graph(family: family)
+                let graph = Graph()
                 graph.output("y", graph.record(Scale(2), [graph.input(name, shape)])[0])
                 return try executor.makePlan(graph)
             }

@@ -42,6 +42,9 @@ extension Executor {
 }
 
 extension Graph {
+    /// What the store calls an external value; empty for others.
+    func externalName(_ value: Value) -> String { externals.first { $0.value == value }?.name ?? "" }
+
     /// How many recorded nodes apply an operator of this type.
     func count<T: Operator>(_ type: T.Type) -> Int { nodes.count { $0.operation is T } }
 }

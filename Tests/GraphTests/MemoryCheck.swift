@@ -18,9 +18,9 @@ struct MemoryCheck {
     private let positions: [Int: Int]
     private let alignment: Int
     private let limit: Int
-    private let graph: Graph
+    private let graph: LoweredGraph
 
-    init(_ graph: Graph, _ schedule: Schedule, alignment: Int, limit: Int) {
+    init(_ graph: LoweredGraph, _ schedule: Schedule, alignment: Int, limit: Int) {
         var lives: [Life] = []
         for (position, index) in schedule.order.enumerated() {
             let node = graph.nodes[index]
@@ -108,6 +108,12 @@ struct MemoryCheck {
 }
 
 extension MemoryPlan {
+    /// Of a traced graph in the CPU family.
+    init(_ graph: Graph, alignment: Int = 512, chunkLimit: Int = 1 << 30) throws {
+        let lowered = graph.lowered(for: .cpu)
+        try self.init(lowered, schedule: Schedule(lowered), alignment: alignment, chunkLimit: chunkLimit)
+    }
+
     /// Place of each arena value, by value id.
     var placed: MemoryCheck.Places { Self.known(places) }
     var scratch: MemoryCheck.Places { Self.known(workspaces) }

@@ -9,7 +9,7 @@ extension GraphTests {
         private static let tightLimit = 20 * 48 * 4 + 256
 
         @Test(arguments: 0..<100) func valuesDoNotOverlapWhileTheyLive(seed: UInt64) throws {
-            let graph = Graph.randomProbes(seed: seed, nodes: 60)
+            let graph = Graph.randomProbes(seed: seed, nodes: 60).lowered(for: .cpu)
             let schedule = Schedule(graph)
             for (alignment, limit) in [(512, 1 << 30), (512, Self.tightLimit), (1024, 8192), (64, 5000)] {
                 let plan = try MemoryPlan(graph, schedule: schedule, alignment: alignment, chunkLimit: limit)
@@ -25,7 +25,7 @@ extension GraphTests {
         @Test func randomGraphsUseEveryFeature() throws {
             var (inPlace, workspaces, chunks, saved) = (0, 0, 0, 0)
             for seed in 0..<20 {
-                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60)
+                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60).lowered(for: .cpu)
                 let schedule = Schedule(graph)
                 let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: Self.tightLimit)
                 inPlace += MemoryCheck(graph, schedule, alignment: 512, limit: Self.tightLimit).overwrites(plan.placed)
@@ -39,7 +39,7 @@ extension GraphTests {
         @Test func theCheckFindsWrongPlans() throws {
             var found = [0, 0, 0, 0]
             for seed in 0..<20 {
-                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60)
+                let graph = Graph.randomProbes(seed: UInt64(seed), nodes: 60).lowered(for: .cpu)
                 let schedule = Schedule(graph)
                 let plan = try MemoryPlan(graph, schedule: schedule, chunkLimit: 1 << 30)
                 let check = MemoryCheck(graph, schedule, alignment: 512, limit: 1 << 30)
@@ -63,9 +63,9 @@ extension GraphTests {
         @Test func aChainOfReLUsUsesOnePlace() throws {
             let shape = Shape([10, 100])
             func total(_ operations: [any Operator]) throws -> Int {
-                let graph = Graph(family: .cpu)
+                let graph = Graph()
                 graph.output("y", operations.reduce(graph.input("x", shape)) { graph.record($1, [$0])[0] })
-                return try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30).totalBytes
+                return try MemoryPlan(graph).totalBytes
             }
             let size = roundUp(shape.byteCount, to: 512)
             #expect(try total([Scale(2), ReLU(), Scale(3), ReLU(), Scale(4), ReLU()]) == size)
@@ -74,55 +74,54 @@ extension GraphTests {
         }
 
         @Test func anInputThatIsStillNeededIsNotOverwritten() throws {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let x = graph.record(Scale(2), [graph.input("x", .scalar)])[0]
             let y = graph.record(ReLU(), [x])[0]
             graph.output("z", graph.record(ReLUGradient(), [x, y])[0])
-            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            let plan = try MemoryPlan(graph)
             #expect(plan.placed[x.id] != plan.placed[y.id])
             #expect(plan.totalBytes == 1024)
         }
 
         @Test func anInputThatIsReadAgainByTheSameNodeIsNotOverwritten() throws {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let x = graph.record(Scale(2), [graph.input("x", .scalar)])[0]
             let twice = graph.record(Sum(), [x, x])[0]
             let fivefold = graph.record(Sum(), Array(repeating: twice, count: 5))[0]
             graph.output("y", fivefold)
-            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            let plan = try MemoryPlan(graph)
             #expect(plan.placed[twice.id] == plan.placed[x.id], "both inputs of the first sum may be overwritten")
             #expect(plan.placed[fivefold.id] != plan.placed[twice.id], "the fifth term is read after the first write")
         }
 
         @Test func namedOutputsOutliveEverything() throws {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let x = graph.input("x", .scalar)
             let values = (0..<5).map { graph.record(Scale(Double($0)), [x])[0] }
             graph.output("first", values[0])
             graph.output("last", values[1...].reduce(values[0]) { graph.record(Sum(), [$0, $1])[0] })
-            let plan = try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 1 << 30)
+            let plan = try MemoryPlan(graph)
             #expect(plan.placed.count { $0.value == plan.placed[values[0].id] } == 1)
         }
 
         @Test func aTensorLargerThanTheDeviceAllocatesIsNamed() throws {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let x = graph.input("x", .scalar)
             graph.scope("stage") {
                 graph.output("y", graph.scope("big") { graph.record(Probe(results: [Shape([100, 16])]), [x])[0] })
             }
-            let schedule = Schedule(graph)
-            _ = try MemoryPlan(graph, schedule: schedule, alignment: 64, chunkLimit: 6400)
+            _ = try MemoryPlan(graph, alignment: 64, chunkLimit: 6400)
             let error = #expect(throws: PlanError.self) {
-                try MemoryPlan(graph, schedule: schedule, alignment: 64, chunkLimit: 6399)
+                try MemoryPlan(graph, alignment: 64, chunkLimit: 6399)
             }
             let message = error?.message ?? ""
             #expect(message.contains("stage/big") && message.contains("6400") && message.contains("6336"), "\(message)")
         }
 
         @Test func aWorkspaceLargerThanTheDeviceAllocatesIsAnError() throws {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             graph.output("y", graph.record(Probe(workspace: 10_000), [graph.input("x", .scalar)])[0])
-            #expect(throws: PlanError.self) { try MemoryPlan(graph, schedule: Schedule(graph), chunkLimit: 8192) }
+            #expect(throws: PlanError.self) { try MemoryPlan(graph, chunkLimit: 8192) }
         }
     }
 }

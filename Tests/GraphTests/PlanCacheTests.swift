@@ -99,7 +99,7 @@ extension GraphTests {
                 let plan = try executor.plan(seed, trace: trace)
                 try ExactGraphs.write(state, to: executor.store, onlyChanging: true)
                 let found = try executor.results(plan)
-                let graph = Graph(family: family)
+                let graph = Graph()
                 trace(graph)
                 var interpreter = Interpreter(state: state)
                 let expected = interpreter.run(graph)

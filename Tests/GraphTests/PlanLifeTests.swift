@@ -49,12 +49,12 @@ extension GraphTests {
 
         @Test func outputNamesAreUnique() async {
             func record(_ names: [String]) {
-                let graph = Graph(family: .cpu)
+                let graph = Graph()
                 for name in names { graph.output(name, graph.input("x", .scalar)) }
             }
             record(["loss/a", "loss/b"])
             await #expect(processExitsWith: .failure) {
-                let graph = Graph(family: .cpu)
+                let graph = Graph()
                 for _ in 0..<2 { graph.output("loss/a", graph.input("x", .scalar)) }
             }
         }

@@ -25,7 +25,7 @@ extension Graph {
     /// parameters that are read before and after, dead ends.
     static func randomProbes(seed: UInt64, nodes count: Int = 40) -> Graph {
         var random = SeededGenerator(seed: seed)
-        let graph = Graph(family: .cpu)
+        let graph = Graph()
         let parameters = (0..<4).map { graph.parameter("p\($0)", Shape([$0 + 1, 20])) }
         var values = parameters + [graph.input("x", Shape([3, 3])), graph.step]
         for tag in 0..<count {

@@ -6,13 +6,13 @@ import Testing
 extension GraphTests {
     @Suite struct ScheduleTests {
         @Test(arguments: 0..<100) func everyNodeSeesWhatItSawWhenRecorded(seed: UInt64) {
-            let graph = Graph.randomProbes(seed: seed)
+            let graph = Graph.randomProbes(seed: seed).lowered(for: .cpu)
             let schedule = Schedule(graph)
             #expect(ScheduleCheck(graph, hoisted: schedule.hoisted).faults(in: schedule.order) == [])
         }
 
         @Test(arguments: 0..<100) func updatesHappenAsEarlyAsAllowed(seed: UInt64) {
-            let graph = Graph.randomProbes(seed: seed)
+            let graph = Graph.randomProbes(seed: seed).lowered(for: .cpu)
             let schedule = Schedule(graph)
             let check = ScheduleCheck(graph, hoisted: schedule.hoisted)
             #expect(check.lateUpdates(in: schedule.order) == [])
@@ -23,7 +23,7 @@ extension GraphTests {
         @Test func theCheckFindsWrongOrders() {
             var (swapsFound, lateFound) = (0, 0)
             for seed in 0..<20 {
-                let graph = Graph.randomProbes(seed: UInt64(seed))
+                let graph = Graph.randomProbes(seed: UInt64(seed)).lowered(for: .cpu)
                 let schedule = Schedule(graph)
                 let check = ScheduleCheck(graph, hoisted: schedule.hoisted)
                 let reversed = Array(schedule.order.reversed())
@@ -37,7 +37,7 @@ extension GraphTests {
         }
 
         @Test func anUpdateWaitsForReadersOfTheOldValueOnly() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let (x, p, q) = (graph.input("x", .scalar), graph.parameter("p", .scalar), graph.parameter("q", .scalar))
             let gradient = graph.record(Scale(2), [x])[0]  // 0
             let reader = graph.record(Sum(), [p, gradient])[0]  // 1: the old p
@@ -48,23 +48,25 @@ extension GraphTests {
             _ = graph.record(Probe(results: [], mutatedInputs: [0]), [q, gradient])  // 6
             let later = graph.record(Sum(), [p, unrelated])[0]  // 7: the new p
             graph.output("y", later)
-            #expect(Schedule(graph).order == [0, 1, 4, 5, 2, 6, 3, 7])
+            #expect(Schedule(graph.lowered(for: .cpu)).order == [0, 1, 4, 5, 2, 6, 3, 7])
         }
 
         @Test func updatesOfOneParameterKeepTheirOrder() {
-            let graph = Graph(family: .cpu)
+            let graph = Graph()
             let (x, p) = (graph.input("x", .scalar), graph.parameter("p", .scalar))
             let late = graph.record(Scale(2), [graph.record(ReLU(), [x])[0]])[0]
             _ = graph.record(Probe(tag: 1, results: [], mutatedInputs: [0]), [p, late])
             _ = graph.record(Probe(tag: 2, results: [], mutatedInputs: [0]), [p])
-            #expect(Schedule(graph).order == [0, 1, 2, 3], "the second could run at once but for the first")
+            #expect(
+                Schedule(graph.lowered(for: .cpu)).order == [0, 1, 2, 3],
+                "the second could run at once but for the first")
         }
     }
 }
 
 /// What an order of a graph's nodes must respect, worked out from the recording alone.
 struct ScheduleCheck {
-    let graph: Graph
+    let graph: LoweredGraph
     private let hoisted: Set<Int>
     private var producer: [Value: Int] = [:]
     /// For each node, its inputs' updates in recorded order.
@@ -72,10 +74,9 @@ struct ScheduleCheck {
     /// For each node, every node that must come before it.
     private var ancestors: [Set<Int>] = []
 
-    init(_ graph: Graph, hoisted: [Int]) {
+    init(_ graph: LoweredGraph, hoisted: [Int]) {
         self.graph = graph
         self.hoisted = Set(hoisted)
-        let needed = graph.neededNodes
         var updates: [Value: [Int]] = [:]
         var readers: [Value: [Int]] = [:]
         for (index, node) in graph.nodes.enumerated() {
@@ -83,9 +84,9 @@ struct ScheduleCheck {
             var before = Set(node.inputs.compactMap { producer[$0] } + node.inputs.flatMap { updates[$0] ?? [] })
             let changed = node.operation.mutatedInputs.map { node.inputs[$0] }
             for value in changed { before.formUnion(readers[value] ?? []) }
-            before = before.intersection(needed).subtracting(self.hoisted)
+            before = before.subtracting(self.hoisted)
             ancestors.append(before.reduce(into: before) { $0.formUnion(ancestors[$1]) })
-            for value in node.inputs where needed.contains(index) { readers[value, default: []].append(index) }
+            for value in node.inputs { readers[value, default: []].append(index) }
             for value in changed { updates[value, default: []].append(index) }
             for value in node.outputs { producer[value] = index }
         }

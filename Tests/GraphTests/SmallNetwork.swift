@@ -16,8 +16,8 @@ struct SmallNetwork {
     static let labels: [Int32] = [2, 0]
 
     let loss: Value
-    /// Batch mean and variance of both normalisations.
-    let batchStatistics: [Value]
+    /// Both normalisations.
+    let batchStatistics: [BatchNormResult]
     let targets: [String: Value]
 
     init(in graph: Graph) {
@@ -25,15 +25,15 @@ struct SmallNetwork {
         let x = graph.input("x", Self.image)
         let stem = graph.convolution(x, weights: p["w1"]!, padding: 1)
         let first = graph.batchNorm(stem, gamma: p["gamma1"]!, beta: p["beta1"]!, tail: .relu)
-        let branch = graph.convolution(first[0], weights: p["w2"]!, padding: 1)
+        let branch = graph.convolution(first.y, weights: p["w2"]!, padding: 1)
         let second = graph.batchNorm(
-            branch, gamma: p["gamma2"]!, beta: p["beta2"]!, tail: .add, operands: [first[0]])
-        let pooled = graph.record(MaxPool(ceilMode: true), [second[0]])[0]
+            branch, gamma: p["gamma2"]!, beta: p["beta2"]!, tail: .addReLU(residual: first.y))
+        let pooled = graph.record(MaxPool(ceilMode: true), [second.y])[0]
         let mean = graph.record(GlobalAveragePool(), [pooled])[0]
         let logits = graph.convolution(mean, weights: p["w3"]!, bias: p["bias"]!)
         let labels = graph.input("labels", Shape([2, 1, 1], compact: true))
         loss = graph.record(TaskLoss(.crossEntropy(ignore: 255)), [logits, labels])[0]
-        batchStatistics = [first[1], first[3], second[1], second[3]]
+        batchStatistics = [first, second]
         targets = p
     }
 
@@ -62,9 +62,9 @@ struct SmallNetwork {
         for pair in 0..<2 {
             let running = statistics[(2 * pair)...(2 * pair + 1)].map { graph.parameter($0, Shape([5])) }
             let tracked = graph.parameter("tracked\(pair + 1)", Shape([1], compact: true))
-            _ = graph.record(
-                BatchNormUpdate(batches: 1),
-                Array(network.batchStatistics[(2 * pair)...(2 * pair + 1)]) + running + [tracked, flag])
+            graph.updateStatistics(
+                of: network.batchStatistics[pair], mean: running[0], variance: running[1], tracked: tracked, paths: 1,
+                flag: flag)
         }
     }
 

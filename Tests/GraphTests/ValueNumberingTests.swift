@@ -5,7 +5,7 @@ import Testing
 
 extension GraphTests {
     @Suite struct ValueNumberingTests {
-        private let graph = Graph(family: .cpu)
+        private let graph = Graph()
         private let shape = Shape([2, 3])
 
         private func apply(_ operation: any Operator, _ inputs: Value...) -> Value {

@@ -1,3 +1,4 @@
+import Operators
 import Testing
 
 @testable import Models
@@ -16,14 +17,15 @@ import Testing
         let network = try network(backbone)
         #expect(network.blocks.count == count)
         #expect(network.blocks.map(\.index) == Array(0..<count))
-        #expect(network.featureChannels == 512 * backbone.expansion)
-        var channels = network.stem.outputChannels
+        // Every block's first convolution reads what the block before it, or the stem, put out.
+        var channels = network.stem.channels
         for block in network.blocks {
-            #expect(block.inputChannels == channels)
-            #expect(block.convolutions.count == block.batchNorms.count)
+            let own = network.branches.filter { $0.name.hasPrefix(block.name + ".") }
+            #expect(own.count == (block.isBottleneck ? 3 : 2))
+            #expect(own.first?.input.channels == channels && own.last?.output.channels == block.outputChannels)
             channels = block.outputChannels
         }
-        #expect(channels == network.featureChannels)
+        #expect(channels == 512 * backbone.expansion)
     }
 
     @Test(arguments: [
@@ -37,16 +39,12 @@ import Testing
     }
 
     @Test func poolRounding() throws {
-        #expect(try network(.resnet18).pooledSize(height: 224, width: 224) == (57, 57))
-        #expect(try network(.resnet18, classification: true).pooledSize(height: 224, width: 224) == (56, 56))
-        // A second way: list the windows that start in the input or its left padding, whole ones and the partial last.
-        for length in 1...40 {
-            let starts = stride(from: -1, to: length, by: 2).map { $0 }
-            let whole = starts.filter { $0 + 3 <= length + 1 }.count
-            #expect(NetworkArchitecture.pooledLength(length, ceilMode: false) == whole)
-            let partial = starts.count > whole ? 1 : 0
-            #expect(NetworkArchitecture.pooledLength(length, ceilMode: true) == whole + partial)
+        func pooled(_ network: NetworkArchitecture) throws -> [Int] {
+            let first = try #require(network.convolutions(height: 224, width: 224).dropFirst().first)
+            return Array(first.input.dimensions[1...2])
         }
+        #expect(try pooled(network(.resnet18)) == [57, 57])
+        #expect(try pooled(network(.resnet18, classification: true)) == [56, 56])
     }
 
     @Test func classificationFeatureSizes() throws {
@@ -58,16 +56,17 @@ import Testing
         let network = try network(backbone, classification: classification)
         let stages = network.blocks.filter { $0.projection != nil }.map(\.stage)
         #expect(stages == (backbone.isBottleneck ? [0, 1, 2, 3] : [1, 2, 3]))
+        #expect(network.blocks.allSatisfy { $0.projection == nil || $0.position == 0 })
+        let convolutions = network.convolutions()
         for block in network.blocks {
-            #expect(block.projection == nil || block.position == 0)
-            guard let projection = block.projection else { continue }
-            #expect(projection.convolution.parameter == "backbone.ds.\(block.stage).0")
-            #expect(projection.batchNorm == "backbone.ds.\(block.stage).1")
-            #expect(
-                projection.convolution.outputSize(height: 57, width: 57) == block.outputSize(height: 57, width: 57))
-            #expect(projection.convolution.outputChannels == block.outputChannels)
-            #expect(!projection.convolution.bias)
+            guard let name = block.projection else { continue }
+            #expect(name == "backbone.ds.\(block.stage)")
+            let projection = try #require(convolutions.first { $0.name == "\(name).0" })
+            let branch = try #require(convolutions.last { $0.name.hasPrefix(block.name + ".") })
+            #expect(projection.output == branch.output && !projection.hasBias)
+            #expect(projection.geometry == ConvolutionGeometry(kernelHeight: 1, kernelWidth: 1, stride: block.stride))
         }
+        #expect(convolutions.count { $0.name.hasPrefix("backbone.ds.") } == stages.count)
     }
 
     /// Equal widths leave stride and dilation as the only reasons for a projection.
@@ -78,16 +77,15 @@ import Testing
     }
 
     @Test func strideAndDilation() throws {
-        let basic = try network(.resnet18).blocks
-        #expect(basic.flatMap { $0.convolutions.map(\.stride) } == [1, 1, 1, 1, 2, 1] + Array(repeating: 1, count: 10))
-        #expect(basic.map { $0.convolutions[1].dilation } == [1, 1, 1, 1, 2, 2, 4, 4])
-        #expect(basic.allSatisfy { $0.convolutions.allSatisfy { $0.padding == $0.dilation } })
-        let bottleneck = try network(.resnet50).blocks[3]
-        #expect(bottleneck.convolutions.map(\.kernelHeight) == [1, 3, 1])
-        #expect(bottleneck.convolutions.map(\.stride) == [2, 1, 1])
-        #expect(bottleneck.convolutions.map(\.outputChannels) == [128, 128, 512])
-        #expect(bottleneck.convolutions[1].parameter == "backbone.blocks.1.0.conv2")
-        #expect(bottleneck.batchNorms.last == "backbone.blocks.1.0.bn3")
+        let basic = try network(.resnet18).branches.map(\.geometry)
+        #expect(basic.map(\.stride) == [1, 1, 1, 1, 2, 1] + Array(repeating: 1, count: 10))
+        #expect(basic.map(\.dilation) == [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4])
+        #expect(basic.allSatisfy { $0.padding == $0.dilation })
+        let bottleneck = try network(.resnet50).branches[9..<12]
+        #expect(bottleneck.map(\.geometry.kernelHeight) == [1, 3, 1])
+        #expect(bottleneck.map(\.geometry.stride) == [2, 1, 1])
+        #expect(bottleneck.map(\.output.channels) == [128, 128, 512])
+        #expect(bottleneck.map(\.name) == [1, 2, 3].map { "backbone.blocks.1.0.conv\($0)" })
         let ordinary = try network(.resnet34, classification: true)
         #expect(ordinary.stages.map(\.stride) == [1, 2, 2, 2])
         #expect(ordinary.stages.map(\.dilation) == [1, 1, 1, 1])
@@ -95,25 +93,24 @@ import Testing
 
     @Test func widths() throws {
         let quarter = try network(.resnet18, width: 0.25)
-        #expect(quarter.stem.outputChannels == 16)
+        #expect(quarter.stem.channels == 16)
         #expect(quarter.stages.map(\.planes) == [16, 32, 64, 128])
         #expect(quarter.headHidden == 256)
         #expect(try network(.resnet18, width: 0.3).stages.map(\.planes) == [16, 32, 80, 160])
     }
 
     @Test func heads() throws {
-        let branches = try network(.resnet18).headBranches(task: 0)
-        #expect(branches.map { $0[0].dilation } == [6, 12, 18, 24])
-        #expect(branches.allSatisfy { $0.allSatisfy(\.bias) })
-        for branch in branches {
-            #expect(branch[0].outputSize(height: 13, width: 17) == (13, 17))
-            #expect(branch.map(\.outputChannels) == [1024, 1024, 1])
+        func head(_ network: NetworkArchitecture) -> [RecordedConvolution] {
+            network.convolutions().filter { $0.name.hasPrefix("task1_") }
         }
-        #expect(
-            try network(.resnet18, head: .light).headBranches(task: 0).map { $0.map(\.parameter) } == [["task1_head"]])
-        #expect(
-            try network(.resnet18, classification: true).headBranches(task: 0).map { $0.map(\.parameter) }
-                == [["task1_linear"]])
+        let branches = head(try network(.resnet18))
+        let names = (0..<4).flatMap { branch in (1...3).map { "task1_fc1_c\(branch).conv\($0)" } }
+        #expect(branches.map(\.name) == names)
+        #expect(branches.map(\.geometry.dilation) == [6, 1, 1, 12, 1, 1, 18, 1, 1, 24, 1, 1])
+        #expect(branches.map(\.output.channels) == [1024, 1024, 1, 1024, 1024, 1, 1024, 1024, 1, 1024, 1024, 1])
+        #expect(branches.allSatisfy { $0.hasBias && $0.output.dimensions[1...2] == [13, 17] })
+        #expect(head(try network(.resnet18, head: .light)).map(\.name) == ["task1_head"])
+        #expect(head(try network(.resnet18, classification: true)).map(\.name) == ["task1_linear"])
     }
 
     @Test func badArguments() {

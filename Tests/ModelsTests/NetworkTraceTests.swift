@@ -1,4 +1,5 @@
 import DeviceLayer
+import Layers
 import Operators
 import TestSupport
 import Testing
@@ -14,9 +15,9 @@ import Testing
 
     private func trace(
         _ architecture: NetworkArchitecture, _ policy: DiscretePolicy, mode: NetworkTrace.Mode = .inference,
-        height: Int = 33, width: Int = 41, family: KernelFamily = .cpu
+        height: Int = 33, width: Int = 41
     ) -> Graph {
-        let graph = Graph(family: family)
+        let graph = Graph()
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode)
         let image = graph.input("image", Shape([1, height, width, 3], compact: true))
         let decisions = policy.select.map { row in row.map { $0 ? BlockDecision.select : .skip } }
@@ -27,10 +28,8 @@ import Testing
     }
 
     private func macs(_ graph: Graph) -> Int {
-        let schedule = Schedule(graph)
-        return (schedule.hoisted + schedule.order).reduce(0) { sum, index in
-            let node = graph.nodes[index]
-            return sum
+        graph.lowered(for: .cpu).nodes.reduce(0) { sum, node in
+            sum
                 + node.operation.multiplyAccumulates(
                     inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape))
         }
@@ -77,7 +76,7 @@ import Testing
     @Test func statisticsCountPaths() throws {
         let architecture = try NetworkArchitecture(
             backbone: .resnet18, width: 0.25, head: .light, tasks: Self.tasks)
-        let graph = Graph(family: .cpu)
+        let graph = Graph()
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training)
         let image = graph.input("image", Shape([1, 33, 41, 3], compact: true))
         var decisions = [[BlockDecision]](repeating: Array(repeating: .select, count: 8), count: 3)
@@ -111,7 +110,7 @@ import Testing
         let image = Shape([1, 33, 41, 3], compact: true)
         try executor.store.write("image", image, (0..<image.count).map { Float($0 % 17) - 8 })
         let policy = DiscretePolicy.random(density: 0.7, tasks: 3, blocks: architecture.blocks.count, seed: 3)
-        let plan = try executor.makePlan(trace(architecture, policy, family: executor.library.family))
+        let plan = try executor.makePlan(trace(architecture, policy))
         try executor.run(plan)
         let size = architecture.featureSize(height: 33, width: 41)
         for (index, task) in Self.tasks.enumerated() {

@@ -1,3 +1,4 @@
+import Layers
 import Testing
 
 @testable import Models

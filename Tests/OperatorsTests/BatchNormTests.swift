@@ -65,10 +65,10 @@ extension OperatorsTests {
             let x = try trial.input("x", reference.x)
             let gamma = try trial.parameter("gamma", reference.gamma)
             let beta = try trial.parameter("beta", reference.beta)
-            let outputs = trial.graph.batchNorm(x, gamma: gamma, beta: beta, tail: relu ? .relu : .none)
-            for (name, value) in zip(["y", "mean", "inverse", "unbiased"], outputs) { trial.graph.output(name, value) }
+            let result = trial.graph.batchNorm(x, gamma: gamma, beta: beta, tail: relu ? .relu : .none)
+            trial.keep(result)
             let dy = try trial.input("dy", reference.dy)
-            trial.gradients(of: outputs[0], along: dy, for: ["dx": x, "dgamma": gamma, "dbeta": beta])
+            trial.gradients(of: result.y, along: dy, for: ["dx": x, "dgamma": gamma, "dbeta": beta])
             let results = try trial.runTwice()
 
             try results.expect("y", relu ? Reference.relu(reference.y) : reference.y, tolerance: a.tolerance)
@@ -124,7 +124,8 @@ extension OperatorsTests {
             let trial = try Trial(family)
             let y = trial.graph.batchNorm(
                 try trial.input("x", x), gamma: try trial.parameter("gamma", one),
-                beta: try trial.parameter("beta", one), tail: .relu)[0]
+                beta: try trial.parameter("beta", one), tail: .relu
+            ).y
             trial.graph.output("y", y)
             #expect(y.shape.dimensions == x.shape)
             let values = try trial.run().values("y")
@@ -136,11 +137,10 @@ extension OperatorsTests {
         func wrongReferenceIsNoticed(family: KernelFamily) throws {
             let reference = BatchNormReference.of(.init(shape: [2, 5, 7, 1]))
             let trial = try Trial(family)
-            let outputs = trial.graph.batchNorm(
+            let result = trial.graph.batchNorm(
                 try trial.input("x", reference.x), gamma: try trial.parameter("gamma", reference.gamma),
                 beta: try trial.parameter("beta", reference.beta))
-            trial.graph.output("y", outputs[0])
-            trial.graph.output("unbiased", outputs[3])
+            trial.keep(result)
             let results = try trial.run()
             let other = Reference.batchNormTraining(
                 x: reference.x, gamma: reference.gamma, beta: reference.beta, epsilon: 1e-3)

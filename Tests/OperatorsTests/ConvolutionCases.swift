@@ -214,11 +214,13 @@ extension ConvolutionCase {
         geometry.outputShape(input, channels: k, element: bias ? .float32 : arithmetic.activations)
     }
 
-    /// Records the convolution, or gradients of it, by what the graph's choices say, and keeps the results.
+    /// Records the convolution, or gradients of it, and keeps the results.
     ///
     /// - Parameter pass: nil for all.
-    func record(_ pass: ConvolutionProblem.Pass? = nil, in graph: Graph) {
-        let arithmetic = graph.choices.arithmetic
+    func record(
+        _ pass: ConvolutionProblem.Pass? = nil, _ arithmetic: ConvolutionArithmetic = .float32, in graph: Graph
+    ) {
+        graph.activations = arithmetic.activations
         let x = graph.input("x", input(arithmetic))
         let w = graph.parameter("w", weights)
         let b = bias ? graph.parameter("b", Shape([k])) : nil

@@ -24,9 +24,9 @@ extension OperatorsTests {
             let normalised = Reference.batchNormInference(
                 x: reference.y, gamma: gamma, beta: beta, mean: mean, variance: variance)
             let trial = try Trial(kernels.library())
-            trial.graph.choices = AlgorithmChoices(kernels.arithmetic)
+            trial.choices = AlgorithmChoices(kernels.arithmetic)
             if a == .pointwise, kernels == .gpu, !TestDevice.isSimulated {
-                trial.graph.choices = AlgorithmChoices(measured: [a.problem(.forward): .clblast])
+                trial.choices = AlgorithmChoices(measured: [a.problem(.forward): .clblast])
             }
             let x = try trial.input(
                 "x", reference.x, compact: a.compact, element: a.compact ? .float32 : element)
@@ -103,8 +103,8 @@ extension OperatorsTests {
             let reference = ConvolutionReference.of(a)
             let trial = try Trial(family)
             let (x, dy) = (try trial.input("x", reference.x), try trial.input("dy", reference.dy))
-            let flipped = trial.graph.packedWeights(try trial.parameter("w", reference.w), flipped: true)
-            trial.apply("dx", ConvolutionInputGradient(a.geometry, inputShape: x.shape), dy, flipped)
+            let w = try trial.parameter("w", reference.w)
+            trial.apply("dx", ConvolutionInputGradient(a.geometry, inputShape: x.shape), dy, w)
             trial.apply("dw", ConvolutionWeightGradient(a.geometry, weightShape: a.weights), x, dy)
             trial.apply("db", ColumnSum(), dy)
             let results = try trial.runTwice()
@@ -151,17 +151,17 @@ extension OperatorsTests {
             let reference = ConvolutionReference.of(a)
             let results = try [true, false].map { isExact in
                 let trial = try Trial(family)
-                trial.graph.choices = AlgorithmChoices(
+                trial.choices = AlgorithmChoices(
                     isExact ? .exact : .float32,
                     measured: Dictionary(
                         uniqueKeysWithValues: ConvolutionProblem.Pass.all.map { (a.problem($0), .winograd(tile: 4)) }))
                 // Of eight tiles three forward (2, 3 and 3) and two backward; of 96 channels 64, of 64 gradients' 32.
-                trial.graph.choices.winogradMemory = WinogradMemory(
+                trial.choices.winogradMemory = WinogradMemory(
                     pixelBytes: 3 * 36 * 64 * 4, weightBytes: 64 * 36 * 64 * 4, gradientBytes: 48 * 48 * 36 * 4,
                     fewestTogether: 1)
                 a.record(in: trial.graph)
                 let algorithm: ConvolutionAlgorithm = isExact ? .direct() : .winograd(tile: 4)
-                #expect(trial.graph.algorithms == [algorithm, algorithm, algorithm])
+                #expect(trial.algorithms == [algorithm, algorithm, algorithm])
                 try reference.write(a, to: trial.executor.store, .float32)
                 let results = try isExact ? trial.run() : trial.runTwice()
                 let launched = try #require(trial.plan).launches.map(\.site.name)
@@ -216,10 +216,10 @@ extension OperatorsTests {
             // The input gradient writes what the forward pass reads: multiples of 32.
             let passes = ConvolutionProblem.Pass.all.filter { $0 != .dataGradient || a.c % 32 == 0 }
             let trial = try Trial(family)
-            trial.graph.choices = AlgorithmChoices(
+            trial.choices = AlgorithmChoices(
                 measured: Dictionary(uniqueKeysWithValues: passes.map { (a.problem($0), choice.algorithm) }))
             a.record(in: trial.graph)
-            let used = trial.graph.algorithms
+            let used = trial.algorithms
             #expect(used.count == 3)
             #expect(used.count { $0 == choice.algorithm } == passes.count, "\(used)")
             try reference.write(a, to: trial.executor.store, .float32)

@@ -69,9 +69,9 @@ struct ConvolutionTrial: Hashable, Sendable, CustomStringConvertible {
 
     /// What the pass launches, packing of weights and sums of a bias' gradient included; nothing is compiled.
     func requests() throws -> [LaunchRequest] {
-        let graph = Graph(family: kernels.family)
-        graph.choices = choices
-        a.record(pass, in: graph)
+        let traced = Graph()
+        a.record(pass, kernels.arithmetic, in: traced)
+        let graph = traced.lowered(for: kernels.family, choices: choices)
         let schedule = Schedule(graph)
         return try (schedule.hoisted + schedule.order).flatMap { index in
             let node = graph.nodes[index]
@@ -85,18 +85,4 @@ struct ConvolutionTrial: Hashable, Sendable, CustomStringConvertible {
 
 extension ConvolutionProblem.Pass {
     static let all: [Self] = [.forward, .dataGradient, .weightGradient]
-}
-
-extension Graph {
-    /// The algorithm of each pass of a convolution, as recorded.
-    var algorithms: [ConvolutionAlgorithm] {
-        nodes.compactMap { node in
-            switch node.operation {
-            case let operation as Convolution: operation.algorithm
-            case let operation as ConvolutionInputGradient: operation.algorithm
-            case let operation as ConvolutionWeightGradient: operation.algorithm
-            default: nil
-            }
-        }
-    }
 }

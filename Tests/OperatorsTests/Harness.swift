@@ -61,6 +61,8 @@ extension TestDevice {
 final class Trial {
     let graph: Graph
     let executor: Executor
+    /// Which algorithm computes each convolution; set before anything is recorded.
+    var choices = AlgorithmChoices() { didSet { graph.activations = choices.arithmetic.activations } }
     var state = StepState()
     private(set) var plan: Plan?
     private var poison: Plan?
@@ -77,7 +79,14 @@ final class Trial {
     /// - Parameter executor: whose store has what the graph reads, perhaps from another trial.
     init(_ executor: Executor) {
         self.executor = executor
-        graph = Graph(family: executor.library.family)
+        graph = Graph()
+    }
+
+    /// The algorithm of each pass of a convolution that is kept.
+    var algorithms: [ConvolutionAlgorithm] {
+        graph.lowered(for: executor.library.family, choices: choices).nodes.compactMap {
+            ($0.operation as? any ConvolutionPass)?.algorithm
+        }
     }
 
     /// A value the host writes.
@@ -111,6 +120,14 @@ final class Trial {
         return value
     }
 
+    /// Keeps a batch norm's result and statistics.
+    func keep(_ result: BatchNormResult) {
+        graph.output("y", result.y)
+        graph.output("mean", result.mean)
+        graph.output("inverse", result.inverseDeviation)
+        graph.output("unbiased", result.unbiasedVariance)
+    }
+
     /// Keeps the gradients of ⟨y, dy⟩ with respect to the targets, each under its name.
     func gradients(of y: Value, along dy: Value, for targets: KeyValuePairs<String, Value>) {
         keepGradients(of: graph.record(Projection(), [y, dy])[0], for: targets)
@@ -129,7 +146,7 @@ final class Trial {
 
     /// Runs one step and reads every output.
     func run() throws -> Results {
-        let plan = try self.plan ?? executor.makePlan(graph)
+        let plan = try self.plan ?? executor.makePlan(graph, choices: choices)
         self.plan = plan
         if plan.arenaBytes > 0 {
             let poison = try self.poison ?? makePoison(byteCount: plan.arenaBytes)
@@ -175,7 +192,7 @@ final class Trial {
     }
 
     private func makePoison(byteCount: Int) throws -> Plan {
-        let graph = Graph(family: self.graph.family)
+        let graph = Graph()
         graph.output("poison", graph.record(Fill.poison(byteCount: byteCount), [])[0])
         return try executor.makePlan(graph)
     }

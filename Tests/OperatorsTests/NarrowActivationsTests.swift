@@ -119,11 +119,11 @@ extension OperatorsTests {
                 let pooled = trial.graph.record(pool, [x])
                 let small = try trial.input("small", narrow(pooled[0].shape.dimensions, 4), element: element)
                 let values =
-                    trial.graph.record(BatchNormNormalise(tail: .add), [x] + parameters + [r])
-                    + trial.graph.record(BatchNormNormalise(tail: .mix(block: 2)), [x] + parameters + [r, gates])
+                    trial.graph.record(BatchNormNormalise(tail: .addReLU), [x] + parameters + [r])
+                    + trial.graph.record(BatchNormNormalise(tail: .mix(row: 2)), [x] + parameters + [r, gates])
                     + trial.graph.record(
                         MaxPoolGradient(pool: pool, inputShape: x.shape), [small, pooled[1]])
-                    + trial.graph.record(ResidualMixGradient(block: 2), [r, x, gates, dy])
+                    + trial.graph.record(ResidualMixGradient(row: 2), [r, x, gates, dy])
                 for (index, value) in values.enumerated() { trial.graph.output("\(index)", value) }
                 let results = try trial.runTwice()
                 return try values.indices.map { index in
@@ -141,7 +141,7 @@ extension OperatorsTests {
 
         /// Tests fill memory with it before each run: no number at any place, whatever is stored there.
         @Test func poisonIsNoNumberInEitherType() throws {
-            let (executor, graph) = (Executor(library: try TestDevice.library(.gpu)), Graph(family: .gpu))
+            let (executor, graph) = (Executor(library: try TestDevice.library(.gpu)), Graph())
             graph.output("poison", graph.record(Fill.poison(byteCount: 256), [])[0])
             let plan = try executor.makePlan(graph)
             try executor.run(plan)
@@ -176,7 +176,7 @@ extension OperatorsTests {
             let values = Self.patterns.map(Float.init(bitPattern:))
             let shape = Shape([1, 1, 1, values.count])
             for isFlipped in [false, true] {
-                let (executor, graph) = (Executor(library: library), Graph(family: .gpu))
+                let (executor, graph) = (Executor(library: library), Graph())
                 let weights = graph.input("w", isFlipped ? Shape([1, 1, values.count, 1]) : shape)
                 try executor.store.write("w", weights.shape, values)
                 let packing = PackWeights(flipped: isFlipped, tile: roundUp(values.count, to: 16), element: .bfloat16)

@@ -24,19 +24,18 @@ extension OperatorsTests {
             }
 
             /// Records the end of the block and the gradients of all it reads.
-            func record(_ trial: Trial, _ tail: BatchNormTail, gates: Value? = nil) throws {
+            func record(_ trial: Trial, mixedBy gates: Value? = nil, row: Int = 0) throws {
                 let (x, r) = (try trial.input("x", x), try trial.input("r", residual))
                 let (gamma, beta) = (try trial.parameter("gamma", gamma), try trial.parameter("beta", beta))
-                let operands = [r] + (gates.map { [$0] } ?? [])
-                let y = trial.graph.batchNorm(x, gamma: gamma, beta: beta, tail: tail, operands: operands)[0]
+                func tail(_ residual: Value) -> BatchNormTail {
+                    gates.map { .mix(residual: residual, gates: $0, row: row) } ?? .addReLU(residual: residual)
+                }
+                let y = trial.graph.batchNorm(x, gamma: gamma, beta: beta, tail: tail(r)).y
                 trial.graph.output("y", y)
                 // Operands that nothing else reads are overwritten.
                 let copies = [x, r].map { trial.graph.record(Scale(1), [$0])[0] }
                 trial.graph.output(
-                    "in place",
-                    trial.graph.batchNorm(
-                        copies[0], gamma: gamma, beta: beta, tail: tail, operands: [copies[1]] + operands.dropFirst())[
-                            0])
+                    "in place", trial.graph.batchNorm(copies[0], gamma: gamma, beta: beta, tail: tail(copies[1])).y)
                 let dy = try trial.input("dy", dy)
                 if let gates {
                     trial.gradients(
@@ -61,7 +60,7 @@ extension OperatorsTests {
         func selectedBlock(family: KernelFamily, shape: [Int]) throws {
             let end = End(shape, seed: 1)
             let trial = try Trial(family)
-            try end.record(trial, .add)
+            try end.record(trial)
             let results = try trial.runTwice()
             let expected = Reference.residualAddReLU(residual: end.residual, branch: end.z)
             let gradients = Reference.residualAddReLUGradient(y: expected, dy: end.dy)
@@ -76,7 +75,7 @@ extension OperatorsTests {
             let gates = Tensor(shape: [4, 2], values: [0.5, 0.5, 0.25, 0.75, 0.9375, 0.0625, 1, 0])
             for block in [0, 2, 3] {
                 let trial = try Trial(family)
-                try end.record(trial, .mix(block: block), gates: try trial.input("v", gates))
+                try end.record(trial, mixedBy: try trial.input("v", gates), row: block)
                 let results = try trial.runTwice()
 
                 let (vSelect, vSkip) = (gates[block, 0], gates[block, 1])
@@ -112,8 +111,9 @@ extension OperatorsTests {
                 y =
                     trial.graph.batchNorm(
                         try trial.input("x\(block)", end.x), gamma: try trial.parameter("gamma\(block)", end.gamma),
-                        beta: try trial.parameter("beta\(block)", end.beta), tail: .mix(block: block), operands: [y, v])[
-                        0]
+                        beta: try trial.parameter("beta\(block)", end.beta),
+                        tail: .mix(residual: y, gates: v, row: block)
+                    ).y
             }
             trial.gradients(of: y, along: try trial.input("dy", ends[1].dy), for: ["dr": r, "dv": v])
             let results = try trial.runTwice()
@@ -161,8 +161,8 @@ extension OperatorsTests {
             let inputs = [try trial.input("f", f)] + constants + [try trial.input("r", r)]
             let gates = try trial.input("v", Tensor(shape: [1, 2], values: [0.5, 0.5]))
             for (name, operation, operands) in [
-                ("add", BatchNormNormalise(tail: .add), inputs),
-                ("mix", BatchNormNormalise(tail: .mix(block: 0)), inputs + [gates]),
+                ("add", BatchNormNormalise(tail: .addReLU), inputs),
+                ("mix", BatchNormNormalise(tail: .mix(row: 0)), inputs + [gates]),
             ] {
                 trial.graph.output(name, trial.graph.record(operation, operands)[0])
             }

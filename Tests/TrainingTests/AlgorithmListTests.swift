@@ -101,7 +101,7 @@ extension TrainingTests {
             """
         var graphs = try Experiment(ExperimentConfiguration.parse(yaml: yaml, file: "c.yml")).stepGraphs
         graphs.keepsGradients = true
-        let graph = Graph(family: .cpu)
+        let graph = Graph()
         graphs.trace(.logits(open: 8), batch: BatchShape(count: 1, height: 16, width: 16), into: graph)
         let losses = graph.outputs.map(\.name).filter { $0.hasPrefix("loss/") }.map { String($0.dropFirst(5)) }
         #expect(Set(losses) == StepGraphs.reservedNames.union(["a", "b"]) && losses.count == 6)

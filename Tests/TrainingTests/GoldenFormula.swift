@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import Layers
 import Models
 import TestSupport
 import Testing

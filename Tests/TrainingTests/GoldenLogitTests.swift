@@ -1,4 +1,5 @@
 import Graph
+import Layers
 import Models
 import Operators
 import TestSupport

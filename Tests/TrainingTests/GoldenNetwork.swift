@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Graph
+import Layers
 import Models
 import Operators
 import Synchronization
@@ -148,12 +149,12 @@ final class GoldenNetwork {
         return state
     }
 
-    /// The graph of a step.
-    func graph(_ kind: StepKind) -> Graph {
-        let graph = Graph(family: runtime.executor.library.family)
+    /// The graph of a step, as the network's library computes it.
+    func graph(_ kind: StepKind) -> LoweredGraph {
+        let graph = Graph()
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
         runtime.graphs.trace(kind, batch: shape, into: graph)
-        return graph
+        return graph.lowered(for: runtime.executor.library.family, choices: runtime.graphs.choices)
     }
 
     /// A named output in disk order: [N, C, H, W], or as it is if it has no four axes.

@@ -23,7 +23,7 @@ final class GoldenOperatorRun {
         self.file = file
         self.name = name
         executor = Executor(library: try TestDevice.library(family))
-        graph = Graph(family: family)
+        graph = Graph()
     }
 
     func floats(_ part: String) throws -> [Float] { try file.floats("\(name).\(part)") }
@@ -76,7 +76,7 @@ final class GoldenOperatorRun {
     func compare(_ location: SourceLocation = #_sourceLocation) throws {
         let differences = try differences()
         if ProcessInfo.processInfo.environment["ADASHARE_GOLDEN_REPORT"] != nil {
-            print("golden \(name) \(graph.family.rawValue): \(differences.map(\.difference).max() ?? 0)")
+            print("golden \(name) \(executor.library.family.rawValue): \(differences.map(\.difference).max() ?? 0)")
         }
         for (part, difference) in differences {
             #expect(difference <= Self.tolerance, "\(name).\(part) differs by \(difference)", sourceLocation: location)

@@ -45,13 +45,13 @@ extension TrainingTests {
                 try run.executor.store.write("mean", shape, statistics.0)
                 try run.executor.store.write("variance", shape, statistics.1)
                 let (x, w, b) = (try run.input("x"), try run.input("w"), try run.input("b"))
-                let outputs = run.graph.batchNorm(x, gamma: w, beta: b)
+                let result = run.graph.batchNorm(x, gamma: w, beta: b)
                 let (mean, variance) = (run.graph.parameter("mean", shape), run.graph.parameter("variance", shape))
                 let tracked = try run.integers("tracked", [0])
                 let flag = try run.integers("flag", [0, 0])
-                _ = run.graph.record(
-                    BatchNormUpdate(batches: 1), [outputs[1], outputs[3], mean, variance, tracked, flag])
-                try run.expect(y: outputs[0], gradients: ["x": x, "w": w, "b": b])
+                run.graph.updateStatistics(
+                    of: result, mean: mean, variance: variance, tracked: tracked, paths: 1, flag: flag)
+                try run.expect(y: result.y, gradients: ["x": x, "w": w, "b": b])
                 try run.compare()
                 statistics = try (run.executor.store.read("mean"), run.executor.store.read("variance"))
                 #expect(try run.difference("running_mean", statistics.0) <= GoldenOperatorRun.tolerance)
@@ -91,7 +91,9 @@ extension TrainingTests {
         @Test(arguments: TestDevice.families)
         func residuals(family: KernelFamily) throws {
             /// f through a batch norm that leaves it as it is, and the tail.
-            func end(_ run: GoldenOperatorRun, _ tail: BatchNormTail, _ f: Value, _ operands: [Value]) throws -> Value {
+            func end(_ run: GoldenOperatorRun, _ tail: BatchNormNormalise.Tail, _ f: Value, _ operands: [Value]) throws
+                -> Value
+            {
                 let channels = Shape([f.shape.channels])
                 let constants: [(String, Float)] = [("gamma", 1), ("beta", 0), ("mean", 0), ("inverse", 1)]
                 let values = try constants.map { name, number in
@@ -103,13 +105,13 @@ extension TrainingTests {
             // The gradient of f goes on through the batch's statistics, which the file knows nothing of.
             let add = try operators("residual_add_relu", family)
             var (r, f) = (try add.input("res"), try add.input("f"))
-            try add.expect(y: end(add, .add, f, [r]), gradients: ["res": r])
+            try add.expect(y: end(add, .addReLU, f, [r]), gradients: ["res": r])
             try add.compare()
 
             let mix = try operators("mixed_residual", family)
             (r, f) = (try mix.input("res"), try mix.input("f"))
             let v = try mix.input("v", as: [1, 2])
-            try mix.expect(y: end(mix, .mix(block: 0), f, [r, v]), gradients: ["res": r, "v": v])
+            try mix.expect(y: end(mix, .mix(row: 0), f, [r, v]), gradients: ["res": r, "v": v])
             try mix.compare()
         }
 

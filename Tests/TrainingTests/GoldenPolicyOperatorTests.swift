@@ -41,7 +41,7 @@ extension TrainingTests {
         @Test func otherRegularisersDiffer() throws {
             let run = try operators("sparsity_published_open8", TestDevice.nativeFamily())
             for name in ["sparsity_paper_open8", "sparsity_published_weighted_open8", "sparsity_published_open3"] {
-                let (loss, gradient) = try regulariser(try operators(name, run.graph.family), name)
+                let (loss, gradient) = try regulariser(try operators(name, run.executor.library.family), name)
                 #expect(try run.difference("y", loss) > 1e-3, "\(name)")
                 #expect(try run.difference("dz", gradient) > 1e-3, "\(name)")
             }

@@ -231,7 +231,7 @@ extension TrainingTests {
         let names = NetworkPart.Names(architecture)
         let block = architecture.blocks[3]
         let labels = [
-            architecture.stem.parameter, "\(block.name).conv1", "update/\(block.name).conv1", "a/loss", "elsewhere",
+            Stem.scopes[0], "\(block.name).conv1", "update/\(block.name).conv1", "a/loss", "elsewhere",
         ]
         func run(_ ns: [Double], whole: Double) -> (ns: Double, launches: [(label: String, kernel: String, ns: Double)])
         {

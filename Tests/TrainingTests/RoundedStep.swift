@@ -32,7 +32,7 @@ final class RoundedStep {
     ///   - forgotten: an operand that is not rounded after all, for negative controls.
     ///   - externals: the contents of parameters and inputs before the step.
     init(
-        _ graph: Graph, on library: KernelLibrary, operands: MatrixOperands?, forgotten: Operand? = nil,
+        _ graph: LoweredGraph, on library: KernelLibrary, operands: MatrixOperands?, forgotten: Operand? = nil,
         externals: [String: [Float]], state: StepState
     ) throws {
         executor = Executor(library: library)
@@ -54,7 +54,7 @@ final class RoundedStep {
 
     private func compute(_ node: Graph.Node, _ names: [Int: String]) throws {
         guard let operation = plain(node.operation) else {
-            // The plain kernels read weights as they are.
+            // Weights as they are: the plain operator has them packed for itself.
             let source = node.inputs[0]
             values[node.outputs[0].id] = (source.shape, try executor.store.read(try #require(names[source.id])))
             return
@@ -65,9 +65,8 @@ final class RoundedStep {
             let known = try values[value.id] ?? (value.shape, executor.store.read(try #require(names[value.id])))
             return .values(known.shape, rounded.contains(position) ? known.values.map(roundedOperand) : known.values)
         }
-        // Weights are rounded where they are multiplied.
         let isNarrow = node.outputs.map {
-            operands != nil && $0.shape.element == .bfloat16 && !(operation is PackWeights)
+            operands != nil && $0.shape.element == .bfloat16
         }
         func stored(_ results: [(shape: Shape, values: [Float])]) -> [(shape: Shape, values: [Float])] {
             zip(results, isNarrow).map { ($0.shape, $1 ? $0.values.map { BFloat16($0).float } : $0.values) }
@@ -93,7 +92,7 @@ final class RoundedStep {
 
     /// One operator alone.
     private func run(_ operation: any Operator, _ inputs: [Input]) throws -> [(shape: Shape, values: [Float])] {
-        let graph = Graph(family: executor.library.family)
+        let graph = Graph()
         let values = try inputs.enumerated().map { position, input -> Value in
             switch input {
             case .external(Graph.stepName, _): return graph.step
@@ -107,7 +106,7 @@ final class RoundedStep {
         }
         let results = graph.record(operation, values)
         for (index, result) in results.enumerated() { graph.output("\(index)", result) }
-        let plan = try executor.makePlan(graph)
+        let plan = try executor.makePlan(graph, choices: AlgorithmChoices(.exact))
         try executor.run(plan)
         return try results.enumerated().map { ($0.element.shape, try executor.read("\($0.offset)", of: plan)) }
     }
@@ -116,7 +115,7 @@ final class RoundedStep {
     private func multiplied(_ operation: any Operator) -> [Int] {
         let (pass, positions): (ConvolutionProblem.Pass, [Int])
         switch operation {
-        case is Convolution: (pass, positions) = (.forward, [0, 2])
+        case is Convolution: (pass, positions) = (.forward, [0, 1])
         case is ConvolutionInputGradient: (pass, positions) = (.dataGradient, [0, 1])
         case is ConvolutionWeightGradient: (pass, positions) = (.weightGradient, [0, 1])
         default: return []
@@ -124,7 +123,7 @@ final class RoundedStep {
         return positions.filter { forgotten != Operand(pass: pass, position: $0) }
     }
 
-    /// The same of float32, the direct sum; nil for weights that are repacked only for matrix units.
+    /// The same of float32, not lowered; nil for weights that are repacked for matrix units.
     private func plain(_ operation: any Operator) -> (any Operator)? {
         switch operation {
         case let it as Convolution: Convolution(it.geometry, epilogue: it.epilogue)
@@ -132,8 +131,7 @@ final class RoundedStep {
             ConvolutionInputGradient(it.geometry, inputShape: it.inputShape.stored(as: .float32))
         case let it as ConvolutionWeightGradient:
             ConvolutionWeightGradient(it.geometry, weightShape: it.weightShape)
-        case let it as PackWeights where !it.flipped: nil
-        case let it as PackWeights: PackWeights(flipped: true, tile: it.tile, element: .float32)
+        case is PackWeights: nil
         case let it as MaxPoolGradient:
             MaxPoolGradient(pool: it.pool, inputShape: it.inputShape.stored(as: .float32))
         case let it as GlobalAveragePoolGradient:

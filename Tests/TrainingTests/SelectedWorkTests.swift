@@ -30,10 +30,10 @@ private struct ExpectedWork {
                 add(distinct, distinct * cost.blocks[block.index].projectionMacs)
             }
             let distinct = Set(selecting).count
-            add(distinct * block.convolutions.count, distinct * cost.blocks[block.index].macs)
+            add(distinct * block.convolutionCount, distinct * cost.blocks[block.index].macs)
         }
         for task in architecture.tasks.indices {
-            add(architecture.headBranches(task: task).joined().count, cost.heads[task].macs)
+            add(architecture.headConvolutionCount, cost.heads[task].macs)
         }
     }
 }
@@ -45,10 +45,10 @@ private struct RecordedWork {
     let graph: Graph
 
     init(_ graphs: StepGraphs, _ kind: StepKind, _ shape: BatchShape) {
-        graph = Graph(family: .cpu)
+        graph = Graph()
         graphs.trace(kind, batch: shape, into: graph)
-        for index in Schedule(graph).order {
-            let node = graph.nodes[index]
+        // Packing of weights aside, the kernels' operators are those that were traced.
+        for node in graph.lowered(for: .cpu).nodes {
             let name = "\(type(of: node.operation))"
             counts[name, default: 0] += 1
             macs += node.operation.multiplyAccumulates(
@@ -142,7 +142,7 @@ private struct RecordedWork {
             let below = architecture.blocks.prefix(16 - open + 1)
             let above = architecture.blocks.dropFirst(16 - open + 1)
             func convolutions(_ blocks: ArraySlice<ResidualBlock>) -> Int {
-                blocks.reduce(0) { $0 + $1.convolutions.count + ($1.projection == nil ? 0 : 1) }
+                blocks.reduce(0) { $0 + $1.convolutionCount + ($1.projection == nil ? 0 : 1) }
             }
             let forward = 1 + convolutions(below) + 3 * convolutions(above) + 3
             #expect(recorded.count(Convolution.self) == forward)
@@ -156,13 +156,11 @@ private struct RecordedWork {
         for head in ["light", "four_rate"] {
             let experiment = try Self.experiment(head: head)
             let architecture = experiment.architecture
-            let heads = architecture.tasks.indices.reduce(0) {
-                $0 + architecture.headBranches(task: $1).joined().count
-            }
+            let heads = architecture.tasks.count * architecture.headConvolutionCount
             for open in [1, 4, 8, 16] {
                 let recorded = RecordedWork(experiment.stepGraphs, .logits(open: open), Self.shape)
                 let above = architecture.blocks.dropFirst(16 - open + 1)
-                let convolutions = above.reduce(0) { $0 + $1.convolutions.count + ($1.projection == nil ? 0 : 1) }
+                let convolutions = above.reduce(0) { $0 + $1.convolutionCount + ($1.projection == nil ? 0 : 1) }
                 #expect(recorded.count(ConvolutionWeightGradient.self) == 0)
                 #expect(recorded.count(ColumnSum.self) == 0)
                 #expect(recorded.count(ConvolutionInputGradient.self) == 3 * convolutions + heads)
@@ -186,7 +184,7 @@ private struct RecordedWork {
                 guard let lowest = row.firstIndex(of: true) else { return sum }
                 return sum + 1
                     + architecture.blocks.dropFirst(lowest + 1).reduce(0) {
-                        $0 + (row[$1.index] ? $1.convolutions.count : 0) + ($1.projection == nil ? 0 : 1)
+                        $0 + (row[$1.index] ? $1.convolutionCount : 0) + ($1.projection == nil ? 0 : 1)
                     }
             }
             #expect(logits.count(ConvolutionInputGradient.self) == gradients)
@@ -199,7 +197,8 @@ private struct RecordedWork {
         let experiment = try Self.experiment()
         let blocks = experiment.architecture.blocks.count
         func arena(_ experiment: Experiment, _ kind: StepKind) throws -> Int {
-            try PlannedMemory([experiment.graph(kind, BatchShape(count: 4, height: 96, width: 96), family: .cpu)]).arena
+            try PlannedMemory([experiment.loweredGraph(kind, BatchShape(count: 4, height: 96, width: 96), family: .cpu)]
+            ).arena
         }
         var configuration = experiment.configuration
         configuration.training.recompute = true
@@ -211,4 +210,14 @@ private struct RecordedWork {
         let many = DiscretePolicy.nested(density: 0.9, tasks: 3, blocks: blocks, seed: 1)
         #expect(try arena(experiment, .retrain(few)) < arena(experiment, .retrain(many)))
     }
+}
+
+extension ResidualBlock {
+    /// Of the branch.
+    fileprivate var convolutionCount: Int { isBottleneck ? 3 : 2 }
+}
+
+extension NetworkArchitecture {
+    /// Of one task's head: four branches of three, or one.
+    fileprivate var headConvolutionCount: Int { head == .fourRate ? 4 * 3 : 1 }
 }

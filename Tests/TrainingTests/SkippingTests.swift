@@ -60,7 +60,7 @@ extension TrainingTests {
                 let ours = try gradients(network, skipping)
                 let outputs = try GoldenNetwork.tasks.map { try executor.read("output/\($0.name)", of: skipping) }
 
-                let graph = Graph(family: family)
+                let graph = Graph()
                 let image = graph.input("input/image/2x33x41", Shape([2, 33, 41, 3], compact: true))
                 var trace = NetworkTrace(
                     graph: graph, architecture: network.runtime.graphs.architecture, mode: .training)
@@ -146,7 +146,7 @@ extension TrainingTests {
             let logits: [[Float]] = (0..<3).map { task in
                 (0..<16).map { index -> Float in Float((index * 7 + task * 5) % 11) / 5 - 1 }
             }
-            let graph = Graph(family: try TestDevice.nativeFamily())
+            let graph = Graph()
             for task in 0..<3 {
                 try executor.store.write("z\(task)", Shape([8, 2]), logits[task])
                 let noise = UniformNoise(rows: 8, columns: 2, name: architecture.gumbelNoise(task: task))

@@ -79,7 +79,7 @@ final class NetworkBench {
     ///
     /// - Parameter part: the network with some of the tasks; nil for all.
     func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {
-        var built: (graph: Graph, plan: Plan)?
+        var built: (graph: LoweredGraph, plan: Plan)?
         let times = try (0..<Self.planRepeats).map { _ in
             built = nil
             return try ContinuousClock().measure { built = try build(kind, part) }.milliseconds
@@ -92,10 +92,10 @@ final class NetworkBench {
 
     private static let planRepeats = 5
 
-    private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: Graph, plan: Plan) {
+    private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: LoweredGraph, plan: Plan) {
         var part = part ?? experiment
         part.takeAlgorithms(of: experiment)
-        let graph = part.graph(kind, shape, family: executor.library.family)
+        let graph = part.loweredGraph(kind, shape, family: executor.library.family)
         return (graph, try executor.makePlan(graph))
     }
 

@@ -43,7 +43,7 @@ public struct OperatorBenchmark {
     ///
     /// - Throws: as `run`.
     public static func expectation(insteadOf filter: String) throws -> String? {
-        let cases = try OperatorCase.all(family: .cpu).map(\.0)
+        let cases = try OperatorCase.all().map(\.0)
         if cases.contains(where: { $0.matches(filter) }) { return nil }
         let kinds = Set(cases.map(\.kind)).sorted()
         let passes = Set(cases.map(\.reportedPass)).sorted()
@@ -61,7 +61,7 @@ public struct OperatorBenchmark {
         let peak = try measurePeak()
         let copy = try measureCopy()
         report(.line("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s"))
-        let cases = try OperatorCase.all(family: library.family).filter { item, _ in
+        let cases = try OperatorCase.all().filter { item, _ in
             filter.map(item.matches) ?? true
         }
         let choices = try tuner.choices(for: cases.compactMap(\.0.problem), arithmetic: arithmetic)
@@ -121,7 +121,7 @@ public struct OperatorBenchmark {
     /// GFLOP/s of multiply-adds in registers: the best of a few runs.
     private func measurePeak() throws -> Double {
         let executor = Executor(library: library)
-        let graph = Graph(family: library.family)
+        let graph = Graph()
         let probe = PeakProbe(items: library.family == .cpu ? 64 : 1 << 16, rounds: 20_000)
         graph.output("peak", graph.record(probe, [])[0])
         let times = try time(try executor.makePlan(graph), on: executor)
@@ -131,7 +131,7 @@ public struct OperatorBenchmark {
     /// GB/s, read and written together, of copying more than most caches hold: the best of a few runs.
     private func measureCopy() throws -> Double {
         let executor = Executor(library: library)
-        let graph = Graph(family: library.family)
+        let graph = Graph()
         let bytes = min(256 << 20, library.context.device.maximumAllocationBytes / 4)
         let x = graph.input("x", Shape([max(1, bytes >> 12), 1 << 10]))
         graph.output("y", graph.record(Scale(2), [x])[0])
@@ -168,13 +168,6 @@ extension OperatorCase {
 extension Operator {
     /// The algorithm of a convolution's pass; nil for other operators.
     fileprivate var convolutionAlgorithm: String? {
-        let algorithm: ConvolutionAlgorithm? =
-            switch self {
-            case let operation as Convolution: operation.algorithm
-            case let operation as ConvolutionInputGradient: operation.algorithm
-            case let operation as ConvolutionWeightGradient: operation.algorithm
-            default: nil
-            }
-        return algorithm?.description
+        (self as? any ConvolutionPass)?.algorithm.description
     }
 }

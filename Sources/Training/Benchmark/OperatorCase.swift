@@ -53,8 +53,15 @@ struct OperatorCase: Hashable {
         return "\(g.kernelHeight)x\(g.kernelWidth) \(shape)→\(outputs)\(more)"
     }
 
-    /// Records the case alone, inputs and weights as a step sees them: nothing is prepared outside the timing.
-    func record(into graph: Graph) {
+    /// The case alone, inputs and weights as a step sees them: nothing is prepared outside the timing.
+    func graph(_ arithmetic: ConvolutionArithmetic) -> Graph {
+        let graph = Graph()
+        graph.activations = arithmetic.activations
+        record(into: graph)
+        return graph
+    }
+
+    private func record(into graph: Graph) {
         func input(_ name: String, _ shape: Shape) -> Value { graph.input(name, shape) }
         func keep(_ values: [Value?]) {
             for (index, value) in values.enumerated() { if let value { graph.output("out/\(index)", value) } }
@@ -65,7 +72,7 @@ struct OperatorCase: Hashable {
             case .batchNorm, .maxPool: true
             case .crossEntropy, .adam: false
             }
-        let stored = isActivation ? self.input.stored(as: graph.choices.arithmetic.activations) : self.input
+        let stored = isActivation ? self.input.stored(as: graph.activations) : self.input
         let x = input("x", stored)
         let channel = Shape([self.input.channels])
         switch primitive {
@@ -76,22 +83,24 @@ struct OperatorCase: Hashable {
                     graph.convolution(x, weights: w, stride: g.stride, dilation: g.dilation, padding: g.padding)
                 ])
             }
-            let operation = Convolution(g, element: graph.choices.arithmetic.activations)
+            let operation = Convolution(g, element: graph.activations)
             let dy = input("dy", operation.outputShapes([x.shape, w.shape])[0])
             let wanted = [pass == .dataGradient, pass == .weightGradient]
             keep(
                 operation.backward(
-                    BackwardCall(inputs: [x, w, w], outputs: [dy], gradients: [dy], wanted: wanted + [false]),
+                    BackwardCall(inputs: [x, w], outputs: [dy], gradients: [dy], wanted: wanted),
                     in: graph))
         case .batchNorm(let relu):
             let (gamma, beta) = (input("gamma", channel), input("beta", channel))
-            let tail = relu ? BatchNormTail.relu : .none
-            guard pass != .forward else { return keep(graph.batchNorm(x, gamma: gamma, beta: beta, tail: tail)) }
+            guard pass != .forward else {
+                let result = graph.batchNorm(x, gamma: gamma, beta: beta, tail: relu ? .relu : .none)
+                return keep([result.y, result.mean, result.inverseDeviation, result.unbiasedVariance])
+            }
             let statistics = ["mean", "inverse"].map { input($0, channel) }
             let call = BackwardCall(
                 inputs: [x, gamma, beta] + statistics, outputs: [x], gradients: [input("dy", stored)],
                 wanted: [true, true, true, false, false])
-            keep(BatchNormNormalise(tail: tail).backward(call, in: graph))
+            keep(BatchNormNormalise(tail: relu ? .relu : .none).backward(call, in: graph))
         case .maxPool(let pool):
             guard pass != .forward else { return keep(graph.record(pool, [x])) }
             let shapes = pool.outputShapes([stored])
@@ -134,7 +143,7 @@ extension OperatorCase {
     /// hard-sharing step of resnet34 runs each.
     ///
     /// - Throws: `ConfigurationError` if a published name does not parse, which would be a mistake here.
-    static func all(family: KernelFamily) throws -> [(OperatorCase, countInStep: Int)] {
+    static func all() throws -> [(OperatorCase, countInStep: Int)] {
         var order: [OperatorCase] = []
         var counts: [OperatorCase: Int] = [:]
         for shape in shapes {
@@ -142,7 +151,7 @@ extension OperatorCase {
                 let experiment = try Experiment(
                     .published(PublishedPolicies.nyu3, overrides: ["model.backbone=\(backbone)"]))
                 let isStep = shape == shapes[0] && backbone == "resnet34"
-                for node in experiment.graph(.hardSharing, shape, family: family).nodes {
+                for node in experiment.graph(.hardSharing, shape).nodes {
                     guard let found = OperatorCase(node) else { continue }
                     if counts[found] == nil {
                         order.append(found)
@@ -159,19 +168,8 @@ extension OperatorCase {
     init?(_ node: Graph.Node) {
         guard let first = node.inputs.first?.shape.stored(as: .float32) else { return nil }
         switch node.operation {
-        case let operation as Convolution:
-            self.init(
-                primitive: .convolution(operation.geometry), pass: .forward, input: first,
-                outputs: node.outputs[0].shape.channels)
-        case let operation as ConvolutionInputGradient:
-            self.init(
-                primitive: .convolution(operation.geometry), pass: .dataGradient,
-                input: operation.inputShape.stored(as: .float32),
-                outputs: first.channels)
-        case let operation as ConvolutionWeightGradient:
-            self.init(
-                primitive: .convolution(operation.geometry), pass: .weightGradient, input: first,
-                outputs: node.inputs[1].shape.channels)
+        case let operation as any ConvolutionPass:
+            self.init(operation.problem(node.inputs.map(\.shape), node.outputs.map(\.shape)))
         case let operation as BatchNormNormalise where !node.isRecomputation:
             // A block's end counts with the ones with ReLU: it moves one tensor more.
             self.init(

@@ -16,12 +16,10 @@ final class OperatorRun {
         _ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary, sharing executor: Executor? = nil
     ) throws {
         (self.item, self.choices) = (item, choices)
-        let graph = Graph(family: library.family)
-        graph.choices = choices
-        item.record(into: graph)
+        let graph = item.graph(choices.arithmetic)
         if let executor {
             self.executor = executor
-            plan = try executor.makePlan(graph)
+            plan = try executor.makePlan(graph, choices: choices)
             return
         }
         let executor = Executor(library: library)
@@ -32,7 +30,7 @@ final class OperatorRun {
         var state = StepState()
         state.rates[.backbone] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
         try executor.store.write(state)
-        plan = try executor.makePlan(graph)
+        plan = try executor.makePlan(graph, choices: choices)
     }
 
     /// Values that no kernel can skip; labels, flags and taps are 0.
@@ -50,7 +48,7 @@ final class OperatorRun {
     /// Fills the plan's memory with NaN, so that results are what the next run writes.
     func spoil() throws {
         guard plan.arenaBytes > 0 else { return }
-        let graph = Graph(family: executor.library.family)
+        let graph = Graph()
         graph.output("nan", graph.record(Fill.poison(byteCount: plan.arenaBytes), [])[0])
         try executor.run(try executor.makePlan(graph))
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Graph
+import Layers
 import Models
 import Operators
 

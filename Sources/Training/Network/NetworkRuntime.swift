@@ -2,6 +2,7 @@ import Datasets
 import DeviceLayer
 import Foundation
 import Graph
+import Layers
 import Models
 import Operators
 
@@ -73,7 +74,9 @@ public final class NetworkRuntime {
         } else {
             precondition(tasksWithoutWeights.isEmpty, "a network without the class weights of \(tasksWithoutWeights)")
         }
-        return try executor.plan(PlanKey(kind: kind, shape: shape)) { graphs.trace(kind, batch: shape, into: $0) }
+        return try executor.plan(PlanKey(kind: kind, shape: shape), choices: graphs.choices) {
+            graphs.trace(kind, batch: shape, into: $0)
+        }
     }
 
     private struct PlanKey: Hashable {
@@ -179,9 +182,4 @@ public struct Prediction: Sendable {
     public var channelsFirst: [Float] {
         (0..<channels).flatMap { c in (0..<(height * width)).map { values[$0 * channels + c] } }
     }
-}
-
-extension ParameterSpec {
-    /// Shape in the tensor store.
-    var storedShape: Shape { layout == .counter ? Shape([1], compact: true) : Shape(deviceShape) }
 }

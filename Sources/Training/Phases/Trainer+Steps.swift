@@ -69,7 +69,7 @@ extension Trainer {
             case .retrain: [.retrain(try currentPolicy())]
             }
         let planned = try PlannedMemory(
-            kinds.map { experiment.graph($0, shape, family: network.executor.library.family) },
+            kinds.map { experiment.loweredGraph($0, shape, family: network.executor.library.family) },
             besides: Dictionary(uniqueKeysWithValues: experiment.catalog.specs.map { ($0.name, $0.storedShape) }))
         func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
         report(

@@ -65,7 +65,7 @@ public final class Trainer {
         ]
         if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
             try recorded.requireAll(
-                experiment.convolutionProblems(experiment.trainingShape, family: library.family), on: library,
+                experiment.convolutionProblems(experiment.trainingShape), on: library,
                 file: run.algorithms)
             experiment.adopt(recorded, on: library)
             if let notice = recorded.notice(on: library) { report(.notice(notice)) }

@@ -48,16 +48,21 @@ extension Experiment {
         return MemoryReport(
             batch: shape.count, height: shape.height, width: shape.width,
             steps: try kinds.map { name, kind in
-                let planned = try PlannedMemory([graph(kind, shape, family: family)])
+                let planned = try PlannedMemory([loweredGraph(kind, shape, family: family)])
                 return MemoryReport.Step(
                     step: name, arenaBytes: planned.arena, tensorBytes: planned.tensors + planned.derived)
             })
     }
 
     /// Records one step.
-    func graph(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) -> Graph {
-        let graph = Graph(family: family)
+    func graph(_ kind: StepKind, _ shape: BatchShape) -> Graph {
+        let graph = Graph()
         stepGraphs.trace(kind, batch: shape, into: graph)
         return graph
+    }
+
+    /// One step as a kernel family computes it.
+    func loweredGraph(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) -> LoweredGraph {
+        graph(kind, shape).lowered(for: family, choices: stepGraphs.choices)
     }
 }

@@ -1,4 +1,5 @@
 import Graph
+import Layers
 import Models
 import Operators
 
@@ -81,7 +82,7 @@ public struct StepGraphs: Sendable {
     /// Records one step. Outputs: `loss/<task>`, `loss/total`, and `output/<task>` for inference.
     public func trace(_ kind: StepKind, batch: BatchShape, into graph: Graph) {
         graph.recomputesBranches = recomputesBranches
-        graph.choices = choices
+        graph.activations = choices.arithmetic.activations
         let image = graph.input(inputName(Self.imageName, batch), Self.imageShape(batch))
         if case .inference(let chosen) = kind {
             traceInference(chosen, image: image, into: graph)
@@ -152,7 +153,7 @@ public struct StepGraphs: Sendable {
         case .weights(_, let drawn?), .logits(_, let drawn?):
             decisions = drawn.select.map { $0.map { $0 ? .select : .skip } }
         case .weights(let open, nil), .logits(let open, nil):
-            gates = tasks.indices.map { sample(task: $0, graph: trace.graph)[0] }
+            gates = tasks.indices.map { sample(task: $0, graph: trace.graph).gates }
             if keepsGradients {
                 for (task, gates) in zip(tasks, gates) { trace.graph.output("gates/\(task.name)", gates) }
             }
@@ -196,12 +197,12 @@ public struct StepGraphs: Sendable {
         }
         guard let first = rows.first else { return nil }
         let gates = rows.count == 1 ? first : graph.record(Sum(), rows)[0]
-        let soft = sample(task: task, graph: graph)[1]
+        let soft = sample(task: task, graph: graph).soft
         return graph.record(GumbelSoftmaxGradient(), [logits(task: task, graph: graph), soft, gates, graph.step])[0]
     }
 
     /// The gates [L, 2] of a task as the forward pass uses them, and their soft form.
-    private func sample(task: Int, graph: Graph) -> [Value] {
+    private func sample(task: Int, graph: Graph) -> GumbelSample {
         let prefix = "task\(architecture.number(task: task))"
         return graph.scope("\(prefix)/gates") {
             let blocks = architecture.blocks.count
@@ -212,8 +213,7 @@ public struct StepGraphs: Sendable {
                 : graph.record(
                     UniformNoise(rows: blocks, columns: 2, name: architecture.gumbelNoise(task: task)),
                     [graph.step])[0]
-            let sample = GumbelSoftmax(straightThrough: policy.straightThrough)
-            return graph.record(sample, [logits, noise, graph.step])
+            return graph.gumbelSoftmax(logits, uniforms: noise, straightThrough: policy.straightThrough)
         }
     }
 
@@ -272,9 +272,9 @@ public struct StepGraphs: Sendable {
     ) {
         let slot: RateSlot =
             switch spec.group {
-            case .backbone, .batchNormState: .backbone
             case .heads: .heads
             case .policy: .policy
+            default: .backbone
             }
         func state(_ name: String) -> Value {
             graph.parameter(OptimizerState.name(spec.name, name), parameter.shape)

@@ -68,9 +68,8 @@ public struct AlgorithmSearch {
         let encodings = problems.flatMap { problem in
             ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
                 .flatMap { candidate -> [Encoding] in
-                    let graph = Graph(family: library.family)
-                    graph.choices = AlgorithmChoices(arithmetic, measured: [problem: candidate])
-                    OperatorCase(problem).record(into: graph)
+                    let choices = AlgorithmChoices(arithmetic, measured: [problem: candidate])
+                    let graph = OperatorCase(problem).graph(arithmetic).lowered(for: library.family, choices: choices)
                     return (try? graph.encodings(library: library)) ?? []
                 }
         }

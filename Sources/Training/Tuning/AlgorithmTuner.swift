@@ -166,10 +166,8 @@ public struct AlgorithmTuner {
 
 extension Experiment {
     /// Every distinct convolution of a training step, all passes.
-    public func convolutionProblems(_ shape: BatchShape, family: KernelFamily) -> [ConvolutionProblem] {
-        var seen = Set<ConvolutionProblem>()
-        return graph(.hardSharing, shape, family: family).nodes.compactMap { OperatorCase($0)?.problem }
-            .filter { seen.insert($0).inserted }
+    public func convolutionProblems(_ shape: BatchShape) -> [ConvolutionProblem] {
+        graph(.hardSharing, shape).convolutionProblems
     }
 
     /// Chooses the algorithms of all of a step's convolutions.
@@ -178,7 +176,7 @@ extension Experiment {
     /// - Throws: as `AlgorithmTuner.choices`.
     @discardableResult
     public mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
-        let problems = convolutionProblems(shape, family: tuner.library.family)
+        let problems = convolutionProblems(shape)
         let choices = try tuner.choices(for: problems, arithmetic: arithmetic)
         let recorded = RecordedAlgorithms(choices, for: problems, library: tuner.library)
         algorithms = recorded.algorithms

@@ -52,23 +52,16 @@ enum NetworkPart: Hashable {
         private let prefixes: [(prefix: String, part: NetworkPart, once: NetworkPart)]
 
         init(_ architecture: NetworkArchitecture) {
-            var prefixes: [(String, NetworkPart, NetworkPart)] = [
-                (architecture.stem.parameter, .stem, .stemOnce), (architecture.stemBatchNorm, .stem, .stemOnce),
-                ("pool", .stem, .stemOnce),
-            ]
+            var prefixes = Stem.scopes.map { ($0, NetworkPart.stem, NetworkPart.stemOnce) }
             for block in architecture.blocks {
                 prefixes.append((block.name, .branch(block.index), .branchOnce(block.index)))
                 guard let projection = block.projection else { continue }
-                for name in [projection.convolution.parameter, projection.batchNorm] {
-                    prefixes.append((name, .projection(block.index), .projectionOnce(block.index)))
-                }
+                prefixes.append((projection, .projection(block.index), .projectionOnce(block.index)))
             }
             for (index, task) in architecture.tasks.enumerated() {
                 prefixes.append(("\(task.name)/loss", .head(index), .head(index)))
-                let head = architecture.headBranches(task: index).joined().first?.parameter ?? ""
-                // Heads are named after their task's number: task1_head, task1_fc.
-                let prefix = head.firstIndex(of: "_").map { String(head[...$0]) } ?? head
-                prefixes.append((prefix, .head(index), .head(index)))
+                // Such as task1_head, task1_fc1_c0.
+                prefixes.append((architecture.output(task: index).prefix + "_", .head(index), .head(index)))
             }
             self.prefixes = prefixes.map { (prefix: $0.0, part: $0.1, once: $0.2) }
         }

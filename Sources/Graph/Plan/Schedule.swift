@@ -1,31 +1,28 @@
 import Operators
 
-/// The order in which a graph's live nodes run.
+/// The order in which a graph's nodes run.
 ///
-/// Dead-code elimination keeps what outputs and updates need. Nodes run in recorded order, except that an update or
-/// an eager operator moves up to just after the last node it must wait for: the readers of what it changes, and what it
-/// reads. So gradients die early.
+/// That is the recorded order, except that an update or an eager operator moves up to just after the last node it must
+/// wait for: the readers of what it changes, and what it reads. So gradients die early.
 struct Schedule {
     /// Node indices in execution order.
     let order: [Int]
-    /// Live nodes that read only parameters nobody changes here: they run once per parameter version, not per step.
+    /// Nodes that read only parameters nobody changes here: they run once per parameter version, not per step.
     /// Nodes with a workspace stay in the step, because that lies in the arena.
     let hoisted: [Int]
 
-    init(_ graph: Graph) {
-        let live = Self.liveNodes(graph)
-        let hoisted = Self.hoistable(graph, live: live)
+    init(_ graph: LoweredGraph) {
+        let hoisted = Self.hoistable(graph)
         self.hoisted = hoisted
         var isHoisted = [Bool](repeating: false, count: graph.nodes.count)
         for index in hoisted { isHoisted[index] = true }
 
         // position = the node after which this one runs; eager nodes sort behind the compute node they follow.
         var position = [Int](repeating: -1, count: graph.nodes.count)
-        var hazards = Hazards(graph, live: live)
-        for index in live {
-            let node = graph.nodes[index]
+        var hazards = Hazards(graph)
+        for (index, node) in graph.nodes.enumerated() {
             var ready = node.inputs.reduce(-1) { latest, value in
-                guard case .node(let producer) = graph.source(of: value), !isHoisted[producer] else {
+                guard case .node(let producer)? = graph.source(of: value), !isHoisted[producer] else {
                     return latest
                 }
                 return max(latest, position[producer])
@@ -36,40 +33,26 @@ struct Schedule {
         }
         // Eager nodes by the node they follow; those that wait for nothing come first.
         var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
-        for index in live where graph.nodes[index].isEager && !isHoisted[index] {
+        for (index, node) in graph.nodes.enumerated() where node.isEager && !isHoisted[index] {
             followers[position[index] + 1].append(index)
         }
         order =
             followers[0]
-            + live.flatMap { index -> [Int] in
+            + graph.nodes.indices.flatMap { index -> [Int] in
                 let node = isHoisted[index] || graph.nodes[index].isEager ? [] : [index]
                 return node + followers[index + 1]
             }
     }
 
-    private static func liveNodes(_ graph: Graph) -> [Int] {
-        var live = [Bool](repeating: false, count: graph.nodes.count)
-        var needed = [Bool](repeating: false, count: graph.valueCount)
-        for output in graph.outputs { needed[output.value.id] = true }
-        for index in graph.nodes.indices.reversed() {
-            let node = graph.nodes[index]
-            guard node.isUpdate || node.outputs.contains(where: { needed[$0.id] }) else { continue }
-            live[index] = true
-            for input in node.inputs { needed[input.id] = true }
-        }
-        return live.indices.filter { live[$0] }
-    }
-
-    private static func hoistable(_ graph: Graph, live: [Int]) -> [Int] {
+    private static func hoistable(_ graph: LoweredGraph) -> [Int] {
         var changed = [Bool](repeating: false, count: graph.valueCount)
-        for index in live {
-            let node = graph.nodes[index]
+        for node in graph.nodes {
             for position in node.mutated { changed[node.inputs[position].id] = true }
         }
-        return live.filter { index in
+        return graph.nodes.indices.filter { index in
             let node = graph.nodes[index]
             let isConstant = node.inputs.allSatisfy { value in
-                guard case .external(let external) = graph.source(of: value) else { return false }
+                guard case .external(let external)? = graph.source(of: value) else { return false }
                 return graph.externals[external].role == .parameter && !changed[value.id]
             }
             guard isConstant, !node.isUpdate, !node.inputs.isEmpty else { return false }
@@ -83,14 +66,14 @@ struct Schedule {
         /// By value id: the node that changed it last, and who has read it since.
         private var lastWriter: [Int?]
         private var readers: [[Int]]
-        /// Values that some live node changes; the others have no hazards.
+        /// Values that some node changes; the others have no hazards.
         private var changing: [Bool]
 
-        init(_ graph: Graph, live: [Int]) {
+        init(_ graph: LoweredGraph) {
             lastWriter = Array(repeating: nil, count: graph.valueCount)
             readers = Array(repeating: [], count: graph.valueCount)
             changing = Array(repeating: false, count: graph.valueCount)
-            for node in live.lazy.map({ graph.nodes[$0] }) {
+            for node in graph.nodes {
                 for position in node.mutated { changing[node.inputs[position].id] = true }
             }
         }

@@ -30,7 +30,7 @@ struct MemoryPlan {
     ///     last group of 64 elements.
     ///   - chunkLimit: the device's allocation limit in bytes.
     /// - Throws: `PlanError` if one value alone exceeds the limit.
-    init(_ graph: Graph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
+    init(_ graph: LoweredGraph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
         places = [Place?](repeating: nil, count: graph.valueCount)
@@ -78,7 +78,7 @@ struct MemoryPlan {
     var totalBytes: Int { chunkBytes.reduce(0, +) }
 
     /// Position in the schedule where each value is read last, −1 for never; named outputs outlive it.
-    private static func lastUses(_ graph: Graph, _ schedule: Schedule) -> [Int] {
+    private static func lastUses(_ graph: LoweredGraph, _ schedule: Schedule) -> [Int] {
         var last = [Int](repeating: -1, count: graph.valueCount)
         for (position, index) in schedule.order.enumerated() {
             for value in graph.nodes[index].inputs { last[value.id] = position }

@@ -38,7 +38,7 @@ public final class Plan {
     /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `PlanError` if a tensor is too
     ///   large for the device.
     init(
-        _ graph: Graph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
+        _ graph: LoweredGraph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
         arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
     ) throws {
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
@@ -123,13 +123,6 @@ public final class Plan {
         }
         var start = 0
         for encoding in encodings { encoding.recycle(launches, from: &start) }
-    }
-}
-
-extension Graph {
-    func externalName(_ value: Value) -> String {
-        guard case .external(let index) = source(of: value) else { preconditionFailure("not an external value") }
-        return externals[index].name
     }
 }
 

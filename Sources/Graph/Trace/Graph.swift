@@ -4,9 +4,12 @@ import Operators
 ///
 /// Recording is value-numbered: the same operator on the same values gives the same values, so paths that tasks have in
 /// common are one path, whatever the policies, without any code that knows about tasks.
+///
+/// It belongs to no device: `lowered` rewrites it for one.
 public final class Graph: Recorder {
-    public let family: KernelFamily
     public let step: Value
+    /// What activations recorded from here on are stored as.
+    public var activations = ElementType.float32
     public private(set) var nodes: [Node] = []
     /// Values that live outside a plan: parameters, state, inputs.
     public private(set) var externals: [External] = []
@@ -24,8 +27,6 @@ public final class Graph: Recorder {
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
     public var recomputesBranches = false
-    /// Which algorithm computes each convolution recorded from here on.
-    public var choices = AlgorithmChoices()
     private var recomputed: [Int: Value] = [:]
 
     /// One application of an operator.
@@ -69,12 +70,19 @@ public final class Graph: Recorder {
     }
 
     /// What value numbering compares. Inputs come first: nearly all nodes differ in them, and integers compare fast.
-    private struct NodeKey: Hashable {
+    struct NodeKey: Hashable {
         /// Each input's id and how often it had been changed in place when it was read.
         let inputs: [Int]
         /// Whether a value of the forward pass is computed again.
         let isRecomputed: Bool
         let operation: any Operator
+
+        /// - Parameter mutations: of every value, how often it has been changed.
+        init(_ operation: any Operator, _ inputs: [Value], mutations: [Int], isRecomputed: Bool) {
+            self.inputs = inputs.map { $0.id | mutations[$0.id] << 32 }
+            self.isRecomputed = isRecomputed
+            self.operation = operation
+        }
 
         static func == (a: Self, b: Self) -> Bool {
             a.inputs == b.inputs && a.isRecomputed == b.isRecomputed && a.operation.equals(b.operation)
@@ -88,8 +96,7 @@ public final class Graph: Recorder {
 
     public static let stepName = "step"
 
-    public init(family: KernelFamily) {
-        self.family = family
+    public init() {
         step = Value(id: 0, shape: StepState.shape)
         sources = [.external(0)]
         mutations = [0]
@@ -122,9 +129,7 @@ public final class Graph: Recorder {
     public func input(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .input) }
 
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
-        let key = NodeKey(
-            inputs: inputs.map { $0.id | mutations[$0.id] << 32 }, isRecomputed: isRecomputing,
-            operation: operation)
+        let key = NodeKey(operation, inputs, mutations: mutations, isRecomputed: isRecomputing)
         if let known = numbering[key] { return nodes[known].outputs }
         let index = nodes.count
         let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }

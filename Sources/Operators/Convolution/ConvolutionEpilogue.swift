@@ -23,8 +23,8 @@ public struct ConvolutionEpilogue: Hashable, Sendable {
     /// Whether the convolution is differentiable: batch norm with known statistics has no gradient here.
     var isDifferentiable: Bool { !hasAffine }
 
-    /// Inputs of the convolution before the epilogue's: x, weights, packed weights.
-    static let firstInput = 3
+    /// Inputs of the convolution before the epilogue's: x, weights.
+    static let firstInput = 2
 
     /// Which input the residual is.
     var residualInput: Int? {

@@ -32,17 +32,20 @@ public final class Executor {
 
     /// The cached plan of `key`, or a new one from the graph that `trace` records.
     ///
+    /// - Parameter choices: which algorithm computes each convolution.
     /// - Throws: `DeviceError`, `PlanError`, or what `trace` throws.
-    public func plan(_ key: some Hashable, trace: (Graph) throws -> Void) throws -> Plan {
+    public func plan(
+        _ key: some Hashable, choices: AlgorithmChoices = AlgorithmChoices(), trace: (Graph) throws -> Void
+    ) throws -> Plan {
         let key = AnyHashable(key)
         if let known = plans[key] {
             recency.removeAll { $0 == key }
             recency.append(key)
             return known
         }
-        let graph = Graph(family: library.family)
+        let graph = Graph()
         try trace(graph)
-        let plan = try makePlan(graph)
+        let plan = try makePlan(graph, choices: choices)
         plans[key] = plan
         recency.append(key)
         if recency.count > capacity, let oldest = plans.removeValue(forKey: recency.removeFirst()) {
@@ -54,22 +57,34 @@ public final class Executor {
     /// Frees inputs that only plans read which have left the cache: every image size has inputs of its own.
     ///
     /// - Parameter next: what is planned now, whose inputs stay.
-    private func forgetInputs(of dropped: [Plan], for next: Graph? = nil) {
-        let used = plans.values.reduce(into: Set([Graph.stepName])) { $0.formUnion($1.inputs) }
-        for name in dropped.flatMap(\.inputs) where !used.contains(name) && next?.knows(name) != true {
+    private func forgetInputs(of dropped: [Plan], for next: LoweredGraph? = nil) {
+        var used = plans.values.reduce(into: Set([Graph.stepName])) { $0.formUnion($1.inputs) }
+        if let next { used.formUnion(next.externals.map(\.name)) }
+        for name in dropped.flatMap(\.inputs) where !used.contains(name) {
             store.remove(name)
         }
     }
 
     /// Empties the cache.
-    private func dropPlans(for next: Graph? = nil) {
+    private func dropPlans(for next: LoweredGraph? = nil) {
         let dropped = Array(plans.values)
         (plans, recency) = ([:], [])
         forgetInputs(of: dropped, for: next)
     }
 
-    /// Plans a graph without caching it.
-    public func makePlan(_ graph: Graph) throws -> Plan {
+    /// Lowers and plans a graph without caching the plan.
+    ///
+    /// - Throws: `DeviceError` or `PlanError`.
+    public func makePlan(_ graph: Graph, choices: AlgorithmChoices = AlgorithmChoices()) throws -> Plan {
+        try makePlan(graph.lowered(for: library.family, choices: choices))
+    }
+
+    /// Plans a graph without caching the plan.
+    ///
+    /// - Precondition: it was lowered for the library's family.
+    /// - Throws: `DeviceError` or `PlanError`.
+    public func makePlan(_ graph: LoweredGraph) throws -> Plan {
+        precondition(graph.family == library.family, "a graph for \(graph.family) kernels on \(library.family)")
         let schedule = Schedule(graph)
         let device = context.device
         let alignment = max(512, device.baseAddressAlignmentBytes)

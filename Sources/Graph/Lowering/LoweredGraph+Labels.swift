@@ -1,6 +1,6 @@
 import Operators
 
-extension Graph {
+extension LoweredGraph {
     /// What profiles call each node: where it was recorded and, after `@`, which of the step's results it serves.
     ///
     /// `layer2.1.conv1 @depth+normals` is a branch that two of three tasks take on the same input; `@all` serves every
@@ -15,7 +15,7 @@ extension Graph {
         for (index, node) in nodes.enumerated() where served[index] == 0 {
             // The gradients that arrive decide; where none does yet (a loss), the values it is taken at do.
             var (gradients, values): (UInt64, UInt64) = (0, 0)
-            for case .node(let source) in node.inputs.map(source(of:)) {
+            for case .node(let source)? in node.inputs.map(source(of:)) {
                 if isBackward[source] { gradients |= served[source] }
                 values |= served[source]
             }
@@ -46,7 +46,7 @@ extension Graph {
         for (name, value) in outputs {
             let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
             guard parts.count == 2, ["loss", "output"].contains(parts[0]), parts[1] != "total",
-                case .node(let node) = source(of: value)
+                case .node(let node)? = source(of: value)
             else { continue }
             let position = tasks.firstIndex(of: parts[1]) ?? tasks.count
             guard position < UInt64.bitWidth else { continue }
@@ -54,7 +54,7 @@ extension Graph {
             served[node] |= 1 << position
         }
         for index in nodes.indices.reversed() where served[index] != 0 {
-            for case .node(let source) in nodes[index].inputs.map(source(of:)) { served[source] |= served[index] }
+            for case .node(let source)? in nodes[index].inputs.map(source(of:)) { served[source] |= served[index] }
         }
         return served
     }

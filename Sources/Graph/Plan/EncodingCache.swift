@@ -1,7 +1,7 @@
 import Operators
 
-extension Graph {
-    /// What its operators launch, in the order they were recorded.
+extension LoweredGraph {
+    /// What its operators launch, in recorded order.
     ///
     /// - Throws: as `Encoding.init`.
     public func encodings(library: KernelLibrary) throws -> [Encoding] {

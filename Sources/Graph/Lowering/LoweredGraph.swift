@@ -1,0 +1,60 @@
+import Operators
+
+/// What is needed of a graph, as one kernel family computes it: what schedule, memory plan and plan are made from.
+public struct LoweredGraph {
+    public let family: KernelFamily
+    /// In recorded order, preparations just before the first node that reads them; every one is needed.
+    public let nodes: [Graph.Node]
+    /// Values that live outside a plan.
+    public let externals: [Graph.External]
+    /// Values kept until a plan has ended, by name.
+    public let outputs: [(name: String, value: Value)]
+    /// By value id; nil for what nothing needs.
+    let sources: [Graph.Source?]
+
+    var valueCount: Int { sources.count }
+
+    func source(of value: Value) -> Graph.Source? { sources[value.id] }
+
+    func externalName(_ value: Value) -> String {
+        guard case .external(let index) = source(of: value) else { preconditionFailure("not an external value") }
+        return externals[index].name
+    }
+}
+
+extension Graph {
+    /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what a
+    /// convolution computes in the same launch, chooses algorithms, and packs weights for them.
+    ///
+    /// - Precondition: activations are stored as the choices' arithmetic stores them.
+    public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {
+        var fusion = Fusion(liveNodes(), of: self)
+        let lowering = KernelLowering(family, choices, externals: externals, valueCount: valueCount)
+        for node in fusion.fused() { lowering.append(node) }
+        return LoweredGraph(
+            family: family, nodes: lowering.nodes, externals: externals, outputs: outputs, sources: lowering.sources)
+    }
+
+    /// Dead-code elimination: what outputs and updates need, in recorded order.
+    private func liveNodes() -> [Node] {
+        var needed = [Bool](repeating: false, count: valueCount)
+        for output in outputs { needed[output.value.id] = true }
+        var live: [Node] = []
+        live.reserveCapacity(nodes.count)
+        for node in nodes.reversed() where node.isUpdate || node.outputs.contains(where: { needed[$0.id] }) {
+            live.append(node)
+            for input in node.inputs { needed[input.id] = true }
+        }
+        live.reverse()
+        return live
+    }
+
+    /// Every distinct convolution, all passes, in the order of their recording; no device is needed.
+    public var convolutionProblems: [ConvolutionProblem] {
+        var seen = Set<ConvolutionProblem>()
+        return nodes.compactMap { node in
+            (node.operation.lowerable as? any ConvolutionPass)?
+                .problem(node.inputs.map(\.shape), node.outputs.map(\.shape))
+        }.filter { seen.insert($0).inserted }
+    }
+}

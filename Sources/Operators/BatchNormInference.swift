@@ -1,0 +1,113 @@
+import DeviceLayer
+
+extension Recorder {
+    /// Records batch normalisation from running statistics:
+    ///
+    ///     z = γ · (x − μ) / sqrt(σ² + ε) + β
+    ///
+    /// - Parameters:
+    ///   - x: [N, H, W, C].
+    ///   - gamma: γ [C].
+    ///   - beta: β [C].
+    ///   - mean: μ [C].
+    ///   - variance: σ² [C].
+    /// - Returns: y, of x's shape.
+    public func batchNorm(
+        _ x: Value, gamma: Value, beta: Value, mean: Value, variance: Value, epsilon: Double = 1e-5,
+        tail: BatchNormTail = .none
+    ) -> Value {
+        record(
+            BatchNormInference(epsilon: epsilon, tail: tail.kind), [x, gamma, beta, mean, variance] + tail.operands)[0]
+    }
+
+    /// Records the move of running statistics towards a batch's, by n equal updates.
+    ///
+    /// - Parameters:
+    ///   - result: whose statistics.
+    ///   - mean: running mean [C], changed.
+    ///   - variance: running variance [C], changed.
+    ///   - tracked: counter of batches [1], changed.
+    ///   - paths: n.
+    ///   - flag: the non-finite flag that gates updates.
+    public func updateStatistics(
+        of result: BatchNormResult, mean: Value, variance: Value, tracked: Value, paths: Int, flag: Value
+    ) {
+        _ = record(
+            BatchNormUpdate(batches: paths), [result.mean, result.unbiasedVariance, mean, variance, tracked, flag])
+    }
+}
+
+/// Batch normalisation with running statistics and its tail; inputs x, γ, β, running mean, running variance, and as the tail
+/// wants them, residual and gates.
+///
+/// Behind a convolution it becomes that one's epilogue; alone, it is normalised as scale · (x − 0) · 1 + shift.
+public struct BatchNormInference: LowerableOperator {
+    public let epsilon: Double
+    public let tail: BatchNormNormalise.Tail
+
+    public init(epsilon: Double = 1e-5, tail: BatchNormNormalise.Tail = .none) {
+        self.epsilon = epsilon
+        self.tail = tail
+    }
+
+    /// Positions of γ, β, running mean and running variance: the inputs of `affine`.
+    public static let statistics = 1..<5
+
+    public var lowerable: (any LowerableOperator)? { self }
+
+    /// The same as a scale and a shift of each channel.
+    public var affine: BatchNormAffine { BatchNormAffine(epsilon: epsilon) }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        BatchNormNormalise(tail: tail).outputShapes(inputs)
+    }
+
+    public func lowered(_ inputs: [Value], _ outputs: [Value], in lowering: any Lowering) -> LoweredApplication {
+        let affine = lowering.prepare(affine, Array(inputs[Self.statistics]))
+        let constants = [0.0, 1].map { lowering.prepare(Fill(affine[0].shape, value: $0), [])[0] }
+        return LoweredApplication(
+            BatchNormNormalise(tail: tail), [inputs[0]] + affine + constants + inputs[Self.statistics.upperBound...])
+    }
+}
+
+/// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β, running
+/// mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
+public struct BatchNormAffine: Operator {
+    public let epsilon: Double
+
+    public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[0]] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let buffers = (0..<4).map(LaunchArgument.input) + [.output(0), .output(1)]
+        e.launch(
+            "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.rowVectors(e.inputs[0])))
+    }
+}
+
+/// Moves running statistics by n equal updates: r ← (1−m)ⁿ r + (1−(1−m)ⁿ) s, and counts n batches.
+///
+/// Inputs: μ, unbiased σ², running mean, running variance, batches tracked, non-finite flag.
+public struct BatchNormUpdate: Operator {
+    public let momentum: Double
+    /// n, the number of task paths through the node.
+    public let batches: Int
+
+    public init(momentum: Double = 0.1, batches: Int) {
+        self.momentum = momentum
+        self.batches = batches
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
+    public var mutatedInputs: [Int] { [2, 3, 4] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        let shape = e.inputs[0]
+        let buffers = (0..<6).map(LaunchArgument.input)
+        e.launch(
+            "batchnorm", "batchnorm_update",
+            buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],
+            e.library.grid(e.rowVectors(shape)))
+    }
+}

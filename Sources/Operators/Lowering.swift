@@ -1,0 +1,36 @@
+/// An operator of a traced graph that no kernel computes as it is: lowering replaces it.
+public protocol LowerableOperator: Operator {
+    /// What computes the same outputs on a kernel family.
+    ///
+    /// - Parameter lowering: takes what has to run before.
+    func lowered(_ inputs: [Value], _ outputs: [Value], in lowering: any Lowering) -> LoweredApplication
+}
+
+extension LowerableOperator {
+    public func encode(_ encoder: inout LaunchEncoder) throws {
+        preconditionFailure("\(self) has no kernels of its own: it is lowered first")
+    }
+}
+
+/// An operator with kernels, and what it reads.
+public struct LoweredApplication {
+    public let operation: any Operator
+    public let inputs: [Value]
+
+    public init(_ operation: any Operator, _ inputs: [Value]) {
+        self.operation = operation
+        self.inputs = inputs
+    }
+}
+
+/// The rewriting of a traced graph for one kernel family.
+public protocol Lowering: AnyObject {
+    /// The kernels that will run.
+    var family: KernelFamily { get }
+    /// Which algorithm computes each convolution.
+    var choices: AlgorithmChoices { get }
+    /// The algorithm of a problem under these choices.
+    func algorithm(for problem: ConvolutionProblem) -> ConvolutionAlgorithm
+    /// Applies an operator before the one that is being lowered; equal applications give the same values.
+    func prepare(_ operation: any Operator, _ inputs: [Value]) -> [Value]
+}
