@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "DeviceLayer", dependencies: ["COpenCL"], swiftSettings: tested),
         .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"], swiftSettings: tested),
         .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
-        .target(name: "Layers", dependencies: ["Graph", "Operators"], swiftSettings: tested),
+        .target(name: "Layers", dependencies: ["Graph", "Operators", "DeviceLayer"], swiftSettings: tested),
         .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
         .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: tested),
         .target(

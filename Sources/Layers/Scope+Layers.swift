@@ -77,7 +77,19 @@ extension Scope {
     ///
     /// - Parameter probability: in [0, 1).
     public func reluDropout(_ x: Value, probability: Double) -> Value {
-        record(ReLUDropout(probability: probability, name: "\(path).dropout"), [x, step])[0]
+        record(ReLUDropout(probability: probability, name: joined("dropout")), [x, step])[0]
+    }
+
+    /// A sample of gates by their logits, at the step's temperature; the same noise for the same scope, seed, phase and
+    /// step.
+    ///
+    /// - Parameters:
+    ///   - logits: [L, 2], column 0 = select and column 1 = skip.
+    ///   - straightThrough: whether the forward pass takes the one-hot of the sample.
+    /// - Returns: gates [L, 2].
+    public func gumbelSoftmax(_ logits: Value, straightThrough: Bool = false) -> Value {
+        let noise = record(UniformNoise(rows: logits.shape.rows, columns: 2, name: joined("gumbel")), [step])[0]
+        return named { $0.gumbelSoftmax(logits, uniforms: noise, straightThrough: straightThrough).gates }
     }
 
     /// Max pooling over 3×3 windows, stride 2, padding 1.

@@ -103,5 +103,6 @@ public struct Scope {
         return try trace.recorder.scope(path) { try body(trace.recorder) }
     }
 
-    private func joined(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+    /// A name within the scope.
+    func joined(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 }

@@ -9,6 +9,25 @@ extension ParameterGroup {
     public static let policy: Self = "policy"
 }
 
+extension RateSlot {
+    /// Of the group of that name, as of `heads` and `policy`.
+    public static let backbone = RateSlot(0)
+    public static let heads = RateSlot(1)
+    public static let policy = RateSlot(2)
+
+    /// Where a group's learning rate is.
+    ///
+    /// - Precondition: the group is one of a network's that learn.
+    public init(_ group: ParameterGroup) {
+        switch group {
+        case .backbone: self = .backbone
+        case .heads: self = .heads
+        case .policy: self = .policy
+        default: preconditionFailure("the group \(group.rawValue) has no learning rate")
+        }
+    }
+}
+
 /// How the logits start.
 public enum PolicyInitial: Sendable, Hashable {
     /// Both columns the same value, so that α = 0.5; the default value is 0.5.

@@ -39,7 +39,7 @@ public struct StepState: Sendable, Equatable {
 
     /// Has updates leave weights and logits as they are: every rate is 0.
     public mutating func holdWeights() {
-        for slot in RateSlot.allCases { rates[slot] = Rate(learningRate: 0, beta1: 0.9, beta2: 0.999) }
+        for slot in RateSlot.all { rates[slot] = Rate(learningRate: 0, beta1: 0.9, beta2: 0.999) }
     }
 
     /// The buffer's words.
@@ -60,12 +60,24 @@ public struct StepState: Sendable, Equatable {
     }
 }
 
-/// Parameter groups with a learning rate of their own.
-public enum RateSlot: Int, Sendable, CaseIterable {
-    case backbone, heads, policy
+/// Where the step buffer has the learning rate of one parameter group; which group that is, is the network's business.
+public struct RateSlot: Hashable, Sendable {
+    /// From 0.
+    public let index: Int
+    private static let (first, words) = (8, 4)
+
+    /// As many as the buffer has room for.
+    public static let all = (0..<((StepState.wordCount - first) / words)).map { RateSlot($0) }
+
+    /// - Precondition: the buffer has that many.
+    public init(_ index: Int) {
+        precondition(
+            index >= 0 && Self.first + Self.words * (index + 1) <= StepState.wordCount, "no rate slot \(index)")
+        self.index = index
+    }
 
     /// Word of the step buffer where the group's rate begins.
-    var offset: Int { 8 + 4 * rawValue }
+    var offset: Int { Self.first + Self.words * index }
 }
 
 /// baseᵗ by repeated squaring: the same bits on every platform.

@@ -54,7 +54,7 @@ struct ExactGraphs {
                 guard velocity.bits <= bitLimit, moved.bits <= bitLimit else { continue }
                 (ranges[momentum.id], ranges[parameter.id]) = (velocity, moved)
                 _ = graph.record(
-                    SGDUpdate(rate: .backbone, momentum: 0.5, weightDecay: 0),
+                    SGDUpdate(rate: RateSlot(0), momentum: 0.5, weightDecay: 0),
                     [parameter, gradient, momentum, graph.step, flag])
                 continue
             }
@@ -101,7 +101,7 @@ struct ExactGraphs {
         }
         try store.write("flag", Shape([2], compact: true), [Int32(0), 0])
         var step = StepState()
-        step.rates[.backbone] = StepState.Rate(learningRate: rate)
+        step.rates[RateSlot(0)] = StepState.Rate(learningRate: rate)
         try store.write(step)
     }
 }

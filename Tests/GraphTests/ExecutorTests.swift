@@ -56,7 +56,7 @@ extension GraphTests {
                 for number in 0...2 {
                     graph.output("read\(number)", graph.record(Scale(2), [p])[0])
                     _ = graph.record(
-                        SGDUpdate(rate: .backbone, momentum: 0, weightDecay: 0),
+                        SGDUpdate(rate: RateSlot(0), momentum: 0, weightDecay: 0),
                         [p, g, graph.parameter("p0.momentum", shape), graph.step, flag])
                 }
                 graph.output("p", p)

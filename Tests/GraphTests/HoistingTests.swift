@@ -26,7 +26,7 @@ extension GraphTests {
             for (target, gradient) in zip(targets, graph.gradients(of: loss, for: targets)) {
                 let momentum = graph.parameter(graph.externalName(target) + ".momentum", Self.kernel)
                 _ = graph.record(
-                    SGDUpdate(rate: .backbone, momentum: 0, weightDecay: 0),
+                    SGDUpdate(rate: RateSlot(0), momentum: 0, weightDecay: 0),
                     [target, gradient!, momentum, graph.step, flag])
             }
         }
@@ -45,7 +45,7 @@ extension GraphTests {
             try executor.store.write("labels", Shape([1, 1, 1], compact: true), [Int32(2)])
             try executor.store.write("flag", Shape([2], compact: true), [Int32(0), 0])
             var step = StepState()
-            step.rates[.backbone] = StepState.Rate(learningRate: 1)
+            step.rates[RateSlot(0)] = StepState.Rate(learningRate: 1)
             try executor.store.write(step)
             return executor
         }

@@ -56,7 +56,7 @@ struct SmallNetwork {
         let targets = parameters.map { network.targets[$0.name]! }
         for ((name, shape), gradient) in zip(parameters, graph.gradients(of: network.loss, for: targets)) {
             _ = graph.record(
-                SGDUpdate(rate: .backbone, momentum: 0.9, weightDecay: 1e-4),
+                SGDUpdate(rate: RateSlot(0), momentum: 0.9, weightDecay: 1e-4),
                 [network.targets[name]!, gradient!, graph.parameter(name + ".momentum", shape), graph.step, flag])
         }
         for pair in 0..<2 {
@@ -89,7 +89,7 @@ struct SmallNetwork {
         for name in ["tracked1", "tracked2"] { try store.write(name, Shape([1], compact: true), [Int32(0)]) }
         try store.write("flag", Shape([2], compact: true), [Int32(0), 0])
         var step = StepState()
-        step.rates[.backbone] = StepState.Rate(learningRate: 0.1)
+        step.rates[RateSlot(0)] = StepState.Rate(learningRate: 0.1)
         try store.write(step)
     }
 

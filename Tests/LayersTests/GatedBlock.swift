@@ -13,7 +13,7 @@ struct GatedBlock: Layer {
     }
 }
 
-/// Blocks with one gate each, and a linear head.
+/// Blocks with one sampled gate each, and a linear head.
 struct GatedNetwork: Layer {
     var width = 16
     var depth = 2
@@ -21,7 +21,7 @@ struct GatedNetwork: Layer {
 
     func callAsFunction(_ image: Value, in s: Scope) -> Value {
         var x = s("stem").convolution(image, channels: width, kernel: 3, padding: 1, relu: true)
-        let gates = s.parameter("gates", [depth, 2], initial: .constant(0.5), group: "gates")
+        let gates = s.gumbelSoftmax(s.parameter("gates", [depth, 2], initial: .constant(0.5), group: "gates"))
         for row in 0..<depth {
             x = GatedBlock(channels: width)(x, gates: gates, row: row, in: s("blocks")("\(row)"))
         }

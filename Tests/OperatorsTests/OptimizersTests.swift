@@ -17,9 +17,9 @@ struct OptimizerCase: Hashable, Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all: [OptimizerCase] = [
-        .init(name: "SGD", rate: .heads, learningRate: 0.05, weightDecay: 1e-2, momentum: 0.9),
-        .init(name: "Adam of the logits", rate: .policy, learningRate: 0.01, weightDecay: 5e-4),
-        .init(name: "Adam of the warm-up", rate: .backbone, learningRate: 1e-3, weightDecay: 1e-4, beta1: 0.5),
+        .init(name: "SGD", rate: RateSlot(1), learningRate: 0.05, weightDecay: 1e-2, momentum: 0.9),
+        .init(name: "Adam of the logits", rate: RateSlot(13), learningRate: 0.01, weightDecay: 5e-4),
+        .init(name: "Adam of the warm-up", rate: RateSlot(0), learningRate: 1e-3, weightDecay: 1e-4, beta1: 0.5),
     ]
 }
 
@@ -122,7 +122,7 @@ extension OperatorsTests {
         private func advance(_ a: OptimizerCase, _ trial: Trial, gradient: Tensor, t: Int) throws {
             trial.state.step = UInt32(t - 1)
             // The other groups' rates must not be read.
-            for slot in RateSlot.allCases { trial.state.rates[slot] = .init(learningRate: 100) }
+            for slot in RateSlot.all { trial.state.rates[slot] = .init(learningRate: 100) }
             trial.state.rates[a.rate] = .init(
                 learningRate: a.learningRate, beta1: a.momentum == nil ? a.beta1 : 0,
                 beta2: a.momentum == nil ? a.beta2 : 0, t: t)

@@ -270,12 +270,7 @@ public struct StepGraphs: Sendable {
     private func update(
         _ spec: ParameterSpec, _ parameter: Value, _ gradient: Value, rule: UpdateRule, flag: Value, graph: Graph
     ) {
-        let slot: RateSlot =
-            switch spec.group {
-            case .heads: .heads
-            case .policy: .policy
-            default: .backbone
-            }
+        let slot = RateSlot(spec.group)
         func state(_ name: String) -> Value {
             graph.parameter(OptimizerState.name(spec.name, name), parameter.shape)
         }
