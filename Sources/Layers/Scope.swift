@@ -24,7 +24,12 @@ public protocol LayerRecorder: Recorder {
 }
 
 extension Graph: LayerRecorder {
-    public func parameter(_ spec: ParameterSpec) -> Value { parameter(spec.name, spec.storedShape) }
+    public func parameter(_ spec: ParameterSpec) -> Value {
+        // Every path through a layer declares it: shapes are worked out once.
+        guard let known = known(spec.name) else { return parameter(spec.name, spec.storedShape) }
+        precondition(known.shape.count == spec.elementCount, "\(spec.name) of \(known.shape) and of \(spec.diskShape)")
+        return known
+    }
 }
 
 /// A path of names over a recorder: where in a network a layer is applied.

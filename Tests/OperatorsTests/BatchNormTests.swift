@@ -115,6 +115,44 @@ extension OperatorsTests {
             #expect(try trial.executor.store.readIntegers("tracked") == [count])
         }
 
+        /// From running statistics: alone, and as the epilogue of a convolution that copies.
+        @Test(arguments: TestDevice.families, [[1, 1, 1, 16], [2, 5, 7, 19]])
+        func inferenceMatchesReference(family: KernelFamily, shape: [Int]) throws {
+            let channels = [shape[3]]
+            let (x, gamma, beta) = (
+                Tensor.random(shape: shape, seed: 21), Tensor.awayFromZero(shape: channels, seed: 22),
+                Tensor.random(shape: channels, seed: 23)
+            )
+            let mean = Tensor.random(shape: channels, seed: 24)
+            let variance = Tensor.random(shape: channels, seed: 25).map { Double(Float(abs($0) + 0.01)) }
+            var unit = Tensor.zeros(shape: [1, 1, shape[3], shape[3]])
+            for channel in 0..<shape[3] { unit[0, 0, channel, channel] = 1 }
+            let trial = try Trial(family)
+            let input = try trial.input("x", x)
+            let parameters = [
+                try trial.parameter("gamma", gamma), try trial.parameter("beta", beta),
+                try trial.parameter("mean", mean), try trial.parameter("variance", variance),
+            ]
+            let copy = trial.graph.convolution(input, weights: try trial.parameter("unit", unit))
+            for (name, value) in [("alone", input), ("fused", copy)] {
+                let y = trial.graph.batchNorm(
+                    value, gamma: parameters[0], beta: parameters[1], mean: parameters[2], variance: parameters[3],
+                    tail: .relu)
+                trial.graph.output(name, y)
+            }
+            let results = try trial.runTwice()
+            #expect(try #require(trial.plan).operations.count { $0 is BatchNormNormalise } == 1)
+            func expected(_ epsilon: Double) -> Tensor {
+                Reference.relu(
+                    Reference.batchNormInference(
+                        x: x, gamma: gamma, beta: beta, mean: mean, variance: variance, epsilon: epsilon))
+            }
+            for name in ["alone", "fused"] {
+                try results.expect(name, expected(1e-5))
+                if shape[0] > 1 { #expect(try results.error(name, expected(1e-2)) > 1e-3, "negative control") }
+            }
+        }
+
         /// A broken activation must reach the loss, where the finite check sees it.
         @Test(arguments: TestDevice.families)
         func reluPassesNaN(family: KernelFamily) throws {

@@ -15,7 +15,8 @@ struct Fusion {
 
     /// - Parameter nodes: the live ones of the graph.
     init(_ nodes: [Graph.Node], of graph: Graph) {
-        self.nodes = nodes
+        // A conversion of the array would cast every node by itself.
+        self.nodes = nodes.map(Optional.some)
         producers = [Int?](repeating: nil, count: graph.valueCount)
         readers = [Int](repeating: 0, count: graph.valueCount)
         updates.reserveCapacity(nodes.count)
@@ -27,6 +28,16 @@ struct Fusion {
             if node.isUpdate { count += 1 }
         }
         for output in graph.outputs { readers[output.value.id] += 1 }
+    }
+
+    /// Whether there may be something to fuse: mostly there is not, and to look closer takes longer.
+    static func isWorthIt(_ nodes: [Graph.Node], of graph: Graph) -> Bool {
+        nodes.contains { node in
+            let type = type(of: node.operation)
+            guard type == Sum.self else { return type == BatchNormInference.self }
+            guard case .node(let index) = graph.source(of: node.inputs[1]) else { return false }
+            return Swift.type(of: graph.nodes[index].operation) == Convolution.self
+        }
     }
 
     /// The nodes that remain, in order.

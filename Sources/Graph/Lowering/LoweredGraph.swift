@@ -28,9 +28,13 @@ extension Graph {
     ///
     /// - Precondition: activations are stored as the choices' arithmetic stores them.
     public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {
-        var fusion = Fusion(liveNodes(), of: self)
+        var live = liveNodes()
+        if Fusion.isWorthIt(live, of: self) {
+            var fusion = Fusion(live, of: self)
+            live = fusion.fused()
+        }
         let lowering = KernelLowering(family, choices, externals: externals, valueCount: valueCount)
-        for node in fusion.fused() { lowering.append(node) }
+        for node in live { lowering.append(node) }
         return LoweredGraph(
             family: family, nodes: lowering.nodes, externals: externals, outputs: outputs, sources: lowering.sources)
     }

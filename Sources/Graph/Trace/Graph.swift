@@ -124,6 +124,9 @@ public final class Graph: Recorder {
     /// Whether an external value of that name is in use.
     public func knows(_ name: String) -> Bool { externalsByName[name] != nil }
 
+    /// The external value of that name; nil where none is in use.
+    public func known(_ name: String) -> Value? { externalsByName[name] }
+
     public func parameter(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .parameter) }
 
     public func input(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .input) }
