@@ -15,6 +15,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
     ],
     targets: [
         // Shims: headers and module maps, no logic.
@@ -30,17 +31,31 @@ let package = Package(
         .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
         .target(name: "Layers", dependencies: ["Graph", "Operators", "DeviceLayer"], swiftSettings: tested),
         .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
-        .target(name: "Datasets", dependencies: ["CPNG"], swiftSettings: tested),
+        .target(name: "Support", swiftSettings: tested),
+        .target(name: "Files", dependencies: ["Support", "CPNG"], swiftSettings: tested),
+        .target(
+            name: "Schema", dependencies: ["Support", .product(name: "Yams", package: "Yams")], swiftSettings: tested),
+        .target(
+            name: "Datasets",
+            dependencies: [
+                "Support", "Files", "Schema", .product(name: "Yams", package: "Yams"),
+                .product(name: "SwiftCSV", package: "SwiftCSV"),
+            ], swiftSettings: tested),
+        .target(
+            name: "Tasks",
+            dependencies: [
+                "Operators", "Datasets", "Files", "Schema", "Support", .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: tested),
         .target(
             name: "Training",
             dependencies: [
-                "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets",
-                .product(name: "Yams", package: "Yams"),
+                "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files", "Schema",
+                "Support", .product(name: "Yams", package: "Yams"),
             ], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "Training", "Models", "Operators", "DeviceLayer", "Datasets",
+                "Training", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets", "Files", "Schema", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -48,7 +63,7 @@ let package = Package(
         .target(name: "Reference", path: "Tests/Reference", swiftSettings: [.unsafeFlags(["-O"])]),
         // What tests of several modules share: the device, folders, random numbers, differences of long lists.
         .target(
-            name: "TestSupport", dependencies: ["Operators", "DeviceLayer"], path: "Tests/Support",
+            name: "TestSupport", dependencies: ["Tasks", "Datasets", "Operators", "DeviceLayer"], path: "Tests/Support",
             swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
         .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer", "TestSupport"]),
@@ -61,16 +76,18 @@ let package = Package(
         .testTarget(
             name: "ModelsTests",
             dependencies: ["Models", "Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
-        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Files", "Schema", "Support", "TestSupport"]),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "TestSupport",
+                "Training", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files",
+                "Schema", "Support", "TestSupport",
             ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "adashare", "Training", "Models", "Operators", "DeviceLayer", "Datasets", "TestSupport",
+                "adashare", "Training", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets", "Files", "Support",
+                "TestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,4 +1,4 @@
-import Foundation
+import Support
 
 /// Batches in step order, made ahead of time by a few threads.
 ///
@@ -20,33 +20,30 @@ public final class BatchLoader: Sendable {
     ///   - startStep: the step the first `next()` returns.
     ///   - prefetch: steps made ahead of the one asked for, at least 1.
     ///   - threads: worker threads, at least 1.
-    /// - Throws: `DatasetError` if the batch is larger than the data, a size is not positive, an index is not in the
+    /// - Throws: `InputError` if the batch is larger than the data, a size is not positive, an index is not in the
     ///   data set, or the data set lacks a label.
     public init(
-        dataset: any DenseDataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
-        augmentation: AugmentationKind, shuffle: Bool, labels: Set<LabelKind>, seed: UInt64, phase: String,
+        dataset: any Dataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
+        augmentation: AugmentationKind, shuffle: Bool, labels: [LabelRequest], seed: UInt64, phase: String,
         startStep: Int,
         prefetch: Int = 4, threads: Int = 2
     ) throws {
+        func fail(_ found: String, _ expected: String) -> InputError {
+            InputError(file: dataset.name, place: "phase '\(phase)'", found: found, expected: expected)
+        }
         guard batch > 0, crop.height > 0, crop.width > 0, startStep >= 0 else {
-            throw DatasetError(
-                "\(dataset.name): batch \(batch), crop \(crop.height) x \(crop.width), start step \(startStep): "
-                    + "expected positive numbers")
+            throw fail(
+                "batch \(batch), crop \(crop.height) x \(crop.width), start step \(startStep)", "positive numbers")
         }
-        guard !indices.isEmpty else {
-            throw DatasetError(
-                "\(dataset.name): the split of phase '\(phase)' is empty, expected at least \(batch) samples")
-        }
+        guard !indices.isEmpty else { throw fail("an empty split", "at least \(batch) samples") }
         guard batch <= indices.count else {
-            throw DatasetError(
-                "\(dataset.name): a batch of \(batch) is larger than the \(indices.count) samples of phase '\(phase)'; "
-                    + "use a batch of at most \(indices.count)")
+            throw fail("a batch of \(batch)", "at most \(indices.count), the samples of the split")
         }
         if let index = indices.first(where: { !(0..<dataset.count).contains($0) }) {
-            throw DatasetError("\(dataset.name): sample \(index), expected 0...\(dataset.count - 1)")
+            throw fail("sample \(index)", "0...\(dataset.count - 1)")
         }
-        if let kind = labels.subtracting(dataset.labels).map(\.rawValue).min() {
-            throw DatasetError("\(dataset.name): the data set has no \(kind) labels")
+        if let name = labels.map(\.name).filter({ !dataset.labels.contains($0) }).min() {
+            throw fail("no \(name) labels", dataset.labels.sorted().joined(separator: ", "))
         }
         stepsPerPass = indices.count / batch
         let maker = BatchMaker(
@@ -77,12 +74,12 @@ public final class BatchLoader: Sendable {
 
 /// Makes the batch of any step, alone from its number.
 struct BatchMaker: Sendable {
-    var dataset: any DenseDataset
+    var dataset: any Dataset
     var indices: [Int]
     var batch, height, width: Int
     var augmentation: AugmentationKind
     var shuffle: Bool
-    var labels: Set<LabelKind>
+    var labels: [LabelRequest]
     var seed: UInt64
     var phase: String
 
@@ -100,7 +97,7 @@ struct BatchMaker: Sendable {
             var random = CounterRandom(seed: seed, name: "augment/" + phase, UInt64(pass), UInt64(place))
             let transform = CropTransform(
                 augmentation, height: sample.height, width: sample.width, crop: (height, width), random: &random)
-            try result.append(sample, transform, labels: labels)
+            result.append(sample, transform)
         }
         return result
     }

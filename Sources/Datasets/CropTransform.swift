@@ -1,5 +1,8 @@
+import Schema
+import Support
+
 /// How the augmentation of images is done.
-public enum AugmentationKind: String, Codable, Sendable, CaseIterable {
+public enum AugmentationKind: String, Codable, Sendable, ConfigurationChoice {
     /// Centre crop, padded evenly where the image is smaller; no scaling, no mirroring.
     case none
     /// Scale 0.5–1.5, mirror, pad, random crop.
@@ -49,7 +52,7 @@ struct AxisMap: Sendable {
 /// The geometric part of one sample's augmentation, the same for the image and all its labels.
 ///
 /// Labels keep their values: depth in particular stays in metres and is not divided by the scale, about which the method
-/// says nothing. Only the normals' x changes sign when mirrored.
+/// says nothing. What mirroring does to values is the label format's.
 struct CropTransform: Sendable {
     var rows, columns: AxisMap
     var isMirrored: Bool
@@ -83,6 +86,18 @@ struct CropTransform: Sendable {
         }
         rows = AxisMap(crop: crop.height, source: height, scaled: scaled.height, offset: offset.y, mirrored: false)
         columns = AxisMap(crop: crop.width, source: width, scaled: scaled.width, offset: offset.x, mirrored: isMirrored)
+    }
+
+    /// For every pixel of the crop the pixel of the source it is nearest to, row-major; −1 for padding.
+    ///
+    /// - Parameter width: of the source.
+    func sources(width: Int) -> [Int] {
+        var pixels: [Int] = []
+        pixels.reserveCapacity(rows.nearest.count * columns.nearest.count)
+        for y in rows.nearest {
+            for x in columns.nearest { pixels.append(y < 0 || x < 0 ? -1 : y * width + x) }
+        }
+        return pixels
     }
 
     /// Half of a surplus, rounded down for deficits too.

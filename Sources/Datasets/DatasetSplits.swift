@@ -1,3 +1,5 @@
+import Support
+
 /// Which samples of a data set serve which purpose.
 ///
 /// `train1` updates weights and `train2` the policy's logits; choosing the best checkpoint looks at `validation` only.
@@ -5,6 +7,7 @@ public struct DatasetSplits: Sendable, Equatable {
     /// The split names that mean something here.
     public static let names = ["train", "train1", "train2", "validation", "test"]
 
+    /// Indices of samples.
     public let train, train1, train2, validation, test: [Int]
     /// What a user should know about how the splits came to be; one sentence each.
     public let notices: [String]
@@ -23,11 +26,12 @@ public struct DatasetSplits: Sendable, Equatable {
     ///   - source: the file or data set to name in errors.
     ///   - seed: drives both draws.
     ///   - fraction: share of `train` for validation, in 0..<1.
-    /// - Throws: `DatasetError` if a named split is empty, if nothing can serve as `train`, or if the fraction is out of
+    /// - Throws: `InputError` if a named split is empty, if nothing can serve as `train`, or if the fraction is out of
     ///   range.
     public init(named: [String: [Int]], source: String, seed: UInt64, validation fraction: Double = 0.1) throws {
         guard fraction >= 0, fraction < 1 else {
-            throw DatasetError("\(source): validation fraction \(fraction), expected at least 0 and below 1")
+            throw InputError(
+                file: source, found: "validation fraction \(fraction)", expected: "at least 0 and below 1")
         }
         var notices: [String] = []
         for name in named.keys.sorted() {
@@ -35,12 +39,13 @@ public struct DatasetSplits: Sendable, Equatable {
                 notices.append(
                     "\(source): split '\(name)' is not used; known are \(Self.names.joined(separator: ", ")).")
             } else if named[name]?.isEmpty == true {
-                throw DatasetError("\(source): split '\(name)' is empty, expected at least one sample")
+                throw InputError(file: source, place: "split '\(name)'", found: "no sample", expected: "at least one")
             }
         }
         guard let all = named["train"] ?? Self.union(named["train1"], named["train2"]) else {
-            throw DatasetError(
-                "\(source): found the splits \(named.keys.sorted()), expected 'train' (or both 'train1' and 'train2')")
+            throw InputError(
+                file: source, found: "the splits \(named.keys.sorted())",
+                expected: "'train' (or both 'train1' and 'train2')")
         }
         var held: [Int] = named["validation"] ?? []
         if named["validation"] == nil, fraction > 0 {
@@ -72,12 +77,17 @@ public struct DatasetSplits: Sendable, Equatable {
         train = rest
         validation = held
         test = named["test"] ?? []
-        self.notices = notices + Self.overlaps(rest, source: source, validation: held, test: test)
+        let both = Set(train1).intersection(train2).count
+        self.notices =
+            notices
+            + (both > 0 && named["train1"] != named["train2"]
+                ? ["\(source): \(both) of \(train2.count) 'train2' samples are also in 'train1'."] : [])
+            + Self.overlaps(rest, source: source, validation: held, test: test)
     }
 
     /// The samples of a split by name.
     ///
-    /// - Throws: `DatasetError` for an unknown name or an empty split.
+    /// - Throws: `InputError` for an unknown name or an empty split.
     public subscript(name: String) -> [Int] {
         get throws {
             let indices: [Int]
@@ -88,10 +98,13 @@ public struct DatasetSplits: Sendable, Equatable {
             case "validation": indices = validation
             case "test": indices = test
             default:
-                throw DatasetError("split '\(name)' is unknown, expected one of \(Self.names.joined(separator: ", "))")
+                throw InputError(
+                    file: "data set", found: "split '\(name)'",
+                    expected: "one of \(Self.names.joined(separator: ", "))")
             }
             guard !indices.isEmpty else {
-                throw DatasetError("split '\(name)' is empty, expected at least one sample")
+                throw InputError(
+                    file: "data set", place: "split '\(name)'", found: "no sample", expected: "at least one")
             }
             return indices
         }
@@ -120,5 +133,23 @@ public struct DatasetSplits: Sendable, Equatable {
             guard shared > 0 else { return nil }
             return "\(source): \(shared) of \(indices.count) '\(name)' samples are also in 'train'."
         }
+    }
+}
+
+extension DatasetSplits {
+    /// The same splits with notices put before their own.
+    func adding(notices more: [String]) -> DatasetSplits {
+        DatasetSplits(
+            train: train, train1: train1, train2: train2, validation: validation, test: test, notices: more + notices)
+    }
+
+    /// Splits that need no completing.
+    public init(train: [Int], train1: [Int], train2: [Int], validation: [Int], test: [Int], notices: [String]) {
+        self.train = train
+        self.train1 = train1
+        self.train2 = train2
+        self.validation = validation
+        self.test = test
+        self.notices = notices
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 /// needed again sooner than the one that replaces it.
 final class SampleCache: Sendable {
     private struct State {
-        var samples: [Int: DenseSample] = [:]
+        var samples: [Int: Sample] = [:]
         var bytes = 0
     }
 
@@ -21,7 +21,7 @@ final class SampleCache: Sendable {
     }
 
     /// The cached sample, or the one `make` creates; two threads may create the same one at once, which is harmless.
-    func sample(_ index: Int, make: () throws -> DenseSample) rethrows -> DenseSample {
+    func sample(_ index: Int, make: () throws -> Sample) rethrows -> Sample {
         if let known = state.withLock({ $0.samples[index] }) { return known }
         let made = try make()
         state.withLock { state in

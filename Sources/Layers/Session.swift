@@ -18,6 +18,9 @@ public final class Session {
     private let executor: Executor
     private let plan: Plan
     private let inputs: [String: (shape: Shape, isInteger: Bool)]
+    private let classes: [String: [(count: Int, ignored: Int)]]
+    /// Inputs that nothing has been written to.
+    private var missing: Set<String>
     private let groups: [(optimizer: Optimizer, slot: RateSlot)]
     private let seed: UInt64
     private static let temperature = "temperature"
@@ -41,6 +44,8 @@ public final class Session {
         try record(recording)
         executor = Executor(library: try KernelLibrary(context: context, family: family))
         (parameters, inputs, groups) = (recording.parameters, recording.inputs, recording.groups)
+        classes = recording.classes
+        missing = Set(recording.inputs.keys)
         self.seed = seed
         plan = try executor.makePlan(recording.graph, choices: choices)
         for spec in parameters { try write(spec, spec.initialValues(seed: seed)) }
@@ -60,6 +65,10 @@ public final class Session {
             throw SessionError(message: "scalar \(name): found no optimiser that reads it")
         }
         for (name, given) in values.sorted(by: { $0.key < $1.key }) { try write(name, given) }
+        guard missing.isEmpty else {
+            throw SessionError(
+                message: "inputs \(missing.sorted()): found no values, expected some before the first step")
+        }
         steps += 1
         var state = StepState()
         (state.seed, state.step) = (seed, UInt32(steps - 1))
@@ -134,11 +143,19 @@ public final class Session {
         }
         switch (given, isInteger) {
         case (let values as [Float], false): try executor.store.write(name, shape, values)
-        case (let values as [Int32], true): try executor.store.write(name, shape, values)
+        case (let values as [Int32], true):
+            // The device reads scores by them.
+            for (count, ignored) in classes[name] ?? [] {
+                guard let bad = values.first(where: { !(0..<count ~= Int($0)) && Int($0) != ignored }) else { continue }
+                throw SessionError(
+                    message: "input \(name): found class \(bad), expected 0 to \(count - 1), or \(ignored) for none")
+            }
+            try executor.store.write(name, shape, values)
         default:
             throw SessionError(
                 message: "input \(name): found \(type(of: given)), expected \(isInteger ? "Int32" : "Float")")
         }
+        missing.remove(name)
     }
 }
 

@@ -9,6 +9,8 @@ public final class StepRecording: LayerRecorder {
     private var declared: Set<String> = []
     /// Shapes of the inputs by name, and whether they are integers.
     private(set) var inputs: [String: (shape: Shape, isInteger: Bool)] = [:]
+    /// Classes that inputs of integers may be, and the one that counts for none.
+    private(set) var classes: [String: [(count: Int, ignored: Int)]] = [:]
     /// Each minimised group's optimiser and place in the step buffer.
     private(set) var groups: [(optimizer: Optimizer, slot: RateSlot)] = []
     private var minimised: Set<ParameterGroup> = []
@@ -43,7 +45,10 @@ public final class StepRecording: LayerRecorder {
     ///   - classes: integers [N, h, w].
     /// - Returns: a scalar.
     public func crossEntropy(_ scores: Value, _ classes: Value, ignoring ignored: Int = 255) -> Value {
-        graph.record(TaskLoss(.crossEntropy(ignore: ignored)), [scores, classes])[0]
+        if let name = graph.externals.first(where: { $0.value == classes })?.name {
+            self.classes[name, default: []].append((scores.shape.channels, ignored))
+        }
+        return graph.record(TaskLoss(.crossEntropy(ignore: ignored)), [scores, classes])[0]
     }
 
     /// Σ weight · loss, added in order.

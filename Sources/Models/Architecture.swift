@@ -61,20 +61,22 @@ public struct ResidualStage: Sendable, Hashable {
 
 /// The shape of a multi-task residual network: what there is, without weights, values or device.
 ///
-/// Dense tasks use the dilated form (strides 1/2/1/1, dilations 1/1/2/4, output stride 8, max pool in ceil mode),
-/// classification the ordinary one (strides 1/2/2/2, no dilation, floor mode).
+/// Tasks of pixels use the dilated form (strides 1/2/1/1, dilations 1/1/2/4, output stride 8, max pool in ceil mode),
+/// tasks of whole images the ordinary one (strides 1/2/2/2, no dilation, floor mode).
 ///
 /// - Source: Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423) and its code, github.com/sunxm2357/AdaShare.
 public struct NetworkArchitecture: Sendable, Hashable {
     public let backbone: BackboneKind
     /// Factor on all channel counts; 1 is the published network.
     public let width: Double
-    /// Head of dense tasks; without effect on classification.
+    /// Head of tasks of pixels; without effect on others.
     public let head: HeadKind
     /// Tasks in order; `number(task:)` names their parameters.
     public let tasks: [TaskHead]
-    /// Whether this is the classification variant: linear heads on pooled features, images of its own for every task.
-    public let classification: Bool
+    /// Whether tasks have an output for the whole image: linear heads on pooled features of the ordinary form.
+    public let isPooled: Bool
+    /// Whether every task has images of its own, so that tasks have no pass in common.
+    public let hasSeparateImages: Bool
     /// Hidden channels of a four-rate branch, already scaled by `width`.
     public let headHidden: Int
     /// What lies below the blocks.
@@ -92,12 +94,13 @@ public struct NetworkArchitecture: Sendable, Hashable {
     ///   - width: channel multiplier, above 0 and at most 16.
     ///   - head: head of dense tasks.
     ///   - tasks: at least one, names distinct and not empty, channels at least 1.
-    ///   - classification: the ordinary, not dilated form with linear heads.
+    ///   - isPooled: the ordinary, not dilated form with linear heads.
+    ///   - hasSeparateImages: images of its own for every task.
     ///   - headHidden: hidden channels of a four-rate branch before scaling.
     /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds.
     public init(
         backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, tasks: [TaskHead],
-        classification: Bool = false, headHidden: Int = 1024
+        isPooled: Bool = false, hasSeparateImages: Bool = false, headHidden: Int = 1024
     ) throws {
         guard width.isFinite, width > 0, width <= 16 else { throw ArchitectureError.badWidth(width) }
         guard (1...65536).contains(headHidden) else { throw ArchitectureError.badHeadHidden(headHidden) }
@@ -107,13 +110,14 @@ public struct NetworkArchitecture: Sendable, Hashable {
         self.width = width
         self.head = head
         self.tasks = tasks
-        self.classification = classification
+        self.isPooled = isPooled
+        self.hasSeparateImages = hasSeparateImages
         self.headHidden = Self.scaled(headHidden, by: width)
-        let stem = Stem(channels: Self.scaled(64, by: width), poolCeilMode: !classification)
+        let stem = Stem(channels: Self.scaled(64, by: width), poolCeilMode: !isPooled)
         self.stem = stem
 
-        let strides = classification ? [1, 2, 2, 2] : [1, 2, 1, 1]
-        let dilations = classification ? [1, 1, 1, 1] : [1, 1, 2, 4]
+        let strides = isPooled ? [1, 2, 2, 2] : [1, 2, 1, 1]
+        let dilations = isPooled ? [1, 1, 1, 1] : [1, 1, 2, 4]
         var stages: [ResidualStage] = []
         var blocks: [ResidualBlock] = []
         var channels = stem.channels
@@ -160,7 +164,7 @@ public struct NetworkArchitecture: Sendable, Hashable {
         precondition(tasks.indices.contains(task), "task \(task) of \(tasks.count)")
         return TaskOutput(
             prefix: "task\(number(task: task))", channels: tasks[task].channels, hidden: headHidden,
-            kind: classification ? nil : head, dropout: dropout)
+            kind: isPooled ? nil : head, dropout: dropout)
     }
 
     /// Name of one task's policy logits, shape [L, 2], column 0 = select and column 1 = skip.

@@ -3,7 +3,7 @@ import Operators
 
 /// Counts multiply-accumulates and parameters of a network for one image.
 ///
-/// MACs are those of convolutions only (and the linear layers of classification heads), taps in the padding included.
+/// MACs are those of convolutions only (and the linear layers of heads on pooled features), taps in the padding included.
 /// Parameters are those an optimiser moves: convolution weights and biases and the scales and shifts of batch norms,
 /// but not running statistics, counters or logits.
 ///
@@ -72,12 +72,12 @@ public struct CostModel: Sendable {
 
     /// MACs of the backbone by its parts.
     ///
-    /// In the classification variant every task has images of its own, so nothing is shared.
+    /// Where every task has images of its own, nothing is shared.
     public var parts: PartCosts {
         PartCosts(
             unit: .macs, tasks: architecture.tasks.count, stem: stemMacs,
             blocks: blocks.map { PartCosts.Block(branch: $0.macs, projection: $0.projectionMacs) },
-            isSeparate: architecture.classification)
+            isSeparate: architecture.hasSeparateImages)
     }
 
     /// The whole count as the `cost` command prints it.

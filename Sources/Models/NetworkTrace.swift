@@ -67,7 +67,7 @@ public struct NetworkTrace {
         return paths
     }
 
-    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, classes] for classification; float32 whatever
+    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, channels] where that is for the whole image; float32 whatever
     /// activations are stored as.
     public func head(task: Int, features: Value) -> Value {
         architecture.output(task: task, dropout: dropout)(features, in: network.grouped(.heads))

@@ -1,15 +1,15 @@
 import DeviceLayer
 
-/// What a dense or classification loss compares; labels already have the prediction's height and width.
+/// What a loss compares; labels already have the prediction's height and width.
 public enum LossKind: Hashable, Sendable {
     /// −log softmax(x)[label], (weighted) mean over pixels whose label is not `ignore`; labels are integers [N, h, w].
     case crossEntropy(ignore: Int)
     /// 1 − mean cosine over pixels whose label's largest channel is below 255; labels are raw colours [N, h, w, 3].
     /// `published` keeps the raw colours in B, G, R order; otherwise they are decoded, (v/127.5) − 1, in x, y, z order.
     case cosine(published: Bool)
-    /// Mean absolute error where the label exceeds 3·10⁻⁵ (metric depth).
+    /// Mean absolute error where the label exceeds 3·10⁻⁵.
     case absolutePositive
-    /// Mean absolute error where the label is not 255 (keypoints, edges).
+    /// Mean absolute error where the label is not 255.
     case absoluteNot255
 }
 

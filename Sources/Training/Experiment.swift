@@ -1,8 +1,11 @@
 import Datasets
 import DeviceLayer
+import Files
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 
 /// A configuration turned into the objects it speaks of.
 public struct Experiment: Sendable {
@@ -11,23 +14,24 @@ public struct Experiment: Sendable {
     public let catalog: ParameterCatalog
     public let tasks: [TaskSettings]
     /// Algorithms of convolutions that were measured or recorded; the others are chosen by shape.
-    public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
+    public internal(set) var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     /// How convolutions may round: as the configuration wants, once `settle` has said that the device can.
     public private(set) var arithmetic: ConvolutionArithmetic
     /// What the parts of a step take on the device that it is for, where budgets are counted in time.
     public var partTimes: PartTimes?
 
-    /// Label maps the tasks need.
-    public var labels: Set<LabelKind> { Set(configuration.tasks.compactMap { LabelKind(rawValue: $0.kind.rawValue) }) }
+    /// Labels the tasks need, each once.
+    public let labels: [LabelRequest]
 
-    /// - Throws: `ArchitectureError` if the network cannot be built.
+    /// - Throws: `ArchitectureError` if the network cannot be built, `InputError` if tasks read one label differently.
     public init(_ configuration: ExperimentConfiguration) throws {
         self.configuration = configuration
         arithmetic = configuration.arithmetic
         architecture = try NetworkArchitecture(
             backbone: configuration.model.backbone, width: configuration.model.width, head: configuration.model.head,
             tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
-            classification: configuration.tasks.contains { $0.kind == .classification })
+            isPooled: configuration.tasks.contains { $0.kind.extent == .image })
+        labels = try configuration.labelRequests()
         let scale = configuration.policy.initialScale
         let initial: PolicyInitial =
             switch configuration.policy.initial {
@@ -36,19 +40,14 @@ public struct Experiment: Sendable {
             case .allChosen: .allChosen(skip: -scale)
             }
         catalog = ParameterCatalog(architecture, policyInitial: initial)
-        tasks = configuration.tasks.map { task in
-            TaskSettings(
-                name: task.name, loss: Self.loss(task, normals: configuration.dataset.normals), weight: task.weight,
-                label: task.kind.rawValue, labelChannels: task.kind == .normals ? 3 : 1,
-                hasClassWeights: task.classWeights != .equal)
-        }
+        tasks = configuration.tasks.map(TaskSettings.init)
     }
 
-    /// Keeps to what a device can compute; to be called before networks are made for it.
+    /// Keeps to what a device can compute: a session does, before it makes networks.
     ///
     /// - Returns: a line for people where that is not what the configuration wants.
     /// - Throws: `DeviceError` if the device could not be asked.
-    public mutating func settle(on library: KernelLibrary) throws -> String? {
+    mutating func settle(on library: KernelLibrary) throws -> String? {
         arithmetic = try library.arithmetic(configuration.arithmetic)
         return arithmetic == configuration.arithmetic ? nil : try library.fallback(from: configuration.model.precision)
     }
@@ -63,7 +62,7 @@ public struct Experiment: Sendable {
     }
 
     /// Computes convolutions as a list says from here on, and its products in the tile it was measured with.
-    public mutating func adopt(_ recorded: RecordedAlgorithms, on library: KernelLibrary) {
+    mutating func adopt(_ recorded: RecordedAlgorithms, on library: KernelLibrary) {
         algorithms = recorded.algorithms
         if let tile = recorded.tile { library.productTile = tile }
     }
@@ -72,15 +71,6 @@ public struct Experiment: Sendable {
     mutating func takeAlgorithms(of other: Experiment) {
         (arithmetic, algorithms) = (other.arithmetic, other.algorithms)
         partTimes = nil
-    }
-
-    private static func loss(_ task: TaskConfiguration, normals: NormalSpace) -> LossKind {
-        switch task.kind {
-        case .segmentation, .classification: .crossEntropy(ignore: task.ignoreLabel)
-        case .normals: .cosine(published: normals == .published)
-        case .depth: .absolutePositive
-        case .keypoints, .edges: .absoluteNot255
-        }
     }
 
     /// Multiply-accumulates at the size of a training crop.
@@ -118,53 +108,25 @@ public struct Experiment: Sendable {
 
     /// Opens the data set the configuration names.
     ///
-    /// - Throws: `DatasetError` naming the file, `ConfigurationError` naming the key.
-    public func makeDataset() throws -> any DenseDataset {
+    /// - Throws: `InputError` naming the file or key.
+    public func makeDataset() throws -> any Dataset {
         let dataset = configuration.dataset
-        let seed = UInt64(configuration.training.seed)
+        guard let reader = dataset.reader else {
+            throw InputError(
+                file: "configuration", place: "dataset.kind", found: "nothing",
+                expected: "one of " + configuration.vocabulary.readers.all.map { $0.kind }.joined(separator: ", "))
+        }
         // Decoded samples may take an eighth of the host's memory.
         let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32))
-        let made: any DenseDataset
-        switch dataset.kind {
-        case .nyuV2:
-            let classes = configuration.tasks.filter { $0.kind == .segmentation }.map(\.channels).min() ?? 40
-            made = try NYUv2Dataset(
-                root: URL(fileURLWithPath: dataset.root ?? ""), labels: labels, seed: seed,
-                validation: dataset.validation, classes: classes, cacheBytes: cacheBytes)
-        case .scenes:
-            made = try ScenesDataset(
-                count: dataset.count, height: dataset.size.height, width: dataset.size.width,
-                seed: UInt64(dataset.seed), classes: dataset.classes, labels: labels, cacheBytes: cacheBytes)
-        case nil:
-            throw ConfigurationError(
-                file: "configuration", path: "dataset.kind", found: "nothing", expected: "nyu_v2 or scenes")
-        }
-        for (index, task) in configuration.tasks.enumerated() {
-            guard let label = LabelKind(rawValue: task.kind.rawValue), made.labels.contains(label) else {
-                throw ConfigurationError(
-                    file: "configuration", path: "tasks.\(index).kind", found: task.kind.rawValue,
-                    expected: "a label of data set \(made.name): "
-                        + made.labels.map(\.rawValue).sorted().joined(separator: ", "))
-            }
-            if task.kind == .segmentation, task.ignoreLabel != 255 {
-                throw ConfigurationError(
-                    file: "configuration", path: "tasks.\(index).ignore_label", found: "\(task.ignoreLabel)",
-                    expected: "255, which marks pixels without a class in data set \(made.name)")
-            }
-            let classes = dataset.classes.names.count
-            if made is ScenesDataset, task.kind == .segmentation, task.channels < classes {
-                throw ConfigurationError(
-                    file: "configuration", path: "tasks.\(index).channels", found: "\(task.channels)",
-                    expected: "at least \(classes), the classes of generated scenes with dataset.classes "
-                        + dataset.classes.rawValue)
-            }
-        }
-        return made
+        return try reader.open(
+            DatasetRequest(
+                root: dataset.root, labels: labels, seed: UInt64(configuration.training.seed),
+                validation: dataset.validation, cacheBytes: cacheBytes))
     }
 
     /// A loader of training batches over one split.
     func loader(
-        _ dataset: any DenseDataset, split: [Int], phase: String, startStep: Int
+        _ dataset: any Dataset, split: [Int], phase: String, startStep: Int
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: split, batch: configuration.training.batch,
@@ -176,7 +138,7 @@ public struct Experiment: Sendable {
 
     /// Class weights of a task, nil if all are equal.
     ///
-    /// - Throws: `DatasetError` if the file cannot be read or has another length.
+    /// - Throws: `InputError` if the file cannot be read or has another length.
     func classWeights(_ task: TaskConfiguration) throws -> [Float]? {
         switch task.classWeights {
         case .equal: return nil
@@ -184,7 +146,8 @@ public struct Experiment: Sendable {
         case .file(let path):
             let array = try NPYArray.read(URL(fileURLWithPath: path))
             guard array.values.count == task.channels else {
-                throw DatasetError("\(path): \(array.values.count) class weights, expected \(task.channels)")
+                throw InputError(
+                    file: path, found: "\(array.values.count) class weights", expected: "\(task.channels)")
             }
             return array.values
         }
@@ -196,20 +159,20 @@ extension Experiment {
     ///
     /// - Parameter infersOnly: it needs no class weights, so their files are not read.
     /// - Throws: `DeviceError`, or what reading class weights throws.
-    public func makeNetwork(library: KernelLibrary, infersOnly: Bool = false) throws -> NetworkRuntime {
+    func makeNetwork(library: KernelLibrary, infersOnly: Bool = false) throws -> NetworkRuntime {
         var weights: [String: [Float]] = [:]
         for task in configuration.tasks where !infersOnly { weights[task.name] = try classWeights(task) }
         return try NetworkRuntime(library: library, graphs: stepGraphs, classWeights: weights)
     }
 
-    /// The space a checkpoint's normals were trained in; the configuration's if it records none.
-    public func normals(recordedIn file: TensorFile) -> NormalSpace {
-        file.metadata["normals"].flatMap(NormalSpace.init(rawValue:)) ?? configuration.dataset.normals
+    /// The tasks as a checkpoint says that they were trained; as the configuration says where it records nothing.
+    public func tasks(recordedIn file: TensorFile) -> [TaskSettings] {
+        configuration.tasks.map { TaskSettings($0.trained(as: file.metadata)) }
     }
 
     /// The policy a checkpoint was trained with; every block for every task if it records none.
     ///
-    /// - Throws: `FormatError` if the record does not fit this network.
+    /// - Throws: `InputError` if the record does not fit this network.
     public func policy(recordedIn file: TensorFile) throws -> DiscretePolicy {
         let names = tasks.map(\.name)
         guard let text = file.metadata["policy"] else {

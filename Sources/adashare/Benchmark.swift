@@ -2,6 +2,7 @@ import ArgumentParser
 import DeviceLayer
 import Foundation
 import Models
+import Support
 import Training
 
 struct Benchmark: ParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Support
 import Training
 
 /// Where a command writes: its answer to one side, what it remarks meanwhile to the other.
@@ -30,7 +31,7 @@ struct Console {
 
     /// Writes a part of the answer, and the end of its line.
     ///
-    /// - Throws: `RunError` if it cannot be written, for example to a full disk.
+    /// - Throws: `InputError` if it cannot be written, for example to a full disk.
     func print(_ text: String) throws { try writeAnswer(text + "\n") }
 
     /// Writes a remark as it is.
@@ -43,8 +44,8 @@ struct Console {
             let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else {
-                throw RunError(
-                    path: name, found: "a write that failed (\(String(cString: strerror(errno))))",
+                throw InputError(
+                    file: name, found: "a write that failed (\(String(cString: strerror(errno))))",
                     expected: "a place that takes the answer")
             }
             bytes.removeFirst(count)

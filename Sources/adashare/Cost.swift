@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Models
 import Operators
+import Support
 import Training
 
 struct Cost: ConsoleCommand {
@@ -38,7 +39,8 @@ struct Cost: ConsoleCommand {
         let progress = ProgressPrinter(console)
         let context = time ? try device.makeContext(progress: progress) : nil
         let family = device.kernelFamily ?? context.map { KernelFamily(for: $0.device) } ?? .cpu
-        if let notice = experiment.settle(for: family) { progress.report(.notice(notice)) }
+        // A device says for itself what it computes.
+        if context == nil, let notice = experiment.settle(for: family) { progress.report(.notice(notice)) }
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
@@ -51,14 +53,14 @@ struct Cost: ConsoleCommand {
             if let warning = chosen.flatMap(model.parts.warning) { try console.print(warning + "\n") }
         }
         let times = try context.map { context in
-            let library = try KernelLibrary(context: context, family: family)
-            if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
-            try experiment.chooseAlgorithms(
-                shape, tuner: AlgorithmTuner(library: library, mode: search.mode, report: progress.report))
-            let timer = PartTimer(library: library, mode: search.mode, report: progress.report)
+            let session = try ExperimentSession.open(
+                experiment, on: context, family: family, algorithms: .searched(search.mode, shape),
+                report: progress.report)
+            experiment = session.experiment
+            let timer = PartTimer(session, mode: search.mode, report: progress.report)
             // The number of policy steps may need the data set; where there is none, that is said.
             let dataset = try? experiment.makeDataset()
-            return try timer.report(on: experiment, shape, policy: chosen, dataset: dataset)
+            return try timer.report(shape, policy: chosen, dataset: dataset)
         }
         progress.finish()
         // Work can be counted for sizes that no step could be planned for.

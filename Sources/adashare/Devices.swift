@@ -1,6 +1,7 @@
 import ArgumentParser
 import DeviceLayer
 import Operators
+import Support
 import Training
 
 struct Devices: ConsoleCommand {

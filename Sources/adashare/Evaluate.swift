@@ -1,7 +1,10 @@
 import ArgumentParser
+import Files
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 import Training
 
 struct Evaluate: ConsoleCommand {
@@ -20,19 +23,15 @@ struct Evaluate: ConsoleCommand {
 
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-        var experiment = try Experiment(part.select(folder.readConfiguration()))
-        let dataset = try experiment.makeDataset()
+        let given = try Experiment(part.select(folder.readConfiguration()))
+        let dataset = try given.makeDataset()
         let indices = try dataset.splits[split]
-        let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? latest(folder))
+        let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? folder.latestWeights())
         let progress = ProgressPrinter(console)
-        let library = try KernelLibrary(
-            context: try device.makeContext(progress: progress), family: device.kernelFamily)
-        if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
-        let recorded = try folder.readAlgorithms(for: library, arithmetic: experiment.arithmetic)
-        let notice =
-            recorded.map { $0.notice(on: library) } ?? "no algorithms.json in \(path): algorithms are chosen by shape"
-        if let notice { progress.report(.notice(notice)) }
-        if let recorded { experiment.adopt(recorded, on: library) }
+        let session = try ExperimentSession.open(
+            given, on: device.makeContext(progress: progress), family: device.kernelFamily,
+            algorithms: .recorded(folder), report: progress.report)
+        let experiment = session.experiment
         let budgets = experiment.configuration.policy.budgets
         if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == Phase.policy.rawValue {
             let folders = budgets.map { SideRuns.Kind.budget($0).folder }
@@ -41,23 +40,23 @@ struct Evaluate: ConsoleCommand {
                     "these are the weights of policy learning; its policies are retrained in "
                         + folders.joined(separator: ", ")))
         }
-        let network = try experiment.makeNetwork(library: library, infersOnly: true)
+        let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let result = try Evaluator(experiment: experiment, dataset: dataset)
             .evaluate(network, policy: policy, split: indices)
         if json {
             let scored = Scored(
-                split: split, checkpoint: file.file, normals: experiment.configuration.dataset.normals.rawValue,
-                images: result.images, tasks: result.tasks, leftOut: result.leftOut)
+                split: split, checkpoint: file.file, trainedAs: experiment.configuration.facts,
+                images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut)
             try console.print(try JSONText.pretty(scored))
             return
         }
         try console.print("\(file.file)")
         for convention in MetricConvention.allCases {
             try console.print(
-                "\n\(convention.rawValue) convention, \(result.images) images of split \(split), normals trained as "
-                    + "\(experiment.configuration.dataset.normals.rawValue)\n")
+                "\n\(convention.rawValue) convention, \(result.images) images of split \(split)"
+                    + clause(experiment.configuration.facts) + "\n")
             var table = Table(["task", "metric", "value"])
             for task in experiment.tasks {
                 for metric in result.tasks[task.name]?[convention.rawValue] ?? [] {
@@ -65,6 +64,10 @@ struct Evaluate: ConsoleCommand {
                 }
             }
             try console.print(table.text)
+        }
+        for task in experiment.tasks {
+            guard let count = result.labelled?[task.name], count < result.images else { continue }
+            try console.print("\n\(task.name): scored on the \(count) of \(result.images) images that carry its label")
         }
         let cost = experiment.trainingCost.parts
         let share = cost.share(of: policy, .shared)
@@ -79,19 +82,12 @@ struct Evaluate: ConsoleCommand {
 
     /// The JSON answer: the result, and what was scored on what.
     private struct Scored: Encodable {
-        let split, checkpoint, normals: String
+        let split, checkpoint: String
+        let trainedAs: [String: String]
         let images: Int
+        /// Images that carried a task's label, where some did not.
+        let labelled: [String: Int]?
         let tasks: [String: [String: [Metric]]]
         let leftOut: [String: [String: Int]]
-    }
-
-    private func latest(_ folder: RunDirectory) throws -> URL {
-        for phase in Phase.byMaturity {
-            let url = folder.checkpoints.appendingPathComponent("\(phase.rawValue).safetensors")
-            if FileManager.default.fileExists(atPath: url.path) { return url }
-        }
-        throw RunError(
-            path: folder.checkpoints.path, found: "no weights of a finished phase",
-            expected: "one, or --checkpoint FILE")
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 import Training
 
 /// Where the work runs.
@@ -80,20 +81,20 @@ struct Size: ExpressibleByArgument {
 /// Checks, before any work, that a file can be written when it is done.
 ///
 /// - Parameter what: goes into the file.
-/// - Throws: `RunError` naming the path.
+/// - Throws: `InputError` naming the path.
 func checkWritable(_ path: String, _ what: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) == false || !isFolder.boolValue else {
-        throw RunError(path: path, found: "a folder", expected: "a file name for \(what)")
+        throw InputError(file: path, found: "a folder", expected: "a file name for \(what)")
     }
     let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
     guard kind == nil || kind == .typeRegular || kind == .typeSymbolicLink else {
-        throw RunError(
-            path: path, found: "no regular file", expected: "a file name for \(what), which is renamed into place")
+        throw InputError(
+            file: path, found: "no regular file", expected: "a file name for \(what), which is renamed into place")
     }
     guard FileManager.default.isWritableFile(atPath: folder) else {
-        throw RunError(path: path, found: "no folder that can be written", expected: "one for \(what)")
+        throw InputError(file: path, found: "no folder that can be written", expected: "one for \(what)")
     }
 }
 
@@ -164,7 +165,7 @@ struct ProfileOptions: ParsableArguments {
 
     /// A recorder for the context's queue; nil without the option.
     ///
-    /// - Throws: `RunError` if the file could not be written in the end.
+    /// - Throws: `InputError` if the file could not be written in the end.
     func makeRecorder(_ context: DeviceContext) throws -> ProfileRecorder? {
         guard let profile else { return nil }
         try checkWritable(profile, "the profile")

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Models
 import Operators
+import Support
 import Training
 
 struct Policy: ConsoleCommand {
@@ -53,8 +54,8 @@ struct Policy: ConsoleCommand {
         if experiment.configuration.policy.isTimed {
             experiment.partTimes = try folder.readTimes(for: experiment)
             if experiment.partTimes == nil, budget != nil {
-                throw RunError(
-                    path: folder.times.path, found: "no such file",
+                throw InputError(
+                    file: folder.times.path, found: "no such file",
                     expected: "the parts' times, in which this run counts budgets")
             }
         }
@@ -63,15 +64,15 @@ struct Policy: ConsoleCommand {
             folder.policy, tasks: names, blocks: experiment.architecture.blocks.count)
         let probabilities = names.compactMap { learned.probabilities[$0] }
         guard probabilities.count == names.count else {
-            throw RunError(
-                path: folder.policy.path, found: "no probabilities", expected: "those that policy learning ends with")
+            throw InputError(
+                file: folder.policy.path, found: "no probabilities", expected: "those that policy learning ends with")
         }
         if let output {
             try checkWritable(output, "the policy")
             func place(_ url: URL) -> String { url.standardizedFileURL.resolvingSymlinksInPath().path }
             let file = place(URL(fileURLWithPath: output))
             guard !file.hasPrefix(place(folder.url) + "/") || !FileManager.default.fileExists(atPath: file) else {
-                throw RunError(path: output, found: "a file of the run", expected: "another or a new one")
+                throw InputError(file: output, found: "a file of the run", expected: "another or a new one")
             }
         }
         let (model, costs) = (experiment.trainingCost, experiment.budgetCosts)

@@ -1,8 +1,11 @@
 import ArgumentParser
 import Datasets
+import Files
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 import Training
 
 struct Predict: ConsoleCommand {
@@ -11,11 +14,19 @@ struct Predict: ConsoleCommand {
         discussion: """
             Writes <stem>_<task>.png at image size and <stem>_panel.png side by side. With --raw instead:
             <stem>.safetensors, one tensor per task, [channels, h, w] at feature resolution.
+            A checkpoint in a run's folder is computed by the algorithms that run recorded.
             Without --policy: the policy recorded in the checkpoint, else every task uses every block.
             """)
 
-    @OptionGroup var options: ConfigurationOptions
-    @Option(help: "Weights, safetensors.") var checkpoint: String
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote: its configuration, and its latest weights.")
+    var path: String?
+    @Option(help: "Experiment configuration, YAML, where no run is named; only tasks and model count.")
+    var config: String?
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("Change one key, for example model.head=light; repeatable.", valueName: "path=value"))
+    var overrides: [String] = []
+    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.") var checkpoint: String?
     @Option(help: "Policy: \(PolicySource.expectation).") var policy: PolicySource?
     @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
     @Option(help: "Folder for the results; created if missing.") var output: String
@@ -25,20 +36,28 @@ struct Predict: ConsoleCommand {
     @Argument(help: "Images, PNG, 8-bit RGB.") var images: [String]
 
     func validate() throws {
+        guard (path == nil) != (config == nil) else {
+            throw ValidationError("Expected --run, or --config with --checkpoint.")
+        }
+        if config != nil, checkpoint == nil { throw ValidationError("--config: expected with --checkpoint.") }
+        if path != nil, !overrides.isEmpty { throw ValidationError("--set: expected with --config.") }
         if images.isEmpty { throw ValidationError("Name at least one image.") }
         let stems = images.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
         if Set(stems).count < stems.count { throw ValidationError("Two images have the same name without extension.") }
     }
 
     func run(on console: Console) throws {
-        var experiment = try Experiment(part.select(options.load()))
-        let file = try TensorFile.read(URL(fileURLWithPath: checkpoint))
+        let (configuration, weights, run) = try source()
+        let given = try Experiment(part.select(configuration))
+        let file = try TensorFile.read(weights)
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
-        let library = try KernelLibrary(context: context, family: device.kernelFamily)
-        if let notice = try experiment.settle(on: library) { progress.report(.notice(notice)) }
-        let network = try experiment.makeNetwork(library: library, infersOnly: true)
+        let session = try ExperimentSession.open(
+            given, on: context, family: device.kernelFamily, algorithms: run.map { .recorded($0) } ?? .byShape,
+            report: progress.report)
+        let experiment = session.experiment
+        let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)
         let chosen: DiscretePolicy
         if let policy {
@@ -47,11 +66,12 @@ struct Predict: ConsoleCommand {
             chosen = try experiment.policy(recordedIn: file)
         }
         let folder = URL(fileURLWithPath: output)
-        let pictures = Pictures(experiment: experiment, normals: experiment.normals(recordedIn: file), console: console)
+        let pictures = Album(tasks: experiment.tasks(recordedIn: file), console: console)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
-            throw RunError(path: output, found: "a folder that cannot be made", expected: "a place that can be written")
+            throw InputError(
+                file: output, found: "a folder that cannot be made", expected: "a place that can be written")
         }
         try profile.recording(with: recorder, on: console) {
             for path in images {
@@ -61,8 +81,20 @@ struct Predict: ConsoleCommand {
         }
     }
 
+    /// The network, its weights, and the run they are of, whose algorithms then compute it: the same bits as there.
+    private func source() throws -> (ExperimentConfiguration, URL, RunDirectory?) {
+        let given = checkpoint.map { URL(fileURLWithPath: $0) }
+        if let path {
+            let run = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
+            return (try run.readConfiguration(), try given ?? run.latestWeights(), run)
+        }
+        guard let config, let given else { preconditionFailure("validated before") }
+        let configuration = try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+        return (configuration, given, RunDirectory.holding(checkpoint: given))
+    }
+
     private func predict(
-        _ path: String, network: NetworkRuntime, policy: DiscretePolicy, pictures: Pictures, folder: URL
+        _ path: String, network: NetworkRuntime, policy: DiscretePolicy, pictures: Album, folder: URL
     ) throws {
         let url = URL(fileURLWithPath: path)
         let image = try PNGImage.read(url, channels: 3)
@@ -89,26 +121,23 @@ struct Predict: ConsoleCommand {
 }
 
 /// Draws predictions; says on standard output what lies where, and the range of each map of numbers.
-private struct Pictures {
-    let experiment: Experiment
-    let normals: NormalSpace
+private struct Album {
+    let tasks: [TaskSettings]
     let console: Console
 
     func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
         var pictures = [image]
         var parts = ["image"]
-        for task in experiment.configuration.tasks {
+        for task in tasks {
             guard let prediction = predictions[task.name] else { continue }
-            let picture = PredictionImages.picture(
-                prediction, kind: task.kind, normals: normals, height: image.height, width: image.width)
+            let picture = Pictures.picture(prediction, of: task.kind, height: image.height, width: image.width)
             try picture.write(to: folder.appendingPathComponent("\(stem)_\(task.name).png"))
             pictures.append(picture)
             let low = Double(prediction.values.min() ?? 0)
             let high = Double(prediction.values.max() ?? 0)
-            let isMap = [.depth, .keypoints, .edges].contains(task.kind)
-            parts.append(task.name + (isMap ? " (dark \(readable(low)), bright \(readable(high)))" : ""))
+            parts.append(task.name + (task.kind.isMap ? " (dark \(readable(low)), bright \(readable(high)))" : ""))
         }
-        try PredictionImages.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
+        try Pictures.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
         try console.print("\(stem)_panel.png, left to right: " + parts.joined(separator: ", "))
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Training
 
 /// Progress on standard error: one line that is rewritten on a terminal, else a line every few seconds.

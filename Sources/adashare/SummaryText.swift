@@ -1,5 +1,7 @@
 import Models
 import Operators
+import Support
+import Tasks
 import Training
 
 /// The tables a run ends with.
@@ -31,7 +33,7 @@ struct SummaryText {
             let title = summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here"
             parts.append("\(title) (block × task, in brackets the probability of selecting)\n\n\(policy)")
         }
-        let subject = "\(summary.images) images of split \(summary.split), normals trained as \(summary.normals)"
+        let subject = "\(summary.images) images of split \(summary.split)" + clause(summary.trainedAs ?? [:])
         for convention in [MetricConvention.exact, .published] {
             let table = summary.metricsTable(tasks: tasks, convention: convention)
             parts.append("Metrics, \(convention.rawValue) convention (\(subject))\n\n\(table)")

@@ -1,3 +1,4 @@
+import Support
 import Training
 
 /// What a run's policies come to beside hard sharing, as a table and a line for each policy.

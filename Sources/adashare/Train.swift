@@ -2,6 +2,7 @@ import ArgumentParser
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 import Training
 
 struct Train: ConsoleCommand {
@@ -67,8 +68,8 @@ struct Train: ConsoleCommand {
         if !resume, given == nil, !configuration.policy.budgets.isEmpty, phases.phases.contains(.retrain),
             !phases.phases.contains(.policy) || configuration.training.policy.iterations == 0
         {
-            throw ConfigurationError(
-                file: options.config, path: "policy.budgets", found: "a retraining without policy learning before it",
+            throw InputError(
+                file: options.config, place: "policy.budgets", found: "a retraining without policy learning before it",
                 expected: "--phases with policy and training.policy.iterations above 0, or --policy")
         }
         let progress = ProgressPrinter(console)

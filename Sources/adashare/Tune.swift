@@ -2,6 +2,7 @@ import ArgumentParser
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 import Training
 
 struct Tune: ConsoleCommand {
@@ -24,13 +25,14 @@ struct Tune: ConsoleCommand {
     @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
     func run(on console: Console) throws {
-        var experiment = try Experiment(options.load())
+        let given = try Experiment(options.load())
         if let json { try checkWritable(json, "the results") }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(progress: progress)
-        let library = try KernelLibrary(context: context, family: device.kernelFamily)
         progress.line("device \(context.device.name) (\(context.device.selector))")
-        if let notice = try experiment.settle(on: library) { progress.line("note: " + notice) }
+        let session = try ExperimentSession.open(
+            given, on: context, family: device.kernelFamily, report: progress.report)
+        let (experiment, library) = (session.experiment, session.library)
         let root = AlgorithmDatabase.defaultRoot
         if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.isEmpty,
             !folder.hasPrefix("/")
@@ -49,8 +51,8 @@ struct Tune: ConsoleCommand {
         try console.print(report.text)
         let lost = findings.count { !$0.isKept }
         if lost > 0 {
-            throw RunError(
-                path: database?.folder.path ?? "user's cache folder",
+            throw InputError(
+                file: database?.folder.path ?? "user's cache folder",
                 found: "no place for \(lost) of \(findings.count) results", expected: "a folder that can be written")
         }
     }

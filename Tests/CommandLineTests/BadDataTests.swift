@@ -1,4 +1,5 @@
 import Datasets
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -100,20 +101,20 @@ extension CommandLineTests {
 
         @Test func missingFilesAreFoundBeforeTheRunFolderIsMade() throws {
             try FileManager.default.removeItem(at: file("seg/000003.png"))
-            expectFailure(train(), "seg/000003.png", "missing")
+            expectFailure(train(), "seg/000003.png", "a file below")
             #expect(!FileManager.default.fileExists(atPath: run.path))
         }
 
         @Test func emptySplitIsNamed() throws {
             // Eight scenes have no test split.
             #expect(Command.run(train()).status == 0)
-            expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test' is empty")
+            expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test': found no sample")
             expectFailure(["evaluate", "--run", run.path, "--split", "tset"], "'tset'", "train1", "validation")
             let index = file("nyu_v2_3task.json")
             let text = try String(contentsOf: index, encoding: .utf8)
             try Data((text.prefix(1) + "\"test\": [], " + text.dropFirst()).utf8).write(to: index)
             expectFailure(
-                ["evaluate", "--run", run.path], index.deletingLastPathComponent().path, "'test' is empty")
+                ["evaluate", "--run", run.path], index.deletingLastPathComponent().path, "'test': found no sample")
         }
 
         @Test func lossThatIsNotFiniteStopsTheRun() throws {
@@ -199,7 +200,7 @@ extension CommandLineTests {
             }
             let grey = file("seg/000000.png")
             expectFailure(predict(grey), grey.path, "grey", "expected 8-bit RGB")
-            expectFailure(predict(folder.file("no.png")), "no.png", "missing")
+            expectFailure(predict(folder.file("no.png")), "no.png", "no such file")
             let short = file("img/000001.png")
             try cut(short, by: 50)
             expectFailure(predict(short), short.path, "truncated")

@@ -65,20 +65,20 @@ extension CommandLineTests {
             expectFailure(train("--set", "training.bach=4"), "training.bach", "nearest is training.batch")
             expectFailure(train("--set", "training.batch"), "--set training.batch", "path=value")
             expectFailure(train("--set", "tasks.7.weight=1"), "tasks.7.weight", "'7'", "an index")
-            expectFailure(train("--set", "tasks.0.ignore_label=0"), "tasks.0.ignore_label", "found 0", "255")
             expectFailure(train("--set", "dataset.crop=100000"), "dataset.crop", "found 100000", "8192")
             expectFailure(
                 train("--set", "training.policy.iterations=0", "--phases", "policy"), "training",
                 "0 iterations in policy")
             expectFailure(
                 ["benchmark", "skip", "--set", "tasks.0.kind=classification", "--size", "32x32"],
-                "tasks.0.kind", "found classification", "a dense task")
+                "tasks.1.kind", "found normals beside classification", "all predict pixels")
             let many = (1...13).map { "  - { name: t\($0), kind: depth }" }.joined(separator: "\n")
             let crowd = try folder.write("tasks:\n\(many)\npolicy: { budget: 0.5 }\n", "many.yml")
             expectFailure(
                 ["cost", "--config", crowd.path], "policy.cost", "shared with 13 tasks",
                 "at most 12 tasks")
-            expectFailure(train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes")
+            expectFailure(
+                train("--set", "dataset.kind=null"), "dataset.kind", "expected one of nyu_v2, scenes, folders")
             expectUntouched()
         }
 
@@ -94,9 +94,9 @@ extension CommandLineTests {
             expectFailure(
                 train("--set", "model.initial_checkpoint=none.safetensors"), "none.safetensors", "no readable file")
             expectFailure(
-                train("--set", "tasks.0.class_weights=none.npy"), "none.npy", "missing")
+                train("--set", "tasks.0.class_weights=none.npy"), "none.npy", "no such file")
             expectFailure(
-                train("--set", "dataset.kind=nyu_v2", "--set", "dataset.root=nowhere"), "nowhere", "missing")
+                train("--set", "dataset.kind=nyu_v2", "--set", "dataset.root=nowhere"), "nowhere", "no such folder")
             expectUntouched()
         }
 

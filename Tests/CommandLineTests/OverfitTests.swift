@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import Tasks
 import TestSupport
 import Testing
 import Training
@@ -42,12 +43,12 @@ extension CommandLineTests {
             }
             #expect(steps.count == Self.iterations)
             for task in experiment.configuration.tasks {
-                var guess = ConstantGuess(kind: task.kind, channels: task.channels)
-                switch task.kind {
-                case .segmentation: guess.add(label: batch.segmentation)
-                case .normals: guess.add(label: batch.normals)
-                default: guess.add(label: batch.depth)
-                }
+                var guess = task.made.constantGuess(classWeights: nil)
+                let label = try #require(batch.labels[task.labelName])
+                guess.add(
+                    ImageLabel(
+                        height: batch.count * batch.height, width: batch.width, classes: label.classes,
+                        numbers: label.numbers))
                 let best = steps.compactMap { $0["loss"]?[task.name]?.double }.min() ?? .infinity
                 let first = steps.first?["loss"]?[task.name]?.double ?? 0
                 #expect(best <= 0.5 * guess.loss(), "\(task.name): loss \(best), constant output \(guess.loss())")

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import Support
 import TestSupport
 import Testing
 

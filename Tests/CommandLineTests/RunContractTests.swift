@@ -1,6 +1,8 @@
 import Datasets
+import Files
 import Foundation
 import Models
+import Support
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
 import Operators
+import Support
 import TestSupport
 import Testing
 

@@ -1,17 +1,20 @@
 import Foundation
+import Support
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Datasets
 
 @Suite struct BatchLoaderTests {
     private func loader(
-        _ dataset: any DenseDataset, indices: [Int]? = nil, batch: Int = 3, shuffle: Bool = true,
-        labels: Set<LabelKind> = [.depth], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1
+        _ dataset: any Dataset, indices: [Int]? = nil, batch: Int = 3, shuffle: Bool = true,
+        labels: Set<String> = ["depth"], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: indices ?? Array(0..<dataset.count), batch: batch, crop: (12, 16),
-            augmentation: .dense, shuffle: shuffle, labels: labels, seed: seed, phase: phase, startStep: start,
+            augmentation: .dense, shuffle: shuffle, labels: LabelRequest.standard(labels), seed: seed, phase: phase,
+            startStep: start,
             threads: threads)
     }
 
@@ -21,7 +24,8 @@ import Testing
         let dataset = try scenes()
         func batches(threads: Int, start: Int, phase: String = "warmup", seed: UInt64 = 1) throws -> [Batch] {
             let loader = try loader(
-                dataset, labels: ScenesDataset.availableLabels, phase: phase, start: start, threads: threads, seed: seed
+                dataset, labels: Set(ScenesDataset.offers.keys), phase: phase, start: start, threads: threads,
+                seed: seed
             )
             return try (start..<11).map { _ in try loader.next() }
         }
@@ -52,18 +56,19 @@ import Testing
 
     @Test func badRequestsAreErrors() throws {
         let dataset = try scenes()
-        expectError("batch of 11", "10 samples") { _ = try loader(dataset, batch: 11) }
+        expectError("batch of 11", "at most 10") { _ = try loader(dataset, batch: 11) }
         expectError("batch 0") { _ = try loader(dataset, batch: 0) }
         expectError("empty", "warmup") { _ = try loader(dataset, indices: []) }
         expectError("sample 10", "0...9") { _ = try loader(dataset, indices: [1, 2, 10]) }
-        expectError("no keypoints") { _ = try loader(dataset, labels: [.keypoints]) }
+        expectError("no keypoints") { _ = try loader(dataset, labels: ["keypoints"]) }
     }
 
     @Test func anErrorSurfacesAtItsStep() throws {
-        let dataset = try FakeDataset(count: 6, labels: [.depth]) { index in
-            if index == 3 { throw DatasetError("img/3.png: broken") }
-            return DenseSample(
-                name: "\(index)", height: 2, width: 2, image: [UInt8](repeating: 0, count: 12), depth: [1, 1, 1, 1])
+        let dataset = try FakeDataset(count: 6, labels: ["depth"]) { index in
+            if index == 3 { throw InputError(file: "img/3.png", found: "noise", expected: "an image") }
+            return Sample(
+                name: "\(index)", height: 2, width: 2, image: [UInt8](repeating: 0, count: 12), segmentation: nil,
+                depth: [1, 1, 1, 1])
         }
         let loader = try loader(dataset, batch: 1, shuffle: false, threads: 2)
         for step in 0..<6 {
@@ -77,9 +82,9 @@ import Testing
 
     @Test func prefetchIsBoundedAndThreadsEnd() throws {
         let counter = Counter()
-        let dataset = try FakeDataset(count: 100, labels: [.depth]) { _ in
+        let dataset = try FakeDataset(count: 100, labels: ["depth"]) { _ in
             counter.increment()
-            return DenseSample(name: "", height: 1, width: 1, image: [0, 0, 0], depth: [1])
+            return Sample(name: "", height: 1, width: 1, image: [0, 0, 0], segmentation: nil, depth: [1])
         }
         var running: BatchLoader? = try loader(dataset, batch: 1, threads: 3)
         _ = try running?.next()

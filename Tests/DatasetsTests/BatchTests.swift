@@ -1,16 +1,18 @@
+import Files
+import Support
+import TestSupport
 import Testing
 
 @testable import Datasets
 
 @Suite struct BatchTests {
-    static let labels: Set<LabelKind> = [.segmentation, .normals, .depth, .keypoints, .edges]
+    static let labels = LabelRequest.standard(["segmentation", "normals", "depth", "keypoints", "edges"])
 
     /// A sample whose image and labels all say where in a 4 x 4-pixel checkerboard a pixel lies.
-    private func board(height: Int, width: Int) -> DenseSample {
-        var sample = DenseSample(
+    private func board(height: Int, width: Int) -> Sample {
+        var sample = Sample(
             name: "board", height: height, width: width, image: [], segmentation: [], normals: [], depth: [],
-            keypoints: [],
-            edges: [])
+            keypoints: [], edges: [])
         for y in 0..<height {
             for x in 0..<width {
                 let on = (y / 4 + x / 4) % 2 == 1
@@ -25,19 +27,20 @@ import Testing
         return sample
     }
 
-    private func batch(_ sample: DenseSample, _ transform: CropTransform, labels: Set<LabelKind> = labels) throws
+    private func batch(_ sample: Sample, _ transform: CropTransform, labels: [LabelRequest] = labels) throws
         -> Batch
     {
         let (height, width) = (transform.rows.nearest.count, transform.columns.nearest.count)
         var batch = Batch(count: 1, height: height, width: width, indices: [0])
-        try batch.append(sample, transform, labels: labels)
+        batch.reserve(labels)
+        batch.append(sample, transform)
         return batch
     }
 
     @Test func evaluationBatchIsTheWholeImage() throws {
         let sample = board(height: 5, width: 7)
-        let dataset = try FakeDataset(count: 2, labels: Self.labels) { _ in sample }
-        let batch = try evaluationBatch(dataset: dataset, index: 1, labels: Self.labels)
+        let dataset = try FakeDataset(count: 2, labels: Set(Self.labels.map(\.name))) { _ in sample }
+        let batch = try Batch(whole: 1, of: dataset, labels: Self.labels)
         #expect(batch.count == 1 && batch.height == 5 && batch.width == 7 && batch.indices == [1])
         let first: [Float] = [-74.00698793, -96.66876762, -112.67891434]
         #expect(zip(batch.image, first).allSatisfy { abs($0 - $1) < 1e-4 })
@@ -45,12 +48,49 @@ import Testing
         #expect(batch.segmentation == sample.segmentation?.map(Int32.init))
         #expect(batch.normals == sample.normals?.map(Float.init))
         #expect(batch.depth == sample.depth && batch.keypoints == sample.keypoints && batch.edges == sample.edges)
-        let bare = try evaluationBatch(dataset: dataset, index: 0, labels: [.depth])
+        let bare = try Batch(whole: 0, of: dataset, labels: LabelRequest.standard(["depth"]))
         #expect(bare.segmentation.isEmpty && bare.normals.isEmpty && bare.edges.isEmpty && bare.depth.count == 35)
-        let lacking = try FakeDataset(count: 1, labels: [.depth]) { _ in
-            DenseSample(name: "bare", height: 1, width: 1, image: [1, 2, 3])
-        }
-        expectError("bare", "depth") { _ = try evaluationBatch(dataset: lacking, index: 0, labels: [.depth]) }
+    }
+
+    @Test func aSampleMayLackALabel() throws {
+        let (full, bare) = (
+            board(height: 2, width: 3), Sample(name: "bare", height: 2, width: 3, image: .init(repeating: 1, count: 18))
+        )
+        var batch = Batch(count: 2, height: 2, width: 3, indices: [0, 1])
+        batch.reserve(Self.labels)
+        for sample in [bare, full] { batch.append(sample, CropTransform(identity: 2, 3)) }
+        #expect(batch.labels.values.allSatisfy { $0.isCarried == [false, true] && !$0.isAbsent })
+        #expect(batch.segmentation == [255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0])
+        #expect(batch.depth == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+        #expect(batch.normals.prefix(18).allSatisfy { $0 == 255 } && batch.normals[18] == 40)
+        #expect(batch.edges.prefix(6).allSatisfy { $0 == 255 } && batch.keypoints.prefix(6).allSatisfy { $0 == 255 })
+        var none = Batch(count: 1, height: 2, width: 3, indices: [0])
+        none.reserve(Self.labels)
+        none.append(bare, CropTransform(identity: 2, 3))
+        #expect(none.labels.values.allSatisfy { $0.isAbsent })
+    }
+
+    /// What marks pixels without a label in a file need not be what marks them in the batch.
+    @Test func absentValuesAreTranslated() throws {
+        let format = LabelFormat(.classes, absent: -1)
+        var sample = board(height: 1, width: 5)
+        sample.segmentation = [3, 255, 0, 254, 255]
+        var batch = Batch(count: 1, height: 1, width: 6, indices: [0])
+        batch.reserve([LabelRequest(name: "segmentation", format: format)])
+        var random = CounterRandom(seed: 1)
+        batch.append(sample, CropTransform(.none, height: 1, width: 5, crop: (1, 6), random: &random))
+        #expect(batch.segmentation == [-1, 3, -1, 0, 254, -1])
+        let metres = LabelMap(.numbers([5, -7, 2, -7, 1]), absent: -7)
+        var depths = BatchLabels(format: LabelFormat(.numbers, absent: 0))
+        depths.append(metres, at: [-1, 0, 1, 2, 3, 4], isMirrored: false)
+        #expect(depths.numbers == [0, 5, 0, 2, 0, 1])
+    }
+
+    @Test func imagesAsAWholeHaveOneLabel() {
+        var labels = BatchLabels(format: LabelFormat(.classes, extent: .image, absent: 255))
+        labels.append(LabelMap(.integers([300])), at: [0, 1, 2, 3], isMirrored: true)
+        labels.append(nil, at: [0, 1, 2, 3], isMirrored: false)
+        #expect(labels.classes == [300, 255] && labels.isCarried == [true, false])
     }
 
     @Test func centreCropAndPadding() throws {
@@ -82,15 +122,15 @@ import Testing
     }
 
     @Test func mirroringNegatesX() throws {
-        let sample = DenseSample(
-            name: "n", height: 1, width: 4, image: [UInt8](repeating: 1, count: 12),
+        let sample = Sample(
+            name: "n", height: 1, width: 4, image: [UInt8](repeating: 1, count: 12), segmentation: nil,
             normals: [
                 200, 10, 20, 0, 30, 40, 7, 255, 9, 127, 128, 200,
             ])
         var transform = CropTransform(identity: 1, 4)
         transform.columns = AxisMap(crop: 4, source: 4, scaled: 4, offset: 0, mirrored: true)
         transform.isMirrored = true
-        let mirrored = try batch(sample, transform, labels: [.normals])
+        let mirrored = try batch(sample, transform, labels: LabelRequest.standard(["normals"]))
         // From the right: 255 - 127; an invalid pixel as it was; 255 - 0 kept valid; 255 - 200.
         #expect(mirrored.normals == [128, 128, 200, 7, 255, 9, 254, 30, 40, 55, 10, 20])
     }

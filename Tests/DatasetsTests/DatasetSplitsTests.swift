@@ -51,12 +51,12 @@ import Testing
     }
 
     @Test func errorsNameTheSplit() throws {
-        expectError("set", "'train1' is empty") { _ = try make(["train": [1], "train1": []]) }
+        expectError("set", "'train1': found no sample") { _ = try make(["train": [1], "train1": []]) }
         expectError("set", "'train'", "found") { _ = try make(["test": [1]]) }
         expectError("fraction 1.5") { _ = try make(["train": [1]], validation: 1.5) }
         let splits = try make(["train": [1, 2]])
-        expectError("'test' is empty") { _ = try splits["test"] }
-        expectError("'tset' is unknown", "test") { _ = try splits["tset"] }
+        expectError("'test': found no sample") { _ = try splits["test"] }
+        expectError("found split 'tset'", "test") { _ = try splits["tset"] }
         #expect(try splits["train"] == [1, 2])
         #expect(try make(["train": [1], "val": [2]]).notices.contains { $0.contains("'val'") })
         #expect(try make(["train": [1, 2], "test": [2]]).notices.contains { $0.contains("1 of 1 'test'") })

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -68,7 +69,7 @@ import Testing
     @Test func badFilesAreErrors() throws {
         let good = file(
             "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", elements: bytes([1, 2, 3, 4] as [Float]))
-        expectError("no.npy", "missing") { _ = try NPYArray.read(folder.file("no.npy")) }
+        expectError("no.npy", "no such file") { _ = try NPYArray.read(folder.file("no.npy")) }
         func check(_ bytes: [UInt8], _ part: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
             let url = try folder.write(bytes, "bad.npy")
             expectError("bad.npy", part, sourceLocation: sourceLocation) { _ = try NPYArray.read(url) }

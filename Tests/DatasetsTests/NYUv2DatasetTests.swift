@@ -1,18 +1,22 @@
+import Files
 import Foundation
+import Support
 import TestSupport
 import Testing
 
 @testable import Datasets
 
 @Suite struct NYUv2DatasetTests {
-    static let all: Set<LabelKind> = [.segmentation, .normals, .depth]
+    static let all: Set<String> = ["segmentation", "normals", "depth"]
     let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
     /// Writes six tiny samples "0"..."5" without a split file.
     private func writeFiles(classOf: (Int) -> UInt8 = { UInt8($0) }) throws {
-        for name in ["img", "seg", "normal_mask", "depth"] { try makeFolder(folder.file(name)) }
+        for name in ["img", "seg", "normal_mask", "depth"] {
+            try FileManager.default.createDirectory(at: folder.file(name), withIntermediateDirectories: true)
+        }
         for i in 0..<6 {
             let rgb = [UInt8](repeating: UInt8(i), count: 4 * 3 * 3)
             try PNGImage(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("img/\(i).png"))
@@ -23,8 +27,9 @@ import Testing
         }
     }
 
-    private func open(labels: Set<LabelKind> = all, classes: Int = 40) throws -> NYUv2Dataset {
-        try NYUv2Dataset(root: folder.url, labels: labels, seed: 1, classes: classes)
+    private func open(labels: Set<String> = all, classes: Int = 40) throws -> NYUv2Dataset {
+        try NYUv2Dataset(
+            root: folder.url, DatasetRequest(labels: LabelRequest.standard(labels, classes: classes)))
     }
 
     private func writeSplits(_ json: String) throws {
@@ -34,7 +39,7 @@ import Testing
     @Test(.enabled(if: realSamples != nil, "the shared NYU v2 samples are not beside the repository"))
     func readsRealSamples() throws {
         let root = try #require(realSamples)
-        let dataset = try NYUv2Dataset(root: root, labels: Self.all, seed: 1)
+        let dataset = try NYUv2Dataset(root: root, DatasetRequest(labels: LabelRequest.standard(Self.all)))
         #expect(dataset.count == 4)
         #expect(dataset.splits.train == [0, 1, 2, 3] && dataset.splits.test == [0, 1, 2, 3])
         #expect(dataset.splits.train1 == [0, 1, 2, 3] && dataset.splits.train2 == [0, 1, 2, 3])
@@ -79,10 +84,15 @@ import Testing
         let sample = try dataset.sample(2)
         #expect(sample.segmentation == [UInt8](repeating: 2, count: 12))
         #expect(sample.depth == (2..<14).map { Float($0) })
-        #expect(try open(labels: [.depth]).sample(2).segmentation == nil)
+        #expect(try open(labels: ["depth"]).sample(2).segmentation == nil)
         try FileManager.default.removeItem(at: folder.file("depth/3.npy"))
-        expectError("depth/3.npy", "missing") { _ = try open() }
-        #expect(try open(labels: [.segmentation]).count == 6)
+        let partial = try open()
+        #expect((0..<6).map { partial.carries("depth", at: $0) } == [true, true, true, false, true, true])
+        #expect(partial.carriers(of: "depth", among: [2, 3]) == 1 && partial.carries("segmentation", at: 3))
+        #expect(try partial.sample(3).depth == nil && partial.sample(3).segmentation != nil)
+        for i in [0, 1, 2, 4, 5] { try FileManager.default.removeItem(at: folder.file("depth/\(i).npy")) }
+        expectError("depth: ", "no *.npy with the name of an image", "0.npy") { _ = try open() }
+        #expect(try open(labels: ["segmentation"]).count == 6)
     }
 
     @Test func readsSplitFile() throws {
@@ -96,11 +106,17 @@ import Testing
         #expect(try dataset.splits.train.map { try dataset.sample($0).name } == ["4", "1", "2"])
         #expect(try dataset.splits.test.map { try dataset.sample($0).name } == ["0"])
         try writeSplits("{\"train\": [\(row(4)), \(row(7))]}")
-        expectError("nyu_v2_3task.json", "'train', entry 1", "7", "missing") { _ = try open() }
+        expectError("nyu_v2_3task.json", "'train', entry 1", "7", "a file below") { _ = try open() }
         try writeSplits("{\"train\": [[\"img/1.png\"]]}")
         expectError("nyu_v2_3task.json", "entry 0", "1 paths") { _ = try open() }
         try writeSplits("{\"train\": []}")
-        expectError("'train' is empty") { _ = try open() }
+        expectError("split 'train'", "no sample") { _ = try open() }
+        try writeSplits(
+            "{\"train\": [[\"img/1.png\", null, \"normal_mask/1.png\", null], \(row(0))]}")
+        let lacking = try open()
+        #expect(try lacking.sample(1).labels.keys.sorted() == ["normals"] && lacking.carries("depth", at: 0))
+        try writeSplits("{\"train\": [[\"img/1.png\", null, \"normal_mask/1.png\", null]]}")
+        expectError("no depth label in any of 1 entries") { _ = try open() }
         try writeSplits("{\"train\": [\"a\"]}")
         expectError("nyu_v2_3task.json", "train") { _ = try open() }
         try writeSplits("{\"train\": ")
@@ -124,13 +140,14 @@ import Testing
     }
 
     @Test func missingThingsAreErrors() throws {
-        expectError("nowhere", "missing") {
-            _ = try NYUv2Dataset(root: folder.file("nowhere"), labels: Self.all, seed: 1)
+        expectError("nowhere", "no such folder") {
+            _ = try NYUv2Dataset(
+                root: folder.file("nowhere"), DatasetRequest(labels: LabelRequest.standard(Self.all)))
         }
-        expectError("img", "missing") { _ = try open() }
-        try makeFolder(folder.file("img"))
+        expectError("img", "no readable folder") { _ = try open() }
+        try FileManager.default.createDirectory(at: folder.file("img"), withIntermediateDirectories: true)
         expectError("img", "no *.png") { _ = try open() }
-        expectError("no keypoints") { _ = try open(labels: [.keypoints]) }
+        expectError("'keypoints'", "a label of data set nyu_v2") { _ = try open(labels: ["keypoints"]) }
     }
 
     @Test(arguments: SceneClasses.allCases)
@@ -139,15 +156,18 @@ import Testing
         let root = folder.file("out/scenes")
         try writeNYUFormat(scenes, to: root)
         let read = try NYUv2Dataset(
-            root: root, labels: ScenesDataset.availableLabels, seed: 99, classes: classes.names.count)
+            root: root,
+            DatasetRequest(
+                labels: LabelRequest.standard(ScenesDataset.offers.keys, classes: classes.names.count), seed: 99))
         #expect(read.count == scenes.count && read.splits == scenes.splits)
         for index in 0..<scenes.count { #expect(try read.sample(index) == scenes.sample(index)) }
         expectError("not empty") { try writeNYUFormat(scenes, to: root) }
-        let partial = try ScenesDataset(count: 2, height: 8, width: 8, seed: 5, labels: [.depth])
+        let partial = try ScenesDataset(count: 2, height: 8, width: 8, seed: 5, labels: ["depth"])
         expectError("no segmentation") { try writeNYUFormat(partial, to: folder.file("partial")) }
         // Without the split file the pairing finds the same samples.
         try FileManager.default.removeItem(at: root.appendingPathComponent("nyu_v2_3task.json"))
-        let paired = try NYUv2Dataset(root: root, labels: Self.all, seed: 99)
+        let paired = try NYUv2Dataset(
+            root: root, DatasetRequest(labels: LabelRequest.standard(Self.all), seed: 99))
         #expect(paired.count == 12 && paired.splits.test.count == 12 && paired.splits.validation.count == 1)
     }
 }

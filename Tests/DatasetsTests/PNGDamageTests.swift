@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -95,7 +97,7 @@ import Testing
             Malformed(
                 "IHDR of 12 bytes", error: "IHDR", HandmadePNG.chunk("IHDR", [UInt8](repeating: 1, count: 12)), end),
             Malformed(
-                "a size its bytes cannot hold", error: "16384 x 16384 pixels, more than a file of",
+                "a size its bytes cannot hold", error: "16384 x 16384 pixels, expected no more than a file of",
                 HandmadePNG.header(16384, 16384, colorType: 2), data, end),
             Malformed(
                 "more pixels than can be", error: "16385 x 16384 pixels, expected 1...268435456",
@@ -140,13 +142,16 @@ import Testing
     func throughADataset(file: Malformed) throws {
         for damaged in file.channels == 3 ? ["img", "normal_mask"] : ["seg"] {
             for name in ["img", "seg", "normal_mask"] {
-                try makeFolder(folder.file(name))
+                try FileManager.default.createDirectory(
+                    at: folder.file(name), withIntermediateDirectories: true)
                 let whole = [UInt8](repeating: 1, count: name == "seg" ? 4 : 12)
                 try PNGImage(width: 2, height: 2, channels: whole.count / 4, pixels: whole)
                     .write(to: folder.file("\(name)/0.png"))
             }
-            func sample() throws -> DenseSample {
-                try NYUv2Dataset(root: folder.url, labels: [.segmentation, .normals], seed: 1).sample(0)
+            func sample() throws -> Sample {
+                try NYUv2Dataset(
+                    root: folder.url, DatasetRequest(labels: LabelRequest.standard(["segmentation", "normals"]))
+                ).sample(0)
             }
             #expect(try sample().image.count == 12)
             try folder.write(file.bytes, "\(damaged)/0.png")
@@ -193,9 +198,9 @@ import Testing
                     // With a sound checksum it may be a picture of other values; never one of another length.
                     #expect(image.pixels.count == image.width * image.height * image.channels)
                     #expect(repaired || image.pixels == file.pixels, "byte \(position), \(mask)")
-                } catch let error as DatasetError {
+                } catch let error as InputError {
                     refused += 1
-                    #expect(error.message.contains("bad.png: ") && !error.message.contains("\n"), "\(error)")
+                    #expect(error.description.contains("bad.png: ") && !error.description.contains("\n"), "\(error)")
                 }
             }
         }

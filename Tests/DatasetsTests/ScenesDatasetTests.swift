@@ -1,5 +1,7 @@
 import Dispatch
 import Foundation
+import Support
+import TestSupport
 import Testing
 
 @testable import Datasets
@@ -73,7 +75,7 @@ import Testing
     /// All pixels of a surface have one pattern, so shares over two hundred scenes are still not exact quarters.
     @Test func patternsAreIndependentOfShape() throws {
         func scenes(_ classes: SceneClasses) throws -> ScenesDataset {
-            try ScenesDataset(count: 200, height: 24, width: 24, seed: 1, classes: classes, labels: [.segmentation])
+            try ScenesDataset(count: 200, height: 24, width: 24, seed: 1, classes: classes, labels: ["segmentation"])
         }
         let (shapes, patterns) = try (scenes(.shape), scenes(.pattern))
         func areIndependent(_ shares: [[Double]]) -> Bool {
@@ -153,17 +155,17 @@ import Testing
     }
 
     @Test func badRequestsAreErrors() {
-        expectError("count 0") { _ = try ScenesDataset(count: 0, height: 8, width: 8, seed: 1) }
-        expectError("size 4 x 8") { _ = try ScenesDataset(count: 1, height: 4, width: 8, seed: 1) }
+        expectError("count", "0") { _ = try ScenesDataset(count: 0, height: 8, width: 8, seed: 1) }
+        expectError("size", "4 x 8") { _ = try ScenesDataset(count: 1, height: 4, width: 8, seed: 1) }
         expectError("no keypoints") {
-            _ = try ScenesDataset(count: 1, height: 8, width: 8, seed: 1, labels: [.keypoints])
+            _ = try ScenesDataset(count: 1, height: 8, width: 8, seed: 1, labels: ["keypoints"])
         }
     }
 
     @Test func cacheIsBounded() throws {
         let cache = SampleCache(limit: 100)
-        func sample(_ bytes: Int) -> DenseSample {
-            DenseSample(name: "", height: 1, width: 1, image: [UInt8](repeating: 0, count: bytes))
+        func sample(_ bytes: Int) -> Sample {
+            Sample(name: "", height: 1, width: 1, image: [UInt8](repeating: 0, count: bytes))
         }
         var made = 0
         for _ in 0..<2 {

@@ -1,20 +1,22 @@
 import Foundation
+import Support
+import TestSupport
 import Testing
 
 @testable import Datasets
 
-/// Expects a `DatasetError` whose message holds all the parts.
+/// Expects a `InputError` whose message holds all the parts.
 func expectError(_ parts: String..., sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
     do {
         try body()
         Issue.record("expected an error with \(parts)", sourceLocation: sourceLocation)
-    } catch let error as DatasetError {
+    } catch let error as InputError {
         for part in parts {
-            #expect(error.message.contains(part), "\(error.message)", sourceLocation: sourceLocation)
+            #expect(error.description.contains(part), "\(error.description)", sourceLocation: sourceLocation)
         }
-        #expect(!error.message.contains("\n"), "an error is one line", sourceLocation: sourceLocation)
+        #expect(!error.description.contains("\n"), "an error is one line", sourceLocation: sourceLocation)
     } catch {
-        Issue.record("expected a DatasetError, found \(error)", sourceLocation: sourceLocation)
+        Issue.record("expected an InputError, found \(error)", sourceLocation: sourceLocation)
     }
 }
 
@@ -30,19 +32,19 @@ let realSamples: URL? = {
 }()
 
 /// Samples made by a closure, for tests of loading.
-struct FakeDataset: DenseDataset {
+struct FakeDataset: Dataset {
     var name = "fake"
     var count: Int
-    var labels: Set<LabelKind>
+    var labels: Set<String>
     var splits: DatasetSplits
-    var make: @Sendable (Int) throws -> DenseSample
+    var make: @Sendable (Int) throws -> Sample
 
-    init(count: Int, labels: Set<LabelKind>, make: @escaping @Sendable (Int) throws -> DenseSample) throws {
+    init(count: Int, labels: Set<String>, make: @escaping @Sendable (Int) throws -> Sample) throws {
         self.count = count
         self.labels = labels
         self.make = make
         splits = try DatasetSplits(named: ["train": Array(0..<count)], source: "fake", seed: 1)
     }
 
-    func sample(_ index: Int) throws -> DenseSample { try make(index) }
+    func sample(_ index: Int) throws -> Sample { try make(index) }
 }

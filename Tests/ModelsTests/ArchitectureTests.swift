@@ -5,11 +5,11 @@ import Testing
 
 @Suite struct ArchitectureTests {
     private func network(
-        _ backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, classification: Bool = false
+        _ backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, isPooled: Bool = false
     ) throws -> NetworkArchitecture {
         try NetworkArchitecture(
             backbone: backbone, width: width, head: head, tasks: [TaskHead(name: "depth", channels: 1)],
-            classification: classification)
+            isPooled: isPooled)
     }
 
     @Test(arguments: zip(BackboneKind.allCases, [8, 16, 16, 33]))
@@ -44,16 +44,16 @@ import Testing
             return Array(first.input.dimensions[1...2])
         }
         #expect(try pooled(network(.resnet18)) == [57, 57])
-        #expect(try pooled(network(.resnet18, classification: true)) == [56, 56])
+        #expect(try pooled(network(.resnet18, isPooled: true)) == [56, 56])
     }
 
     @Test func classificationFeatureSizes() throws {
-        #expect(try network(.resnet34, classification: true).featureSize(height: 224, width: 224) == (7, 7))
+        #expect(try network(.resnet34, isPooled: true).featureSize(height: 224, width: 224) == (7, 7))
     }
 
     @Test(arguments: BackboneKind.allCases, [false, true])
-    func projections(backbone: BackboneKind, classification: Bool) throws {
-        let network = try network(backbone, classification: classification)
+    func projections(backbone: BackboneKind, isPooled: Bool) throws {
+        let network = try network(backbone, isPooled: isPooled)
         let stages = network.blocks.filter { $0.projection != nil }.map(\.stage)
         #expect(stages == (backbone.isBottleneck ? [0, 1, 2, 3] : [1, 2, 3]))
         #expect(network.blocks.allSatisfy { $0.projection == nil || $0.position == 0 })
@@ -86,7 +86,7 @@ import Testing
         #expect(bottleneck.map(\.geometry.stride) == [2, 1, 1])
         #expect(bottleneck.map(\.output.channels) == [128, 128, 512])
         #expect(bottleneck.map(\.name) == [1, 2, 3].map { "backbone.blocks.1.0.conv\($0)" })
-        let ordinary = try network(.resnet34, classification: true)
+        let ordinary = try network(.resnet34, isPooled: true)
         #expect(ordinary.stages.map(\.stride) == [1, 2, 2, 2])
         #expect(ordinary.stages.map(\.dilation) == [1, 1, 1, 1])
     }
@@ -110,7 +110,7 @@ import Testing
         #expect(branches.map(\.output.channels) == [1024, 1024, 1, 1024, 1024, 1, 1024, 1024, 1, 1024, 1024, 1])
         #expect(branches.allSatisfy { $0.hasBias && $0.output.dimensions[1...2] == [13, 17] })
         #expect(head(try network(.resnet18, head: .light)).map(\.name) == ["task1_head"])
-        #expect(head(try network(.resnet18, classification: true)).map(\.name) == ["task1_linear"])
+        #expect(head(try network(.resnet18, isPooled: true)).map(\.name) == ["task1_linear"])
     }
 
     @Test func badArguments() {

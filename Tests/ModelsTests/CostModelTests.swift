@@ -51,11 +51,11 @@ import Testing
     /// Two ways to the same sums: the catalog's tensors and the cost model's blocks.
     @Test(arguments: BackboneKind.allCases, [HeadKind.fourRate, .light])
     func parametersAgreeWithTheCatalog(backbone: BackboneKind, head: HeadKind) throws {
-        for classification in [false, true] {
+        for isPooled in [false, true] {
             let network = try NetworkArchitecture(
                 backbone: backbone, width: 0.5, head: head,
                 tasks: [TaskHead(name: "a", channels: 5), TaskHead(name: "b", channels: 7)],
-                classification: classification)
+                isPooled: isPooled)
             let report = CostModel(network, height: 64, width: 96).report()
             let catalog = ParameterCatalog(network)
             #expect(report.backbone.parameters == catalog.trainableCount(.backbone))
@@ -81,7 +81,8 @@ import Testing
     /// Classification tasks have images of their own: nothing to share.
     @Test func classificationSharesNothing() throws {
         let tasks = ["real", "painting"].map { TaskHead(name: $0, channels: 345) }
-        let network = try NetworkArchitecture(backbone: .resnet34, tasks: tasks, classification: true)
+        let network = try NetworkArchitecture(
+            backbone: .resnet34, tasks: tasks, isPooled: true, hasSeparateImages: true)
         let report = CostModel(network, height: 224, width: 224).report()
         #expect(report.backbone.macsShared == report.backbone.macsAll)
         #expect(report.heads.macs == 2 * 512 * 345)

@@ -99,10 +99,10 @@ import Testing
 
     /// Every backbone, dense and classification, runs on the device and gives finite outputs of the right shape.
     @Test(.needsDevice, arguments: BackboneKind.allCases, [false, true])
-    func runsOnTheDevice(backbone: BackboneKind, classification: Bool) throws {
+    func runsOnTheDevice(backbone: BackboneKind, isPooled: Bool) throws {
         let executor = Executor(library: try TestDevice.library(TestDevice.nativeFamily()))
         let architecture = try NetworkArchitecture(
-            backbone: backbone, width: 0.25, head: .light, tasks: Self.tasks, classification: classification)
+            backbone: backbone, width: 0.25, head: .light, tasks: Self.tasks, isPooled: isPooled)
         for spec in ParameterCatalog(architecture).specs where spec.layout != .counter {
             try executor.store.write(
                 spec.name, Shape(spec.deviceShape), spec.deviceOrder(spec.initialValues(seed: 1)))
@@ -114,7 +114,7 @@ import Testing
         try executor.run(plan)
         let size = architecture.featureSize(height: 33, width: 41)
         for (index, task) in Self.tasks.enumerated() {
-            let expected = classification ? [1, 1, 1, task.channels] : [1, size.height, size.width, task.channels]
+            let expected = isPooled ? [1, 1, 1, task.channels] : [1, size.height, size.width, task.channels]
             #expect(executor.shape("output/\(index)", of: plan)?.dimensions == expected)
             let values = try executor.read("output/\(index)", of: plan)
             #expect(values.allSatisfy(\.isFinite) && values.contains { $0 != 0 })

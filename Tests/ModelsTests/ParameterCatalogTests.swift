@@ -7,11 +7,11 @@ import Testing
     private let tasks = [TaskHead(name: "segmentation", channels: 40), TaskHead(name: "normals", channels: 3)]
 
     private func catalog(
-        _ backbone: BackboneKind, head: HeadKind = .fourRate, classification: Bool = false,
+        _ backbone: BackboneKind, head: HeadKind = .fourRate, isPooled: Bool = false,
         policyInitial: PolicyInitial = .equal(0.5)
     ) throws -> ParameterCatalog {
         let network = try NetworkArchitecture(
-            backbone: backbone, head: head, tasks: tasks, classification: classification)
+            backbone: backbone, head: head, tasks: tasks, isPooled: isPooled)
         return ParameterCatalog(network, policyInitial: policyInitial)
     }
 
@@ -72,7 +72,7 @@ import Testing
         #expect(light["task1_head.weight"]?.diskShape == [40, 512, 1, 1])
         #expect(light["task1_head.weight"]?.layout == .convolution)
         #expect(light["task2_head.bias"]?.diskShape == [3])
-        let linear = try catalog(.resnet34, classification: true)
+        let linear = try catalog(.resnet34, isPooled: true)
         #expect(linear["task1_linear.weight"]?.diskShape == [40, 512])
         #expect(linear["task1_linear.weight"]?.deviceShape == [1, 1, 512, 40])
         #expect(linear["task1_linear.weight"]?.layout == .linear)

@@ -6,10 +6,10 @@ import Testing
 @testable import Models
 
 @Suite struct PolicySearchTests {
-    private func model(_ backbone: BackboneKind, tasks: Int, classification: Bool = false) throws -> CostModel {
+    private func model(_ backbone: BackboneKind, tasks: Int, isSeparate: Bool = false) throws -> CostModel {
         let heads = (0..<tasks).map { TaskHead(name: "t\($0)", channels: 2) }
         return CostModel(
-            try NetworkArchitecture(backbone: backbone, head: .light, tasks: heads, classification: classification),
+            try NetworkArchitecture(backbone: backbone, head: .light, tasks: heads, hasSeparateImages: isSeparate),
             height: 64, width: 64)
     }
 
@@ -74,9 +74,9 @@ import Testing
 
     /// On a network's own counts, both forms.
     @Test(arguments: CostForm.allCases, [false, true])
-    func plannedCostIsTheCostModels(form: CostForm, classification: Bool) throws {
-        let model = try model(.resnet18, tasks: 2, classification: classification)
-        let isShared = form == .shared && !classification
+    func plannedCostIsTheCostModels(form: CostForm, isSeparate: Bool) throws {
+        let model = try model(.resnet18, tasks: 2, isSeparate: isSeparate)
+        let isShared = form == .shared && !isSeparate
         let (stem, branches) = (model.stemMacs, model.blocks.map(\.macs))
         let projections = model.blocks.map(\.projectionMacs)
         var random = SeededGenerator(seed: 7)

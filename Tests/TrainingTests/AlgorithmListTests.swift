@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Graph
+import Support
 import TestSupport
 import Testing
 
@@ -36,7 +37,7 @@ extension TrainingTests {
             problem([1, 60_000, 60_000, 1], outputs: 1), problem([1, 4000, 4000, 64], outputs: 64, kernel: 3999),
         ])
         func productsOfSizesAreBounded(problem: String) throws {
-            let error = #expect(throws: FormatError.self) { try read(problem) }
+            let error = #expect(throws: InputError.self) { try read(problem) }
             let text = error?.description ?? ""
             #expect(text.contains("algorithms.json") && text.contains("a tensor of ["), "\(text)")
             #expect(text.contains("choices"), "\(text)")
@@ -78,7 +79,7 @@ extension TrainingTests {
 @Suite struct ReservedNameTests {
     @Test(arguments: ["total", "panel", "sparsity", "sharing", "cost"])
     func reservedNamesAreRefused(name: String) {
-        let error = #expect(throws: ConfigurationError.self) {
+        let error = #expect(throws: InputError.self) {
             try ExperimentConfiguration.parse(yaml: "tasks: [{ name: \(name), kind: depth }]", file: "c.yml")
         }
         let text = error.map { "\($0)" } ?? ""

@@ -1,6 +1,7 @@
 import Foundation
 import Graph
 import Models
+import Schema
 import Testing
 
 @testable import Training
@@ -17,10 +18,10 @@ import Testing
     }
 
     static let keys: [IntegerKey] =
-        ConfigurationReference.taskFields.compactMap { field in
+        ConfigurationReference().taskFields.compactMap { field in
             field.integers.map { IntegerKey(path: "tasks.0.\(field.path)", range: $0, expectation: field.expectation) }
         }
-        + ConfigurationReference.fields.compactMap { field in
+        + ConfigurationReference().fields.compactMap { field in
             field.integers.map { IntegerKey(path: field.path, range: $0, expectation: field.expectation) }
         }
 
@@ -30,12 +31,12 @@ import Testing
     private func decode(_ override: String, yaml: String = tasks) throws -> ExperimentConfiguration {
         let tree = try ConfigurationTree(yaml: yaml, file: "c.yml", overrides: [override])
         var configuration = ExperimentConfiguration()
-        try tree.decode(ConfigurationReference.fields, into: &configuration, at: tree.root, prefix: "")
+        try tree.decode(ConfigurationReference().fields, into: &configuration, at: tree.root, prefix: "")
         return configuration
     }
 
     private func leaf(_ path: String, of configuration: ExperimentConfiguration) -> String? {
-        let node = ConfigurationTree.encode(ConfigurationReference.fields, of: configuration)
+        let node = ConfigurationTree.encode(ConfigurationReference().fields, of: configuration)
         return ConfigurationTree.leaves(of: node).first { $0.0 == path }?.1
     }
 
@@ -50,7 +51,7 @@ import Testing
             ])
         for key in Self.keys {
             #expect(key.expectation.contains("from \(key.range.lowerBound) to \(key.range.upperBound)"))
-            let documented = ConfigurationReference.keys.first {
+            let documented = ConfigurationReference().keys.first {
                 $0.path == key.path.replacingOccurrences(of: "tasks.0", with: "tasks[]")
             }
             #expect(documented?.type == key.expectation, "\(key.path)")
@@ -60,7 +61,8 @@ import Testing
     @Test(arguments: keys)
     func limitsAreAccepted(key: IntegerKey) throws {
         for value in [key.range.lowerBound, key.range.upperBound] {
-            let written = leaf(key.path, of: try decode("\(key.path)=\(value)"))
+            let written = leaf(
+                key.path, of: try decode("\(key.path)=\(value)", yaml: Self.tasks + "dataset: {kind: scenes}\n"))
             #expect(written == "\(value)" || written == "[\(value), \(value)]", "\(written ?? "nothing")")
         }
     }

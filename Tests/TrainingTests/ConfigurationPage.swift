@@ -2,7 +2,7 @@ import Training
 
 extension ConfigurationReference {
     /// The reference as a Markdown page, one table per section.
-    static var markdown: String {
+    var markdown: String {
         var text = """
             # Configuration
 

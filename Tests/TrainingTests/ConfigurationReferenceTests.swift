@@ -10,25 +10,25 @@ import Testing
     /// `UPDATE_DOCS=1 tools/test --filter ConfigurationReferenceTests` writes the page.
     @Test func pageIsUpToDate() throws {
         if ProcessInfo.processInfo.environment["UPDATE_DOCS"] == "1" {
-            try Data(ConfigurationReference.markdown.utf8).write(to: Self.page)
+            try Data(ConfigurationReference().markdown.utf8).write(to: Self.page)
         }
         let text = try? String(contentsOf: Self.page, encoding: .utf8)
         #expect(
-            text == ConfigurationReference.markdown,
+            text == ConfigurationReference().markdown,
             "run: UPDATE_DOCS=1 tools/test --filter ConfigurationReferenceTests")
     }
 
     @Test func everyKeyIsDocumentedOnce() {
-        let keys = ConfigurationReference.keys
+        let keys = ConfigurationReference().keys
         #expect(Set(keys.map(\.path)).count == keys.count)
         for key in keys {
             #expect(!key.type.isEmpty && !key.defaultText.isEmpty && key.meaning.hasSuffix("."), "\(key.path)")
-            #expect(ConfigurationReference.markdown.contains("| `\(key.path)` |"))
+            #expect(ConfigurationReference().markdown.contains("| `\(key.path)` |"))
         }
     }
 
     @Test func keysOfTheContractExist() {
-        let paths = Set(ConfigurationReference.keys.map(\.path))
+        let paths = Set(ConfigurationReference().keys.map(\.path))
         let promised = [
             "tasks[]": "name kind channels weight",
             "dataset": "kind root crop augmentation shuffle normals validation",

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Support
 import Testing
 
 @testable import Operators

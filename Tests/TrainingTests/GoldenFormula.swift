@@ -1,4 +1,5 @@
 import Datasets
+import Files
 import Foundation
 import Layers
 import Models
@@ -68,11 +69,12 @@ struct GoldenFormula: Hashable, Sendable {
             let label = Int32(u * Double(classes + 1))
             return label == classes ? 255 : label
         }
-        batch.normals = channelsLast(
+        var normals = channelsLast(
             uniform("input/normals", 3 * pixels).map { Float(($0 * 255).rounded(.down)) }, colour)
         for (pixel, hole) in uniform("input/normals_holes", pixels).enumerated() where hole < 0.125 {
-            for channel in 0..<3 { batch.normals[3 * pixel + channel] = 255 }
+            for channel in 0..<3 { normals[3 * pixel + channel] = 255 }
         }
+        batch.normals = normals
         let holes = uniform("input/depth_holes", pixels)
         batch.depth = zip(uniform("input/depth", pixels), holes).map { $1 < 0.125 ? 0 : Float(0.5 + 4 * $0) }
         return batch

@@ -1,3 +1,4 @@
+import Files
 import Graph
 import Layers
 import Models

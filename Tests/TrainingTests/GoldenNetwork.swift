@@ -5,6 +5,7 @@ import Layers
 import Models
 import Operators
 import Synchronization
+import Tasks
 import TestSupport
 import Testing
 
@@ -19,6 +20,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     var straightThrough = false
     var steps = 10
     let learningRate: Double
+    /// Whether the first image has no normals and the second no depth.
+    var lacksLabels = false
 
     var testDescription: String { file }
 
@@ -32,6 +35,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         learningRate: 1e-4)
     static let retrain = GoldenCase(
         file: "network_retrain", salt: "338", kind: .retrain(policy), learningRate: 1e-5)
+    static let partial = GoldenCase(
+        file: "network_partial", salt: "338", kind: .retrain(policy), steps: 1, learningRate: 1e-5, lacksLabels: true)
     static let logits = GoldenCase(file: "network_logits", salt: "99", kind: .logits(open: 8), learningRate: 1e-2)
 
     /// The policy of `network_retrain`, counted from 1; block 6 is skipped by all.
@@ -44,9 +49,9 @@ final class GoldenNetwork {
     static let temperature: Float = 5
     /// Tasks in order, with outputs and λ.
     static let tasks = [
-        TaskSettings(name: "segmentation", loss: .crossEntropy(ignore: 255), weight: 1, label: "segmentation"),
-        TaskSettings(name: "normals", loss: .cosine(published: false), weight: 20, label: "normals", labelChannels: 3),
-        TaskSettings(name: "depth", loss: .absolutePositive, weight: 3, label: "depth"),
+        TaskSettings(TaskConfiguration(name: "segmentation", kind: Segmentation.self, channels: 7, weight: 1)),
+        TaskSettings(TaskConfiguration(name: "normals", kind: Normals.self, weight: 20)),
+        TaskSettings(TaskConfiguration(name: "depth", kind: Depth.self, weight: 3)),
     ]
     static let channels = [7, 3, 1]
 
@@ -98,7 +103,15 @@ final class GoldenNetwork {
         graphs.choices = AlgorithmChoices(arithmetic)
         runtime = try NetworkRuntime(library: library, graphs: graphs)
         let size = size ?? (golden.head == .light ? (2, 33, 41) : (1, 51, 203))
-        batch = formula.batch(count: size.count, height: size.height, width: size.width)
+        var batch = formula.batch(count: size.count, height: size.height, width: size.width)
+        if golden.lacksLabels {
+            for (name, isCarried) in [("normals", [false, true]), ("depth", [true, false])] {
+                let full = try #require(batch.labels[name])
+                batch.labels[name] = BatchLabels(
+                    format: full.format, images: 2, numbers: full.numbers, isCarried: isCarried)
+            }
+        }
+        self.batch = batch
         initial = Self.initialValues(golden, graphs.catalog)
         try reset()
     }
@@ -134,8 +147,8 @@ final class GoldenNetwork {
                 "noise/task\(task)", Shape([Self.blocks, 2]),
                 formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
         }
-        return try runtime.step(
-            kind, batch: batch, state: Self.state(step: step, learningRate: learningRate))
+        return try #require(
+            try runtime.step(kind, batch: batch, state: Self.state(step: step, learningRate: learningRate)))
     }
 
     /// What a step is told, beside data and noise.

@@ -16,7 +16,8 @@ extension TrainingTests {
         static func change(_ head: HeadKind) -> Double { head == .light ? 2e-2 : 1e-1 }
 
         @Test(
-            arguments: TestDevice.families, [GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain])
+            arguments: TestDevice.families,
+            [GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain, .partial])
         func stepsFollowPyTorch(family: KernelFamily, golden: GoldenCase) throws {
             let steps = try GoldenSteps.of(golden, family)
             var limits = [
@@ -46,6 +47,18 @@ extension TrainingTests {
             for kind in ["samples", "outputs", "gradients"] {
                 #expect(network.agreement[kind] > 10 * Self.firstStep, "\(kind)")
             }
+        }
+
+        /// Negative control: labels of images that carry none must not count.
+        @Test func allLabelsDiffer() throws {
+            let network = try GoldenNetwork(
+                GoldenCase(
+                    file: "network_partial", salt: "338", kind: GoldenCase.retrain.kind, steps: 1, learningRate: 1e-5))
+            let plan = try network.run(GoldenCase.retrain.kind, step: 0, learningRate: 1e-5)
+            try network.compareOutputs(plan)
+            try network.compareGradients(plan)
+            #expect(network.agreement["outputs"] < Self.firstStep)
+            #expect(network.agreement["gradients"] > 10 * Self.firstStep)
         }
 
         /// Negative control: one decision of one task changed must not pass.

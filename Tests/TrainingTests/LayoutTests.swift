@@ -1,7 +1,9 @@
+import Files
 import Foundation
 import Layers
 import Models
 import Operators
+import Tasks
 import TestSupport
 import Testing
 
@@ -55,7 +57,7 @@ extension TrainingTests {
             let architecture = try NetworkArchitecture(
                 backbone: .resnet18, width: 0.25, head: head, tasks: tasks, headHidden: 64)
             let settings = tasks.map {
-                TaskSettings(name: $0.name, loss: .crossEntropy(ignore: 255), weight: 1, label: "segmentation")
+                TaskSettings(TaskConfiguration(name: $0.name, kind: Segmentation.self, channels: $0.channels))
             }
             let rule = UpdateRule.sgd(momentum: 0, weightDecay: 0)
             return try NetworkRuntime(

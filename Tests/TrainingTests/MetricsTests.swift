@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import Tasks
 @testable import Training
 
 @Suite struct MetricsTests {
@@ -156,11 +157,11 @@ import Testing
         #expect(near(value("rmse", .exact, results), (10.0 / 3).squareRoot()))
         #expect(near(value("log10_rmse", .exact, results), (pow(log10(1.5), 2) / 2).squareRoot()))
         #expect(metrics.leftOutOfLog == 1)
-        #expect(TaskMetrics.depth(metrics).counts == ["left_out_of_log": 1])
+        #expect(metrics.leftOut == ["left_out_of_log": 1])
     }
 
     @Test func absoluteErrorLeavesOut255() {
-        var metrics = L1Metrics()
+        var metrics = AbsoluteErrorMetrics()
         metrics.add(prediction: [0, 1], height: 1, width: 2, label: [1, 255], labelHeight: 1, labelWidth: 2)
         metrics.add(prediction: [0, 0], height: 1, width: 2, label: [0, 0], labelHeight: 1, labelWidth: 2)
         #expect(near(value("absolute_error", .published, metrics.results()), 0.5))
@@ -178,24 +179,22 @@ import Testing
         #expect(value("top_5", .exact, constant.results()) == 0)
     }
 
-    @Test(arguments: TaskKind.allCases)
-    func factoryFitsEveryKind(kind: TaskKind) {
-        let channels = kind.fixedChannels ?? 6
-        var metrics = TaskMetrics.make(kind: kind, channels: channels, normals: .published)
-        var guess = ConstantGuess(kind: kind, channels: channels, normals: .published)
-        switch kind {
-        case .segmentation, .classification: guess.add(label: [Int32(2)])
-        default: guess.add(label: [Float](repeating: 9, count: channels))
-        }
-        let output = guess.prediction()
-        #expect(output.count == channels)
-        switch kind {
-        case .segmentation, .classification:
-            metrics.add(prediction: output, height: 1, width: 1, label: [Int32(2)], labelHeight: 1, labelWidth: 1)
-        default:
-            let label = [Float](repeating: 9, count: channels)
-            metrics.add(prediction: output, height: 1, width: 1, label: label, labelHeight: 1, labelWidth: 1)
-        }
+    /// The best constant of one label is that label, and every metric says so.
+    @Test(arguments: TaskKinds.standard.all.map { $0.name }) func everyKindIsWhole(name: String) throws {
+        let type = try #require(TaskKinds.standard[name])
+        let channels = type.channels ?? 6
+        let kind = TaskConfiguration(name: name, kind: type, channels: channels, convention: .published).made
+        let isClass = kind.label.element == .classes
+        #expect(isClass == (type.channels == nil) && (kind.label.extent == type.extent))
+        let label =
+            isClass
+            ? ImageLabel(height: 1, width: 1, classes: [2])
+            : ImageLabel(height: 1, width: 1, numbers: [Float](repeating: 9, count: channels))
+        var (metrics, guess) = (kind.metrics(), kind.constantGuess(classWeights: nil))
+        guess.add(label)
+        let output = Prediction(height: 1, width: 1, channels: channels, values: guess.prediction())
+        #expect(output.values.count == channels && kind.colours(output).count == 1)
+        metrics.add(output, label)
         let results = metrics.results()
         for convention in MetricConvention.allCases {
             #expect(results[convention]?.isEmpty == false)
@@ -231,8 +230,8 @@ import Testing
     // MARK: - Constant guess
 
     @Test func classGuessReachesTheEntropy() {
-        var guess = ConstantGuess(kind: .segmentation, channels: 3)
-        guess.add(label: [Int32(0), 1, 1, 1, 255])
+        var guess = ClassFrequencies(classes: 3, ignored: 255)
+        guess.add(ImageLabel(height: 1, width: 5, classes: [0, 1, 1, 1, 255]))
         let entropy = -(0.25 * log(0.25) + 0.75 * log(0.75))
         #expect(near(guess.loss(), entropy))
         let output = guess.prediction()
@@ -241,40 +240,41 @@ import Testing
         let total = log(output.reduce(0) { $0 + exp(Double($1)) })
         let loss = [0, 1, 1, 1].reduce(0) { $0 + (total - Double(output[$1])) } / 4
         #expect(near(loss, entropy))
-        var weighted = ConstantGuess(kind: .segmentation, channels: 3, classWeights: [9, 1, 1])
-        weighted.add(label: [Int32(0), 1, 1, 1, 255])
+        var weighted = ClassFrequencies(classes: 3, ignored: 255, weights: [9, 1, 1])
+        weighted.add(ImageLabel(height: 1, width: 5, classes: [0, 1, 1, 1, 255]))
         #expect(bestChannel(weighted.prediction(), from: 0, count: 3) == 0)
         #expect(near(weighted.loss(), entropy))
     }
 
     @Test func directionGuessIsTheMean() {
-        var guess = ConstantGuess(kind: .normals, channels: 3)
-        guess.add(label: colour(0.6, 0, -0.8) + colour(-0.6, 0, -0.8) + [255, 0, 0])
+        var guess = MeanDirection(space: .exact)
+        guess.add(
+            ImageLabel(height: 1, width: 3, numbers: colour(0.6, 0, -0.8) + colour(-0.6, 0, -0.8) + [255, 0, 0]))
         let output = guess.prediction()
         #expect(near(Double(output[0]), 0) && near(Double(output[2]), -1))
         #expect(near(guess.loss(), 0.2))
-        var published = ConstantGuess(kind: .normals, channels: 3, normals: .published)
-        published.add(label: [0, 30, 40] as [Float])
+        var published = MeanDirection(space: .published)
+        published.add(ImageLabel(height: 1, width: 1, numbers: [0, 30, 40]))
         #expect(published.prediction() == [0.8, 0.6, 0])
         #expect(near(published.loss(), 0))
     }
 
     @Test func medianGuess() {
-        var guess = ConstantGuess(kind: .depth, channels: 1)
-        guess.add(label: [1, 2, 10, 0] as [Float])
+        var guess = MedianGuess(isLabel: isValidDepth)
+        guess.add(ImageLabel(height: 1, width: 1, numbers: [1, 2, 10, 0]))
         #expect(guess.prediction() == [2])
         #expect(near(guess.loss(), 3))
-        guess.add(label: [4] as [Float])
+        guess.add(ImageLabel(height: 1, width: 1, numbers: [4]))
         #expect(guess.prediction() == [3])
         #expect(near(guess.loss(), 11.0 / 4))
-        var edges = ConstantGuess(kind: .edges, channels: 1)
-        edges.add(label: [-1, 0, 1, 255, -3, -2] as [Float])
+        var edges = MedianGuess { $0 != 255 }
+        edges.add(ImageLabel(height: 1, width: 1, numbers: [-1, 0, 1, 255, -3, -2]))
         #expect(edges.prediction() == [-1])
-        #expect(ConstantGuess(kind: .depth, channels: 1).prediction() == [0])
-        #expect(ConstantGuess(kind: .depth, channels: 1).loss().isNaN)
+        #expect(MedianGuess(isLabel: isValidDepth).prediction() == [0])
+        #expect(MedianGuess(isLabel: isValidDepth).loss().isNaN)
         // Many different numbers: within one part in 2048 of the true median.
-        var many = ConstantGuess(kind: .depth, channels: 1)
-        many.add(label: (1...100_001).map { Float($0) / 1000 })
+        var many = MedianGuess(isLabel: isValidDepth)
+        many.add(ImageLabel(height: 1, width: 100_001, numbers: (1...100_001).map { Float($0) / 1000 }))
         #expect(abs(many.prediction()[0] - 50.001) < 50 / 2048)
         #expect(near(many.loss(), 25.0005, 1e-2))
     }

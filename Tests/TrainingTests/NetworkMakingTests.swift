@@ -1,8 +1,10 @@
 import Datasets
+import Files
 import Foundation
 import Graph
 import Models
 import Operators
+import Support
 import TestSupport
 import Testing
 
@@ -26,7 +28,7 @@ extension TrainingTests {
             try Experiment(ExperimentConfiguration.parse(yaml: Self.yaml, file: "c.yml", overrides: overrides))
         }
 
-        private func batch(_ experiment: Experiment, _ dataset: (any DenseDataset)? = nil) throws -> Batch {
+        private func batch(_ experiment: Experiment, _ dataset: (any Dataset)? = nil) throws -> Batch {
             let dataset = try dataset ?? experiment.makeDataset()
             return try experiment.loader(dataset, split: dataset.splits.train, phase: "warmup", startStep: 0).next()
         }
@@ -34,7 +36,7 @@ extension TrainingTests {
         private func loss(_ network: NetworkRuntime, _ batch: Batch) throws -> Double {
             try network.initialise(seed: 1)
             try network.beginPhase()
-            let plan = try network.step(.hardSharing, batch: batch, state: StepState())
+            let plan = try #require(try network.step(.hardSharing, batch: batch, state: StepState()))
             return try #require(try network.losses(of: plan)["classes"])
         }
 
@@ -53,8 +55,8 @@ extension TrainingTests {
         }
 
         @Test func benchmarksHaveClassWeightsToo() throws {
-            let bench = try NetworkBench(
-                experiment(), shape: BatchShape(count: 2, height: 16, width: 16), library: TestDevice.library(.cpu))
+            let session = ExperimentSession(settled: try experiment(), library: try TestDevice.library(.cpu))
+            let bench = try NetworkBench(session, shape: BatchShape(count: 2, height: 16, width: 16))
             try bench.reserve(.hardSharing)
             let step = try bench.prepare(.hardSharing)
             try bench.executor.run(step.plan)
@@ -67,7 +69,7 @@ extension TrainingTests {
             let missing = folder.url.appendingPathComponent("none.npy").path
             let lacking = try experiment(["tasks.0.class_weights=\(missing)"])
             let library = try TestDevice.library(.cpu)
-            #expect(throws: DatasetError.self) { try lacking.makeNetwork(library: library) }
+            #expect(throws: InputError.self) { try lacking.makeNetwork(library: library) }
             let network = try lacking.makeNetwork(library: library, infersOnly: true)
             let all = DiscretePolicy.hardSharing(tasks: 2, blocks: 8)
             #expect(try network.predict(batch(experiment()), policy: all)["classes"]?.channels == 6)
@@ -82,11 +84,11 @@ extension TrainingTests {
         // MARK: - Labels
 
         /// Somebody else's data set, whose labels nobody has checked.
-        private struct Foreign: DenseDataset {
+        private struct Foreign: Dataset {
             let label: UInt8
             let name = "foreign"
             let count = 20
-            let labels: Set<LabelKind> = [.segmentation, .depth]
+            let labels: Set<String> = ["segmentation", "depth"]
             let splits: DatasetSplits
 
             init(_ label: UInt8) throws {
@@ -94,10 +96,10 @@ extension TrainingTests {
                 splits = try ScenesDataset(count: 20, height: 16, width: 16, seed: 1).splits
             }
 
-            func sample(_ index: Int) throws -> DenseSample {
+            func sample(_ index: Int) throws -> Sample {
                 var classes = [UInt8](repeating: 1, count: 256)
                 if index % 2 == 0 { classes[3 * 16 + 7] = label }
-                return DenseSample(
+                return Sample(
                     name: "picture \(index)", height: 16, width: 16, image: [UInt8](repeating: 9, count: 768),
                     segmentation: classes, depth: [Float](repeating: 1, count: 256))
             }
@@ -106,10 +108,10 @@ extension TrainingTests {
         @Test(arguments: [6, 200, 254] as [UInt8]) func labelsBeyondTheClassesAreNamed(label: UInt8) throws {
             let experiment = try experiment()
             let network = try experiment.makeNetwork(library: TestDevice.library(.cpu))
-            let error = #expect(throws: DatasetError.self) {
+            let error = #expect(throws: InputError.self) {
                 for _ in 0..<4 { _ = try loss(network, batch(experiment, Foreign(label))) }
             }
-            let text = error?.message ?? ""
+            let text = error?.description ?? ""
             #expect(text.hasPrefix("foreign: picture "), "\(text)")
             #expect(text.contains("segmentation label \(label) at row 3, column 7"), "\(text)")
             #expect(text.contains("expected 0 to 5") && text.contains("task classes, or 255"), "\(text)")
@@ -129,8 +131,8 @@ extension TrainingTests {
             let trainer = try Trainer(
                 experiment: experiment, dataset: Foreign(77), context: TestDevice.library(.cpu).context, run: run
             ) { _ in }
-            let error = #expect(throws: DatasetError.self) { try trainer.train(phases: [.warmup]) }
-            #expect(error?.message.contains("label 77") == true)
+            let error = #expect(throws: InputError.self) { try trainer.train(phases: [.warmup]) }
+            #expect(error?.description.contains("label 77") == true)
         }
 
         // MARK: - Logits

@@ -1,6 +1,7 @@
 import Foundation
 import Models
 import Operators
+import Support
 import TestSupport
 import Testing
 
@@ -45,8 +46,8 @@ extension TrainingTests {
         /// Of a training step only sums of losses, checks and first gradients belong to no part.
         @Test func everyLaunchOfAStepHasItsPart() throws {
             let experiment = try experiment()
-            let bench = try NetworkBench(
-                experiment, shape: experiment.trainingShape, library: TestDevice.library(.cpu))
+            let session = ExperimentSession(settled: experiment, library: try TestDevice.library(.cpu))
+            let bench = try NetworkBench(session, shape: experiment.trainingShape)
             let names = NetworkPart.Names(experiment.architecture)
             let all = DiscretePolicy.hardSharing(tasks: 2, blocks: 8)
             for kind in [StepKind.inference(all), .retrain(all)] {
@@ -67,12 +68,13 @@ extension TrainingTests {
             let library = try TestDevice.library(.cpu)
             var lines: [String] = []
             func times(_ experiment: Experiment, _ step: BudgetMeasure) throws -> PartTimes {
-                var timer = PartTimer(library: library, mode: .search(root: folder.file("db"))) {
+                let session = ExperimentSession(settled: experiment, library: library)
+                var timer = PartTimer(session, mode: .search(root: folder.file("db"))) {
                     if case .notice(let line) = $0 { lines.append(line) }
                 }
                 // Other tests run beside this one; what they disturb is not kept.
                 timer.tolerance = .infinity
-                return try timer.times(of: experiment, experiment.trainingShape, step)
+                return try timer.times(experiment.trainingShape, step)
             }
             let first = try times(experiment, .inference)
             #expect(lines.count == 1 && lines[0].contains("step of inference"))
@@ -94,9 +96,9 @@ extension TrainingTests {
             #expect(try run.readTimes(for: counting) == nil)
             try run.write(training)
             #expect(try run.readTimes(for: counting) == training)
-            #expect(throws: FormatError.self) { try run.readTimes(for: experiment) }
+            #expect(throws: InputError.self) { try run.readTimes(for: experiment) }
             let other = try self.experiment(budget + ["model.backbone=resnet34"])
-            let error = #expect(throws: FormatError.self) { try run.readTimes(for: other) }
+            let error = #expect(throws: InputError.self) { try run.readTimes(for: other) }
             #expect(
                 "\(try #require(error))".contains(
                     "expected a step of training of 2 images of 16×16, 2 tasks × 16 blocks"))
@@ -105,7 +107,7 @@ extension TrainingTests {
                 String(text.dropLast(9)), text.replacing("\"stem\" : \(training.costs.stem)", with: "\"stem\" : -1"),
             ] {
                 try Data(damaged.utf8).write(to: run.times)
-                #expect(throws: FormatError.self) { try run.readTimes(for: counting) }
+                #expect(throws: InputError.self) { try run.readTimes(for: counting) }
             }
         }
     }
@@ -160,7 +162,7 @@ extension TrainingTests {
             ("budgets: [0.4, 0.4]", "each once"), ("budgets: [0.4], discrete: argmax", "policy.discrete"),
             ("budget: 2", "a share above 0 and at most 1, or milliseconds"), ("budgets: 0.4", "a list"),
         ] {
-            let error = #expect(throws: ConfigurationError.self, "\(text)") { try policy(text) }
+            let error = #expect(throws: InputError.self, "\(text)") { try policy(text) }
             #expect("\(try #require(error))".contains(words), "\(text)")
         }
     }
@@ -184,7 +186,7 @@ extension TrainingTests {
             #expect(try parse().training.narrowBaselines == [0.75, 0.5])
             return
         }
-        let error = #expect(throws: ConfigurationError.self) { try parse() }
+        let error = #expect(throws: InputError.self) { try parse() }
         #expect("\(try #require(error))".contains(words), "\(error.map { "\($0)" } ?? "")")
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Models
 import Operators
+import Support
 import TestSupport
 import Testing
 
@@ -120,7 +121,7 @@ import Testing
         #expect(half.select.joined().count { $0 } == 24)
         #expect(try published.policy(.random(density: 0.5, seed: 3)) != half)
         let other = try Experiment(.published(PublishedPolicies.nyu3, overrides: ["model.backbone=resnet50"]))
-        let error = #expect(throws: FormatError.self) { try other.policy(.published) }
+        let error = #expect(throws: InputError.self) { try other.policy(.published) }
         #expect("\(try #require(error))".contains("resnet50 with tasks segmentation, normals, depth"))
     }
 
@@ -135,7 +136,7 @@ import Testing
         try policy.write(to: url)
         #expect(try SelectionPolicy.read(url, tasks: ["a"], blocks: 3) == policy)
         try Data(#"{"tasks": {"a": [1, 0, 1]}, "open": 4}"#.utf8).write(to: url)
-        let error = #expect(throws: FormatError.self) { try SelectionPolicy.read(url, tasks: ["a"], blocks: 3) }
+        let error = #expect(throws: InputError.self) { try SelectionPolicy.read(url, tasks: ["a"], blocks: 3) }
         #expect("\(try #require(error))".contains("open"))
     }
 }

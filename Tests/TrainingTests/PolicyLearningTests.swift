@@ -3,6 +3,7 @@ import Foundation
 import Layers
 import Models
 import Operators
+import Tasks
 import TestSupport
 import Testing
 
@@ -12,9 +13,9 @@ import Testing
 private final class PolicyTrial {
     static let blocks = 8
     static let tasks = [
-        TaskSettings(name: "segmentation", loss: .crossEntropy(ignore: 255), weight: 1, label: "segmentation"),
-        TaskSettings(name: "normals", loss: .cosine(published: false), weight: 20, label: "normals", labelChannels: 3),
-        TaskSettings(name: "depth", loss: .absolutePositive, weight: 3, label: "depth"),
+        TaskConfiguration(name: "segmentation", kind: Segmentation.self, channels: 6, weight: 1),
+        TaskConfiguration(name: "normals", kind: Normals.self, weight: 20),
+        TaskConfiguration(name: "depth", kind: Depth.self, weight: 3),
     ]
 
     static func architecture() throws -> NetworkArchitecture {
@@ -36,10 +37,10 @@ private final class PolicyTrial {
         batch: Int = 1
     ) throws {
         let architecture = try Self.architecture()
-        let tasks = Self.tasks.map {
-            TaskSettings(
-                name: $0.name, loss: $0.loss, weight: taskLosses ? $0.weight : 0, label: $0.label,
-                labelChannels: $0.labelChannels)
+        let tasks = Self.tasks.map { task in
+            var task = task
+            if !taskLosses { task.weight = 0 }
+            return TaskSettings(task)
         }
         runtime = try NetworkRuntime(
             library: try TestDevice.nativeLibrary(),
@@ -48,11 +49,11 @@ private final class PolicyTrial {
                 policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
                 policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
                 logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: weightDecay)))
-        let labels: Set<LabelKind> = [.segmentation, .normals, .depth]
+        let labels: Set<String> = ["segmentation", "normals", "depth"]
         let dataset = try ScenesDataset(count: 10, height: size.height, width: size.width, seed: 3, labels: labels)
         loader = try BatchLoader(
             dataset: dataset, indices: dataset.splits.train, batch: batch, crop: size, augmentation: .none,
-            shuffle: true, labels: labels, seed: 1, phase: "test", startStep: 0)
+            shuffle: true, labels: LabelRequest.standard(labels, classes: 6), seed: 1, phase: "test", startStep: 0)
         try runtime.initialise(seed: 1)
         try runtime.beginPhase()
     }

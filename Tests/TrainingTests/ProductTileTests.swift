@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -144,7 +145,7 @@ extension TrainingTests {
             let text = try String(contentsOf: run.algorithms, encoding: .utf8)
             for (old, new) in [("32x32", "33x33"), ("clblast_tile", "tile")] {
                 try Data(text.replacingOccurrences(of: old, with: new).utf8).write(to: run.algorithms)
-                let failure = #expect(throws: FormatError.self) {
+                let failure = #expect(throws: InputError.self) {
                     try run.readAlgorithms(for: library, arithmetic: .float32)
                 }
                 #expect(failure?.description.contains("clblast_tile") == true, "\(failure.map(\.description) ?? "")")

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -99,7 +100,7 @@ import Testing
         try report.writeTrace(to: url)
         #expect(try JSONValue.parse(Data(contentsOf: url))["displayTimeUnit"]?.string == "ms")
         #expect(folder.names == ["trace.json"])
-        #expect(throws: RunError.self) {
+        #expect(throws: InputError.self) {
             try report.writeTrace(to: folder.file("missing/trace.json"))
         }
     }

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -46,7 +47,7 @@ extension TrainingTests {
                 AlgorithmDatabase(root: root, library: units, arithmetic: $0).folder
             }
             #expect(Set(folders).count == 4)
-            #expect(throws: ConfigurationError.self) {
+            #expect(throws: InputError.self) {
                 try ExperimentConfiguration.parse(
                     yaml: yaml, file: "c.yml", overrides: ["training.exact_convolutions=true"])
             }
@@ -89,7 +90,7 @@ extension TrainingTests {
                 do {
                     _ = try read(library)
                     return "nothing"
-                } catch let error as FormatError {
+                } catch let error as InputError {
                     #expect(error.description.contains("--no-search"), "a way on")
                     return error.description
                 }
@@ -109,7 +110,7 @@ extension TrainingTests {
             #expect(exact.algorithms.isEmpty)
             #expect(exact.notice(on: library)?.contains("made for float32 convolutions, here they are exact") == true)
             try exact.requireAll([byShape], on: library, file: run.algorithms)
-            #expect(throws: FormatError.self) {
+            #expect(throws: InputError.self) {
                 try found.requireAll(
                     [ConvolutionProblem.dilated(.forward, channels: 32)], on: library, file: run.algorithms)
             }

@@ -111,9 +111,10 @@ extension TrainingTests {
                 let plan = try separate(network, task: index, mode: .training, dropout: 0.5) { graph, output in
                     let size = output.shape.dimensions
                     let labels = graph.input(
-                        "input/\(task.label)/2x33x41", Shape([2, 33, 41, task.labelChannels], compact: true))
+                        StepGraphs.labelName(task.label) + "/2x33x41",
+                        Shape([2, 33, 41, task.kind.label.channels], compact: true))
                     let resized = graph.record(NearestResize(height: size[1], width: size[2]), [labels])[0]
-                    let loss = graph.record(TaskLoss(task.loss), [output, resized])[0]
+                    let loss = task.kind.loss(output, resized, classWeights: nil, in: graph)
                     let weighted = graph.record(WeightedSum([task.weight]), [loss])[0]
                     let known = specs.filter { graph.knows($0.name) }
                     let targets = known.map { graph.parameter($0.name, Shape($0.deviceShape)) }

@@ -77,9 +77,10 @@ extension TrainingTests {
                     graph.output("output/\(index)", output)
                     let size = output.shape.dimensions
                     let labels = graph.input(
-                        "input/\(task.label)/2x33x41", Shape([2, 33, 41, task.labelChannels], compact: true))
+                        StepGraphs.labelName(task.label) + "/2x33x41",
+                        Shape([2, 33, 41, task.kind.label.channels], compact: true))
                     let resized = graph.record(NearestResize(height: size[1], width: size[2]), [labels])[0]
-                    losses.append(graph.record(TaskLoss(task.loss), [output, resized])[0])
+                    losses.append(task.kind.loss(output, resized, classWeights: nil, in: graph))
                 }
                 let total = graph.record(WeightedSum(GoldenNetwork.tasks.map(\.weight)), losses)[0]
                 let specs = network.catalog.specs.filter { ours[$0.name] != nil }

@@ -1,7 +1,9 @@
 import Datasets
+import Files
 import Foundation
 import Models
 import Operators
+import Support
 import Synchronization
 import TestSupport
 import Testing
@@ -9,23 +11,23 @@ import Testing
 @testable import Training
 
 /// A data set that remembers which samples were read.
-private struct CountingDataset: DenseDataset {
+private struct CountingDataset: Dataset {
     private final class Record: Sendable {
         let indices = Mutex<Set<Int>>([])
     }
 
-    let base: any DenseDataset
+    let base: any Dataset
     private let record = Record()
 
-    init(_ base: any DenseDataset) { self.base = base }
+    init(_ base: any Dataset) { self.base = base }
 
     var name: String { base.name }
     var count: Int { base.count }
-    var labels: Set<LabelKind> { base.labels }
+    var labels: Set<String> { base.labels }
     var splits: DatasetSplits { base.splits }
     var read: Set<Int> { record.indices.withLock { $0 } }
 
-    func sample(_ index: Int) throws -> DenseSample {
+    func sample(_ index: Int) throws -> Sample {
         record.indices.withLock { _ = $0.insert(index) }
         return try base.sample(index)
     }
@@ -56,7 +58,7 @@ extension TrainingTests {
             let directory: RunDirectory
 
             init(
-                _ overrides: [String] = [], dataset: (any DenseDataset)? = nil, in given: TemporaryFolder? = nil,
+                _ overrides: [String] = [], dataset: (any Dataset)? = nil, in given: TemporaryFolder? = nil,
                 mode: RunDirectory.Mode = .create, onStep: @escaping (StepReport) -> Void = { _ in }
             ) throws {
                 folder = try given ?? TemporaryFolder()
@@ -242,7 +244,7 @@ extension TrainingTests {
             let overrides = ["training.policy.iterations=20", "policy.budgets=[0.8, 0.6]"]
             for phases in [[Phase.retrain], [.warmup, .retrain]] as [Set<Phase>] {
                 let run = try Run(overrides)
-                let error = #expect(throws: RunError.self) { try run.trainer.train(phases: phases) }
+                let error = #expect(throws: InputError.self) { try run.trainer.train(phases: phases) }
                 #expect("\(try #require(error))".contains("--phases with policy"))
             }
             let given = try Run(overrides)

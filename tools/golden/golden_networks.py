@@ -32,6 +32,8 @@ class Run:
     def __init__(self, spec, salt, dtype):
         self.salt, self.dtype, self.results = salt, dtype, OrderedDict()
         self.first_margin = self.margin = math.inf
+        # Images that carry each task's label; a loss is the mean over the labelled pixels of these.
+        self.carriers = [slice(None)] * len(OUTPUTS)
         self.network = Network(spec, lambda *a: torch.from_numpy(formula.initial_value(salt, *a)), dtype)
         image, segmentation, normals, depth = (
             torch.from_numpy(v) for v in formula.batch(salt, *INPUTS[spec.head], OUTPUTS[0]))
@@ -59,8 +61,9 @@ class Run:
         height, width = outputs[0].shape[-2:]
         segmentation, normals, depth = (
             losses.resize_nearest(v, height, width) for v in (self.segmentation, self.normals, self.depth))
-        return [losses.cross_entropy(outputs[0], segmentation), losses.cosine(outputs[1], normals, "exact"),
-                losses.masked_l1(outputs[2], depth, losses.depth_mask(depth))]
+        a, b, c = self.carriers
+        return [losses.cross_entropy(outputs[0][a], segmentation[a]), losses.cosine(outputs[1][b], normals[b], "exact"),
+                losses.masked_l1(outputs[2][c], depth[c], losses.depth_mask(depth[c]))]
 
     def put_batch_norm(self, prefix):
         for name, value in self.network.buffers.items():
@@ -129,6 +132,12 @@ def warmup(run, rate, steps=STEPS):
 
 def retrain(run, rate, steps=STEPS):
     weight_steps(run, lambda run, step: run.network.per_task(run.image, POLICY), adam(run, rate), steps)
+
+
+def partial(run, rate, steps=1):
+    """First step of a retraining in which the first image has no normals and the second no depth."""
+    run.carriers = [slice(None), slice(1, None), slice(0, 1)]
+    retrain(run, rate, steps)
 
 
 def mixed(run, rate, steps=STEPS):
@@ -247,5 +256,6 @@ NETWORKS = OrderedDict(
     network_mixed=("265", case(LIGHT, mixed, 1e-4), {"optimiser": "sgd", "learning_rate": "1e-4"}),
     network_mixed_hard=("128", case(LIGHT, mixed_hard, 1e-4), {}),
     network_retrain=("338", case(LIGHT, retrain, 1e-5), {"optimiser": "adam", "learning_rate": "1e-5"}),
+    network_partial=("338", case(LIGHT, partial, 1e-5), {}),
     network_logits=("99", logits, {"optimiser": "adam", "learning_rate": "1e-2"}),
 )

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// The pictures and per-pixel geometry of a scene, row-major.
 struct Rendering {

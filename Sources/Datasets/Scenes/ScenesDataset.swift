@@ -1,3 +1,62 @@
+import Schema
+import Support
+
+/// The reader that generates rooms instead of reading them.
+public struct Scenes: Reader {
+    public static let kind = "scenes"
+    public static let meaning = "rooms generated on the host"
+    public static let needsRoot = false
+
+    /// Number of images.
+    public var count = 500
+    /// Image size, pixels.
+    public var size = ImageSize(height: 96, width: 128)
+    /// Seed of the generator.
+    public var seed = 1
+    /// What the labels `segmentation` tell apart.
+    public var classes = SceneClasses.shape
+
+    public init() {}
+
+    public static var fields: [ConfigurationField<Scenes>] {
+        [
+            .key("count", \.count, in: 1...1_000_000, "Scenes: number of images."),
+            .key("size", \.size, in: 8...4096, "Scenes: size of the images."),
+            .key("seed", \.seed, in: .seeds, "Scenes: seed of the generator."),
+            .key(
+                "classes", \.classes,
+                "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 classes. "
+                    + "`pattern`: plain, checker, stripes, noise, 4 classes, drawn independently of shape, so that "
+                    + "segmentation must see what normals and depth must be blind to. Images and other labels are the same."
+            ),
+        ]
+    }
+
+    public func validate(chosen: String?, file: String) throws {
+        guard classes != .shape, let chosen, chosen != Self.kind else { return }
+        throw InputError(
+            file: file, place: "dataset.classes", found: "\(classes.rawValue) with dataset.kind \(chosen)",
+            expected: "no such key, or dataset.kind scenes: only generated scenes have a choice of classes")
+    }
+
+    public func open(_ request: DatasetRequest) throws -> any Dataset {
+        try request.check(against: ScenesDataset.offers, source: Self.kind)
+        let names = classes.names.count
+        for label in request.labels {
+            guard let found = label.classes, found < names else { continue }
+            throw InputError(
+                file: "configuration", place: "\(label.place).channels", found: "\(found)",
+                expected: "at least \(names), the classes of generated scenes with dataset.classes "
+                    + classes.rawValue)
+        }
+        return try ScenesDataset(
+            count: count, height: size.height, width: size.width, seed: UInt64(seed), classes: classes,
+            labels: Set(request.labels.map(\.name)), cacheBytes: request.cacheBytes)
+    }
+}
+
+extension SceneClasses: ConfigurationChoice {}
+
 /// Generated rooms with boxes, spheres and cylinders, ray-cast on the host: images with exact labels and no download.
 ///
 /// Sample i is a pure function of (seed, i, height, width), but for what its segmentation labels tell apart. Colours and
@@ -6,13 +65,13 @@
 ///
 /// Splits by index: the first 80 % are `train` (of these the first 80 % `train1`, the rest `train2`), then 10 %
 /// `validation` and 10 % `test`.
-public struct ScenesDataset: DenseDataset {
-    /// The labels every scene can carry.
-    public static let availableLabels: Set<LabelKind> = [.segmentation, .normals, .depth, .edges]
+public struct ScenesDataset: Dataset {
+    /// The labels every scene can carry, by name: classes, colours of normals, metres, strengths.
+    public static let offers = NYUv2Dataset.offers
 
     public let name = "scenes"
     public let count: Int
-    public let labels: Set<LabelKind>
+    public let labels: Set<String>
     public let splits: DatasetSplits
     /// Size of every image, pixels.
     public let height, width: Int
@@ -31,19 +90,21 @@ public struct ScenesDataset: DenseDataset {
     ///   - classes: what the segmentation labels tell apart; everything else stays the same.
     ///   - labels: the labels to generate.
     ///   - cacheBytes: limit of host memory for generated samples.
-    /// - Throws: `DatasetError` for a count or size out of range, or a label scenes do not have.
+    /// - Throws: `InputError` for a count or size out of range, or a label scenes do not have.
     public init(
         count: Int, height: Int, width: Int, seed: UInt64, classes: SceneClasses = .shape,
-        labels: Set<LabelKind> = Self.availableLabels, cacheBytes: Int = 1 << 29
+        labels: Set<String> = Set(Self.offers.keys), cacheBytes: Int = 1 << 29
     ) throws {
         guard (1...1_000_000).contains(count) else {
-            throw DatasetError("scenes: count \(count), expected 1...1000000")
+            throw InputError(file: "scenes", place: "count", found: "\(count)", expected: "1...1000000")
         }
         guard (8...4096).contains(height), (8...4096).contains(width) else {
-            throw DatasetError("scenes: size \(height) x \(width), expected 8...4096 pixels each way")
+            throw InputError(
+                file: "scenes", place: "size", found: "\(height) x \(width)", expected: "8...4096 pixels each way")
         }
-        if let kind = labels.subtracting(Self.availableLabels).map(\.rawValue).min() {
-            throw DatasetError("scenes: there are no \(kind) labels, expected segmentation, normals, depth or edges")
+        if let name = labels.subtracting(Self.offers.keys).min() {
+            throw InputError(
+                file: "scenes", found: "no \(name) labels", expected: Self.offers.keys.sorted().joined(separator: ", "))
         }
         self.count = count
         self.height = height
@@ -61,12 +122,12 @@ public struct ScenesDataset: DenseDataset {
         cache = SampleCache(limit: cacheBytes)
     }
 
-    public func sample(_ index: Int) throws -> DenseSample {
+    public func sample(_ index: Int) throws -> Sample {
         precondition((0..<count).contains(index), "scene \(index) of \(count)")
         return cache.sample(index) { generate(index) }
     }
 
-    private func generate(_ index: Int) -> DenseSample {
+    private func generate(_ index: Int) -> Sample {
         let noise = CounterRandom(seed: seed, name: "sensor", UInt64(index))
         let rendering = Scene(seed: seed, index: index).render(height: height, width: width, noise: noise)
         let segmentation =
@@ -75,12 +136,19 @@ public struct ScenesDataset: DenseDataset {
             case .pattern: rendering.patterns
             }
         let digits = String(index)
-        return DenseSample(
+        var sample = Sample(
             name: String(repeating: "0", count: max(0, 6 - digits.count)) + digits, height: height, width: width,
-            image: rendering.image, segmentation: labels.contains(.segmentation) ? segmentation : nil,
-            normals: labels.contains(.normals) ? Self.colours(rendering.normals) : nil,
-            depth: labels.contains(.depth) ? rendering.depth : nil,
-            edges: labels.contains(.edges) ? SceneEdges.strengths(rendering, height: height, width: width) : nil)
+            image: rendering.image)
+        for label in labels {
+            sample.labels[label] =
+                switch label {
+                case "segmentation": LabelMap(.bytes(segmentation), absent: 255)
+                case "normals": LabelMap(.bytes(Self.colours(rendering.normals)), channels: 3)
+                case "depth": LabelMap(.numbers(rendering.depth))
+                default: LabelMap(.numbers(SceneEdges.strengths(rendering, height: height, width: width)))
+                }
+        }
+        return sample
     }
 
     /// Normals as colours (n + 1)·127.5, rounded; at most 254 because 255 means invalid.

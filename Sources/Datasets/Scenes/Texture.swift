@@ -1,3 +1,5 @@
+import Support
+
 /// A procedural colour for every point in space: plain, checkered, striped or noisy between two colours.
 struct Texture {
     /// The raw value is the pattern's segmentation label.

@@ -16,23 +16,23 @@ struct PreparedStep {
 
 /// One network on the device with random data, for timing plans against each other.
 final class NetworkBench {
-    private let experiment: Experiment
+    private let session: ExperimentSession
+    private var experiment: Experiment { session.experiment }
     private let shape: BatchShape
     let executor: Executor
     private let profile: ProfileRecorder?
 
     /// - Parameters:
-    ///   - experiment: settled on the library, with the algorithms of its convolutions.
+    ///   - session: of the network.
     ///   - profile: also gets every launch, where the queue records them.
-    /// - Throws: `DeviceError` if memory cannot be had; as `check`.
+    /// - Throws: `DeviceError` if memory cannot be had.
     init(
-        _ experiment: Experiment, shape: BatchShape, library: KernelLibrary, profile: ProfileRecorder? = nil
+        _ session: ExperimentSession, shape: BatchShape, profile: ProfileRecorder? = nil
     ) throws {
-        try Self.check(experiment)
-        self.experiment = experiment
+        self.session = session
         self.shape = shape
         self.profile = profile
-        let network = try experiment.makeNetwork(library: library)
+        let network = try session.makeNetwork()
         try network.initialise(seed: SkipBenchmark.seed)
         executor = network.executor
         var state = StepState()
@@ -41,15 +41,6 @@ final class NetworkBench {
         // Hundreds of steps on the same random data leave the weights as they are.
         state.holdWeights()
         try executor.store.write(state)
-    }
-
-    /// - Throws: `ConfigurationError` for a task without an output per pixel.
-    static func check(_ experiment: Experiment) throws {
-        for (index, task) in experiment.configuration.tasks.enumerated() where task.kind == .classification {
-            throw ConfigurationError(
-                file: "timing steps", path: "tasks.\(index).kind", found: "classification",
-                expected: "a dense task: labels are made up per pixel")
-        }
     }
 
     /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
@@ -93,8 +84,7 @@ final class NetworkBench {
     private static let planRepeats = 5
 
     private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: LoweredGraph, plan: Plan) {
-        var part = part ?? experiment
-        part.takeAlgorithms(of: experiment)
+        let part = session.with(part ?? experiment).experiment
         let graph = part.loweredGraph(kind, shape, family: executor.library.family)
         return (graph, try executor.makePlan(graph))
     }
@@ -103,21 +93,19 @@ final class NetworkBench {
     private func fill(_ name: String) throws {
         let noise = Philox.uniforms(rows: 4096, columns: 4, name: name, state: StepState())
         let shapes = StepGraphs.imageShape(shape)
-        if name.hasPrefix(StepGraphs.imageName) {
+        if name.hasPrefix(StepGraphs.imageName + "/") {
             try executor.store.write(
                 name, shapes, (0..<shapes.count).map { (noise[$0 % noise.count] - 0.5) * 120 })
             return
         }
-        for task in experiment.tasks where name.hasPrefix(StepGraphs.labelName(task.label) + "/") {
-            let extents = StepGraphs.labelShape(shape, channels: task.labelChannels)
-            if task.label == TaskKind.segmentation.rawValue {
-                // Tasks that share the labels: what all of them have a class for.
-                let shared = experiment.tasks.filter { $0.label == task.label }.map(\.name)
-                let tasks = experiment.configuration.tasks.filter { shared.contains($0.name) }
-                let classes = Float(tasks.map(\.channels).min() ?? 2)
+        for label in experiment.labels where name.hasPrefix(StepGraphs.labelName(label.name) + "/") {
+            let extents = StepGraphs.labelShape(shape, label.format)
+            switch label.format.element {
+            case .classes:
+                let classes = Float(label.classes ?? 2)
                 try executor.store.write(
                     name, extents, (0..<extents.count).map { Int32(noise[$0 % noise.count] * classes) })
-            } else {
+            case .numbers:
                 try executor.store.write(
                     name, extents, (0..<extents.count).map { noise[$0 % noise.count] * 2 + 0.1 })
             }

@@ -2,6 +2,7 @@ import DeviceLayer
 import Foundation
 import Graph
 import Operators
+import Support
 
 /// Times every distinct primitive of the method's networks alone.
 public struct OperatorBenchmark {

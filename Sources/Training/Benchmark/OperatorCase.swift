@@ -142,7 +142,7 @@ extension OperatorCase {
     /// The distinct cases of resnet18, 34 and 50 with three tasks and full heads, and how often the first size's
     /// hard-sharing step of resnet34 runs each.
     ///
-    /// - Throws: `ConfigurationError` if a published name does not parse, which would be a mistake here.
+    /// - Throws: `InputError` if a published name does not parse, which would be a mistake here.
     static func all() throws -> [(OperatorCase, countInStep: Int)] {
         var order: [OperatorCase] = []
         var counts: [OperatorCase: Int] = [:]

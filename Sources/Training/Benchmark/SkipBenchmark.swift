@@ -3,6 +3,8 @@ import Foundation
 import Graph
 import Models
 import Operators
+import Support
+import Tasks
 
 /// Times steps under policies beside the same step with everything selected, in one process and alternately.
 ///
@@ -83,18 +85,15 @@ public struct SkipBenchmark {
 
     /// Measures every row.
     ///
-    /// - Throws: `DeviceError` or `PlanError`; `ConfigurationError` for a task without an output per pixel.
+    /// - Throws: `DeviceError` or `PlanError`.
     public func run() throws -> SkipReport {
-        try NetworkBench.check(experiment)
-        let library = try KernelLibrary(context: context, family: family)
-        var settled = experiment
-        if let notice = try settled.settle(on: library) { self.report(.notice(notice)) }
+        let session = try ExperimentSession.open(experiment, on: context, family: family, report: self.report)
         var report = SkipReport(
             device: context.device.name, driver: context.device.driverVersion,
             kernelFamily: (family ?? KernelFamily(for: context.device)).rawValue,
-            date: Date().formatted(.iso8601.year().month().day()), precision: settled.arithmetic.rawValue,
+            date: Date().formatted(.iso8601.year().month().day()), precision: session.experiment.arithmetic.rawValue,
             network: SkipReport.Network(experiment), batch: shape.count, height: shape.height,
-            width: shape.width, repeats: repeats, cachedPlanUs: try measureCachedPlan(settled, library))
+            width: shape.width, repeats: repeats, cachedPlanUs: try measureCachedPlan(session))
         for step in steps {
             report.rows += try measure(step, on: experiment, rows: rows(step))
             guard groups.contains(.others), step == .inference || step == .retrain else { continue }
@@ -109,8 +108,8 @@ public struct SkipBenchmark {
     }
 
     /// Mean microseconds to find a plan in the cache, with as many others in it as there are steps.
-    private func measureCachedPlan(_ experiment: Experiment, _ library: KernelLibrary) throws -> Double {
-        let network = try experiment.makeNetwork(library: library)
+    private func measureCachedPlan(_ session: ExperimentSession) throws -> Double {
+        let network = try session.makeNetwork()
         let all = DiscretePolicy.hardSharing(
             tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
         let kinds = SkipReport.Step.allCases.map { $0.kind(all) }
@@ -169,13 +168,14 @@ public struct SkipBenchmark {
     private func measure(
         _ step: SkipReport.Step, on experiment: Experiment, rows: [Subject]
     ) throws -> [SkipReport.Row] {
-        let library = try KernelLibrary(context: context, family: family)
-        var settled = experiment
-        // `run` has said what comes of that.
-        _ = try settled.settle(on: library)
-        try settled.chooseAlgorithms(
-            shape, tuner: AlgorithmTuner(library: library, mode: search, report: report))
-        let bench = try NetworkBench(settled, shape: shape, library: library, profile: profile)
+        let session = try ExperimentSession.open(
+            experiment, on: context, family: family, algorithms: .searched(search, shape)
+        ) { event in
+            // `run` has said what comes of the precision.
+            if case .notice = event { return }
+            report(event)
+        }
+        let bench = try NetworkBench(session, shape: shape, profile: profile)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
         let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {
@@ -280,7 +280,7 @@ extension PublishedPolicy {
         var result = other
         result.model.backbone = backbone
         result.tasks = tasks.map { task in
-            guard let kind = TaskKind(rawValue: task.name) else { preconditionFailure("no kind \(task.name)") }
+            guard let kind = TaskKinds.standard[task.name] else { preconditionFailure("no kind \(task.name)") }
             return TaskConfiguration(name: task.name, kind: kind, channels: task.channels)
         }
         return result

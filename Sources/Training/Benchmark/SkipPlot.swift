@@ -15,7 +15,7 @@ public struct SkipPlot {
 
     /// Writes the plot, whole or not at all.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws { try chart.write(to: url) }
 
     private static let titles: [SkipReport.Step: String] = [

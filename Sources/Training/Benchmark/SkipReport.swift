@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// What the skip benchmark measured; encodes to its JSON.
 public struct SkipReport: Sendable, Encodable {
@@ -130,7 +131,7 @@ public struct SkipReport: Sendable, Encodable {
 
     /// Writes the rows as JSON, whole or not at all.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {
         try AtomicFile.write(Data((try JSONText.pretty(self) + "\n").utf8), to: url)
     }

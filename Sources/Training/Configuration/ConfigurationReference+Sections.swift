@@ -1,36 +1,59 @@
+import Datasets
+import Schema
+import Tasks
+
 extension ConfigurationReference {
     private typealias Field = ConfigurationField<ExperimentConfiguration>
 
-    static var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
-        [
-            Field.key(
-                "dataset.kind", \.dataset.kind,
-                "NYU v2 in the authors' format, or rooms generated on the host. Needed to train and evaluate."),
+    var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
+        let readers = vocabulary.readers.all
+        let common: [ConfigurationField<ExperimentConfiguration>] = [
+            .choice(
+                "dataset.kind", of: readers.map { $0.kind },
+                "Where images come from: " + readers.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
+                    + ". Needed to train and evaluate.",
+                word: { $0.dataset.kind ?? "null" }, choose: { $0.dataset.kind = $1 }),
             .key(
                 "dataset.root", \.dataset.root,
-                "Folder of the data set, for kind nyu_v2: img, seg, normal_mask, depth (and edges), optionally nyu_v2_3task.json. "
-                    + "Relative to where the command is run."),
+                "Folder of the data set, for kinds that read one ("
+                    + readers.filter { $0.needsRoot }.map { $0.kind }.joined(separator: ", ")
+                    + "). Relative to where the command is run."),
             .key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop."),
             .key(
                 "dataset.augmentation", \.dataset.augmentation,
                 "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
             .key("dataset.shuffle", \.dataset.shuffle, "Whether each pass takes the images in a new order."),
-            .key(
-                "dataset.normals", \.dataset.normals,
-                "Space in which normals are trained: decoded (n_x, n_y, n_z), or raw colours B, G, R as published."),
-            .key(
-                "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
-                "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
-                    + "80 % train, 10 % validation, 10 % test)."),
-            .key("dataset.count", \.dataset.count, in: 1...1_000_000, "Scenes: number of images."),
-            .key("dataset.size", \.dataset.size, in: 8...4096, "Scenes: size of the images."),
-            .key("dataset.seed", \.dataset.seed, in: .seeds, "Scenes: seed of the generator."),
-            .key(
-                "dataset.classes", \.dataset.classes,
-                "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 classes. `pattern`: "
-                    + "plain, checker, stripes, noise, 4 classes, drawn independently of shape, so that segmentation must see what "
-                    + "normals and depth must be blind to. Images and other labels are the same."),
         ]
+        let validation = Field.key(
+            "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
+            "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
+                + "80 % train, 10 % validation, 10 % test).")
+        return common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
+            + readers.flatMap { readerFields($0) }
+    }
+
+    /// The key that says how tasks of a kind are trained.
+    private func conventionField(_ kind: any TaskKind.Type) -> ConfigurationField<ExperimentConfiguration>? {
+        guard let key = kind.conventionKey else { return nil }
+        return .choice(
+            key.path, of: MetricConvention.allCases.map(\.rawValue), defaultText: MetricConvention.exact.rawValue,
+            key.meaning,
+            word: { configuration in configuration.tasks.first { $0.kind == kind }?.convention.rawValue },
+            choose: { configuration, word in
+                guard let convention = MetricConvention(rawValue: word) else { return }
+                for index in configuration.tasks.indices where configuration.tasks[index].kind == kind {
+                    configuration.tasks[index].convention = convention
+                }
+            })
+    }
+
+    /// A reader's own keys; resolved files have those of the chosen one.
+    private func readerFields<Kind: Reader>(_ kind: Kind.Type) -> [ConfigurationField<ExperimentConfiguration>] {
+        Kind.fields.map { field in
+            field.lifted(
+                "dataset.", part: { $0.dataset[Kind.self] }, empty: { Kind() },
+                isWritten: { $0.dataset.kind == Kind.kind }, set: { $0.dataset[Kind.self] = $1 })
+        }
     }
 
     static var modelFields: [ConfigurationField<ExperimentConfiguration>] {

@@ -1,37 +1,9 @@
 import Datasets
 
-/// Where images come from.
-public enum DatasetKind: String, Sendable, CaseIterable, ConfigurationChoice {
-    /// NYU v2 in the format of the AdaShare authors.
-    case nyuV2 = "nyu_v2"
-    /// Rooms generated on the host.
-    case scenes
-}
-
-/// The space in which normals are trained.
-public enum NormalSpace: String, Sendable, CaseIterable, ConfigurationChoice {
-    /// Decoded to [−1, 1], order (n_x, n_y, n_z).
-    case exact
-    /// Raw colours 0…255, order B, G, R, as the published code does.
-    case published
-}
-
-/// A size in pixels, `[H, W]` in the file, or one number for a square.
-public struct ImageSize: Sendable, Equatable {
-    public var height: Int
-    public var width: Int
-
-    /// Creates a size.
-    public init(height: Int, width: Int) {
-        self.height = height
-        self.width = width
-    }
-}
-
 /// The images and labels: `dataset` in the file.
-public struct DatasetConfiguration: Sendable, Equatable {
+public struct DatasetConfiguration: Sendable {
     /// Which reader; needed for training and evaluation only.
-    public var kind: DatasetKind?
+    public var kind: String?
     /// Folder of a data set on disk.
     public var root: String?
     /// Size of a training crop, pixels.
@@ -40,19 +12,22 @@ public struct DatasetConfiguration: Sendable, Equatable {
     public var augmentation = AugmentationKind.dense
     /// Whether each pass takes the images in a new order.
     public var shuffle = true
-    /// The space in which normals are trained.
-    public var normals = NormalSpace.exact
     /// Share of `train` that is kept for validation if the data set has no split of that name.
     public var validation = 0.1
-    /// Scenes: number of images.
-    public var count = 500
-    /// Scenes: image size, pixels.
-    public var size = ImageSize(height: 96, width: 128)
-    /// Scenes: seed of the generator.
-    public var seed = 1
-    /// Scenes: what segmentation tells apart.
-    public var classes = SceneClasses.shape
+    /// The keys of each reader, by its kind, whichever is chosen.
+    public private(set) var readers: [String: any Reader]
 
     /// Creates the defaults.
-    public init() {}
+    public init(readers: Readers = .standard) {
+        self.readers = Dictionary(uniqueKeysWithValues: readers.all.map { ($0.kind, $0.init()) })
+    }
+
+    /// The chosen reader with its keys; nil where none is chosen.
+    public var reader: (any Reader)? { kind.flatMap { readers[$0] } }
+
+    /// The keys of one reader; its defaults where this configuration does not know it.
+    public subscript<Kind: Reader>(_ type: Kind.Type) -> Kind {
+        get { readers[Kind.kind] as? Kind ?? Kind() }
+        set { readers[Kind.kind] = newValue }
+    }
 }

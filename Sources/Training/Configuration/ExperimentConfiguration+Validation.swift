@@ -1,5 +1,8 @@
+import Datasets
 import Models
 import Operators
+import Support
+import Tasks
 
 extension ExperimentConfiguration {
     /// As many results as a graph tells apart.
@@ -14,18 +17,19 @@ extension ExperimentConfiguration {
     /// Checks what training needs beyond what `parse` has checked: the data set and phases that fit together.
     ///
     /// - Parameter file: named in errors.
-    /// - Throws: `ConfigurationError` naming the key.
+    /// - Throws: `InputError` naming the key.
     public func validateForTraining(file: String = "configuration") throws {
-        func fail(_ path: String, _ found: String, _ expected: String) -> ConfigurationError {
-            ConfigurationError(file: file, path: path, found: found, expected: expected)
+        func fail(_ path: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: file, place: path, found: found, expected: expected)
         }
         try validateTasks(file: file)
-        switch dataset.kind {
-        case nil:
-            throw fail("dataset.kind", "nothing", DatasetKind.expectation)
-        case .nyuV2 where (dataset.root ?? "").isEmpty:
-            throw fail("dataset.root", "nothing", "the folder of the data set, which kind nyu_v2 needs")
-        default: break
+        guard let reader = dataset.reader else {
+            let kinds = vocabulary.readers.all.map { $0.kind }
+            throw fail("dataset.kind", "nothing", "one of " + kinds.joined(separator: ", "))
+        }
+        if type(of: reader).needsRoot, (dataset.root ?? "").isEmpty {
+            throw fail(
+                "dataset.root", "nothing", "the folder of the data set, which kind \(type(of: reader).kind) needs")
         }
         if training.batch < 1 {
             throw fail("training.batch", "\(training.batch)", "at least 1")
@@ -38,29 +42,15 @@ extension ExperimentConfiguration {
         {
             throw fail("training.retrain.start", "learned", "fresh, or an earlier phase with iterations")
         }
-        for (index, task) in tasks.enumerated() where task.kind == .classification {
-            throw fail(
-                "tasks.\(index).kind", "classification",
-                "a dense task: data set kind \(dataset.kind?.rawValue ?? "") has no labels for images as a whole")
-        }
     }
 
     /// Checks that precisions go together.
     func validatePrecision(file: String) throws {
         guard training.exactConvolutions, model.precision != .float32 else { return }
-        throw ConfigurationError(
-            file: file, path: "training.exact_convolutions",
+        throw InputError(
+            file: file, place: "training.exact_convolutions",
             found: "true with model.precision \(model.precision.rawValue)",
             expected: "false, or model.precision float32")
-    }
-
-    /// Checks that the data set has the classes that are asked for.
-    func validateClasses(file: String) throws {
-        guard dataset.classes != .shape, let kind = dataset.kind, kind != .scenes else { return }
-        throw ConfigurationError(
-            file: file, path: "dataset.classes",
-            found: "\(dataset.classes.rawValue) with dataset.kind \(kind.rawValue)",
-            expected: "no such key, or dataset.kind scenes: only generated scenes have a choice of classes")
     }
 
     /// Of the stages of a network so wide.
@@ -70,8 +60,8 @@ extension ExperimentConfiguration {
 
     /// Checks the list of tasks: names, outputs and class weights.
     func validateTasks(file: String) throws {
-        func fail(_ path: String, _ found: String, _ expected: String) -> ConfigurationError {
-            ConfigurationError(file: file, path: path, found: found, expected: expected)
+        func fail(_ path: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: file, place: path, found: found, expected: expected)
         }
         if tasks.isEmpty {
             throw fail("tasks", "no task", "at least one")
@@ -142,16 +132,21 @@ extension ExperimentConfiguration {
             if let earlier = seen.updateValue(index, forKey: task.name) {
                 throw fail("\(path).name", "'\(task.name)', the name of tasks.\(earlier)", "a name of its own")
             }
-            if let channels = task.kind.fixedChannels, task.channels != channels {
-                throw fail("\(path).channels", "\(task.channels)", "\(channels) for kind \(task.kind.rawValue)")
+            if task.kind.extent != tasks[0].kind.extent {
+                throw fail(
+                    "\(path).kind", "\(task.kind.name) beside \(tasks[0].kind.name)",
+                    "tasks that all predict pixels, or all whole images")
             }
-            if task.kind.fixedChannels == nil && task.channels < 2 {
+            if let channels = task.kind.channels, task.channels != channels {
+                throw fail("\(path).channels", "\(task.channels)", "\(channels) for kind \(task.kind.name)")
+            }
+            if task.kind.channels == nil && task.channels < 2 {
                 throw fail(
                     "\(path).channels", task.channels < 1 ? "nothing" : "\(task.channels)",
-                    "the number of classes, at least 2, for kind \(task.kind.rawValue)")
+                    "the number of classes, at least 2, for kind \(task.kind.name)")
             }
-            if task.classWeights != .equal && task.kind.fixedChannels != nil {
-                throw fail("\(path).class_weights", "weights", "none for kind \(task.kind.rawValue)")
+            if task.classWeights != .equal && task.kind.channels != nil {
+                throw fail("\(path).class_weights", "weights", "none for kind \(task.kind.name)")
             }
             if case .values(let values) = task.classWeights, values.count != task.channels {
                 throw fail("\(path).class_weights", "\(values.count) weights", "\(task.channels), one per class")
@@ -161,4 +156,42 @@ extension ExperimentConfiguration {
             }
         }
     }
+}
+
+extension ExperimentConfiguration {
+    /// The labels that the tasks learn, each once.
+    ///
+    /// - Throws: `InputError` where two tasks read one label differently.
+    public func labelRequests() throws -> [LabelRequest] {
+        var requests: [LabelRequest] = []
+        for (index, task) in tasks.enumerated() {
+            let format = task.made.label
+            let classes = format.element == .classes ? task.channels : nil
+            guard let known = requests.firstIndex(where: { $0.name == task.labelName }) else {
+                requests.append(
+                    LabelRequest(name: task.labelName, format: format, classes: classes, place: "tasks.\(index)"))
+                continue
+            }
+            guard requests[known].format == format else {
+                throw InputError(
+                    file: "configuration", place: "tasks.\(index).label",
+                    found: "'\(task.labelName)', which \(requests[known].place) reads in another way",
+                    expected: "a label of its own, or the same kind and ignore_label")
+            }
+            // What all of its tasks have a class for.
+            guard let mine = classes, let others = requests[known].classes, mine < others else { continue }
+            (requests[known].classes, requests[known].place) = (mine, "tasks.\(index)")
+        }
+        return requests
+    }
+
+    /// How tasks are trained, where their numbers cannot be compared otherwise, by name.
+    public var facts: [String: String] {
+        tasks.map(\.facts).reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+    }
+}
+
+/// How tasks were trained in one clause, such as "normals trained as exact", with a comma before it; empty without facts.
+public func clause(_ facts: [String: String]) -> String {
+    facts.sorted { $0.key < $1.key }.map { ", \($0.key) trained as \($0.value)" }.joined()
 }

@@ -1,60 +1,69 @@
 import Foundation
 import Models
+import Schema
+import Support
+import Tasks
 import Yams
 
 /// Everything a run depends on, as read from a YAML file.
 ///
 /// `ConfigurationReference` lists every key with its default: the NYU v2 3-task column of the method's settings.
-public struct ExperimentConfiguration: Sendable, Equatable {
+public struct ExperimentConfiguration: Sendable {
     /// The tasks, in the order of their heads.
     public var tasks: [TaskConfiguration]
     /// Images and labels.
-    public var dataset = DatasetConfiguration()
+    public var dataset: DatasetConfiguration
     /// The network.
     public var model = ModelConfiguration()
     /// The three phases.
     public var training = TrainingConfiguration()
     /// Policy learning.
     public var policy = PolicyConfiguration()
+    /// The names it may use.
+    public let vocabulary: Vocabulary
 
     /// Creates the defaults for these tasks.
-    public init(tasks: [TaskConfiguration] = []) {
+    public init(tasks: [TaskConfiguration] = [], vocabulary: Vocabulary = .standard) {
         self.tasks = tasks
+        self.vocabulary = vocabulary
+        dataset = DatasetConfiguration(readers: vocabulary.readers)
     }
 
     /// Reads a YAML file and applies `path=value` overrides to it.
     ///
-    /// - Throws: `ConfigurationError` if the file cannot be read, is not YAML, or has an unknown key, a wrong type or a
+    /// - Throws: `InputError` if the file cannot be read, is not YAML, or has an unknown key, a wrong type or a
     ///   value out of range.
-    public static func load(_ url: URL, overrides: [String] = []) throws -> ExperimentConfiguration {
+    public static func load(
+        _ url: URL, overrides: [String] = [], vocabulary: Vocabulary = .standard
+    ) throws -> ExperimentConfiguration {
         guard let data = try? Data(contentsOf: url) else {
-            throw ConfigurationError(file: url.path, found: "no readable file", expected: "a YAML configuration")
+            throw InputError(file: url.path, found: "no readable file", expected: "a YAML configuration")
         }
         guard let text = String(data: data, encoding: .utf8) else {
-            throw ConfigurationError(
+            throw InputError(
                 file: url.path, found: "bytes that are not UTF-8", expected: "a YAML configuration")
         }
-        return try parse(yaml: text, file: url.path, overrides: overrides)
+        return try parse(yaml: text, file: url.path, overrides: overrides, vocabulary: vocabulary)
     }
 
     /// Decodes YAML text; `file` names it in errors.
     ///
     /// - Throws: as `load`.
     public static func parse(
-        yaml: String, file: String, overrides: [String] = []
+        yaml: String, file: String, overrides: [String] = [], vocabulary: Vocabulary = .standard
     ) throws -> ExperimentConfiguration {
         let tree = try ConfigurationTree(yaml: yaml, file: file, overrides: overrides)
-        var result = ExperimentConfiguration()
-        try tree.decode(ConfigurationReference.fields, into: &result, at: tree.root, prefix: "")
+        var result = ExperimentConfiguration(vocabulary: vocabulary)
+        try tree.decode(ConfigurationReference(vocabulary).fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)
         try result.validatePrecision(file: file)
-        try result.validateClasses(file: file)
+        for reader in result.dataset.readers.values { try reader.validate(chosen: result.dataset.kind, file: file) }
         return result
     }
 
     /// The resolved configuration: every key with its value, as YAML that parses back to an equal value.
     public func yaml() -> String {
-        let node = ConfigurationTree.encode(ConfigurationReference.fields, of: self)
+        let node = ConfigurationTree.encode(ConfigurationReference(vocabulary).fields, of: self)
         do {
             return try Yams.serialize(node: node, width: -1, allowUnicode: true)
         } catch {
@@ -78,7 +87,7 @@ public struct ExperimentConfiguration: Sendable, Equatable {
     /// The network and tasks of a published setting, everything else by default.
     ///
     /// - Parameter overrides: as `--set` gives them.
-    /// - Throws: `ConfigurationError` for an override that does not fit.
+    /// - Throws: `InputError` for an override that does not fit.
     public static func published(
         _ published: PublishedPolicy, overrides: [String] = []
     ) throws -> ExperimentConfiguration {
@@ -89,12 +98,12 @@ public struct ExperimentConfiguration: Sendable, Equatable {
 
     /// The same experiment with some of its tasks; they keep their numbers, so that tensors and noise keep their names.
     ///
-    /// - Throws: `ConfigurationError` for an unknown or repeated name.
+    /// - Throws: `InputError` for an unknown or repeated name.
     public func selecting(_ names: [String]) throws -> ExperimentConfiguration {
         let known = tasks.map(\.name)
         for name in names where !known.contains(name) || names.count(where: { $0 == name }) > 1 {
-            throw ConfigurationError(
-                file: "--tasks", path: nil, found: "'\(name)'",
+            throw InputError(
+                file: "--tasks", place: nil, found: "'\(name)'",
                 expected: "each once, of " + known.joined(separator: ", "))
         }
         // All of them are the network itself, whose files name no other task.
@@ -109,7 +118,12 @@ public struct ExperimentConfiguration: Sendable, Equatable {
     }
 
     private func flattened() -> [(String, String)] {
-        let node = ConfigurationTree.encode(ConfigurationReference.fields, of: self)
+        let node = ConfigurationTree.encode(ConfigurationReference(vocabulary).fields, of: self)
         return ConfigurationTree.leaves(of: node)
     }
+}
+
+extension ExperimentConfiguration: Equatable {
+    /// Whether every key has the same value.
+    public static func == (a: Self, b: Self) -> Bool { a.yaml() == b.yaml() }
 }

@@ -1,5 +1,6 @@
 import Models
 import Operators
+import Schema
 
 /// How decisions are sampled in policy learning.
 public enum PolicySampling: String, Sendable, CaseIterable, ConfigurationChoice {

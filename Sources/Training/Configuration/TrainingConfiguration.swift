@@ -1,3 +1,5 @@
+import Schema
+
 /// A training phase without settings of its own.
 public struct PhaseConfiguration: Sendable, Equatable {
     /// Optimiser steps; 0 leaves the phase out.

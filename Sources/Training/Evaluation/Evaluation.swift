@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Models
+import Tasks
 
 /// Metrics of every task over a split, in both conventions.
 public struct EvaluationResult: Codable, Sendable, Equatable {
@@ -9,6 +10,8 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     public var tasks: [String: [String: [Metric]]]
     /// Pixels a metric had to leave out, by task and reason, such as non-positive depths in a logarithm.
     public var leftOut: [String: [String: Int]] = [:]
+    /// Images that carried a task's label, where some did not; a task that none did has no metrics.
+    public var labelled: [String: Int]?
 
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
@@ -24,9 +27,9 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
 /// Scores a network, or a constant, on whole unaugmented images, one at a time.
 public struct Evaluator {
     public let experiment: Experiment
-    public let dataset: any DenseDataset
+    public let dataset: any Dataset
 
-    public init(experiment: Experiment, dataset: any DenseDataset) {
+    public init(experiment: Experiment, dataset: any Dataset) {
         self.experiment = experiment
         self.dataset = dataset
     }
@@ -45,21 +48,16 @@ public struct Evaluator {
     }
 
     /// The best constant output and its loss for each task, learned from the labels of a split.
-    public func constantGuess(split: [Int]) throws -> [String: ConstantGuess] {
-        var guesses: [String: ConstantGuess] = [:]
+    public func constantGuess(split: [Int]) throws -> [String: any ConstantGuess] {
+        var guesses: [String: any ConstantGuess] = [:]
         for task in experiment.configuration.tasks {
-            guesses[task.name] = ConstantGuess(
-                kind: task.kind, channels: task.channels, ignoreLabel: task.ignoreLabel,
-                normals: experiment.configuration.dataset.normals,
+            guesses[task.name] = task.made.constantGuess(
                 classWeights: try experiment.classWeights(task)?.map(Double.init))
         }
         for index in split {
-            let batch = try evaluationBatch(dataset: dataset, index: index, labels: experiment.labels)
-            for task in experiment.configuration.tasks {
-                switch batch.label(task.kind) {
-                case .classes(let label): guesses[task.name]?.add(label: label)
-                case .numbers(let label): guesses[task.name]?.add(label: label)
-                }
+            let batch = try Batch(whole: index, of: dataset, labels: experiment.labels)
+            for task in experiment.tasks {
+                if let label = batch.imageLabel(task.label) { guesses[task.name]?.add(label) }
             }
         }
         return guesses
@@ -68,53 +66,37 @@ public struct Evaluator {
     private func score(
         _ split: [Int], progress: ((Int) -> Void)? = nil, predict: (Batch) throws -> [String: Prediction]
     ) throws -> EvaluationResult {
-        var metrics: [String: TaskMetrics] = [:]
-        for task in experiment.configuration.tasks {
-            metrics[task.name] = TaskMetrics.make(
-                kind: task.kind, channels: task.channels, ignoreLabel: task.ignoreLabel,
-                normals: experiment.configuration.dataset.normals)
-        }
+        var metrics = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind.metrics()) })
+        var labelled = metrics.mapValues { _ in 0 }
         for (done, index) in split.enumerated() {
-            let batch = try evaluationBatch(dataset: dataset, index: index, labels: experiment.labels)
+            let batch = try Batch(whole: index, of: dataset, labels: experiment.labels)
             let predictions = try predict(batch)
-            for task in experiment.configuration.tasks {
-                guard let prediction = predictions[task.name] else { continue }
-                switch batch.label(task.kind) {
-                case .classes(let label):
-                    metrics[task.name]?.add(
-                        prediction: prediction.values, height: prediction.height, width: prediction.width,
-                        label: label, labelHeight: batch.height, labelWidth: batch.width)
-                case .numbers(let label):
-                    metrics[task.name]?.add(
-                        prediction: prediction.values, height: prediction.height, width: prediction.width,
-                        label: label, labelHeight: batch.height, labelWidth: batch.width)
+            for task in experiment.tasks {
+                guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label) else {
+                    continue
                 }
+                metrics[task.name]?.add(prediction, label)
+                labelled[task.name, default: 0] += 1
             }
             progress?(done + 1)
         }
         return EvaluationResult(
             images: split.count,
-            tasks: metrics.mapValues { task in
+            tasks: metrics.filter { labelled[$0.key] ?? 0 > 0 }.mapValues { task in
                 Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
             },
-            leftOut: metrics.mapValues(\.counts).filter { $0.value.values.contains { $0 > 0 } })
+            leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
+            labelled: labelled.values.allSatisfy { $0 == split.count } ? nil : labelled)
     }
 }
 
-/// One label map of a batch.
-enum LabelValues {
-    case classes([Int32])
-    case numbers([Float])
-}
-
 extension Batch {
-    func label(_ kind: TaskKind) -> LabelValues {
-        switch kind {
-        case .segmentation, .classification: .classes(segmentation)
-        case .normals: .numbers(normals)
-        case .depth: .numbers(depth)
-        case .keypoints: .numbers(keypoints)
-        case .edges: .numbers(edges)
-        }
+    /// A label of the one image of a batch; nil where it carries none.
+    ///
+    /// - Precondition: one image.
+    func imageLabel(_ name: String) -> ImageLabel? {
+        precondition(count == 1, "\(count) images")
+        guard let label = labels[name], !label.isAbsent else { return nil }
+        return ImageLabel(height: height, width: width, classes: label.classes, numbers: label.numbers)
     }
 }

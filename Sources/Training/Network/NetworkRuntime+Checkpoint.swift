@@ -1,8 +1,10 @@
+import Files
 import Foundation
 import Graph
 import Layers
 import Models
 import Operators
+import Support
 
 extension NetworkRuntime {
     /// Every parameter under its published name, OIHW shapes, counters as I64 scalars; waits for the device.
@@ -25,7 +27,7 @@ extension NetworkRuntime {
     /// leaves other tasks' tensors unread.
     ///
     /// - Parameter partial: also accept missing heads and batch counters, for initial weights.
-    /// - Throws: `FormatError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
+    /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
         for (spec, values) in loaded { try write(spec, values) }
@@ -42,7 +44,7 @@ extension NetworkRuntime {
     func restoreOptimizerState(_ name: String, _ values: [Float], file: String) throws {
         let parameter = String(name.dropFirst(OptimizerState.prefix.count).prefix { $0 != "/" })
         guard let spec = graphs.catalog[parameter], spec.elementCount == values.count else {
-            throw FormatError(
+            throw InputError(
                 file: file, place: name, found: "\(values.count) values",
                 expected: "the state of a parameter of \(graphs.architecture.summary)")
         }
@@ -58,7 +60,7 @@ extension ParameterCatalog {
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
         for name in file.names where self[name] == nil && !partial && !architecture.leavesOut(tensor: name) {
-            throw FormatError(
+            throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
         }
@@ -67,7 +69,7 @@ extension ParameterCatalog {
             guard file.tensors[spec.name] != nil else {
                 let optional = spec.group == .policy || (partial && (spec.group == .heads || spec.layout == .counter))
                 if optional { continue }
-                throw FormatError(
+                throw InputError(
                     file: file.file, place: spec.name, found: "no such tensor",
                     expected: "shape \(spec.diskShape), a checkpoint of \(architecture.summary)")
             }
@@ -75,14 +77,14 @@ extension ParameterCatalog {
                 let counts = try file.integers(spec.name, shape: [])
                 // float32 holds every count up to 2²⁴ exactly.
                 guard counts.allSatisfy({ (0...(1 << 24)).contains($0) }) else {
-                    throw FormatError(
+                    throw InputError(
                         file: file.file, place: spec.name, found: "\(counts[0]) batches", expected: "0 to \(1 << 24)")
                 }
                 loaded.append((spec, counts.map { Float($0) }))
             } else {
                 let values = try file.floats(spec.name, shape: spec.diskShape)
                 if let bad = values.firstIndex(where: { !$0.isFinite }) {
-                    throw FormatError(
+                    throw InputError(
                         file: file.file, place: spec.name, found: "\(values[bad]) at element \(bad)",
                         expected: "finite numbers")
                 }

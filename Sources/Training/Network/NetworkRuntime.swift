@@ -5,6 +5,8 @@ import Graph
 import Layers
 import Models
 import Operators
+import Support
+import Tasks
 
 /// A network on a device: its parameters, its plans, and the steps that change them.
 public final class NetworkRuntime {
@@ -21,7 +23,8 @@ public final class NetworkRuntime {
     /// - Parameter classWeights: by task, for each whose loss has them; a network without them can only infer.
     /// - Throws: `DeviceError` if memory cannot be had.
     public init(library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:]) throws {
-        executor = Executor(library: library)
+        // Tasks take part or not as a batch has labels of them: a plan for each set of them that comes.
+        executor = Executor(library: library, capacity: max(16, 4 << min(4, graphs.tasks.count)))
         self.graphs = graphs
         uploads = library.family == .gpu ? try UploadStream(context: library.context) : nil
         for spec in graphs.catalog.specs {
@@ -67,43 +70,54 @@ public final class NetworkRuntime {
 
     /// The plan of a step, from the cache or built now.
     ///
+    /// - Parameter present: the tasks that take part, as indices in order; nil for all.
     /// - Precondition: what trains has the class weights of its tasks; without them losses and gradients would be 0.
     /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
-    public func plan(_ kind: StepKind, _ shape: BatchShape) throws -> Plan {
+    public func plan(_ kind: StepKind, _ shape: BatchShape, tasks present: [Int]? = nil) throws -> Plan {
         if case .inference = kind {
         } else {
             precondition(tasksWithoutWeights.isEmpty, "a network without the class weights of \(tasksWithoutWeights)")
         }
-        return try executor.plan(PlanKey(kind: kind, shape: shape), choices: graphs.choices) {
-            graphs.trace(kind, batch: shape, into: $0)
+        let present = present ?? Array(graphs.tasks.indices)
+        let key = PlanKey(kind: kind, shape: shape, present: present)
+        return try executor.plan(key, choices: graphs.choices) {
+            graphs.trace(kind, batch: shape, tasks: present, into: $0)
         }
     }
 
     private struct PlanKey: Hashable {
         let kind: StepKind
         let shape: BatchShape
+        let present: [Int]
     }
 
     /// Uploads a batch and the step state and enqueues one step; returns without waiting for it.
     ///
-    /// - Throws: `DatasetError` if a label is no class of a task, or what `plan` throws.
+    /// Tasks whose label no image of the batch carries take no part; of images without it the others learn nothing.
+    ///
+    /// - Returns: the plan that ran; nil where no image carries a label of any task, and nothing did.
+    /// - Throws: `InputError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
-    public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan {
+    public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan? {
+        let present = graphs.tasks.indices.filter { batch.labels[graphs.tasks[$0].label]?.isAbsent == false }
+        guard !present.isEmpty else { return nil }
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
         try checkClasses(batch)
-        let plan = try plan(kind, shape)
+        let plan = try plan(kind, shape, tasks: present)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
-        try upload(batch, shape, labels: true)
+        try upload(batch, shape, tasks: present)
         try store.write(state)
         try executor.run(plan)
         inFlight.append(try executor.context.queue.marker())
         return plan
     }
 
-    /// The losses of the step that ran last, by task name and `total`; waits for it.
+    /// The losses of the step that ran last, by the names of the tasks that took part and `total`; waits for it.
     public func losses(of plan: Plan) throws -> [String: Double] {
         var losses: [String: Double] = [:]
-        for task in graphs.tasks { losses[task.name] = Double(try executor.read("loss/\(task.name)", of: plan)[0]) }
+        for task in graphs.tasks where executor.shape("loss/\(task.name)", of: plan) != nil {
+            losses[task.name] = Double(try executor.read("loss/\(task.name)", of: plan)[0])
+        }
         losses["total"] = Double(try executor.read("loss/total", of: plan)[0])
         return losses
     }
@@ -129,7 +143,7 @@ public final class NetworkRuntime {
     public func predict(_ batch: Batch, policy: DiscretePolicy) throws -> [String: Prediction] {
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
         let plan = try plan(.inference(policy), shape)
-        try upload(batch, shape, labels: false)
+        try upload(batch, shape, tasks: [])
         try executor.run(plan)
         var predictions: [String: Prediction] = [:]
         for task in graphs.tasks {
@@ -144,42 +158,27 @@ public final class NetworkRuntime {
     /// Class labels are indices: the device reads a pixel's score and its class's weight by them.
     private func checkClasses(_ batch: Batch) throws {
         for (task, head) in zip(graphs.tasks, graphs.architecture.tasks) {
-            guard case .crossEntropy(let ignored) = task.loss, task.label == LabelKind.segmentation.rawValue else {
-                continue
-            }
-            try batch.checkClasses(of: task.name, count: head.channels, ignoring: ignored)
+            guard let ignored = task.kind.ignoredClass else { continue }
+            try batch.checkClasses(of: task.name, label: task.label, count: head.channels, ignoring: ignored)
         }
     }
 
-    private func upload(_ batch: Batch, _ shape: BatchShape, labels: Bool) throws {
+    /// - Parameter tasks: whose labels are written.
+    private func upload(_ batch: Batch, _ shape: BatchShape, tasks: [Int]) throws {
         typealias Input = TensorStore.Input
         var inputs = [
             Input(graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
         ]
-        for task in labels ? graphs.tasks : [] {
+        var written: Set<String> = []
+        for task in tasks.map({ graphs.tasks[$0] }) where written.insert(task.label).inserted {
+            guard let label = batch.labels[task.label] else { preconditionFailure("no label \(task.label) in a batch") }
             let name = graphs.inputName(StepGraphs.labelName(task.label), shape)
-            let extents = StepGraphs.labelShape(shape, channels: task.labelChannels)
-            switch task.label {
-            case LabelKind.segmentation.rawValue: inputs.append(Input(name, extents, batch.segmentation))
-            case LabelKind.normals.rawValue: inputs.append(Input(name, extents, batch.normals))
-            case LabelKind.depth.rawValue: inputs.append(Input(name, extents, batch.depth))
-            case LabelKind.keypoints.rawValue: inputs.append(Input(name, extents, batch.keypoints))
-            case LabelKind.edges.rawValue: inputs.append(Input(name, extents, batch.edges))
-            default: preconditionFailure("no label named \(task.label) in a batch")
+            let extents = StepGraphs.labelShape(shape, label.format)
+            switch label.format.element {
+            case .classes: inputs.append(Input(name, extents, label.classes))
+            case .numbers: inputs.append(Input(name, extents, label.numbers))
             }
         }
         try store.write(inputs, through: uploads)
-    }
-}
-
-/// One task's head output.
-public struct Prediction: Sendable {
-    public let height, width, channels: Int
-    /// [N, height, width, channels], row-major.
-    public let values: [Float]
-
-    /// [channels, height, width] of the first image, as files carry it.
-    public var channelsFirst: [Float] {
-        (0..<channels).flatMap { c in (0..<(height * width)).map { values[$0 * channels + c] } }
     }
 }

@@ -1,6 +1,8 @@
 import Datasets
+import Files
 import Foundation
 import Models
+import Support
 
 /// The checkpoints of a run.
 ///
@@ -8,8 +10,8 @@ import Models
 /// place, and the pair before it is removed only afterwards, so a kill at any moment leaves one whole pair.
 struct CheckpointStore {
     let run: RunDirectory
-    /// The space normals are trained in, recorded beside the weights.
-    var normals = NormalSpace.exact
+    /// How tasks are trained, recorded beside the weights.
+    var facts: [String: String] = [:]
 
     private var pointer: URL { run.checkpoints.appendingPathComponent("latest.json") }
 
@@ -96,10 +98,9 @@ struct CheckpointStore {
     private func model(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
         var file = try network.checkpoint()
         try NonFiniteWeights.check(file, state: state)
-        file.metadata = [
+        file.metadata = facts.merging([
             "stage": state.phase.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
-            "normals": normals.rawValue,
-        ]
+        ]) { $1 }
         if let policy { file.metadata["policy"] = try JSONText.line(policy) }
         return file
     }
@@ -113,7 +114,7 @@ struct CheckpointStore {
         let training: TensorFile
     }
 
-    /// - Throws: `FormatError` if a file is damaged or missing.
+    /// - Throws: `InputError` if a file is damaged or missing.
     func load() throws -> Saved {
         let names = try readPointer()
         let training = try TensorFile.read(url(names.state))
@@ -121,7 +122,7 @@ struct CheckpointStore {
         guard let text = training.metadata["state"],
             let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8))
         else {
-            throw FormatError(
+            throw InputError(
                 file: training.file, place: "metadata", found: "no state of a run", expected: "a file of `train`")
         }
         let model = try TensorFile.read(url(names.model))
@@ -131,7 +132,7 @@ struct CheckpointStore {
 
     private func check(_ file: TensorFile, _ expected: String?) throws {
         guard let expected, let found = file.contentHash, found != expected else { return }
-        throw FormatError(
+        throw InputError(
             file: file.file, found: "contents with hash \(found)",
             expected: "\(expected), as written: the file is damaged or was replaced")
     }
@@ -141,7 +142,7 @@ struct CheckpointStore {
         guard let data = try? Data(contentsOf: pointer),
             let names = try? JSONDecoder().decode(Pointer.self, from: data)
         else {
-            throw FormatError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
+            throw InputError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
         }
         return names
     }

@@ -76,7 +76,7 @@ extension Experiment {
     ///
     /// - Parameter dataset: needed where a half lasts an epoch of its split.
     /// - Returns: nil where a half has no step, or its length needs the data set.
-    func schedule(_ dataset: (any DenseDataset)?) -> PolicySchedule? {
+    func schedule(_ dataset: (any Dataset)?) -> PolicySchedule? {
         let policy = configuration.policy
         func length(_ setting: AlternationLength, _ split: [Int]?) -> Int {
             switch setting {

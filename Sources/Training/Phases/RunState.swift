@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Tasks
 
 /// The parts of a run, in order.
 public enum Phase: String, Codable, Sendable, CaseIterable {

@@ -1,6 +1,8 @@
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 
 extension Trainer {
     /// Logits of every task, [L · 2]; waits for the device where they have changed since they were last read.
@@ -138,7 +140,8 @@ extension Trainer {
         }
         var event = event("evaluation")
         event["split"] = .string("validation")
-        event["normals"] = .string(experiment.configuration.dataset.normals.rawValue)
+        for (name, fact) in experiment.configuration.facts { event[name] = .string(fact) }
+        if let labelled = result.labelled { event["labelled"] = .object(labelled.mapValues { .integer($0) }) }
         event["metrics"] = JSONValue(result.tasks)
         let score = state.reference.flatMap { result.score(over: $0) }
         if let score { event["score"] = .number(score) }

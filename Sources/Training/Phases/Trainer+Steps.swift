@@ -3,6 +3,7 @@ import Foundation
 import Graph
 import Models
 import Operators
+import Support
 
 extension Trainer {
     /// Runs the remaining steps of a phase.
@@ -28,9 +29,9 @@ extension Trainer {
             let isLast = state.iteration == total
             let isLogged = state.iteration % training.logEvery == 0 || isLast
             if isLogged {
-                let losses = try network.losses(of: plan)
+                let losses = try plan.map(network.losses) ?? [:]
                 try checkFinite()
-                try logStep(step, losses)
+                try logStep(step, losses, carriers: batch.labelCounts)
                 pace.add(images: batch.count, seconds: elapsed())
                 report(
                     .step(
@@ -144,8 +145,9 @@ extension Trainer {
         let batch = experiment.configuration.training.batch
         for (split, name) in [(dataset.splits.train1, "train1"), (dataset.splits.train2, "train2")]
         where split.count < batch {
-            throw DatasetError(
-                "split \(name) of \(dataset.name): \(split.count) images, expected at least training.batch = \(batch)")
+            throw InputError(
+                file: dataset.name, place: "split \(name)", found: "\(split.count) images",
+                expected: "at least training.batch = \(batch)")
         }
         guard let schedule = experiment.schedule(dataset) else {
             preconditionFailure("splits of at least a batch have a schedule")
@@ -209,9 +211,10 @@ extension Trainer {
         return result
     }
 
-    private func logStep(_ step: Step, _ losses: [String: Double]) throws {
+    private func logStep(_ step: Step, _ losses: [String: Double], carriers: [String: JSONValue]) throws {
         var event = event("step")
         event["loss"] = .object(losses.mapValues { .number($0) })
+        event.merge(carriers) { $1 }
         if let schedule = step.schedule {
             event["step"] = .string(schedule.kind == .weights ? "weights" : "logits")
             event["policy_epoch"] = .integer(schedule.epoch)

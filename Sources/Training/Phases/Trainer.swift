@@ -1,9 +1,11 @@
 import Datasets
 import DeviceLayer
+import Files
 import Foundation
 import Graph
 import Models
 import Operators
+import Support
 
 /// Runs the phases of the method on one device and writes a run directory.
 ///
@@ -11,7 +13,7 @@ import Operators
 /// executor enqueues, and only the scalars due for logging come back.
 public final class Trainer {
     public let experiment: Experiment
-    public let dataset: any DenseDataset
+    public let dataset: any Dataset
     public let network: NetworkRuntime
     let run: RunDirectory
     let log: EventLog
@@ -38,72 +40,52 @@ public final class Trainer {
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
-        experiment given: Experiment, dataset opened: (any DenseDataset)? = nil, context: DeviceContext,
+        experiment given: Experiment, dataset opened: (any Dataset)? = nil, context: DeviceContext,
         family: KernelFamily? = nil, run: RunDirectory, search: AlgorithmSearchMode = .off,
         report: @escaping (ProgressEvent) -> Void
     ) throws {
-        var experiment = given
         self.run = run
         self.report = report
-        checkpoints = CheckpointStore(run: run, normals: experiment.configuration.dataset.normals)
+        checkpoints = CheckpointStore(run: run, facts: given.configuration.facts)
         let saved = checkpoints.hasCheckpoint ? try checkpoints.load() : nil
         if saved == nil, try run.hasTrained() {
-            throw RunError(
-                path: run.checkpoints.path, found: "no latest.json, in a run whose log has steps",
+            throw InputError(
+                file: run.checkpoints.path, found: "no latest.json, in a run whose log has steps",
                 expected: "the checkpoints `train` wrote, or another --output for a new run")
         }
-        dataset = try opened ?? experiment.makeDataset()
-        for notice in dataset.splits.notices { report(.notice(notice)) }
-        evaluator = Evaluator(experiment: experiment, dataset: dataset)
+        dataset = try opened ?? given.makeDataset()
+        for notice in dataset.splits.notices + given.labelNotices(dataset) { report(.notice(notice)) }
+        evaluator = Evaluator(experiment: given, dataset: dataset)
 
         let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
-        let library = try KernelLibrary(context: context, family: family ?? recorded)
-        if let notice = try experiment.settle(on: library) { report(.notice(notice)) }
+        var session = try ExperimentSession.open(
+            given, on: context, family: family ?? recorded,
+            algorithms: .training(run, search: search, isContinued: saved != nil), report: report)
         environment = [
-            "kernel_family": library.family.rawValue, "device": context.device.name,
-            "driver": context.device.driverVersion, "arithmetic": experiment.arithmetic.rawValue,
+            "kernel_family": session.library.family.rawValue, "device": context.device.name,
+            "driver": context.device.driverVersion, "arithmetic": session.experiment.arithmetic.rawValue,
         ]
-        if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
-            try recorded.requireAll(
-                experiment.convolutionProblems(experiment.trainingShape), on: library,
-                file: run.algorithms)
-            experiment.adopt(recorded, on: library)
-            if let notice = recorded.notice(on: library) { report(.notice(notice)) }
-            if search == .off, recorded.isMeasured {
-                report(.notice("the run keeps the algorithms it was started with, measured ones too"))
-            }
-        } else {
-            guard saved == nil || search == .off else {
-                throw FormatError(
-                    file: run.algorithms.path, found: "no such file",
-                    expected: "the list `train` wrote; " + RunDirectory.withoutAlgorithms)
-            }
-            let tuner = AlgorithmTuner(library: library, mode: search, report: report)
-            let chosen = try experiment.chooseAlgorithms(experiment.trainingShape, tuner: tuner)
-            try run.write(chosen)
-            report(.notice(chosen.summary))
-        }
-        let policy = experiment.configuration.policy
-        if policy.isTimed, policy.hasBudget, experiment.configuration.training.policy.iterations > 0 {
-            if let recorded = try run.readTimes(for: experiment) {
-                experiment.partTimes = recorded
+        let policy = given.configuration.policy
+        if policy.isTimed, policy.hasBudget, given.configuration.training.policy.iterations > 0 {
+            if let recorded = try run.readTimes(for: session.experiment) {
+                session.experiment.partTimes = recorded
             } else if saved?.state.finished.contains(.policy) == true {
                 report(.notice("\(run.times.path) is gone: what was planned with it is not compared"))
             } else {
                 // They decide what policy learning is steered to, and nothing before it.
                 guard saved == nil || saved?.state.phase == .warmup else {
-                    throw FormatError(
+                    throw InputError(
                         file: run.times.path, found: "no such file",
                         expected: "the times `train` wrote, which policy learning was begun with; or a new run")
                 }
-                let timer = PartTimer(library: library, mode: search, report: report)
-                let times = try timer.times(of: experiment, experiment.trainingShape, policy.budgetFor)
+                let timer = PartTimer(session, mode: search, report: report)
+                let times = try timer.times(given.trainingShape, policy.budgetFor)
                 try run.write(times)
-                experiment.partTimes = times
+                session.experiment.partTimes = times
             }
         }
-        self.experiment = experiment
-        network = try experiment.makeNetwork(library: library)
+        experiment = session.experiment
+        network = try session.makeNetwork()
         state = saved?.state ?? RunState(phase: .warmup)
         log = try EventLog(run.log)
         // A checkpoint that cannot be continued from leaves the log as it is.
@@ -133,8 +115,8 @@ public final class Trainer {
         for (name, order) in try permutations() {
             let stored = try saved.training.integers("permutation/\(name)")
             guard stored == order.map(Int64.init) else {
-                throw RunError(
-                    path: run.url.path, found: "split \(name) with other images than when the run was started",
+                throw InputError(
+                    file: run.url.path, found: "split \(name) with other images than when the run was started",
                     expected: "the same data set")
             }
         }
@@ -154,8 +136,8 @@ public final class Trainer {
         if !experiment.configuration.policy.budgets.isEmpty, !isPolicyGiven, wanted.contains(.retrain) {
             wanted.removeAll { $0 == .retrain }
             guard wanted.contains(.policy) || state.finished.contains(.policy) else {
-                throw RunError(
-                    path: run.url.path, found: "policy.budgets, and no policy that was learned",
+                throw InputError(
+                    file: run.url.path, found: "policy.budgets, and no policy that was learned",
                     expected: "--phases with policy (and training.policy.iterations above 0), or --policy for a "
                         + "retraining")
             }
@@ -189,17 +171,17 @@ public final class Trainer {
 
     /// Has retraining use a policy that is not learned here.
     ///
-    /// - Throws: `RunError` if this run has learned one, or has begun to retrain under another one.
+    /// - Throws: `InputError` if this run has learned one, or has begun to retrain under another one.
     /// - Precondition: the policy fits the network.
     public func retrain(under given: SelectionPolicy) throws {
         if state.finished.contains(.policy) {
-            throw RunError(
-                path: run.url.path, found: "a policy that was learned in this run",
+            throw InputError(
+                file: run.url.path, found: "a policy that was learned in this run",
                 expected: "a new run for another one")
         }
         if isResumed, let known = state.policy, known.tasks != given.tasks {
-            throw RunError(
-                path: run.url.path, found: "a retraining under another policy",
+            throw InputError(
+                file: run.url.path, found: "a retraining under another policy",
                 expected: "the policy it was begun with, or a new run")
         }
         isPolicyGiven = true
@@ -213,8 +195,8 @@ public final class Trainer {
     /// Refuses phases that would throw away work of an earlier call.
     private func checkOrder(_ wanted: [Phase]) throws {
         if isResumed, !state.finished.contains(state.phase), !wanted.contains(state.phase) {
-            throw RunError(
-                path: run.url.path,
+            throw InputError(
+                file: run.url.path,
                 found: "phase \(state.phase.rawValue) unfinished at iteration \(state.iteration)",
                 expected: "--phases that include it, so that it can be finished first")
         }
@@ -223,8 +205,8 @@ public final class Trainer {
             if let later = state.finished.first(where: {
                 order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: phase) ?? 0
             }) {
-                throw RunError(
-                    path: run.url.path, found: "phase \(later.rawValue) finished, \(phase.rawValue) not run before it",
+                throw InputError(
+                    file: run.url.path, found: "phase \(later.rawValue) finished, \(phase.rawValue) not run before it",
                     expected: "--phases without \(phase.rawValue), or a new run")
             }
         }

@@ -1,5 +1,6 @@
 import Datasets
 import Models
+import Support
 
 extension DiscretePolicy {
     /// As many selected decisions as `density` says, up to rounding, drawn at random; those of one seed are nested:

@@ -1,5 +1,7 @@
 import Models
 import Operators
+import Schema
+import Support
 import Yams
 
 /// The most that a policy may cost.
@@ -26,7 +28,7 @@ public enum PolicyBudget: Sendable, Hashable {
         }
     }
 
-    static let expectation = "a share above 0 and at most 1, or milliseconds such as 12ms"
+    public static let expectation = "a share above 0 and at most 1, or milliseconds such as 12ms"
 
     /// - Returns: nil for what is neither a share nor milliseconds.
     public init?(_ text: String) {
@@ -58,12 +60,12 @@ public enum PolicyBudget: Sendable, Hashable {
 }
 
 extension PolicyBudget: ConfigurationValue {
-    init?(node: Node) {
+    public init?(node: Node) {
         guard let text = node.plain ?? node.scalar?.string else { return nil }
         self.init(text)
     }
 
-    var node: Node { Node(name) }
+    public var node: Node { Node(name) }
 }
 
 /// What budgets are counted in.

@@ -1,5 +1,6 @@
 import Models
 import Operators
+import Support
 
 /// How discrete policies are taken from learned probabilities.
 public struct PolicyDraw: Sendable {

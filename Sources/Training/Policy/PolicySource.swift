@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Support
 
 /// A policy as people name it.
 public enum PolicySource: Sendable, Equatable {
@@ -46,7 +47,7 @@ public enum PolicySource: Sendable, Equatable {
 extension Experiment {
     /// A policy for this network.
     ///
-    /// - Throws: `FormatError` if a file cannot be read or does not fit, or nothing is published for this network.
+    /// - Throws: `InputError` if a file cannot be read or does not fit, or nothing is published for this network.
     public func policy(_ source: PolicySource) throws -> DiscretePolicy {
         try selection(source).discrete(tasks: tasks.map(\.name))
     }
@@ -66,7 +67,7 @@ extension Experiment {
             func describe(_ backbone: BackboneKind, _ tasks: [String]) -> String {
                 "\(backbone.rawValue) with tasks \(tasks.joined(separator: ", "))"
             }
-            throw FormatError(
+            throw InputError(
                 file: "the published policy", found: describe(architecture.backbone, tasks.map(\.name)),
                 expected: PublishedPolicies.all.map { describe($0.backbone, $0.tasks.map(\.name)) }
                     .joined(separator: "; or "))

@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Support
 
 /// A discrete policy, `policy.json`: which residual blocks each task selects.
 ///
@@ -37,12 +38,12 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     ///   - tasks: the names it must have, no more and no fewer.
     ///   - blocks: the number of residual blocks, L.
     ///   - allowsOthers: leave rows of other tasks unread.
-    /// - Throws: `FormatError` if the file is missing or not such JSON, or a name, a length or a value is wrong.
+    /// - Throws: `InputError` if the file is missing or not such JSON, or a name, a length or a value is wrong.
     public static func read(
         _ url: URL, tasks names: [String], blocks: Int, allowsOthers: Bool = false
     ) throws -> SelectionPolicy {
         guard let data = try? Data(contentsOf: url) else {
-            throw FormatError(file: url.path, found: "no readable file", expected: "a policy")
+            throw InputError(file: url.path, found: "no readable file", expected: "a policy")
         }
         return try parse(data, file: url.path, tasks: names, blocks: blocks, allowsOthers: allowsOthers)
     }
@@ -54,16 +55,16 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         _ data: Data, file: String, tasks names: [String], blocks: Int, allowsOthers: Bool = false
     ) throws -> SelectionPolicy {
         guard let value = try? JSONValue.parse(data), case .object(let members) = value else {
-            throw FormatError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
+            throw InputError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
         }
         for key in members.keys.sorted() where !["tasks", "probabilities", "open"].contains(key) {
-            throw FormatError(
+            throw InputError(
                 file: file, place: key, found: "an unknown key", expected: "tasks, probabilities or open")
         }
         var open: Int?
         if let value = members["open"] {
             guard case .integer(let number) = value, (0...blocks).contains(number) else {
-                throw FormatError(
+                throw InputError(
                     file: file, place: "open", found: value.text,
                     expected: "the first block with a choice, from 0 to \(blocks)")
             }
@@ -71,13 +72,13 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         }
         func rows(_ key: String, _ expected: String, _ accepts: (Double) -> Bool) throws -> [String: [Double]] {
             guard case .object(let rows)? = members[key] else {
-                throw FormatError(
+                throw InputError(
                     file: file, place: key, found: members[key]?.text ?? "nothing",
                     expected: "an object of lists by task name")
             }
             for name in rows.keys.sorted() where !names.contains(name) && !allowsOthers {
                 let near = nearest(to: name, in: names)
-                throw FormatError(
+                throw InputError(
                     file: file, place: "\(key).\(name)", found: "an unknown task",
                     expected: "one of \(names.joined(separator: ", "))" + (near.map { "; the nearest is \($0)" } ?? ""))
             }
@@ -85,18 +86,18 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
             for name in names {
                 let place = "\(key).\(name)"
                 guard case .array(let items)? = rows[name] else {
-                    throw FormatError(
+                    throw InputError(
                         file: file, place: place, found: rows[name]?.text ?? "nothing",
                         expected: "a list of \(blocks), one per block")
                 }
                 guard items.count == blocks else {
-                    throw FormatError(
+                    throw InputError(
                         file: file, place: place, found: "\(items.count) values",
                         expected: "\(blocks), one per block")
                 }
                 result[name] = try items.enumerated().map { index, item in
                     guard let number = item.double, accepts(number) else {
-                        throw FormatError(
+                        throw InputError(
                             file: file, place: "\(place)[\(index)]", found: item.text, expected: expected)
                     }
                     return number
@@ -114,7 +115,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
 
     /// Writes the policy as JSON, whole or not at all; equal policies give equal bytes.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {
         var members: [String: JSONValue] = [
             "tasks": .object(tasks.mapValues { .array($0.map { .integer($0) }) }),

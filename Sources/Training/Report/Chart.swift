@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Points and curves on linear axes, in panels side by side, as SVG for page and print.
 ///
@@ -109,7 +110,7 @@ public struct Chart: Sendable {
 
     /// Writes the picture, whole or not at all.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws { try AtomicFile.write(Data(svg.utf8), to: url) }
 
     /// The whole picture. Titles, subtitles and the legend take as many lines as they need.

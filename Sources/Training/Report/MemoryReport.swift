@@ -1,6 +1,7 @@
 import Graph
 import Models
 import Operators
+import Support
 
 /// Memory each kind of step plans for, known before anything runs.
 public struct MemoryReport: Sendable, Encodable {

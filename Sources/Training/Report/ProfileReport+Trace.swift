@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Support
 
 extension ProfileReport {
     /// Writes the trace in the Trace Event Format of Chrome (`chrome://tracing`, Perfetto), whole or not at all.
@@ -7,7 +8,7 @@ extension ProfileReport {
     /// One track per queue; one complete event per launch, named by its label, with times in µs from the first one.
     /// Its arguments: the kernel, and where known `macs`, `gflops`, `bytes` and `gigabytes_per_second`.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func writeTrace(to url: URL) throws {
         try AtomicFile.write(chunks: traceChunks(), to: url)
     }

@@ -1,6 +1,9 @@
 import Datasets
+import Files
 import Foundation
 import Models
+import Support
+import Tasks
 
 /// What a run ended with, `summary.json`.
 public struct RunSummary: Codable, Sendable {
@@ -21,8 +24,10 @@ public struct RunSummary: Codable, Sendable {
     public var gainOverConstant: [String: Double]
     /// Mean over tasks of the mean over metrics of the relative gain over hard sharing in percent.
     public var gainOverHardSharing: Double?
-    /// How normals were trained.
-    public var normals: String
+    /// How tasks were trained, where their numbers cannot be compared otherwise, by name.
+    public var trainedAs: [String: String]?
+    /// Images that carried a task's label, where some did not.
+    public var labelled: [String: Int]?
     public var policy: SelectionPolicy?
     /// Whether the policy was learned; otherwise it was given or is hard sharing.
     public var isPolicyLearned: Bool
@@ -70,7 +75,7 @@ extension Trainer {
             // A network that is retrained elsewhere is not compared with one that is finished.
             gainOverHardSharing: experiment.configuration.policy.budgets.isEmpty || phase == .retrain
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
-            normals: experiment.configuration.dataset.normals.rawValue, policy: state.policy,
+            trainedAs: experiment.configuration.facts, labelled: ours.labelled, policy: state.policy,
             isPolicyLearned: state.finished.contains(.policy),
             policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),
             secondsPerPhase: state.seconds, bytesPerPhase: state.bytes ?? [:],

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 #if canImport(Glibc)
     import Glibc
@@ -20,12 +21,12 @@ public final class EventLog {
 
     /// Opens or creates the log and removes a half-written last line.
     ///
-    /// - Throws: `RunError` if the file cannot be opened or written.
+    /// - Throws: `InputError` if the file cannot be opened or written.
     public init(_ url: URL) throws {
         self.url = url
         file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         offset = 0
-        guard file >= 0 else { throw RunError.system("open", url.path, expected: "a file that can be written") }
+        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
         let length = UInt64(max(0, lseek(file, 0, SEEK_END)))
         offset = endOfLastLine(before: length)
         if offset < length { try cut(to: offset) }
@@ -38,7 +39,7 @@ public final class EventLog {
     /// Appends one line.
     ///
     /// - Precondition: `event` is an object.
-    /// - Throws: `RunError` if the line cannot be written.
+    /// - Throws: `InputError` if the line cannot be written.
     public func append(_ event: JSONValue) throws {
         guard case .object = event else { preconditionFailure("an event is a JSON object") }
         let line = Data((event.text + "\n").utf8)
@@ -53,24 +54,24 @@ public final class EventLog {
 
     /// Flushes the log to disk; to be called before a checkpoint stores `offset`.
     ///
-    /// - Throws: `RunError` if the disk refuses.
+    /// - Throws: `InputError` if the disk refuses.
     public func synchronize() throws {
-        guard fsync(file) == 0 else { throw RunError.system("fsync", url.path, expected: "a disk with space left") }
+        guard fsync(file) == 0 else { throw InputError.system("fsync", url.path, expected: "a disk with space left") }
     }
 
     /// Cuts the log back to an `offset` that a checkpoint stored.
     ///
-    /// - Throws: `RunError` if the log is shorter than that or no line ends there: it is then not the log of the
+    /// - Throws: `InputError` if the log is shorter than that or no line ends there: it is then not the log of the
     ///   checkpoint's run.
     public func truncate(to checkpoint: UInt64) throws {
         guard checkpoint <= offset else {
-            throw RunError(
-                path: url.path, found: "\(offset) bytes of whole lines",
+            throw InputError(
+                file: url.path, found: "\(offset) bytes of whole lines",
                 expected: "at least the \(checkpoint) bytes that the checkpoint has seen")
         }
         guard endOfLastLine(before: checkpoint) == checkpoint else {
-            throw RunError(
-                path: url.path, found: "no end of a line at byte \(checkpoint)",
+            throw InputError(
+                file: url.path, found: "no end of a line at byte \(checkpoint)",
                 expected: "the log that the checkpoint belongs to")
         }
         try cut(to: checkpoint)
@@ -86,15 +87,15 @@ public final class EventLog {
 
     /// All whole lines of a log; a half-written last line is left out.
     ///
-    /// - Throws: `FormatError` if the file cannot be read or a whole line is not a JSON object.
+    /// - Throws: `InputError` if the file cannot be read or a whole line is not a JSON object.
     public static func read(_ url: URL) throws -> [JSONValue] {
         guard let data = try? Data(contentsOf: url) else {
-            throw FormatError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
+            throw InputError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
         }
         let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
         return try lines.enumerated().map { index, line in
             guard let value = try? JSONValue.parse(Data(line)), case .object = value else {
-                throw FormatError(
+                throw InputError(
                     file: url.path, place: "line \(index + 1)", found: "no JSON object", expected: "a JSON object")
             }
             return value
@@ -103,7 +104,7 @@ public final class EventLog {
 
     private func cut(to length: UInt64) throws {
         guard ftruncate(file, off_t(length)) == 0 else {
-            throw RunError.system("ftruncate", url.path, expected: "a file that can be written")
+            throw InputError.system("ftruncate", url.path, expected: "a file that can be written")
         }
         offset = length
     }

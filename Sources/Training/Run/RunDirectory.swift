@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 #if canImport(Glibc)
     import Glibc
@@ -48,7 +49,7 @@ public final class RunDirectory: Sendable {
 
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
     ///
-    /// - Throws: `RunError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot be
+    /// - Throws: `InputError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot be
     ///   written, or is held by another process.
     public init(_ url: URL, mode: Mode) throws {
         self.url = url
@@ -56,10 +57,10 @@ public final class RunDirectory: Sendable {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
         if exists && !isFolder.boolValue {
-            throw RunError(path: url.path, found: "a file", expected: "a folder for the run")
+            throw InputError(file: url.path, found: "a file", expected: "a folder for the run")
         }
         if mode != .create && !exists {
-            throw RunError(path: url.path, found: "no such folder", expected: "the folder of an earlier run")
+            throw InputError(file: url.path, found: "no such folder", expected: "the folder of an earlier run")
         }
         if mode == .read {
             lock = nil
@@ -70,8 +71,8 @@ public final class RunDirectory: Sendable {
         // Before the lock file is made: a foreign folder is left as it was found.
         let contents = try Self.contents(of: url)
         if mode == .create, let name = contents.first {
-            throw RunError(
-                path: url.path, found: "a folder that is not empty (\(name))",
+            throw InputError(
+                file: url.path, found: "a folder that is not empty (\(name))",
                 expected: "an empty or new folder, or --resume to continue the run in it")
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
@@ -97,7 +98,7 @@ public final class RunDirectory: Sendable {
 
     /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
     ///
-    /// - Throws: `RunError` naming the keys that differ; `ConfigurationError` if the stored file is not valid.
+    /// - Throws: `InputError` naming the keys that differ, or what is not valid in the stored file.
     ///
     /// - Parameter moving: a key that names a file of another run, which may have moved with it.
     public func prepare(_ configuration: ExperimentConfiguration, moving key: String? = nil) throws {
@@ -112,8 +113,8 @@ public final class RunDirectory: Sendable {
             return
         }
         let others = differences.dropFirst().prefix(3).map(\.path)
-        throw RunError(
-            path: self.configuration.path,
+        throw InputError(
+            file: self.configuration.path,
             found: "\(first.path): \(first.mine) in the run, \(first.other) now"
                 + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")"),
             expected: "an unchanged configuration to resume with, or another --output for a new run")
@@ -121,7 +122,7 @@ public final class RunDirectory: Sendable {
 
     /// The configuration the run was started with.
     ///
-    /// - Throws: `ConfigurationError` if the file is missing or not valid.
+    /// - Throws: `InputError` if the file is missing or not valid.
     public func readConfiguration() throws -> ExperimentConfiguration {
         try ExperimentConfiguration.load(configuration, overrides: [])
     }
@@ -133,13 +134,32 @@ public final class RunDirectory: Sendable {
             .map { checkpoints.appendingPathComponent($0) }
     }
 
+    /// The weights of the most mature phase that has finished.
+    ///
+    /// - Throws: `InputError` if none has.
+    public func latestWeights() throws -> URL {
+        for phase in Phase.byMaturity {
+            let url = checkpoints.appendingPathComponent("\(phase.rawValue).safetensors")
+            if FileManager.default.fileExists(atPath: url.path) { return url }
+        }
+        throw InputError(
+            file: checkpoints.path, found: "no weights of a finished phase", expected: "one, or --checkpoint FILE")
+    }
+
+    /// The run whose checkpoint a file is; nil for one that lies elsewhere.
+    public static func holding(checkpoint file: URL) -> RunDirectory? {
+        let folder = file.standardizedFileURL.resolvingSymlinksInPath().deletingLastPathComponent()
+        guard folder.lastPathComponent == checkpointsName else { return nil }
+        return try? RunDirectory(folder.deletingLastPathComponent(), mode: .read)
+    }
+
     /// Makes the folder for the policies of several budgets.
     func makePolicies() throws { try Self.makeFolder(policies) }
 
     /// What the folder holds, apart from what a run killed right after its start may leave.
     private static func contents(of url: URL) throws -> [String] {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: url.path) else {
-            throw RunError(path: url.path, found: "a folder that cannot be read", expected: "a folder for the run")
+            throw InputError(file: url.path, found: "a folder that cannot be read", expected: "a folder for the run")
         }
         return names.sorted().filter { name in
             if name == lockName || AtomicFile.isTemporary(name) { return false }
@@ -150,7 +170,7 @@ public final class RunDirectory: Sendable {
 
     private static func requireRun(at url: URL) throws {
         guard FileManager.default.fileExists(atPath: url.appendingPathComponent("config.yml").path) else {
-            throw RunError(path: url.path, found: "no config.yml", expected: "the folder of an earlier run")
+            throw InputError(file: url.path, found: "no config.yml", expected: "the folder of an earlier run")
         }
     }
 
@@ -158,21 +178,21 @@ public final class RunDirectory: Sendable {
         do {
             try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         } catch {
-            throw RunError(
-                path: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
+            throw InputError(
+                file: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
         }
     }
 
     private static func takeLock(in url: URL) throws -> Int32 {
         let path = url.appendingPathComponent(lockName).path
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw RunError.system("open", path, expected: "a folder that can be written") }
+        guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let process = (try? String(contentsOfFile: path, encoding: .utf8))?
                 .trimmingCharacters(in: .whitespacesAndNewlines)
             close(file)
-            throw RunError(
-                path: url.path,
+            throw InputError(
+                file: url.path,
                 found: "another process on this run" + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
                 expected: "one process per run: wait for it or end it")
         }

@@ -1,7 +1,9 @@
+import Datasets
 import Graph
 import Layers
 import Models
 import Operators
+import Tasks
 
 /// What a step does; together with the image size it names a plan.
 public enum StepKind: Hashable, Sendable {
@@ -70,17 +72,26 @@ public struct StepGraphs: Sendable {
     static let blockCostsName = "block_costs"
     static let flagShape = Shape([2], compact: true)
 
-    public static func labelName(_ label: String) -> String { "input/\(label)" }
+    public static func labelName(_ label: String) -> String { "input/label/\(label)" }
     public static func classWeightsName(_ task: String) -> String { "class_weights/\(task)" }
     public static func imageShape(_ batch: BatchShape) -> Shape {
         Shape([batch.count, batch.height, batch.width, 3], compact: true)
     }
-    public static func labelShape(_ batch: BatchShape, channels: Int) -> Shape {
-        Shape([batch.count, batch.height, batch.width, channels], compact: true)
+    public static func labelShape(_ batch: BatchShape, _ format: LabelFormat) -> Shape {
+        let isMap = format.extent == .pixels
+        return Shape(
+            [batch.count, isMap ? batch.height : 1, isMap ? batch.width : 1, format.channels], compact: true)
     }
 
     /// Records one step. Outputs: `loss/<task>`, `loss/total`, and `output/<task>` for inference.
-    public func trace(_ kind: StepKind, batch: BatchShape, into graph: Graph) {
+    ///
+    /// - Parameter present: the tasks that take part, as indices in order; nil for all. One that does not is left out
+    ///   as if the network had no such task, but for a budget, which is of the whole network's policy: its cost counts
+    ///   every task, and moves those that take part.
+    /// - Precondition: at least one takes part.
+    public func trace(_ kind: StepKind, batch: BatchShape, tasks present: [Int]? = nil, into graph: Graph) {
+        let present = present ?? Array(tasks.indices)
+        precondition(!present.isEmpty, "a step without tasks")
         graph.recomputesBranches = recomputesBranches
         graph.activations = choices.arithmetic.activations
         let image = graph.input(inputName(Self.imageName, batch), Self.imageShape(batch))
@@ -90,31 +101,36 @@ public struct StepGraphs: Sendable {
         }
 
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training, dropout: dropout)
-        let predictions = forward(kind, image: image, trace: &trace)
+        let predictions = forward(kind, present, image: image, trace: &trace)
         let flag = graph.parameter(Self.flagName, Self.flagShape)
-        let losses = tasks.indices.map { loss($0, prediction: predictions[$0], batch: batch, graph: graph) }
-        var total = graph.record(WeightedSum(tasks.map(\.weight)), losses)[0]
-        for (task, loss) in zip(tasks, losses) { graph.output("loss/\(task.name)", loss) }
+        let losses = zip(present, predictions).map { loss($0, prediction: $1, batch: batch, graph: graph) }
+        var total = graph.record(WeightedSum(present.map { tasks[$0].weight }), losses)[0]
+        for (task, loss) in zip(present, losses) { graph.output("loss/\(tasks[task].name)", loss) }
         if keepsGradients {
-            for (task, prediction) in zip(tasks, predictions) { graph.output("output/\(task.name)", prediction) }
+            for (task, prediction) in zip(present, predictions) {
+                graph.output("output/\(tasks[task].name)", prediction)
+            }
         }
-        for (index, loss) in losses.enumerated() {
-            _ = graph.record(FiniteCheck(task: index), [loss, flag, graph.step])
+        for (task, loss) in zip(present, losses) {
+            _ = graph.record(FiniteCheck(task: task), [loss, flag, graph.step])
         }
-        if case .logits(let open, _) = kind { total = addRegularisers(to: total, open: open, graph: graph) }
+        if case .logits(let open, _) = kind { total = addRegularisers(to: total, present, open: open, graph: graph) }
         graph.output("loss/total", total)
 
         // The logits in the order of the tasks, or every weight in use.
         let isLogitStep = if case .logits = kind { true } else { false }
+        let logits = Set(present.map { architecture.logitsParameter(task: $0) })
         let specs = catalog.specs.filter {
-            $0.isTrainable && ($0.group == .policy) == isLogitStep && (isLogitStep || graph.knows($0.name))
+            $0.isTrainable && ($0.group == .policy) == isLogitStep
+                && (isLogitStep ? logits.contains($0.name) : graph.knows($0.name))
         }
         let targets = specs.map { graph.parameter($0.name, Shape($0.deviceShape)) }
         var gradients = graph.gradients(of: total, for: targets)
         if case .logits(let open, .some) = kind {
-            for (task, loss) in losses.enumerated() {
-                guard let drawn = drawnGradient(task, loss: loss, open: open, trace: trace) else { continue }
-                gradients[task] = gradients[task].map { graph.record(Sum(), [$0, drawn])[0] } ?? drawn
+            for (path, loss) in losses.enumerated() {
+                let drawn = drawnGradient(present[path], path: path, loss: loss, open: open, trace: trace)
+                guard let drawn else { continue }
+                gradients[path] = gradients[path].map { graph.record(Sum(), [$0, drawn])[0] } ?? drawn
             }
         }
         for (spec, (parameter, gradient)) in zip(specs, zip(targets, gradients)) {
@@ -140,7 +156,8 @@ public struct StepGraphs: Sendable {
         }
     }
 
-    private func forward(_ kind: StepKind, image: Value, trace: inout NetworkTrace) -> [Value] {
+    /// The predictions of the tasks that take part.
+    private func forward(_ kind: StepKind, _ present: [Int], image: Value, trace: inout NetworkTrace) -> [Value] {
         let blocks = architecture.blocks.count
         var gates: [Value] = []
         let decisions: [[BlockDecision]]
@@ -149,25 +166,25 @@ public struct StepGraphs: Sendable {
             // One path, whose statistics move once, however many tasks there are.
             let all = [BlockDecision](repeating: .select, count: blocks)
             let features = trace.features(image: image, decisions: [all])[0]
-            return tasks.indices.map { trace.head(task: $0, features: features) }
+            return present.map { trace.head(task: $0, features: features) }
         case .weights(_, let drawn?), .logits(_, let drawn?):
-            decisions = drawn.select.map { $0.map { $0 ? .select : .skip } }
+            decisions = present.map { drawn.select[$0].map { $0 ? .select : .skip } }
         case .weights(let open, nil), .logits(let open, nil):
-            gates = tasks.indices.map { sample(task: $0, graph: trace.graph).gates }
+            gates = present.map { sample(task: $0, graph: trace.graph).gates }
             if keepsGradients {
-                for (task, gates) in zip(tasks, gates) { trace.graph.output("gates/\(task.name)", gates) }
+                for (task, gates) in zip(present, gates) { trace.graph.output("gates/\(tasks[task].name)", gates) }
             }
-            decisions = tasks.map { _ in (0..<blocks).map { $0 < blocks - open ? .select : .mix } }
+            decisions = present.map { _ in (0..<blocks).map { $0 < blocks - open ? .select : .mix } }
         case .retrain(let chosen), .inference(let chosen):
-            decisions = chosen.select.map { $0.map { $0 ? .select : .skip } }
+            decisions = present.map { chosen.select[$0].map { $0 ? .select : .skip } }
         }
         let features = trace.features(image: image, decisions: decisions, gates: gates)
-        return tasks.indices.map { trace.head(task: $0, features: features[$0]) }
+        return zip(present, features).map { trace.head(task: $0, features: $1) }
     }
 
     private func traceInference(_ chosen: DiscretePolicy, image: Value, into graph: Graph) {
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .inference)
-        let predictions = forward(.inference(chosen), image: image, trace: &trace)
+        let predictions = forward(.inference(chosen), Array(tasks.indices), image: image, trace: &trace)
         for (task, prediction) in zip(tasks, predictions) {
             graph.output("output/\(task.name)", prediction)
         }
@@ -181,10 +198,12 @@ public struct StepGraphs: Sendable {
     /// through.
     ///
     /// The forward pass is shared between tasks wherever their draws agree; only gradients are a task's own.
-    private func drawnGradient(_ task: Int, loss: Value, open: Int, trace: NetworkTrace) -> Value? {
+    ///
+    /// - Parameter path: of the trace, the task's.
+    private func drawnGradient(_ task: Int, path: Int, loss: Value, open: Int, trace: NetworkTrace) -> Value? {
         let graph = trace.graph
         let blocks = architecture.blocks.count
-        let selected = trace.selections[task].filter { $0.key >= blocks - open }.sorted { $0.key < $1.key }
+        let selected = trace.selections[path].filter { $0.key >= blocks - open }.sorted { $0.key < $1.key }
         guard !selected.isEmpty else { return nil }
         let weighted = graph.record(WeightedSum([tasks[task].weight]), [loss])[0]
         let arriving = graph.gradients(of: weighted, for: selected.map(\.value.output))
@@ -220,28 +239,24 @@ public struct StepGraphs: Sendable {
     private func loss(_ index: Int, prediction: Value, batch: BatchShape, graph: Graph) -> Value {
         let task = tasks[index]
         return graph.scope("\(task.name)/loss") {
+            let format = task.kind.label
             let name = inputName(Self.labelName(task.label), batch)
-            var label: Value
-            if architecture.classification {
-                label = graph.input(name, Shape([batch.count, 1, 1, 1], compact: true))
-            } else {
+            var label = graph.input(name, Self.labelShape(batch, format))
+            if format.extent == .pixels {
                 let size = prediction.shape.dimensions
-                label = graph.input(name, Self.labelShape(batch, channels: task.labelChannels))
                 label = graph.record(NearestResize(height: size[1], width: size[2]), [label])[0]
             }
-            var inputs = [prediction, label]
-            if task.hasClassWeights {
-                let weights = Shape([prediction.shape.channels])
-                inputs.append(graph.parameter(Self.classWeightsName(task.name), weights))
-            }
-            return graph.record(TaskLoss(task.loss), inputs)[0]
+            let weights =
+                task.hasClassWeights
+                ? graph.parameter(Self.classWeightsName(task.name), Shape([prediction.shape.channels])) : nil
+            return task.kind.loss(prediction, label, classWeights: weights, in: graph)
         }
     }
 
     /// total + λ_sp Σ sparsity + λ_sh Σ sharing over pairs of tasks.
-    private func addRegularisers(to total: Value, open: Int, graph: Graph) -> Value {
+    private func addRegularisers(to total: Value, _ present: [Int], open: Int, graph: Graph) -> Value {
         graph.scope("regularisers") {
-            let all = tasks.indices.map { logits(task: $0, graph: graph) }
+            let all = present.map { logits(task: $0, graph: graph) }
             var terms = [total]
             var weights = [1.0]
             func add(_ name: Regulariser, _ losses: [Value], weight: Double) {
@@ -261,7 +276,8 @@ public struct StepGraphs: Sendable {
             if let budget = policy.budget {
                 let costs = graph.parameter(Self.blockCostsName, Shape([architecture.blocks.count]))
                 let loss = ExpectedCostLoss(form: budget.form, first: architecture.blocks.count - open)
-                add(.cost, [graph.record(loss, [costs, graph.step] + all)[0]], weight: budget.weight)
+                let everyone = tasks.indices.map { logits(task: $0, graph: graph) }
+                add(.cost, [graph.record(loss, [costs, graph.step] + everyone)[0]], weight: budget.weight)
             }
             return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
         }

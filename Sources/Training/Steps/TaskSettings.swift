@@ -1,27 +1,27 @@
+import Datasets
 import Operators
+import Tasks
 
 /// One task as the step graphs see it.
-public struct TaskSettings: Hashable, Sendable {
+public struct TaskSettings: Sendable {
+    /// The key in logs and results.
     public let name: String
-    public let loss: LossKind
+    /// What it predicts: its loss and how its labels lie.
+    public let kind: any TaskKind
     /// λ of the task's loss.
     public let weight: Double
-    /// Which label tensor the loss reads; classification and segmentation labels are integers.
+    /// The label that the loss reads.
     public let label: String
-    public let labelChannels: Int
     /// Whether the tensor store holds class weights for this task.
     public let hasClassWeights: Bool
 
-    public init(
-        name: String, loss: LossKind, weight: Double, label: String, labelChannels: Int = 1,
-        hasClassWeights: Bool = false
-    ) {
-        self.name = name
-        self.loss = loss
-        self.weight = weight
-        self.label = label
-        self.labelChannels = labelChannels
-        self.hasClassWeights = hasClassWeights
+    /// The task of a configuration.
+    public init(_ task: TaskConfiguration) {
+        name = task.name
+        kind = task.made
+        weight = task.weight
+        label = task.labelName
+        hasClassWeights = task.classWeights != .equal
     }
 }
 

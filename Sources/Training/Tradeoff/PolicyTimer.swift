@@ -7,7 +7,6 @@ import Operators
 /// Times steps of networks under policies beside hard sharing of one of them, in turns: a machine that slows down for a
 /// while does so for both.
 final class PolicyTimer {
-    private let library: KernelLibrary
     private let shape: BatchShape
     private let reference: NetworkBench
     private let all: DiscretePolicy
@@ -21,12 +20,11 @@ final class PolicyTimer {
         var share: Double { ms / hardSharingMs }
     }
 
-    /// - Parameter experiment: whose hard sharing is the reference; settled, with its algorithms.
-    init(_ experiment: Experiment, _ shape: BatchShape, library: KernelLibrary) throws {
-        self.library = library
+    /// - Parameter session: of the network whose hard sharing is the reference.
+    init(_ session: ExperimentSession, _ shape: BatchShape) throws {
         self.shape = shape
-        all = .hardSharing(tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
-        reference = try NetworkBench(experiment, shape: shape, library: library)
+        all = .hardSharing(tasks: session.experiment.tasks.count, blocks: session.experiment.architecture.blocks.count)
+        reference = try NetworkBench(session, shape: shape)
     }
 
     /// A policy on the reference's network.
@@ -35,10 +33,8 @@ final class PolicyTimer {
     }
 
     /// Hard sharing of another network with the same tasks.
-    ///
-    /// - Parameter experiment: settled, with its algorithms.
-    func time(_ experiment: Experiment, _ step: BudgetMeasure) throws -> Times {
-        try time(all, step, on: try NetworkBench(experiment, shape: shape, library: library))
+    func time(_ session: ExperimentSession, _ step: BudgetMeasure) throws -> Times {
+        try time(all, step, on: try NetworkBench(session, shape: shape))
     }
 
     private func time(_ policy: DiscretePolicy, _ step: BudgetMeasure, on bench: NetworkBench) throws -> Times {

@@ -3,6 +3,8 @@ import DeviceLayer
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 
 /// The runs that belong to a run and have folders of their own in it: a retraining for each of several budgets, and hard
 /// sharing at smaller widths.
@@ -12,7 +14,7 @@ public struct SideRuns {
     /// The run they belong to, which is finished up to policy learning.
     let experiment: Experiment
     let run: RunDirectory
-    let dataset: any DenseDataset
+    let dataset: any Dataset
     let context: DeviceContext
     let kinds: [Kind]
     let family: KernelFamily
@@ -51,7 +53,7 @@ public struct SideRuns {
     ///   - family: the run's.
     ///   - kinds: what to train.
     public init(
-        experiment: Experiment, run: RunDirectory, dataset: any DenseDataset, context: DeviceContext,
+        experiment: Experiment, run: RunDirectory, dataset: any Dataset, context: DeviceContext,
         family: KernelFamily, kinds: [Kind], search: AlgorithmSearchMode, profile: ProfileRecorder? = nil,
         report: @escaping (ProgressEvent) -> Void
     ) {
@@ -95,7 +97,7 @@ public struct SideRuns {
         if let known = try own.readMetrics(tasks: names, under: policy) {
             let weights = own.checkpoints.appendingPathComponent("\(Phase.retrain.rawValue).safetensors")
             guard FileManager.default.fileExists(atPath: weights.path) else {
-                throw FormatError(
+                throw InputError(
                     file: weights.path, found: "no such file",
                     expected: "the weights of a run that has finished; without the folder \(folder.path) it is trained "
                         + "again")
@@ -177,22 +179,22 @@ extension RunDirectory {
 
     /// What a finished run has reached under a policy, task → convention → metrics; nil for one that is not finished.
     ///
-    /// - Throws: `FormatError` if its summary is damaged, or is of other tasks or another policy.
+    /// - Throws: `InputError` if its summary is damaged, or is of other tasks or another policy.
     func readMetrics(tasks: [String], under policy: SelectionPolicy) throws -> [String: [String: [Metric]]]? {
         guard let data = try? Data(contentsOf: summary) else { return nil }
         let again = "without the folder \(url.path) it is trained again"
         guard let scores = try? JSONText.read(Scores.self, data) else {
-            throw FormatError(
+            throw InputError(
                 file: summary.path, found: "no summary of a run", expected: "the file `train` wrote; \(again)")
         }
         let convention = MetricConvention.exact.rawValue
         for task in tasks where scores.metrics[task]?[convention]?.isEmpty ?? true {
-            throw FormatError(
+            throw InputError(
                 file: summary.path, place: "metrics.\(task).\(convention)", found: "nothing",
                 expected: "what the run reached; \(again)")
         }
         guard scores.policy?.tasks == policy.tasks else {
-            throw FormatError(
+            throw InputError(
                 file: summary.path, place: "policy", found: "another policy than this run's for that budget",
                 expected: "the same one; \(again)")
         }

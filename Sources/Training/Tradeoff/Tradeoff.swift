@@ -3,6 +3,8 @@ import DeviceLayer
 import Foundation
 import Models
 import Operators
+import Support
+import Tasks
 
 /// What a run's policies, hard sharing and narrower networks cost and reach, `tradeoff.json`.
 public struct Tradeoff: Codable, Sendable {
@@ -76,9 +78,7 @@ extension SideRuns {
     public func compare(with summary: RunSummary) throws -> Tradeoff {
         let sides = try train()
         report(.notice("timing steps beside hard sharing"))
-        let library = try KernelLibrary(context: context, family: family)
-        let reference = try settled(experiment, run, library)
-        let timer = try PolicyTimer(reference, experiment.trainingShape, library: library)
+        let timer = try PolicyTimer(session(experiment, run), experiment.trainingShape)
         let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
         let base = summary.hardSharing
         let macs = experiment.trainingCost.parts
@@ -116,7 +116,7 @@ extension SideRuns {
             case .budget(let budget):
                 try addPolicy(side.kind.name, folder: side.kind.folder, side.policy, side.metrics, budget)
             case .narrow:
-                let narrow = try settled(side.experiment, side.run, library)
+                let narrow = try session(side.experiment, side.run)
                 let share =
                     Double(side.experiment.trainingCost.parts.hardSharing(.shared)) / Double(macs.hardSharing(.shared))
                 try add(
@@ -143,15 +143,9 @@ extension SideRuns {
         return result
     }
 
-    /// The experiment as a run has computed it on this device.
-    private func settled(_ experiment: Experiment, _ run: RunDirectory, _ library: KernelLibrary) throws -> Experiment {
-        var experiment = experiment
-        // The trainer has said what comes of that.
-        _ = try experiment.settle(on: library)
-        if let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) {
-            experiment.adopt(recorded, on: library)
-        }
-        return experiment
+    /// The experiment as a run has computed it on this device; the trainer has said what comes of that.
+    private func session(_ experiment: Experiment, _ run: RunDirectory) throws -> ExperimentSession {
+        try ExperimentSession.open(experiment, on: context, family: family, algorithms: .recorded(run)) { _ in }
     }
 }
 

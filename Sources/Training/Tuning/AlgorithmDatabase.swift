@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 
 /// Results of algorithm searches on disk, one small file per problem, shared by processes.
 ///
@@ -64,20 +65,21 @@ public struct AlgorithmDatabase: Sendable {
 
     /// Stores what was measured, replacing what is there.
     ///
-    /// - Throws: `RunError` if the folder cannot be made or written.
+    /// - Throws: `InputError` if the folder cannot be made or written.
     public func store(_ results: [AlgorithmSearch.Result], for problem: ConvolutionProblem) throws {
         try Self.write(Entry(owner: owner(of: problem), problem: problem, results: results), to: file(problem))
     }
 
     /// Writes an entry in a folder that is made where there is none.
     ///
-    /// - Throws: `RunError` if the folder cannot be made or written.
+    /// - Throws: `InputError` if the folder cannot be made or written.
     static func write(_ entry: some Encodable, to file: URL) throws {
         let folder = file.deletingLastPathComponent()
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
-            throw RunError(path: folder.path, found: "a folder that cannot be made", expected: "a place for algorithms")
+            throw InputError(
+                file: folder.path, found: "a folder that cannot be made", expected: "a place for algorithms")
         }
         AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
         try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file)

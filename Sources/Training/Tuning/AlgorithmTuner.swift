@@ -175,7 +175,7 @@ extension Experiment {
     /// - Returns: how each was chosen.
     /// - Throws: as `AlgorithmTuner.choices`.
     @discardableResult
-    public mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
+    mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
         let problems = convolutionProblems(shape)
         let choices = try tuner.choices(for: problems, arithmetic: arithmetic)
         let recorded = RecordedAlgorithms(choices, for: problems, library: tuner.library)

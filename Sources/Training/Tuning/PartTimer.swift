@@ -3,31 +3,33 @@ import Foundation
 import Graph
 import Models
 import Operators
+import Support
 
 /// Measures what the parts of a network take, once for a device: what the database has is not measured again.
 public struct PartTimer {
-    let library: KernelLibrary
+    let session: ExperimentSession
     let mode: AlgorithmSearchMode
     let report: (ProgressEvent) -> Void
     /// What counts as undisturbed, see `TimedRounds`.
     var tolerance = 0.01
 
     /// - Parameters:
-    ///   - library: of the device, with the tile of its products; the measurement makes another one beside it.
+    ///   - session: of the network; the measurement makes another library beside its own.
     ///   - mode: whether and where measurements are kept.
     public init(
-        library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void
+        _ session: ExperimentSession, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void
     ) {
-        self.library = library
+        self.session = session
         self.mode = mode
         self.report = report
     }
 
-    /// - Parameters:
-    ///   - experiment: settled, with the algorithms of its convolutions.
-    ///   - step: inference or training.
+    /// What the parts of a step take.
+    ///
+    /// - Parameter step: inference or training.
     /// - Throws: `DeviceError`, or `PlanError` where the network does not fit beside what is there.
-    public func times(of experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure) throws -> PartTimes {
+    public func times(_ shape: BatchShape, _ step: BudgetMeasure) throws -> PartTimes {
+        let (experiment, library) = (session.experiment, session.library)
         var database: AlgorithmDatabase?
         if case .search(let root, _) = mode {
             database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: experiment.arithmetic) }
@@ -38,7 +40,7 @@ public struct PartTimer {
             .notice(
                 "measuring what each part of the network takes in a step of \(step.rawValue), once for this device and "
                     + "these shapes"))
-        let (times, isSettled) = try measure(experiment, shape, step)
+        let (times, isSettled) = try measure(shape, step)
         guard isSettled else {
             report(
                 .notice(
@@ -55,13 +57,14 @@ public struct PartTimer {
     }
 
     private func measure(
-        _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure
+        _ shape: BatchShape, _ step: BudgetMeasure
     ) throws -> (times: PartTimes, isSettled: Bool) {
+        let (experiment, library) = (session.experiment, session.library)
         let architecture = experiment.architecture
         let profiling = try KernelLibrary(
             context: try library.context.makeProfilingContext(), family: library.family)
         profiling.productTile = library.productTile
-        let bench = try NetworkBench(experiment, shape: shape, library: profiling)
+        let bench = try NetworkBench(session.on(profiling), shape: shape)
         let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: architecture.blocks.count)
         let kind = StepKind.timed(step, hard)
         try bench.reserve(kind)
@@ -95,7 +98,7 @@ public struct PartTimer {
                         branch: parts.time(.branch(block.index)), branchOnce: parts.time(.branchOnce(block.index)),
                         projection: parts.time(.projection(block.index)),
                         projectionOnce: parts.time(.projectionOnce(block.index)))
-                }, isSeparate: architecture.classification),
+                }, isSeparate: architecture.hasSeparateImages),
             stemOnce: stemOnce, heads: heads, rest: rest)
         return (times, measured.isSettled)
     }
@@ -152,7 +155,7 @@ extension AlgorithmDatabase {
 
     /// Keeps what was measured of a network.
     ///
-    /// - Throws: `RunError` if the folder cannot be made or written.
+    /// - Throws: `InputError` if the folder cannot be made or written.
     func store(_ times: PartTimes, for key: String) throws {
         try Self.write(Times(owner: owner, key: key, times: times), to: file(times: key))
     }
@@ -164,13 +167,13 @@ extension RunDirectory {
 
     /// What the run was started with; nil where it has none.
     ///
-    /// - Throws: `FormatError` if the file is damaged, or is not of this network.
+    /// - Throws: `InputError` if the file is damaged, or is not of this network.
     public func readTimes(for experiment: Experiment) throws -> PartTimes? {
         guard FileManager.default.fileExists(atPath: times.path) else { return nil }
         guard let data = try? Data(contentsOf: times), let read = try? JSONText.read(PartTimes.self, data)
-        else { throw FormatError(file: times.path, found: "no times of parts", expected: "the file `train` wrote") }
+        else { throw InputError(file: times.path, found: "no times of parts", expected: "the file `train` wrote") }
         guard read.isPlausible else {
-            throw FormatError(
+            throw InputError(
                 file: times.path, found: "times that cannot be, such as one below 0",
                 expected: "nanoseconds, branches above 0")
         }
@@ -186,8 +189,8 @@ extension RunDirectory {
             costs.blocks.count, costs.isSeparate)
         let expected = subject(
             experiment.configuration.policy.budgetFor, experiment.trainingShape, experiment.tasks.count,
-            experiment.architecture.blocks.count, experiment.architecture.classification)
-        guard found == expected else { throw FormatError(file: times.path, found: found, expected: expected) }
+            experiment.architecture.blocks.count, experiment.architecture.hasSeparateImages)
+        guard found == expected else { throw InputError(file: times.path, found: found, expected: expected) }
         return read
     }
 

@@ -93,13 +93,15 @@ extension PartTimes {
         _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure, tile: MatrixProductTile
     ) -> String {
         let architecture = experiment.architecture
-        let tasks = zip(architecture.tasks, experiment.tasks).map { "\($0.channels) \($1.loss) \($1.hasClassWeights)" }
+        let tasks = zip(architecture.tasks, experiment.tasks).map {
+            "\($0.channels) \(type(of: $1.kind).name) \($1.hasClassWeights)"
+        }
         let algorithms = experiment.algorithms.map { "\($0.key) \($0.value)" }.sorted()
         let training = experiment.configuration.training
         return
             ([
                 step.rawValue, "\(shape.count)x\(shape.height)x\(shape.width)", architecture.backbone.rawValue,
-                "\(architecture.width)", architecture.head.rawValue, "\(architecture.classification)",
+                "\(architecture.width)", architecture.head.rawValue, "\(architecture.isPooled)",
                 "\(experiment.configuration.model.dropout > 0)", "\(training.recompute)", tile.rawValue,
             ] + tasks + algorithms).joined(separator: "; ")
     }

@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 
 /// Measures the tiles of CLBlast's products on a device, once for all of its convolutions.
 ///
@@ -149,7 +150,7 @@ struct ProductTileSearch {
 
     /// Keeps what was measured.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     func store(_ finding: Finding) throws {
         if let file { try AlgorithmDatabase.write(Entry(owner: owner, finding: finding), to: file) }
     }

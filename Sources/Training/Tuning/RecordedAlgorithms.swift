@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 
 /// The algorithms a run is made with, `algorithms.json`: with them `--resume` gives the same bits, whatever has been
 /// measured since.
@@ -75,7 +76,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
     /// Leaves out what does not apply where it is to be used, if that is not where it was chosen, and everything if
     /// convolutions round otherwise there.
     ///
-    /// - Throws: `FormatError` naming a choice that could not have been made there.
+    /// - Throws: `InputError` naming a choice that could not have been made there.
     fileprivate mutating func keepApplicable(
         on library: KernelLibrary, arithmetic wanted: ConvolutionArithmetic, file: URL
     ) throws {
@@ -91,14 +92,14 @@ public struct RecordedAlgorithms: Codable, Sendable {
                 return false
             }
             if isElsewhere(library) { return false }
-            throw FormatError(
+            throw InputError(
                 file: file.path, place: "\(choice.problem)", found: "algorithm \(choice.algorithm)",
                 expected: "one of \(candidates.map(\.description).joined(separator: ", "))"
                     + RunDirectory.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
         if choices.contains(where: { $0.algorithm == .clblast }), productTile == nil, !isElsewhere(library) {
-            throw FormatError(
+            throw InputError(
                 file: file.path, place: "clblast_tile", found: "no tile",
                 expected: "one for the products of clblast" + RunDirectory.withBadAlgorithms)
         }
@@ -106,11 +107,11 @@ public struct RecordedAlgorithms: Codable, Sendable {
 
     /// Demands a choice for each of a run's convolutions, where this was chosen.
     ///
-    /// - Throws: `FormatError` naming one that is missing.
+    /// - Throws: `InputError` naming one that is missing.
     func requireAll(_ problems: [ConvolutionProblem], on library: KernelLibrary, file: URL) throws {
         let known = algorithms
         guard !isElsewhere(library), let missing = problems.first(where: { known[$0] == nil }) else { return }
-        throw FormatError(
+        throw InputError(
             file: file.path, place: "\(missing)", found: "no algorithm",
             expected: "one for each of the run's \(problems.count) convolutions" + RunDirectory.withBadAlgorithms)
     }
@@ -151,14 +152,14 @@ extension RunDirectory {
     /// them. `Experiment.adopt` puts them to use.
     ///
     /// - Parameter arithmetic: only algorithms that may round so can apply.
-    /// - Throws: `FormatError` naming file and entry if the list is damaged, or could not have been made on this device
+    /// - Throws: `InputError` naming file and entry if the list is damaged, or could not have been made on this device
     ///   though it says so.
     public func readAlgorithms(for library: KernelLibrary, arithmetic: ConvolutionArithmetic) throws
         -> RecordedAlgorithms?
     {
         guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
-        func error(_ found: String) -> FormatError {
-            FormatError(
+        func error(_ found: String) -> InputError {
+            InputError(
                 file: algorithms.path, found: found, expected: "the list `train` wrote" + Self.withBadAlgorithms)
         }
         guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }

@@ -3,6 +3,7 @@ import DeviceLayer
 import Foundation
 import Models
 import Operators
+import Support
 
 /// What a network's steps take on a device, part by part, and a training in all.
 public struct TimeReport: Sendable, Encodable {
@@ -95,16 +96,16 @@ extension PartTimer {
     /// Times a network part by part, and, where the steps are those of training, the phases its configuration asks for.
     ///
     /// - Parameters:
-    ///   - experiment: settled, with the algorithms of its convolutions.
     ///   - shape: of the steps whose parts are timed.
     ///   - policy: whose sums are wanted; retraining is timed under it, else under hard sharing.
     public func report(
-        on experiment: Experiment, _ shape: BatchShape, policy: DiscretePolicy?, dataset: (any DenseDataset)?
+        _ shape: BatchShape, policy: DiscretePolicy?, dataset: (any Dataset)?
     ) throws -> TimeReport {
+        let (experiment, library) = (session.experiment, session.library)
         let blocks = experiment.architecture.blocks.count
         let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: blocks)
-        let inference = try times(of: experiment, shape, .inference)
-        let training = try times(of: experiment, shape, .training)
+        let inference = try times(shape, .inference)
+        let training = try times(shape, .training)
         func sum(_ name: String, _ policy: DiscretePolicy, _ form: CostForm) -> TimeReport.Sum {
             TimeReport.Sum(
                 name: name, inferenceMs: inference.costs.milliseconds(of: policy, form),
@@ -120,7 +121,7 @@ extension PartTimer {
         let own = experiment.trainingShape
         let (phases, notes) =
             shape == own
-            ? try phaseTimes(of: experiment, policy: policy, dataset: dataset)
+            ? try phaseTimes(policy: policy, dataset: dataset)
             : (
                 [],
                 [
@@ -139,10 +140,11 @@ extension PartTimer {
     /// Policy learning mixes more blocks the further its curriculum is: its steps are timed with one block open and with
     /// all, and those between lie on a line between these.
     private func phaseTimes(
-        of experiment: Experiment, policy: DiscretePolicy?, dataset: (any DenseDataset)?
+        policy: DiscretePolicy?, dataset: (any Dataset)?
     ) throws -> (phases: [TimeReport.PhaseTime], notes: [String]) {
+        let experiment = session.experiment
         let blocks = experiment.architecture.blocks.count
-        let bench = try NetworkBench(experiment, shape: experiment.trainingShape, library: library)
+        let bench = try NetworkBench(session, shape: experiment.trainingShape)
         func time(_ kind: StepKind) throws -> Double {
             try bench.reserve(kind)
             let step = try bench.prepare(kind)

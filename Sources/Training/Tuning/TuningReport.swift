@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Operators
+import Support
 
 /// What `tune` found; encodes to its JSON.
 public struct TuningReport: Sendable, Encodable {
@@ -73,7 +74,7 @@ public struct TuningReport: Sendable, Encodable {
 
     /// Writes the rows as JSON, whole or not at all.
     ///
-    /// - Throws: `RunError` if the file cannot be written.
+    /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {
         try AtomicFile.write(Data((try JSONText.pretty(self) + "\n").utf8), to: url)
     }

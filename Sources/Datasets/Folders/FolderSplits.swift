@@ -1,0 +1,133 @@
+import Files
+import Foundation
+import Schema
+import Support
+import Yams
+
+/// What belongs to a split: `dataset.splits.<name>`.
+enum SplitSource: Sendable, Equatable, ConfigurationValue {
+    /// This share of the images that no list or folder claims.
+    case fraction(Double)
+    /// A text file below the root with an image in each line.
+    case list(String)
+    /// The images in a folder, relative to the root.
+    case folder(String)
+
+    static var expectation: String {
+        "a share above 0 and below 1, a .txt file with an image in each line, or a folder"
+    }
+
+    init?(node: Node) {
+        if let share = Double(node: node) {
+            guard share > 0, share < 1 else { return nil }
+            self = .fraction(share)
+        } else {
+            guard let text = String(node: node), !text.isEmpty else { return nil }
+            self = text.lowercased().hasSuffix(".txt") ? .list(text) : .folder(text)
+        }
+    }
+
+    var node: Node {
+        switch self {
+        case .fraction(let share): share.node
+        case .list(let text), .folder(let text): text.node
+        }
+    }
+}
+
+/// The splits of a data set in folders.
+struct FolderSplits: Sendable, Equatable {
+    var train: SplitSource?
+    var train1: SplitSource?
+    var train2: SplitSource?
+    var validation: SplitSource?
+    var test: SplitSource?
+
+    private var all: [(name: String, source: SplitSource)] {
+        [("train", train), ("train1", train1), ("train2", train2), ("validation", validation), ("test", test)]
+            .compactMap { name, source in source.map { (name, $0) } }
+    }
+
+    /// The images of each split that is described, as indices.
+    ///
+    /// Lists and folders come first; of what they leave, `test` and `validation` take their shares, drawn by the seed, and
+    /// `train` what is left, or its share; `train1` and `train2` are drawn from `train`, without an image in common.
+    ///
+    /// - Parameters:
+    ///   - images: key and path of each.
+    /// - Throws: `InputError` naming the file, line or key.
+    func named(_ images: [(key: String, path: String)], root: URL, seed: UInt64) throws -> [String: [Int]] {
+        var named: [String: [Int]] = [:]
+        for (name, source) in all {
+            switch source {
+            case .fraction: continue
+            case .list(let file): named[name] = try indices(listed: file, images, root: root)
+            case .folder(let folder):
+                let prefix = folder.hasSuffix("/") ? folder : folder + "/"
+                named[name] = images.indices.filter { images[$0].path.hasPrefix(prefix) }
+                guard named[name]?.isEmpty == false else {
+                    throw InputError(
+                        file: "configuration", place: "dataset.splits.\(name)", found: "'\(folder)'",
+                        expected: "a folder with images, as in \(images[0].path)")
+                }
+            }
+        }
+        let claimed = Set(named.filter { !["train1", "train2"].contains($0.key) }.values.joined())
+        var rest = images.indices.filter { !claimed.contains($0) }
+        let total = Double(rest.count)
+        func check(_ count: Int, of left: Int, _ name: String) throws {
+            guard count > left else { return }
+            throw InputError(
+                file: "configuration", place: "dataset.splits.\(name)", found: "a share of \(count) images",
+                expected: "at most the \(left) that the other splits leave")
+        }
+        func draw(_ name: String, _ share: Double) throws -> [Int] {
+            let count = Int((share * total).rounded(.down))
+            try check(count, of: rest.count, name)
+            var random = CounterRandom(seed: seed, name: "split/" + name)
+            return random.permutation(rest.count).prefix(count).sorted().map { rest[$0] }
+        }
+        for (name, source) in all.reversed() where ["test", "validation"].contains(name) {
+            guard case .fraction(let share) = source else { continue }
+            let drawn = try draw(name, share)
+            named[name] = drawn
+            rest.removeAll(where: Set(drawn).contains)
+        }
+        if named["train"] == nil {
+            if case .fraction(let share)? = train { rest = try draw("train", share) }
+            named["train"] = rest
+        }
+        // Halves of train have no image in common.
+        let train = named["train"] ?? []
+        var free = train.filter { !Set((named["train1"] ?? []) + (named["train2"] ?? [])).contains($0) }
+        for (name, source) in all where ["train1", "train2"].contains(name) {
+            guard case .fraction(let share) = source else { continue }
+            let count = Int((share * Double(train.count)).rounded(.down))
+            try check(count, of: free.count, name)
+            var random = CounterRandom(seed: seed, name: "split/" + name)
+            let drawn = random.permutation(free.count).prefix(count).sorted().map { free[$0] }
+            named[name] = drawn
+            free.removeAll(where: Set(drawn).contains)
+        }
+        return named
+    }
+
+    private func indices(listed file: String, _ images: [(key: String, path: String)], root: URL) throws -> [Int] {
+        let url = root.appendingPathComponent(file)
+        guard let text = String(data: try WholeFile.read(url), encoding: .utf8) else {
+            throw InputError(file: url.path, found: "bytes that are not UTF-8", expected: "an image in each line")
+        }
+        let names = ImageNames(Dictionary(uniqueKeysWithValues: images.map { ($0.key, $0.path) }))
+        let places = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.key, $0) })
+        var found: [Int] = []
+        for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+            let whole = line.trimmingCharacters(in: .whitespaces)
+            guard let first = whole.split(separator: " ").first.map(String.init) else { continue }
+            // Whatever else a list says of an image follows it.
+            let key = try names.key(
+                of: names.contains(whole) ? whole : first, file: url.path, place: "line \(number + 1)")
+            if let place = places[key] { found.append(place) }
+        }
+        return found
+    }
+}

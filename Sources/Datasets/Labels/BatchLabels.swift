@@ -1,0 +1,110 @@
+/// One label of every image of a batch.
+public struct BatchLabels: Sendable, Equatable {
+    /// How the values lie.
+    public let format: LabelFormat
+    /// Classes, shape [N, height, width] or [N]; empty for numbers.
+    public private(set) var classes: [Int32] = []
+    /// Numbers, shape [N, height, width, channels] or [N, channels]; empty for classes.
+    public private(set) var numbers: [Float] = []
+    /// Whether each image carries the label; where not, all its values are absent ones.
+    public private(set) var isCarried: [Bool] = []
+
+    /// Creates labels without values.
+    public init(format: LabelFormat) { self.format = format }
+
+    /// Creates labels from their values.
+    ///
+    /// - Parameter isCarried: which images carry them; nil for all. Values of others are taken for absent.
+    /// - Precondition: the values are of the format's element, and as many for each image.
+    public init(
+        format: LabelFormat, images: Int, classes: [Int32] = [], numbers: [Float] = [], isCarried: [Bool]? = nil
+    ) {
+        precondition(format.element == .classes ? numbers.isEmpty : classes.isEmpty, "values of another element")
+        self.format = format
+        self.classes = classes
+        self.numbers = numbers
+        self.isCarried = isCarried ?? Array(repeating: true, count: images)
+        precondition(self.isCarried.count == images, "\(self.isCarried.count) images, not \(images)")
+        for (image, _) in self.isCarried.enumerated().filter({ !$0.element }) {
+            let perImage = (classes.count + numbers.count) / images
+            for index in image * perImage..<(image + 1) * perImage {
+                if format.element == .classes {
+                    self.classes[index] = Int32(format.absent)
+                } else {
+                    self.numbers[index] = Float(format.absent)
+                }
+            }
+        }
+    }
+
+    /// Whether no image carries the label.
+    public var isAbsent: Bool { !isCarried.contains(true) }
+
+    /// Makes room, so that appending never moves what is there.
+    mutating func reserve(images: Int, pixels: Int) {
+        let count = images * format.channels * (format.extent == .pixels ? pixels : 1)
+        if format.element == .classes { classes.reserveCapacity(count) } else { numbers.reserveCapacity(count) }
+        isCarried.reserveCapacity(images)
+    }
+
+    /// Appends one image's label, cropped as the image is.
+    ///
+    /// - Parameters:
+    ///   - map: nil for an image without the label.
+    ///   - pixels: for every pixel of the crop the one it is taken from, row-major; −1 for padding.
+    ///   - isMirrored: whether the crop is.
+    mutating func append(_ map: LabelMap?, at pixels: [Int], isMirrored: Bool) {
+        isCarried.append(map != nil)
+        let places = format.extent == .pixels ? pixels : [0]
+        guard let map else {
+            switch format.element {
+            case .classes: classes += repeatElement(Int32(format.absent), count: places.count)
+            case .numbers: numbers += repeatElement(Float(format.absent), count: places.count * format.channels)
+            }
+            return
+        }
+        precondition(map.channels == format.channels, "\(map.channels) channels for \(format)")
+        switch (format.element, map.values) {
+        case (.classes, .bytes(let values)): appendClasses(places, map) { Int32(values[$0]) }
+        case (.classes, .integers(let values)): appendClasses(places, map) { values[$0] }
+        case (.classes, .numbers): preconditionFailure("numbers where classes are wanted")
+        case (.numbers, .bytes(let values)): appendNumbers(places, map, isMirrored) { Float(values[$0]) }
+        case (.numbers, .integers(let values)): appendNumbers(places, map, isMirrored) { Float(values[$0]) }
+        case (.numbers, .numbers(let values)): appendNumbers(places, map, isMirrored) { values[$0] }
+        }
+    }
+
+    private mutating func appendClasses(_ places: [Int], _ map: LabelMap, _ value: (Int) -> Int32) {
+        let absent = Int32(format.absent)
+        let marker = map.absent.map { Int32($0) } ?? absent
+        for place in places {
+            guard place >= 0 else {
+                classes.append(absent)
+                continue
+            }
+            let found = value(place)
+            classes.append(found == marker ? absent : found)
+        }
+    }
+
+    private mutating func appendNumbers(
+        _ places: [Int], _ map: LabelMap, _ isMirrored: Bool, _ value: (Int) -> Float
+    ) {
+        let (channels, absent) = (format.channels, Float(format.absent))
+        let marker = map.absent.map { Float($0) } ?? absent
+        let reflects = isMirrored && format.mirroring == .reflectsFirstChannel
+        for place in places {
+            guard place >= 0 else {
+                numbers += repeatElement(absent, count: channels)
+                continue
+            }
+            let start = numbers.count
+            for channel in 0..<channels {
+                let found = value(place * channels + channel)
+                numbers.append(found == marker ? absent : found)
+            }
+            // 255 would make a valid pixel invalid.
+            if reflects, numbers[start...].allSatisfy({ $0 < 255 }) { numbers[start] = min(254, 255 - numbers[start]) }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import CPNG
+import Foundation
+import Support
+
+/// The bytes of a PNG file, read by libpng and by nothing else: two readers of one file may disagree about its size.
+///
+/// Both readings go through libpng alone, and the second one compares its own count of bytes with the buffer it is
+/// given.
+struct PNGFile {
+    /// What the pixels are.
+    enum Kind: String {
+        case grey
+        case rgb = "RGB"
+        case palette
+        case greyAlpha = "grey + alpha"
+        case rgba = "RGBA"
+    }
+
+    /// What stands before the pixels.
+    struct Header {
+        let width, height, bitDepth: Int
+        let kind: Kind
+        let hasTransparency: Bool
+    }
+
+    /// Larger images are taken for corrupt headers, before memory is asked for.
+    static let maximumPixels = 1 << 28
+    /// Bytes that one byte of a deflate stream may become: 258 from two bits.
+    ///
+    /// - Source: RFC 1951, section 3.2.5.
+    private static let mostExpansion = 1032
+
+    let header: Header
+    private let data: Data
+    private let path: String
+
+    /// Reads what stands before the pixels.
+    ///
+    /// - Throws: `InputError` if the signature is missing, if libpng refuses the header, or if the file claims more
+    ///   pixels than can be or than its bytes can hold.
+    init(_ data: Data, path: String) throws {
+        self.data = data
+        self.path = path
+        let bytes = data.count
+        guard data.withBytes({ adashare_png_has_signature($0, bytes) }) else {
+            throw InputError(file: path, found: "\(bytes) bytes without the PNG signature", expected: "a PNG image")
+        }
+        var read = adashare_png_header()
+        try Self.check(path) { message in data.withBytes { adashare_png_read_header($0, bytes, &read, &message) } }
+        let (width, height) = (Int(read.width), Int(read.height))
+        guard height <= Self.maximumPixels / width else {
+            throw InputError(
+                file: path, found: "a PNG that claims \(width) x \(height) pixels",
+                expected: "1...\(Self.maximumPixels) in all")
+        }
+        guard height * read.row_bytes / Self.mostExpansion <= bytes else {
+            throw InputError(
+                file: path, found: "a truncated PNG, which claims \(width) x \(height) pixels",
+                expected: "no more than a file of \(bytes) bytes can hold")
+        }
+        header = Header(
+            width: width, height: height, bitDepth: Int(read.bit_depth), kind: Kind(read.color),
+            hasTransparency: read.has_transparency)
+    }
+
+    /// The samples, or the palette indices, one byte each.
+    ///
+    /// - Precondition: at most 8 bits a sample, and `channels` of them a pixel.
+    /// - Throws: `InputError` if libpng refuses the file or warns of it.
+    func pixels(channels: Int) throws -> [UInt8] {
+        let count = header.width * header.height * channels
+        // Not filled with zeros: pages of pixels that never come are never touched.
+        return try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            try Self.check(path) { message in
+                data.withBytes { adashare_png_read_pixels($0, data.count, buffer.baseAddress, count, &message) }
+            }
+            initialized = count
+        }
+    }
+
+    /// The samples of a grey file of 16 bits.
+    ///
+    /// - Precondition: 16 bits a sample, one of them a pixel.
+    /// - Throws: `InputError` if libpng refuses the file or warns of it.
+    func samples16() throws -> [UInt16] {
+        let count = 2 * header.width * header.height
+        let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            try Self.check(path) { message in
+                data.withBytes { adashare_png_read_pixels($0, data.count, buffer.baseAddress, count, &message) }
+            }
+            initialized = count
+        }
+        return (0..<count / 2).map { UInt16(bytes[2 * $0]) << 8 | UInt16(bytes[2 * $0 + 1]) }
+    }
+
+    /// An 8-bit file, grey or sRGB.
+    ///
+    /// - Throws: `InputError` if libpng cannot write it.
+    static func encode(width: Int, height: Int, channels: Int, pixels: [UInt8], path: String) throws -> Data {
+        var file = adashare_png_data()
+        defer { adashare_png_free(&file) }
+        var message = adashare_png_message()
+        guard adashare_png_write(UInt32(width), UInt32(height), CInt(channels), pixels, &file, &message) else {
+            throw InputError(
+                file: path, found: "an image that cannot be encoded: \(message.line)", expected: "one that can")
+        }
+        return Data(UnsafeBufferPointer(start: file.bytes, count: file.count))
+    }
+
+    /// The one check of every call that reads.
+    private static func check(_ path: String, _ call: (inout adashare_png_message) -> Bool) throws {
+        var message = adashare_png_message()
+        guard call(&message) else {
+            throw InputError(
+                file: path, found: "a truncated or corrupt PNG: \(message.line)", expected: "a whole one")
+        }
+    }
+}
+
+extension PNGFile.Kind {
+    /// libpng reads no other colour types.
+    fileprivate init(_ color: adashare_png_color) {
+        switch color {
+        case ADASHARE_PNG_GREY: self = .grey
+        case ADASHARE_PNG_RGB: self = .rgb
+        case ADASHARE_PNG_PALETTE: self = .palette
+        case ADASHARE_PNG_GREY_ALPHA: self = .greyAlpha
+        default: self = .rgba
+        }
+    }
+}
+
+extension adashare_png_message {
+    fileprivate var line: String {
+        withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
+
+extension Data {
+    fileprivate func withBytes(_ body: (UnsafePointer<UInt8>?) -> Bool) -> Bool {
+        withUnsafeBytes { body($0.bindMemory(to: UInt8.self).baseAddress) }
+    }
+}

@@ -1,0 +1,185 @@
+import Foundation
+import Support
+
+extension TensorFile {
+    /// Longest header that is read, in bytes: a larger one is a corrupt length, not a model.
+    private static let longestHeader = 100_000_000
+
+    /// Reads a safetensors file into host memory.
+    ///
+    /// - Throws: `InputError` if the file is missing, truncated or has bytes left over, if its header is not valid,
+    ///   if a dtype is unknown, or if tensors overlap, leave gaps or do not match their shape.
+    public static func read(_ url: URL) throws -> TensorFile {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url)
+        } catch {
+            throw InputError(file: url.path, found: "no readable file", expected: "a safetensors file")
+        }
+        var file = try decode(data, file: url.path)
+        file.contentHash = ContentHash.text(data)
+        return file
+    }
+
+    /// Decodes the bytes of a safetensors file; `file` names it in errors.
+    ///
+    /// - Throws: as `read`.
+    public static func decode(_ bytes: Data, file: String) throws -> TensorFile {
+        let data = bytes.startIndex == 0 ? bytes : Data(bytes)
+        guard data.count >= 8 else {
+            throw InputError(file: file, found: "\(data.count) bytes", expected: "a header length of 8 bytes")
+        }
+        let length = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard length <= UInt64(min(data.count - 8, longestHeader)) else {
+            throw InputError(
+                file: file, place: "header", found: "length \(length) in a file of \(data.count) bytes",
+                expected: "at most \(min(data.count - 8, longestHeader)) (truncated, or not safetensors)")
+        }
+        let start = 8 + Int(length)
+        let header: Header
+        do {
+            header = try JSONDecoder().decode(Header.self, from: data[8..<start])
+        } catch let error as DecodingError {
+            throw InputError(
+                file: file, place: "header", found: error.summary,
+                expected: "a JSON object of name → dtype, shape, data_offsets")
+        }
+        var result = TensorFile(file: file)
+        result.metadata = header.metadata
+        try result.cut(header.tensors, from: data, start: start)
+        return result
+    }
+
+    /// Cuts the tensors out of the data part, which begins at byte `start`.
+    private mutating func cut(_ items: [String: Header.Item], from data: Data, start: Int) throws {
+        let size = data.count - start
+        var end = 0
+        let ordered = items.sorted {
+            ($0.value.begin, $0.value.end, $0.key) < ($1.value.begin, $1.value.end, $1.key)
+        }
+        for (name, item) in ordered {
+            func fail(_ found: String, _ expected: String) -> InputError {
+                InputError(file: file, place: "tensor \(name)", found: found, expected: expected)
+            }
+            guard let element = Element(rawValue: item.dtype) else {
+                throw fail("dtype \(item.dtype)", "one of " + Element.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            guard let bytes = byteCount(shape: item.shape, element: element) else {
+                throw fail("shape \(item.shape)", "sizes of at least 0 whose product is a byte count")
+            }
+            guard item.begin >= 0, item.end >= item.begin, item.end <= size else {
+                throw fail(
+                    "offsets \(item.begin)..<\(item.end)", "a range in the \(size) bytes of data (truncated file?)")
+            }
+            guard item.begin == end else {
+                throw fail(
+                    "offset \(item.begin), which \(item.begin < end ? "overlaps another tensor" : "leaves a gap")",
+                    "offset \(end)")
+            }
+            guard item.end - item.begin == bytes else {
+                throw fail("\(item.end - item.begin) bytes", "\(bytes) for \(element) \(item.shape)")
+            }
+            end = item.end
+            tensors[name] = Entry(
+                name: name, dtype: element, shape: item.shape, bytes: Data(data[start + item.begin..<start + item.end]))
+        }
+        guard end == size else {
+            throw InputError(file: file, place: "data", found: "\(size) bytes", expected: "\(end), as the header says")
+        }
+    }
+
+    /// Writes the file: a temporary name in the same folder, flushed to disk, then renamed.
+    ///
+    /// - Throws: `InputError` if the folder cannot be written; a file that was there before is then unchanged.
+    public func write(to url: URL) throws {
+        try AtomicFile.write(chunks: chunks(), to: url)
+    }
+
+    /// The bytes `write(to:)` puts into the file.
+    public func encoded() -> Data { chunks().reduce(into: Data()) { $0.append($1) } }
+
+    /// The same in pieces that share the tensors' memory.
+    package func chunks() -> [Data] {
+        let (header, entries) = encodedHeader()
+        return [header] + entries.map(\.bytes)
+    }
+
+    /// Length field and header, padded with spaces to a multiple of 8 bytes, and the tensors in the order of their data.
+    private func encodedHeader() -> (Data, [Entry]) {
+        let entries = tensors.values.sorted { ($1.dtype.size, $0.name) < ($0.dtype.size, $1.name) }
+        var header: [String: JSONValue] = [:]
+        if !metadata.isEmpty {
+            header["__metadata__"] = .object(metadata.mapValues { .string($0) })
+        }
+        var offset = 0
+        for entry in entries {
+            header[entry.name] = [
+                "dtype": .string(entry.dtype.rawValue), "shape": .array(entry.shape.map { .integer($0) }),
+                "data_offsets": [.integer(offset), .integer(offset + entry.bytes.count)],
+            ]
+            offset += entry.bytes.count
+        }
+        var text = Data(JSONValue.object(header).text.utf8)
+        text.append(Data(repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8))
+        let length = withUnsafeBytes(of: UInt64(text.count).littleEndian) { Data($0) }
+        return (length + text, entries)
+    }
+
+    private func byteCount(shape: [Int], element: Element) -> Int? {
+        var count = element.size
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            guard size >= 0, !overflow else { return nil }
+            count = product
+        }
+        return count
+    }
+}
+
+/// The JSON header: tensors by name beside one object of text metadata.
+private struct Header: Decodable {
+    struct Item: Decodable {
+        let dtype: String
+        let shape: [Int]
+        let begin: Int
+        let end: Int
+
+        enum CodingKeys: String, CodingKey {
+            case dtype, shape
+            case offsets = "data_offsets"
+        }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            dtype = try container.decode(String.self, forKey: .dtype)
+            shape = try container.decode([Int].self, forKey: .shape)
+            let offsets = try container.decode([Int].self, forKey: .offsets)
+            guard offsets.count == 2 else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .offsets, in: container, debugDescription: "\(offsets.count) offsets")
+            }
+            (begin, end) = (offsets[0], offsets[1])
+        }
+    }
+
+    struct Name: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    var tensors: [String: Item] = [:]
+    var metadata: [String: String] = [:]
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Name.self)
+        for key in container.allKeys {
+            if key.stringValue == "__metadata__" {
+                metadata = try container.decode([String: String].self, forKey: key)
+            } else {
+                tensors[key.stringValue] = try container.decode(Item.self, forKey: key)
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+
+/// The two ways this project writes JSON, both with sorted keys.
+public enum JSONText {
+    /// Indented, keys in snake case: for people and for `--json`.
+    public static func pretty(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    /// Reads what `pretty` has written, of types whose keys are their properties' names.
+    package static func read<Value: Decodable>(_ type: Value.Type, _ data: Data) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: data)
+    }
+
+    /// One line, keys as they are: for metadata that is read back.
+    package static func line(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+extension DecodingError {
+    /// What was found and where, such as `no pass at choices[3].problem`.
+    package var summary: String {
+        func place(_ context: Context) -> String {
+            let path = context.codingPath.reduce("") { text, key in
+                key.intValue.map { "\(text)[\($0)]" } ?? (text.isEmpty ? "" : text + ".") + key.stringValue
+            }
+            return path.isEmpty ? "" : " at " + path
+        }
+        switch self {
+        case .typeMismatch(let type, let context): return "something else than \(type)\(place(context))"
+        case .valueNotFound(let type, let context): return "null instead of \(type)\(place(context))"
+        case .keyNotFound(let key, let context): return "no \(key.stringValue)\(place(context))"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty ? "invalid JSON" : "\(context.debugDescription)\(place(context))"
+        @unknown default: return "unreadable JSON"
+        }
+    }
+}

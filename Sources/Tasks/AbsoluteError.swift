@@ -1,0 +1,47 @@
+/// Absolute error over pixels whose label is not 255.
+///
+/// `published` averages per-image means (final tests use batch 1), `exact` is per pixel.
+public struct AbsoluteErrorMetrics: Sendable {
+    private var imageError = MeanAccumulator()
+    private var error = MeanAccumulator()
+
+    /// Creates an empty accumulator.
+    public init() {}
+
+    /// Adds one image.
+    ///
+    /// - Parameters:
+    ///   - prediction: strengths, [height, width] row-major; resized to the label by nearest neighbour.
+    ///   - label: strengths, [labelHeight, labelWidth]; 255 = no label.
+    public mutating func add(
+        prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
+    ) {
+        var image = MeanAccumulator()
+        forEachPixel(
+            predictionCount: prediction.count, channels: 1, height: height, width: width, labelCount: label.count,
+            labelHeight: labelHeight, labelWidth: labelWidth
+        ) { index, pixel in
+            guard label[index] != 255 else { return }
+            let value = abs(Double(prediction[pixel]) - Double(label[index]))
+            image.add(value)
+            error.add(value)
+        }
+        if image.count > 0 { imageError.add(image.mean) }
+    }
+
+    /// `absolute_error`.
+    public func results() -> [MetricConvention: [Metric]] {
+        func metrics(_ value: Double) -> [Metric] {
+            [Metric(name: "absolute_error", value: value, higherIsBetter: false)]
+        }
+        return [.published: metrics(imageError.mean), .exact: metrics(error.mean)]
+    }
+}
+
+extension AbsoluteErrorMetrics: TaskMetrics {
+    public mutating func add(_ prediction: Prediction, _ label: ImageLabel) {
+        add(
+            prediction: prediction.values, height: prediction.height, width: prediction.width, label: label.numbers,
+            labelHeight: label.height, labelWidth: label.width)
+    }
+}

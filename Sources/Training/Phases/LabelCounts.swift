@@ -1,0 +1,30 @@
+import Datasets
+import Support
+
+extension Batch {
+    /// How many images carry each label, where some lack one, as log lines say it.
+    var labelCounts: [String: JSONValue] {
+        let carriers = labels.mapValues { label in label.isCarried.count { $0 } }
+        guard carriers.values.contains(where: { $0 < count }) else { return [:] }
+        return ["images": .integer(count), "labelled": .object(carriers.mapValues { .integer($0) })]
+    }
+}
+
+extension Experiment {
+    /// Which labels some images lack, a line for each and split.
+    func labelNotices(_ dataset: any Dataset) -> [String] {
+        let splits = dataset.splits
+        let parts = [
+            ("train", splits.train), ("train1", splits.train1), ("train2", splits.train2),
+            ("validation", splits.validation), ("test", splits.test),
+        ]
+        return labels.compactMap { label in
+            let counts = parts.filter { !$1.isEmpty }.map { name, split in
+                (name: name, carriers: dataset.carriers(of: label.name, among: split), images: split.count)
+            }
+            guard counts.contains(where: { $0.carriers < $0.images }) else { return nil }
+            return "label \(label.name): carried by "
+                + counts.map { "\($0.carriers) of \($0.images) images of \($0.name)" }.joined(separator: ", ")
+        }
+    }
+}
