@@ -6,6 +6,10 @@ import Support
 public struct DatasetSplits: Sendable, Equatable {
     /// The split names that mean something here.
     public static let names = ["train", "train1", "train2", "validation", "test"]
+    /// Every split with its name, in that order.
+    public var all: [(name: String, indices: [Int])] {
+        zip(Self.names, [train, train1, train2, validation, test]).map { ($0, $1) }
+    }
 
     /// Indices of samples.
     public let train, train1, train2, validation, test: [Int]
@@ -90,14 +94,7 @@ public struct DatasetSplits: Sendable, Equatable {
     /// - Throws: `InputError` for an unknown name or an empty split.
     public subscript(name: String) -> [Int] {
         get throws {
-            let indices: [Int]
-            switch name {
-            case "train": indices = train
-            case "train1": indices = train1
-            case "train2": indices = train2
-            case "validation": indices = validation
-            case "test": indices = test
-            default:
+            guard let indices = all.first(where: { $0.name == name })?.indices else {
                 throw InputError(
                     file: "data set", found: "split '\(name)'",
                     expected: "one of \(Self.names.joined(separator: ", "))")

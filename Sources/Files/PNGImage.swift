@@ -28,7 +28,10 @@ public struct PNGImage: Sendable, Equatable {
     /// - Throws: `InputError` if the file is missing, no PNG, truncated, corrupt, or of another kind (16 bit, alpha).
     public static func read(_ url: URL, channels: Int) throws -> PNGImage {
         precondition(channels == 1 || channels == 3, "channels is \(channels), expected 1 or 3")
-        let file = try PNGFile(WholeFile.read(url), path: url.path)
+        return try image(of: PNGFile(WholeFile.read(url), path: url.path), at: url, channels: channels)
+    }
+
+    private static func image(of file: PNGFile, at url: URL, channels: Int) throws -> PNGImage {
         let header = file.header
         let accepted = channels == 3 ? [PNGFile.Kind.rgb] : [.grey, .palette]
         guard accepted.contains(header.kind), header.kind == .palette || header.bitDepth == 8 else {
@@ -51,7 +54,7 @@ public struct PNGImage: Sendable, Equatable {
     public static func readNumbers(_ url: URL) throws -> (width: Int, height: Int, values: [UInt16]) {
         let file = try PNGFile(WholeFile.read(url), path: url.path)
         guard file.header.kind == .grey, file.header.bitDepth == 16, !file.header.hasTransparency else {
-            let image = try read(url, channels: 1)
+            let image = try image(of: file, at: url, channels: 1)
             return (image.width, image.height, image.pixels.map(UInt16.init))
         }
         return (file.header.width, file.header.height, try file.samples16())

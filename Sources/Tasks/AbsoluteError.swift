@@ -1,3 +1,25 @@
+import Datasets
+import Operators
+
+/// A kind that predicts a strength for each pixel, −1 to 1, by absolute error; 255 marks pixels without a label.
+public protocol StrengthKind: TaskKind {}
+
+extension StrengthKind {
+    public static var channels: Int? { 1 }
+    public static var defaultWeight: Double { 7 }
+
+    public var label: LabelFormat { LabelFormat(.numbers, absent: 255) }
+
+    public func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value {
+        recorder.record(TaskLoss(.absoluteNot255), [prediction, label])[0]
+    }
+
+    public func metrics() -> any TaskMetrics { AbsoluteErrorMetrics() }
+    public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess { $0 != 255 } }
+    public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.range(prediction) }
+    public var isMap: Bool { true }
+}
+
 /// Absolute error over pixels whose label is not 255.
 ///
 /// `published` averages per-image means (final tests use batch 1), `exact` is per pixel.

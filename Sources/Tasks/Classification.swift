@@ -1,38 +1,25 @@
 import Datasets
-import Operators
 
 /// A class for the whole image; cross-entropy on pooled features.
-public struct Classification: TaskKind {
+public struct Classification: ClassKind {
     public static let name = "classification"
     public static let meaning = "a class for the whole image"
-    public static let channels: Int? = nil
-    public static let defaultWeight = 1.0
     public static let extent = LabelFormat.Extent.image
 
-    private let classes: Int
-    private let ignored: Int
+    public let classes: Int
+    public let ignored: Int
 
     public init(_ task: TaskConfiguration) {
         classes = task.channels
-        // A class of that number is a class: 255 is one of DomainNet's 345.
-        ignored = task.ignoreLabel < classes ? -1 : task.ignoreLabel
+        ignored = Self.ignored(task.ignoreLabel, classes: classes)
     }
+
+    /// A class of that number is a class: 255 is one of DomainNet's 345.
+    static func ignored(_ label: Int, classes: Int) -> Int { label < classes ? -1 : label }
 
     public var label: LabelFormat { LabelFormat(.classes, extent: .image, absent: Double(ignored)) }
-    public var ignoredClass: Int? { ignored }
-
-    public func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value {
-        let inputs = [prediction, label] + (classWeights.map { [$0] } ?? [])
-        return recorder.record(TaskLoss(.crossEntropy(ignore: ignored)), inputs)[0]
-    }
 
     public func metrics() -> any TaskMetrics { ClassificationMetrics(classes: classes, ignoreLabel: ignored) }
-
-    public func constantGuess(classWeights: [Double]?) -> any ConstantGuess {
-        ClassFrequencies(classes: classes, ignored: ignored, weights: classWeights)
-    }
-
-    public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.classes(prediction) }
 }
 
 /// Top-1 and top-5 accuracy of an image classifier; the same in both conventions.
@@ -48,8 +35,7 @@ public struct ClassificationMetrics: Sendable {
     /// Creates an empty accumulator.
     public init(classes: Int, ignoreLabel: Int = 255) {
         self.classes = classes
-        // A class of that number is a class: 255 is one of DomainNet's 345.
-        self.ignoreLabel = ignoreLabel < classes ? -1 : ignoreLabel
+        self.ignoreLabel = Classification.ignored(ignoreLabel, classes: classes)
     }
 
     /// Adds one image: `prediction` holds the scores [classes]. A label outside the classes is left out.

@@ -1,15 +1,12 @@
 import Datasets
-import Operators
 
 /// A class for each pixel; cross-entropy.
-public struct Segmentation: TaskKind {
+public struct Segmentation: ClassKind {
     public static let name = "segmentation"
     public static let meaning = "a class for each pixel"
-    public static let channels: Int? = nil
-    public static let defaultWeight = 1.0
 
-    private let classes: Int
-    private let ignored: Int
+    public let classes: Int
+    public let ignored: Int
 
     public init(_ task: TaskConfiguration) {
         classes = task.channels
@@ -18,20 +15,8 @@ public struct Segmentation: TaskKind {
     }
 
     public var label: LabelFormat { LabelFormat(.classes, absent: Double(ignored)) }
-    public var ignoredClass: Int? { ignored }
-
-    public func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value {
-        let inputs = [prediction, label] + (classWeights.map { [$0] } ?? [])
-        return recorder.record(TaskLoss(.crossEntropy(ignore: ignored)), inputs)[0]
-    }
 
     public func metrics() -> any TaskMetrics { SegmentationMetrics(classes: classes, ignoreLabel: ignored) }
-
-    public func constantGuess(classWeights: [Double]?) -> any ConstantGuess {
-        ClassFrequencies(classes: classes, ignored: ignored, weights: classWeights)
-    }
-
-    public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.classes(prediction) }
 }
 
 /// mIoU and pixel accuracy of a segmentation task.

@@ -111,11 +111,7 @@ public struct Experiment: Sendable {
     /// - Throws: `InputError` naming the file or key.
     public func makeDataset() throws -> any Dataset {
         let dataset = configuration.dataset
-        guard let reader = dataset.reader else {
-            throw InputError(
-                file: "configuration", place: "dataset.kind", found: "nothing",
-                expected: "one of " + configuration.vocabulary.readers.all.map { $0.kind }.joined(separator: ", "))
-        }
+        let reader = try configuration.chosenReader()
         // Decoded samples may take an eighth of the host's memory.
         let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32))
         return try reader.open(

@@ -115,7 +115,7 @@ extension TrainingTests {
             #expect(try network.checkpoint() == before)
         }
 
-        /// Scenes of which the odd ones have no depth, and none edges but the first of each split.
+        /// Scenes of which the odd ones have no depth.
         private struct Lacking: Dataset {
             let base: any Dataset
             var name: String { base.name }

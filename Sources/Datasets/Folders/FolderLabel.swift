@@ -88,11 +88,13 @@ extension FolderLabel {
 enum ImageLabels {
     /// Classes by the folders that images lie in, in alphabetical order.
     static func classes(foldersOf images: [String: String]) -> [String: LabelMap.Values] {
-        let folders = images.mapValues { path -> String in
-            path.split(separator: "/").dropLast().last.map(String.init) ?? ""
-        }
-        let order = Dictionary(uniqueKeysWithValues: Set(folders.values).sorted().enumerated().map { ($1, Int32($0)) })
-        return folders.compactMapValues { name in order[name].map { .integers([$0]) } }
+        numbered(images.mapValues { path in path.split(separator: "/").dropLast().last.map(String.init) ?? "" })
+    }
+
+    /// Classes by words, in alphabetical order.
+    private static func numbered(_ words: [String: String]) -> [String: LabelMap.Values] {
+        let order = Dictionary(uniqueKeysWithValues: Set(words.values).sorted().enumerated().map { ($1, Int32($0)) })
+        return words.compactMapValues { word in order[word].map { .integers([$0]) } }
     }
 
     /// A column of a table.
@@ -120,9 +122,7 @@ enum ImageLabels {
                 throw InputError(
                     file: url.path, found: "words", expected: "numbers, which invalid and values speak of")
             }
-            let words = Set(cells.values.map(\.text)).sorted()
-            let order = Dictionary(uniqueKeysWithValues: words.enumerated().map { ($1, Int32($0)) })
-            return cells.compactMapValues { cell in order[cell.text].map { .integers([$0]) } }
+            return numbered(cells.mapValues(\.text))
         }
         return try cells.compactMapValues { cell in
             func fail(_ expected: String) -> InputError {

@@ -74,40 +74,39 @@ struct FolderSplits: Sendable, Equatable {
         }
         let claimed = Set(named.filter { !["train1", "train2"].contains($0.key) }.values.joined())
         var rest = images.indices.filter { !claimed.contains($0) }
-        let total = Double(rest.count)
-        func check(_ count: Int, of left: Int, _ name: String) throws {
-            guard count > left else { return }
-            throw InputError(
-                file: "configuration", place: "dataset.splits.\(name)", found: "a share of \(count) images",
-                expected: "at most the \(left) that the other splits leave")
-        }
-        func draw(_ name: String, _ share: Double) throws -> [Int] {
-            let count = Int((share * total).rounded(.down))
-            try check(count, of: rest.count, name)
+        /// Takes a share of `whole` images out of those that are left.
+        func draw(_ name: String, _ share: Double, of whole: Int, from pool: inout [Int]) throws -> [Int] {
+            let count = Int((share * Double(whole)).rounded(.down))
+            guard count <= pool.count else {
+                throw InputError(
+                    file: "configuration", place: "dataset.splits.\(name)", found: "a share of \(count) images",
+                    expected: "at most the \(pool.count) that the other splits leave")
+            }
             var random = CounterRandom(seed: seed, name: "split/" + name)
-            return random.permutation(rest.count).prefix(count).sorted().map { rest[$0] }
+            let drawn = random.permutation(pool.count).prefix(count).sorted().map { pool[$0] }
+            pool.removeAll(where: Set(drawn).contains)
+            return drawn
         }
+        let total = rest.count
         for (name, source) in all.reversed() where ["test", "validation"].contains(name) {
             guard case .fraction(let share) = source else { continue }
-            let drawn = try draw(name, share)
-            named[name] = drawn
-            rest.removeAll(where: Set(drawn).contains)
+            named[name] = try draw(name, share, of: total, from: &rest)
         }
-        if named["train"] == nil {
-            if case .fraction(let share)? = train { rest = try draw("train", share) }
-            named["train"] = rest
+        let train: [Int]
+        if let known = named["train"] {
+            train = known
+        } else if case .fraction(let share)? = self.train {
+            train = try draw("train", share, of: total, from: &rest)
+        } else {
+            train = rest
         }
+        named["train"] = train
         // Halves of train have no image in common.
-        let train = named["train"] ?? []
-        var free = train.filter { !Set((named["train1"] ?? []) + (named["train2"] ?? [])).contains($0) }
+        let taken = Set((named["train1"] ?? []) + (named["train2"] ?? []))
+        var free = train.filter { !taken.contains($0) }
         for (name, source) in all where ["train1", "train2"].contains(name) {
             guard case .fraction(let share) = source else { continue }
-            let count = Int((share * Double(train.count)).rounded(.down))
-            try check(count, of: free.count, name)
-            var random = CounterRandom(seed: seed, name: "split/" + name)
-            let drawn = random.permutation(free.count).prefix(count).sorted().map { free[$0] }
-            named[name] = drawn
-            free.removeAll(where: Set(drawn).contains)
+            named[name] = try draw(name, share, of: train.count, from: &free)
         }
         return named
     }

@@ -26,16 +26,17 @@ struct LabelFile {
         if url.pathExtension.lowercased() == "npy" { return try array(url, format, size: size) }
         guard format.channels == 3 else {
             let image = try PNGImage.readNumbers(url)
-            try check(url, (image.height, image.width), size)
+            try Self.check(url, (image.height, image.width), size)
             return numbers(image.values.map { Float($0) }, format)
         }
         let image = try PNGImage.read(url, channels: 3)
-        try check(url, (image.height, image.width), size)
+        try Self.check(url, (image.height, image.width), size)
         guard scale != 1 || offset != 0 || invalid != nil else { return LabelMap(.bytes(image.pixels), channels: 3) }
         return numbers(image.pixels.map { Float($0) }, format)
     }
 
-    private func check(_ url: URL, _ found: (height: Int, width: Int), _ size: (height: Int, width: Int)) throws {
+    /// - Throws: `InputError` where a label is not of the image's size.
+    static func check(_ url: URL, _ found: (height: Int, width: Int), _ size: (height: Int, width: Int)) throws {
         guard found == size else {
             throw InputError(
                 file: url.path, found: "\(found.height) x \(found.width) pixels",
@@ -47,7 +48,7 @@ struct LabelFile {
         -> LabelMap
     {
         let image = try PNGImage.readNumbers(url)
-        try check(url, (image.height, image.width), size)
+        try Self.check(url, (image.height, image.width), size)
         // Beyond all classes that 16 bits hold.
         let none: Int32 = 1 << 16
         var translation = [Int32](repeating: none, count: 1 << 16)
@@ -81,18 +82,15 @@ struct LabelFile {
         guard array.shape == expected || array.shape == [size.height, size.width, format.channels] else {
             throw InputError(file: url.path, found: "shape \(array.shape)", expected: "\(expected) as in the image")
         }
-        if invalid == nil, let at = array.values.firstIndex(where: { !$0.isFinite }) {
+        let map = numbers(array.values, format)
+        if case .numbers(let values) = map.values, let at = values.firstIndex(where: { !$0.isFinite }) {
             let pixel = at / format.channels
             throw InputError(
                 file: url.path, place: "row \(pixel / size.width), column \(pixel % size.width)",
-                found: "\(array.values[at])", expected: "finite numbers, or an invalid value for pixels without a label"
-            )
-        }
-        let map = numbers(array.values, format)
-        if case .numbers(let values) = map.values, let at = values.firstIndex(where: { !$0.isFinite }) {
-            throw InputError(
-                file: url.path, place: "row \(at / format.channels / size.width)", found: "\(array.values[at])",
-                expected: "a number that float32 holds after scale and offset")
+                found: "\(array.values[at])",
+                expected: array.values[at].isFinite
+                    ? "a number that float32 holds after scale and offset"
+                    : "finite numbers, or an invalid value for pixels without a label")
         }
         return map
     }

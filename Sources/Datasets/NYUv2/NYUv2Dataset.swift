@@ -92,11 +92,7 @@ public struct NYUv2Dataset: Dataset {
 
     private func edges(_ path: String, size: (height: Int, width: Int)) throws -> [Float] {
         let label = try PNGImage.read(url(path), channels: 1)
-        guard (label.height, label.width) == size else {
-            throw InputError(
-                file: url(path).path, found: "\(label.height) x \(label.width) pixels",
-                expected: "\(size.height) x \(size.width) as in the image")
-        }
+        try LabelFile.check(url(path), (label.height, label.width), size)
         return label.pixels.map(EdgeCode.strength)
     }
 }

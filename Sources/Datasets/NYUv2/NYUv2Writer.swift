@@ -36,11 +36,8 @@ public func writeNYUFormat(_ dataset: any Dataset, to root: URL, progress: ((Int
         rows.append(try write(dataset.sample(index), to: root))
         progress?(index + 1)
     }
-    let splits = dataset.splits
-    let lists = [
-        "train": splits.train, "train1": splits.train1, "train2": splits.train2, "validation": splits.validation,
-        "test": splits.test,
-    ].filter { !$0.value.isEmpty }.mapValues { indices in indices.map { rows[$0] } }
+    let splits = dataset.splits.all.filter { !$0.indices.isEmpty }
+    let lists = Dictionary(uniqueKeysWithValues: splits.map { split in (split.name, split.indices.map { rows[$0] }) })
     try AtomicFile.write(Data(JSONText.pretty(lists).utf8), to: root.appendingPathComponent(NYUv2Index.splitFile))
 }
 

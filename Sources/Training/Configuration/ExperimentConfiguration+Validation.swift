@@ -23,10 +23,7 @@ extension ExperimentConfiguration {
             InputError(file: file, place: path, found: found, expected: expected)
         }
         try validateTasks(file: file)
-        guard let reader = dataset.reader else {
-            let kinds = vocabulary.readers.all.map { $0.kind }
-            throw fail("dataset.kind", "nothing", "one of " + kinds.joined(separator: ", "))
-        }
+        let reader = try chosenReader(file: file)
         if type(of: reader).needsRoot, (dataset.root ?? "").isEmpty {
             throw fail(
                 "dataset.root", "nothing", "the folder of the data set, which kind \(type(of: reader).kind) needs")
@@ -159,6 +156,16 @@ extension ExperimentConfiguration {
 }
 
 extension ExperimentConfiguration {
+    /// The reader of the data set.
+    ///
+    /// - Throws: `InputError` where none is chosen.
+    func chosenReader(file: String = "configuration") throws -> any Reader {
+        if let reader = dataset.reader { return reader }
+        throw InputError(
+            file: file, place: "dataset.kind", found: "nothing",
+            expected: "one of " + vocabulary.readers.all.map { $0.kind }.joined(separator: ", "))
+    }
+
     /// The labels that the tasks learn, each once.
     ///
     /// - Throws: `InputError` where two tasks read one label differently.

@@ -13,13 +13,9 @@ extension Batch {
 extension Experiment {
     /// Which labels some images lack, a line for each and split.
     func labelNotices(_ dataset: any Dataset) -> [String] {
-        let splits = dataset.splits
-        let parts = [
-            ("train", splits.train), ("train1", splits.train1), ("train2", splits.train2),
-            ("validation", splits.validation), ("test", splits.test),
-        ]
+        let splits = dataset.splits.all.filter { !$0.indices.isEmpty }
         return labels.compactMap { label in
-            let counts = parts.filter { !$1.isEmpty }.map { name, split in
+            let counts = splits.map { name, split in
                 (name: name, carriers: dataset.carriers(of: label.name, among: split), images: split.count)
             }
             guard counts.contains(where: { $0.carriers < $0.images }) else { return nil }

@@ -260,11 +260,8 @@ extension Trainer {
 
     /// Every split as it is, and those of the phase in the order of their current pass.
     func permutations() throws -> CheckpointStore.Permutations {
-        let splits = dataset.splits
-        var result: CheckpointStore.Permutations = [
-            "split/train": splits.train, "split/train1": splits.train1, "split/train2": splits.train2,
-            "split/validation": splits.validation, "split/test": splits.test,
-        ]
+        var result: CheckpointStore.Permutations = Dictionary(
+            uniqueKeysWithValues: dataset.splits.all.map { ("split/\($0.name)", $0.indices) })
         for (name, place) in try positions() {
             guard experiment.configuration.dataset.shuffle else {
                 result[name] = place.split

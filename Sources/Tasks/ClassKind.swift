@@ -1,0 +1,26 @@
+import Operators
+
+/// A kind that predicts one of several classes by cross-entropy.
+public protocol ClassKind: TaskKind {
+    /// How many there are.
+    var classes: Int { get }
+    /// The label that loss and metrics leave out.
+    var ignored: Int { get }
+}
+
+extension ClassKind {
+    public static var channels: Int? { nil }
+    public static var defaultWeight: Double { 1 }
+    public var ignoredClass: Int? { ignored }
+
+    public func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value {
+        let inputs = [prediction, label] + (classWeights.map { [$0] } ?? [])
+        return recorder.record(TaskLoss(.crossEntropy(ignore: ignored)), inputs)[0]
+    }
+
+    public func constantGuess(classWeights: [Double]?) -> any ConstantGuess {
+        ClassFrequencies(classes: classes, ignored: ignored, weights: classWeights)
+    }
+
+    public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.classes(prediction) }
+}
