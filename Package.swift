@@ -47,15 +47,30 @@ let package = Package(
                 "Operators", "Datasets", "Files", "Schema", "Support", .product(name: "Yams", package: "Yams"),
             ], swiftSettings: tested),
         .target(
+            name: "Methods",
+            dependencies: [
+                "Tasks", "Models", "Layers", "Graph", "Operators", "Datasets", "Files", "Schema", "Support",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: tested),
+        .target(
+            name: "Configuration",
+            dependencies: [
+                "Methods", "Tasks", "Models", "Operators", "Datasets", "Schema", "Support",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: tested),
+        .target(
             name: "Training",
             dependencies: [
-                "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files", "Schema",
+                "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer",
+                "Datasets", "Files", "Schema",
                 "Support", .product(name: "Yams", package: "Yams"),
             ], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "Training", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets", "Files", "Schema", "Support",
+                "Training", "Configuration", "Methods", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets",
+                "Files",
+                "Schema", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -80,13 +95,15 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files",
-                "Schema", "Support", "TestSupport",
+                "Training", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators",
+                "DeviceLayer",
+                "Datasets", "Files", "Schema", "Support", "TestSupport",
             ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "adashare", "Training", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets", "Files", "Support",
+                "adashare", "Training", "Configuration", "Methods", "Tasks", "Models", "Operators", "DeviceLayer",
+                "Datasets", "Files", "Support",
                 "TestSupport",
             ]),
     ],

@@ -7,6 +7,8 @@ extension ParameterGroup {
     public static let heads: Self = "heads"
     /// Logits.
     public static let policy: Self = "policy"
+    /// What the weighting of the losses learns.
+    public static let objective: Self = "objective"
 }
 
 extension RateSlot {
@@ -14,6 +16,7 @@ extension RateSlot {
     public static let backbone = RateSlot(0)
     public static let heads = RateSlot(1)
     public static let policy = RateSlot(2)
+    public static let objective = RateSlot(3)
 
     /// Where a group's learning rate is.
     ///
@@ -23,6 +26,7 @@ extension RateSlot {
         case .backbone: self = .backbone
         case .heads: self = .heads
         case .policy: self = .policy
+        case .objective: self = .objective
         default: preconditionFailure("the group \(group.rawValue) has no learning rate")
         }
     }
@@ -47,7 +51,8 @@ public enum PolicyInitial: Sendable, Hashable {
     }
 }
 
-/// Every tensor of a network's checkpoint, in a stable order: stem, blocks, projections, heads, logits.
+/// Every tensor of a network's checkpoint, in a stable order: stem, blocks, projections, heads, logits, and what is learned
+/// beside them.
 ///
 /// Backbone convolutions start at N(0, 0.01²), batch norms at γ = 1, β = 0, mean 0, variance 1, heads uniformly within
 /// ±1/sqrt(fan_in), weights and biases alike.
@@ -63,7 +68,11 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// - Parameters:
     ///   - architecture: the network.
     ///   - policyInitial: how the logits start.
-    public init(_ architecture: NetworkArchitecture, policyInitial: PolicyInitial = .equal(0.5)) {
+    ///   - others: what is learned beside the network's layers.
+    public init(
+        _ architecture: NetworkArchitecture, policyInitial: PolicyInitial = .equal(0.5),
+        besides others: [ParameterSpec] = []
+    ) {
         let list = ParameterList()
         let network = Scope(list)
         let backbone = network.grouped(.backbone)
@@ -80,7 +89,7 @@ public struct ParameterCatalog: Sendable, Hashable {
                 architecture.logitsParameter(task: task), [architecture.blocks.count, 2],
                 initial: policyInitial.initializer)
         }
-        specs = list.specs
+        specs = list.specs + others
         positions = Dictionary(uniqueKeysWithValues: specs.enumerated().map { ($1.name, $0) })
     }
 

@@ -50,6 +50,9 @@ public struct ResidualBlock: Layer, Hashable {
     /// Scope of the projection, such as `backbone.ds.1`; nil where the residual path is the identity.
     public let projection: String?
 
+    /// Scope of the branch's last batch norm.
+    public var lastBatchNorm: String { "\(name).bn\(isBottleneck ? 3 : 2)" }
+
     /// Scope of the branch, such as `backbone.blocks.0.1`.
     public var name: String { "backbone.blocks.\(stage).\(position)" }
 

@@ -135,7 +135,8 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// Files whose kernels need no options of their own.
     private static let plain = [
-        "batchnorm", "convolution_pack", "elementwise", "losses", "optimizers", "policy", "pooling", "random",
+        "batchnorm", "convolution_pack", "elementwise", "losses", "objective", "optimizers", "policy", "pooling",
+        "random",
         "reduction",
         "residual", "resize",
     ]

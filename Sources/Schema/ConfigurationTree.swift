@@ -11,13 +11,27 @@ package struct ConfigurationTree {
     private var options: [String: String] = [:]
 
     /// Parses the text and applies the `path=value` overrides.
-    package init(yaml: String, file: String, overrides: [String]) throws {
+    ///
+    /// - Parameter abbreviated: sections by name that may be one word, and the key whose value that word then is.
+    package init(yaml: String, file: String, overrides: [String], abbreviated: [String: String] = [:]) throws {
         self.file = file
         root = try Self.compose(yaml, file: file, place: nil) ?? .emptyMapping
         if root.isNull { root = .emptyMapping }
+        expand(abbreviated)
         for override in overrides {
             try apply(override)
+            expand(abbreviated)
         }
+    }
+
+    /// Writes out sections that are one word.
+    private mutating func expand(_ abbreviated: [String: String]) {
+        func key(_ name: Node, _ value: Node) -> String? {
+            value.scalar == nil || value.isNull ? nil : name.scalar.flatMap { abbreviated[$0.string] }
+        }
+        guard let mapping = root.mapping, mapping.contains(where: { key($0.key, $0.value) != nil }) else { return }
+        root = Node(
+            mapping.map { name, value in (name, key(name, value).map { Node([(Node($0), value)]) } ?? value) })
     }
 
     /// An error at a key; a value from an override is blamed on the option, not on the file.

@@ -1,7 +1,9 @@
+import Configuration
 import Datasets
 import DeviceLayer
 import Files
 import Foundation
+import Methods
 import Models
 import Operators
 import Support
@@ -22,15 +24,17 @@ public struct Experiment: Sendable {
 
     /// Labels the tasks need, each once.
     public let labels: [LabelRequest]
+    /// How the network is trained.
+    public var method: any Method { configuration.method.method }
+    /// What its method knows of it before a run.
+    public let methodSettings: MethodSettings
 
     /// - Throws: `ArchitectureError` if the network cannot be built, `InputError` if tasks read one label differently.
     public init(_ configuration: ExperimentConfiguration) throws {
         self.configuration = configuration
         arithmetic = configuration.arithmetic
-        architecture = try NetworkArchitecture(
-            backbone: configuration.model.backbone, width: configuration.model.width, head: configuration.model.head,
-            tasks: configuration.tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
-            isPooled: configuration.tasks.contains { $0.kind.extent == .image })
+        methodSettings = try configuration.methodSettings()
+        architecture = methodSettings.architecture
         labels = try configuration.labelRequests()
         let scale = configuration.policy.initialScale
         let initial: PolicyInitial =
@@ -39,7 +43,8 @@ public struct Experiment: Sendable {
             case .normal: .normal(std: scale)
             case .allChosen: .allChosen(skip: -scale)
             }
-        catalog = ParameterCatalog(architecture, policyInitial: initial)
+        catalog = ParameterCatalog(
+            architecture, policyInitial: initial, besides: methodSettings.objective.parameters(architecture))
         tasks = configuration.tasks.map(TaskSettings.init)
     }
 
@@ -101,6 +106,7 @@ public struct Experiment: Sendable {
             logitRule: .adam(
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
                 weightDecay: policy.weightDecay))
+        graphs.objective = methodSettings.objective
         graphs.recomputesBranches = training.recompute
         graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)
         return graphs
@@ -179,6 +185,25 @@ extension Experiment {
             allowsOthers: architecture.isPart)
         return recorded.discrete(tasks: names)
     }
+
+    /// The weights that a run has come to: those of the best phase that has finished, or where tasks have their own, those.
+    ///
+    /// - Parameter isFinished: of phases.
+    func results(where isFinished: (Phase) -> Bool) -> [PhaseResult] {
+        let finished = method.results(methodSettings).filter { isFinished($0.phase) }
+        if let whole = finished.first(where: { $0.tasks == nil }) { return [whole] }
+        return finished
+    }
+
+    /// A policy for this network.
+    ///
+    /// - Throws: `InputError` if a file cannot be read or does not fit, or nothing is published for this network.
+    public func policy(_ source: PolicySource) throws -> DiscretePolicy {
+        try selection(source).discrete(tasks: tasks.map(\.name))
+    }
+
+    /// As `policy(_:)`, with the probabilities that a file has.
+    public func selection(_ source: PolicySource) throws -> SelectionPolicy { try source.selection(for: architecture) }
 }
 
 extension KernelLibrary {

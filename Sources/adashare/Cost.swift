@@ -1,5 +1,7 @@
 import ArgumentParser
+import Configuration
 import Foundation
+import Methods
 import Models
 import Operators
 import Support

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import DeviceLayer
 import Operators
 import Support

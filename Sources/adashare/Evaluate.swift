@@ -1,6 +1,8 @@
 import ArgumentParser
+import Configuration
 import Files
 import Foundation
+import Methods
 import Models
 import Operators
 import Support
@@ -26,14 +28,16 @@ struct Evaluate: ConsoleCommand {
         let given = try Experiment(part.select(folder.readConfiguration()))
         let dataset = try given.makeDataset()
         let indices = try dataset.splits[split]
-        let file = try TensorFile.read(try checkpoint.map { URL(fileURLWithPath: $0) } ?? folder.latestWeights())
+        let results =
+            try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: nil)] } ?? folder.results(of: given)
+        let file = try TensorFile.read(results[0].weights)
         let progress = ProgressPrinter(console)
         let session = try ExperimentSession.open(
             given, on: device.makeContext(progress: progress), family: device.kernelFamily,
             algorithms: .recorded(folder), report: progress.report)
         let experiment = session.experiment
         let budgets = experiment.configuration.policy.budgets
-        if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == Phase.policy.rawValue {
+        if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue {
             let folders = budgets.map { SideRuns.Kind.budget($0).folder }
             progress.report(
                 .notice(
@@ -43,16 +47,21 @@ struct Evaluate: ConsoleCommand {
         let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
-        let result = try Evaluator(experiment: experiment, dataset: dataset)
-            .evaluate(network, policy: policy, split: indices)
+        let evaluator = Evaluator(experiment: experiment, dataset: dataset)
+        var result = try evaluator.evaluate(network, policy: policy, split: indices)
+        for part in results.dropFirst() {
+            try network.load(try TensorFile.read(part.weights))
+            result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, split: indices))
+        }
+        let scored = results.map { $0.weights.path }.joined(separator: ", ")
         if json {
-            let scored = Scored(
-                split: split, checkpoint: file.file, trainedAs: experiment.configuration.facts,
+            let answer = Scored(
+                split: split, checkpoint: scored, trainedAs: experiment.configuration.facts,
                 images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut)
-            try console.print(try JSONText.pretty(scored))
+            try console.print(try JSONText.pretty(answer))
             return
         }
-        try console.print("\(file.file)")
+        try console.print(scored)
         for convention in MetricConvention.allCases {
             try console.print(
                 "\n\(convention.rawValue) convention, \(result.images) images of split \(split)"

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Configuration
 import DeviceLayer
 import Foundation
+import Methods
 import Operators
 import Support
 import Training

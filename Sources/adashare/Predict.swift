@@ -1,7 +1,9 @@
 import ArgumentParser
+import Configuration
 import Datasets
 import Files
 import Foundation
+import Methods
 import Models
 import Operators
 import Support
@@ -47,9 +49,12 @@ struct Predict: ConsoleCommand {
     }
 
     func run(on console: Console) throws {
-        let (configuration, weights, run) = try source()
+        let (configuration, run) = try source()
         let given = try Experiment(part.select(configuration))
-        let file = try TensorFile.read(weights)
+        let results =
+            try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: [String]?.none)] }
+            ?? run?.results(of: given) ?? []
+        let files = try results.map { (file: try TensorFile.read($0.weights), tasks: $0.tasks) }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
@@ -58,15 +63,11 @@ struct Predict: ConsoleCommand {
             report: progress.report)
         let experiment = session.experiment
         let network = try session.makeNetwork(infersOnly: true)
-        try network.load(file)
-        let chosen: DiscretePolicy
-        if let policy {
-            chosen = try experiment.policy(policy)
-        } else {
-            chosen = try experiment.policy(recordedIn: file)
-        }
+        // A mistake is told before anything is written.
+        try network.load(files[0].file)
+        let policies = try files.map { try policy.map(experiment.policy) ?? experiment.policy(recordedIn: $0.file) }
         let folder = URL(fileURLWithPath: output)
-        let pictures = Album(tasks: experiment.tasks(recordedIn: file), console: console)
+        let pictures = Album(tasks: experiment.tasks(recordedIn: files[0].file), console: console)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
@@ -75,38 +76,41 @@ struct Predict: ConsoleCommand {
         }
         try profile.recording(with: recorder, on: console) {
             for path in images {
-                try predict(path, network: network, policy: chosen, pictures: pictures, folder: folder)
+                let image = try PNGImage.read(URL(fileURLWithPath: path), channels: 3)
+                var predictions: [String: Prediction] = [:]
+                for ((file, tasks), chosen) in zip(files, policies) {
+                    if files.count > 1 { try network.load(file) }
+                    let all = try predict(image, network: network, policy: chosen)
+                    predictions.merge(all.filter { tasks?.contains($0.key) ?? true }) { $1 }
+                }
+                let stem = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+                if raw {
+                    try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
+                } else {
+                    try pictures.write(predictions, of: image, stem: stem, folder: folder)
+                }
                 try recorder?.collect()
             }
         }
     }
 
-    /// The network, its weights, and the run they are of, whose algorithms then compute it: the same bits as there.
-    private func source() throws -> (ExperimentConfiguration, URL, RunDirectory?) {
-        let given = checkpoint.map { URL(fileURLWithPath: $0) }
+    /// The network, and the run its weights are of, whose algorithms then compute it: the same bits as there.
+    private func source() throws -> (ExperimentConfiguration, RunDirectory?) {
         if let path {
             let run = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-            return (try run.readConfiguration(), try given ?? run.latestWeights(), run)
+            return (try run.readConfiguration(), run)
         }
-        guard let config, let given else { preconditionFailure("validated before") }
+        guard let config, let checkpoint else { preconditionFailure("validated before") }
         let configuration = try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
-        return (configuration, given, RunDirectory.holding(checkpoint: given))
+        return (configuration, RunDirectory.holding(checkpoint: URL(fileURLWithPath: checkpoint)))
     }
 
     private func predict(
-        _ path: String, network: NetworkRuntime, policy: DiscretePolicy, pictures: Album, folder: URL
-    ) throws {
-        let url = URL(fileURLWithPath: path)
-        let image = try PNGImage.read(url, channels: 3)
+        _ image: PNGImage, network: NetworkRuntime, policy: DiscretePolicy
+    ) throws -> [String: Prediction] {
         var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
         batch.image = networkInput(image)
-        let predictions = try network.predict(batch, policy: policy)
-        let stem = url.deletingPathExtension().lastPathComponent
-        if raw {
-            try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
-        } else {
-            try pictures.write(predictions, of: image, stem: stem, folder: folder)
-        }
+        return try network.predict(batch, policy: policy)
     }
 
     private func writeRaw(_ predictions: [String: Prediction], to url: URL) throws {

@@ -1,3 +1,5 @@
+import Configuration
+import Methods
 import Models
 import Operators
 import Support
@@ -8,12 +10,19 @@ import Training
 struct SummaryText {
     private let summary: RunSummary
     private let tasks: [String]
+    private let phases: [Phase]
     private let policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
 
-    /// - Parameter policies: of several budgets, where each is retrained in a run of its own.
-    init(_ summary: RunSummary, tasks: [String], policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = []) {
+    /// - Parameters:
+    ///   - phases: the method's, in order.
+    ///   - policies: of several budgets, where each is retrained in a run of its own.
+    init(
+        _ summary: RunSummary, tasks: [String], phases: [Phase],
+        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = []
+    ) {
         self.summary = summary
         self.tasks = tasks
+        self.phases = phases
         self.policies = policies
     }
 
@@ -107,7 +116,7 @@ struct SummaryText {
 
     private var seconds: String {
         var table = Table(["phase", "seconds"])
-        for phase in Phase.allCases {
+        for phase in phases {
             if let spent = summary.secondsPerPhase[phase.rawValue] { table.add([phase.rawValue, readable(spent)]) }
         }
         table.add(["(compiling, in all)", readable(summary.compileSeconds)])

@@ -1,13 +1,15 @@
 import ArgumentParser
+import Configuration
 import DeviceLayer
 import Foundation
+import Methods
 import Operators
 import Support
 import Training
 
 struct Train: ConsoleCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train a network: warm-up, policy learning, retraining.",
+        abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
         discussion: """
             Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and metrics), policy.json,
             checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in retrain/<budget> for each,
@@ -23,8 +25,8 @@ struct Train: ConsoleCommand {
     @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
     var output: String?
 
-    @Option(help: "Phases to run, comma-separated: warmup, policy, retrain.")
-    var phases: PhaseList = PhaseList(phases: [.warmup, .policy, .retrain])
+    @Option(help: "Phases to run, comma-separated, such as warmup, policy, retrain. Default: all of the method's.")
+    var phases: PhaseList?
 
     @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).")
     var policy: PolicySource?
@@ -33,20 +35,31 @@ struct Train: ConsoleCommand {
     var resume = false
 
     struct PhaseList: ExpressibleByArgument {
+        let text: String
         let phases: Set<Phase>
-        init(phases: Set<Phase>) { self.phases = phases }
+
         init?(argument: String) {
+            text = argument
             let names = argument.split(separator: ",").map(String.init)
-            let phases = names.compactMap(Phase.init(rawValue:))
-            guard !phases.isEmpty, phases.count == names.count, !phases.contains(.baseline) else { return nil }
-            self.phases = Set(phases)
+            guard !names.isEmpty else { return nil }
+            phases = Set(names.map(Phase.init(rawValue:)))
         }
-        var defaultValueDescription: String { "warmup,policy,retrain" }
     }
 
     func validate() throws {
-        guard policy == nil || phases.phases == [.retrain] else {
+        guard policy == nil || phases?.phases == [.retrain] else {
             throw ValidationError("--policy: expected with --phases retrain, which learns none.")
+        }
+    }
+
+    /// Refuses phases that the method does not have, or that come with others.
+    private func checkPhases(_ experiment: Experiment) throws {
+        let known = experiment.method.phases(experiment.methodSettings).filter { $0.companion == nil }.map(\.phase)
+        let unknown = (phases?.phases ?? []).subtracting(known).map(\.rawValue).sorted()
+        guard unknown.isEmpty else {
+            throw ValidationError(
+                "--phases: found '\(phases?.text ?? "")', expected of method \(experiment.configuration.method.kind) "
+                    + known.map(\.rawValue).joined(separator: ", ") + ".")
         }
     }
 
@@ -61,13 +74,19 @@ struct Train: ConsoleCommand {
             guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
             configuration.tasks[index].classWeights = .file(absolute(path))
         }
+        configuration.method.resolve(absolute)
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
-        let dataset = try experiment.openInputs(phases: phases.phases)
+        try checkPhases(experiment)
+        let dataset = try experiment.openInputs(phases: phases?.phases)
         let given = try policy.map(experiment.selection)
-        if !resume, given == nil, !configuration.policy.budgets.isEmpty, phases.phases.contains(.retrain),
-            !phases.phases.contains(.policy) || configuration.training.policy.iterations == 0
-        {
+        let outlines = experiment.method.phases(experiment.methodSettings)
+        func isAsked(_ phase: Phase) -> Bool { phases?.phases.contains(phase) ?? true }
+        let isElsewhere = outlines.contains { $0.isElsewhere && $0.iterations > 0 && isAsked($0.phase) }
+        let learns = outlines.contains {
+            $0.phase == experiment.method.learner && $0.iterations > 0 && isAsked($0.phase)
+        }
+        if !resume, given == nil, isElsewhere, !learns {
             throw InputError(
                 file: options.config, place: "policy.budgets", found: "a retraining without policy learning before it",
                 expected: "--phases with policy and training.policy.iterations above 0, or --policy")
@@ -96,13 +115,13 @@ struct Train: ConsoleCommand {
                 search: search.mode, report: report)
             trainer.profile = recorder
             if let given { try trainer.retrain(under: given) }
-            try trainer.train(phases: phases.phases)
+            try trainer.train(phases: phases?.phases)
             return (try trainer.summarise(), trainer.network.executor.library.family)
         }
         try profile.recording(with: recorder, on: console) {
             let (summary, family) = try train()
             var tradeoff: Tradeoff?
-            if let summary, phases.phases.contains(.retrain), SideRuns.areWanted(configuration) {
+            if let summary, isAsked(.retrain), SideRuns.areWanted(configuration) {
                 let sides = SideRuns(
                     experiment: experiment, run: run, dataset: dataset, context: context, family: family,
                     kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,
@@ -119,7 +138,10 @@ struct Train: ConsoleCommand {
                 )
             }
             if let summary {
-                try console.print(SummaryText(summary, tasks: names, policies: policies).text)
+                try console.print(
+                    SummaryText(
+                        summary, tasks: names, phases: outlines.map(\.phase), policies: policies
+                    ).text)
             }
             if let tradeoff { try console.print(TradeoffText(tradeoff, tasks: names).text) }
         }

@@ -4,6 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 extension CommandLineTests {

@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Configuration
+
 extension CommandLineTests {
     /// Mistakes in options and in the configuration: found before anything is written.
     @Suite struct BadUsageTests {

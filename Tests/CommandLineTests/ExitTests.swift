@@ -4,12 +4,14 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 @testable import adashare
 
 extension CommandLineTests {
     /// Each class of error once as a process: exit code, and the error as the last line of standard error. All other
-    /// mistakes are looked for in this process, through the same `AdaShare.execute`.
+    /// mistakes are looked for in this process, through the same `AdaShareCommand.execute`.
     @Suite struct ExitTests {
         let folder: TemporaryFolder
 
@@ -121,7 +123,7 @@ extension CommandLineTests {
                 struct Full: Error, CustomStringConvertible { let description = "no room" }
                 var remarks = ""
                 let console = Console(isTerminal: false, answer: { _ in throw Full() }, remark: { remarks += $0 })
-                #expect(AdaShare.execute(arguments, on: console) == 1, "\(arguments)")
+                #expect(AdaShareCommand.execute(arguments, on: console) == 1, "\(arguments)")
                 #expect(remarks.hasSuffix("Error: no room\n"), "\(arguments): \(remarks)")
             }
             #expect(folder.names == ["c.yml", "data", "image.png", "pictures"])

@@ -4,6 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 /// Root of the suites that run commands: one after the other.

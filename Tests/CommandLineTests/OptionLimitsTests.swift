@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Methods
 @testable import adashare
 
 /// Every integer option has two limits; they are parsed here, in this process, and nothing runs.
@@ -46,14 +47,14 @@ import Testing
     @Test(arguments: options)
     func limits(option: Option) throws {
         for value in option.accepted {
-            #expect(throws: Never.self) { try AdaShare.parseAsRoot(option.words + [value] + option.rest) }
+            #expect(throws: Never.self) { try AdaShareCommand.parseAsRoot(option.words + [value] + option.rest) }
         }
         for value in option.refused {
             do {
-                _ = try AdaShare.parseAsRoot(option.words + [value] + option.rest)
+                _ = try AdaShareCommand.parseAsRoot(option.words + [value] + option.rest)
                 Issue.record("\(value) was accepted")
             } catch {
-                let message = AdaShare.message(for: error)
+                let message = AdaShareCommand.message(for: error)
                 #expect(message.contains(option.words.last ?? "?"), "\(value): \(message)")
                 #expect(!message.contains("\n"), "\(message)")
             }

@@ -2,6 +2,7 @@ import Foundation
 import Support
 import Testing
 
+@testable import Methods
 @testable import Training
 @testable import adashare
 
@@ -37,7 +38,7 @@ enum Command {
         let (output, errors) = (Text(), Text())
         let console = Console(
             isTerminal: false, answer: { output.text += $0 }, remark: { errors.text += $0 })
-        let status = AdaShare.execute(arguments, on: console)
+        let status = AdaShareCommand.execute(arguments, on: console)
         return Outcome(status: status, output: output.text, errors: errors.text)
     }
 }

@@ -5,6 +5,8 @@ import TestSupport
 import Testing
 import Training
 
+@testable import Configuration
+
 extension CommandLineTests {
     /// The four real NYU v2 scenes through the commands a user has: the network must learn them by heart.
     @Suite(.needsDevice) struct OverfitTests {

@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Configuration
+
 extension CommandLineTests {
     /// The quickstart's command, with empty caches as on a newcomer's machine: every line it prints is one of ours.
     @Suite(.needsDevice) struct SilenceTests {

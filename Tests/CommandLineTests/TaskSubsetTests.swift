@@ -4,6 +4,7 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 extension CommandLineTests {

@@ -5,6 +5,8 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Operators
 @testable import Training
 
@@ -105,6 +107,6 @@ extension TrainingTests {
         let graph = Graph()
         graphs.trace(.logits(open: 8), batch: BatchShape(count: 1, height: 16, width: 16), into: graph)
         let losses = graph.outputs.map(\.name).filter { $0.hasPrefix("loss/") }.map { String($0.dropFirst(5)) }
-        #expect(Set(losses) == StepGraphs.reservedNames.union(["a", "b"]) && losses.count == 6)
+        #expect(Set(losses) == Set(["a", "b", StepGraphs.totalName] + AdaShare.lossNames) && losses.count == 6)
     }
 }

@@ -5,6 +5,7 @@ import Models
 import TestSupport
 import Testing
 
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {
@@ -93,7 +94,9 @@ extension TrainingTests {
         // MARK: - The pair a run resumes from
 
         private func store(_ folder: TemporaryFolder) throws -> CheckpointStore {
-            CheckpointStore(run: try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create))
+            CheckpointStore(
+                run: try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create),
+                phases: [.warmup, .policy, .retrain, .baseline])
         }
 
         private func save(_ store: CheckpointStore, _ network: NetworkRuntime, _ phase: Phase, _ iteration: Int) throws
@@ -101,7 +104,7 @@ extension TrainingTests {
             var state = RunState(phase: phase)
             state.iteration = iteration
             try store.save(
-                network, state: state, policy: nil, derived: .init(), permutations: ["train": [2, 0, 1]],
+                network, state: state, policy: nil, facts: [:], permutations: ["train": [2, 0, 1]],
                 environment: ["a": "b"])
         }
 

@@ -4,6 +4,8 @@ import Models
 import Schema
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 /// Every integer that a configuration holds has two limits, and nothing overflows between them.

@@ -1,5 +1,7 @@
 import Training
 
+@testable import Configuration
+
 extension ConfigurationReference {
     /// The reference as a Markdown page, one table per section.
     var markdown: String {

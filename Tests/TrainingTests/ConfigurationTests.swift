@@ -4,6 +4,8 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 @Suite struct ConfigurationTests {
@@ -102,10 +104,11 @@ import Testing
     }
 
     @Test func resolvedYAMLHasEveryDocumentedKey() throws {
-        // Keys of a reader are there where it is chosen.
-        let files = try ["nyu_v2", "scenes", "folders"].map { kind in
-            try parse(Self.three, ["dataset.kind=\(kind)", "dataset.labels=[{name: depth}]"]).yaml()
-        }
+        // Keys of a reader, a method and an objective are there where it is chosen.
+        let readers = ["nyu_v2", "scenes", "folders"].map { ["dataset.kind=\($0)", "dataset.labels=[{name: depth}]"] }
+        let methods = MethodKinds.standard.all.map { ["method=\($0.kind)"] }
+        let objectives = ObjectiveKinds.standard.all.map { ["objective=\($0.kind)"] }
+        let files = try (readers + methods + objectives).map { try parse(Self.three, $0).yaml() }
         let (yaml, full) = (files.joined(), try parse(files[0]))
         for key in ConfigurationReference().keys {
             let name = String(key.path.split(separator: ".").last ?? "")

@@ -7,6 +7,7 @@ import Tasks
 import TestSupport
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 /// A task kind of somebody else's: whether a pixel is brighter than the label says is learned from its square.

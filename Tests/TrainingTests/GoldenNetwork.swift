@@ -9,6 +9,8 @@ import Tasks
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 /// What a golden network file holds: the table "Networks" of `tools/golden/README.md`.

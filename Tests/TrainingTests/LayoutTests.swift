@@ -7,6 +7,8 @@ import Tasks
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 @Suite struct ParameterOrderTests {

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Graph
+@testable import Methods
 @testable import Operators
 @testable import Training
 

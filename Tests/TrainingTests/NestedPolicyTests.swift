@@ -1,6 +1,8 @@
 import Models
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 @Suite struct NestedPolicyTests {

@@ -8,6 +8,8 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {
@@ -161,12 +163,10 @@ extension TrainingTests {
                     }
                 }
                 try network.load(file)
-                let state = trainer.stepState(update: 1, temperature: 1, phase: .policy)
-                guard case .weights(_, let policy?) = try trainer.drawing(.weights(open: 8), state: state) else {
-                    Issue.record("no policy was drawn")
-                    return []
-                }
-                return Array(policy.select.joined())
+                trainer.state.phase = .policy
+                let learning = try #require(try trainer.currentPhase() as? PolicyLearning)
+                let step = try learning.step(learning.schedule.iterationsToOpenAll).kind.step as? WeightStep
+                return Array(try #require(step?.gates.drawn).select.joined())
             }
             #expect(try drawn([100, -100]).allSatisfy { $0 })
             #expect(try drawn([-100, 100]).allSatisfy { !$0 })

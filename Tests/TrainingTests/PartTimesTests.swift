@@ -5,6 +5,8 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {

@@ -5,6 +5,7 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Methods
 @testable import Training
 
 @Suite struct PolicyDrawTests {

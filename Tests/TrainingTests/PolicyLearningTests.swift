@@ -7,6 +7,8 @@ import Tasks
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 /// A small network on generated scenes whose logits are learned.

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import Methods
 @testable import Training
 
 @Suite struct PolicyScheduleTests {

@@ -2,6 +2,7 @@ import Foundation
 import Support
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 /// Numbers for people, of whatever a clock or a division may yield.

@@ -3,7 +3,9 @@ import Models
 import Operators
 import Testing
 
+@testable import Configuration
 @testable import Graph
+@testable import Methods
 @testable import Training
 
 /// How often an operation runs in a step, counted from the policy alone: once for each distinct history of decisions

@@ -6,6 +6,7 @@ import Operators
 import TestSupport
 import Testing
 
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {

@@ -2,6 +2,7 @@ import Foundation
 import Models
 import Testing
 
+@testable import Configuration
 @testable import Training
 
 @Suite struct SkipPlotTests {

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import Graph
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {

@@ -8,6 +8,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 /// A data set that remembers which samples were read.
@@ -88,6 +90,12 @@ extension TrainingTests {
 
         private static let all: Set<Phase> = [.warmup, .policy, .retrain]
 
+        /// A run's policy learning, as if it had come so far.
+        private func learning(_ run: Run, iteration: Int = 0) throws -> PolicyLearning {
+            (run.trainer.state.phase, run.trainer.state.iteration) = (.policy, iteration)
+            return try #require(try run.trainer.currentPhase() as? PolicyLearning)
+        }
+
         // MARK: - Validation chooses, the test split stays unseen
 
         @Test func trainingNeverReadsTheTestSplit() throws {
@@ -150,12 +158,12 @@ extension TrainingTests {
 
             let never = [[Double]](repeating: [Double](repeating: 0, count: 8), count: 2)
             let expected = (0..<8).map { $0 < 5 }
-            #expect(try run.trainer.policyDraw(within: nil).thresholded(never).select == [expected, expected])
+            let reached = try learning(run, iteration: run.trainer.state.iteration).policyDraw(within: nil)
+            #expect(reached.thresholded(never).select == [expected, expected])
             for (iteration, open) in [(0, 0), (1, 1), (2, 1), (3, 2), (16, 8)] {
-                run.trainer.state.iteration = iteration
-                #expect(
-                    try run.trainer.policyDraw(within: nil).thresholded(never).select[0]
-                        == (0..<8).map { $0 < 8 - open })
+                let draw = try learning(run, iteration: iteration).policyDraw(within: nil)
+                let row = draw.thresholded(never).select[0]
+                #expect(row == (0..<8).map { $0 < 8 - open })
             }
         }
 
@@ -230,13 +238,13 @@ extension TrainingTests {
         /// The largest budget from the start, or from everything down to it.
         @Test func budgetsAreSteeredTo() throws {
             let overrides = ["training.policy.iterations=20", "policy.budgets=[0.6, 0.8]"]
-            let constant = try #require(try Run(overrides).trainer.steering())
+            let constant = try #require(try learning(try Run(overrides)).steering)
             #expect(constant(0) == constant(9) && constant(0) < 1)
             let falling = try #require(
-                try Run(overrides + ["policy.budget_schedule=falling"]).trainer.steering())
+                try learning(try Run(overrides + ["policy.budget_schedule=falling"])).steering)
             #expect(falling(0) == 1 && falling(9) == constant(0))
             #expect((0..<8).allSatisfy { falling($0) > falling($0 + 1) || falling($0) == constant(0) })
-            #expect(try Run(["policy.budget=null"]).trainer.steering() == nil)
+            #expect(try learning(try Run(["policy.budget=null"])).steering == nil)
         }
 
         /// Several budgets need a policy that was learned, or one that is given.
@@ -252,7 +260,9 @@ extension TrainingTests {
             #expect(try given.trainer.train(phases: [.retrain]) == [.retrain])
             let learned = try Run(overrides)
             #expect(try learned.trainer.train(phases: Self.all) == [.warmup, .policy])
-            #expect(try #require(learned.trainer.state.policies).keys.sorted() == ["0.6", "0.8"])
+            let policies: [String: SelectionPolicy] = try #require(
+                learned.trainer.state.kept(PolicyLearning.Key.policies))
+            #expect(policies.keys.sorted() == ["0.6", "0.8"])
         }
 
         /// Every phase says what it plans for, and that is what its steps come to hold.
@@ -308,9 +318,7 @@ extension TrainingTests {
             func draw(_ overrides: [String]) throws -> [SelectionPolicy] {
                 let run = try Run(overrides)
                 try run.trainer.network.initialise(seed: 1)
-                run.trainer.state.phase = .policy
-                run.trainer.state.iteration = 16
-                try run.trainer.drawPolicies()
+                try learning(run, iteration: 16).finish()
                 #expect(
                     try SelectionPolicy.read(
                         run.directory.policy, tasks: ["segmentation", "depth"], blocks: 8) == run.trainer.state.policy)
@@ -331,9 +339,7 @@ extension TrainingTests {
             let spec = try #require(run.trainer.experiment.catalog["task2_logits"])
             // α = 1/(1+e) ≈ 0.27 for even blocks, 0.73 for odd ones.
             try run.trainer.network.write(spec, (0..<8).flatMap { $0 % 2 == 0 ? [Float(0), 1] : [1, 0] })
-            run.trainer.state.phase = .policy
-            run.trainer.state.iteration = 16
-            try run.trainer.drawPolicies()
+            try learning(run, iteration: 16).finish()
             for block in 0..<8 {
                 let chosen = run.trainer.state.sampledPolicies.count { $0.tasks["depth"]?[block] == 1 }
                 let share = Double(chosen) / 400
@@ -350,15 +356,16 @@ extension TrainingTests {
             let warning = try #require(short.texts.first { $0.contains("opens only") })
             #expect(warning.contains("the last 3 of 8 blocks in 6 iterations"))
             #expect(warning.contains("training.policy.iterations >= 16"))
-            let long = try Run(["training.policy.iterations=16"]).trainer.curriculumWarning()
-            #expect(long == nil)
+            let long = try Run(["training.policy.iterations=16"])
+            try AdaShare().prepare([.policy], in: long.trainer)
+            #expect(!long.texts.contains { $0.contains("opens only") })
             // The schedule counts passes where the alternation does: 25 and 7 images, batches of 4.
             let epochs = try Run([
                 "policy.alternation.weights=epoch", "policy.alternation.logits=epoch", "policy.curriculum_speed=3",
             ])
-            #expect(try epochs.trainer.policySchedule().cycle == 7)
-            let byPasses = try epochs.trainer.curriculumWarning()
-            #expect(byPasses?.contains(">= 154") == true)
+            #expect(try learning(epochs).schedule.cycle == 7)
+            try AdaShare().prepare([.policy], in: epochs.trainer)
+            #expect(epochs.texts.contains { $0.contains(">= 154") })
         }
 
         @Test func learningRatesDecayInWarmUpAndRetraining() throws {
@@ -366,9 +373,8 @@ extension TrainingTests {
                 let decay = ["training.learning_rate_decay.every=10", "training.learning_rate_decay.factor=0.5"]
                 let rates = ["training.learning_rate.heads=0.5", "training.learning_rate.backbone=0.25"]
                 let trainer = try Run(decay + rates + overrides).trainer
-                trainer.state.phase = phase
-                trainer.state.iteration = iteration
-                let state = trainer.stepState(update: iteration + 1, temperature: 1, phase: phase)
+                (trainer.state.phase, trainer.state.iteration) = (phase, iteration)
+                let state = try trainer.currentPhase().step(iteration).state
                 #expect(state.step == UInt32(iteration))
                 return [RateSlot.heads, .backbone, .policy].compactMap { state.rates[$0]?.learningRate }
             }

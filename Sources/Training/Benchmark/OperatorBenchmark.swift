@@ -1,3 +1,4 @@
+import Configuration
 import DeviceLayer
 import Foundation
 import Graph

@@ -1,4 +1,5 @@
 import Graph
+import Methods
 import Models
 import Operators
 

@@ -1,6 +1,8 @@
+import Configuration
 import DeviceLayer
 import Foundation
 import Graph
+import Methods
 import Models
 import Operators
 import Support
@@ -270,11 +272,6 @@ extension DiscretePolicy {
 }
 
 extension PublishedPolicy {
-    /// Whether the policy belongs to a network with this backbone and these tasks.
-    func fits(_ architecture: NetworkArchitecture) -> Bool {
-        backbone == architecture.backbone && tasks.map(\.name) == architecture.tasks.map(\.name)
-    }
-
     /// The policy's network, in everything else like another configuration.
     func configuration(like other: ExperimentConfiguration) -> ExperimentConfiguration {
         var result = other

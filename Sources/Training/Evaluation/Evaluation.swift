@@ -1,3 +1,4 @@
+import Configuration
 import Datasets
 import Foundation
 import Models
@@ -16,6 +17,14 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
         tasks.compactMapValues { $0[convention.rawValue] }
+    }
+
+    /// Replaces what some tasks reached by what they reached with other weights.
+    public mutating func take(_ names: [String], of other: EvaluationResult) {
+        for name in names {
+            tasks[name] = other.tasks[name]
+            leftOut[name] = other.leftOut[name]
+        }
     }
 
     /// Relative gain over a reference in percent: mean over tasks of the mean over metrics, exact convention.

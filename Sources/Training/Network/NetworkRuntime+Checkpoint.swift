@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Graph
 import Layers
+import Methods
 import Models
 import Operators
 import Support
@@ -42,6 +43,9 @@ extension NetworkRuntime {
 
     /// Restores what `optimizerState` gave.
     func restoreOptimizerState(_ name: String, _ values: [Float], file: String) throws {
+        if name == StepGraphs.lossSumsName, graphs.objective.readsHistory, values.count == graphs.lossSumsShape.count {
+            return try executor.store.write(name, graphs.lossSumsShape, values)
+        }
         let parameter = String(name.dropFirst(OptimizerState.prefix.count).prefix { $0 != "/" })
         guard let spec = graphs.catalog[parameter], spec.elementCount == values.count else {
             throw InputError(
@@ -67,7 +71,9 @@ extension ParameterCatalog {
         var loaded: [(ParameterSpec, [Float])] = []
         for spec in specs {
             guard file.tensors[spec.name] != nil else {
-                let optional = spec.group == .policy || (partial && (spec.group == .heads || spec.layout == .counter))
+                let optional =
+                    spec.group == .policy || spec.group == .objective
+                    || (partial && (spec.group == .heads || spec.layout == .counter))
                 if optional { continue }
                 throw InputError(
                     file: file.file, place: spec.name, found: "no such tensor",

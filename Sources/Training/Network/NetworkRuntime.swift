@@ -3,6 +3,7 @@ import DeviceLayer
 import Foundation
 import Graph
 import Layers
+import Methods
 import Models
 import Operators
 import Support
@@ -33,6 +34,9 @@ public final class NetworkRuntime {
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
         if let costs = graphs.policy.budget?.blockShares {
             try executor.store.write(StepGraphs.blockCostsName, Shape([costs.count]), costs.map { Float($0) })
+        }
+        if graphs.objective.readsHistory {
+            try executor.store.tensor(StepGraphs.lossSumsName, graphs.lossSumsShape)
         }
         tasksWithoutWeights = graphs.tasks.filter(\.hasClassWeights).map(\.name).filter { classWeights[$0] == nil }
         for (task, weights) in classWeights {
@@ -74,10 +78,9 @@ public final class NetworkRuntime {
     /// - Precondition: what trains has the class weights of its tasks; without them losses and gradients would be 0.
     /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
     public func plan(_ kind: StepKind, _ shape: BatchShape, tasks present: [Int]? = nil) throws -> Plan {
-        if case .inference = kind {
-        } else {
-            precondition(tasksWithoutWeights.isEmpty, "a network without the class weights of \(tasksWithoutWeights)")
-        }
+        precondition(
+            !kind.step.learns || tasksWithoutWeights.isEmpty,
+            "a network without the class weights of \(tasksWithoutWeights)")
         let present = present ?? Array(graphs.tasks.indices)
         let key = PlanKey(kind: kind, shape: shape, present: present)
         return try executor.plan(key, choices: graphs.choices) {
@@ -99,7 +102,8 @@ public final class NetworkRuntime {
     /// - Throws: `InputError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
     public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan? {
-        let present = graphs.tasks.indices.filter { batch.labels[graphs.tasks[$0].label]?.isAbsent == false }
+        let present = kind.step.participants(
+            graphs.tasks.indices.filter { batch.labels[graphs.tasks[$0].label]?.isAbsent == false })
         guard !present.isEmpty else { return nil }
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
         try checkClasses(batch)
@@ -122,6 +126,19 @@ public final class NetworkRuntime {
         return losses
     }
 
+    /// Gives the tasks' losses the weights of the next step, where the objective reads them.
+    func setTaskWeights(_ weights: [Float]) throws {
+        try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights)
+    }
+
+    /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective looks at
+    /// them; waits for the device.
+    func takeMeanLosses() throws -> [Double?] {
+        let sums = try store.read(StepGraphs.lossSumsName)
+        try store.write(StepGraphs.lossSumsName, graphs.lossSumsShape, [Float](repeating: 0, count: sums.count))
+        return graphs.tasks.indices.map { sums[2 * $0 + 1] > 0 ? Double(sums[2 * $0] / sums[2 * $0 + 1]) : nil }
+    }
+
     /// The first step (from 0) and task whose loss was not finite; no update has happened since.
     public func failure() throws -> (step: Int, task: String)? {
         let flag = try store.readIntegers(StepGraphs.flagName)
@@ -134,6 +151,7 @@ public final class NetworkRuntime {
         inFlight = []
         executor.reset()
         for name in store.names where name.hasPrefix(OptimizerState.prefix) { store.remove(name) }
+        if graphs.objective.readsHistory { try store.tensor(StepGraphs.lossSumsName, graphs.lossSumsShape) }
         try store.write(StepGraphs.flagName, StepGraphs.flagShape, [Int32](repeating: 0, count: 2))
     }
 

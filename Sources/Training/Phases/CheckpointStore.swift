@@ -1,6 +1,7 @@
 import Datasets
 import Files
 import Foundation
+import Methods
 import Models
 import Support
 
@@ -10,6 +11,8 @@ import Support
 /// place, and the pair before it is removed only afterwards, so a kill at any moment leaves one whole pair.
 struct CheckpointStore {
     let run: RunDirectory
+    /// The method's, in order.
+    var phases: [Phase]
     /// How tasks are trained, recorded beside the weights.
     var facts: [String: String] = [:]
 
@@ -26,10 +29,11 @@ struct CheckpointStore {
     typealias Permutations = [String: [Int]]
 
     /// Writes a resumable checkpoint of the network and the run.
+    ///
+    /// - Parameter facts: what follows from the state, stored so that a person can read it.
     func save(
-        _ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, derived: RunState.Derived,
-        permutations: Permutations,
-        environment: [String: String]
+        _ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, facts: [String: JSONValue],
+        permutations: Permutations, environment: [String: String]
     ) throws {
         let stem = "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
         var names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
@@ -43,8 +47,8 @@ struct CheckpointStore {
         }
         training.metadata = environment
         training.metadata["state"] = try JSONText.line(state)
-        training.metadata["derived"] = try JSONText.line(derived)
-        let weights = try model(network, state: state, policy: policy).chunks()
+        training.metadata["derived"] = JSONValue.object(facts).text
+        let weights = try model(network.checkpoint(), state: state, policy: policy).chunks()
         training.metadata["model_hash"] = ContentHash.text(weights)
         let trainingState = training.chunks()
         names.stateHash = ContentHash.text(trainingState)
@@ -81,7 +85,7 @@ struct CheckpointStore {
         run.checkpointFiles(extension: "state")
             .compactMap { file -> (phase: Int, name: String)? in
                 let name = file.deletingPathExtension().lastPathComponent
-                let phase = Self.phase(ofPair: name).flatMap(Phase.allCases.firstIndex(of:))
+                let phase = Self.phase(ofPair: name).flatMap(phases.firstIndex(of:))
                 return phase.map { ($0, name) }
             }
             .sorted { ($0.phase, $0.name) < ($1.phase, $1.name) }
@@ -89,14 +93,14 @@ struct CheckpointStore {
     }
 
     /// Writes weights under a name of their own, with the policy they belong to.
-    func export(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, name: String) throws {
-        try model(network, state: state, policy: policy).write(to: url("\(name).safetensors"))
+    func export(_ weights: TensorFile, state: RunState, policy: SelectionPolicy?, name: String) throws {
+        try model(weights, state: state, policy: policy).write(to: url("\(name).safetensors"))
     }
 
     func url(_ name: String) -> URL { run.checkpoints.appendingPathComponent(name) }
 
-    private func model(_ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
-        var file = try network.checkpoint()
+    private func model(_ weights: TensorFile, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
+        var file = weights
         try NonFiniteWeights.check(file, state: state)
         file.metadata = facts.merging([
             "stage": state.phase.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),

@@ -1,4 +1,5 @@
 import Foundation
+import Methods
 
 /// What a long command tells a person while it runs.
 public enum ProgressEvent: Sendable {

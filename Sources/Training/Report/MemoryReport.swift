@@ -1,4 +1,5 @@
 import Graph
+import Methods
 import Models
 import Operators
 import Support
@@ -7,7 +8,7 @@ import Support
 public struct MemoryReport: Sendable, Encodable {
     /// What one kind of step needs.
     public struct Step: Sendable, Encodable {
-        /// inference, warmup, weights, logits or retrain.
+        /// inference, or what the method calls it, such as warmup, weights, logits and retrain.
         public let step: String
         /// Activations, gradients and workspace.
         public let arenaBytes: Int
@@ -19,7 +20,7 @@ public struct MemoryReport: Sendable, Encodable {
 
     /// Images per step and their size in pixels.
     public let batch, height, width: Int
-    /// inference, warmup, weights, logits and retrain.
+    /// inference, then those of the method.
     public let steps: [Step]
 
     /// The steps as text for a person.
@@ -40,12 +41,8 @@ extension Experiment {
     /// - Throws: `PlanError` if a tensor has more elements than kernels count.
     public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
     {
-        let blocks = architecture.blocks.count
-        let policy = policy ?? .hardSharing(tasks: tasks.count, blocks: blocks)
-        let kinds: [(String, StepKind)] = [
-            ("inference", .inference(policy)), ("warmup", .hardSharing), ("weights", .weights(open: blocks)),
-            ("logits", .logits(open: blocks)), ("retrain", .retrain(policy)),
-        ]
+        let policy = policy ?? methodSettings.allSelected
+        let kinds = [("inference", StepKind.inference(policy))] + method.namedKinds(methodSettings, policy: policy)
         return MemoryReport(
             batch: shape.count, height: shape.height, width: shape.width,
             steps: try kinds.map { name, kind in

@@ -1,6 +1,8 @@
+import Configuration
 import Datasets
 import Files
 import Foundation
+import Methods
 import Models
 import Support
 import Tasks
@@ -8,10 +10,12 @@ import Tasks
 /// What a run ended with, `summary.json`.
 public struct RunSummary: Codable, Sendable {
     public var device: String
+    /// How it was trained, `method.kind`, and what was minimised, `objective.kind`.
+    public var method, objective: String
     public var kernelFamily: String
     /// How convolutions rounded: exact, float32, tf32 or bfloat16.
     public var arithmetic: String
-    /// Which phase's weights are scored, and on which images.
+    /// Which phase's weights are scored, the first one's where tasks have their own, and on which images.
     public var phase: Phase
     public var split: String
     public var images: Int
@@ -47,38 +51,44 @@ extension Trainer {
     ///
     /// - Returns: nil when no phase has finished.
     public func summarise() throws -> RunSummary? {
-        guard let phase = Phase.byMaturity.first(where: state.finished.contains) else { return nil }
+        let results = experiment.results(where: state.finished.contains)
+        guard let phase = results.first?.phase else { return nil }
         let (name, split) = evaluationSplit()
-        func evaluate(_ phase: Phase, _ policy: DiscretePolicy) throws -> EvaluationResult {
-            try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors")))
-            return try evaluator.evaluate(network, policy: policy, split: split) { done in
+        func evaluate(_ phase: Phase) throws -> (result: EvaluationResult, policy: DiscretePolicy) {
+            let file = try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors"))
+            try network.load(file)
+            let policy = try experiment.policy(recordedIn: file)
+            let result = try evaluator.evaluate(network, policy: policy, split: split) { done in
                 self.report(.evaluating(phase: phase, done: done, total: split.count))
             }
+            return (result, policy)
         }
-        let policy = phase == .warmup ? hardSharing : state.policy?.discrete(tasks: taskNames) ?? hardSharing
-        let ours = try evaluate(phase, policy)
+        var (ours, policy) = try evaluate(phase)
+        for part in results.dropFirst() { ours.take(part.tasks ?? [], of: try evaluate(part.phase).result) }
         let guesses = try evaluator.constantGuess(split: dataset.splits.train)
         let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, split: split)
-        let baseline = state.finished.contains(.baseline) ? try evaluate(.baseline, hardSharing) : nil
+        let reference = experiment.method.reference.flatMap { state.finished.contains($0) ? $0 : nil }
+        let baseline = try reference.map { try evaluate($0).result }
 
         let exact = ours.metrics(.exact)
-        let reference = constant.metrics(.exact)
+        let guess = constant.metrics(.exact)
         let executor = network.executor
         let summary = RunSummary(
-            device: executor.context.device.name, kernelFamily: executor.library.family.rawValue,
+            device: executor.context.device.name, method: experiment.configuration.method.kind,
+            objective: experiment.configuration.objective.kind, kernelFamily: executor.library.family.rawValue,
             arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: split.count,
             metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in
-                gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
+                gains[entry.key] = guess[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
             },
             // A network that is retrained elsewhere is not compared with one that is finished.
-            gainOverHardSharing: experiment.configuration.policy.budgets.isEmpty || phase == .retrain
+            gainOverHardSharing: !outlines.contains(where: \.isElsewhere)
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
             trainedAs: experiment.configuration.facts, labelled: ours.labelled, policy: state.policy,
-            isPolicyLearned: state.finished.contains(.policy),
+            isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
             policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),
-            secondsPerPhase: state.seconds, bytesPerPhase: state.bytes ?? [:],
+            secondsPerPhase: state.seconds, bytesPerPhase: state.bytes,
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
         return summary

@@ -1,4 +1,6 @@
+import Configuration
 import Foundation
+import Methods
 import Support
 
 #if canImport(Glibc)
@@ -134,16 +136,18 @@ public final class RunDirectory: Sendable {
             .map { checkpoints.appendingPathComponent($0) }
     }
 
-    /// The weights of the most mature phase that has finished.
+    /// The weights that a run has come to, each with the tasks that they are for: nil for all.
     ///
-    /// - Throws: `InputError` if none has.
-    public func latestWeights() throws -> URL {
-        for phase in Phase.byMaturity {
-            let url = checkpoints.appendingPathComponent("\(phase.rawValue).safetensors")
-            if FileManager.default.fileExists(atPath: url.path) { return url }
+    /// - Parameter experiment: of the run, or of a part of its tasks.
+    /// - Throws: `InputError` if no phase has finished.
+    public func results(of experiment: Experiment) throws -> [(weights: URL, tasks: [String]?)] {
+        func url(_ phase: Phase) -> URL { checkpoints.appendingPathComponent("\(phase.rawValue).safetensors") }
+        let results = experiment.results { FileManager.default.fileExists(atPath: url($0).path) }
+        guard !results.isEmpty else {
+            throw InputError(
+                file: checkpoints.path, found: "no weights of a finished phase", expected: "one, or --checkpoint FILE")
         }
-        throw InputError(
-            file: checkpoints.path, found: "no weights of a finished phase", expected: "one, or --checkpoint FILE")
+        return results.map { (url($0.phase), $0.tasks) }
     }
 
     /// The run whose checkpoint a file is; nil for one that lies elsewhere.

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+import Methods
 import Models
 import Operators
 import Support

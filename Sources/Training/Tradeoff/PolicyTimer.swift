@@ -1,6 +1,7 @@
 import DeviceLayer
 import Foundation
 import Graph
+import Methods
 import Models
 import Operators
 

@@ -1,6 +1,8 @@
+import Configuration
 import Datasets
 import DeviceLayer
 import Foundation
+import Methods
 import Models
 import Operators
 import Support

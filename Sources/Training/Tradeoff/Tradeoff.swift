@@ -1,6 +1,8 @@
+import Configuration
 import Datasets
 import DeviceLayer
 import Foundation
+import Methods
 import Models
 import Operators
 import Support
@@ -64,7 +66,7 @@ public struct Tradeoff: Codable, Sendable {
 extension SideRuns {
     /// Whether a run ends with a comparison of times: where its cost was asked for.
     public static func areWanted(_ configuration: ExperimentConfiguration) -> Bool {
-        configuration.training.retrain.iterations > 0
+        configuration.method.method.comparesCosts && configuration.training.retrain.iterations > 0
             && (configuration.policy.hasBudget || !configuration.training.narrowBaselines.isEmpty)
     }
 

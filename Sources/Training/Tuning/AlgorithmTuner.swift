@@ -1,6 +1,8 @@
+import Configuration
 import DeviceLayer
 import Foundation
 import Graph
+import Methods
 import Models
 import Operators
 

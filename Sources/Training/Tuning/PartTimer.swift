@@ -1,6 +1,8 @@
+import Configuration
 import DeviceLayer
 import Foundation
 import Graph
+import Methods
 import Models
 import Operators
 import Support
@@ -192,6 +194,34 @@ extension RunDirectory {
             experiment.architecture.blocks.count, experiment.architecture.hasSeparateImages)
         guard found == expected else { throw InputError(file: times.path, found: found, expected: expected) }
         return read
+    }
+
+    /// The times that a run counts its budgets in: those it was started with, else measured and kept.
+    ///
+    /// - Returns: nil for a run whose policy is decided and whose times are gone.
+    /// - Throws: `InputError` if they are gone in the middle; what measuring throws.
+    func partTimes(
+        _ session: ExperimentSession, _ saved: RunState?, search: AlgorithmSearchMode,
+        report: @escaping (ProgressEvent) -> Void
+    ) throws -> PartTimes? {
+        let experiment = session.experiment
+        if let recorded = try readTimes(for: experiment) { return recorded }
+        if let saved {
+            guard saved.policy == nil else {
+                report(.notice("\(times.path) is gone: what was planned with it is not compared"))
+                return nil
+            }
+            // They decide what the method is steered to, and nothing before it.
+            guard saved.phase == experiment.method.phases(experiment.methodSettings).first?.phase else {
+                throw InputError(
+                    file: times.path, found: "no such file",
+                    expected: "the times `train` wrote, which policy learning was begun with; or a new run")
+            }
+        }
+        let timer = PartTimer(session, mode: search, report: report)
+        let measured = try timer.times(experiment.trainingShape, experiment.configuration.policy.budgetFor)
+        try write(measured)
+        return measured
     }
 
     func write(_ measured: PartTimes) throws {

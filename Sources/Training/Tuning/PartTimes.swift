@@ -1,4 +1,6 @@
+import Configuration
 import DeviceLayer
+import Methods
 import Models
 import Operators
 

@@ -1,6 +1,7 @@
 import Datasets
 import DeviceLayer
 import Foundation
+import Methods
 import Models
 import Operators
 import Support
@@ -136,63 +137,41 @@ extension PartTimer {
     }
 
     /// Times the steps of the phases that the configuration asks for.
-    ///
-    /// Policy learning mixes more blocks the further its curriculum is: its steps are timed with one block open and with
-    /// all, and those between lie on a line between these.
     private func phaseTimes(
         policy: DiscretePolicy?, dataset: (any Dataset)?
     ) throws -> (phases: [TimeReport.PhaseTime], notes: [String]) {
         let experiment = session.experiment
-        let blocks = experiment.architecture.blocks.count
         let bench = try NetworkBench(session, shape: experiment.trainingShape)
+        var known: [StepKind: Double] = [:]
         func time(_ kind: StepKind) throws -> Double {
+            if let known = known[kind] { return known }
             try bench.reserve(kind)
             let step = try bench.prepare(kind)
             _ = try bench.run(step)
             // What a training takes is the sum of all its steps, disturbed ones included.
-            return median(
+            let ms = median(
                 try TimedRounds {
                     try bench.run(step).ms
                 } times: {
                     [$0]
                 }.rounds)
+            known[kind] = ms
+            return ms
         }
-        let configuration = experiment.configuration
-        let settings = configuration.training
+        var settings = experiment.methodSettings
+        settings.splits = dataset?.splits
         var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
-        func add(_ phase: Phase, _ iterations: Int, _ ms: Double) {
-            phases.append(TimeReport.PhaseTime(phase: phase.rawValue, iterations: iterations, msPerStep: ms))
+        for outline in experiment.method.phases(settings) where outline.iterations > 0 {
+            let (steps, remarks) = experiment.method.typicalSteps(of: outline, settings, policy: policy)
+            notes += remarks
+            // Budgets have runs of their own.
+            let runs = outline.isElsewhere ? settings.policy.budgets.count : 1
+            phases.append(
+                TimeReport.PhaseTime(
+                    phase: outline.phase.rawValue, iterations: outline.iterations * runs,
+                    msPerStep: try steps.reduce(0) { try $0 + $1.share * time($1.kind) }))
         }
-        let hardMs = try time(.hardSharing)
-        if settings.warmup.iterations > 0 { add(.warmup, settings.warmup.iterations, hardMs) }
-        if settings.policy.iterations > 0 {
-            let one = (try time(.weights(open: 1)), try time(.logits(open: 1)))
-            let all = (try time(.weights(open: blocks)), try time(.logits(open: blocks)))
-            let schedule = experiment.schedule(dataset)
-            if schedule == nil {
-                notes.append("weight and logit steps are counted alike: their number needs the data set")
-            }
-            let total = (0..<settings.policy.iterations).reduce(0.0) { sum, iteration in
-                let step = schedule?.step(iteration)
-                let part = Double((step?.open ?? blocks) - 1) / Double(max(1, blocks - 1))
-                let weights = one.0 + part * (all.0 - one.0)
-                let logits = one.1 + part * (all.1 - one.1)
-                return sum + (step.map { $0.kind == .weights ? weights : logits } ?? (weights + logits) / 2)
-            }
-            add(.policy, settings.policy.iterations, total / Double(settings.policy.iterations))
-            if configuration.policy.sampling == .hardSkip {
-                notes.append(
-                    "policy learning takes less: hard_skip leaves out what it does not draw, which is not counted")
-            }
-        }
-        if settings.retrain.iterations > 0 {
-            let ms = try policy.map { try time(.retrain($0)) } ?? hardMs
-            let runs = max(1, configuration.policy.budgets.count)
-            add(.retrain, settings.retrain.iterations * runs, ms)
-            if policy == nil { notes.append("retraining is counted under hard sharing: its policy is not known yet") }
-            if settings.hardSharingBaseline { add(.baseline, settings.retrain.iterations, hardMs) }
-            if !settings.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
-        }
+        if !settings.training.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
         return (phases, notes)
     }
 }

@@ -1,0 +1,51 @@
+// What an objective makes of the tasks' losses: scalars, one work-item each.
+//
+//   objective_weighted        y = y + scale w[task] L      (first: y = ...), w set by the host with each step
+//   objective_weighted_back   dL = scale w[task] dy
+//   objective_uncertain       y = c exp(-s) L + s/2        (Kendall, Gal, Cipolla 2018; s = log variance)
+//   objective_uncertain_back  dL = c exp(-s) dy;  ds = (1/2 - c exp(-s) L) dy
+//   objective_logs            y = y + log(L) / n           (first: y = ...)
+//   objective_exp             y = exp(x): after the logs the geometric mean
+//   objective_geometric_back  dL = y dy / (n L); 0 where L is not above 0
+//   objective_accumulate      sums[2 task] += L;  sums[2 task + 1] += 1, unless the non-finite flag is set
+
+__kernel void objective_weighted(__global const float *loss, __global const float *weights, __global float *y,
+                                 int task, float scale, int first) {
+    const float weight = scale * weights[task];
+    store_scalar(y, first ? weight * loss[0] : fma(weight, loss[0], y[0]));
+}
+
+__kernel void objective_weighted_back(__global const float *weights, __global const float *dy, __global float *dloss,
+                                      int task, float scale) {
+    store_scalar(dloss, scale * weights[task] * dy[0]);
+}
+
+__kernel void objective_uncertain(__global const float *loss, __global const float *s, __global float *y, float c) {
+    store_scalar(y, c * exp(-s[0]) * loss[0] + 0.5f * s[0]);
+}
+
+__kernel void objective_uncertain_back(__global const float *loss, __global const float *s, __global const float *dy,
+                                       __global float *dloss, __global float *ds, float c) {
+    const float precision = c * exp(-s[0]);
+    store_scalar(dloss, precision * dy[0]);
+    store_scalar(ds, (0.5f - precision * loss[0]) * dy[0]);
+}
+
+__kernel void objective_logs(__global const float *loss, __global float *y, float share, int first) {
+    const float term = share * log(loss[0]);
+    store_scalar(y, first ? term : y[0] + term);
+}
+
+__kernel void objective_exp(__global float *y) { store_scalar(y, exp(y[0])); }
+
+__kernel void objective_geometric_back(__global const float *loss, __global const float *y, __global const float *dy,
+                                       __global float *dloss, float share) {
+    store_scalar(dloss, loss[0] > 0.0f ? share * y[0] / loss[0] * dy[0] : 0.0f);
+}
+
+__kernel void objective_accumulate(__global const float *loss, __global float *sums, __global const int *flag,
+                                   int task) {
+    if (flag[0] != 0) return;
+    sums[2 * task] += loss[0];
+    sums[2 * task + 1] += 1.0f;
+}

@@ -1,0 +1,302 @@
+import Datasets
+import Methods
+import Schema
+import Tasks
+
+extension ConfigurationReference {
+    private typealias Field = ConfigurationField<ExperimentConfiguration>
+
+    var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
+        let readers = vocabulary.readers.all
+        let common: [ConfigurationField<ExperimentConfiguration>] = [
+            .choice(
+                "dataset.kind", of: readers.map { $0.kind },
+                "Where images come from: " + readers.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
+                    + ". Needed to train and evaluate.",
+                word: { $0.dataset.kind ?? "null" }, choose: { $0.dataset.kind = $1 }),
+            .key(
+                "dataset.root", \.dataset.root,
+                "Folder of the data set, for kinds that read one ("
+                    + readers.filter { $0.needsRoot }.map { $0.kind }.joined(separator: ", ")
+                    + "). Relative to where the command is run."),
+            .key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop."),
+            .key(
+                "dataset.augmentation", \.dataset.augmentation,
+                "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
+            .key("dataset.shuffle", \.dataset.shuffle, "Whether each pass takes the images in a new order."),
+        ]
+        let validation = Field.key(
+            "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
+            "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
+                + "80 % train, 10 % validation, 10 % test).")
+        return common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
+            + readers.flatMap { readerFields($0) }
+    }
+
+    /// The key that says how tasks of a kind are trained.
+    private func conventionField(_ kind: any TaskKind.Type) -> ConfigurationField<ExperimentConfiguration>? {
+        guard let key = kind.conventionKey else { return nil }
+        return .choice(
+            key.path, of: MetricConvention.allCases.map(\.rawValue), defaultText: MetricConvention.exact.rawValue,
+            key.meaning,
+            word: { configuration in configuration.tasks.first { $0.kind == kind }?.convention.rawValue },
+            choose: { configuration, word in
+                guard let convention = MetricConvention(rawValue: word) else { return }
+                for index in configuration.tasks.indices where configuration.tasks[index].kind == kind {
+                    configuration.tasks[index].convention = convention
+                }
+            })
+    }
+
+    /// A reader's own keys; resolved files have those of the chosen one.
+    private func readerFields<Kind: Reader>(_ kind: Kind.Type) -> [ConfigurationField<ExperimentConfiguration>] {
+        Kind.fields.map { field in
+            field.lifted(
+                "dataset.", part: { $0.dataset[Kind.self] }, empty: { Kind() },
+                isWritten: { $0.dataset.kind == Kind.kind }, set: { $0.dataset[Kind.self] = $1 })
+        }
+    }
+
+    /// The choice of a method and every method's own keys; resolved files have those of the chosen one.
+    var methodFields: [ConfigurationField<ExperimentConfiguration>] {
+        let methods = vocabulary.methods.all
+        let kind = Field.choice(
+            "method.kind", of: methods.map { $0.kind }, defaultText: methods[0].kind,
+            "How the network is trained: " + methods.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
+                + ". Methods with one phase train for as many steps as have gone into the weights that `adashare` ends "
+                + "with: `training.retrain.iterations`, with `training.retrain.start: learned` those of all phases. "
+                + "`method: KIND` is short for it.",
+            word: { $0.method.kind }, choose: { $0.method.kind = $1 })
+        func fields<Kind: Method>(_ type: Kind.Type) -> [Field] {
+            Kind.fields.map { field in
+                field.lifted(
+                    "method.", part: { $0.method[Kind.self] }, empty: { Kind() },
+                    isWritten: { $0.method.kind == Kind.kind }, set: { $0.method[Kind.self] = $1 })
+            }
+        }
+        return [kind] + methods.flatMap { fields($0) }
+    }
+
+    /// The choice of an objective and every objective's own keys; resolved files have those of the chosen one.
+    var objectiveFields: [ConfigurationField<ExperimentConfiguration>] {
+        let objectives = vocabulary.objectives.all
+        let kind = Field.choice(
+            "objective.kind", of: objectives.map { $0.kind }, defaultText: objectives[0].kind,
+            "What is minimised: " + objectives.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
+                + ". `objective: KIND` is short for it.",
+            word: { $0.objective.kind }, choose: { $0.objective.kind = $1 })
+        func fields<Kind: Objective>(_ type: Kind.Type) -> [Field] {
+            Kind.fields.map { field in
+                field.lifted(
+                    "objective.", part: { $0.objective[Kind.self] }, empty: { Kind() },
+                    isWritten: { $0.objective.kind == Kind.kind }, set: { $0.objective[Kind.self] = $1 })
+            }
+        }
+        return [kind] + objectives.flatMap { fields($0) }
+    }
+
+    static var modelFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key("model.backbone", \.model.backbone, "Residual network: 8, 16, 16 or 33 blocks."),
+            .key(
+                "model.width", \.model.width, limit: .between(0.015625, 8),
+                "Multiplier of the channel counts; 1 is published."),
+            .key("model.head", \.model.head, "Head of a dense task: four dilated branches, or one 1×1 convolution."),
+            .key(
+                "model.precision", \.model.precision,
+                "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 rounded to "
+                    + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to 4·10⁻³), in "
+                    + "which activations and their gradients are stored too, in half their memory. Sums, weights, their gradients, "
+                    + "statistics and losses are float32. Devices without such units compute float32 and say so; `adashare "
+                    + "devices` lists what each computes. Not together with `training.exact_convolutions`."),
+            .key(
+                "model.dropout", \.model.dropout, limit: .from(0, below: 1),
+                "Probability of dropping an activation in the four-rate heads while training."),
+            .key(
+                "model.initial_checkpoint", \.model.initialCheckpoint,
+                "Safetensors file with weights to start from, in the published names."),
+        ]
+    }
+
+    static var trainingFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key(
+                "training.seed", \.training.seed, in: .seeds,
+                "Seed of weights, order, augmentation, dropout and policy noise."),
+            .key("training.batch", \.training.batch, in: 1...65_536, "Images per step."),
+            .key(
+                "training.log_every", \.training.logEvery, in: .fromOne,
+                "Iterations between two lines of metrics.jsonl and of the progress."),
+            .key(
+                "training.checkpoint_every", \.training.checkpointEvery, in: .fromOne,
+                "Iterations between two checkpoints: the most a resumed run repeats."),
+            .key(
+                "training.evaluate_every", \.training.evaluateEvery, in: .fromZero,
+                "Iterations between two evaluations on the validation split, of which each phase keeps the best weights (mean over "
+                    + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning only once "
+                    + "every block is open); 0 = at the ends of phases only, keeping the last weights."),
+            .key(
+                "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
+                "Steps with hard sharing, weights only."),
+            .key(
+                "training.policy.iterations", \.training.policy.iterations, in: .fromZero,
+                "Steps of policy learning; a weight step and a logit step each count one."),
+            .key(
+                "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,
+                "Steps with the discrete policy, weights only."),
+            .key(
+                "training.retrain.start", \.training.retrain.start,
+                "Whether retraining starts from new weights or from those of policy learning."),
+            .key(
+                "training.learning_rate.heads", \.training.learningRate.heads, limit: .above(0),
+                "Learning rate of the heads."),
+            .key(
+                "training.learning_rate.backbone", \.training.learningRate.backbone, limit: .above(0),
+                "Learning rate of stem, projections and blocks."),
+            .key(
+                "training.learning_rate_decay.factor", \.training.learningRateDecay.factor, limit: .above(0, to: 1),
+                "Factor on the learning rates at each step of their decay, in warm-up and retraining."),
+            .key(
+                "training.learning_rate_decay.every", \.training.learningRateDecay.every, in: .fromZero,
+                "Iterations between two steps of the decay; 0 = no decay."),
+            .key(
+                "training.learning_rate_decay.scope", \.training.learningRateDecay.scope,
+                "Which learning rates decay."),
+            .key(
+                "training.weight_decay", \.training.weightDecay, limit: .atLeast(0),
+                "Coupled (L2) decay of all weights."),
+            .key(
+                "training.momentum", \.training.momentum, limit: .from(0, below: 1),
+                "SGD momentum of the weights in policy learning."),
+            .key(
+                "training.adam.beta1", \.training.adam.beta1, limit: .from(0, below: 1),
+                "β₁ of the weights' Adam in warm-up and retraining."),
+            .key(
+                "training.adam.beta2", \.training.adam.beta2, limit: .from(0, below: 1),
+                "β₂ of the weights' Adam in warm-up and retraining."),
+            .key("training.adam.epsilon", \.training.adam.epsilon, limit: .above(0), "ε of the weights' Adam."),
+            .key(
+                "training.recompute", \.training.recompute,
+                "Whether the backward pass computes the branches of the blocks again instead of keeping their activations: less memory, "
+                    + "about a third more time, the same bits."),
+            .key(
+                "training.exact_convolutions", \.training.exactConvolutions,
+                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions of stride 1 "
+                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times larger; "
+                    + "and 1×1 convolutions on GPUs may be CLBlast's. Needs `model.precision: float32`."
+            ),
+            .key(
+                "training.hard_sharing_baseline", \.training.hardSharingBaseline,
+                "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
+            .key(
+                "training.narrow_baselines", \.training.narrowBaselines,
+                limit: ConfigurationLimit(text: "above 0 and below 1, each once") { list in
+                    list.allSatisfy { $0 > 0 && $0 < 1 } && Set(list).count == list.count
+                },
+                "Factors on `model.width` at which hard sharing is trained too, for the retraining's iterations, under "
+                    + "`hard_sharing/<factor>` of the run: what a smaller network reaches in the same time. It starts from new weights."
+            ),
+        ]
+    }
+
+    static var policyFields: [ConfigurationField<ExperimentConfiguration>] {
+        [
+            Field.key("policy.sparsity", \.policy.sparsity, limit: .atLeast(0), "Weight λ_sp of the sparsity loss."),
+            .key("policy.sharing", \.policy.sharing, limit: .atLeast(0), "Weight λ_sh of the sharing loss."),
+            .key(
+                "policy.sparsity_form", \.policy.sparsityForm,
+                "`paper`: Σ log α. `published`: mean over open blocks of −log(1−α), bounded."),
+            .key(
+                "policy.sharing_form", \.policy.sharingForm,
+                "`paper`: differences of α, bottom blocks weighted most. `published`: raw logits, top blocks most."),
+            .key(
+                "policy.sparsity_layer_weights", \.policy.sparsityLayerWeights,
+                "Published sparsity with `policy.sharing` 0: weigh block l by 2l/L."),
+            .key(
+                "policy.sampling", \.policy.sampling,
+                "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the soft gradient; both "
+                    + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was drawn is computed; "
+                    + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."
+            ),
+            .key(
+                "policy.budget", \.policy.budget, defaultText: "null",
+                "Most that the policy may cost: a share of hard sharing's cost as `policy.budget_for` counts it, or milliseconds of a "
+                    + "step. Policy learning is steered to it, and the discrete policy stays within it where one can (`argmax` is not "
+                    + "held to it); null leaves the cost free. With `policy.cost: passes` the share is of a full pass per task."
+            ) {
+                guard let budget = $0.policy.budget else { return }
+                $0.policy.discrete = .budget
+                if case .milliseconds = budget { $0.policy.budgetFor = .inference }
+            },
+            .key(
+                "policy.budgets", \.policy.budgets,
+                limit: ConfigurationLimit(text: "each once") { Set($0).count == $0.count },
+                "Instead of `policy.budget`, several: one policy learning, steered to the largest, then for each a discrete policy "
+                    + "of the same probabilities and a retraining under `retrain/<budget>` of the run."
+            ) {
+                guard !$0.policy.budgets.isEmpty else { return }
+                $0.policy.discrete = .budget
+                if $0.policy.budgets.contains(where: { if case .milliseconds = $0 { true } else { false } }) {
+                    $0.policy.budgetFor = .inference
+                }
+            },
+            .key(
+                "policy.budget_for", \.policy.budgetFor,
+                defaultText: "macs; inference where a budget is in milliseconds",
+                "What budgets count. `macs`: multiply-accumulates of the backbone. `inference`, `training`: the measured time of such a "
+                    + "step of `training.batch` images at the size of a crop, heads included; each part of the network is measured once "
+                    + "on the device and kept beside its algorithms."),
+            .key(
+                "policy.budget_schedule", \.policy.budgetSchedule,
+                "What policy learning is steered to. `constant`: the budget from the start. `falling`: from everything down to the "
+                    + "budget in a straight line over four fifths of the policy epochs, so that what matters least goes first."
+            ),
+            .key(
+                "policy.cost", \.policy.cost,
+                "How costs add up. `passes`: one pass per task, of as many. `shared`: what remains when blocks below which "
+                    + "tasks have decided alike run once, so that agreeing early pays, of one pass for all tasks."
+            ),
+            .key(
+                "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
+                "Weight of the distance between expected cost and budget."),
+            .key(
+                "policy.curriculum_speed", \.policy.curriculumSpeed, in: 1...1_000_000,
+                "Policy epochs after which the curriculum opens one block more, from the top."),
+            .key(
+                "policy.temperature", \.policy.temperature, limit: .above(0), "Temperature τ of the first policy epoch."
+            ),
+            .key(
+                "policy.temperature_decay", \.policy.temperatureDecay, limit: .above(0, to: 1),
+                "Factor on τ after each policy epoch."),
+            .key(
+                "policy.learning_rate", \.policy.learningRate, limit: .above(0), "Adam's learning rate for the logits."),
+            .key("policy.weight_decay", \.policy.weightDecay, limit: .atLeast(0), "Coupled (L2) decay of the logits."),
+            .key("policy.adam.beta1", \.policy.adam.beta1, limit: .from(0, below: 1), "β₁ of the logits' Adam."),
+            .key("policy.adam.beta2", \.policy.adam.beta2, limit: .from(0, below: 1), "β₂ of the logits' Adam."),
+            .key("policy.adam.epsilon", \.policy.adam.epsilon, limit: .above(0), "ε of the logits' Adam."),
+            .key(
+                "policy.initial", \.policy.initial,
+                "Logits at the start: both equal to the scale, normal with that deviation, or (0, −scale)."
+            ) { $0.policy.initialScale = $0.policy.initial.defaultScale },
+            .key(
+                "policy.initial_scale", \.policy.initialScale, limit: .atLeast(0),
+                defaultText: "by policy.initial: equal 0.5; normal 0.001; all_chosen 3",
+                "The number that `policy.initial` speaks of."),
+            .key(
+                "policy.alternation.weights", \.policy.alternation.weights, in: .fromOne,
+                "Weight steps on `train1` in each policy epoch."),
+            .key(
+                "policy.alternation.logits", \.policy.alternation.logits, in: .fromOne,
+                "Logit steps on `train2` in each policy epoch."),
+            .key(
+                "policy.discrete", \.policy.discrete, defaultText: "sample; budget where there is a budget",
+                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. `budget`: the most "
+                    + "probable one within the budget. `frontier`: of that one and less probable ones that make more of the budget, the "
+                    + "best on the validation split, scored with the weights of policy learning and each one's own batch-norm "
+                    + "statistics."),
+            .key(
+                "policy.samples", \.policy.samples, in: 1...4096,
+                "Policies drawn by `sample`, of which the best is kept."),
+        ]
+    }
+}

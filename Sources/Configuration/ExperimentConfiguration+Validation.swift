@@ -1,0 +1,248 @@
+import Datasets
+import Methods
+import Models
+import Operators
+import Schema
+import Support
+import Tasks
+
+extension ExperimentConfiguration {
+    /// As many results as a graph tells apart.
+    static let maximumTasks = 64
+
+    /// How convolutions may round, if the device can.
+    public var arithmetic: ConvolutionArithmetic {
+        if training.exactConvolutions { return .exact }
+        return model.precision.arithmetic
+    }
+
+    /// Checks what training needs beyond what `parse` has checked: the data set and phases that fit together.
+    ///
+    /// - Parameter file: named in errors.
+    /// - Throws: `InputError` naming the key.
+    public func validateForTraining(file: String = "configuration") throws {
+        func fail(_ path: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: file, place: path, found: found, expected: expected)
+        }
+        try validateTasks(file: file)
+        let reader = try chosenReader(file: file)
+        if type(of: reader).needsRoot, (dataset.root ?? "").isEmpty {
+            throw fail(
+                "dataset.root", "nothing", "the folder of the data set, which kind \(type(of: reader).kind) needs")
+        }
+        if training.batch < 1 {
+            throw fail("training.batch", "\(training.batch)", "at least 1")
+        }
+        let settings = try methodSettings()
+        try method.method.validate(settings, file: file)
+        guard method.method.phases(settings).contains(where: { $0.iterations > 0 }) else {
+            throw fail("training", "0 iterations in all phases", "a phase with iterations")
+        }
+    }
+
+    /// The network.
+    ///
+    /// - Throws: `ArchitectureError` if it cannot be laid out.
+    public func architecture() throws -> NetworkArchitecture {
+        try NetworkArchitecture(
+            backbone: model.backbone, width: model.width, head: model.head,
+            tasks: tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
+            isPooled: tasks.contains { $0.kind.extent == .image })
+    }
+
+    /// What the method knows before a run.
+    ///
+    /// - Throws: as `architecture`.
+    public func methodSettings() throws -> MethodSettings {
+        MethodSettings(
+            training: training, policy: policy, architecture: try architecture(), objective: objective.objective,
+            hasInitialWeights: model.initialCheckpoint != nil)
+    }
+
+    /// Refuses keys of methods and objectives that are not the chosen one, which would be without effect.
+    func validateChoices(file: String) throws {
+        func refuse(_ changed: [String], _ section: String, _ chosen: String, but known: [String]) throws {
+            guard let key = changed.first(where: { !known.contains($0) }) else { return }
+            throw InputError(
+                file: file, place: "\(section).\(key)",
+                found: "a key that is without effect with \(section).kind \(chosen)", expected: "no such key")
+        }
+        func changed<Part>(_ part: Part, _ fresh: Part, _ fields: [ConfigurationField<Part>]) -> [String] {
+            fields.filter { $0.write(part) != $0.write(fresh) }.map(\.path)
+        }
+        func changedOfMethod<Kind: Method>(_ kind: Kind.Type) -> [String] { changed(method[kind], Kind(), Kind.fields) }
+        func changedOfObjective<Kind: Objective>(_ kind: Kind.Type) -> [String] {
+            changed(objective[kind], Kind(), Kind.fields)
+        }
+        func keysOfMethod<Kind: Method>(_ kind: Kind) -> [String] { Kind.fields.map(\.path) }
+        func keysOfObjective<Kind: Objective>(_ kind: Kind) -> [String] { Kind.fields.map(\.path) }
+        for kind in vocabulary.methods.all where kind.kind != method.kind {
+            try refuse(changedOfMethod(kind), "method", method.kind, but: keysOfMethod(method.method))
+        }
+        for kind in vocabulary.objectives.all where kind.kind != objective.kind {
+            try refuse(changedOfObjective(kind), "objective", objective.kind, but: keysOfObjective(objective.objective))
+        }
+    }
+
+    /// Checks that precisions go together.
+    func validatePrecision(file: String) throws {
+        guard training.exactConvolutions, model.precision != .float32 else { return }
+        throw InputError(
+            file: file, place: "training.exact_convolutions",
+            found: "true with model.precision \(model.precision.rawValue)",
+            expected: "false, or model.precision float32")
+    }
+
+    /// Of the stages of a network so wide.
+    private static func channels(width: Double) -> [Int] {
+        [64, 128, 256, 512].map { NetworkArchitecture.scaled($0, by: width) }
+    }
+
+    /// Checks the list of tasks: names, outputs and class weights.
+    func validateTasks(file: String) throws {
+        func fail(_ path: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: file, place: path, found: found, expected: expected)
+        }
+        if tasks.isEmpty {
+            throw fail("tasks", "no task", "at least one")
+        }
+        if tasks.count > Self.maximumTasks {
+            throw fail("tasks", "\(tasks.count) tasks", "at most \(Self.maximumTasks)")
+        }
+        if policy.budget != nil, !policy.budgets.isEmpty {
+            throw fail("policy.budgets", "policy.budget beside it", "one of the two")
+        }
+        let budgets = policy.budgets + (policy.budget.map { [$0] } ?? [])
+        let isInTime = budgets.contains { if case .milliseconds = $0 { true } else { false } }
+        if isInTime, !policy.isTimed {
+            throw fail("policy.budget_for", "macs with a budget in milliseconds", "inference or training")
+        }
+        var widths = [Self.channels(width: model.width)]
+        for factor in training.narrowBaselines {
+            let width = model.width * factor
+            let channels = Self.channels(width: width)
+            guard width >= 0.015625, !widths.contains(channels) else {
+                throw fail(
+                    "training.narrow_baselines", "\(PolicyBudget.share(factor).name), stages of \(channels) channels",
+                    "factors whose networks differ: channels are multiples of 16, at least 16, and the width at least "
+                        + "0.015625")
+            }
+            widths.append(channels)
+        }
+        if !training.narrowBaselines.isEmpty, !training.hardSharingBaseline {
+            throw fail(
+                "training.narrow_baselines", "narrower networks without hard sharing to compare them with",
+                "training.hard_sharing_baseline: true")
+        }
+        if !policy.budgets.isEmpty, policy.discrete == .argmax {
+            throw fail(
+                "policy.discrete", "argmax with policy.budgets, which it is not held to",
+                "budget, frontier or sample")
+        }
+        if !budgets.isEmpty, policy.cost == .shared, tasks.count > ExpectedCostLoss.maximumTasks {
+            throw fail(
+                "policy.cost", "shared with \(tasks.count) tasks",
+                "passes, or at most \(ExpectedCostLoss.maximumTasks) tasks: shared work is summed over all sets of "
+                    + "tasks"
+            )
+        }
+        if policy.discrete.needsBudget {
+            if budgets.isEmpty {
+                throw fail(
+                    "policy.discrete", "\(policy.discrete.rawValue) without a policy.budget",
+                    "a budget, argmax or sample")
+            }
+            if !PolicyDraw.canSearch(tasks: tasks.count, form: policy.cost) {
+                throw fail(
+                    "policy.discrete", "\(policy.discrete.rawValue) with \(tasks.count) tasks that share work",
+                    (policy.budgets.isEmpty ? "argmax, " : "")
+                        + "sample, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
+            }
+        }
+        let reservedNames = [StepGraphs.totalName] + vocabulary.methods.all.flatMap { $0.lossNames }
+        var seen: [String: Int] = [:]
+        for (index, task) in tasks.enumerated() {
+            let path = "tasks.\(index)"
+            if task.name.isEmpty || task.name.contains(where: { "/\\".contains($0) || $0.isNewline }) {
+                throw fail("\(path).name", "'\(task.name)'", "a name without slashes, at least one character")
+            }
+            if task.name == "panel" || reservedNames.contains(task.name) {
+                throw fail(
+                    "\(path).name", "'\(task.name)', which logs, losses or pictures use themselves", "another name")
+            }
+            if let earlier = seen.updateValue(index, forKey: task.name) {
+                throw fail("\(path).name", "'\(task.name)', the name of tasks.\(earlier)", "a name of its own")
+            }
+            if task.kind.extent != tasks[0].kind.extent {
+                throw fail(
+                    "\(path).kind", "\(task.kind.name) beside \(tasks[0].kind.name)",
+                    "tasks that all predict pixels, or all whole images")
+            }
+            if let channels = task.kind.channels, task.channels != channels {
+                throw fail("\(path).channels", "\(task.channels)", "\(channels) for kind \(task.kind.name)")
+            }
+            if task.kind.channels == nil && task.channels < 2 {
+                throw fail(
+                    "\(path).channels", task.channels < 1 ? "nothing" : "\(task.channels)",
+                    "the number of classes, at least 2, for kind \(task.kind.name)")
+            }
+            if task.classWeights != .equal && task.kind.channels != nil {
+                throw fail("\(path).class_weights", "weights", "none for kind \(task.kind.name)")
+            }
+            if case .values(let values) = task.classWeights, values.count != task.channels {
+                throw fail("\(path).class_weights", "\(values.count) weights", "\(task.channels), one per class")
+            }
+            if case .values(let values) = task.classWeights, !values.contains(where: { $0 > 0 }) {
+                throw fail("\(path).class_weights", "only zeros", "a weight above 0")
+            }
+        }
+    }
+}
+
+extension ExperimentConfiguration {
+    /// The reader of the data set.
+    ///
+    /// - Throws: `InputError` where none is chosen.
+    package func chosenReader(file: String = "configuration") throws -> any Reader {
+        if let reader = dataset.reader { return reader }
+        throw InputError(
+            file: file, place: "dataset.kind", found: "nothing",
+            expected: "one of " + vocabulary.readers.all.map { $0.kind }.joined(separator: ", "))
+    }
+
+    /// The labels that the tasks learn, each once.
+    ///
+    /// - Throws: `InputError` where two tasks read one label differently.
+    public func labelRequests() throws -> [LabelRequest] {
+        var requests: [LabelRequest] = []
+        for (index, task) in tasks.enumerated() {
+            let format = task.made.label
+            let classes = format.element == .classes ? task.channels : nil
+            guard let known = requests.firstIndex(where: { $0.name == task.labelName }) else {
+                requests.append(
+                    LabelRequest(name: task.labelName, format: format, classes: classes, place: "tasks.\(index)"))
+                continue
+            }
+            guard requests[known].format == format else {
+                throw InputError(
+                    file: "configuration", place: "tasks.\(index).label",
+                    found: "'\(task.labelName)', which \(requests[known].place) reads in another way",
+                    expected: "a label of its own, or the same kind and ignore_label")
+            }
+            // What all of its tasks have a class for.
+            guard let mine = classes, let others = requests[known].classes, mine < others else { continue }
+            (requests[known].classes, requests[known].place) = (mine, "tasks.\(index)")
+        }
+        return requests
+    }
+
+    /// How tasks are trained, where their numbers cannot be compared otherwise, by name.
+    public var facts: [String: String] {
+        tasks.map(\.facts).reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+    }
+}
+
+/// How tasks were trained in one clause, such as "normals trained as exact", with a comma before it; empty without facts.
+public func clause(_ facts: [String: String]) -> String {
+    facts.sorted { $0.key < $1.key }.map { ", \($0.key) trained as \($0.value)" }.joined()
+}

@@ -1,0 +1,195 @@
+import Foundation
+import Models
+import Operators
+import Support
+
+/// Policy learning: weight steps and logit steps in turn, more blocks open from epoch to epoch, and in the end a discrete
+/// policy.
+final class PolicyLearning: TrainingPhase {
+    private unowned let run: any MethodRun
+    let schedule: PolicySchedule
+    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves the
+    /// cost free.
+    let steering: ((Int) -> Double)?
+    private let settings: PolicyConfiguration
+    private let architecture: NetworkArchitecture
+
+    init(_ run: any MethodRun, iterations: Int) throws {
+        self.run = run
+        settings = run.settings.policy
+        architecture = run.settings.architecture
+        schedule = try PolicySchedule(run)
+        steering = settings.steering(by: run.budgetCosts, epochs: Double(iterations) / Double(schedule.cycle))
+    }
+
+    private var blocks: Int { architecture.blocks.count }
+    private var taskNames: [String] { run.settings.tasks }
+
+    func enter() throws {
+        guard !run.state.finished.contains(.warmup) else { return }
+        run.note("no warm-up has run: policy learning starts from the initial weights")
+        try run.initialise(nil, keepingLogits: false)
+    }
+
+    func step(_ iteration: Int) throws -> PhaseStep {
+        let step = schedule.step(iteration)
+        let isWeights = step.kind == .weights
+        // In policy learning the rates stay at the configured values.
+        var state = run.stepState(iteration, phase: PhaseNumber.policy, update: step.index + 1, decays: false)
+        state.temperature = Float(step.temperature)
+        let budget = steering?(step.epoch)
+        if let budget { state.budget = Float(budget) }
+        var facts: [String: JSONValue] = [
+            "step": .string(isWeights ? "weights" : "logits"), "policy_epoch": .integer(step.epoch),
+            "open_blocks": .integer(step.open), "temperature": .number(step.temperature),
+        ]
+        if let budget { facts["block_budget"] = .number(budget) }
+        let drawn = try draw(step.open, state: state)
+        return PhaseStep(
+            isWeights ? .weights(open: step.open, drawn: drawn) : .logits(open: step.open, drawn: drawn),
+            source: isWeights ? 0 : 1, state: state, facts: facts)
+    }
+
+    /// The policy of one step, where `hard_skip` asks for one.
+    ///
+    /// Logits are read back after they have changed, the host's only wait; noise is the same pure function on both
+    /// sides.
+    private func draw(_ open: Int, state: StepState) throws -> DiscretePolicy? {
+        guard settings.sampling == .hardSkip else { return nil }
+        return .gumbelDraw(logits: try logits(), open: open, architecture: architecture, state: state)
+    }
+
+    func counts(_ iterations: Int) -> [Int] {
+        let counts = schedule.counts(iterations)
+        return [counts.weights, counts.logits]
+    }
+
+    var kinds: [StepKind] {
+        [.weights(open: blocks), .logits(open: blocks)]
+            + (settings.discrete == .frontier ? [.retrain(run.settings.allSelected)] : [])
+    }
+
+    func facts(_ iteration: Int) -> [String: JSONValue] {
+        let next = schedule.step(iteration)
+        return [
+            "policyEpoch": .integer(next.epoch), "openBlocks": .integer(next.open),
+            "temperature": .number(next.temperature),
+        ]
+    }
+
+    /// Only checkpoints with every block open compete.
+    func isJudged(_ iteration: Int) -> Bool { schedule.openBlocks(after: iteration) == blocks }
+
+    // MARK: - The discrete policy
+
+    /// Logits of every task, [L · 2].
+    private func logits() throws -> [[Float]] {
+        try run.read(taskNames.indices.map { architecture.logitsParameter(task: $0) })
+    }
+
+    /// α of every task and block.
+    func probabilities() throws -> [[Double]] {
+        try logits().map { logits in
+            (0..<blocks).map { block -> Double in
+                let difference = Double(logits[2 * block + 1]) - Double(logits[2 * block])
+                return 1 / (1 + exp(difference))
+            }
+        }
+    }
+
+    /// How discrete policies are taken from the probabilities now; every task selects the blocks that the curriculum has
+    /// not opened.
+    ///
+    /// - Parameter budget: the most they may cost; nil for any.
+    func policyDraw(within budget: PolicyBudget?) -> PolicyDraw {
+        PolicyDraw(
+            costs: run.budgetCosts, form: settings.cost, budget: budget,
+            open: blocks - schedule.openBlocks(after: run.state.iteration))
+    }
+
+    /// What policy learning stands for at this moment, without samples' chance; of several budgets the first one's.
+    func policy() throws -> DiscretePolicy {
+        let (draw, alphas) = (policyDraw(within: settings.budget ?? settings.budgets.first), try probabilities())
+        return settings.discrete.needsBudget ? draw.mostProbable(alphas) : draw.thresholded(alphas)
+    }
+
+    func recordedPolicy() throws -> SelectionPolicy? {
+        try run.state.policy ?? SelectionPolicy(policy(), tasks: taskNames)
+    }
+
+    /// Takes the discrete policy from the probabilities; of several budgets one for each, and the first one's is the run's.
+    func finish() throws {
+        for budget in settings.budgets.reversed() {
+            try drawPolicy(within: budget)
+            var policies: [String: SelectionPolicy] = run.state.kept(Key.policies) ?? [:]
+            policies[budget.name] = run.state.policy
+            try run.state.keep(policies, as: Key.policies)
+        }
+        if settings.budgets.isEmpty { try drawPolicy(within: settings.budget) }
+        try Self.writePolicies(run)
+    }
+
+    /// Writes the policies that were taken, whatever became of the files since.
+    static func writePolicies(_ run: any MethodRun) throws {
+        try run.write(run.state.policy, named: run.state.kept(Key.policies) ?? [:])
+    }
+
+    /// Takes a discrete policy.
+    ///
+    /// Of several the best on validation is kept, scored with the weights of policy learning; without a validation
+    /// split the first one.
+    private func drawPolicy(within budget: PolicyBudget?) throws {
+        let alphas = try probabilities()
+        let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
+        let draw = policyDraw(within: budget)
+        let candidates = candidates(draw, alphas)
+        let policies = candidates.map {
+            SelectionPolicy($0, tasks: taskNames, probabilities: named, open: draw.open > 0 ? draw.open : nil)
+        }
+        try run.state.keep(policies, as: Key.samples)
+        var best = 0
+        if candidates.count > 1,
+            let scores = try run.scores(of: candidates, recalibrated: settings.discrete == .frontier)
+        {
+            best = scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } ?? 0
+            var members: [String: JSONValue] = [
+                "scores": .array(scores.map { .number($0) }), "chosen": .integer(best),
+            ]
+            if let budget, !settings.budgets.isEmpty { members["budget"] = .string(budget.name) }
+            try run.log("policy_samples", members)
+        }
+        run.state.policy = policies[best]
+        if let cost = PolicyCost(alphas, drawn: candidates[best], by: draw, measure: settings.budgetFor) {
+            try run.state.keep(cost, as: Key.cost)
+        }
+        let subject = settings.budgets.count > 1 ? (budget.map { "policy for \($0.name): " } ?? "") : ""
+        for remark in draw.remarks(on: candidates[best], from: alphas) { run.note(subject + remark) }
+    }
+
+    private func candidates(_ draw: PolicyDraw, _ alphas: [[Double]]) -> [DiscretePolicy] {
+        switch settings.discrete {
+        case .argmax: return [draw.thresholded(alphas)]
+        case .budget: return [draw.mostProbable(alphas)]
+        case .frontier: return draw.frontier(alphas)
+        case .sample:
+            let samples = draw.samples(
+                alphas, numbers: taskNames.indices.map(architecture.number), count: settings.samples,
+                seed: UInt64(run.settings.training.seed))
+            if !samples.isEmpty { return samples }
+            run.note("no sample is within the budget: the cheapest policy is taken")
+            return [draw.cheapest(alphas)]
+        }
+    }
+
+    /// What is kept in a run's state.
+    enum Key {
+        static let (samples, policies, cost) = ("sampledPolicies", "policies", "policyCost")
+    }
+}
+
+extension RunState {
+    /// Policies that were drawn after policy learning, and scored.
+    public var sampledPolicies: [SelectionPolicy] { kept(PolicyLearning.Key.samples) ?? [] }
+    /// What the learned policy costs; nil if none was learned.
+    public var policyCost: PolicyCost? { kept(PolicyLearning.Key.cost) }
+}

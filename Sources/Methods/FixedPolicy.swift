@@ -1,0 +1,57 @@
+import Models
+import Schema
+import Support
+
+/// Weights under a policy that people give.
+public struct FixedPolicy: Method {
+    public static let kind = "fixed"
+    public static let meaning = "the weights under a given policy; one phase, `train`"
+    public static var fields: [ConfigurationField<FixedPolicy>] {
+        [
+            .key(
+                "policy", \.policy, defaultText: "null",
+                "The policy to train under, needed by `fixed`: \(PolicySource.expectation).")
+        ]
+    }
+
+    public var policy: PolicySource?
+
+    public init() {}
+
+    public func resolved(_ absolute: (String) -> String) -> FixedPolicy {
+        var copy = self
+        if case .file(let path)? = policy { copy.policy = .file(absolute(path)) }
+        return copy
+    }
+
+    public func validate(_ settings: MethodSettings, file: String) throws {
+        guard policy == nil else { return }
+        throw InputError(file: file, place: "method.policy", found: "nothing", expected: PolicySource.expectation)
+    }
+
+    public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
+        [PhaseOutline(.train, iterations: settings.wholeLength)]
+    }
+
+    public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+        guard let policy else { preconditionFailure("validated before") }
+        return try WeightTraining.under(run) { try run.policy(policy) }
+    }
+}
+
+extension WeightTraining {
+    /// The phase `train` under one policy, which is chosen before the first step and then kept.
+    static func under(_ run: any MethodRun, choose: () throws -> SelectionPolicy) throws -> WeightTraining {
+        if run.state.policy == nil {
+            let chosen = try choose()
+            let policy = chosen.discrete(tasks: run.settings.tasks)
+            if let warning = run.macs.warning(about: policy) { run.note(warning) }
+            run.state.policy = chosen
+        }
+        guard let chosen = run.state.policy else { preconditionFailure("chosen above") }
+        try run.write(chosen, named: [:])
+        return WeightTraining(
+            run, number: PhaseNumber.train, kind: .retrain(chosen.discrete(tasks: run.settings.tasks)), under: chosen
+        ) { try $0.initialise(nil, keepingLogits: false) }
+    }
+}

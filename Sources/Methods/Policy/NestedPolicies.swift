@@ -1,0 +1,29 @@
+import Datasets
+import Models
+import Support
+
+extension DiscretePolicy {
+    /// As many selected decisions as `density` says, up to rounding, drawn at random; those of one seed are nested:
+    /// what a sparser policy selects, a denser one selects too.
+    ///
+    /// - Precondition: `density` is within 0...1.
+    package static func nested(density: Double, tasks: Int, blocks: Int, seed: UInt64) -> DiscretePolicy {
+        precondition((0...1).contains(density), "density \(density) outside 0...1")
+        var random = CounterRandom(state: seed)
+        let draws = (0..<(tasks * blocks)).map { _ in random.uniform() }
+        let order = draws.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }
+        let chosen = Set(order.prefix(Int((density * Double(draws.count)).rounded())))
+        return DiscretePolicy(
+            select: (0..<tasks).map { task in (0..<blocks).map { chosen.contains(task * blocks + $0) } })
+    }
+
+    /// Policies on which all tasks agree, from 90 % of the blocks to none in steps of a tenth, each only once where
+    /// there are fewer blocks than steps; nested, at random.
+    package static func alike(tasks: Int, blocks: Int, seed: UInt64) -> [DiscretePolicy] {
+        (0...9).reversed().reduce(into: []) { policies, tenths in
+            let one = nested(density: Double(tenths) / 10, tasks: 1, blocks: blocks, seed: seed)
+            let policy = DiscretePolicy(select: Array(repeating: one.select[0], count: tasks))
+            if policies.last != policy { policies.append(policy) }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Models
+import Schema
+import Support
+
+/// Weights under a policy drawn at random: as dense as asked, or as dense as `policy.budget` lets it be.
+public struct RandomPolicy: Method {
+    public static let kind = "random_policy"
+    public static let meaning =
+        "the weights under a policy drawn at random, the densest within `policy.budget` where there is one; one phase, "
+        + "`train`"
+    public static var fields: [ConfigurationField<RandomPolicy>] {
+        [
+            .key(
+                "density", \.density, limit: .between(0, 1),
+                "Share of the decisions that are to select, where `random_policy` has no `policy.budget`.")
+        ]
+    }
+
+    public var density = 0.5
+
+    public init() {}
+
+    public func validate(_ settings: MethodSettings, file: String) throws {
+        guard !settings.policy.budgets.isEmpty else { return }
+        throw InputError(
+            file: file, place: "policy.budgets", found: "several budgets with method random_policy",
+            expected: "policy.budget, and a run for each")
+    }
+
+    public func countsBudgets(_ settings: MethodSettings) -> Bool { settings.policy.hasBudget }
+
+    public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
+        [PhaseOutline(.train, iterations: settings.wholeLength)]
+    }
+
+    public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+        try WeightTraining.under(run) { SelectionPolicy(try draw(run), tasks: run.settings.tasks) }
+    }
+
+    /// Policies of one seed are nested: the first one within the budget, from dense to sparse, is the densest.
+    private func draw(_ run: any MethodRun) throws -> DiscretePolicy {
+        let (settings, tasks) = (run.settings, run.settings.tasks.count)
+        func policy(_ density: Double) -> DiscretePolicy {
+            .nested(density: density, tasks: tasks, blocks: run.blocks, seed: UInt64(settings.training.seed))
+        }
+        guard let budget = settings.policy.budget else { return policy(density) }
+        let draw = PolicyDraw(costs: run.budgetCosts, form: settings.policy.cost, budget: budget, open: 0)
+        let decisions = tasks * run.blocks
+        for count in (0...decisions).reversed() {
+            let candidate = policy(Double(count) / Double(decisions))
+            if draw.isWithinBudget(candidate) { return candidate }
+        }
+        throw InputError(
+            file: run.place, place: "policy.budget", found: budget.name,
+            expected: "at least what a network costs that skips every block")
+    }
+}

@@ -1,0 +1,92 @@
+import Datasets
+import Graph
+import Layers
+import Models
+import Operators
+import Tasks
+
+/// Batch and image size of a step.
+public struct BatchShape: Hashable, Sendable {
+    public let count, height, width: Int
+
+    public init(count: Int, height: Int, width: Int) {
+        self.count = count
+        self.height = height
+        self.width = width
+    }
+}
+
+/// A network with what its steps have in common; records their graphs.
+public struct StepGraphs: Sendable {
+    public let architecture: NetworkArchitecture
+    public let catalog: ParameterCatalog
+    public let tasks: [TaskSettings]
+    public let dropout: Double
+    /// Gates and regularisers of the steps that learn a policy.
+    public let policy: PolicySettings
+    /// How the tasks' losses become what is minimised.
+    public var objective: any Objective = FixedWeights()
+    /// Rule for the weights in ordinary training, in policy learning, and for the logits.
+    public let trainingRule, policyWeightRule, logitRule: UpdateRule
+    /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
+    public var recomputesBranches = false
+    /// Which algorithm computes each convolution.
+    public var choices = AlgorithmChoices()
+    /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
+    /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and
+    /// `loss/sharing`.
+    public var keepsGradients = false
+
+    public init(
+        architecture: NetworkArchitecture, catalog: ParameterCatalog, tasks: [TaskSettings], dropout: Double,
+        policy: PolicySettings, trainingRule: UpdateRule, policyWeightRule: UpdateRule, logitRule: UpdateRule
+    ) {
+        self.architecture = architecture
+        self.catalog = catalog
+        self.tasks = tasks
+        self.dropout = dropout
+        self.policy = policy
+        self.trainingRule = trainingRule
+        self.policyWeightRule = policyWeightRule
+        self.logitRule = logitRule
+    }
+
+    /// The loss that is no task's whatever the method: tasks have other names.
+    public static let totalName = "total"
+    public static let imageName = "input/image"
+    public static let flagName = "flag"
+    package static let blockCostsName = "block_costs"
+    package static let flagShape = Shape([2], compact: true)
+
+    public static func labelName(_ label: String) -> String { "input/label/\(label)" }
+    public static func classWeightsName(_ task: String) -> String { "class_weights/\(task)" }
+    public static func imageShape(_ batch: BatchShape) -> Shape {
+        Shape([batch.count, batch.height, batch.width, 3], compact: true)
+    }
+    public static func labelShape(_ batch: BatchShape, _ format: LabelFormat) -> Shape {
+        let isMap = format.extent == .pixels
+        return Shape(
+            [batch.count, isMap ? batch.height : 1, isMap ? batch.width : 1, format.channels], compact: true)
+    }
+
+    /// Records one step. Outputs: `loss/<task>` and `loss/total` of steps that learn, `output/<task>` of inference.
+    ///
+    /// - Parameter present: the tasks that take part, as indices in order; nil for all. One that does not is left out
+    ///   as if the network had no such task, but for a budget, which is of the whole network's policy: its cost counts
+    ///   every task, and moves those that take part.
+    /// - Precondition: at least one takes part.
+    public func trace(_ kind: StepKind, batch: BatchShape, tasks present: [Int]? = nil, into graph: Graph) {
+        let everyone = Array(tasks.indices)
+        let present = kind.step.learns ? kind.step.participants(present ?? everyone) : everyone
+        precondition(!present.isEmpty, "a step without tasks")
+        graph.recomputesBranches = recomputesBranches
+        graph.activations = choices.arithmetic.activations
+        let recorder = StepRecorder(self, kind, batch: batch, present: present, into: graph)
+        kind.step.record(in: recorder)
+    }
+
+    /// Inputs of different sizes are different tensors.
+    package func inputName(_ name: String, _ batch: BatchShape) -> String {
+        "\(name)/\(batch.count)x\(batch.height)x\(batch.width)"
+    }
+}

@@ -1,0 +1,169 @@
+import Datasets
+import Graph
+import Layers
+import Models
+import Operators
+import Tasks
+
+/// One step while it is recorded: what steps are composed of.
+public final class StepRecorder {
+    public let graph: Graph
+    /// What the network's steps have in common.
+    public let network: StepGraphs
+    /// The tasks that take part, as indices in order; what is per task here is in this order.
+    public let present: [Int]
+    public let batch: BatchShape
+    /// The forward passes so far.
+    public private(set) var trace: NetworkTrace
+    private let image: Value
+    private lazy var flag = graph.parameter(StepGraphs.flagName, StepGraphs.flagShape)
+
+    init(_ network: StepGraphs, _ kind: StepKind, batch: BatchShape, present: [Int], into graph: Graph) {
+        self.graph = graph
+        self.network = network
+        self.present = present
+        self.batch = batch
+        image = graph.input(network.inputName(StepGraphs.imageName, batch), StepGraphs.imageShape(batch))
+        let learns = kind.step.learns
+        trace = NetworkTrace(
+            graph: graph, architecture: network.architecture, mode: learns ? .training : .inference,
+            dropout: learns ? network.dropout : 0)
+    }
+
+    /// L.
+    public var blocks: Int { network.architecture.blocks.count }
+
+    // MARK: - Forward
+
+    /// Predictions of the tasks along one path that all of them take.
+    ///
+    /// - Parameter selected: the blocks that are executed, bottom to top; nil for all.
+    /// - Returns: for each task [N, h, w, channels].
+    public func shared(blocks selected: [Bool]? = nil) -> [Value] {
+        let decisions = (0..<blocks).map { selected?[$0] ?? true ? BlockDecision.select : .skip }
+        let features = trace.features(image: image, decisions: [decisions])[0]
+        return present.map { trace.head(task: $0, features: features) }
+    }
+
+    /// Predictions of the tasks, each along its path.
+    ///
+    /// - Parameters:
+    ///   - decisions: for each task, bottom to top.
+    ///   - gates: [L, 2] for each task, where a decision is to mix.
+    /// - Returns: for each task [N, h, w, channels].
+    public func paths(_ decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
+        let features = trace.features(image: image, decisions: decisions, gates: gates)
+        return zip(present, features).map { trace.head(task: $0, features: $1) }
+    }
+
+    /// Predictions under a policy, which has a row for every task of the network.
+    public func paths(_ policy: DiscretePolicy) -> [Value] {
+        paths(present.map { policy.select[$0].map { $0 ? .select : .skip } })
+    }
+
+    // MARK: - Losses
+
+    /// The tasks' losses, as outputs `loss/<task>`, checked to be finite, and what the objective makes of them.
+    public func objective(of predictions: [Value]) -> (losses: [Value], total: Value) {
+        let flag = flag
+        let losses = zip(present, predictions).map { loss($0, prediction: $1) }
+        let total = network.objective.total(losses, in: self)
+        for (task, loss) in zip(present, losses) { graph.output("loss/\(network.tasks[task].name)", loss) }
+        if network.keepsGradients {
+            for (task, prediction) in zip(present, predictions) {
+                graph.output("output/\(network.tasks[task].name)", prediction)
+            }
+        }
+        for (task, loss) in zip(present, losses) {
+            _ = graph.record(FiniteCheck(task: task), [loss, flag, graph.step])
+        }
+        if network.objective.readsHistory { accumulate(losses, flag: flag) }
+        return (losses, total)
+    }
+
+    private func loss(_ index: Int, prediction: Value) -> Value {
+        let task = network.tasks[index]
+        return graph.scope("\(task.name)/loss") {
+            let format = task.kind.label
+            let name = network.inputName(StepGraphs.labelName(task.label), batch)
+            var label = graph.input(name, StepGraphs.labelShape(batch, format))
+            if format.extent == .pixels {
+                let size = prediction.shape.dimensions
+                label = graph.record(NearestResize(height: size[1], width: size[2]), [label])[0]
+            }
+            let weights =
+                task.hasClassWeights
+                ? graph.parameter(StepGraphs.classWeightsName(task.name), Shape([prediction.shape.channels])) : nil
+            return task.kind.loss(prediction, label, classWeights: weights, in: graph)
+        }
+    }
+
+    // MARK: - Backward
+
+    /// Every weight that the forward passes read.
+    public var weightsInUse: [ParameterSpec] {
+        network.catalog.specs.filter { $0.isTrainable && $0.group != .policy && graph.knows($0.name) }
+    }
+
+    /// Records the gradients of a loss, the updates of the parameters that have one, and the running statistics; the loss
+    /// is output `loss/total`.
+    ///
+    /// - Parameters:
+    ///   - parameters: that are updated, in this order.
+    ///   - rule: how.
+    ///   - adjust: changes the gradients before they are used.
+    public func minimise(
+        _ loss: Value, _ parameters: [ParameterSpec], by rule: UpdateRule,
+        adjust: (inout [Value?]) -> Void = { _ in }
+    ) {
+        let flag = flag
+        graph.output("loss/\(StepGraphs.totalName)", loss)
+        let targets = parameters.map { graph.parameter($0.name, Shape($0.deviceShape)) }
+        var gradients = graph.gradients(of: loss, for: targets)
+        adjust(&gradients)
+        for (spec, (parameter, gradient)) in zip(parameters, zip(targets, gradients)) {
+            guard let gradient else { continue }
+            if network.keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
+            graph.scope("update/\(spec.name)") {
+                let slot = RateSlot(spec.group)
+                let rule = spec.group == .objective ? rule.withoutDecay : rule
+                rule.update(spec.name, parameter, gradient, slot: slot, flag: flag, graph: graph)
+            }
+        }
+        trace.updateStatistics(flag: flag)
+    }
+}
+
+extension UpdateRule {
+    /// The same without weight decay.
+    fileprivate var withoutDecay: UpdateRule {
+        switch self {
+        case .sgd(let momentum, _): .sgd(momentum: momentum, weightDecay: 0)
+        case .adam(let beta1, let beta2, let epsilon, _):
+            .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: 0)
+        }
+    }
+
+    fileprivate func update(
+        _ name: String, _ parameter: Value, _ gradient: Value, slot: RateSlot, flag: Value, graph: Graph
+    ) {
+        func state(_ kind: String) -> Value {
+            graph.parameter(OptimizerState.name(name, kind), parameter.shape)
+        }
+        switch self {
+        case .sgd(let momentum, let decay):
+            let operation = SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay)
+            _ = graph.record(operation, [parameter, gradient, state("momentum"), graph.step, flag])
+        case .adam(let beta1, let beta2, let epsilon, let decay):
+            let operation = AdamUpdate(rate: slot, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay)
+            _ = graph.record(operation, [parameter, gradient, state("first"), state("second"), graph.step, flag])
+        }
+    }
+}
+
+/// Names of optimiser state in the tensor store and in training-state files.
+public enum OptimizerState {
+    package static let prefix = "optimizer/"
+
+    static func name(_ parameter: String, _ kind: String) -> String { "\(prefix)\(parameter)/\(kind)" }
+}

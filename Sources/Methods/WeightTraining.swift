@@ -1,0 +1,43 @@
+import Foundation
+import Models
+import Support
+
+/// A phase that trains weights, each step the same, on the whole training split.
+struct WeightTraining: TrainingPhase {
+    unowned let run: any MethodRun
+    /// Which random numbers belong to it.
+    let number: UInt32
+    /// What every step does.
+    let kind: StepKind
+    /// The policy to score it under, and whether it is written beside the weights.
+    let chosen: SelectionPolicy?
+    /// The task that it is scored by; nil for all.
+    let judge: String?
+    /// Prepares the weights; the run owns the phase, and this must not own the run.
+    let start: (any MethodRun) throws -> Void
+
+    /// - Parameter chosen: nil for hard sharing in one pass.
+    init(
+        _ run: any MethodRun, number: UInt32, kind: StepKind = .hardSharing, under chosen: SelectionPolicy? = nil,
+        judgedBy judge: String? = nil,
+        start: @escaping (any MethodRun) throws -> Void
+    ) {
+        (self.run, self.number, self.kind, self.chosen) = (run, number, kind, chosen)
+        (self.judge, self.start) = (judge, start)
+    }
+
+    func enter() throws { try start(run) }
+    func step(_ iteration: Int) throws -> PhaseStep {
+        PhaseStep(kind, state: run.stepState(iteration, phase: number))
+    }
+    var kinds: [StepKind] { [kind] }
+    var judges: [String]? { judge.map { [$0] } }
+    var setsReference: Bool { number >= PhaseNumber.train }
+    func policy() throws -> DiscretePolicy {
+        chosen?.discrete(tasks: run.settings.tasks) ?? run.settings.allSelected
+    }
+    func recordedPolicy() throws -> SelectionPolicy? { chosen }
+}
+
+/// `factor` to the power of `steps`.
+func decayed(_ factor: Double, _ steps: Int) -> Double { pow(factor, Double(steps)) }

@@ -1,0 +1,152 @@
+import DeviceLayer
+
+/// Σ scaleᵢ · w[taskᵢ] · lossᵢ of scalars, added in order; inputs weights w [K] (compact), which the host sets with each
+/// step and nothing differentiates, then the losses.
+///
+/// - Source: kernels `objective_weighted` and `objective_weighted_back` in `objective.cl`.
+public struct TaskWeightedSum: DifferentiableOperator {
+    /// Places of the losses in w.
+    public let tasks: [Int]
+    /// Constant factors of the losses.
+    public let scales: [Double]
+
+    /// - Precondition: as many scales as tasks.
+    public init(tasks: [Int], scales: [Double]) {
+        precondition(tasks.count == scales.count && !tasks.isEmpty, "\(tasks.count) tasks, \(scales.count) scales")
+        (self.tasks, self.scales) = (tasks, scales)
+    }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs.count == tasks.count + 1, "weights and \(tasks.count) losses, found \(inputs)")
+        precondition(tasks.allSatisfy { $0 < inputs[0].count }, "weights \(inputs[0]) of tasks \(tasks)")
+        return [.scalar]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        for i in tasks.indices {
+            e.launch(
+                "objective", "objective_weighted",
+                [.input(i + 1), .input(0), .output(0), .int(tasks[i]), .float(scales[i]), .flag(i == 0)],
+                e.library.grid(1))
+        }
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        [nil]
+            + tasks.indices.map { i in
+                guard call.wanted[i + 1], let dy = call.gradients[0] else { return nil }
+                return recorder.record(TaskWeightGradient(task: tasks[i], scale: scales[i]), [call.inputs[0], dy])[0]
+            }
+    }
+}
+
+/// Gradient of one loss in `TaskWeightedSum`; inputs w, dy.
+struct TaskWeightGradient: Operator {
+    let task: Int
+    let scale: Double
+
+    func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
+
+    func encode(_ e: inout LaunchEncoder) throws {
+        e.launch(
+            "objective", "objective_weighted_back", [.input(0), .input(1), .output(0), .int(task), .float(scale)],
+            e.library.grid(1))
+    }
+}
+
+/// A loss weighted by how uncertain its task is, factor · exp(−s) · loss + s/2; inputs loss, s = log σ² [1].
+///
+/// - Source: Kendall, Gal, Cipolla 2018; kernels `objective_uncertain` and `objective_uncertain_back`.
+public struct UncertainLoss: DifferentiableOperator {
+    /// ½ where errors are of numbers, 1 where they are of classes.
+    public let factor: Double
+
+    public init(factor: Double) { self.factor = factor }
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] {
+        precondition(inputs.count == 2 && inputs.allSatisfy { $0.count == 1 }, "a loss and a scalar, found \(inputs)")
+        return [.scalar]
+    }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        e.launch(
+            "objective", "objective_uncertain", [.input(0), .input(1), .output(0), .float(factor)], e.library.grid(1))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return [nil, nil] }
+        let gradients = recorder.record(UncertainLossGradient(factor: factor), call.inputs + [dy])
+        return zip(call.wanted, gradients).map { $0 ? $1 : nil }
+    }
+}
+
+/// Gradients of `UncertainLoss`; inputs loss, s, dy; outputs dloss, ds.
+struct UncertainLossGradient: Operator {
+    let factor: Double
+
+    func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar, .scalar] }
+
+    func encode(_ e: inout LaunchEncoder) throws {
+        e.launch(
+            "objective", "objective_uncertain_back",
+            [.input(0), .input(1), .input(2), .output(0), .output(1), .float(factor)], e.library.grid(1))
+    }
+}
+
+/// Geometric mean of losses above 0.
+///
+/// A loss of 0 gives 0, and no gradient to any.
+///
+/// - Source: kernels `objective_logs`, `objective_exp` and `objective_geometric_back` in `objective.cl`.
+public struct GeometricMean: DifferentiableOperator {
+    public init() {}
+
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        for i in e.inputs.indices {
+            e.launch(
+                "objective", "objective_logs",
+                [.input(i), .output(0), .float(1 / Double(e.inputs.count)), .flag(i == 0)], e.library.grid(1))
+        }
+        e.launch("objective", "objective_exp", [.output(0)], e.library.grid(1))
+    }
+
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        guard let dy = call.gradients[0] else { return call.inputs.map { _ in nil } }
+        let gradient = GeometricMeanGradient(share: 1 / Double(call.inputs.count))
+        return zip(call.wanted, call.inputs).map { isWanted, loss in
+            isWanted ? recorder.record(gradient, [loss, call.outputs[0], dy])[0] : nil
+        }
+    }
+}
+
+/// Gradient of one loss in `GeometricMean`; inputs loss, y, dy.
+struct GeometricMeanGradient: Operator {
+    let share: Double
+
+    func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
+
+    func encode(_ e: inout LaunchEncoder) throws {
+        e.launch(
+            "objective", "objective_geometric_back",
+            [.input(0), .input(1), .input(2), .output(0), .float(share)], e.library.grid(1))
+    }
+}
+
+/// Adds a loss to its task's running sum and count; inputs loss, sums [K, 2] (compact), non-finite flag.
+///
+/// - Source: kernel `objective_accumulate` in `objective.cl`.
+public struct LossAccumulation: Operator {
+    /// Row of the sums.
+    public let task: Int
+
+    public init(task: Int) { self.task = task }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
+    public var mutatedInputs: [Int] { [1] }
+
+    public func encode(_ e: inout LaunchEncoder) throws {
+        e.launch(
+            "objective", "objective_accumulate", [.input(0), .input(1), .input(2), .int(task)], e.library.grid(1))
+    }
+}

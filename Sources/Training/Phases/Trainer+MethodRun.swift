@@ -1,0 +1,134 @@
+import Configuration
+import Files
+import Foundation
+import Methods
+import Models
+import Operators
+import Support
+import Tasks
+
+/// What a method may ask of its run.
+extension Trainer: MethodRun {
+    public var place: String { run.url.path }
+    public var datasetName: String { dataset.name }
+    public var budgetCosts: PartCosts { experiment.budgetCosts }
+    public var macs: PartCosts { experiment.trainingCost.parts }
+
+    public func note(_ text: String) { report(.notice(text)) }
+
+    public func log(_ kind: String, _ members: [String: JSONValue]) throws {
+        try log.append(.object(event(kind).merging(members) { $1 }))
+    }
+
+    public func initialise(_ name: String?, keepingLogits: Bool) throws {
+        let seed = UInt64(experiment.configuration.training.seed)
+        try network.initialise(seed: name.map { seed ^ Philox.nameHash($0) } ?? seed, keepingLogits: keepingLogits)
+        guard let path = experiment.configuration.model.initialCheckpoint else { return }
+        try network.load(try TensorFile.read(URL(fileURLWithPath: path)), partial: true)
+    }
+
+    public func load(weightsOf phase: Phase) throws {
+        try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors")))
+    }
+
+    public func read(_ parameters: [String]) throws -> [[Float]] {
+        let store = network.executor.store
+        return try parameters.map { name in
+            let version = store.version(name)
+            if let known = knownValues[name], known.version == version { return known.values }
+            let values = try store.read(name)
+            knownValues[name] = (version, values)
+            return values
+        }
+    }
+
+    public func write(_ policy: SelectionPolicy?, named others: [String: SelectionPolicy]) throws {
+        if !others.isEmpty { try run.makePolicies() }
+        for (name, policy) in others { try policy.write(to: run.policy(of: name)) }
+        try policy?.write(to: run.policy)
+    }
+
+    public func policy(_ source: PolicySource) throws -> SelectionPolicy { try experiment.selection(source) }
+
+    public func scores(of policies: [DiscretePolicy], recalibrated: Bool) throws -> [Double]? {
+        guard let reference = state.reference, !dataset.splits.validation.isEmpty else { return nil }
+        let weights = recalibrated ? try network.checkpoint() : nil
+        let scores = try policies.map { candidate in
+            if weights != nil { try recalibrate(candidate) }
+            let result = try evaluator.evaluate(network, policy: candidate, split: dataset.splits.validation)
+            if let weights { try network.load(weights) }
+            return result.score(over: reference) ?? -.infinity
+        }
+        // Recalibration left optimiser state behind, and the phase is over.
+        if weights != nil { try network.beginPhase() }
+        return scores
+    }
+
+    /// Has batch norms forget the statistics of what was mixed or drawn for those of a policy: training steps under it
+    /// that move nothing else.
+    private func recalibrate(_ policy: DiscretePolicy) throws {
+        let loader = try experiment.loader(
+            dataset, split: dataset.splits.train, phase: "\(state.phase.rawValue)/recalibration", startStep: 0)
+        var now = try currentPhase().step(state.iteration - 1).state
+        now.holdWeights()
+        for step in 0..<Self.recalibrationSteps {
+            now.step = UInt32(step)
+            try network.step(.retrain(policy), batch: try loader.next(), state: now)
+        }
+    }
+
+    /// Statistics keep a tenth of the new batch in each step: after so many, 1 % is of before.
+    private static let recalibrationSteps = 40
+
+    /// Scores the network on the validation split and keeps the best checkpoint of the phase.
+    ///
+    /// - Returns: nil without a validation split.
+    func validate() throws -> EvaluationResult? {
+        let split = dataset.splits.validation
+        guard !split.isEmpty else { return nil }
+        let phase = try currentPhase()
+        let trained = phase.changesWeights ? try network.checkpoint() : nil
+        if let trained { try network.load(phase.inferenceWeights(trained)) }
+        let result = try evaluator.evaluate(network, policy: try phase.policy(), split: split) { done in
+            self.report(.evaluating(phase: self.state.phase, done: done, total: split.count))
+        }
+        if let trained { try network.load(trained) }
+        var event = event("evaluation")
+        event["split"] = .string("validation")
+        for (name, fact) in experiment.configuration.facts { event[name] = .string(fact) }
+        if let labelled = result.labelled { event["labelled"] = .object(labelled.mapValues { .integer($0) }) }
+        event["metrics"] = JSONValue(result.tasks)
+        let (name, training) = (state.phase.rawValue, experiment.configuration.training)
+        if phase.setsReference, training.evaluateEvery > 0, state.bestIteration[name] == nil {
+            state.reference = result.metrics(.exact)
+        }
+        let judges = phase.judges
+        let score = state.reference.flatMap { reference in
+            result.score(over: reference.filter { judges?.contains($0.key) ?? true })
+        }
+        if let score { event["score"] = .number(score) }
+        try log.append(.object(event))
+
+        if let score, phase.isJudged(state.iteration), training.evaluateEvery > 0,
+            score > state.bestScore[name] ?? -.infinity
+        {
+            state.bestScore[name] = score
+            state.bestIteration[name] = state.iteration
+            try exportWeights("\(name)-best")
+        }
+        return result
+    }
+}
+
+extension JSONValue {
+    init(_ tasks: [String: [String: [Metric]]]) {
+        self = .object(
+            tasks.mapValues { conventions in
+                .object(
+                    conventions.mapValues { metrics in
+                        .object(
+                            Dictionary(metrics.map { ($0.name, .number($0.value)) }) { first, _ in first })
+                    })
+            })
+    }
+}

@@ -1,0 +1,74 @@
+import ArgumentParser
+import Foundation
+import Methods
+
+@main
+struct AdaShareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "adashare",
+        abstract: "Multi-task learning that does only the selected work, on any OpenCL device.",
+        discussion: """
+            One residual network learns several tasks, and which blocks each task needs (AdaShare, NeurIPS 2020).
+            Blocks a task skips are neither computed nor stored; work that tasks have in common is done once.
+
+            Start with:
+              adashare devices
+              adashare train --config configs/quickstart.yml --output runs/first
+              adashare evaluate --run runs/first
+
+            Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Train.self, Evaluate.self, Predict.self, Cost.self, Policy.self, Tune.self, Benchmark.self, Devices.self,
+            DataCommand.self, CompileKernels.self,
+        ])
+
+    static func main() {
+        keepStandardStreams()
+        Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
+    }
+
+    /// Takes the places of standard streams that are closed, so that no file of a run gets one of their numbers: what
+    /// is then written there fails as before.
+    private static func keepStandardStreams() {
+        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+            _ = open("/dev/null", O_RDONLY)
+        }
+    }
+
+    /// Runs one command line, all of it: the answer, the remarks and the line that says what went wrong go to
+    /// `console`.
+    ///
+    /// - Returns: the exit code.
+    static func execute(_ arguments: [String], on console: Console) -> Int32 {
+        do {
+            var command = try parseAsRoot(arguments)
+            guard let writer = command as? any ConsoleCommand else {
+                try command.run()
+                return ExitCode.success.rawValue
+            }
+            try writer.run(on: console)
+            return ExitCode.success.rawValue
+        } catch {
+            return report(error, on: console).rawValue
+        }
+    }
+
+    /// Says what went wrong; help and version, which are asked for by an error too, are answers.
+    private static func report(_ error: any Error, on console: Console) -> ExitCode {
+        let (code, message) = (exitCode(for: error), fullMessage(for: error))
+        guard !message.isEmpty else { return code }
+        guard code.isSuccess else {
+            // A terminal may still show progress on this line.
+            console.remark((console.isTerminal ? Console.lineStart : "") + message + "\n")
+            return code
+        }
+        do {
+            try console.print(message)
+        } catch {
+            return report(error, on: console)
+        }
+        return code
+    }
+}
