@@ -9,6 +9,7 @@
 #embed "../../Kernels/reduction.cl" suffix(, 0, )
 #embed "../../Kernels/losses.cl" suffix(, 0, )
 #embed "../../Kernels/objective.cl" suffix(, 0, )
+#embed "../../Kernels/scalar_product.cl" suffix(, 0, )
 #embed "../../Kernels/policy.cl" suffix(, 0, )
 #embed "../../Kernels/optimizers.cl" suffix(, 0, )
 #embed "../../Kernels/matrix_units.cl" suffix(, 0, )

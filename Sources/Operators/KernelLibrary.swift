@@ -136,9 +136,7 @@ public final class KernelLibrary: @unchecked Sendable {
     /// Files whose kernels need no options of their own.
     private static let plain = [
         "batchnorm", "convolution_pack", "elementwise", "losses", "objective", "optimizers", "policy", "pooling",
-        "random",
-        "reduction",
-        "residual", "resize",
+        "random", "reduction", "residual", "resize", "scalar_product",
     ]
 
     /// The program that has a launch's kernel, not yet compiled.
