@@ -10,7 +10,12 @@ let tested: [SwiftSetting] =
 let package = Package(
     name: "adashare",
     products: [
-        .executable(name: "adashare", targets: ["adashare"])
+        .executable(name: "adashare", targets: ["adashare"]),
+        // The engine: any network, on any device. Examples/GatedResidual is a package that uses it.
+        .library(
+            name: "AdaShareEngine", targets: ["Layers", "Graph", "Operators", "DeviceLayer", "Files", "Support"]),
+        // The method on top of it: data, tasks, policies, runs.
+        .library(name: "AdaShareTraining", targets: ["Training", "Models", "Tasks", "Datasets", "Schema"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -29,10 +34,12 @@ let package = Package(
         .target(name: "DeviceLayer", dependencies: ["COpenCL"], swiftSettings: tested),
         .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"], swiftSettings: tested),
         .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
-        .target(name: "Layers", dependencies: ["Graph", "Operators", "DeviceLayer"], swiftSettings: tested),
-        .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
         .target(name: "Support", swiftSettings: tested),
         .target(name: "Files", dependencies: ["Support", "CPNG"], swiftSettings: tested),
+        .target(
+            name: "Layers", dependencies: ["Graph", "Operators", "DeviceLayer", "Files", "Support"],
+            swiftSettings: tested),
+        .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
         .target(
             name: "Schema", dependencies: ["Support", .product(name: "Yams", package: "Yams")], swiftSettings: tested),
         .target(
@@ -87,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference", "TestSupport"]),
         .testTarget(
-            name: "LayersTests", dependencies: ["Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
+            name: "LayersTests",
+            dependencies: ["Layers", "Graph", "Operators", "DeviceLayer", "Files", "Support", "TestSupport"]),
         .testTarget(
             name: "ModelsTests",
             dependencies: ["Models", "Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),

@@ -15,17 +15,28 @@ import Operators
 public final class Session {
     /// What the layers declared, in the order of their first use.
     public let parameters: [ParameterSpec]
-    private let executor: Executor
+    let executor: Executor
     private let plan: Plan
-    private let inputs: [String: (shape: Shape, isInteger: Bool)]
+    let inputs: [String: (shape: Shape, isInteger: Bool)]
     private let classes: [String: [(count: Int, ignored: Int)]]
     /// Inputs that nothing has been written to.
-    private var missing: Set<String>
-    private let groups: [(optimizer: Optimizer, slot: RateSlot)]
-    private let seed: UInt64
+    var missing: Set<String>
+    let groups: [(optimizer: Optimizer, slot: RateSlot)]
+    /// What optimisers remember from step to step.
+    let optimizerState: [OptimizerState]
+    /// Names of the recording's scalars.
+    private let scalars: Set<String>
+    /// What they were last: nothing is written again that has not changed.
+    private var written: [String: Float] = [:]
     private static let temperature = "temperature"
-    /// Steps so far.
-    fileprivate private(set) var steps = 0
+    /// Of noise; a loaded session goes on with that of the one that was saved.
+    var seed: UInt64
+    /// Steps so far, those before the session was saved and loaded included.
+    public internal(set) var steps = 0
+    /// Kernels that one step launches.
+    public var launchCount: Int { plan.launches.count }
+    /// Multiply-accumulates of one step's convolutions and linear layers, both passes.
+    public var multiplyAccumulates: Int { plan.multiplyAccumulates }
 
     /// Records the step, gives every parameter its first value, and plans.
     ///
@@ -44,7 +55,7 @@ public final class Session {
         try record(recording)
         executor = Executor(library: try KernelLibrary(context: context, family: family))
         (parameters, inputs, groups) = (recording.parameters, recording.inputs, recording.groups)
-        classes = recording.classes
+        (classes, optimizerState, scalars) = (recording.classes, recording.optimizerState, recording.scalars)
         missing = Set(recording.inputs.keys)
         self.seed = seed
         plan = try executor.makePlan(recording.graph, choices: choices)
@@ -55,52 +66,31 @@ public final class Session {
     ///
     /// - Parameters:
     ///   - values: by name, [Float] or [Int32] in row-major order; inputs that are left out keep what they were given.
-    ///   - scalars: learning rates by the names that optimisers call them, and `temperature` of sampled gates; rates that
-    ///     are left out are 0, the temperature is 1.
-    /// - Throws: `SessionError` for names and counts that the step does not have, `DeviceError` if the device refuses.
+    ///   - given: by name: each scalar of the recording; learning rates as optimisers call them, 0 where left out; and
+    ///     `temperature` of sampled gates, 1 where left out.
+    /// - Throws: `SessionError` for names and counts that the step does not have and scalars that are missing,
+    ///   `DeviceError` if the device refuses.
     @discardableResult
-    public func step(_ values: [String: any StepValues] = [:], scalars: [String: Double] = [:]) throws -> StepResult {
-        for name in scalars.keys
-        where name != Self.temperature && !groups.contains(where: { $0.optimizer.rate == name }) {
-            throw SessionError(message: "scalar \(name): found no optimiser that reads it")
-        }
+    public func step(
+        _ values: [String: any StepValues] = [:], scalars given: [String: Double] = [:]
+    ) throws -> StepResult {
+        try check(given)
         for (name, given) in values.sorted(by: { $0.key < $1.key }) { try write(name, given) }
         guard missing.isEmpty else {
             throw SessionError(
                 message: "inputs \(missing.sorted()): found no values, expected some before the first step")
         }
+        try write(given)
         steps += 1
         var state = StepState()
         (state.seed, state.step) = (seed, UInt32(steps - 1))
-        state.temperature = Float(scalars[Self.temperature] ?? 1)
+        state.temperature = Float(given[Self.temperature] ?? 1)
         for (optimizer, slot) in groups {
-            state.rates[slot] = optimizer.rate(scalars[optimizer.rate] ?? 0, t: steps)
+            state.rates[slot] = optimizer.rate(given[optimizer.rate] ?? 0, t: steps)
         }
         try executor.store.write(state)
         try executor.run(plan)
         return StepResult(session: self, number: steps)
-    }
-
-    /// A parameter in disk order; waits for the device.
-    ///
-    /// - Throws: `SessionError` if no layer declared it, `DeviceError` if it cannot be read.
-    public func read(_ name: String) throws -> [Float] {
-        let spec = try spec(name)
-        if spec.layout == .counter { return try executor.store.readIntegers(name).map(Float.init) }
-        return spec.diskOrder(try executor.store.read(name))
-    }
-
-    /// Sets a parameter.
-    ///
-    /// - Parameter values: in disk order.
-    /// - Throws: `SessionError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be had.
-    public func write(_ name: String, _ values: [Float]) throws {
-        let spec = try spec(name)
-        guard values.count == spec.elementCount else {
-            throw SessionError(
-                message: "parameter \(name): found \(values.count) values, expected \(spec.elementCount)")
-        }
-        try write(spec, values)
     }
 
     /// The first step, from 0, whose loss was not finite; nothing has changed since. Waits for the device.
@@ -112,25 +102,34 @@ public final class Session {
         return flag[0] == 0 ? nil : Int(flag[0]) - 1
     }
 
-    fileprivate func output(_ name: String) throws -> [Float] {
+    func output(_ name: String) throws -> [Float] {
         guard executor.shape(name, of: plan) != nil else {
             throw SessionError(message: "output \(name): found no such output of the step")
         }
         return try executor.read(name, of: plan)
     }
 
-    private func spec(_ name: String) throws -> ParameterSpec {
-        guard let spec = parameters.first(where: { $0.name == name }) else {
-            throw SessionError(message: "parameter \(name): found no layer that declares it")
+    /// - Throws: `SessionError` if the step does not read what is given, or reads what is not.
+    private func check(_ given: [String: Double]) throws {
+        let known = scalars.union(groups.map(\.optimizer.rate)).union([Self.temperature])
+        if let name = given.keys.sorted().first(where: { !known.contains($0) }) {
+            throw SessionError(
+                message: "scalar \(name): found nothing that reads it, expected one of \(known.sorted())")
         }
-        return spec
+        let missing = scalars.subtracting(given.keys)
+        guard missing.isEmpty else {
+            throw SessionError(message: "scalars \(missing.sorted()): found no values, expected some with each step")
+        }
     }
 
-    private func write(_ spec: ParameterSpec, _ values: [Float]) throws {
-        if spec.layout == .counter {
-            try executor.store.write(spec.name, spec.storedShape, values.map { Int32($0) })
-        } else {
-            try executor.store.write(spec.name, spec.storedShape, spec.deviceOrder(values))
+    /// Writes the recording's scalars.
+    private func write(_ given: [String: Double]) throws {
+        for name in scalars.sorted() {
+            guard let value = given[name].map({ Float($0) }), written[name]?.bitPattern != value.bitPattern else {
+                continue
+            }
+            try executor.store.write(StepRecording.scalarName(name), .scalar, [value])
+            written[name] = value
         }
     }
 
@@ -157,40 +156,4 @@ public final class Session {
         }
         missing.remove(name)
     }
-}
-
-/// Values of a step's input: [Float], or [Int32] for classes.
-public protocol StepValues {
-    /// How many.
-    var count: Int { get }
-}
-
-/// What a step's input consists of.
-public protocol StepElement {}
-extension Float: StepElement {}
-extension Int32: StepElement {}
-extension Array: StepValues where Element: StepElement {}
-
-/// The outputs of one step.
-public struct StepResult {
-    private let session: Session
-    private let number: Int
-
-    fileprivate init(session: Session, number: Int) { (self.session, self.number) = (session, number) }
-
-    /// Values of a named output in row-major order; waits for the step.
-    ///
-    /// - Precondition: the session has taken no other step since, which would have overwritten it.
-    /// - Throws: `SessionError` if the step has no such output, `DeviceError` if it cannot be read.
-    public func read(_ name: String) throws -> [Float] {
-        precondition(
-            session.steps == number, "\(name) of step \(number) is read after \(session.steps) steps have been taken")
-        return try session.output(name)
-    }
-}
-
-/// Something given to a session that its step does not have.
-public struct SessionError: Error, CustomStringConvertible, Sendable {
-    public let message: String
-    public var description: String { message }
 }

@@ -13,11 +13,17 @@ public final class StepRecording: LayerRecorder {
     private(set) var classes: [String: [(count: Int, ignored: Int)]] = [:]
     /// Each minimised group's optimiser and place in the step buffer.
     private(set) var groups: [(optimizer: Optimizer, slot: RateSlot)] = []
+    /// What the groups' optimisers remember.
+    private(set) var optimizerState: [OptimizerState] = []
+    /// Names of the scalars that the host gives with each step.
+    private(set) var scalars: Set<String> = []
     private var minimised: Set<ParameterGroup> = []
     private lazy var root = Scope(self)
 
     static let flagName = "flag"
     static let flagShape = Shape([2], compact: true)
+
+    static func scalarName(_ name: String) -> String { "scalar/\(name)" }
 
     init() {}
 
@@ -32,6 +38,14 @@ public final class StepRecording: LayerRecorder {
 
     /// Integer values, such as classes, that the host gives with each step.
     public func integers(_ name: String, _ dimensions: [Int]) -> Value { input(name, dimensions, isInteger: true) }
+
+    /// A number that the host gives with each step, by name, beside the optimisers' rates; see `scaled`.
+    ///
+    /// - Returns: a scalar.
+    public func scalar(_ name: String) -> Value {
+        scalars.insert(name)
+        return graph.input(Self.scalarName(name), .scalar)
+    }
 
     /// Keeps a value until the next step, readable under `name`.
     ///
@@ -56,6 +70,12 @@ public final class StepRecording: LayerRecorder {
         graph.record(WeightedSum(losses.map(\.weight)), losses.map(\.loss))[0]
     }
 
+    /// factor · loss, where the factor is a value itself: a scalar of the step or a parameter of shape [1]. Gradients reach
+    /// both.
+    ///
+    /// - Precondition: both are scalars.
+    public func scaled(_ loss: Value, by factor: Value) -> Value { graph.record(ScalarProduct(), [factor, loss])[0] }
+
     /// Records gradients and updates of every parameter in the named groups, and the running statistics of the batch
     /// norms so far. Nothing changes from the first step on whose loss is not finite.
     ///
@@ -77,7 +97,7 @@ public final class StepRecording: LayerRecorder {
         let targets = specs.map(graph.parameter)
         for (spec, (target, gradient)) in zip(specs, zip(targets, graph.gradients(of: loss, for: targets))) {
             guard let gradient, let (optimizer, slot) = optimizers[spec.group] else { continue }
-            optimizer.update(spec.name, target, gradient, slot: slot, flag: flag, in: graph)
+            optimizerState += optimizer.update(spec, target, gradient, slot: slot, flag: flag, in: graph)
         }
         root.updateStatistics(flag: flag)
     }

@@ -7,47 +7,9 @@ import Testing
 
 /// A network that learns, in the lines that a user of the library writes.
 @Suite(.serialized, .needsDevice) struct SessionTests {
-    private static let (batch, size, classes) = (8, 8, 3)
-
-    /// Images whose colour is their class.
-    private static func images(_ seed: UInt64) -> (pixels: [Float], classes: [Int32]) {
-        var random = SeededGenerator(seed: seed)
-        let labels = (0..<batch).map { _ in Int32.random(in: 0..<Int32(classes), using: &random) }
-        let pixels = labels.flatMap { label in
-            (0..<(size * size)).flatMap { _ in
-                (0..<3).map { Float.random(in: 0..<0.5, using: &random) + ($0 == Int(label) ? 0.5 : 0) }
-            }
-        }
-        return (pixels, labels)
-    }
-
-    /// A network of gated blocks; `groups` learn.
-    private func session(
-        _ groups: KeyValuePairs<ParameterGroup, Optimizer> = [
-            "default": .sgd(rate: "rate", momentum: 0.9), "gates": .adam(rate: "gateRate"),
-        ], family: KernelFamily? = nil, seed: UInt64 = 7
-    ) throws -> Session {
-        try Session(TestDevice.context(), family: family ?? TestDevice.nativeFamily(), seed: seed) { s in
-            let image = s.input("image", [Self.batch, Self.size, Self.size, 3])
-            let scores = GatedNetwork(classes: Self.classes)(image, in: s("net"))
-            let loss = s.crossEntropy(scores, s.integers("label", [Self.batch, 1, 1]))
-            s.output("loss", loss)
-            s.minimise(loss, groups)
-        }
-    }
-
-    /// Losses of a few steps.
-    private func train(_ session: Session, steps: Int, scalars: [String: Double]) throws -> [Float] {
-        try (0..<steps).map { step in
-            let batch = Self.images(UInt64(step))
-            let out = try session.step(["image": batch.pixels, "label": batch.classes], scalars: scalars)
-            return try out.read("loss")[0]
-        }
-    }
-
     @Test(arguments: TestDevice.families) func aNetworkLearns(family: KernelFamily) throws {
-        let session = try session(family: family)
-        let losses = try train(session, steps: 30, scalars: ["rate": 0.05, "gateRate": 0.01])
+        let session = try ColourTraining.session(family: family)
+        let losses = try ColourTraining.train(session, steps: 30, scalars: ["rate": 0.05, "gateRate": 0.01])
         let last = losses.suffix(5).reduce(0, +) / 5
         #expect(losses[0] > 0.8 && last < losses[0] / 3, "\(losses)")
         #expect(try session.read("net.blocks.0.bn1.num_batches_tracked") == [30])
@@ -56,29 +18,36 @@ import Testing
 
     @Test func aSessionIsAFunctionOfItsSeed() throws {
         let rates = ["rate": 0.05, "gateRate": 0.01]
-        let losses = try [7, 7, 8].map { try train(session(seed: $0), steps: 4, scalars: rates) }
+        let losses = try [7, 7, 8].map {
+            try ColourTraining.train(ColourTraining.session(seed: $0), steps: 4, scalars: rates)
+        }
         #expect(losses[0] == losses[1])
         #expect(losses[0] != losses[2], "negative control")
-        let cold = try train(session(), steps: 4, scalars: rates.merging(["temperature": 0.1]) { $1 })
+        let cold = try ColourTraining.train(
+            ColourTraining.session(), steps: 4, scalars: rates.merging(["temperature": 0.1]) { $1 })
         #expect(cold[0] != losses[0][0], "gates are sampled at the step's temperature")
     }
 
     @Test func onlyNamedGroupsMove() throws {
         func moved(_ session: Session, _ scalars: [String: Double]) throws -> Set<ParameterGroup> {
             let before = try session.parameters.map { try session.read($0.name) }
-            _ = try train(session, steps: 2, scalars: scalars)
+            _ = try ColourTraining.train(session, steps: 2, scalars: scalars)
             let after = try session.parameters.map { try session.read($0.name) }
             let changed = session.parameters.indices.filter { before[$0] != after[$0] }
             return Set(changed.map { session.parameters[$0].group })
         }
-        #expect(try moved(session(), ["rate": 0.1, "gateRate": 0.1]) == ["default", "gates", .batchNormState])
-        #expect(try moved(session(), ["gateRate": 0.1]) == ["gates", .batchNormState], "a rate of 0")
-        #expect(try moved(session(["gates": .adam(rate: "r")]), ["r": 0.1]) == ["gates", .batchNormState])
+        #expect(
+            try moved(ColourTraining.session(), ["rate": 0.1, "gateRate": 0.1]) == [
+                "default", "gates", .batchNormState,
+            ])
+        #expect(try moved(ColourTraining.session(), ["gateRate": 0.1]) == ["gates", .batchNormState], "a rate of 0")
+        #expect(
+            try moved(ColourTraining.session(["gates": .adam(rate: "r")]), ["r": 0.1]) == ["gates", .batchNormState])
     }
 
     @Test func whatTheStepDoesNotHaveIsAnError() throws {
-        let session = try session()
-        let batch = Self.images(1)
+        let session = try ColourTraining.session()
+        let batch = ColourTraining.images(1)
         func message(_ body: () throws -> Void) -> String {
             do {
                 try body()
@@ -99,7 +68,7 @@ import Testing
     }
 
     @Test func parametersAreReadAsTheyWereWritten() throws {
-        let session = try session()
+        let session = try ColourTraining.session()
         let spec = try #require(session.parameters.first { $0.layout == .convolution })
         let values = (0..<spec.elementCount).map { Float($0) }
         try session.write(spec.name, values)
@@ -107,15 +76,15 @@ import Testing
     }
 
     @Test func whatIsNotFiniteStopsLearning() throws {
-        let session = try session()
+        let session = try ColourTraining.session()
         let rates = ["rate": 0.05, "gateRate": 0.01]
-        _ = try train(session, steps: 2, scalars: rates)
+        _ = try ColourTraining.train(session, steps: 2, scalars: rates)
         let before = try session.read("net.head.weight")
-        var batch = Self.images(2)
+        var batch = ColourTraining.images(2)
         batch.pixels[0] = .nan
         try session.step(["image": batch.pixels, "label": batch.classes], scalars: rates)
         #expect(try session.failure() == 2)
-        _ = try train(session, steps: 1, scalars: rates)
+        _ = try ColourTraining.train(session, steps: 1, scalars: rates)
         #expect(try session.read("net.head.weight") == before)
     }
 
