@@ -12,6 +12,7 @@ public final class ChunkedArena: @unchecked Sendable {
 
     /// Describes an arena; no memory is taken before the first slice.
     ///
+    /// - Parameter context: where memory is taken.
     /// - Parameter chunkBytes: the size of every chunk in bytes, each at most the device's `maximumAllocationBytes`.
     public init(context: DeviceContext, chunkBytes: [Int]) {
         precondition(chunkBytes.allSatisfy { $0 >= 0 }, "a negative chunk size in \(chunkBytes)")

@@ -35,6 +35,7 @@ extension CommandQueue {
     /// - Precondition: the elements lie inside the buffer.
     /// - Parameter type: a numeric type, or another for which every pattern of bits is a value.
     /// - Parameter count: number of elements.
+    /// - Parameter buffer: where they lie.
     /// - Parameter byteOffset: where the first one lies, in bytes.
     /// - Throws: `DeviceError` if the device failed.
     public func read<Element: BitwiseCopyable>(

@@ -1,6 +1,13 @@
 /// The broad kind of a device, which decides between the CPU and GPU kernel families.
 public enum DeviceType: String, Sendable, Codable {
-    case gpu, cpu, accelerator, other
+    /// A graphics processor.
+    case gpu
+    /// The processor itself, for example through pocl.
+    case cpu
+    /// A device that is neither, made for computing.
+    case accelerator
+    /// Any other.
+    case other
 }
 
 /// One OpenCL device of this machine and the properties the engine plans with.

@@ -28,6 +28,7 @@ public final class DeviceContext: @unchecked Sendable {
 
     /// Opens a device.
     ///
+    /// - Parameter device: which one.
     /// - Parameter cacheDirectory: where binaries of programs are kept between runs, made when first needed; `nil` for
     ///   nowhere. A directory that cannot be written is not an error: programs are then compiled in every run.
     /// - Parameter profiling: whether `queue` records when each launch ran.

@@ -7,6 +7,10 @@ public struct ProgramRequest: Hashable, Sendable, Codable {
     /// Compiler options without blanks inside, completed by `ProgramBuilder.complete`.
     public let options: [String]
 
+    /// Creates the request.
+    ///
+    /// - Parameter name: of the file, for errors.
+    /// - Parameter source: the whole text.
     /// - Parameter options: `-cl-std=CL1.2` is added unless a version is named, and `-w`: warnings about our kernels
     ///   are `tools/check`'s to find, a user's terminal is no place for them.
     public init(name: String, source: String, options: [String]) {
@@ -28,22 +32,31 @@ public struct ProgramRequest: Hashable, Sendable, Codable {
 public struct KernelRequest: Sendable, Codable {
     /// One argument, with no memory behind it.
     public enum Argument: Sendable, Codable {
+        /// Global memory of so many bytes.
         case buffer(byteCount: Int)
+        /// A number of 32 bits with sign.
         case int(Int32)
+        /// Four of them.
         case int4([Int32])
+        /// A number of 32 bits without sign.
         case uint(UInt32)
+        /// A float32.
         case float(Float)
+        /// Local memory of the work-group, so many bytes.
         case local(byteCount: Int)
     }
 
+    /// Whose source has the kernel.
     public let program: ProgramRequest
     /// Name of the function in the source.
     public let kernel: String
+    /// What it is launched with.
     public let arguments: [Argument]
     /// Work-items per dimension, and of a group; local is nil where the driver chooses.
     let global: [Int]
     let local: [Int]?
 
+    /// Creates the request for a launch of that size.
     public init(program: ProgramRequest, kernel: String, arguments: [Argument], size: WorkSize) {
         self.program = program
         self.kernel = kernel

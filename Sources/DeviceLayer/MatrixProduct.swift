@@ -12,6 +12,7 @@ public struct MatrixProduct: Sendable, Hashable {
     /// Of the library's kernel; all products of a device should have the same.
     public var tile = MatrixProductTile.initial
 
+    /// Creates a product of matrices as they are stored; see the properties.
     public init(
         rows: Int, columns: Int, depth: Int, transposesLeft: Bool = false, transposesRight: Bool = false,
         leftPitch: Int, rightPitch: Int, resultPitch: Int
@@ -40,6 +41,7 @@ public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
     /// What profiles call the library's kernels.
     public static let name = "clblast_sgemm"
     public var name: String { Self.name }
+    /// What is multiplied.
     public let product: MatrixProduct
     public var label = MatrixProductSite.name
     public let multiplyAccumulates: Int

@@ -4,10 +4,15 @@
 /// They hold for all products of a process on a device: a change makes the library compile again. Its other kernel, for products that
 /// are too small for tiles, is not used: our own tiles are there for those.
 public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
+    /// 32 rows, 32 columns.
     case tile32x32 = "32x32"
+    /// 64 rows, 64 columns.
     case tile64x64 = "64x64"
+    /// 64 rows, 128 columns.
     case tile64x128 = "64x128"
+    /// 128 rows, 64 columns.
     case tile128x64 = "128x64"
+    /// 128 rows, 128 columns.
     case tile128x128 = "128x128"
     /// Operands come from global memory each time, for caches that serve them as fast.
     case unstaged64x64 = "64x64_unstaged"

@@ -15,6 +15,7 @@ public struct ProfileEntry: Sendable, Hashable, Codable {
     /// Bytes of the launch's buffer arguments (`Kernel.argumentByteCount`): an estimate of what it moved.
     public let byteCount: Int
 
+    /// Creates an entry; see the properties.
     public init(
         label: String, kernelName: String, queuedNanoseconds: UInt64, startNanoseconds: UInt64, endNanoseconds: UInt64,
         multiplyAccumulates: Int = 0, byteCount: Int = 0

@@ -24,6 +24,7 @@ public struct PNGImage: Sendable, Equatable {
 
     /// Reads a PNG file without any colour conversion.
     ///
+    /// - Parameter url: the file.
     /// - Parameter channels: 1 for 8-bit grey or palette indices, 3 for 8-bit RGB.
     /// - Throws: `InputError` if the file is missing, no PNG, truncated, corrupt, or of another kind (16 bit, alpha).
     public static func read(_ url: URL, channels: Int) throws -> PNGImage {

@@ -11,7 +11,7 @@ import Support
 public struct TensorFile: Sendable, Equatable {
     /// Element type of a tensor, named as in the header.
     public enum Element: String, Sendable, CaseIterable {
-        // The format's own spelling.
+        /// The format's own spelling.
         // swift-format-ignore: AlwaysUseLowerCamelCase
         case F64, F32, F16, BF16, I64, I32, U8
 
@@ -28,9 +28,13 @@ public struct TensorFile: Sendable, Equatable {
 
     /// One tensor: `bytes` holds the product of `shape` elements of `dtype`; an empty shape is a scalar.
     public struct Entry: Sendable, Equatable {
+        /// Unique in its file.
         public let name: String
+        /// Of each element.
         public let dtype: Element
+        /// Extents, outermost first; empty for a scalar.
         public let shape: [Int]
+        /// Row-major, little endian.
         public let bytes: Data
 
         /// Creates an entry.
@@ -90,7 +94,9 @@ public struct TensorFile: Sendable, Equatable {
 
     /// Elements of a floating-point tensor, row-major, rounded to float32 where the file has float64.
     ///
-    /// - Parameter shape: the shape it must have, or `nil` for any.
+    /// - Parameters:
+    ///   - name: of the tensor.
+    ///   - shape: the shape it must have, or `nil` for any.
     /// - Throws: `InputError` if the tensor is missing, is not floating-point or has another shape.
     public func floats(_ name: String, shape: [Int]? = nil) throws -> [Float] {
         let entry = try entry(name, shape: shape)
@@ -106,7 +112,9 @@ public struct TensorFile: Sendable, Equatable {
 
     /// Elements of an integer tensor, row-major.
     ///
-    /// - Parameter shape: the shape it must have, or `nil` for any.
+    /// - Parameters:
+    ///   - name: of the tensor.
+    ///   - shape: the shape it must have, or `nil` for any.
     /// - Throws: `InputError` if the tensor is missing, is not of an integer type or has another shape.
     public func integers(_ name: String, shape: [Int]? = nil) throws -> [Int64] {
         let entry = try entry(name, shape: shape)

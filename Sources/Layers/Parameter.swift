@@ -19,11 +19,14 @@ public enum Initializer: Hashable, Sendable {
     case normal(mean: Double, std: Double)
     /// Uniform on ±bound.
     case uniform(bound: Double)
+    /// The same everywhere.
     case constant(Double)
     /// One constant per column of a matrix.
     case columns([Double])
 
+    /// 0 everywhere.
     public static let zeros = Initializer.constant(0)
+    /// 1 everywhere.
     public static let ones = Initializer.constant(1)
 }
 
@@ -47,12 +50,16 @@ public struct ParameterSpec: Sendable, Hashable {
     public let name: String
     /// Shape on disk; empty for a scalar.
     public let diskShape: [Int]
+    /// How it lies on disk and on the device.
     public let layout: ParameterLayout
+    /// Which learning rate and optimiser it belongs to.
     public let group: ParameterGroup
+    /// How its first value is made.
     public let initializer: Initializer
     /// Whether an optimiser moves it.
     public let isTrainable: Bool
 
+    /// Creates the description; `Scope.parameter` does for layers.
     public init(
         name: String, diskShape: [Int], layout: ParameterLayout, group: ParameterGroup, initializer: Initializer,
         isTrainable: Bool
@@ -65,6 +72,7 @@ public struct ParameterSpec: Sendable, Hashable {
         self.isTrainable = isTrainable
     }
 
+    /// Elements on disk, and logical ones on the device.
     public var elementCount: Int { diskShape.reduce(1, *) }
 
     /// Shape on the device: [R, S, C, K] for convolutions, [1, 1, in, out] for linear layers, else as on disk.

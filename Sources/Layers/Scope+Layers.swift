@@ -8,6 +8,11 @@ extension Scope {
     ///   - x: [N, H, W, C].
     ///   - channels: K.
     ///   - kernel: taps along each axis.
+    ///   - stride: pixels of x from one of y to the next.
+    ///   - dilation: pixels from tap to tap.
+    ///   - padding: zeros beside x, along each axis.
+    ///   - bias: whether one is added.
+    ///   - relu: whether negative results become 0.
     ///   - initial: of weights and bias; nil for uniform within ±1/sqrt(fan-in).
     ///   - element: what y is stored as; nil for what activations are.
     /// - Returns: y [N, P, Q, K].
@@ -45,7 +50,9 @@ extension Scope {
     /// Parameters `weight` (γ, 1 at first) and `bias` (β, 0), and as state `running_mean`, `running_var` and
     /// `num_batches_tracked`, which `updateStatistics` moves.
     ///
-    /// - Parameter x: [N, H, W, C].
+    /// - Parameters:
+    ///   - x: [N, H, W, C].
+    ///   - tail: what becomes of the normalised value in the same pass.
     /// - Returns: y, of x's shape.
     public func batchNorm(_ x: Value, tail: BatchNormTail = .none) -> Value {
         func state(_ name: String, _ initial: Initializer, _ layout: ParameterLayout = .vector) -> Value {
@@ -75,7 +82,9 @@ extension Scope {
 
     /// ReLU and dropout in one pass; the same noise for the same scope, seed, phase and step.
     ///
-    /// - Parameter probability: in [0, 1).
+    /// - Parameters:
+    ///   - x: of any shape.
+    ///   - probability: that of zeroing an element, in [0, 1).
     public func reluDropout(_ x: Value, probability: Double) -> Value {
         record(ReLUDropout(probability: probability, name: joined("dropout")), [x, step])[0]
     }
@@ -94,7 +103,9 @@ extension Scope {
 
     /// Max pooling over 3×3 windows, stride 2, padding 1.
     ///
-    /// - Parameter ceilMode: whether a last partial window counts.
+    /// - Parameters:
+    ///   - x: [N, H, W, C].
+    ///   - ceilMode: whether a last partial window counts.
     public func maxPool(_ x: Value, ceilMode: Bool) -> Value { record(MaxPool(ceilMode: ceilMode), [x])[0] }
 
     /// Mean over both spatial axes: [N, H, W, C] → [N, 1, 1, C].

@@ -68,6 +68,7 @@ public struct Scope {
         (self.trace, self.path, self.group) = (trace, path, group)
     }
 
+    /// Whether layers behave as in training or in use.
     public var mode: Mode { trace.mode }
     /// The step buffer (`StepState`).
     public var step: Value { trace.recorder.step }

@@ -13,7 +13,9 @@ extension Session {
 
     /// Sets a parameter.
     ///
-    /// - Parameter values: in disk order.
+    /// - Parameters:
+    ///   - name: as the layer declared it.
+    ///   - values: in disk order.
     /// - Throws: `SessionError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be had.
     public func write(_ name: String, _ values: [Float]) throws {
         let spec = try spec(name)

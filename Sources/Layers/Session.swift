@@ -41,6 +41,7 @@ public final class Session {
     /// Records the step, gives every parameter its first value, and plans.
     ///
     /// - Parameters:
+    ///   - context: the device, opened.
     ///   - family: which kernels; nil for those that suit the device.
     ///   - choices: which algorithm computes each convolution.
     ///   - seed: of first values and noise: with it the whole session is a function of what it is given.

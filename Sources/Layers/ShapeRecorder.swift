@@ -6,6 +6,7 @@ public class ShapeRecorder: LayerRecorder {
     public let step = Value(id: 0, shape: StepState.shape)
     private var count = 1
 
+    /// Creates a recorder that has seen nothing.
     public init() {}
 
     /// A value that nothing computes.
@@ -25,6 +26,7 @@ public class ShapeRecorder: LayerRecorder {
 
 /// Lists the parameters that layers declare, in the order of their first use.
 public final class ParameterList: ShapeRecorder {
+    /// In the order of their first use.
     public private(set) var specs: [ParameterSpec] = []
     private var values: [String: Value] = [:]
 
@@ -48,6 +50,7 @@ public struct LayerCost: Sendable, Hashable {
     /// Elements that an optimiser moves.
     public var parameters = 0
 
+    /// Nothing.
     public init() {}
 }
 

@@ -3,6 +3,7 @@ import Operators
 
 /// What a session's step is made of: inputs, layers, outputs, and what is minimised.
 public final class StepRecording: LayerRecorder {
+    /// What everything is recorded on.
     public let graph = Graph()
     /// What the layers have declared, in the order of their first use.
     public private(set) var parameters: [ParameterSpec] = []
@@ -57,6 +58,7 @@ public final class StepRecording: LayerRecorder {
     /// - Parameters:
     ///   - scores: [N, h, w, K].
     ///   - classes: integers [N, h, w].
+    ///   - ignored: the class of pixels that have none.
     /// - Returns: a scalar.
     public func crossEntropy(_ scores: Value, _ classes: Value, ignoring ignored: Int = 255) -> Value {
         if let name = graph.externals.first(where: { $0.value == classes })?.name {
@@ -79,7 +81,9 @@ public final class StepRecording: LayerRecorder {
     /// Records gradients and updates of every parameter in the named groups, and the running statistics of the batch
     /// norms so far. Nothing changes from the first step on whose loss is not finite.
     ///
-    /// - Parameter groups: how each learns; parameters of other groups stay as they are.
+    /// - Parameters:
+    ///   - loss: a scalar.
+    ///   - groups: how each learns; parameters of other groups stay as they are.
     /// - Precondition: the groups have parameters, and none is minimised twice.
     public func minimise(_ loss: Value, _ groups: KeyValuePairs<ParameterGroup, Optimizer>) {
         let flag = graph.parameter(Self.flagName, Self.flagShape)

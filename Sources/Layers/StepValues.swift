@@ -30,6 +30,7 @@ public struct StepResult {
 
 /// Something given to a session that its step does not have.
 public struct SessionError: Error, CustomStringConvertible, Sendable {
+    /// The name, what was found, what was expected.
     public let message: String
     public var description: String { message }
 }

@@ -53,6 +53,8 @@ extension Recorder {
     ///   - x: [N, H, W, C].
     ///   - gamma: γ [C].
     ///   - beta: β [C].
+    ///   - epsilon: ε, added to the variance.
+    ///   - tail: what becomes of z in the same pass.
     public func batchNorm(
         _ x: Value, gamma: Value, beta: Value, epsilon: Double = 1e-5, tail: BatchNormTail = .none
     ) -> BatchNormResult {
@@ -67,8 +69,10 @@ extension Recorder {
 ///
 /// - Source: Ioffe & Szegedy 2015, algorithm 1. Kernels: `batchnorm.cl`.
 public struct BatchNormStatistics: Operator {
+    /// ε, added to the variance.
     public let epsilon: Double
 
+    /// Creates the operator.
     public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -105,12 +109,20 @@ public struct BatchNormStatistics: Operator {
 public struct BatchNormNormalise: DifferentiableOperator {
     /// What becomes of z; see `BatchNormTail`.
     public enum Tail: Hashable, Sendable {
-        case none, relu, addReLU
+        /// `BatchNormTail.none`.
+        case none
+        /// `BatchNormTail.relu`.
+        case relu
+        /// `BatchNormTail.addReLU`.
+        case addReLU
+        /// `BatchNormTail.mix`, with a row of the gates.
         case mix(row: Int)
     }
 
+    /// What becomes of z.
     public let tail: Tail
 
+    /// Creates the operator.
     public init(tail: Tail = .none) { self.tail = tail }
 
     /// Positions of the tail's operands, behind those of every normalisation.
@@ -199,6 +211,7 @@ public struct BatchNormNormalise: DifferentiableOperator {
 ///
 /// Where ReLU was 0 follows from x: the output need not be kept.
 public struct BatchNormGradient: Operator {
+    /// Whether ReLU followed.
     public let relu: Bool
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {

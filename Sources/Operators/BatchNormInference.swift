@@ -11,6 +11,8 @@ extension Recorder {
     ///   - beta: β [C].
     ///   - mean: μ [C].
     ///   - variance: σ² [C].
+    ///   - epsilon: ε, added to the variance.
+    ///   - tail: what becomes of z in the same pass.
     /// - Returns: y, of x's shape.
     public func batchNorm(
         _ x: Value, gamma: Value, beta: Value, mean: Value, variance: Value, epsilon: Double = 1e-5,
@@ -42,9 +44,12 @@ extension Recorder {
 ///
 /// Behind a convolution it becomes that one's epilogue; alone, it is normalised as scale · (x − 0) · 1 + shift.
 public struct BatchNormInference: LowerableOperator {
+    /// ε, added to the variance.
     public let epsilon: Double
+    /// What becomes of z.
     public let tail: BatchNormNormalise.Tail
 
+    /// Creates the operator.
     public init(epsilon: Double = 1e-5, tail: BatchNormNormalise.Tail = .none) {
         self.epsilon = epsilon
         self.tail = tail
@@ -73,8 +78,10 @@ public struct BatchNormInference: LowerableOperator {
 /// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β, running
 /// mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
 public struct BatchNormAffine: Operator {
+    /// ε, added to the variance.
     public let epsilon: Double
 
+    /// Creates the operator.
     public init(epsilon: Double = 1e-5) { self.epsilon = epsilon }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[0]] }
@@ -90,10 +97,12 @@ public struct BatchNormAffine: Operator {
 ///
 /// Inputs: μ, unbiased σ², running mean, running variance, batches tracked, non-finite flag.
 public struct BatchNormUpdate: Operator {
+    /// m, the share of the new statistics in one update.
     public let momentum: Double
     /// n, the number of task paths through the node.
     public let batches: Int
 
+    /// Creates the operator.
     public init(momentum: Double = 0.1, batches: Int) {
         self.momentum = momentum
         self.batches = batches

@@ -2,6 +2,7 @@ import DeviceLayer
 
 /// Sum over all rows of each channel: the gradient of a bias.
 public struct ColumnSum: Operator {
+    /// Creates the operator, which has no attributes.
     public init() {}
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([inputs[0].channels])] }
 

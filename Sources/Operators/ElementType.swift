@@ -11,8 +11,10 @@ public enum ElementType: Sendable, Hashable {
 
 /// The upper half of a float32.
 public struct BFloat16: Hashable, Sendable, BitwiseCopyable {
+    /// The upper 16 bits of the float32.
     public let bitPattern: UInt16
 
+    /// Creates the number of these bits.
     public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 
     /// The nearest one, ties to even; what is no number stays so. As `narrow` in `prelude.cl`.

@@ -4,6 +4,7 @@ import DeviceLayer
 ///
 /// - Source: kernel `relu_backward` in `elementwise.cl`.
 public struct ReLUGradient: Operator {
+    /// Creates the operator, which has no attributes.
     public init() {}
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(inputs[0].element == inputs[1].element, "y \(inputs[0]) and dy \(inputs[1]) are stored otherwise")
@@ -20,6 +21,7 @@ public struct ReLUGradient: Operator {
 
 /// Sum of two or more tensors of one shape, added in order.
 public struct Sum: DifferentiableOperator {
+    /// Creates the operator, which has no attributes.
     public init() {}
     /// With the convolutions that it may be fused into.
     public var recomputation: Recomputation { .whenAsked }
@@ -53,7 +55,9 @@ public struct Sum: DifferentiableOperator {
 
 /// y = factor · x.
 public struct Scale: DifferentiableOperator {
+    /// What every element is multiplied by.
     public let factor: Double
+    /// Creates the operator.
     public init(_ factor: Double) { self.factor = factor }
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
@@ -70,9 +74,14 @@ public struct Scale: DifferentiableOperator {
 
 /// A constant tensor: `value` on every logical element.
 public struct Fill: Operator {
+    /// Of the tensor.
     public let shape: Shape
+    /// Of every element.
     public let value: Double
 
+    /// Creates the operator.
+    ///
+    /// - Precondition: the shape is of float32 elements.
     public init(_ shape: Shape, value: Double) {
         precondition(shape.element == .float32, "a constant is float32")
         self.shape = shape

@@ -4,7 +4,10 @@ import Foundation
 
 /// Which form of kernels runs: wide registers for CPUs, work-groups and local memory for GPUs.
 public enum KernelFamily: String, Sendable, CaseIterable {
-    case cpu, gpu
+    /// Wide registers: one work-item per group.
+    case cpu
+    /// Work-groups of many items, local memory.
+    case gpu
 
     /// The family made for a device, decided by its type alone.
     public init(for device: Device) { self = device.type == .cpu ? .cpu : .gpu }
@@ -15,7 +18,9 @@ public enum KernelFamily: String, Sendable, CaseIterable {
 
 /// Compiles the embedded kernel sources for one device and kernel family.
 public final class KernelLibrary: @unchecked Sendable {
+    /// The device, its queue and memory.
     public let context: DeviceContext
+    /// Which form of kernels is compiled.
     public let family: KernelFamily
     /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register
     /// holds 16 floats; 6 where each takes two of 16 registers or four of 32.
@@ -45,7 +50,10 @@ public final class KernelLibrary: @unchecked Sendable {
     /// The widest tensor row a convolution may read.
     static let zeroCount = 1 << 16
 
+    /// Creates a library that has compiled nothing.
+    ///
     /// - Parameters:
+    ///   - context: the device, opened.
     ///   - family: nil picks the family made for the device.
     ///   - vectorWidth: floats per register of a CPU; nil asks the device.
     ///   - cachedWeightBytes: how many bytes of weights stay in a CPU's last-level cache.
@@ -253,6 +261,7 @@ public final class KernelLibrary: @unchecked Sendable {
 
 /// A device that cannot run the GPU family's work-groups.
 public struct UnsupportedDevice: Error, CustomStringConvertible, Sendable {
+    /// What was asked.
     public let device: Device
 
     public var description: String {

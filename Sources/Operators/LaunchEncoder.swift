@@ -4,13 +4,19 @@ import DeviceLayer
 public enum LaunchArgument: Sendable {
     /// The memory of the operator's input, output, or scratch memory.
     case input(Int)
+    /// The memory of the output at that position.
     case output(Int)
+    /// The scratch memory that the operator asked for.
     case workspace
     /// The shared zeros of the kernel library.
     case zeros
+    /// A number of 32 bits with sign.
     case int(Int32)
+    /// Four of them.
     case int4(SIMD4<Int32>)
+    /// A number of 32 bits without sign.
     case uint(UInt32)
+    /// A float32.
     case float(Float)
     /// Local memory of the work-group, so many bytes.
     case local(Int)
@@ -58,8 +64,11 @@ struct LaunchRequest {
 
 /// Collects the launches of one operator on given shapes.
 public struct LaunchEncoder {
+    /// Whose kernels are launched.
     public let library: KernelLibrary
+    /// Shapes of the inputs.
     public let inputs: [Shape]
+    /// Shapes of the outputs.
     public let outputs: [Shape]
     fileprivate var launches: [Encoding.Launch] = []
 
@@ -69,7 +78,13 @@ public struct LaunchEncoder {
 
     /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store them.
     ///
-    /// - Parameter multiplyAccumulates: of the operator's `multiplyAccumulates`, those that this launch stands for.
+    /// - Parameters:
+    ///   - file: name of the kernel's file, without ending.
+    ///   - kernel: name of the function.
+    ///   - options: of the compiler, beside those of every kernel.
+    ///   - arguments: of the function, in order.
+    ///   - size: work-items, and those of a group.
+    ///   - multiplyAccumulates: of the operator's `multiplyAccumulates`, those that this launch stands for.
     public mutating func launch(
         _ file: String, _ kernel: String, options: [String] = [], _ arguments: [LaunchArgument], _ size: WorkSize,
         multiplyAccumulates: Int = 0
@@ -178,7 +193,11 @@ public final class Encoding {
     /// Appends the launches of one application to a list.
     ///
     /// - Parameters:
+    ///   - inputs: memory of the operator's inputs.
+    ///   - outputs: memory of its outputs.
+    ///   - workspace: scratch memory; nil where the operator asks for none.
     ///   - label: what profiles call them; empty for the kernels' own names.
+    ///   - list: what they are appended to.
     /// - Precondition: the buffers fit the shapes; there is a workspace if the operator asks for one.
     /// - Throws: `DeviceError` if a kernel does not compile, or the device has no room for a kernel object.
     public func bind(
@@ -247,7 +266,9 @@ public final class Encoding {
 
     /// Takes back what `bind` gave for one application.
     ///
-    /// - Parameter start: where it begins in the list; moves on behind it.
+    /// - Parameters:
+    ///   - list: what `bind` appended to.
+    ///   - start: where it begins in the list; moves on behind it.
     public func recycle(_ list: [BoundLaunch], from start: inout Int) {
         for (position, launch) in launches.enumerated() {
             let bound = list[start + position]

@@ -20,8 +20,10 @@ public enum LossKind: Hashable, Sendable {
 ///
 /// - Source: kernels in `losses.cl`.
 public struct TaskLoss: DifferentiableOperator {
+    /// What is compared, and how.
     public let kind: LossKind
 
+    /// Creates the operator.
     public init(_ kind: LossKind) { self.kind = kind }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -83,7 +85,9 @@ public struct TaskLoss: DifferentiableOperator {
 
 /// Gradient of `TaskLoss` with respect to the prediction; inputs of the loss, then its weight and dloss.
 public struct TaskLossGradient: Operator {
+    /// Whose gradient it is.
     public let loss: TaskLoss
+    /// Whether classes have weights.
     public let weighted: Bool
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
@@ -101,8 +105,10 @@ public struct TaskLossGradient: Operator {
 
 /// Σ weightᵢ · lossᵢ of scalars, added in order.
 public struct WeightedSum: DifferentiableOperator {
+    /// One for each loss.
     public let weights: [Double]
 
+    /// Creates the operator.
     public init(_ weights: [Double]) { self.weights = weights }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -128,8 +134,10 @@ public struct WeightedSum: DifferentiableOperator {
 ///
 /// Every later update is gated by the flag: flag[0] = step + 1 (0: all finite), flag[1] = task.
 public struct FiniteCheck: Operator {
+    /// What the flag calls this loss.
     public let task: Int
 
+    /// Creates the operator.
     public init(task: Int) { self.task = task }
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
     public var mutatedInputs: [Int] { [1] }

@@ -2,7 +2,10 @@
 public protocol LowerableOperator: Operator {
     /// What computes the same outputs on a kernel family.
     ///
-    /// - Parameter lowering: takes what has to run before.
+    /// - Parameters:
+    ///   - inputs: what the operator reads.
+    ///   - outputs: what it computes.
+    ///   - lowering: takes what has to run before.
     func lowered(_ inputs: [Value], _ outputs: [Value], in lowering: any Lowering) -> LoweredApplication
 }
 
@@ -14,9 +17,12 @@ extension LowerableOperator {
 
 /// An operator with kernels, and what it reads.
 public struct LoweredApplication {
+    /// What computes the outputs.
     public let operation: any Operator
+    /// What it reads.
     public let inputs: [Value]
 
+    /// Creates the application.
     public init(_ operation: any Operator, _ inputs: [Value]) {
         self.operation = operation
         self.inputs = inputs

@@ -23,6 +23,7 @@ public protocol Operator: Hashable, Sendable {
     /// - Parameters:
     ///   - inputs: the inputs, themselves computed again where that was due.
     ///   - outputs: of the forward pass; small ones may be kept and used.
+    ///   - recorder: takes the application.
     /// - Returns: one value per output.
     func recompute(inputs: [Value], outputs: [Value], in recorder: any Recorder) -> [Value]
     /// Whether the other one is of the same type and equal; cheaper than `AnyHashable`.
@@ -76,13 +77,16 @@ extension DifferentiableOperator {
 
 /// The application of an operator that is being differentiated.
 public struct BackwardCall {
+    /// What the operator read.
     public let inputs: [Value]
+    /// What it computed.
     public let outputs: [Value]
     /// Gradients of the outputs; nil where an output does not reach the loss.
     public let gradients: [Value?]
     /// Which input gradients are needed.
     public let wanted: [Bool]
 
+    /// Creates the call; gradients are those of the outputs, and one entry of `wanted` belongs to each input.
     public init(inputs: [Value], outputs: [Value], gradients: [Value?], wanted: [Bool]) {
         self.inputs = inputs
         self.outputs = outputs

@@ -6,9 +6,12 @@ import DeviceLayer
 ///
 /// - Source: PyTorch's `SGD` (dampening 0, no Nesterov); kernel `sgd` in `optimizers.cl`.
 public struct SGDUpdate: Operator {
+    /// Where the step buffer has the learning rate.
     public let rate: RateSlot
+    /// Share of the last direction that is kept, and of the parameter that is added to its gradient.
     public let momentum, weightDecay: Double
 
+    /// Creates the operator.
     public init(rate: RateSlot, momentum: Double, weightDecay: Double) {
         self.rate = rate
         self.momentum = momentum
@@ -36,9 +39,12 @@ public struct SGDUpdate: Operator {
 ///
 /// - Source: Kingma & Ba 2015, as in PyTorch's `Adam`; kernel `adam` in `optimizers.cl`.
 public struct AdamUpdate: Operator {
+    /// Where the step buffer has the learning rate.
     public let rate: RateSlot
+    /// β₁, β₂, ε, and the share of the parameter that is added to its gradient.
     public let beta1, beta2, epsilon, weightDecay: Double
 
+    /// Creates the operator.
     public init(rate: RateSlot, beta1: Double, beta2: Double, epsilon: Double = 1e-8, weightDecay: Double) {
         self.rate = rate
         self.beta1 = beta1

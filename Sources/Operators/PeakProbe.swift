@@ -11,6 +11,7 @@ public struct PeakProbe: Operator {
     /// Independent sums of each, as in the kernel.
     private static let chains = 12
 
+    /// Creates the operator.
     public init(items: Int, rounds: Int) {
         self.items = items
         self.rounds = rounds

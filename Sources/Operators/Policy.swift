@@ -14,6 +14,7 @@ extension Recorder {
     /// - Parameters:
     ///   - logits: z [L, 2].
     ///   - uniforms: u [L, 2], in (0, 1).
+    ///   - straightThrough: whether the forward value is the one-hot of the sample.
     public func gumbelSoftmax(_ logits: Value, uniforms: Value, straightThrough: Bool) -> GumbelSample {
         let outputs = record(GumbelSoftmax(straightThrough: straightThrough), [logits, uniforms, step])
         return GumbelSample(gates: outputs[0], soft: outputs[1])
@@ -29,8 +30,10 @@ extension Recorder {
 ///
 /// - Source: Jang et al. 2017, Maddison et al. 2017; kernel `gumbel_forward` in `policy.cl`.
 public struct GumbelSoftmax: DifferentiableOperator {
+    /// Whether the forward value is the one-hot of the sample.
     public let straightThrough: Bool
 
+    /// Creates the operator.
     public init(straightThrough: Bool) { self.straightThrough = straightThrough }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -54,6 +57,7 @@ public struct GumbelSoftmax: DifferentiableOperator {
 
 /// dz of `GumbelSoftmax`; inputs z, soft v, dv, step buffer.
 public struct GumbelSoftmaxGradient: Operator {
+    /// Creates the operator, which has no attributes.
     public init() {}
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
 
@@ -79,10 +83,14 @@ public enum RegulariserForm: String, CaseIterable, Sendable {
 ///
 /// Paper: Σ log α. Published: mean of −log(1 − α), each block weighted 2l/L if `layered` (l from 1).
 public struct SparsityLoss: DifferentiableOperator {
+    /// As printed or as published.
     public let form: RegulariserForm
+    /// The first open block, from 0.
     public let first: Int
+    /// Whether later blocks weigh more.
     public let layered: Bool
 
+    /// Creates the operator.
     public init(form: RegulariserForm, first: Int, layered: Bool = false) {
         self.form = form
         self.first = first
@@ -110,6 +118,7 @@ public struct SparsityLoss: DifferentiableOperator {
 
 /// Gradient of `SparsityLoss`; inputs logits, dloss.
 public struct SparsityLossGradient: Operator {
+    /// Whose gradient it is.
     public let loss: SparsityLoss
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0]] }
 
@@ -123,8 +132,10 @@ public struct SparsityLossGradient: Operator {
 ///
 /// Paper: Σ (L−l)/L · |α₁ − α₂|. Published: Σ l/L · |z₁ − z₂| on the raw select logits.
 public struct SharingLoss: DifferentiableOperator {
+    /// As printed or as published.
     public let form: RegulariserForm
 
+    /// Creates the operator.
     public init(form: RegulariserForm) { self.form = form }
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
 
@@ -144,6 +155,7 @@ public struct SharingLoss: DifferentiableOperator {
 
 /// Gradients of `SharingLoss`; inputs both logits, dloss.
 public struct SharingLossGradient: Operator {
+    /// As printed or as published.
     public let form: RegulariserForm
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputs[0], inputs[1]] }
 
@@ -178,11 +190,14 @@ public enum CostForm: String, CaseIterable, Sendable {
 ///
 /// - Source: kernel `expected_cost` in `policy.cl`.
 public struct ExpectedCostLoss: DifferentiableOperator {
+    /// What is charged for.
     public let form: CostForm
+    /// The first open block, from 0.
     public let first: Int
     /// Sets of tasks are enumerated, so that many would take long.
     public static let maximumTasks = 12
 
+    /// Creates the operator.
     public init(form: CostForm, first: Int) {
         self.form = form
         self.first = first
@@ -235,6 +250,7 @@ public struct ExpectedCostLoss: DifferentiableOperator {
 
 /// Gradients of `ExpectedCostLoss` for every task's logits; inputs costs, step buffer, logits of each task, dloss.
 public struct ExpectedCostGradient: Operator {
+    /// Whose gradient it is.
     public let loss: ExpectedCostLoss
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {

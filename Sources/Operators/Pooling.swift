@@ -6,9 +6,12 @@ import DeviceLayer
 ///
 /// - Source: kernel `maxpool_forward` in `pooling.cl`.
 public struct MaxPool: DifferentiableOperator {
+    /// In pixels, the same along both axes.
     public let window, stride, padding: Int
+    /// Whether a last partial window counts.
     public let ceilMode: Bool
 
+    /// Creates the operator.
     public init(window: Int = 3, stride: Int = 2, padding: Int = 1, ceilMode: Bool) {
         self.window = window
         self.stride = stride
@@ -56,7 +59,9 @@ public struct MaxPool: DifferentiableOperator {
 
 /// Gradient of `MaxPool`; inputs dy and the taps.
 public struct MaxPoolGradient: Operator {
+    /// Whose gradient it is.
     public let pool: MaxPool
+    /// Of x.
     public let inputShape: Shape
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -75,6 +80,7 @@ public struct MaxPoolGradient: Operator {
 
 /// Mean over both spatial axes: [N, H, W, C] → [N, 1, 1, C].
 public struct GlobalAveragePool: DifferentiableOperator {
+    /// Creates the operator, which has no attributes.
     public init() {}
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -97,6 +103,7 @@ public struct GlobalAveragePool: DifferentiableOperator {
 
 /// Gradient of `GlobalAveragePool`: dy spread evenly.
 public struct GlobalAveragePoolGradient: Operator {
+    /// Of x.
     public let inputShape: Shape
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }

@@ -12,6 +12,9 @@ public struct ReLUDropout: DifferentiableOperator {
     /// Stable name of the operation: task, branch, layer.
     public let name: String
 
+    /// Creates the operator.
+    ///
+    /// - Precondition: the probability is in [0, 1).
     public init(probability: Double, name: String) {
         precondition((0..<1).contains(probability), "dropout probability \(probability) outside [0, 1)")
         self.probability = probability
@@ -44,6 +47,7 @@ public struct ReLUDropout: DifferentiableOperator {
 
 /// dx = dy / (1 − p) where y > 0, else 0; inputs y of `ReLUDropout`, dy.
 public struct ReLUDropoutGradient: Operator {
+    /// p in [0, 1).
     public let probability: Double
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -62,9 +66,14 @@ public struct ReLUDropoutGradient: Operator {
 
 /// Uniform noise in (0, 1), [rows, columns] with at most four columns; input: the step buffer.
 public struct UniformNoise: Operator {
+    /// Of the noise.
     public let rows, columns: Int
+    /// Stable name of the operation: with seed, phase and step it decides about the noise.
     public let name: String
 
+    /// Creates the operator.
+    ///
+    /// - Precondition: 1 to 4 columns.
     public init(rows: Int, columns: Int, name: String) {
         precondition((1...4).contains(columns), "uniform noise has 1 to 4 columns, not \(columns)")
         self.rows = rows

@@ -45,6 +45,9 @@ public struct DrawnGateGradient: Operator {
     /// L.
     public let blocks: Int
 
+    /// Creates the operator.
+    ///
+    /// - Precondition: the block is one of them.
     public init(block: Int, blocks: Int) {
         precondition((0..<blocks).contains(block), "block \(block) of \(blocks)")
         self.block = block

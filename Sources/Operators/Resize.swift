@@ -4,8 +4,10 @@ import DeviceLayer
 ///
 /// - Source: the index rule of PyTorch's `nearest` mode; kernel `resize_forward` in `resize.cl`.
 public struct NearestResize: DifferentiableOperator {
+    /// Of the result, in pixels.
     public let height, width: Int
 
+    /// Creates the operator.
     public init(height: Int, width: Int) {
         self.height = height
         self.width = width
@@ -35,6 +37,7 @@ public struct NearestResize: DifferentiableOperator {
 
 /// Gradient of `NearestResize`: each source pixel gathers the pixels that read it.
 public struct NearestResizeGradient: Operator {
+    /// Of x.
     public let inputShape: Shape
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [inputShape] }

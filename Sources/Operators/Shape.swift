@@ -8,6 +8,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// A single number.
     public static let scalar = Shape([1])
 
+    /// Extents, outermost first.
     public let dimensions: [Int]
     /// Stored without channel padding: images and labels as they come from the host.
     public let isCompact: Bool
@@ -76,9 +77,12 @@ public func roundUp(_ value: Int, to step: Int) -> Int { (value + step - 1) / st
 
 /// One immutable tensor of a graph.
 public struct Value: Hashable, Sendable {
+    /// Which value of its recorder it is.
     public let id: Int
+    /// Extents and storage.
     public let shape: Shape
 
+    /// Creates a value; recorders do.
     public init(id: Int, shape: Shape) {
         self.id = id
         self.shape = shape

@@ -9,6 +9,7 @@ public struct StepState: Sendable, Equatable {
 
     /// Steps of the current phase taken before this one.
     public var step: UInt32 = 0
+    /// Of all noise.
     public var seed: UInt64 = 0
     /// Which phase the noise belongs to.
     public var phase: UInt32 = 0
@@ -21,6 +22,7 @@ public struct StepState: Sendable, Equatable {
 
     /// Learning rate of one parameter group, with Adam's bias corrections (unused by SGD).
     public struct Rate: Sendable, Equatable {
+        /// Rate of the update.
         public var learningRate: Float
         /// 1 − β₁ᵗ
         public var biasCorrection1: Float
@@ -35,6 +37,7 @@ public struct StepState: Sendable, Equatable {
         }
     }
 
+    /// Creates the state of a first step without rates.
     public init() {}
 
     /// Has updates leave weights and logits as they are: every rate is 0.

@@ -54,7 +54,9 @@ public enum AtomicFile {
 
     /// Removes the temporary files that killed processes left in `folder`.
     ///
-    /// - Parameter seconds: only those that old.
+    /// - Parameters:
+    ///   - folder: where they lie.
+    ///   - seconds: only those that old.
     /// - Precondition: no other process writes there (the run's lock is held), or the age tells what is in use.
     public static func removeLeftovers(in folder: URL, olderThan seconds: Double = 0) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []

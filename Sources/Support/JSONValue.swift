@@ -4,12 +4,19 @@ import Foundation
 ///
 /// JSON has no infinity and no NaN: a non-finite number is written as `null`.
 public indirect enum JSONValue: Sendable, Equatable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A number written without point and exponent.
     case integer(Int)
+    /// Any other number.
     case number(Double)
+    /// Text.
     case string(String)
+    /// Values in order.
     case array([JSONValue])
+    /// Values by key.
     case object([String: JSONValue])
 
     /// The value as one line of JSON text.

@@ -2,6 +2,7 @@ import Operators
 
 /// What is needed of a graph, as one kernel family computes it: what schedule, memory plan and plan are made from.
 public struct LoweredGraph {
+    /// The kernels that will run.
     public let family: KernelFamily
     /// In recorded order, preparations just before the first node that reads them; every one is needed.
     public let nodes: [Graph.Node]

@@ -3,7 +3,9 @@ import Operators
 
 /// Plans graphs and enqueues plans. It makes no decisions of its own.
 public final class Executor {
+    /// Compiled kernels of the device.
     public let library: KernelLibrary
+    /// Parameters, state and inputs by name.
     public let store: TensorStore
     private var arena: ChunkedArena
     private let derived: DerivedTensors
@@ -15,12 +17,18 @@ public final class Executor {
     /// Whose outputs are in the arena; nil before the first step, after one that failed, and when the plan has gone.
     private weak var lastRun: Plan?
 
+    /// The device, its queue and memory.
     public var context: DeviceContext { library.context }
     /// Bytes of the arena all plans share.
     public var arenaBytes: Int { arena.totalBytes }
     /// Bytes held on the device: the arena, the store, and what is derived from parameters.
     public var byteCount: Int { arena.totalBytes + store.byteCount + derived.byteCount }
 
+    /// Creates an executor with a store of its own.
+    ///
+    /// - Parameters:
+    ///   - library: compiled kernels of the device.
+    ///   - capacity: plans that are kept at most.
     public init(library: KernelLibrary, capacity: Int = 16) {
         self.library = library
         self.capacity = capacity
@@ -32,7 +40,10 @@ public final class Executor {
 
     /// The cached plan of `key`, or a new one from the graph that `trace` records.
     ///
-    /// - Parameter choices: which algorithm computes each convolution.
+    /// - Parameters:
+    ///   - key: what the graph depends on.
+    ///   - choices: which algorithm computes each convolution.
+    ///   - trace: records the graph.
     /// - Throws: `DeviceError`, `PlanError`, or what `trace` throws.
     public func plan(
         _ key: some Hashable, choices: AlgorithmChoices = AlgorithmChoices(), trace: (Graph) throws -> Void

@@ -159,6 +159,7 @@ struct MemoryPlan {
 
 /// A graph that cannot be planned on a device.
 public struct PlanError: Error, CustomStringConvertible, Sendable {
+    /// What cannot be planned, and why.
     public let message: String
     public var description: String { message }
 }

@@ -3,6 +3,7 @@ import Operators
 
 /// Named tensors that outlive a plan: parameters, running statistics, optimiser state, inputs.
 public final class TensorStore {
+    /// The device, its queue and memory.
     public let context: DeviceContext
     private var tensors: [String: Stored] = [:]
     /// Numbers every change of any tensor.
@@ -14,6 +15,7 @@ public final class TensorStore {
         var version: Int
     }
 
+    /// Creates an empty store.
     public init(context: DeviceContext) { self.context = context }
 
     /// The memory of `name`, allocated with zeros on first use.
@@ -35,6 +37,7 @@ public final class TensorStore {
     /// Forgets a tensor; plans that use it must be forgotten too.
     public func remove(_ name: String) { tensors[name] = nil }
 
+    /// Of all tensors, sorted.
     public var names: [String] { tensors.keys.sorted() }
     /// Bytes of all tensors.
     public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.buffer.byteCount } }
@@ -72,7 +75,12 @@ public final class TensorStore {
         let shape: Shape
         fileprivate let bytes: [UInt8]
 
-        /// - Parameter values: logical.
+        /// Creates an input of numbers.
+        ///
+        /// - Parameters:
+        ///   - name: in the store.
+        ///   - shape: as it is stored.
+        ///   - values: logical.
         /// - Precondition: the value count fits the shape, whose elements are float32.
         public init(_ name: String, _ shape: Shape, _ values: [Float]) {
             precondition(shape.element == .float32, "batches are float32")
@@ -80,6 +88,13 @@ public final class TensorStore {
             bytes = shape.padded(values).withUnsafeBytes(Array.init)
         }
 
+        /// Creates an input of integers.
+        ///
+        /// - Parameters:
+        ///   - name: in the store.
+        ///   - shape: as it is stored.
+        ///   - values: logical.
+        /// - Precondition: the value count fits the shape.
         public init(_ name: String, _ shape: Shape, _ values: [Int32]) {
             (self.name, self.shape) = (name, shape)
             bytes = shape.padded(values).withUnsafeBytes(Array.init)

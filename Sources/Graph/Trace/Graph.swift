@@ -10,6 +10,7 @@ public final class Graph: Recorder {
     public let step: Value
     /// What activations recorded from here on are stored as.
     public var activations = ElementType.float32
+    /// In recorded order: each reads values of those before it.
     public private(set) var nodes: [Node] = []
     /// Values that live outside a plan: parameters, state, inputs.
     public private(set) var externals: [External] = []
@@ -31,8 +32,11 @@ public final class Graph: Recorder {
 
     /// One application of an operator.
     public final class Node {
+        /// What is applied.
         public let operation: any Operator
+        /// What it reads.
         public let inputs: [Value]
+        /// What it computes.
         public let outputs: [Value]
         /// Where in the network it was first recorded, for profiles.
         public let label: String
@@ -53,14 +57,18 @@ public final class Graph: Recorder {
 
     /// A value with memory of its own, named in the tensor store.
     public struct External: Hashable {
+        /// Who changes an external value.
         public enum Role: Hashable, Sendable {
             /// Trainable or statistical state of the network; changed only by updates.
             case parameter
             /// Anything the host writes: batches, step buffer, given noise.
             case input
         }
+        /// In the tensor store.
         public let name: String
+        /// What nodes read.
         public let value: Value
+        /// Who changes it.
         public let role: Role
     }
 
@@ -94,8 +102,10 @@ public final class Graph: Recorder {
         }
     }
 
+    /// Name of the step buffer among externals.
     public static let stepName = "step"
 
+    /// Creates a graph that knows the step buffer alone.
     public init() {
         step = Value(id: 0, shape: StepState.shape)
         sources = [.external(0)]
@@ -127,8 +137,10 @@ public final class Graph: Recorder {
     /// The external value of that name; nil where none is in use.
     public func known(_ name: String) -> Value? { externalsByName[name] }
 
+    /// The value of a parameter or of its state; see `external`.
     public func parameter(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .parameter) }
 
+    /// A value that the host writes; see `external`.
     public func input(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .input) }
 
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {

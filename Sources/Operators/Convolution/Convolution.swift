@@ -2,8 +2,10 @@ import DeviceLayer
 
 /// Kernel extents, stride, dilation and zero padding of a convolution, equal in both axes.
 public struct ConvolutionGeometry: Hashable, Sendable {
+    /// In pixels.
     public let kernelHeight, kernelWidth, stride, dilation, padding: Int
 
+    /// Creates a geometry.
     public init(kernelHeight: Int, kernelWidth: Int, stride: Int = 1, dilation: Int = 1, padding: Int = 0) {
         self.kernelHeight = kernelHeight
         self.kernelWidth = kernelWidth
@@ -33,6 +35,10 @@ extension Recorder {
     ///   - bias: [K], or nil.
     ///   - affine: scale [K] and shift [K], or nil.
     ///   - residual: of y's shape, or nil.
+    ///   - relu: whether negative results become 0.
+    ///   - stride: pixels of x from one of y to the next.
+    ///   - dilation: pixels from tap to tap.
+    ///   - padding: zeros beside x, along each axis.
     ///   - element: what y is stored as; nil for what activations are (`Recorder.activations`).
     /// - Returns: y [N, P, Q, K].
     public func convolution(
@@ -65,6 +71,7 @@ public struct Convolution: ConvolutionPass, DifferentiableOperator {
     public var choice: ConvolutionChoice?
     public var packsFlipped: Bool? { false }
 
+    /// Creates the operator; `Recorder.convolution` does so for given values.
     public init(
         _ geometry: ConvolutionGeometry, epilogue: ConvolutionEpilogue = ConvolutionEpilogue(),
         element: ElementType = .float32

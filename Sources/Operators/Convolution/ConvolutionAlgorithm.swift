@@ -291,6 +291,7 @@ public struct AlgorithmChoices: Sendable, Hashable {
     /// How much Winograd's algorithms hold at a time: tests force many parts of small problems.
     var winogradMemory = WinogradMemory()
 
+    /// Creates choices; without measurements the heuristic decides.
     public init(
         _ arithmetic: ConvolutionArithmetic = .float32, measured: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     ) {

@@ -13,6 +13,7 @@ public struct ConvolutionEpilogue: Hashable, Sendable {
     /// Whether negative results become 0.
     public var relu: Bool
 
+    /// Creates an epilogue of the parts that are asked for.
     public init(hasBias: Bool = false, hasAffine: Bool = false, hasResidual: Bool = false, relu: Bool = false) {
         self.hasBias = hasBias
         self.hasAffine = hasAffine

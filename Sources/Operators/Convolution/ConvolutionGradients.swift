@@ -66,6 +66,7 @@ public struct ConvolutionInputGradient: ConvolutionPass {
 /// dw from x and dy, in canonical layout [R, S, C, K].
 public struct ConvolutionWeightGradient: ConvolutionPass {
     public let geometry: ConvolutionGeometry
+    /// Of dw, [R, S, C, K].
     public let weightShape: Shape
     public var choice: ConvolutionChoice?
     public var packsFlipped: Bool? { nil }

@@ -2,8 +2,11 @@
 public struct ConvolutionProblem: Hashable, Sendable {
     /// What is computed from the other two of x, weights and y.
     public enum Pass: String, Hashable, Sendable, Codable {
+        /// y of x and weights.
         case forward
+        /// dx of dy and weights.
         case dataGradient = "data_gradient"
+        /// dw of x and dy.
         case weightGradient = "weight_gradient"
     }
 
@@ -16,6 +19,13 @@ public struct ConvolutionProblem: Hashable, Sendable {
     /// K.
     public let outputs: Int
 
+    /// Creates the problem of one pass.
+    ///
+    /// - Parameters:
+    ///   - pass: which one.
+    ///   - geometry: of the forward pass.
+    ///   - input: x [N, H, W, C], whichever pass it is.
+    ///   - outputs: K.
     public init(_ pass: Pass, _ geometry: ConvolutionGeometry, input: Shape, outputs: Int) {
         self.pass = pass
         self.geometry = geometry

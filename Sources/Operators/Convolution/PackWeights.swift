@@ -17,6 +17,7 @@ extension Lowering {
 public struct PackWeights: Operator {
     /// Taps reversed and channels exchanged, for the input gradient.
     public let flipped: Bool
+    /// Output channels side by side.
     public let tile: Int
     /// What the packed weights are stored as; bfloat16 in the GPU family alone.
     public let element: ElementType
