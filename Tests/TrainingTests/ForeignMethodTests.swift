@@ -1,0 +1,122 @@
+import Configuration
+import Datasets
+import Files
+import Foundation
+import Graph
+import Methods
+import Models
+import Operators
+import Schema
+import Support
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// A method of somebody else's: the tasks take turns, so many steps each, and those that wait learn nothing.
+private struct TakingTurns: Method {
+    static let kind = "taking_turns"
+    static let meaning = "one task at a time, in turn"
+    static var fields: [ConfigurationField<TakingTurns>] {
+        [.key("turn", \.turn, in: 1...100, "Steps of a turn.")]
+    }
+
+    var turn = 1
+    init() {}
+
+    func phases(_ settings: MethodSettings) -> [PhaseOutline] {
+        [PhaseOutline(Phase(rawValue: "turns"), iterations: settings.wholeLength)]
+    }
+
+    func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+        Turns(run: run, turn: turn)
+    }
+
+    private struct Turns: TrainingPhase {
+        unowned let run: any MethodRun
+        let turn: Int
+
+        func enter() throws { try run.initialise(nil, keepingLogits: false) }
+
+        func step(_ iteration: Int) throws -> PhaseStep {
+            let task = iteration / turn % run.settings.tasks.count
+            return PhaseStep(
+                StepKind(SharedStep(only: task)), state: run.stepState(iteration, phase: 77),
+                facts: ["turn": .string(run.settings.tasks[task])])
+        }
+
+        var kinds: [StepKind] { run.settings.tasks.indices.map { StepKind(SharedStep(only: $0)) } }
+        func policy() throws -> DiscretePolicy { run.settings.allSelected }
+    }
+}
+
+/// An objective of somebody else's: the first loss counts twice.
+private struct TwiceTheFirst: Objective {
+    static let kind = "twice_the_first"
+    static let meaning = "the sum of the losses, the first one twice"
+    init() {}
+
+    func total(_ losses: [Value], in recorder: StepRecorder) -> Value {
+        recorder.graph.record(WeightedSum(losses.indices.map { $0 == 0 ? 2 : 1 }), losses)[0]
+    }
+
+    func term(_ loss: Value, of task: Int, in recorder: StepRecorder) -> Value {
+        recorder.graph.record(WeightedSum([task == recorder.present[0] ? 2 : 1]), [loss])[0]
+    }
+}
+
+extension TrainingTests {
+    /// A method and an objective that a package on top of this one adds, in one place: what is public is enough.
+    @Suite(.needsDevice) struct ForeignMethodTests {
+        private static let vocabulary = Vocabulary(
+            methods: .standard.adding(TakingTurns.self), objectives: .standard.adding(TwiceTheFirst.self))
+        private static let yaml = """
+            tasks: [{ name: depth, kind: depth }, { name: normals, kind: normals }]
+            dataset: { kind: scenes, count: 20, size: [16, 16], crop: [16, 16], augmentation: none }
+            model: { backbone: resnet18, width: 0.125, head: light, dropout: 0 }
+            training: { batch: 4, log_every: 1, retrain: { iterations: 8 } }
+
+            """
+
+        private func train(_ overrides: [String]) throws -> (
+            trainer: Trainer, steps: [JSONValue], folder: TemporaryFolder
+        ) {
+            let configuration = try ExperimentConfiguration.parse(
+                yaml: Self.yaml, file: "c.yml", overrides: overrides, vocabulary: Self.vocabulary)
+            try configuration.validateForTraining()
+            let folder = try TemporaryFolder()
+            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+            try run.prepare(configuration)
+            let trainer = try Trainer(
+                experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
+            ) { _ in }
+            try trainer.train()
+            return (trainer, try EventLog.read(run.log).filter { $0["event"]?.string == "step" }, folder)
+        }
+
+        @Test func aMethodOfOnesOwnTrains() throws {
+            let (trainer, steps, folder) = try train(["method=taking_turns", "method.turn=2"])
+            defer { _ = folder }
+            let turns = ["depth", "depth", "normals", "normals"]
+            #expect(steps.compactMap { $0["turn"]?.string } == turns + turns)
+            for step in steps {
+                let turn = try #require(step["turn"]?.string)
+                #expect(step["loss"]?[turn]?.double ?? 0 > 0)
+                #expect(step["loss"]?[turn == "depth" ? "normals" : "depth"] == nil)
+            }
+            #expect(try trainer.summarise()?.method == "taking_turns")
+            #expect(ConfigurationReference(Self.vocabulary).keys.contains { $0.path == "method.turn" })
+        }
+
+        @Test func anObjectiveOfOnesOwnIsMinimised() throws {
+            let (_, steps, folder) = try train(["method=hard_sharing", "objective=twice_the_first"])
+            defer { _ = folder }
+            #expect(steps.count == 8)
+            for step in steps {
+                let (depth, normals) = (step["loss"]?["depth"]?.double ?? 0, step["loss"]?["normals"]?.double ?? 0)
+                let total = step["loss"]?["total"]?.double ?? .nan
+                #expect(abs(total - (2 * depth + normals)) < 1e-5 * total && abs(total - (depth + normals)) > 1e-2)
+            }
+        }
+    }
+}
