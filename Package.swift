@@ -15,7 +15,11 @@ let package = Package(
         .library(
             name: "AdaShareEngine", targets: ["Layers", "Graph", "Operators", "DeviceLayer", "Files", "Support"]),
         // The method on top of it: data, tasks, policies, runs.
-        .library(name: "AdaShareTraining", targets: ["Training", "Models", "Tasks", "Datasets", "Schema"]),
+        .library(
+            name: "AdaShareTraining",
+            targets: [
+                "Training", "Experiments", "Configuration", "Methods", "Tasks", "Datasets", "Models", "Schema",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -66,18 +70,37 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: tested),
         .target(
+            name: "Tuning", dependencies: ["Graph", "Operators", "DeviceLayer", "Files", "Support"],
+            swiftSettings: tested),
+        .target(
+            name: "Experiments",
+            dependencies: [
+                "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer",
+                "Datasets", "Files", "Support",
+            ], swiftSettings: tested),
+        .target(
+            name: "Profiling",
+            dependencies: [
+                "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators",
+                "DeviceLayer", "Datasets", "Support",
+            ], swiftSettings: tested),
+        .target(
             name: "Training",
             dependencies: [
-                "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer",
-                "Datasets", "Files", "Schema",
-                "Support", .product(name: "Yams", package: "Yams"),
+                "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph",
+                "Operators", "DeviceLayer", "Datasets", "Files", "Support",
+            ], swiftSettings: tested),
+        .target(
+            name: "Benchmarks",
+            dependencies: [
+                "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Graph",
+                "Operators", "DeviceLayer", "Support",
             ], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "Training", "Configuration", "Methods", "Tasks", "Models", "Operators", "DeviceLayer", "Datasets",
-                "Files",
-                "Schema", "Support",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Operators", "DeviceLayer", "Datasets", "Files", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -103,16 +126,15 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators",
-                "DeviceLayer",
-                "Datasets", "Files", "Schema", "Support", "TestSupport",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files", "Schema", "Support", "TestSupport",
             ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "adashare", "Training", "Configuration", "Methods", "Tasks", "Models", "Operators", "DeviceLayer",
-                "Datasets", "Files", "Support",
-                "TestSupport",
+                "adashare",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Operators", "DeviceLayer", "Datasets", "Files", "Support", "TestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,11 +1,12 @@
 import ArgumentParser
+import Benchmarks
 import Configuration
 import DeviceLayer
+import Experiments
 import Foundation
 import Methods
 import Models
 import Support
-import Training
 
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(

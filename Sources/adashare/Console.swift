@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import Support
-import Training
 
 /// Where a command writes: its answer to one side, what it remarks meanwhile to the other.
 ///

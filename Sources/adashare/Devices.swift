@@ -3,7 +3,6 @@ import Configuration
 import DeviceLayer
 import Operators
 import Support
-import Training
 
 struct Devices: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Experiments
 import Files
 import Foundation
 import Methods

@@ -1,11 +1,13 @@
 import ArgumentParser
 import Configuration
 import DeviceLayer
+import Experiments
 import Foundation
 import Methods
 import Operators
+import Profiling
 import Support
-import Training
+import Tuning
 
 /// Where the work runs.
 struct DeviceOptions: ParsableArguments {

@@ -1,11 +1,12 @@
 import ArgumentParser
 import Configuration
+import Experiments
 import Foundation
 import Methods
 import Models
 import Operators
+import Profiling
 import Support
-import Training
 
 struct Policy: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Datasets
+import Experiments
 import Files
 import Foundation
 import Methods
@@ -8,7 +9,6 @@ import Models
 import Operators
 import Support
 import Tasks
-import Training
 
 struct Predict: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,5 @@
 import Foundation
 import Support
-import Training
 
 /// Progress on standard error: one line that is rewritten on a terminal, else a line every few seconds.
 final class ProgressPrinter {
@@ -24,7 +23,7 @@ final class ProgressPrinter {
         case .line(let text): line(text)
         case .step(let step): transient(describe(step), force: step.iteration == step.total)
         case .evaluating(let phase, let done, let total):
-            transient("\(phase.rawValue)  evaluating \(done)/\(total)", force: false)
+            transient("\(phase)  evaluating \(done)/\(total)", force: false)
             // What follows is an answer, or the next step's line.
             if done == total, isOpen { erase() }
         case .compiling(let done, let total): waiting("compiling kernels", done, total)
@@ -80,7 +79,7 @@ final class ProgressPrinter {
         let losses =
             step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
             .map { "\($0.key) \(readable($0.value))" } + ["total \(readable(step.losses["total"] ?? .nan))"]
-        return "\(step.phase.rawValue)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
+        return "\(step.phase)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
             + "\(readable(step.imagesPerSecond)) images/s  \(readableDuration(seconds: step.secondsLeft)) left"
     }
 

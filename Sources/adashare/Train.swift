@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import DeviceLayer
+import Experiments
 import Foundation
 import Methods
 import Operators

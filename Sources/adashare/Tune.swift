@@ -1,9 +1,10 @@
 import ArgumentParser
 import DeviceLayer
+import Experiments
 import Foundation
 import Operators
 import Support
-import Training
+import Tuning
 
 struct Tune: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Support

@@ -2,6 +2,7 @@ import DeviceLayer
 import Foundation
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Operators
 @testable import Training

@@ -1,9 +1,11 @@
 import DeviceLayer
+@testable import Experiments
 import Foundation
 import Graph
 import Support
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Configuration
 @testable import Methods

@@ -1,7 +1,9 @@
 import DeviceLayer
 import Foundation
+@testable import Profiling
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Operators
 @testable import Training

@@ -1,7 +1,10 @@
 import DeviceLayer
 import Foundation
+@testable import Profiling
+import Support
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Operators
 @testable import Training

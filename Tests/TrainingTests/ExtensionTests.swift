@@ -1,4 +1,5 @@
 import Datasets
+@testable import Experiments
 import Foundation
 import Operators
 import Schema

@@ -1,5 +1,6 @@
 import Configuration
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Graph

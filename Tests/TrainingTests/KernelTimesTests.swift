@@ -1,5 +1,7 @@
 import DeviceLayer
+@testable import Profiling
 import Testing
+@testable import Tuning
 
 @testable import Training
 

@@ -1,3 +1,4 @@
+@testable import Experiments
 import Files
 import Foundation
 import Layers

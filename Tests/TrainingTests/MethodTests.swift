@@ -1,4 +1,5 @@
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Models
@@ -49,7 +50,7 @@ extension TrainingTests {
                 trainer = try Trainer(
                     experiment: experiment, context: TestDevice.nativeLibrary().context, run: directory
                 ) { event in
-                    guard case .step(let step) = event, step.phase == last, step.iteration == 4 else { return }
+                    guard case .step(let step) = event, step.phase == last?.rawValue, step.iteration == 4 else { return }
                     copy.folder = try? TemporaryFolder()
                     guard let place = copy.folder?.url.appendingPathComponent("run") else { return }
                     try? FileManager.default.copyItem(at: url, to: place)

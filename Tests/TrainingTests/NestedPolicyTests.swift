@@ -1,3 +1,4 @@
+@testable import Experiments
 import Models
 import Testing
 

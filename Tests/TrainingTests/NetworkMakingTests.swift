@@ -1,9 +1,11 @@
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Graph
 import Models
 import Operators
+@testable import Profiling
 import Support
 import TestSupport
 import Testing

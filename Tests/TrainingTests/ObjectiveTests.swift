@@ -1,4 +1,5 @@
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Models
@@ -151,7 +152,7 @@ extension TrainingTests {
                     experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context,
                     run: directory
                 ) { event in
-                    guard let copy, case .step(let step) = event, step.phase == .policy, step.iteration == 11 else {
+                    guard let copy, case .step(let step) = event, step.phase == "policy", step.iteration == 11 else {
                         return
                     }
                     try? FileManager.default.copyItem(at: url, to: copy)

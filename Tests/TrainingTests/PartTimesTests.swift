@@ -1,9 +1,12 @@
+@testable import Experiments
 import Foundation
 import Models
 import Operators
+@testable import Profiling
 import Support
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Configuration
 @testable import Methods

@@ -1,8 +1,11 @@
 import DeviceLayer
+@testable import Experiments
 import Foundation
+@testable import Profiling
 import Support
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Operators
 @testable import Training

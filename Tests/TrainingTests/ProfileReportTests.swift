@@ -1,5 +1,6 @@
 import DeviceLayer
 import Foundation
+@testable import Profiling
 import Support
 import TestSupport
 import Testing

@@ -1,8 +1,10 @@
 import DeviceLayer
+@testable import Experiments
 import Foundation
 import Support
 import TestSupport
 import Testing
+@testable import Tuning
 
 @testable import Configuration
 @testable import Operators

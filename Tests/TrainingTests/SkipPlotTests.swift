@@ -1,3 +1,5 @@
+@testable import Experiments
+@testable import Benchmarks
 import Foundation
 import Models
 import Testing

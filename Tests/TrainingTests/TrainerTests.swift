@@ -1,4 +1,5 @@
 import Datasets
+@testable import Experiments
 import Files
 import Foundation
 import Models
@@ -297,7 +298,7 @@ extension TrainingTests {
             var copies = 0
             let whole = try Run(overrides, in: source) { step in
                 // What a process that dies here leaves behind.
-                guard step.phase == .policy, step.iteration == 7 else { return }
+                guard step.phase == "policy", step.iteration == 7 else { return }
                 let copy: Void? = try? FileManager.default.copyItem(
                     at: source.url.appendingPathComponent("run"), to: folder.url.appendingPathComponent("run"))
                 copies += copy == nil ? 0 : 1

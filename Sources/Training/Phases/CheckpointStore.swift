@@ -1,4 +1,5 @@
 import Datasets
+import Experiments
 import Files
 import Foundation
 import Methods

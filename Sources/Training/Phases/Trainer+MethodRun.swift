@@ -90,7 +90,7 @@ extension Trainer: MethodRun {
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
         let result = try evaluator.evaluate(network, policy: try phase.policy(), split: split) { done in
-            self.report(.evaluating(phase: self.state.phase, done: done, total: split.count))
+            self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: split.count))
         }
         if let trained { try network.load(trained) }
         var event = event("evaluation")

@@ -41,7 +41,7 @@ extension Trainer {
                 report(
                     .step(
                         StepReport(
-                            phase: name, iteration: state.iteration, total: total, losses: losses,
+                            phase: name.rawValue, iteration: state.iteration, total: total, losses: losses,
                             imagesPerSecond: pace.imagesPerSecond,
                             secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
             } else {

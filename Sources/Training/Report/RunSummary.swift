@@ -59,7 +59,7 @@ extension Trainer {
             try network.load(file)
             let policy = try experiment.policy(recordedIn: file)
             let result = try evaluator.evaluate(network, policy: policy, split: split) { done in
-                self.report(.evaluating(phase: phase, done: done, total: split.count))
+                self.report(.evaluating(phase: phase.rawValue, done: done, total: split.count))
             }
             return (result, policy)
         }

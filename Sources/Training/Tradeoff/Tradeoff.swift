@@ -1,10 +1,12 @@
 import Configuration
 import Datasets
 import DeviceLayer
+import Experiments
 import Foundation
 import Methods
 import Models
 import Operators
+import Profiling
 import Support
 import Tasks
 

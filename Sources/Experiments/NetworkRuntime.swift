@@ -127,13 +127,13 @@ public final class NetworkRuntime {
     }
 
     /// Gives the tasks' losses the weights of the next step, where the objective reads them.
-    func setTaskWeights(_ weights: [Float]) throws {
+    package func setTaskWeights(_ weights: [Float]) throws {
         try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights)
     }
 
     /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective looks at
     /// them; waits for the device.
-    func takeMeanLosses() throws -> [Double?] {
+    package func takeMeanLosses() throws -> [Double?] {
         let sums = try store.read(StepGraphs.lossSumsName)
         try store.write(StepGraphs.lossSumsName, graphs.lossSumsShape, [Float](repeating: 0, count: sums.count))
         return graphs.tasks.indices.map { sums[2 * $0 + 1] > 0 ? Double(sums[2 * $0] / sums[2 * $0 + 1]) : nil }

@@ -3,11 +3,11 @@
 ///
 /// Other work on the machine adds to times and takes nothing away, so the smallest ones are what is sought. They are
 /// found once the three smallest of each agree.
-struct TimedRounds<Round> {
+package struct TimedRounds<Round> {
     /// Every round, in order.
-    private(set) var rounds: [Round] = []
+    package private(set) var rounds: [Round] = []
     /// Whether the smallest times agree; else the machine was busy to the end, and they are too large.
-    private(set) var isSettled = false
+    package private(set) var isSettled = false
     private let times: (Round) -> [Double]
     private let tolerance: Double
 
@@ -18,7 +18,7 @@ struct TimedRounds<Round> {
     ///   - times: what a round took, in milliseconds; as many in every round.
     ///   - tolerance: so much above the smallest the third smallest may lie, relatively.
     ///   - elapsed: milliseconds since the start; the wall clock's if nil.
-    init(
+    package init(
         tolerance: Double = 0.01, elapsed: (() -> Double)? = nil, _ measure: () throws -> Round,
         times: @escaping (Round) -> [Double]
     ) rethrows {
@@ -42,5 +42,9 @@ struct TimedRounds<Round> {
     }
 
     /// The smallest of a time.
-    func smallest(_ time: (Round) -> Double) -> Double { rounds.map(time).min() ?? 0 }
+    package func smallest(_ time: (Round) -> Double) -> Double { rounds.map(time).min() ?? 0 }
+}
+
+extension Duration {
+    package var milliseconds: Double { Double(components.seconds) * 1e3 + Double(components.attoseconds) / 1e15 }
 }

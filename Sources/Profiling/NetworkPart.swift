@@ -1,36 +1,15 @@
 import Configuration
 import DeviceLayer
+import Experiments
 import Methods
 import Models
 import Operators
-
-/// What the parts of a network take in one step on a device, measured under hard sharing.
-///
-/// Their sum for a policy is what its step is planned to take. Each part has its kernels' times and its launches' share of
-/// what lies between kernels, so that all parts together are the measured step.
-public struct PartTimes: Sendable, Hashable, Codable {
-    /// A step of inference or of training.
-    public let step: BudgetMeasure
-    /// Where it was measured, and with which kernels.
-    public let device, kernelFamily: String
-    /// Images of the step and their size in pixels.
-    public let batch, height, width: Int
-    /// The parts, in nanoseconds.
-    public let costs: PartCosts
-    /// Parts of `costs.once`: updates of the stem, head and loss of each task, and what belongs to none of these.
-    public let stemOnce: Int
-    public let heads: [Int]
-    public let rest: Int
-
-    /// Milliseconds of the step under hard sharing.
-    public var hardSharingMs: Double { Double(costs.hardSharing(.shared)) / 1e6 }
-}
 
 extension StepKind {
     /// The step that is timed for a budget.
     ///
     /// - Precondition: the measure is of times.
-    static func timed(_ measure: BudgetMeasure, _ policy: DiscretePolicy) -> StepKind {
+    package static func timed(_ measure: BudgetMeasure, _ policy: DiscretePolicy) -> StepKind {
         switch measure {
         case .inference: .inference(policy)
         case .training: .retrain(policy)
@@ -91,7 +70,7 @@ enum NetworkPart: Hashable {
 
 extension PartTimes {
     /// What algorithm databases and runs know it by: everything that makes it another measurement.
-    static func key(
+    package static func key(
         _ experiment: Experiment, _ shape: BatchShape, _ step: BudgetMeasure, tile: MatrixProductTile
     ) -> String {
         let architecture = experiment.architecture

@@ -1,24 +1,26 @@
 import DeviceLayer
+import Experiments
 import Foundation
 import Graph
 import Methods
 import Models
 import Operators
+import Tuning
 
 /// A plan ready to be timed.
-struct PreparedStep {
-    let plan: Plan
+package struct PreparedStep {
+    package let plan: Plan
     /// Planned bytes on the device.
-    let bytes: Int
+    package let bytes: Int
     /// Milliseconds to trace, plan and encode it.
-    let planMs: Double
+    package let planMs: Double
     let keys: [KernelTimes.Key]
 }
 
 /// One network on the device with random data, for timing plans against each other.
-final class NetworkBench {
+package final class NetworkBench {
     private let session: ExperimentSession
-    private var experiment: Experiment { session.experiment }
+    package var experiment: Experiment { session.experiment }
     private let shape: BatchShape
     let executor: Executor
     private let profile: ProfileRecorder?
@@ -27,40 +29,28 @@ final class NetworkBench {
     ///   - session: of the network.
     ///   - profile: also gets every launch, where the queue records them.
     /// - Throws: `DeviceError` if memory cannot be had.
-    init(
+    package init(
         _ session: ExperimentSession, shape: BatchShape, profile: ProfileRecorder? = nil
     ) throws {
         self.session = session
         self.shape = shape
         self.profile = profile
         let network = try session.makeNetwork()
-        try network.initialise(seed: SkipBenchmark.seed)
+        try network.initialise(seed: Self.seed)
         executor = network.executor
         var state = StepState()
-        state.seed = SkipBenchmark.seed
+        state.seed = Self.seed
         state.temperature = 5
         // Hundreds of steps on the same random data leave the weights as they are.
         state.holdWeights()
         try executor.store.write(state)
     }
 
-    /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
-    func reference(_ step: SkipReport.Step) -> (hardSharing: StepKind, mixed: StepKind?) {
-        let blocks = experiment.architecture.blocks.count
-        let hard = hardSharing(step, tasks: experiment.tasks.count)
-        return switch step {
-        case .inference, .retrain: (hard, nil)
-        case .weights: (hard, .weights(open: blocks))
-        case .logits: (hard, .logits(open: blocks))
-        }
-    }
-
-    func hardSharing(_ step: SkipReport.Step, tasks: Int) -> StepKind {
-        step.kind(.hardSharing(tasks: tasks, blocks: experiment.architecture.blocks.count))
-    }
+    /// Of weights and noise.
+    private static let seed: UInt64 = 1
 
     /// Compiles the kernels and allocates the memory of a step, so that `prepare` finds both.
-    func reserve(_ kind: StepKind, of part: Experiment? = nil) throws {
+    package func reserve(_ kind: StepKind, of part: Experiment? = nil) throws {
         let known = Set(executor.store.names)
         _ = try build(kind, part)
         for name in executor.store.names where name.hasPrefix("input/") && !known.contains(name) { try fill(name) }
@@ -70,7 +60,7 @@ final class NetworkBench {
     /// plans that have gone; the median of a few.
     ///
     /// - Parameter part: the network with some of the tasks; nil for all.
-    func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {
+    package func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {
         var built: (graph: LoweredGraph, plan: Plan)?
         let times = try (0..<Self.planRepeats).map { _ in
             built = nil
@@ -114,12 +104,12 @@ final class NetworkBench {
     }
 
     /// What alternating runs gave.
-    struct Times {
-        let ms, referenceMs, fidelity, spread, idleShare, launchUs: Double
+    package struct Times {
+        package let ms, referenceMs, fidelity, spread, idleShare, launchUs: Double
     }
 
     /// What one step took.
-    struct Measurement {
+    package struct Measurement {
         /// From the first launch to the end of the last one.
         let ms: Double
         /// What the host took to launch everything, in microseconds per launch.
@@ -135,7 +125,7 @@ final class NetworkBench {
     /// Runs a plan and the all-selected one in turns.
     ///
     /// - Parameter fallback: run once, for kernels that an all-selected step does not have.
-    func alternate(
+    package func alternate(
         _ subject: PreparedStep, with reference: PreparedStep, fallback: PreparedStep?, repeats: Int
     ) throws -> Times {
         // Once untimed: the first run of a kernel compiles or loads it.
@@ -184,8 +174,4 @@ final class NetworkBench {
             launchUs: (launched - start).milliseconds * 1e3 / Double(max(1, step.plan.launches.count)),
             idleShare: entries.idleShare, entries: entries)
     }
-}
-
-extension Duration {
-    var milliseconds: Double { Double(components.seconds) * 1e3 + Double(components.attoseconds) / 1e15 }
 }

@@ -4,12 +4,13 @@ import Methods
 import Models
 import Operators
 import Support
+import Tuning
 
 /// An experiment on a device: how its convolutions may round there, and which algorithms compute them. Whatever trains,
 /// scores, predicts or times a network makes it from a session.
 public struct ExperimentSession {
     /// The experiment, kept to what the device can compute.
-    public internal(set) var experiment: Experiment
+    public package(set) var experiment: Experiment
     /// The kernels of the device.
     public let library: KernelLibrary
 
@@ -78,7 +79,7 @@ public struct ExperimentSession {
             guard !isContinued || search == .off else {
                 throw InputError(
                     file: run.algorithms.path, found: "no such file",
-                    expected: "the list `train` wrote; " + RunDirectory.withoutAlgorithms)
+                    expected: "the list `train` wrote; " + RecordedAlgorithms.withoutAlgorithms)
             }
             let tuner = AlgorithmTuner(library: library, mode: search, report: report)
             let chosen = try experiment.chooseAlgorithms(shape, tuner: tuner)
@@ -95,7 +96,7 @@ public struct ExperimentSession {
     }
 
     /// Another experiment, or the network with fewer tasks, on the same device with the same algorithms.
-    func with(_ other: Experiment) -> ExperimentSession {
+    package func with(_ other: Experiment) -> ExperimentSession {
         var session = self
         session.experiment = other
         session.experiment.takeAlgorithms(of: experiment)
@@ -103,7 +104,7 @@ public struct ExperimentSession {
     }
 
     /// The same on another library of the same device.
-    func on(_ library: KernelLibrary) -> ExperimentSession { ExperimentSession(settled: experiment, library: library) }
+    package func on(_ library: KernelLibrary) -> ExperimentSession { ExperimentSession(settled: experiment, library: library) }
 
     /// A network with memory for its parameters and the class weights of its losses.
     ///

@@ -3,7 +3,9 @@ import DeviceLayer
 import Foundation
 import Graph
 import Operators
+import Profiling
 import Support
+import Tuning
 
 /// Times every distinct primitive of the method's networks alone.
 public struct OperatorBenchmark {

@@ -35,14 +35,14 @@ extension NetworkRuntime {
     }
 
     /// The optimisers' state, stored layout, by name.
-    func optimizerState() throws -> [(name: String, values: [Float])] {
+    package func optimizerState() throws -> [(name: String, values: [Float])] {
         try executor.store.names.filter { $0.hasPrefix(OptimizerState.prefix) }.map {
             ($0, try executor.store.read($0))
         }
     }
 
     /// Restores what `optimizerState` gave.
-    func restoreOptimizerState(_ name: String, _ values: [Float], file: String) throws {
+    package func restoreOptimizerState(_ name: String, _ values: [Float], file: String) throws {
         if name == StepGraphs.lossSumsName, graphs.objective.readsHistory, values.count == graphs.lossSumsShape.count {
             return try executor.store.write(name, graphs.lossSumsShape, values)
         }

@@ -3,16 +3,16 @@ import Graph
 import Operators
 
 /// One primitive on the device with random data, ready to be timed.
-final class OperatorRun {
-    let executor: Executor
-    let plan: Plan
+package final class OperatorRun {
+    package let executor: Executor
+    package let plan: Plan
     /// What is computed, and how.
     let item: OperatorCase
     let choices: AlgorithmChoices
 
     /// - Parameter executor: of the same case, with its data; nil for a new one, whose memory goes with it.
     /// - Throws: `DeviceError` or `PlanError`.
-    init(
+    package init(
         _ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary, sharing executor: Executor? = nil
     ) throws {
         (self.item, self.choices) = (item, choices)
@@ -28,7 +28,7 @@ final class OperatorRun {
             try Self.fill(external, executor.store)
         }
         var state = StepState()
-        state.rates[.backbone] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
+        state.rates[RateSlot(0)] = StepState.Rate(learningRate: 0, beta1: 0.9, beta2: 0.999, t: 1)
         try executor.store.write(state)
         plan = try executor.makePlan(graph, choices: choices)
     }
@@ -56,7 +56,7 @@ final class OperatorRun {
     /// Milliseconds of one run, from the first launch to the end of the last one.
     func once() throws -> Double { try Self.once(plan, on: executor) }
 
-    static func once(_ plan: Plan, on executor: Executor) throws -> Double {
+    package static func once(_ plan: Plan, on executor: Executor) throws -> Double {
         try ContinuousClock().measure {
             try executor.run(plan)
             try executor.context.queue.finish()

@@ -37,7 +37,7 @@ public final class RunDirectory: Sendable {
     public var policy: URL { url.appendingPathComponent("policy.json") }
     /// The policy for one of several budgets, `policies/<budget>.json`.
     public func policy(of budget: PolicyBudget) -> URL { policy(of: budget.name) }
-    func policy(of budget: String) -> URL { policies.appendingPathComponent("\(budget).json") }
+    package func policy(of budget: String) -> URL { policies.appendingPathComponent("\(budget).json") }
     private var policies: URL { url.appendingPathComponent("policies") }
     /// The algorithms of its convolutions, `algorithms.json`.
     public var algorithms: URL { url.appendingPathComponent("algorithms.json") }
@@ -93,7 +93,7 @@ public final class RunDirectory: Sendable {
     public var hasConfiguration: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
     /// Whether the log says that steps were taken; those before the first checkpoint cannot be.
-    func hasTrained() throws -> Bool {
+    package func hasTrained() throws -> Bool {
         guard FileManager.default.fileExists(atPath: log.path) else { return false }
         return try EventLog.read(log).contains { $0["event"] == "step" }
     }
@@ -158,7 +158,7 @@ public final class RunDirectory: Sendable {
     }
 
     /// Makes the folder for the policies of several budgets.
-    func makePolicies() throws { try Self.makeFolder(policies) }
+    package func makePolicies() throws { try Self.makeFolder(policies) }
 
     /// What the folder holds, apart from what a run killed right after its start may leave.
     private static func contents(of url: URL) throws -> [String] {

@@ -8,6 +8,7 @@ import Models
 import Operators
 import Support
 import Tasks
+import Tuning
 
 /// A configuration turned into the objects it speaks of.
 public struct Experiment: Sendable {
@@ -16,9 +17,9 @@ public struct Experiment: Sendable {
     public let catalog: ParameterCatalog
     public let tasks: [TaskSettings]
     /// Algorithms of convolutions that were measured or recorded; the others are chosen by shape.
-    public internal(set) var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
+    public package(set) var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     /// How convolutions may round: as the configuration wants, once `settle` has said that the device can.
-    public private(set) var arithmetic: ConvolutionArithmetic
+    public package(set) var arithmetic: ConvolutionArithmetic
     /// What the parts of a step take on the device that it is for, where budgets are counted in time.
     public var partTimes: PartTimes?
 
@@ -127,7 +128,7 @@ public struct Experiment: Sendable {
     }
 
     /// A loader of training batches over one split.
-    func loader(
+    package func loader(
         _ dataset: any Dataset, split: [Int], phase: String, startStep: Int
     ) throws -> BatchLoader {
         try BatchLoader(
@@ -141,7 +142,7 @@ public struct Experiment: Sendable {
     /// Class weights of a task, nil if all are equal.
     ///
     /// - Throws: `InputError` if the file cannot be read or has another length.
-    func classWeights(_ task: TaskConfiguration) throws -> [Float]? {
+    package func classWeights(_ task: TaskConfiguration) throws -> [Float]? {
         switch task.classWeights {
         case .equal: return nil
         case .values(let values): return values.map { Float($0) }
@@ -189,7 +190,7 @@ extension Experiment {
     /// The weights that a run has come to: those of the best phase that has finished, or where tasks have their own, those.
     ///
     /// - Parameter isFinished: of phases.
-    func results(where isFinished: (Phase) -> Bool) -> [PhaseResult] {
+    package func results(where isFinished: (Phase) -> Bool) -> [PhaseResult] {
         let finished = method.results(methodSettings).filter { isFinished($0.phase) }
         if let whole = finished.first(where: { $0.tasks == nil }) { return [whole] }
         return finished
@@ -217,7 +218,7 @@ extension KernelLibrary {
     /// A line for people where a precision cannot be had.
     ///
     /// - Throws: `DeviceError` if the device could not be asked.
-    func fallback(from precision: ModelPrecision) throws -> String {
+    package func fallback(from precision: ModelPrecision) throws -> String {
         let reason = try precision.arithmetic.operands.flatMap { try whyNoMatrixUnits($0) }
         return precision.fallback(on: "\(context.device.name) (\(family.rawValue) kernels)", because: reason)
     }

@@ -1,10 +1,8 @@
-import Configuration
 import DeviceLayer
 import Foundation
 import Graph
-import Methods
-import Models
 import Operators
+import Support
 
 /// How convolutions come to their algorithms.
 public enum AlgorithmSearchMode: Sendable, Hashable {
@@ -26,7 +24,7 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
 
 /// Chooses algorithms before a run's first step.
 public struct AlgorithmTuner {
-    let library: KernelLibrary
+    package let library: KernelLibrary
     let mode: AlgorithmSearchMode
     let report: (ProgressEvent) -> Void
     /// How often candidates are measured, and by what clock.
@@ -163,32 +161,5 @@ public struct AlgorithmTuner {
         problem.multiplyAccumulates >= Self.leastWork
             && max(problem.input.count, problem.output.count) <= Int(Int32.max) / 4
             && ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).count > 1
-    }
-}
-
-extension Experiment {
-    /// Every distinct convolution of a training step, all passes.
-    public func convolutionProblems(_ shape: BatchShape) -> [ConvolutionProblem] {
-        graph(.hardSharing, shape).convolutionProblems
-    }
-
-    /// Chooses the algorithms of all of a step's convolutions.
-    ///
-    /// - Returns: how each was chosen.
-    /// - Throws: as `AlgorithmTuner.choices`.
-    @discardableResult
-    mutating func chooseAlgorithms(_ shape: BatchShape, tuner: AlgorithmTuner) throws -> RecordedAlgorithms {
-        let problems = convolutionProblems(shape)
-        let choices = try tuner.choices(for: problems, arithmetic: arithmetic)
-        let recorded = RecordedAlgorithms(choices, for: problems, library: tuner.library)
-        algorithms = recorded.algorithms
-        return recorded
-    }
-
-    /// Images of a training step.
-    public var trainingShape: BatchShape {
-        BatchShape(
-            count: configuration.training.batch, height: configuration.dataset.crop.height,
-            width: configuration.dataset.crop.width)
     }
 }

@@ -41,7 +41,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
     }
 
     /// - Parameter problems: every convolution of the run.
-    init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
+    package init(_ made: AlgorithmChoices, for problems: [ConvolutionProblem], library: KernelLibrary) {
         device = library.context.device.name
         kernelFamily = library.family.rawValue
         rounding = made.arithmetic
@@ -59,10 +59,10 @@ public struct RecordedAlgorithms: Codable, Sendable {
     }
 
     /// Whether anything was measured; else all was chosen by shape.
-    var isMeasured: Bool { choices.contains { $0.chosenBy == .measured } }
+    package var isMeasured: Bool { choices.contains { $0.chosenBy == .measured } }
 
     /// Such as `96 convolutions, 40 of them measured: direct 60, winograd_4x4 36`.
-    var summary: String {
+    package var summary: String {
         let counts = Dictionary(grouping: choices, by: \.algorithm.description).mapValues(\.count)
         let list = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }
         let measured = choices.count { $0.chosenBy == .measured }
@@ -71,13 +71,13 @@ public struct RecordedAlgorithms: Codable, Sendable {
     }
 
     /// The tile for the products among them; nil where there are none.
-    var tile: MatrixProductTile? { choices.contains { $0.algorithm == .clblast } ? productTile : nil }
+    package var tile: MatrixProductTile? { choices.contains { $0.algorithm == .clblast } ? productTile : nil }
 
     /// Leaves out what does not apply where it is to be used, if that is not where it was chosen, and everything if
     /// convolutions round otherwise there.
     ///
     /// - Throws: `InputError` naming a choice that could not have been made there.
-    fileprivate mutating func keepApplicable(
+    package mutating func keepApplicable(
         on library: KernelLibrary, arithmetic wanted: ConvolutionArithmetic, file: URL
     ) throws {
         let recorded = choices.count
@@ -95,25 +95,31 @@ public struct RecordedAlgorithms: Codable, Sendable {
             throw InputError(
                 file: file.path, place: "\(choice.problem)", found: "algorithm \(choice.algorithm)",
                 expected: "one of \(candidates.map(\.description).joined(separator: ", "))"
-                    + RunDirectory.withBadAlgorithms)
+                    + Self.withBadAlgorithms)
         }
         leftOut = recorded - choices.count
         if choices.contains(where: { $0.algorithm == .clblast }), productTile == nil, !isElsewhere(library) {
             throw InputError(
                 file: file.path, place: "clblast_tile", found: "no tile",
-                expected: "one for the products of clblast" + RunDirectory.withBadAlgorithms)
+                expected: "one for the products of clblast" + Self.withBadAlgorithms)
         }
     }
+
+    /// The way on for a run without a list.
+    package static let withoutAlgorithms =
+        "`train --resume --no-search` goes on with algorithms by shape, whose results may differ in their last bits"
+    /// The way on for a run whose list cannot be used.
+    package static let withBadAlgorithms = "; delete the file, and " + withoutAlgorithms
 
     /// Demands a choice for each of a run's convolutions, where this was chosen.
     ///
     /// - Throws: `InputError` naming one that is missing.
-    func requireAll(_ problems: [ConvolutionProblem], on library: KernelLibrary, file: URL) throws {
+    package func requireAll(_ problems: [ConvolutionProblem], on library: KernelLibrary, file: URL) throws {
         let known = algorithms
         guard !isElsewhere(library), let missing = problems.first(where: { known[$0] == nil }) else { return }
         throw InputError(
             file: file.path, place: "\(missing)", found: "no algorithm",
-            expected: "one for each of the run's \(problems.count) convolutions" + RunDirectory.withBadAlgorithms)
+            expected: "one for each of the run's \(problems.count) convolutions" + Self.withBadAlgorithms)
     }
 
     private func isElsewhere(_ library: KernelLibrary) -> Bool {
@@ -138,42 +144,5 @@ public struct RecordedAlgorithms: Codable, Sendable {
             + "(\(library.family.rawValue) kernels): "
             + (leftOut == 0
                 ? "its choices apply here too" : "\(leftOut) of its choices do not apply and are made by shape")
-    }
-}
-
-extension RunDirectory {
-    /// The way on for a run without a list.
-    static let withoutAlgorithms =
-        "`train --resume --no-search` goes on with algorithms by shape, whose results may differ in their last bits"
-    /// The way on for a run whose list cannot be used.
-    fileprivate static let withBadAlgorithms = "; delete the file, and " + withoutAlgorithms
-
-    /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of
-    /// them. `Experiment.adopt` puts them to use.
-    ///
-    /// - Parameter arithmetic: only algorithms that may round so can apply.
-    /// - Throws: `InputError` naming file and entry if the list is damaged, or could not have been made on this device
-    ///   though it says so.
-    public func readAlgorithms(for library: KernelLibrary, arithmetic: ConvolutionArithmetic) throws
-        -> RecordedAlgorithms?
-    {
-        guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
-        func error(_ found: String) -> InputError {
-            InputError(
-                file: algorithms.path, found: found, expected: "the list `train` wrote" + Self.withBadAlgorithms)
-        }
-        guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
-        do {
-            var recorded = try JSONDecoder().decode(RecordedAlgorithms.self, from: data)
-            try recorded.keepApplicable(on: library, arithmetic: arithmetic, file: algorithms)
-            return recorded
-        } catch let failure as DecodingError {
-            throw error(failure.summary)
-        }
-    }
-
-    /// Records the algorithms the run is made with.
-    func write(_ recorded: RecordedAlgorithms) throws {
-        try AtomicFile.write(Data(JSONText.pretty(recorded).utf8), to: algorithms)
     }
 }

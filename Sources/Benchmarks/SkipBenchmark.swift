@@ -1,12 +1,15 @@
 import Configuration
 import DeviceLayer
+import Experiments
 import Foundation
 import Graph
 import Methods
 import Models
 import Operators
+import Profiling
 import Support
 import Tasks
+import Tuning
 
 /// Times steps under policies beside the same step with everything selected, in one process and alternately.
 ///
@@ -250,6 +253,23 @@ public struct SkipBenchmark {
     }
 }
 
+extension NetworkBench {
+    /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
+    func reference(_ step: SkipReport.Step) -> (hardSharing: StepKind, mixed: StepKind?) {
+        let blocks = experiment.architecture.blocks.count
+        let hard = hardSharing(step, tasks: experiment.tasks.count)
+        return switch step {
+        case .inference, .retrain: (hard, nil)
+        case .weights: (hard, .weights(open: blocks))
+        case .logits: (hard, .logits(open: blocks))
+        }
+    }
+
+    func hardSharing(_ step: SkipReport.Step, tasks: Int) -> StepKind {
+        step.kind(.hardSharing(tasks: tasks, blocks: experiment.architecture.blocks.count))
+    }
+}
+
 extension SkipReport.Step {
     /// The step under a policy; in policy learning a drawn one, with every block open.
     func kind(_ policy: DiscretePolicy) -> StepKind {
@@ -265,7 +285,7 @@ extension SkipReport.Step {
 
 extension DiscretePolicy {
     /// Selected (block, task) pairs ÷ all.
-    var density: Double {
+    package var density: Double {
         let all = select.joined()
         return Double(all.count { $0 }) / Double(all.count)
     }

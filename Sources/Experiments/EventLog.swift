@@ -78,7 +78,7 @@ public final class EventLog {
     }
 
     /// The events in the whole lines after an `offset` that a checkpoint stored; lines that are no JSON are left out.
-    func events(after checkpoint: UInt64) throws -> [JSONValue] {
+    package func events(after checkpoint: UInt64) throws -> [JSONValue] {
         guard let data = try? Data(contentsOf: url), checkpoint < offset, Int(offset) <= data.count else { return [] }
         return data[Int(checkpoint)..<Int(offset)].split(separator: UInt8(ascii: "\n")).compactMap {
             try? JSONValue.parse(Data($0))

@@ -1,5 +1,6 @@
 import DeviceLayer
 import Graph
+import Tuning
 
 /// What the kernels of a reference run took, by where in the network they belong.
 ///
@@ -63,7 +64,7 @@ extension Plan {
 /// Median of some numbers.
 ///
 /// - Precondition: there is one.
-func median(_ values: [Double]) -> Double {
+package func median(_ values: [Double]) -> Double {
     let sorted = values.sorted()
     let middle = sorted.count / 2
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2

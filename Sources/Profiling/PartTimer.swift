@@ -1,11 +1,13 @@
 import Configuration
 import DeviceLayer
+import Experiments
 import Foundation
 import Graph
 import Methods
 import Models
 import Operators
 import Support
+import Tuning
 
 /// Measures what the parts of a network take, once for a device: what the database has is not measured again.
 public struct PartTimer {
@@ -200,7 +202,7 @@ extension RunDirectory {
     ///
     /// - Returns: nil for a run whose policy is decided and whose times are gone.
     /// - Throws: `InputError` if they are gone in the middle; what measuring throws.
-    func partTimes(
+    package func partTimes(
         _ session: ExperimentSession, _ saved: RunState?, search: AlgorithmSearchMode,
         report: @escaping (ProgressEvent) -> Void
     ) throws -> PartTimes? {

@@ -1,40 +1,42 @@
 import DeviceLayer
+import Experiments
 import Foundation
 import Graph
 import Methods
 import Models
 import Operators
+import Tuning
 
 /// Times steps of networks under policies beside hard sharing of one of them, in turns: a machine that slows down for a
 /// while does so for both.
-final class PolicyTimer {
+package final class PolicyTimer {
     private let shape: BatchShape
     private let reference: NetworkBench
     private let all: DiscretePolicy
 
     /// What a step takes undisturbed, in milliseconds, and hard sharing beside it.
-    struct Times {
-        let ms, hardSharingMs: Double
+    package struct Times {
+        package let ms, hardSharingMs: Double
         /// Whether the smallest of repeated times agree.
-        let isSettled: Bool
+        package let isSettled: Bool
 
-        var share: Double { ms / hardSharingMs }
+        package var share: Double { ms / hardSharingMs }
     }
 
     /// - Parameter session: of the network whose hard sharing is the reference.
-    init(_ session: ExperimentSession, _ shape: BatchShape) throws {
+    package init(_ session: ExperimentSession, _ shape: BatchShape) throws {
         self.shape = shape
         all = .hardSharing(tasks: session.experiment.tasks.count, blocks: session.experiment.architecture.blocks.count)
         reference = try NetworkBench(session, shape: shape)
     }
 
     /// A policy on the reference's network.
-    func time(_ policy: DiscretePolicy, _ step: BudgetMeasure) throws -> Times {
+    package func time(_ policy: DiscretePolicy, _ step: BudgetMeasure) throws -> Times {
         try time(policy, step, on: reference)
     }
 
     /// Hard sharing of another network with the same tasks.
-    func time(_ session: ExperimentSession, _ step: BudgetMeasure) throws -> Times {
+    package func time(_ session: ExperimentSession, _ step: BudgetMeasure) throws -> Times {
         try time(all, step, on: try NetworkBench(session, shape: shape))
     }
 

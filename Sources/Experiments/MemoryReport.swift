@@ -53,14 +53,14 @@ extension Experiment {
     }
 
     /// Records one step.
-    func graph(_ kind: StepKind, _ shape: BatchShape) -> Graph {
+    package func graph(_ kind: StepKind, _ shape: BatchShape) -> Graph {
         let graph = Graph()
         stepGraphs.trace(kind, batch: shape, into: graph)
         return graph
     }
 
     /// One step as a kernel family computes it.
-    func loweredGraph(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) -> LoweredGraph {
+    package func loweredGraph(_ kind: StepKind, _ shape: BatchShape, family: KernelFamily) -> LoweredGraph {
         graph(kind, shape).lowered(for: family, choices: stepGraphs.choices)
     }
 }

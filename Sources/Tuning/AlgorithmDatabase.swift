@@ -10,7 +10,7 @@ import Support
 public struct AlgorithmDatabase: Sendable {
     /// Of this device's entries.
     public let folder: URL
-    let owner: String
+    package let owner: String
     private let productTile: MatrixProductTile
     private let family: KernelFamily
     private let arithmetic: ConvolutionArithmetic
@@ -73,7 +73,7 @@ public struct AlgorithmDatabase: Sendable {
     /// Writes an entry in a folder that is made where there is none.
     ///
     /// - Throws: `InputError` if the folder cannot be made or written.
-    static func write(_ entry: some Encodable, to file: URL) throws {
+    package static func write(_ entry: some Encodable, to file: URL) throws {
         let folder = file.deletingLastPathComponent()
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

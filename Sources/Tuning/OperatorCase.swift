@@ -1,12 +1,10 @@
 import Graph
-import Methods
-import Models
 import Operators
 
 /// One primitive of the method's networks, timed alone.
-struct OperatorCase: Hashable {
+package struct OperatorCase: Hashable {
     /// What is computed.
-    enum Primitive: Hashable {
+    package enum Primitive: Hashable {
         case convolution(ConvolutionGeometry)
         case batchNorm(relu: Bool)
         case maxPool(MaxPool)
@@ -14,16 +12,16 @@ struct OperatorCase: Hashable {
         case adam
     }
 
-    let primitive: Primitive
+    package let primitive: Primitive
     /// Which part of it.
-    let pass: ConvolutionProblem.Pass
+    package let pass: ConvolutionProblem.Pass
     /// x, whatever the pass; what it is stored as follows from how convolutions may round.
-    let input: Shape
+    package let input: Shape
     /// Output channels of a convolution, else those of the input.
-    let outputs: Int
+    package let outputs: Int
 
     /// What algorithms are chosen for; nil unless it is a convolution.
-    var problem: ConvolutionProblem? {
+    package var problem: ConvolutionProblem? {
         guard case .convolution(let geometry) = primitive else { return nil }
         return ConvolutionProblem(pass, geometry, input: input, outputs: outputs)
     }
@@ -32,7 +30,7 @@ struct OperatorCase: Hashable {
     static func output(_ pass: ConvolutionProblem.Pass) -> String { "out/\(pass == .weightGradient ? 1 : 0)" }
 
     /// 3x3, dilated, 1x1, strided, stem; for the rest what it is.
-    var kind: String {
+    package var kind: String {
         switch primitive {
         case .convolution(let g) where g.kernelHeight == 7: "stem"
         case .convolution(let g) where g.stride > 1: "strided"
@@ -47,7 +45,7 @@ struct OperatorCase: Hashable {
     }
 
     /// Such as `3x3 4×56×56×64→64`.
-    var name: String {
+    package var name: String {
         let shape = input.dimensions.map(String.init).joined(separator: "×")
         guard case .convolution(let g) = primitive else { return "\(kind) \(shape)" }
         let more = (g.stride > 1 ? " stride \(g.stride)" : "") + (g.dilation > 1 ? " dilation \(g.dilation)" : "")
@@ -122,7 +120,7 @@ struct OperatorCase: Hashable {
         case .adam:
             let state = ["weights", "m", "v"].map { graph.parameter($0, self.input) }
             let flag = input("flag", Shape([2], compact: true))
-            let update = AdamUpdate(rate: .backbone, beta1: 0.9, beta2: 0.999, weightDecay: 1e-4)
+            let update = AdamUpdate(rate: RateSlot(0), beta1: 0.9, beta2: 0.999, weightDecay: 1e-4)
             _ = graph.record(update, [state[0], x, state[1], state[2], graph.step, flag])
         }
     }
@@ -135,38 +133,8 @@ extension OperatorCase {
             outputs: problem.outputs)
     }
 
-    /// Sizes the cases come at.
-    private static let shapes = [
-        BatchShape(count: 8, height: 224, width: 224), BatchShape(count: 4, height: 321, width: 321),
-    ]
-
-    /// The distinct cases of resnet18, 34 and 50 with three tasks and full heads, and how often the first size's
-    /// hard-sharing step of resnet34 runs each.
-    ///
-    /// - Throws: `InputError` if a published name does not parse, which would be a mistake here.
-    static func all() throws -> [(OperatorCase, countInStep: Int)] {
-        var order: [OperatorCase] = []
-        var counts: [OperatorCase: Int] = [:]
-        for shape in shapes {
-            for backbone in ["resnet34", "resnet18", "resnet50"] {
-                let experiment = try Experiment(
-                    .published(PublishedPolicies.nyu3, overrides: ["model.backbone=\(backbone)"]))
-                let isStep = shape == shapes[0] && backbone == "resnet34"
-                for node in experiment.graph(.hardSharing, shape).nodes {
-                    guard let found = OperatorCase(node) else { continue }
-                    if counts[found] == nil {
-                        order.append(found)
-                        counts[found] = 0
-                    }
-                    if isStep { counts[found, default: 0] += 1 }
-                }
-            }
-        }
-        return order.map { ($0, counts[$0] ?? 0) }
-    }
-
     /// The case a node of a step is an instance of; nil for what is not timed.
-    init?(_ node: Graph.Node) {
+    package init?(_ node: Graph.Node) {
         guard let first = node.inputs.first?.shape.stored(as: .float32) else { return nil }
         switch node.operation {
         case let operation as any ConvolutionPass:
