@@ -22,8 +22,10 @@ public struct Experiment: Sendable {
     /// What the parts of a step take on the device that it is for, where budgets are counted in time.
     public var partTimes: PartTimes?
 
-    /// Labels the tasks need, each once.
-    public let labels: [LabelRequest]
+    /// The data sets, each with its tasks.
+    public let sources: [ImageSource]
+    /// Labels that tasks need, each once of every data set.
+    public var labels: [LabelRequest] { sources.flatMap(\.labels) }
     /// How the network is trained.
     public var method: any Method { configuration.method.method }
     /// What its method knows of it before a run.
@@ -35,7 +37,7 @@ public struct Experiment: Sendable {
         arithmetic = configuration.arithmetic
         methodSettings = try configuration.methodSettings()
         architecture = methodSettings.architecture
-        labels = try configuration.labelRequests()
+        sources = try configuration.imageSources()
         let scale = configuration.policy.initialScale
         let initial: PolicyInitial =
             switch configuration.policy.initial {
@@ -112,18 +114,30 @@ public struct Experiment: Sendable {
         return graphs
     }
 
-    /// Opens the data set the configuration names.
+    /// Opens the data sets the configuration names, in the order of `sources`.
+    ///
+    /// - Throws: `InputError` naming the file or key.
+    public func makeDatasets() throws -> [any Dataset] {
+        // Decoded samples may take an eighth of the host's memory.
+        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count
+        return try sources.map { source in
+            try source.reader.open(
+                DatasetRequest(
+                    labels: source.labels, seed: UInt64(configuration.training.seed),
+                    validation: configuration.dataset.validation, cacheBytes: cacheBytes), place: source.place)
+        }
+    }
+
+    /// Opens the data set of an experiment that has one.
     ///
     /// - Throws: `InputError` naming the file or key.
     public func makeDataset() throws -> any Dataset {
-        let dataset = configuration.dataset
-        let reader = try configuration.chosenReader()
-        // Decoded samples may take an eighth of the host's memory.
-        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32))
-        return try reader.open(
-            DatasetRequest(
-                root: dataset.root, labels: labels, seed: UInt64(configuration.training.seed),
-                validation: dataset.validation, cacheBytes: cacheBytes))
+        guard sources.count == 1 else {
+            throw InputError(
+                file: "configuration", place: sources.first { $0.place != "dataset" }?.place,
+                found: "\(sources.count) data sets", expected: "one: steps with a batch of each cannot be taken yet")
+        }
+        return try makeDatasets()[0]
     }
 
     /// A loader of training batches over one split.

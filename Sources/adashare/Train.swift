@@ -71,6 +71,9 @@ struct Train: ConsoleCommand {
         configuration.dataset.root = configuration.dataset.root.map(absolute)
         configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)
         for index in configuration.tasks.indices {
+            if let root = configuration.tasks[index].dataset?.root {
+                configuration.tasks[index].dataset?.root = absolute(root)
+            }
             guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
             configuration.tasks[index].classWeights = .file(absolute(path))
         }
