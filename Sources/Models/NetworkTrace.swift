@@ -91,20 +91,21 @@ public struct NetworkTrace {
         return paths
     }
 
-    /// Hard sharing: one path for all tasks of the same images, whose statistics move once however many tasks there are.
+    /// One path for all tasks of the same images, whose statistics move once however many tasks there are.
     ///
     /// - Parameters:
     ///   - tasks: those that take part, as indices of the architecture's tasks.
     ///   - images: of each of these tasks, [N, H, W, 3]; the same value for tasks of the same images.
+    ///   - decisions: of every path, by block; nil for hard sharing.
     /// - Returns: the features of each of these tasks.
-    public mutating func hardSharing(tasks: [Int], images: [Value]) -> [Value] {
+    public mutating func shared(tasks: [Int], images: [Value], decisions: [BlockDecision]? = nil) -> [Value] {
         precondition(tasks.count == images.count, "\(images.count) images for \(tasks.count) tasks")
         let sources = tasks.map { architecture.sources[$0] }
         // Of each source the first task that takes part.
         let first = sources.indices.filter { sources.firstIndex(of: sources[$0]) == $0 }
-        let all = [BlockDecision](repeating: .select, count: architecture.blocks.count)
+        let decisions = decisions ?? Array(repeating: .select, count: architecture.blocks.count)
         let features = features(
-            images: first.map { images[$0] }, decisions: first.map { _ in all }, tasks: first.map { tasks[$0] })
+            images: first.map { images[$0] }, decisions: first.map { _ in decisions }, tasks: first.map { tasks[$0] })
         return sources.map { source in
             guard let path = first.firstIndex(where: { sources[$0] == source }) else { preconditionFailure() }
             return features[path]

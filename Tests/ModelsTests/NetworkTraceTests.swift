@@ -144,7 +144,7 @@ import Testing
             let images = present.map {
                 graph.input("image\(architecture.sources[$0])", Shape([1, 33, 41, 3], compact: true))
             }
-            let features = trace.hardSharing(tasks: present, images: images)
+            let features = trace.shared(tasks: present, images: images)
             return (graph.nodes.count { $0.operation is Convolution && $0.label == "backbone.conv1" }, features)
         }
         let all = stems([0, 1, 2])
