@@ -102,6 +102,7 @@ public final class NetworkRuntime {
     /// - Throws: `InputError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
     public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan? {
+        precondition(!graphs.architecture.hasSeparateImages, "one batch for several sources of images")
         let present = kind.step.participants(
             graphs.tasks.indices.filter { batch.labels[graphs.tasks[$0].label]?.isAbsent == false })
         guard !present.isEmpty else { return nil }
@@ -109,7 +110,7 @@ public final class NetworkRuntime {
         try checkClasses(batch)
         let plan = try plan(kind, shape, tasks: present)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
-        try upload(batch, shape, tasks: present)
+        try upload(batch, shape, images: present, labels: present)
         try store.write(state)
         try executor.run(plan)
         inFlight.append(try executor.context.queue.marker())
@@ -157,11 +158,14 @@ public final class NetworkRuntime {
 
     /// Head outputs for a batch under a policy, inference mode.
     ///
+    /// - Parameter tasks: those that are given the images, as indices in order, whosever images they are; nil for all.
     /// - Returns: per task, [N, h, w, channels] row-major.
-    public func predict(_ batch: Batch, policy: DiscretePolicy) throws -> [String: Prediction] {
+    public func predict(
+        _ batch: Batch, policy: DiscretePolicy, tasks: [Int]? = nil
+    ) throws -> [String: Prediction] {
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
-        let plan = try plan(.inference(policy), shape)
-        try upload(batch, shape, tasks: [])
+        let plan = try plan(.inference(policy), shape, tasks: tasks)
+        try upload(batch, shape, images: tasks ?? Array(graphs.tasks.indices), labels: [])
         try executor.run(plan)
         var predictions: [String: Prediction] = [:]
         for task in graphs.tasks {
@@ -181,16 +185,24 @@ public final class NetworkRuntime {
         }
     }
 
-    /// - Parameter tasks: whose labels are written.
-    private func upload(_ batch: Batch, _ shape: BatchShape, tasks: [Int]) throws {
+    /// - Parameters:
+    ///   - images: the tasks that are given the images.
+    ///   - labels: the tasks whose labels are written.
+    private func upload(_ batch: Batch, _ shape: BatchShape, images: [Int], labels: [Int]) throws {
         typealias Input = TensorStore.Input
-        var inputs = [
-            Input(graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
-        ]
+        var inputs: [Input] = []
         var written: Set<String> = []
-        for task in tasks.map({ graphs.tasks[$0] }) where written.insert(task.label).inserted {
+        for task in images {
+            let name = graphs.inputName(StepGraphs.imageName + graphs.sourceSuffix(task: task), shape)
+            guard written.insert(name).inserted else { continue }
+            inputs.append(Input(name, StepGraphs.imageShape(shape), batch.image))
+        }
+        for index in labels {
+            let task = graphs.tasks[index]
+            let name = graphs.inputName(
+                StepGraphs.labelName(task.label) + graphs.sourceSuffix(task: index), shape)
+            guard written.insert(name).inserted else { continue }
             guard let label = batch.labels[task.label] else { preconditionFailure("no label \(task.label) in a batch") }
-            let name = graphs.inputName(StepGraphs.labelName(task.label), shape)
             let extents = StepGraphs.labelShape(shape, label.format)
             switch label.format.element {
             case .classes: inputs.append(Input(name, extents, label.classes))
