@@ -3,6 +3,8 @@ import Foundation
 import Models
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 /// Tasks with data sets of their own, as configurations describe them.

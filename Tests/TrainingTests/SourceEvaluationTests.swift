@@ -4,6 +4,8 @@ import Models
 import TestSupport
 import Testing
 
+@testable import Configuration
+@testable import Methods
 @testable import Training
 
 extension TrainingTests {
