@@ -135,21 +135,44 @@ public struct Experiment: Sendable {
         guard sources.count == 1 else {
             throw InputError(
                 file: "configuration", place: sources.first { $0.place != "dataset" }?.place,
-                found: "\(sources.count) data sets", expected: "one: steps with a batch of each cannot be taken yet")
+                found: "\(sources.count) data sets", expected: "one: only a single data set is read here")
         }
         return try makeDatasets()[0]
     }
 
-    /// A loader of training batches over one split.
+    /// Training batches over a split of every data set.
+    ///
+    /// - Parameter datasets: in the order of `sources`.
+    func loaders(
+        _ datasets: [any Dataset], split: TrainingSplit, phase: String, startStep: Int
+    ) throws -> BatchLoaders {
+        BatchLoaders(
+            try datasets.enumerated().map { index, dataset in
+                try loader(
+                    dataset, split: dataset.splits[split], phase: loaderName(phase, source: index),
+                    startStep: startStep, source: index)
+            })
+    }
+
+    /// Training batches over some images of one data set.
+    ///
+    /// - Parameter source: which one it is.
     func loader(
-        _ dataset: any Dataset, split: [Int], phase: String, startStep: Int
+        _ dataset: any Dataset, split: [Int], phase: String, startStep: Int, source: Int = 0
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: split, batch: configuration.training.batch,
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
-            augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle, labels: labels,
-            seed: UInt64(configuration.training.seed), phase: phase, startStep: startStep,
-            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1)))
+            augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle,
+            labels: sources[source].labels, seed: UInt64(configuration.training.seed), phase: phase,
+            startStep: startStep,
+            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count))
+    }
+
+    /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not shuffled
+    /// alike. A part of the tasks keeps the names of their data sets.
+    func loaderName(_ phase: String, source: Int) -> String {
+        sources.count == 1 ? phase : "\(phase)/task\(architecture.number(task: sources[source].tasks[0]))"
     }
 
     /// Class weights of a task, nil if all are equal.
