@@ -99,7 +99,8 @@ let package = Package(
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
+                "Models",
                 "Operators", "DeviceLayer", "Datasets", "Files", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -126,14 +127,16 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
+                "Models",
                 "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files", "Schema", "Support", "TestSupport",
             ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
                 "adashare",
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models",
+                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
+                "Models",
                 "Operators", "DeviceLayer", "Datasets", "Files", "Support", "TestSupport",
             ]),
     ],

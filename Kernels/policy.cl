@@ -14,9 +14,11 @@
 //
 // Expected cost. c_l = cost of block l as a share of all blocks, T tasks.
 //   form 0, passes: E = 1/T sum_k sum_l c_l alpha(l,k)
-//   form 1, shared: a block is paid for once per distinct history of decisions below it. By inclusion and exclusion over
-//     sets S of tasks, E = sum_S (-1)^(|S|+1) R_S(1),  R_S(l) = c_l s_S(l) + q_S(l) R_S(l+1),  with
+//   form 1, shared: a block is paid for once per image and distinct history of decisions below it. By inclusion and
+//     exclusion over sets S of tasks of one image, of G images,
+//     E = 1/G sum_S (-1)^(|S|+1) R_S(1),  R_S(l) = c_l s_S(l) + q_S(l) R_S(l+1),  with
 //     s_S = prod alpha (all select),  q_S = prod alpha + prod (1 - alpha) (all do the same).
+//   The number of each task's image, from 0, has 4 bits, of tasks 0 to 7 in images.x, of the others in images.y; G is images.z.
 //
 // alpha = softmax(z)[select]. Layout: gumbel one work-item per block; the regularisers one work-item in all.
 
@@ -124,6 +126,18 @@ static inline void agreement(__global const float *table, int L, int T, int l, i
     }
 }
 
+// Whether the tasks of a set are all given the same image.
+static inline bool same_image(int tasks, int4 images) {
+    int first = -1;
+    for (int k = 0; k < 12; ++k) {
+        if (!(tasks >> k & 1)) continue;
+        const int image = (k < 8 ? images.x >> 4 * k : images.y >> 4 * (k - 8)) & 15;
+        if (first >= 0 && image != first) return false;
+        first = image;
+    }
+    return true;
+}
+
 // E for one set of tasks; rest[l] = R_S(l), rest[L] = 0.
 static inline float shared_cost(__global const float *table, __global const float *costs, __global float *rest, int L,
                                 int T, int tasks) {
@@ -137,7 +151,7 @@ static inline float shared_cost(__global const float *table, __global const floa
 }
 
 static inline float cost_share(__global const float *table, __global const float *costs, __global float *rest, int L,
-                               int T, int form) {
+                               int T, int form, int4 images) {
     float sum = 0.0f;
     if (form == 0) {
         for (int k = 0; k < T; ++k)
@@ -145,25 +159,27 @@ static inline float cost_share(__global const float *table, __global const float
         return sum / (float)T;
     }
     for (int tasks = 1; tasks < 1 << T; ++tasks)
-        sum += (popcount(tasks) & 1 ? 1.0f : -1.0f) * shared_cost(table, costs, rest, L, T, tasks);
-    return sum;
+        if (same_image(tasks, images))
+            sum += (popcount(tasks) & 1 ? 1.0f : -1.0f) * shared_cost(table, costs, rest, L, T, tasks);
+    return sum / (float)images.z;
 }
 
 // work: [T, L] alphas, then L + 1 floats.
 __kernel void expected_cost(__global float *work, __global const float *costs, __global const float *step,
-                            __global float *loss, int L, int T, int form) {
-    store_scalar(loss, fabs(cost_share(work, costs, work + T * L, L, T, form) - step[STEP_BUDGET]));
+                            __global float *loss, int L, int T, int form, int4 images) {
+    store_scalar(loss, fabs(cost_share(work, costs, work + T * L, L, T, form, images) - step[STEP_BUDGET]));
 }
 
 // work: [T, L] alphas, L + 1 floats, then [T, L] for dloss/dalpha.
 __kernel void expected_cost_alphas(__global float *work, __global const float *costs, __global const float *step,
-                                   __global const float *dloss, int L, int T, int form) {
+                                   __global const float *dloss, int L, int T, int form, int4 images) {
     __global float *rest = work + T * L, *slopes = rest + L + 1;
-    const float direction = dloss[0] * sign(cost_share(work, costs, rest, L, T, form) - step[STEP_BUDGET]);
+    const float direction = dloss[0] * sign(cost_share(work, costs, rest, L, T, form, images) - step[STEP_BUDGET]);
     for (int k = 0; k < T; ++k)
         for (int l = 0; l < L; ++l) slopes[k * L + l] = form == 0 ? direction * costs[l] / (float)T : 0.0f;
     for (int tasks = 1; tasks < 1 << T && form == 1; ++tasks) {
-        const float weight = (popcount(tasks) & 1 ? 1.0f : -1.0f) * direction;
+        if (!same_image(tasks, images)) continue;
+        const float weight = (popcount(tasks) & 1 ? 1.0f : -1.0f) * direction / (float)images.z;
         shared_cost(work, costs, rest, L, T, tasks);
         float reached = 1.0f;
         for (int l = 0; l < L; ++l) {

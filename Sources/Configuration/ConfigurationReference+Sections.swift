@@ -7,18 +7,13 @@ extension ConfigurationReference {
     private typealias Field = ConfigurationField<ExperimentConfiguration>
 
     var datasetFields: [ConfigurationField<ExperimentConfiguration>] {
-        let readers = vocabulary.readers.all
+        let source = ReaderConfiguration.fields(of: vocabulary.readers).map { field in
+            field.lifted(
+                "dataset.", part: { (whole: ExperimentConfiguration) in whole.dataset.source },
+                empty: { ReaderConfiguration(readers: vocabulary.readers) }, isWritten: { _ in true },
+                set: { $0.dataset.source = $1 })
+        }
         let common: [ConfigurationField<ExperimentConfiguration>] = [
-            .choice(
-                "dataset.kind", of: readers.map { $0.kind },
-                "Where images come from: " + readers.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
-                    + ". Needed to train and evaluate.",
-                word: { $0.dataset.kind ?? "null" }, choose: { $0.dataset.kind = $1 }),
-            .key(
-                "dataset.root", \.dataset.root,
-                "Folder of the data set, for kinds that read one ("
-                    + readers.filter { $0.needsRoot }.map { $0.kind }.joined(separator: ", ")
-                    + "). Relative to where the command is run."),
             .key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop."),
             .key(
                 "dataset.augmentation", \.dataset.augmentation,
@@ -29,8 +24,25 @@ extension ConfigurationReference {
             "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
             "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
                 + "80 % train, 10 % validation, 10 % test).")
-        return common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
-            + readers.flatMap { readerFields($0) }
+        // Kind and folder first, what readers have of their own last.
+        return Array(source[..<2]) + common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
+            + Array(source[2...])
+    }
+
+    /// The keys of a task's own data set.
+    var taskDatasetFields: [ConfigurationField<TaskConfiguration>] {
+        ReaderConfiguration.fields(of: vocabulary.readers).map { field in
+            let meaning =
+                field.path == "kind"
+                ? "Images of its own for the task, from a data set of its own: every step has a batch and a pass for each "
+                    + "data set. A task without uses `dataset`; tasks whose data sets are described alike share batch and "
+                    + "pass. Crop, augmentation, order and share for validation are those of `dataset` for all."
+                : "As `dataset.\(field.path)`, of the task's own data set."
+            return field.lifted(
+                "dataset.", part: { (task: TaskConfiguration) in task.dataset },
+                empty: { ReaderConfiguration(readers: vocabulary.readers) }, isWritten: { $0.dataset != nil },
+                set: { $0.dataset = $1 }, meaning: meaning)
+        }
     }
 
     /// The key that says how tasks of a kind are trained.
@@ -46,15 +58,6 @@ extension ConfigurationReference {
                     configuration.tasks[index].convention = convention
                 }
             })
-    }
-
-    /// A reader's own keys; resolved files have those of the chosen one.
-    private func readerFields<Kind: Reader>(_ kind: Kind.Type) -> [ConfigurationField<ExperimentConfiguration>] {
-        Kind.fields.map { field in
-            field.lifted(
-                "dataset.", part: { $0.dataset[Kind.self] }, empty: { Kind() },
-                isWritten: { $0.dataset.kind == Kind.kind }, set: { $0.dataset[Kind.self] = $1 })
-        }
     }
 
     /// The choice of a method and every method's own keys; resolved files have those of the chosen one.
@@ -112,6 +115,10 @@ extension ConfigurationReference {
             .key(
                 "model.dropout", \.model.dropout, limit: .from(0, below: 1),
                 "Probability of dropping an activation in the four-rate heads while training."),
+            .key(
+                "model.task_batch_norm", \.model.hasTaskBatchNorm,
+                "Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while tasks "
+                    + "share its convolutions. Needs images of its own for every task, `tasks[].dataset`."),
             .key(
                 "model.initial_checkpoint", \.model.initialCheckpoint,
                 "Safetensors file with weights to start from, in the published names."),

@@ -96,7 +96,7 @@ public struct ConfigurationReference {
                 "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps its "
                     + "names."
             ),
-        ]
+        ] + taskDatasetFields
     }
 
     /// All keys below the root.

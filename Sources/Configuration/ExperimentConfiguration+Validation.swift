@@ -25,11 +25,7 @@ extension ExperimentConfiguration {
             InputError(file: file, place: path, found: found, expected: expected)
         }
         try validateTasks(file: file)
-        let reader = try chosenReader(file: file)
-        if type(of: reader).needsRoot, (dataset.root ?? "").isEmpty {
-            throw fail(
-                "dataset.root", "nothing", "the folder of the data set, which kind \(type(of: reader).kind) needs")
-        }
+        for source in try imageSources() { _ = try source.reader.complete(place: source.place, file: file) }
         if training.batch < 1 {
             throw fail("training.batch", "\(training.batch)", "at least 1")
         }
@@ -44,10 +40,15 @@ extension ExperimentConfiguration {
     ///
     /// - Throws: `ArchitectureError` if it cannot be laid out.
     public func architecture() throws -> NetworkArchitecture {
-        try NetworkArchitecture(
+        let sources = try imageSources()
+        return try NetworkArchitecture(
             backbone: model.backbone, width: model.width, head: model.head,
-            tasks: tasks.map { TaskHead(name: $0.name, channels: $0.channels, number: $0.number) },
-            isPooled: tasks.contains { $0.kind.extent == .image })
+            tasks: tasks.enumerated().map { index, task in
+                TaskHead(
+                    name: task.name, channels: task.channels, number: task.number,
+                    source: sources.firstIndex { $0.tasks.contains(index) } ?? 0)
+            },
+            isPooled: tasks.contains { $0.kind.extent == .image }, hasTaskBatchNorm: model.hasTaskBatchNorm)
     }
 
     /// What the method knows before a run.
@@ -200,42 +201,6 @@ extension ExperimentConfiguration {
 }
 
 extension ExperimentConfiguration {
-    /// The reader of the data set.
-    ///
-    /// - Throws: `InputError` where none is chosen.
-    package func chosenReader(file: String = "configuration") throws -> any Reader {
-        if let reader = dataset.reader { return reader }
-        throw InputError(
-            file: file, place: "dataset.kind", found: "nothing",
-            expected: "one of " + vocabulary.readers.all.map { $0.kind }.joined(separator: ", "))
-    }
-
-    /// The labels that the tasks learn, each once.
-    ///
-    /// - Throws: `InputError` where two tasks read one label differently.
-    public func labelRequests() throws -> [LabelRequest] {
-        var requests: [LabelRequest] = []
-        for (index, task) in tasks.enumerated() {
-            let format = task.made.label
-            let classes = format.element == .classes ? task.channels : nil
-            guard let known = requests.firstIndex(where: { $0.name == task.labelName }) else {
-                requests.append(
-                    LabelRequest(name: task.labelName, format: format, classes: classes, place: "tasks.\(index)"))
-                continue
-            }
-            guard requests[known].format == format else {
-                throw InputError(
-                    file: "configuration", place: "tasks.\(index).label",
-                    found: "'\(task.labelName)', which \(requests[known].place) reads in another way",
-                    expected: "a label of its own, or the same kind and ignore_label")
-            }
-            // What all of its tasks have a class for.
-            guard let mine = classes, let others = requests[known].classes, mine < others else { continue }
-            (requests[known].classes, requests[known].place) = (mine, "tasks.\(index)")
-        }
-        return requests
-    }
-
     /// How tasks are trained, where their numbers cannot be compared otherwise, by name.
     public var facts: [String: String] {
         tasks.map(\.facts).reduce(into: [:]) { $0.merge($1) { first, _ in first } }

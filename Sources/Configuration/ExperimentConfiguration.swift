@@ -66,7 +66,11 @@ public struct ExperimentConfiguration: Sendable {
         try result.validateTasks(file: file)
         try result.validatePrecision(file: file)
         try result.validateChoices(file: file)
-        for reader in result.dataset.readers.values { try reader.validate(chosen: result.dataset.kind, file: file) }
+        try result.dataset.source.validate(place: "dataset", file: file)
+        for (index, task) in result.tasks.enumerated() {
+            try task.dataset?.validate(place: "tasks.\(index).dataset", file: file)
+        }
+        try result.validateTaskBatchNorm(file: file)
         return result
     }
 

@@ -13,6 +13,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var precision = ModelPrecision.float32
     /// Probability of dropping an activation in the heads while training.
     public var dropout = 0.5
+    /// Whether every task has batch norms of its own in the backbone.
+    public var hasTaskBatchNorm = false
     /// Safetensors file with the weights to start from.
     public var initialCheckpoint: String?
 

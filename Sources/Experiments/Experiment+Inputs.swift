@@ -10,9 +10,9 @@ extension Experiment {
     /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.
     ///
     /// - Parameter phases: the phases that are to run, nil for all; each must have a batch in every split it draws from.
-    /// - Returns: the data set.
+    /// - Returns: the data sets, in the order of `sources`.
     /// - Throws: `InputError` naming the file or key.
-    public func openInputs(phases: Set<Phase>? = nil) throws -> any Dataset {
+    public func openInputs(phases: Set<Phase>? = nil) throws -> [any Dataset] {
         let training = configuration.training
         let asked = method.phases(methodSettings).filter { $0.companion == nil && phases?.contains($0.phase) ?? true }
         let wanted = asked.filter { $0.iterations > 0 }
@@ -22,20 +22,25 @@ extension Experiment {
                 found: "0 iterations in " + asked.map(\.phase.rawValue).joined(separator: ", "),
                 expected: "iterations in a phase that is to run")
         }
-        let dataset = try makeDataset()
+        let datasets = try makeDatasets()
         let drawn = Set(wanted.flatMap { $0.sources.map(\.split) })
-        for split in TrainingSplit.allCases where drawn.contains(split) {
-            let count = dataset.splits[split].count
-            guard count < training.batch else { continue }
-            throw InputError(
-                file: "configuration", place: "training.batch", found: "\(training.batch)",
-                expected: "at most \(count), the images in split \(split.rawValue) of data set \(dataset.name)")
-        }
-        for split in TrainingSplit.allCases where split == .train || drawn.contains(split) {
-            for label in labels where dataset.carriers(of: label.name, among: dataset.splits[split]) == 0 {
+        for (source, dataset) in zip(sources, datasets) {
+            for split in TrainingSplit.allCases where drawn.contains(split) {
+                let count = dataset.splits[split].count
+                guard count < training.batch else { continue }
                 throw InputError(
-                    file: dataset.name, place: "split \(split.rawValue)", found: "no image with label \(label.name)",
-                    expected: "at least one: \(label.place) learns it")
+                    file: "configuration", place: "training.batch", found: "\(training.batch)",
+                    expected: "at most \(count), the images in split \(split.rawValue) of data set \(dataset.name)"
+                        + (sources.count > 1 ? " (\(source.place))" : ""))
+            }
+            for split in TrainingSplit.allCases where split == .train || drawn.contains(split) {
+                for label in source.labels
+                where dataset.carriers(of: label.name, among: dataset.splits[split]) == 0 {
+                    throw InputError(
+                        file: dataset.name, place: "split \(split.rawValue)",
+                        found: "no image with label \(label.name)",
+                        expected: "at least one: \(label.place) learns it")
+                }
             }
         }
         for task in configuration.tasks { _ = try classWeights(task) }
@@ -43,6 +48,6 @@ extension Experiment {
             _ = try catalog.values(
                 in: try TensorFile.read(URL(fileURLWithPath: path)), partial: true, of: architecture)
         }
-        return dataset
+        return datasets
     }
 }

@@ -23,8 +23,10 @@ public struct Experiment: Sendable {
     /// What the parts of a step take on the device that it is for, where budgets are counted in time.
     public var partTimes: PartTimes?
 
-    /// Labels the tasks need, each once.
-    public let labels: [LabelRequest]
+    /// The data sets, each with its tasks.
+    public let sources: [ImageSource]
+    /// Labels that tasks need, each once of every data set.
+    public var labels: [LabelRequest] { sources.flatMap(\.labels) }
     /// How the network is trained.
     public var method: any Method { configuration.method.method }
     /// What its method knows of it before a run.
@@ -36,7 +38,7 @@ public struct Experiment: Sendable {
         arithmetic = configuration.arithmetic
         methodSettings = try configuration.methodSettings()
         architecture = methodSettings.architecture
-        labels = try configuration.labelRequests()
+        sources = try configuration.imageSources()
         let scale = configuration.policy.initialScale
         let initial: PolicyInitial =
             switch configuration.policy.initial {
@@ -113,30 +115,65 @@ public struct Experiment: Sendable {
         return graphs
     }
 
-    /// Opens the data set the configuration names.
+    /// Opens the data sets the configuration names, in the order of `sources`.
+    ///
+    /// - Throws: `InputError` naming the file or key.
+    public func makeDatasets() throws -> [any Dataset] {
+        // Decoded samples may take an eighth of the host's memory.
+        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count
+        return try sources.map { source in
+            try source.reader.open(
+                DatasetRequest(
+                    labels: source.labels, seed: UInt64(configuration.training.seed),
+                    validation: configuration.dataset.validation, cacheBytes: cacheBytes), place: source.place)
+        }
+    }
+
+    /// Opens the data set of an experiment that has one.
     ///
     /// - Throws: `InputError` naming the file or key.
     public func makeDataset() throws -> any Dataset {
-        let dataset = configuration.dataset
-        let reader = try configuration.chosenReader()
-        // Decoded samples may take an eighth of the host's memory.
-        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32))
-        return try reader.open(
-            DatasetRequest(
-                root: dataset.root, labels: labels, seed: UInt64(configuration.training.seed),
-                validation: dataset.validation, cacheBytes: cacheBytes))
+        guard sources.count == 1 else {
+            throw InputError(
+                file: "configuration", place: sources.first { $0.place != "dataset" }?.place,
+                found: "\(sources.count) data sets", expected: "one: only a single data set is read here")
+        }
+        return try makeDatasets()[0]
     }
 
-    /// A loader of training batches over one split.
+    /// Training batches over a split of every data set.
+    ///
+    /// - Parameter datasets: in the order of `sources`.
+    package func loaders(
+        _ datasets: [any Dataset], split: TrainingSplit, phase: String, startStep: Int
+    ) throws -> BatchLoaders {
+        BatchLoaders(
+            try datasets.enumerated().map { index, dataset in
+                try loader(
+                    dataset, split: dataset.splits[split], phase: loaderName(phase, source: index),
+                    startStep: startStep, source: index)
+            })
+    }
+
+    /// Training batches over some images of one data set.
+    ///
+    /// - Parameter source: which one it is.
     package func loader(
-        _ dataset: any Dataset, split: [Int], phase: String, startStep: Int
+        _ dataset: any Dataset, split: [Int], phase: String, startStep: Int, source: Int = 0
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: split, batch: configuration.training.batch,
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
-            augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle, labels: labels,
-            seed: UInt64(configuration.training.seed), phase: phase, startStep: startStep,
-            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1)))
+            augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle,
+            labels: sources[source].labels, seed: UInt64(configuration.training.seed), phase: phase,
+            startStep: startStep,
+            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count))
+    }
+
+    /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not shuffled
+    /// alike. A part of the tasks keeps the names of their data sets.
+    package func loaderName(_ phase: String, source: Int) -> String {
+        sources.count == 1 ? phase : "\(phase)/task\(architecture.number(task: sources[source].tasks[0]))"
     }
 
     /// Class weights of a task, nil if all are equal.

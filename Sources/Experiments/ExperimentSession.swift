@@ -104,7 +104,9 @@ public struct ExperimentSession {
     }
 
     /// The same on another library of the same device.
-    package func on(_ library: KernelLibrary) -> ExperimentSession { ExperimentSession(settled: experiment, library: library) }
+    package func on(_ library: KernelLibrary) -> ExperimentSession {
+        ExperimentSession(settled: experiment, library: library)
+    }
 
     /// A network with memory for its parameters and the class weights of its losses.
     ///

@@ -13,10 +13,12 @@ extension NetworkRuntime {
         var file = TensorFile()
         for spec in graphs.catalog.specs {
             let values = try read(spec)
-            if spec.layout == .counter {
-                file.add(spec.name, integers: values.map { Int64($0) }, shape: [])
-            } else {
-                file.add(spec.name, floats: values, shape: spec.diskShape)
+            for name in graphs.catalog.fileNames(of: spec) {
+                if spec.layout == .counter {
+                    file.add(name, integers: values.map { Int64($0) }, shape: [])
+                } else {
+                    file.add(name, floats: values, shape: spec.diskShape)
+                }
             }
         }
         return file
@@ -27,7 +29,8 @@ extension NetworkRuntime {
     /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none. A part of a network
     /// leaves other tasks' tensors unread.
     ///
-    /// - Parameter partial: also accept missing heads and batch counters, for initial weights.
+    /// - Parameter partial: also accept missing heads and batch counters, for initial weights; batch norms per task may
+    ///   begin from those of a network whose tasks share them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
@@ -63,47 +66,64 @@ extension ParameterCatalog {
     func values(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
-        for name in file.names where self[name] == nil && !partial && !architecture.leavesOut(tensor: name) {
+        for name in file.names where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) {
             throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
         }
         var loaded: [(ParameterSpec, [Float])] = []
         for spec in specs {
-            guard file.tensors[spec.name] != nil else {
+            let names = self.names(of: spec, in: file, partial: partial)
+            guard let name = names.first else {
                 let optional =
                     spec.group == .policy || spec.group == .objective
                     || (partial && (spec.group == .heads || spec.layout == .counter))
                 if optional { continue }
                 throw InputError(
-                    file: file.file, place: spec.name, found: "no such tensor",
+                    file: file.file, place: fileNames(of: spec)[0], found: "no such tensor",
                     expected: "shape \(spec.diskShape), a checkpoint of \(architecture.summary)")
             }
-            if spec.layout == .counter {
-                let counts = try file.integers(spec.name, shape: [])
-                // float32 holds every count up to 2²⁴ exactly.
-                guard counts.allSatisfy({ (0...(1 << 24)).contains($0) }) else {
-                    throw InputError(
-                        file: file.file, place: spec.name, found: "\(counts[0]) batches", expected: "0 to \(1 << 24)")
-                }
-                loaded.append((spec, counts.map { Float($0) }))
-            } else {
-                let values = try file.floats(spec.name, shape: spec.diskShape)
-                if let bad = values.firstIndex(where: { !$0.isFinite }) {
-                    throw InputError(
-                        file: file.file, place: spec.name, found: "\(values[bad]) at element \(bad)",
-                        expected: "finite numbers")
-                }
-                loaded.append((spec, values))
+            let values = try Self.values(of: spec, named: name, in: file)
+            for other in names.dropFirst() where try Self.values(of: spec, named: other, in: file) != values {
+                throw InputError(
+                    file: file.file, place: other, found: "other values than in \(name)",
+                    expected: "the same: one convolution of all tasks")
             }
+            loaded.append((spec, values))
         }
         return loaded
+    }
+
+    /// Under which of its names a file holds a tensor, or what it may begin from.
+    private func names(of spec: ParameterSpec, in file: TensorFile, partial: Bool) -> [String] {
+        let own = fileNames(of: spec).filter { file.tensors[$0] != nil }
+        guard own.isEmpty, partial else { return own }
+        return [commonName(of: spec) ?? spec.name].filter { file.tensors[$0] != nil }
+    }
+
+    private static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
+        guard spec.layout == .counter else {
+            let values = try file.floats(name, shape: spec.diskShape)
+            if let bad = values.firstIndex(where: { !$0.isFinite }) {
+                throw InputError(
+                    file: file.file, place: name, found: "\(values[bad]) at element \(bad)", expected: "finite numbers")
+            }
+            return values
+        }
+        let counts = try file.integers(name, shape: [])
+        // float32 holds every count up to 2²⁴ exactly.
+        guard counts.allSatisfy({ (0...(1 << 24)).contains($0) }) else {
+            throw InputError(
+                file: file.file, place: name, found: "\(counts[0]) batches", expected: "0 to \(1 << 24)")
+        }
+        return counts.map { Float($0) }
     }
 }
 
 extension NetworkArchitecture {
     fileprivate var summary: String {
-        "\(backbone.rawValue), width \(width), \(head.rawValue) heads, tasks "
+        "\(backbone.rawValue), width \(width), \(head.rawValue) heads, "
+            + (hasTaskBatchNorm ? "batch norm per task, " : "") + "tasks "
             + tasks.map { "\($0.name) (\($0.channels))" }.joined(separator: ", ")
     }
 }

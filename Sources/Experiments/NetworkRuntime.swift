@@ -94,22 +94,33 @@ public final class NetworkRuntime {
         let present: [Int]
     }
 
-    /// Uploads a batch and the step state and enqueues one step; returns without waiting for it.
+    /// One step of a network whose tasks are all given the same images; see `step(_:batches:state:)`.
+    @discardableResult
+    public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan? {
+        try step(kind, batches: [batch], state: state)
+    }
+
+    /// Uploads a batch of every source of images and the step state and enqueues one step; returns without waiting for it.
     ///
     /// Tasks whose label no image of the batch carries take no part; of images without it the others learn nothing.
     ///
+    /// - Parameter batches: of the sources in their order, all of one shape.
     /// - Returns: the plan that ran; nil where no image carries a label of any task, and nothing did.
     /// - Throws: `InputError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
-    public func step(_ kind: StepKind, batch: Batch, state: StepState) throws -> Plan? {
+    public func step(_ kind: StepKind, batches: [Batch], state: StepState) throws -> Plan? {
+        let sources = graphs.architecture.sources
+        precondition(batches.count == Set(sources).count, "\(batches.count) batches for the sources \(sources)")
+        let shapes = Set(batches.map { BatchShape(count: $0.count, height: $0.height, width: $0.width) })
+        guard let shape = shapes.first, shapes.count == 1 else { preconditionFailure("batches of shapes \(shapes)") }
+        let given = sources.map { batches[$0] }
         let present = kind.step.participants(
-            graphs.tasks.indices.filter { batch.labels[graphs.tasks[$0].label]?.isAbsent == false })
+            graphs.tasks.indices.filter { given[$0].labels[graphs.tasks[$0].label]?.isAbsent == false })
         guard !present.isEmpty else { return nil }
-        let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
-        try checkClasses(batch)
+        try checkClasses(given)
         let plan = try plan(kind, shape, tasks: present)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
-        try upload(batch, shape, tasks: present)
+        try upload(given, shape, images: present, labels: present)
         try store.write(state)
         try executor.run(plan)
         inFlight.append(try executor.context.queue.marker())
@@ -157,11 +168,15 @@ public final class NetworkRuntime {
 
     /// Head outputs for a batch under a policy, inference mode.
     ///
+    /// - Parameter tasks: those that are given the images, as indices in order, whosever images they are; nil for all.
     /// - Returns: per task, [N, h, w, channels] row-major.
-    public func predict(_ batch: Batch, policy: DiscretePolicy) throws -> [String: Prediction] {
+    public func predict(
+        _ batch: Batch, policy: DiscretePolicy, tasks: [Int]? = nil
+    ) throws -> [String: Prediction] {
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
-        let plan = try plan(.inference(policy), shape)
-        try upload(batch, shape, tasks: [])
+        let plan = try plan(.inference(policy), shape, tasks: tasks)
+        let given = graphs.tasks.map { _ in batch }
+        try upload(given, shape, images: tasks ?? Array(graphs.tasks.indices), labels: [])
         try executor.run(plan)
         var predictions: [String: Prediction] = [:]
         for task in graphs.tasks {
@@ -174,23 +189,34 @@ public final class NetworkRuntime {
     }
 
     /// Class labels are indices: the device reads a pixel's score and its class's weight by them.
-    private func checkClasses(_ batch: Batch) throws {
-        for (task, head) in zip(graphs.tasks, graphs.architecture.tasks) {
+    private func checkClasses(_ batches: [Batch]) throws {
+        for (batch, (task, head)) in zip(batches, zip(graphs.tasks, graphs.architecture.tasks)) {
             guard let ignored = task.kind.ignoredClass else { continue }
             try batch.checkClasses(of: task.name, label: task.label, count: head.channels, ignoring: ignored)
         }
     }
 
-    /// - Parameter tasks: whose labels are written.
-    private func upload(_ batch: Batch, _ shape: BatchShape, tasks: [Int]) throws {
+    /// - Parameters:
+    ///   - batches: of every task.
+    ///   - images: the tasks that are given the images.
+    ///   - labels: the tasks whose labels are written.
+    private func upload(_ batches: [Batch], _ shape: BatchShape, images: [Int], labels: [Int]) throws {
         typealias Input = TensorStore.Input
-        var inputs = [
-            Input(graphs.inputName(StepGraphs.imageName, shape), StepGraphs.imageShape(shape), batch.image)
-        ]
+        var inputs: [Input] = []
         var written: Set<String> = []
-        for task in tasks.map({ graphs.tasks[$0] }) where written.insert(task.label).inserted {
-            guard let label = batch.labels[task.label] else { preconditionFailure("no label \(task.label) in a batch") }
-            let name = graphs.inputName(StepGraphs.labelName(task.label), shape)
+        for task in images {
+            let name = graphs.inputName(StepGraphs.imageName + graphs.sourceSuffix(task: task), shape)
+            guard written.insert(name).inserted else { continue }
+            inputs.append(Input(name, StepGraphs.imageShape(shape), batches[task].image))
+        }
+        for index in labels {
+            let task = graphs.tasks[index]
+            let name = graphs.inputName(
+                StepGraphs.labelName(task.label) + graphs.sourceSuffix(task: index), shape)
+            guard written.insert(name).inserted else { continue }
+            guard let label = batches[index].labels[task.label] else {
+                preconditionFailure("no label \(task.label) in a batch")
+            }
             let extents = StepGraphs.labelShape(shape, label.format)
             switch label.format.element {
             case .classes: inputs.append(Input(name, extents, label.classes))

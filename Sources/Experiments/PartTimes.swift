@@ -24,7 +24,8 @@ public struct PartTimes: Sendable, Hashable, Codable {
 
     /// Creates times.
     package init(
-        step: BudgetMeasure, device: String, kernelFamily: String, batch: Int, height: Int, width: Int, costs: PartCosts,
+        step: BudgetMeasure, device: String, kernelFamily: String, batch: Int, height: Int, width: Int,
+        costs: PartCosts,
         stemOnce: Int, heads: [Int], rest: Int
     ) {
         (self.step, self.device, self.kernelFamily) = (step, device, kernelFamily)

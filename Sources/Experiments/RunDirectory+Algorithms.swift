@@ -17,7 +17,8 @@ extension RunDirectory {
         guard FileManager.default.fileExists(atPath: algorithms.path) else { return nil }
         func error(_ found: String) -> InputError {
             InputError(
-                file: algorithms.path, found: found, expected: "the list `train` wrote" + RecordedAlgorithms.withBadAlgorithms)
+                file: algorithms.path, found: found,
+                expected: "the list `train` wrote" + RecordedAlgorithms.withBadAlgorithms)
         }
         guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
         do {

@@ -109,7 +109,7 @@ public final class RunDirectory: Sendable {
         }
         // A data set may have moved; whether it is the same one is checked against the checkpoint.
         let all = try readConfiguration().differences(to: configuration)
-        let differences = all.filter { $0.path != "dataset.root" && $0.path != key }
+        let differences = all.filter { !$0.path.hasSuffix("dataset.root") && $0.path != key }
         guard let first = differences.first else {
             if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
             return

@@ -36,11 +36,14 @@ public struct TaskHead: Sendable, Hashable {
     ///
     /// Set where a network is a part of one with more tasks, so that its tensors and noise keep their names.
     public var number: Int?
+    /// Which images it is given: tasks of one number are given the same ones, and share what they do with them.
+    public var source: Int
 
-    public init(name: String, channels: Int, number: Int? = nil) {
+    public init(name: String, channels: Int, number: Int? = nil, source: Int = 0) {
         self.name = name
         self.channels = channels
         self.number = number
+        self.source = source
     }
 }
 
@@ -75,8 +78,9 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public let tasks: [TaskHead]
     /// Whether tasks have an output for the whole image: linear heads on pooled features of the ordinary form.
     public let isPooled: Bool
-    /// Whether every task has images of its own, so that tasks have no pass in common.
-    public let hasSeparateImages: Bool
+    /// Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while tasks share its
+    /// convolutions.
+    public let hasTaskBatchNorm: Bool
     /// Hidden channels of a four-rate branch, already scaled by `width`.
     public let headHidden: Int
     /// What lies below the blocks.
@@ -95,23 +99,26 @@ public struct NetworkArchitecture: Sendable, Hashable {
     ///   - head: head of dense tasks.
     ///   - tasks: at least one, names distinct and not empty, channels at least 1.
     ///   - isPooled: the ordinary, not dilated form with linear heads.
-    ///   - hasSeparateImages: images of its own for every task.
+    ///   - hasTaskBatchNorm: batch norms of its own for every task. Each task must be given images of its own: tasks of
+    ///     the same images would have no pass in common then, nor anything else than the stem's convolution.
     ///   - headHidden: hidden channels of a four-rate branch before scaling.
-    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds.
+    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds, or batch norms per task where
+    ///   tasks are given the same images.
     public init(
         backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, tasks: [TaskHead],
-        isPooled: Bool = false, hasSeparateImages: Bool = false, headHidden: Int = 1024
+        isPooled: Bool = false, hasTaskBatchNorm: Bool = false, headHidden: Int = 1024
     ) throws {
         guard width.isFinite, width > 0, width <= 16 else { throw ArchitectureError.badWidth(width) }
         guard (1...65536).contains(headHidden) else { throw ArchitectureError.badHeadHidden(headHidden) }
         try Self.validate(tasks)
+        if hasTaskBatchNorm { try Self.requireOwnImages(tasks) }
 
         self.backbone = backbone
         self.width = width
         self.head = head
         self.tasks = tasks
         self.isPooled = isPooled
-        self.hasSeparateImages = hasSeparateImages
+        self.hasTaskBatchNorm = hasTaskBatchNorm
         self.headHidden = Self.scaled(headHidden, by: width)
         let stem = Stem(channels: Self.scaled(64, by: width), poolCeilMode: !isPooled)
         self.stem = stem
@@ -144,15 +151,39 @@ public struct NetworkArchitecture: Sendable, Hashable {
     /// - Parameter task: index in `tasks`, from 0.
     public func number(task: Int) -> Int { tasks[task].number ?? task + 1 }
 
+    /// For each task the number of its images: equal where tasks are given the same ones, from 0 as they first appear.
+    public var sources: [Int] { compacted(tasks.map(\.source)) }
+
+    /// Whether tasks are given different images, so that not all of them can have a pass in common.
+    public var hasSeparateImages: Bool { sources.contains { $0 > 0 } }
+
+    /// What the names of a task's batch norms in the backbone begin with: `task<i>_`, counted from 0 as published, or
+    /// nothing where tasks share them.
+    ///
+    /// - Parameter task: index in `tasks`, from 0.
+    public func normPrefix(task: Int) -> String { hasTaskBatchNorm ? "task\(number(task: task) - 1)_" : "" }
+
+    /// Of every set of batch norms in the backbone: one for each task, or one for all.
+    var normPrefixes: [String] { hasTaskBatchNorm ? tasks.indices.map(normPrefix) : [""] }
+
     /// Whether this may be a part of a network with more tasks, whose files name those too.
     public var isPart: Bool { tasks.contains { $0.number != nil } }
 
-    /// Whether a tensor is named as a head or logits of a task that this part leaves out.
+    /// Whether a tensor is named as a head, logits or batch norm of a task that this part leaves out.
     public func leavesOut(tensor name: String) -> Bool {
-        guard isPart, name.hasPrefix("task"), let number = Int(name.dropFirst(4).prefix { $0.isNumber }) else {
-            return false
+        guard isPart else { return false }
+        func number(_ part: Substring) -> Int? {
+            part.hasPrefix("task") ? Int(part.dropFirst(4).prefix { $0.isNumber }) : nil
         }
-        return !tasks.indices.contains { self.number(task: $0) == number }
+        let found: Int?
+        if hasTaskBatchNorm, name.hasPrefix("backbone.") {
+            // Batch norms count tasks from 0.
+            found = name.split(separator: ".").lazy.compactMap(number).first.map { $0 + 1 }
+        } else {
+            found = number(name[...])
+        }
+        guard let found else { return false }
+        return !tasks.indices.contains { self.number(task: $0) == found }
     }
 
     /// What a task puts on the last features.
@@ -177,6 +208,14 @@ public struct NetworkArchitecture: Sendable, Hashable {
         max(16, Int((Double(channels) * width / 16).rounded()) * 16)
     }
 
+    private static func requireOwnImages(_ tasks: [TaskHead]) throws {
+        var owners: [Int: String] = [:]
+        for task in tasks {
+            guard let other = owners.updateValue(task.name, forKey: task.source) else { continue }
+            throw ArchitectureError.sharedImages(task: task.name, other: other)
+        }
+    }
+
     private static func validate(_ tasks: [TaskHead]) throws {
         guard !tasks.isEmpty else { throw ArchitectureError.noTasks }
         var seen: Set<String> = []
@@ -195,38 +234,12 @@ public struct NetworkArchitecture: Sendable, Hashable {
     }
 }
 
-/// A network or policy that cannot be laid out as asked.
-public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
-    case badWidth(Double)
-    case badHeadHidden(Int)
-    case noTasks
-    case emptyTaskName(index: Int)
-    case duplicateTask(String)
-    case badChannels(task: String, found: Int)
-    case badNumber(task: String, found: Int)
-    case policyTaskCount(found: Int, expected: Int)
-    case policyBlockCount(task: String, found: Int, expected: Int, backbone: String)
-
-    public var description: String {
-        switch self {
-        case .badWidth(let width):
-            "model.width: found \(width), expected a number above 0 and at most 16"
-        case .badHeadHidden(let hidden):
-            "head hidden channels: found \(hidden), expected 1 to 65536"
-        case .noTasks:
-            "tasks: found an empty list, expected at least one task"
-        case .emptyTaskName(let index):
-            "tasks[\(index)].name: found an empty name, expected a name"
-        case .duplicateTask(let name):
-            "tasks: found the name '\(name)' twice, expected distinct names"
-        case .badChannels(let task, let found):
-            "task '\(task)': found \(found) channels, expected 1 to 65536"
-        case .badNumber(let task, let found):
-            "task '\(task)': found number \(found), expected one from 1 that no other task has"
-        case .policyTaskCount(let found, let expected):
-            "policy: found \(found) tasks, expected \(expected)"
-        case .policyBlockCount(let task, let found, let expected, let backbone):
-            "policy of task '\(task)': found \(found) decisions, expected \(expected), one per block of \(backbone)"
-        }
+/// Equal numbers stay equal, from 0 as they first appear.
+func compacted(_ numbers: [Int]) -> [Int] {
+    var names: [Int: Int] = [:]
+    return numbers.map { number in
+        let name = names[number] ?? names.count
+        names[number] = name
+        return name
     }
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a network with a policy costs for one image; encodes to the JSON of the `cost` command.
+/// What a network with a policy costs for one image, or one of each where tasks are given different ones; encodes to the JSON of the `cost` command.
 public struct CostReport: Sendable, Hashable, Codable {
     /// Stem, projections and blocks.
     public struct Backbone: Sendable, Hashable, Codable {
@@ -14,13 +14,15 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let macsHardSharing: Int
         /// Trainable parameters, scales and shifts of batch norms included.
         public let parameters: Int
+        /// Images that are passed side by side, where tasks are given different ones: hard sharing has a pass for each.
+        public let images: Int?
 
         enum CodingKeys: String, CodingKey {
             case macsAll = "macs_all"
             case macsSelected = "macs_selected"
             case macsShared = "macs_shared"
             case macsHardSharing = "macs_hard_sharing"
-            case parameters
+            case parameters, images
         }
     }
 
@@ -61,9 +63,11 @@ public struct CostReport: Sendable, Hashable, Codable {
     /// Multiply-accumulates and parameters in all.
     public var totals: String {
         let totals = [
-            ["MACs per image", "backbone", "with heads"],
+            [backbone.images == nil ? "MACs per image" : "MACs for an image of each", "backbone", "with heads"],
             total("all blocks, one pass per task", backbone.macsAll),
-            total("hard sharing, one pass for all", backbone.macsHardSharing),
+            total(
+                backbone.images.map { "hard sharing, one pass for each of \($0) images" }
+                    ?? "hard sharing, one pass for all", backbone.macsHardSharing),
             total("policy, one pass per task", backbone.macsSelected),
             total("policy, shared once", backbone.macsShared),
             ["parameters", mega(backbone.parameters), mega(backbone.parameters + heads.parameters)],

@@ -52,13 +52,22 @@ public struct CostModel: Sendable {
 
         let counter = CostCounter()
         let network = Scope(counter)
-        var x = counter.value(Shape([1, height, width, 3], compact: true))
-        let stem = counter.cost { x = architecture.stem(x, in: network) }
+        /// What a part costs for one execution, with the parameters of every set of batch norms.
+        func cost(_ apply: (String) -> Value) -> (cost: LayerCost, output: Value) {
+            var output: Value?
+            let costs = architecture.normPrefixes.map { norms in counter.cost { output = apply(norms) } }
+            guard var cost = costs.first, let output else { preconditionFailure("a network without tasks") }
+            cost.parameters = costs.reduce(0) { $0 + $1.parameters }
+            return (cost, output)
+        }
+        let image = counter.value(Shape([1, height, width, 3], compact: true))
+        let (stem, pooled) = cost { architecture.stem(image, norms: $0, in: network) }
+        var x = pooled
         stemMacs = stem.multiplyAccumulates
         blocks = architecture.blocks.map { block in
-            var residual = x
-            let projection = counter.cost { residual = block.residual(x, in: network) }
-            let branch = counter.cost { x = block.branch(x, tail: .addReLU(residual: residual), in: network) }
+            let (projection, residual) = cost { block.residual(x, norms: $0, in: network) }
+            let (branch, output) = cost { block.branch(x, tail: .addReLU(residual: residual), norms: $0, in: network) }
+            x = output
             return Block(
                 index: block.index, name: block.name, macs: branch.multiplyAccumulates,
                 projectionMacs: projection.multiplyAccumulates, parameters: branch.parameters + projection.parameters)
@@ -71,13 +80,10 @@ public struct CostModel: Sendable {
     }
 
     /// MACs of the backbone by its parts.
-    ///
-    /// Where every task has images of its own, nothing is shared.
     public var parts: PartCosts {
         PartCosts(
-            unit: .macs, tasks: architecture.tasks.count, stem: stemMacs,
-            blocks: blocks.map { PartCosts.Block(branch: $0.macs, projection: $0.projectionMacs) },
-            isSeparate: architecture.hasSeparateImages)
+            unit: .macs, sources: architecture.sources, stem: stemMacs,
+            blocks: blocks.map { PartCosts.Block(branch: $0.macs, projection: $0.projectionMacs) })
     }
 
     /// The whole count as the `cost` command prints it.
@@ -92,7 +98,7 @@ public struct CostModel: Sendable {
             backbone: CostReport.Backbone(
                 macsAll: parts.hardSharing(.passes), macsSelected: parts.cost(of: policy, .passes),
                 macsShared: parts.cost(of: policy, .shared), macsHardSharing: parts.hardSharing(.shared),
-                parameters: backboneParameters),
+                parameters: backboneParameters, images: parts.passes > 1 ? parts.passes : nil),
             heads: CostReport.Heads(
                 macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
             blocks: blocks.map { block in

@@ -24,7 +24,7 @@ public struct NetworkTrace {
     public let dropout: Double
     private let network: Scope
 
-    /// The selected blocks of each task's path: by task and block, the residual path and the block's output.
+    /// The selected blocks of each path: by path and block, the residual path and the block's output.
     public private(set) var selections: [[Int: (residual: Value, output: Value)]] = []
 
     public init(graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0) {
@@ -34,37 +34,82 @@ public struct NetworkTrace {
         network = Scope(graph, mode: mode)
     }
 
+    /// The paths of all tasks through the backbone where all are given the same image; see `features(images:…)`.
+    ///
+    /// - Parameter image: [N, H, W, 3].
+    /// - Precondition: tasks share batch norms.
+    public mutating func features(image: Value, decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
+        precondition(!architecture.hasTaskBatchNorm, "batch norms per task need the tasks of the paths")
+        return features(images: decisions.map { _ in image }, decisions: decisions, gates: gates)
+    }
+
     /// The paths of all tasks through the backbone, block by block: what tasks do on different values at a block is
     /// recorded side by side, so that the gradients of its weights meet and die early.
     ///
+    /// Paths of one image that decide alike are one; paths of different images have only weights in common.
+    ///
     /// - Parameters:
-    ///   - image: [N, H, W, 3].
-    ///   - decisions: [task][block].
-    ///   - gates: [L, 2] for each task, needed where a decision is `.mix`.
-    /// - Returns: each task's features after the last block, [N, h, w, channels].
-    public mutating func features(image: Value, decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
+    ///   - images: of each path, [N, H, W, 3].
+    ///   - decisions: [path][block].
+    ///   - gates: [L, 2] for each path, needed where a decision is `.mix`.
+    ///   - tasks: whose batch norms each path takes, as indices of the architecture's tasks; nil for all tasks in order.
+    /// - Returns: each path's features after the last block, [N, h, w, channels].
+    public mutating func features(
+        images: [Value], decisions: [[BlockDecision]], gates: [Value] = [], tasks: [Int]? = nil
+    ) -> [Value] {
+        precondition(images.count == decisions.count, "\(images.count) images for \(decisions.count) paths")
         precondition(decisions.allSatisfy { $0.count == architecture.blocks.count }, "one decision per block")
+        let norms: [String]
+        if architecture.hasTaskBatchNorm {
+            let tasks = tasks ?? Array(architecture.tasks.indices)
+            precondition(tasks.count == images.count, "\(images.count) paths of \(tasks.count) tasks")
+            norms = tasks.map(architecture.normPrefix)
+        } else {
+            norms = images.map { _ in "" }
+        }
         let backbone = network.grouped(.backbone)
-        var paths = decisions.map { _ in architecture.stem(image, in: backbone) }
+        var paths = zip(images, norms).map { architecture.stem($0, norms: $1, in: backbone) }
         selections = decisions.map { _ in [:] }
         for block in architecture.blocks {
-            for task in paths.indices {
-                let x = paths[task]
-                let residual = block.residual(x, in: backbone)
-                switch decisions[task][block.index] {
+            for path in paths.indices {
+                let x = paths[path]
+                let residual = block.residual(x, norms: norms[path], in: backbone)
+                switch decisions[path][block.index] {
                 case .skip:
-                    paths[task] = residual
+                    paths[path] = residual
                 case .select:
-                    paths[task] = block.branch(x, tail: .addReLU(residual: residual), in: backbone)
-                    selections[task][block.index] = (residual, paths[task])
+                    paths[path] = block.branch(
+                        x, tail: .addReLU(residual: residual), norms: norms[path], in: backbone)
+                    selections[path][block.index] = (residual, paths[path])
                 case .mix:
-                    precondition(gates.indices.contains(task), "mixing block \(block.index) needs gates")
-                    let tail = BatchNormTail.mix(residual: residual, gates: gates[task], row: block.index)
-                    paths[task] = block.branch(x, tail: tail, in: backbone)
+                    precondition(gates.indices.contains(path), "mixing block \(block.index) needs gates")
+                    let tail = BatchNormTail.mix(residual: residual, gates: gates[path], row: block.index)
+                    paths[path] = block.branch(x, tail: tail, norms: norms[path], in: backbone)
                 }
             }
         }
         return paths
+    }
+
+    /// One path for all tasks of the same images, whose statistics move once however many tasks there are.
+    ///
+    /// - Parameters:
+    ///   - tasks: those that take part, as indices of the architecture's tasks.
+    ///   - images: of each of these tasks, [N, H, W, 3]; the same value for tasks of the same images.
+    ///   - decisions: of every path, by block; nil for hard sharing.
+    /// - Returns: the features of each of these tasks.
+    public mutating func shared(tasks: [Int], images: [Value], decisions: [BlockDecision]? = nil) -> [Value] {
+        precondition(tasks.count == images.count, "\(images.count) images for \(tasks.count) tasks")
+        let sources = tasks.map { architecture.sources[$0] }
+        // Of each source the first task that takes part.
+        let first = sources.indices.filter { sources.firstIndex(of: sources[$0]) == $0 }
+        let decisions = decisions ?? Array(repeating: .select, count: architecture.blocks.count)
+        let features = features(
+            images: first.map { images[$0] }, decisions: first.map { _ in decisions }, tasks: first.map { tasks[$0] })
+        return sources.map { source in
+            guard let path = first.firstIndex(where: { sources[$0] == source }) else { preconditionFailure() }
+            return features[path]
+        }
     }
 
     /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, channels] where that is for the whole image; float32 whatever

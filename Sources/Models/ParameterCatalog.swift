@@ -52,7 +52,7 @@ public enum PolicyInitial: Sendable, Hashable {
 }
 
 /// Every tensor of a network's checkpoint, in a stable order: stem, blocks, projections, heads, logits, and what is learned
-/// beside them.
+/// beside them. Batch norms per task: those of the first with its layers, of the others before the heads.
 ///
 /// Backbone convolutions start at N(0, 0.01²), batch norms at γ = 1, β = 0, mean 0, variance 1, heads uniformly within
 /// ±1/sqrt(fan_in), weights and biases alike.
@@ -62,6 +62,10 @@ public enum PolicyInitial: Sendable, Hashable {
 public struct ParameterCatalog: Sendable, Hashable {
     public let specs: [ParameterSpec]
     private let positions: [String: Int]
+    /// Names in files by tensor, where they are not the tensor's own.
+    private let published: [String: [String]]
+    /// What batch norms per task may begin from, by tensor.
+    private let common: [String: String]
 
     /// Lists the tensors of a network: its layers, each applied once, say what they are.
     ///
@@ -76,13 +80,20 @@ public struct ParameterCatalog: Sendable, Hashable {
         let list = ParameterList()
         let network = Scope(list)
         let backbone = network.grouped(.backbone)
-        var x = architecture.stem(list.value(Shape([1, 1, 1, 3], compact: true)), in: backbone)
-        var inputs: [Value] = []
-        for block in architecture.blocks {
-            inputs.append(x)
-            x = block.branch(x, tail: .none, in: backbone)
+        var x = list.value(Shape([1, 1, 1, 3], compact: true))
+        let image = x
+        // One pass for each set of batch norms.
+        for norms in architecture.normPrefixes {
+            x = architecture.stem(image, norms: norms, in: backbone)
+            var inputs: [Value] = []
+            for block in architecture.blocks {
+                inputs.append(x)
+                x = block.branch(x, tail: .none, norms: norms, in: backbone)
+            }
+            for (block, input) in zip(architecture.blocks, inputs) {
+                _ = block.residual(input, norms: norms, in: backbone)
+            }
         }
-        for (block, input) in zip(architecture.blocks, inputs) { _ = block.residual(input, in: backbone) }
         for task in architecture.tasks.indices { _ = architecture.output(task: task)(x, in: network.grouped(.heads)) }
         for task in architecture.tasks.indices {
             _ = network.grouped(.policy).parameter(
@@ -91,6 +102,36 @@ public struct ParameterCatalog: Sendable, Hashable {
         }
         specs = list.specs + others
         positions = Dictionary(uniqueKeysWithValues: specs.enumerated().map { ($1.name, $0) })
+        var published: [String: [String]] = [:]
+        var common: [String: String] = [:]
+        if architecture.hasTaskBatchNorm {
+            for block in architecture.blocks {
+                guard let projection = block.projection else { continue }
+                published["\(projection).0.weight"] = architecture.normPrefixes.map {
+                    "\(block.projectionScope($0)).0.weight"
+                }
+            }
+            for spec in specs {
+                let parts = spec.name.split(separator: ".").map { part in
+                    architecture.normPrefixes.first(where: part.hasPrefix).map { part.dropFirst($0.count) } ?? part
+                }
+                let name = parts.joined(separator: ".")
+                if spec.name.hasPrefix("backbone."), name != spec.name { common[spec.name] = name }
+            }
+        }
+        (self.published, self.common) = (published, common)
+    }
+
+    /// Under which names files hold a tensor: its own, but for the convolution of a projection where every task has batch
+    /// norms of its own. Published files hold that once with each task's batch norm, all alike.
+    public func fileNames(of spec: ParameterSpec) -> [String] { published[spec.name] ?? [spec.name] }
+
+    /// The tensor of a network without batch norms per task that one of a task may begin from; nil for others.
+    public func commonName(of spec: ParameterSpec) -> String? { common[spec.name] }
+
+    /// Whether a file of this network may hold a tensor of that name.
+    public func mayHold(_ name: String) -> Bool {
+        self[name].map { published[$0.name] == nil } ?? published.values.contains { $0.contains(name) }
     }
 
     /// The tensor of that name, nil if the network has none.

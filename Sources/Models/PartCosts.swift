@@ -3,8 +3,8 @@ import Operators
 /// What the parts of a network cost, in whole units of one kind, so that sums are exact: multiply-accumulates of one
 /// image, or nanoseconds of a step on a device.
 ///
-/// Two forms of adding up. `.shared`: tasks that have decided alike so far have the same value, and what is computed on
-/// it is paid once. `.passes`: every task pays for a pass of its own.
+/// Two forms of adding up. `.shared`: tasks of the same images that have decided alike so far have the same value, and
+/// what is computed on it is paid once. `.passes`: every task pays for a pass of its own.
 public struct PartCosts: Sendable, Hashable, Codable {
     /// What is counted.
     public enum Unit: String, Sendable, Hashable, Codable {
@@ -31,27 +31,36 @@ public struct PartCosts: Sendable, Hashable, Codable {
     }
 
     public let unit: Unit
-    /// Tasks that the network has.
-    public let tasks: Int
+    /// For each task the number of its images: tasks of different ones have no value in common.
+    public let sources: [Int]
     /// Of the stem, each time it is computed.
     public var stem: Int
     /// What is paid once whatever the policy; for times these are the heads, losses and updates of the stem.
     public var once: Int
     /// Bottom to top.
     public var blocks: [Block]
-    /// Whether every task has images of its own, so that nothing is shared.
-    public let isSeparate: Bool
-
+    /// Costs of a network whose tasks are all given the same images.
+    ///
     /// - Precondition: at least one task; nothing is negative.
-    public init(unit: Unit, tasks: Int, stem: Int, once: Int = 0, blocks: [Block], isSeparate: Bool = false) {
-        precondition(tasks >= 1)
+    public init(unit: Unit, tasks: Int, stem: Int, once: Int = 0, blocks: [Block]) {
+        self.init(unit: unit, sources: Array(repeating: 0, count: tasks), stem: stem, once: once, blocks: blocks)
+    }
+
+    /// - Parameter sources: for each task the number of its images, as `NetworkArchitecture.sources`.
+    /// - Precondition: at least one task; nothing is negative.
+    public init(unit: Unit, sources: [Int], stem: Int, once: Int = 0, blocks: [Block]) {
+        precondition(!sources.isEmpty)
         self.unit = unit
-        self.tasks = tasks
+        self.sources = compacted(sources)
         self.stem = stem
         self.once = once
         self.blocks = blocks
-        self.isSeparate = isSeparate
     }
+
+    /// Tasks that the network has.
+    public var tasks: Int { sources.count }
+    /// Passes of hard sharing: one for each of the images.
+    public var passes: Int { (sources.max() ?? 0) + 1 }
 
     /// What a policy costs.
     ///
@@ -61,7 +70,8 @@ public struct PartCosts: Sendable, Hashable, Codable {
             policy.taskCount == tasks && policy.blockCount == blocks.count,
             "policy of \(policy.taskCount) tasks × \(policy.blockCount) blocks for a network of \(tasks) × "
                 + "\(blocks.count)")
-        guard sharesWork(form) else {
+        switch form {
+        case .passes:
             return once
                 + policy.select.reduce(0) { total, row in
                     zip(blocks, row).reduce(total + stem) { sum, pair in
@@ -70,26 +80,21 @@ public struct PartCosts: Sendable, Hashable, Codable {
                         return sum + block.projection + block.projectionOnce + branch
                     }
                 }
-        }
-        // Tasks with equal decisions so far have the same number: what a block is given.
-        var value = [Int](repeating: 0, count: tasks)
-        var total = once + stem
-        for (index, block) in blocks.enumerated() {
-            let selecting = Set((0..<tasks).filter { policy.select[$0][index] }.map { value[$0] })
-            total += Set(value).count * block.projection + block.projectionOnce
-            total += selecting.count * block.branch + (selecting.isEmpty ? 0 : block.branchOnce)
-            var names: [Int: Int] = [:]
-            value = (0..<tasks).map { task in
-                let key = 2 * value[task] + (policy.select[task][index] ? 1 : 0)
-                let name = names[key] ?? names.count
-                names[key] = name
-                return name
+        case .shared:
+            // Tasks of the same images with equal decisions so far have the same number: what a block is given.
+            var value = sources
+            var total = once + passes * stem
+            for (index, block) in blocks.enumerated() {
+                let selecting = Set((0..<tasks).filter { policy.select[$0][index] }.map { value[$0] })
+                total += Set(value).count * block.projection + block.projectionOnce
+                total += selecting.count * block.branch + (selecting.isEmpty ? 0 : block.branchOnce)
+                value = compacted((0..<tasks).map { 2 * value[$0] + (policy.select[$0][index] ? 1 : 0) })
             }
+            return total
         }
-        return total
     }
 
-    /// What is paid where every task selects every block: in one pass for all, or in one pass for each.
+    /// What is paid where every task selects every block: in one pass for all of the same images, or in one for each.
     public func hardSharing(_ form: CostForm) -> Int {
         cost(of: .hardSharing(tasks: tasks, blocks: blocks.count), form)
     }
@@ -100,9 +105,6 @@ public struct PartCosts: Sendable, Hashable, Codable {
     public func share(of policy: DiscretePolicy, _ form: CostForm) -> Double {
         Double(cost(of: policy, form)) / Double(hardSharing(form))
     }
-
-    /// Whether tasks pay once for what they have in common.
-    func sharesWork(_ form: CostForm) -> Bool { form == .shared && !isSeparate }
 
     /// What is paid where no task selects a block.
     private func leastCost(_ form: CostForm) -> Int {
@@ -151,8 +153,12 @@ public struct PartCosts: Sendable, Hashable, Codable {
             let sums = probabilities.map { row in zip(shares, row).reduce(0) { $0 + $1.0 * $1.1 } }
             return sums.reduce(0, +) / Double(sums.count)
         case .shared:
-            return (1..<(1 << probabilities.count)).reduce(0) { sum, set in
-                let rows = probabilities.indices.filter { set >> $0 & 1 == 1 }.map { probabilities[$0] }
+            precondition(probabilities.count == tasks, "one row per task")
+            let sum = (1..<(1 << tasks)).reduce(0.0) { sum, set in
+                let members = sources.indices.filter { set >> $0 & 1 == 1 }
+                // Tasks of different images have nothing in common.
+                guard Set(members.map { sources[$0] }).count == 1 else { return sum }
+                let rows = members.map { probabilities[$0] }
                 let rest = blocks.indices.reversed().reduce(0) { rest, block in
                     let all = rows.reduce(1) { $0 * $1[block] }
                     let none = rows.reduce(1) { $0 * (1 - $1[block]) }
@@ -160,12 +166,13 @@ public struct PartCosts: Sendable, Hashable, Codable {
                 }
                 return sum + (rows.count % 2 == 1 ? rest : -rest)
             }
+            return sum / Double(passes)
         }
     }
 
     // MARK: The most probable policy
 
-    /// More tasks than that have too many partitions to be searched for policies that share work.
+    /// More tasks than that may have too many partitions to be searched for policies that share work.
     public static let mostTasksSharing = 6
 
     /// A policy with its cost.
@@ -195,13 +202,15 @@ public struct PartCosts: Sendable, Hashable, Codable {
         let reward = reward / Double(max(1, budget))
         precondition(probabilities.count == tasks, "one row per task")
         precondition(probabilities.allSatisfy { $0.count == blocks.count }, "one probability per block")
-        guard sharesWork(form) else {
+        // Where no task shares a value, what a task pays does not depend on others, unless they pay for updates together.
+        let isSeparate = passes == tasks && blocks.allSatisfy { $0.branchOnce == 0 && $0.projectionOnce == 0 }
+        guard form == .shared, !isSeparate else {
             return mostProbablePasses(probabilities, within: budget, open: open, reward: reward)
         }
         precondition(tasks <= Self.mostTasksSharing, "\(tasks) tasks")
-        let fixed = blocks.reduce(once + stem) { $0 + $1.projectionOnce }
+        let fixed = blocks.reduce(once + passes * stem) { $0 + $1.projectionOnce }
         let found = PolicySearch(
-            probabilities, blocks: blocks, fixed: fixed, budget: budget, open: open, reward: reward
+            probabilities, sources: sources, blocks: blocks, fixed: fixed, budget: budget, open: open, reward: reward
         ).best()
         return Chosen(policy: found.policy, cost: found.cost, isWithinBudget: found.isWithin)
     }

@@ -6,7 +6,8 @@ import Operators
 /// Under independent decisions a policy's probability is the product of α of what is selected and 1 − α of what is
 /// skipped. What a block costs depends on who shares it: tasks that have decided alike below it have the same input and
 /// compute it once. So the state between two blocks is the partition of the tasks into groups with an equal past (5 for
-/// three tasks, 52 for five), and at each block every group may split into those that select and those that skip.
+/// three tasks, 52 for five), and at each block every group may split into those that select and those that skip. Tasks
+/// of different images are in different groups from the start.
 ///
 /// Among partial policies of one partition, only those stay that none both cheaper and more probable makes useless, and
 /// only while a Lagrangian bound (budget priced in log-probability) leaves them a chance to beat the best policy known:
@@ -53,13 +54,14 @@ struct PolicySearch {
     private let reward: Double
     /// The first block with a choice.
     private let open: Int
-    /// Each with the number of groups, the first one that of all tasks in one group; what follows it, by block with and
-    /// without a choice.
+    /// Each with the number of groups, the first one that of the images; what follows it, by block with and without a
+    /// choice.
     private let groups: [Int]
     private let moves: [[Move]]
 
     /// - Parameters:
     ///   - probabilities: α, [task][block].
+    ///   - sources: for each task the number of its images; nil where all have the same.
     ///   - blocks: what is charged for each: `branch` to every group in which a task selects it, `branchOnce` to all of
     ///     those together, `projection` to every group.
     ///   - fixed: what is paid in any case, `projectionOnce` included.
@@ -68,7 +70,8 @@ struct PolicySearch {
     ///     found instead of the most probable one.
     /// - Precondition: at least one task, at most `PartCosts.mostTasksSharing`.
     init(
-        _ probabilities: [[Double]], blocks: [PartCosts.Block], fixed: Int, budget: Int, open: Int, reward: Double = 0
+        _ probabilities: [[Double]], sources: [Int]? = nil, blocks: [PartCosts.Block], fixed: Int, budget: Int,
+        open: Int, reward: Double = 0
     ) {
         tasks = probabilities.count
         self.reward = reward
@@ -84,28 +87,27 @@ struct PolicySearch {
                 }
             }
         }
-        (groups, moves) = Self.partitions(tasks: probabilities.count)
+        (groups, moves) = Self.partitions(from: sources ?? Array(repeating: 0, count: tasks))
     }
 
     /// All partitions that can be reached, numbered as they are met.
-    private static func partitions(tasks: Int) -> (groups: [Int], moves: [[Move]]) {
+    private static func partitions(from sources: [Int]) -> (groups: [Int], moves: [[Move]]) {
         // Each task's group, groups numbered as they first appear.
-        var known: [[Int]: Int] = [Array(repeating: 0, count: tasks): 0]
-        var list = [Array(repeating: 0, count: tasks)]
+        let tasks = sources.count
+        var list = [compacted(sources)]
+        var known: [[Int]: Int] = [list[0]: 0]
         var moves: [[Move]] = []
         while moves.count < list.count {
             let partition = list[moves.count]
             moves.append(
                 (0..<1 << tasks).map { selected in
-                    var names: [Int: Int] = [:]
                     var payers = Set<Int>()
-                    let next = partition.enumerated().map { task, group -> Int in
-                        let bit = selected >> task & 1
-                        if bit == 1 { payers.insert(group) }
-                        let name = names[2 * group + bit] ?? names.count
-                        names[2 * group + bit] = name
-                        return name
-                    }
+                    let next = compacted(
+                        partition.enumerated().map { task, group in
+                            let bit = selected >> task & 1
+                            if bit == 1 { payers.insert(group) }
+                            return 2 * group + bit
+                        })
                     let number = known[next] ?? list.count
                     if number == list.count {
                         known[next] = number
@@ -132,16 +134,18 @@ struct PolicySearch {
         scores[block][move.selected] + reward * Double(cost(move, from: partition, at: block))
     }
 
-    /// What a block costs that every task selects on one value.
-    private func forced(_ block: Int) -> Int { charges[block].branch + charges[block].branchOnce }
+    /// What a block costs that every task selects, on one value for each of the images.
+    private func forced(_ block: Int) -> Int { groups[0] * charges[block].branch + charges[block].branchOnce }
 
     func best() -> Found {
         let free = priced(at: 0)
         if free.cost <= budget { return Found(policy: free.policy, cost: free.cost, isWithin: true) }
-        // Skipping is cheapest: one group throughout, so that no projection is paid twice.
+        // Skipping is cheapest: the first groups throughout, so that no projection is paid more often.
         let cheapest = DiscretePolicy(
             select: Array(repeating: (0..<blocks).map { $0 < open }, count: tasks))
-        let least = charges.indices.reduce(fixed) { $0 + charges[$1].projection + ($1 < open ? forced($1) : 0) }
+        let least = charges.indices.reduce(fixed) {
+            $0 + groups[0] * charges[$1].projection + ($1 < open ? forced($1) : 0)
+        }
         if least > budget { return Found(policy: cheapest, cost: least, isWithin: false) }
 
         // The price of a unit at which the best priced policy just fits: its bound is the tightest.

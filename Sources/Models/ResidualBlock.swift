@@ -12,16 +12,23 @@ public struct Stem: Layer, Hashable {
     /// Whether the max pool rounds its output size up.
     public let poolCeilMode: Bool
 
-    /// Where its operators are recorded.
-    public static let scopes = [convolution, batchNorm, pool]
-    private static let (convolution, batchNorm, pool) = ("backbone.conv1", "backbone.bn1", "pool")
+    /// Where its operators are recorded, if tasks share batch norms.
+    public static let scopes = [convolution, normScope(""), pool]
+    private static let (convolution, pool) = ("backbone.conv1", "pool")
 
-    /// - Parameter image: [N, H, W, 3].
+    /// Where its batch norm is recorded.
+    ///
+    /// - Parameter norms: what the names of batch norms begin with.
+    public static func normScope(_ norms: String) -> String { "backbone.\(norms)bn1" }
+
+    /// - Parameters:
+    ///   - image: [N, H, W, 3].
+    ///   - norms: what the names of batch norms begin with, see `NetworkArchitecture.normPrefix`.
     /// - Returns: the first block's input, [N, h, w, channels].
-    public func callAsFunction(_ image: Value, in s: Scope) -> Value {
+    public func callAsFunction(_ image: Value, norms: String = "", in s: Scope) -> Value {
         let h = s(Self.convolution).convolution(
             image, channels: channels, kernel: 7, stride: 2, padding: 3, initial: .backbone)
-        let a = s(Self.batchNorm).batchNorm(h, tail: .relu)
+        let a = s(Self.normScope(norms)).batchNorm(h, tail: .relu)
         return s(Self.pool).maxPool(a, ceilMode: poolCeilMode)
     }
 }
@@ -48,7 +55,13 @@ public struct ResidualBlock: Layer, Hashable {
     /// Of the 3×3 convolutions.
     public let dilation: Int
     /// Scope of the projection, such as `backbone.ds.1`; nil where the residual path is the identity.
-    public let projection: String?
+    public var projection: String? { hasProjection ? projectionScope("") : nil }
+    private let hasProjection: Bool
+
+    /// Scope of the projection, or of its batch norm where tasks have their own: `backbone.task0_ds.1`.
+    ///
+    /// - Parameter norms: what the names of batch norms begin with.
+    public func projectionScope(_ norms: String) -> String { "backbone.\(norms)ds.\(stage)" }
 
     /// Scope of the branch's last batch norm.
     public var lastBatchNorm: String { "\(name).bn\(isBottleneck ? 3 : 2)" }
@@ -71,19 +84,23 @@ public struct ResidualBlock: Layer, Hashable {
         stride = isFirst ? stage.stride : 1
         dilation = stage.dilation
         let changes = stride != 1 || inputChannels != outputChannels || dilation == 2 || dilation == 4
-        projection = isFirst && changes ? "backbone.ds.\(stage.index)" : nil
+        hasProjection = isFirst && changes
     }
 
     /// res(x).
-    public func residual(_ x: Value, in s: Scope) -> Value {
+    ///
+    /// - Parameter norms: what the names of batch norms begin with.
+    public func residual(_ x: Value, norms: String = "", in s: Scope) -> Value {
         guard let projection else { return x }
-        let s = s(projection)
-        let h = s("0").convolution(x, channels: outputChannels, kernel: 1, stride: stride, initial: .backbone)
-        return s("1").batchNorm(h)
+        let h = s(projection)("0").convolution(
+            x, channels: outputChannels, kernel: 1, stride: stride, initial: .backbone)
+        return s(projectionScope(norms))("1").batchNorm(h)
     }
 
     /// F(x) and what the block makes of it, which is the tail of its last batch norm.
-    public func branch(_ x: Value, tail: BatchNormTail, in s: Scope) -> Value {
+    ///
+    /// - Parameter norms: what the names of batch norms begin with.
+    public func branch(_ x: Value, tail: BatchNormTail, norms: String = "", in s: Scope) -> Value {
         let s = s(name)
         func layer(_ number: Int, _ x: Value, kernel: Int, stride: Int = 1, _ channels: Int, _ tail: BatchNormTail)
             -> Value
@@ -91,7 +108,7 @@ public struct ResidualBlock: Layer, Hashable {
             let h = s("conv\(number)").convolution(
                 x, channels: channels, kernel: kernel, stride: stride, dilation: kernel == 1 ? 1 : dilation,
                 padding: kernel == 1 ? 0 : dilation, initial: .backbone)
-            return s("bn\(number)").batchNorm(h, tail: tail)
+            return s("\(norms)bn\(number)").batchNorm(h, tail: tail)
         }
         guard isBottleneck else {
             let a = layer(1, x, kernel: 3, stride: stride, planes, .relu)

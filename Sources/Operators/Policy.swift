@@ -186,7 +186,9 @@ public enum CostForm: String, CaseIterable, Sendable {
 /// Decisions are independent with probabilities α = softmax(z)[select]; blocks before `first` count as selected.
 ///
 ///     passes: E = 1/T Σ_k Σ_l c_l α(l,k)
-///     shared: E = Σ_S (−1)^(|S|+1) Σ_l c_l P(the tasks in S agree below l, and all select l),  S a set of tasks
+///     shared: E = 1/G Σ_S (−1)^(|S|+1) Σ_l c_l P(the tasks in S agree below l, and all select l)
+///
+/// with S a set of tasks of the same image, of G different ones.
 ///
 /// - Source: kernel `expected_cost` in `policy.cl`.
 public struct ExpectedCostLoss: DifferentiableOperator {
@@ -194,13 +196,29 @@ public struct ExpectedCostLoss: DifferentiableOperator {
     public let form: CostForm
     /// The first open block, from 0.
     public let first: Int
+    /// For each task the number of its image, from 0 without gaps; empty where all have the same.
+    public let images: [Int]
     /// Sets of tasks are enumerated, so that many would take long.
     public static let maximumTasks = 12
 
     /// Creates the operator.
-    public init(form: CostForm, first: Int) {
+    public init(form: CostForm, first: Int, images: [Int] = []) {
         self.form = form
         self.first = first
+        // One image for all is no attribute: the operator is the same however that is said.
+        self.images = images.contains { $0 > 0 } ? images : []
+    }
+
+    /// Numbers of 4 bits: those of the first eight tasks, of the others, and how many there are.
+    var imageCode: LaunchArgument {
+        var code = SIMD4<Int32>(0, 0, 1, 0)
+        // Passes share nothing, and may be of more tasks than there is room for.
+        guard form == .shared else { return .int4(code) }
+        for (task, image) in images.enumerated() {
+            code[task / 8] |= Int32(truncatingIfNeeded: UInt32(image) << UInt32(4 * (task % 8)))
+            code[2] = max(code[2], Int32(image) + 1)
+        }
+        return .int4(code)
     }
 
     /// Inputs before the logits.
@@ -208,6 +226,7 @@ public struct ExpectedCostLoss: DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         let tasks = inputs.count - Self.others
+        precondition(images.isEmpty || images.count == tasks, "\(images.count) images for \(tasks) tasks")
         precondition(
             form == .passes || (1...Self.maximumTasks).contains(tasks), "\(tasks) tasks, at most \(Self.maximumTasks)")
         precondition(
@@ -226,7 +245,7 @@ public struct ExpectedCostLoss: DifferentiableOperator {
         try encodeProbabilities(&e, tasks: tasks)
         e.launch(
             "policy", "expected_cost",
-            [.workspace, .input(0), .input(1), .output(0), .int(blocks), .int(tasks), form.code],
+            [.workspace, .input(0), .input(1), .output(0), .int(blocks), .int(tasks), form.code, imageCode],
             e.library.grid(1))
     }
 
@@ -268,7 +287,7 @@ public struct ExpectedCostGradient: Operator {
             "policy", "expected_cost_alphas",
             [
                 .workspace, .input(0), .input(1), .input(tasks + ExpectedCostLoss.others), .int(blocks), .int(tasks),
-                loss.form.code,
+                loss.form.code, loss.imageCode,
             ], e.library.grid(1))
         for task in 0..<tasks {
             e.launch(

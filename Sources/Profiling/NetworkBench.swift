@@ -89,7 +89,11 @@ package final class NetworkBench {
                 name, shapes, (0..<shapes.count).map { (noise[$0 % noise.count] - 0.5) * 120 })
             return
         }
-        for label in experiment.labels where name.hasPrefix(StepGraphs.labelName(label.name) + "/") {
+        let several = experiment.sources.count > 1
+        let labels = experiment.sources.enumerated().flatMap { number, source in
+            source.labels.map { ($0, several ? StepGraphs.sourceSuffix(number) : "") }
+        }
+        for (label, suffix) in labels where name.hasPrefix(StepGraphs.labelName(label.name) + suffix + "/") {
             let extents = StepGraphs.labelShape(shape, label.format)
             switch label.format.element {
             case .classes:

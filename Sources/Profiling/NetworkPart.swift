@@ -33,11 +33,15 @@ enum NetworkPart: Hashable {
         private let prefixes: [(prefix: String, part: NetworkPart, once: NetworkPart)]
 
         init(_ architecture: NetworkArchitecture) {
-            var prefixes = Stem.scopes.map { ($0, NetworkPart.stem, NetworkPart.stemOnce) }
+            let norms = architecture.tasks.indices.map(architecture.normPrefix)
+            let stem = Stem.scopes + norms.map(Stem.normScope)
+            var prefixes = stem.map { ($0, NetworkPart.stem, NetworkPart.stemOnce) }
             for block in architecture.blocks {
                 prefixes.append((block.name, .branch(block.index), .branchOnce(block.index)))
                 guard let projection = block.projection else { continue }
-                prefixes.append((projection, .projection(block.index), .projectionOnce(block.index)))
+                for scope in [projection] + norms.map(block.projectionScope) {
+                    prefixes.append((scope, .projection(block.index), .projectionOnce(block.index)))
+                }
             }
             for (index, task) in architecture.tasks.enumerated() {
                 prefixes.append(("\(task.name)/loss", .head(index), .head(index)))
@@ -77,6 +81,9 @@ extension PartTimes {
         let tasks = zip(architecture.tasks, experiment.tasks).map {
             "\($0.channels) \(type(of: $1.kind).name) \($1.hasClassWeights)"
         }
+        let images =
+            architecture.hasSeparateImages
+            ? ["images \(architecture.sources)", "norms per task \(architecture.hasTaskBatchNorm)"] : []
         let algorithms = experiment.algorithms.map { "\($0.key) \($0.value)" }.sorted()
         let training = experiment.configuration.training
         return
@@ -84,6 +91,6 @@ extension PartTimes {
                 step.rawValue, "\(shape.count)x\(shape.height)x\(shape.width)", architecture.backbone.rawValue,
                 "\(architecture.width)", architecture.head.rawValue, "\(architecture.isPooled)",
                 "\(experiment.configuration.model.dropout > 0)", "\(training.recompute)", tile.rawValue,
-            ] + tasks + algorithms).joined(separator: "; ")
+            ] + images + tasks + algorithms).joined(separator: "; ")
     }
 }

@@ -90,19 +90,22 @@ public struct PartTimer {
                 )
             }, names: NetworkPart.Names(architecture))
         let heads = experiment.tasks.indices.map { parts.time(.head($0)) }
+        // Hard sharing has a pass for each of the images.
+        let passes = Set(architecture.sources).count
+        func each(_ part: NetworkPart) -> Int { parts.time(part) / passes }
         let (stemOnce, rest) = (parts.time(.stemOnce), parts.time(.rest))
         let times = PartTimes(
             step: step, device: library.context.device.name, kernelFamily: library.family.rawValue, batch: shape.count,
             height: shape.height, width: shape.width,
             costs: PartCosts(
-                unit: .nanoseconds, tasks: experiment.tasks.count, stem: parts.time(.stem),
+                unit: .nanoseconds, sources: architecture.sources, stem: each(.stem),
                 once: stemOnce + heads.reduce(0, +) + rest,
                 blocks: architecture.blocks.map { block in
                     PartCosts.Block(
-                        branch: parts.time(.branch(block.index)), branchOnce: parts.time(.branchOnce(block.index)),
-                        projection: parts.time(.projection(block.index)),
+                        branch: each(.branch(block.index)), branchOnce: parts.time(.branchOnce(block.index)),
+                        projection: each(.projection(block.index)),
                         projectionOnce: parts.time(.projectionOnce(block.index)))
-                }, isSeparate: architecture.hasSeparateImages),
+                }),
             stemOnce: stemOnce, heads: heads, rest: rest)
         return (times, measured.isSettled)
     }
@@ -181,19 +184,23 @@ extension RunDirectory {
                 file: times.path, found: "times that cannot be, such as one below 0",
                 expected: "nanoseconds, branches above 0")
         }
-        func subject(_ step: BudgetMeasure, _ shape: BatchShape, _ tasks: Int, _ blocks: Int, _ isSeparate: Bool)
-            -> String
-        {
-            "a step of \(step.rawValue) of \(shape.count) images of \(shape.height)×\(shape.width), \(tasks) tasks × "
-                + "\(blocks) blocks, each task's images \(isSeparate ? "its own" : "everybody's")"
+        func subject(_ step: BudgetMeasure, _ shape: BatchShape, _ sources: [Int], _ blocks: Int) -> String {
+            let images =
+                switch Set(sources).count {
+                case 1: "everybody's"
+                case sources.count: "its own"
+                default: "those of sources \(sources)"
+                }
+            return "a step of \(step.rawValue) of \(shape.count) images of \(shape.height)×\(shape.width), "
+                + "\(sources.count) tasks × \(blocks) blocks, each task's images \(images)"
         }
         let costs = read.costs
         let found = subject(
-            read.step, BatchShape(count: read.batch, height: read.height, width: read.width), costs.tasks,
-            costs.blocks.count, costs.isSeparate)
+            read.step, BatchShape(count: read.batch, height: read.height, width: read.width), costs.sources,
+            costs.blocks.count)
         let expected = subject(
-            experiment.configuration.policy.budgetFor, experiment.trainingShape, experiment.tasks.count,
-            experiment.architecture.blocks.count, experiment.architecture.hasSeparateImages)
+            experiment.configuration.policy.budgetFor, experiment.trainingShape, experiment.architecture.sources,
+            experiment.architecture.blocks.count)
         guard found == expected else { throw InputError(file: times.path, found: found, expected: expected) }
         return read
     }

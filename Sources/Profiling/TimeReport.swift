@@ -101,8 +101,9 @@ extension PartTimer {
     /// - Parameters:
     ///   - shape: of the steps whose parts are timed.
     ///   - policy: whose sums are wanted; retraining is timed under it, else under hard sharing.
+    ///   - datasets: that training would read, where they are there.
     public func report(
-        _ shape: BatchShape, policy: DiscretePolicy?, dataset: (any Dataset)?
+        _ shape: BatchShape, policy: DiscretePolicy?, datasets: [any Dataset]?
     ) throws -> TimeReport {
         let (experiment, library) = (session.experiment, session.library)
         let blocks = experiment.architecture.blocks.count
@@ -124,7 +125,7 @@ extension PartTimer {
         let own = experiment.trainingShape
         let (phases, notes) =
             shape == own
-            ? try phaseTimes(policy: policy, dataset: dataset)
+            ? try phaseTimes(policy: policy, datasets: datasets)
             : (
                 [],
                 [
@@ -140,7 +141,7 @@ extension PartTimer {
 
     /// Times the steps of the phases that the configuration asks for.
     private func phaseTimes(
-        policy: DiscretePolicy?, dataset: (any Dataset)?
+        policy: DiscretePolicy?, datasets: [any Dataset]?
     ) throws -> (phases: [TimeReport.PhaseTime], notes: [String]) {
         let experiment = session.experiment
         let bench = try NetworkBench(session, shape: experiment.trainingShape)
@@ -161,7 +162,7 @@ extension PartTimer {
             return ms
         }
         var settings = experiment.methodSettings
-        settings.splits = dataset?.splits
+        settings.splits = datasets?.longestSplits
         var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
         for outline in experiment.method.phases(settings) where outline.iterations > 0 {
             let (steps, remarks) = experiment.method.typicalSteps(of: outline, settings, policy: policy)

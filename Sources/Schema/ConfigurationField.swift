@@ -156,12 +156,13 @@ public struct ConfigurationField<Root> {
     ///   - prefix: stands before the path.
     ///   - part: the part as it is; nil where this whole has none, and the key is then left out of resolved files.
     ///   - set: puts a changed part back.
+    ///   - meaning: of this key of the whole, if that is another one.
     package func lifted<Whole>(
         _ prefix: String, part: @escaping (Whole) -> Root?, empty: @escaping () -> Root,
-        isWritten: @escaping (Whole) -> Bool, set: @escaping (inout Whole, Root) -> Void
+        isWritten: @escaping (Whole) -> Bool, set: @escaping (inout Whole, Root) -> Void, meaning: String? = nil
     ) -> ConfigurationField<Whole> {
         ConfigurationField<Whole>(
-            path: prefix + path, expectation: expectation, meaning: meaning,
+            path: prefix + path, expectation: expectation, meaning: meaning ?? self.meaning,
             defaultText: defaultText ?? defaultLeaf(of: empty()), isRequired: isRequired, integers: integers,
             items: items,
             read: { whole, node, tree, place in

@@ -22,7 +22,8 @@ public struct StepReport: Sendable {
 
     /// Creates a report.
     package init(
-        phase: String, iteration: Int, total: Int, losses: [String: Double], imagesPerSecond: Double, secondsLeft: Double
+        phase: String, iteration: Int, total: Int, losses: [String: Double], imagesPerSecond: Double,
+        secondsLeft: Double
     ) {
         (self.phase, self.iteration, self.total, self.losses) = (phase, iteration, total, losses)
         (self.imagesPerSecond, self.secondsLeft) = (imagesPerSecond, secondsLeft)

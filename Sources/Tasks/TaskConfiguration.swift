@@ -1,3 +1,4 @@
+import Datasets
 import Schema
 import Yams
 
@@ -54,6 +55,8 @@ public struct TaskConfiguration: Sendable {
     public var convention = MetricConvention.exact
     /// Number in the parameter names; nil for the position in the list, from 1.
     public var number: Int?
+    /// The data set with images of its own; nil where it is the experiment's.
+    public var dataset: ReaderConfiguration?
 
     /// Creates a task; `channels` and `weight` default to those of the kind.
     public init(
@@ -97,5 +100,6 @@ extension TaskConfiguration: Equatable {
             && (a.name, a.label, a.channels, a.weight, a.ignoreLabel)
                 == (b.name, b.label, b.channels, b.weight, b.ignoreLabel)
             && (a.classWeights, a.convention, a.number) == (b.classWeights, b.convention, b.number)
+            && a.dataset == b.dataset
     }
 }

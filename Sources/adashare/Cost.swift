@@ -62,8 +62,8 @@ struct Cost: ConsoleCommand {
             experiment = session.experiment
             let timer = PartTimer(session, mode: search.mode, report: progress.report)
             // The number of policy steps may need the data set; where there is none, that is said.
-            let dataset = try? experiment.makeDataset()
-            return try timer.report(shape, policy: chosen, dataset: dataset)
+            let datasets = try? experiment.makeDatasets()
+            return try timer.report(shape, policy: chosen, datasets: datasets)
         }
         progress.finish()
         // Work can be counted for sizes that no step could be planned for.

@@ -27,8 +27,8 @@ struct Evaluate: ConsoleCommand {
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
         let given = try Experiment(part.select(folder.readConfiguration()))
-        let dataset = try given.makeDataset()
-        let indices = try dataset.splits[split]
+        let datasets = try given.makeDatasets()
+        let splits = try datasets.map { try $0.splits[split] }
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: nil)] } ?? folder.results(of: given)
         let file = try TensorFile.read(results[0].weights)
@@ -48,11 +48,11 @@ struct Evaluate: ConsoleCommand {
         let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
-        let evaluator = Evaluator(experiment: experiment, dataset: dataset)
-        var result = try evaluator.evaluate(network, policy: policy, split: indices)
+        let evaluator = Evaluator(experiment: experiment, datasets: datasets)
+        var result = try evaluator.evaluate(network, policy: policy, splits: splits)
         for part in results.dropFirst() {
             try network.load(try TensorFile.read(part.weights))
-            result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, split: indices))
+            result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, splits: splits))
         }
         let scored = results.map { $0.weights.path }.joined(separator: ", ")
         if json {

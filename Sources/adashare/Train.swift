@@ -72,6 +72,9 @@ struct Train: ConsoleCommand {
         configuration.dataset.root = configuration.dataset.root.map(absolute)
         configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)
         for index in configuration.tasks.indices {
+            if let root = configuration.tasks[index].dataset?.root {
+                configuration.tasks[index].dataset?.root = absolute(root)
+            }
             guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
             configuration.tasks[index].classWeights = .file(absolute(path))
         }
@@ -79,7 +82,7 @@ struct Train: ConsoleCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         try checkPhases(experiment)
-        let dataset = try experiment.openInputs(phases: phases?.phases)
+        let datasets = try experiment.openInputs(phases: phases?.phases)
         let given = try policy.map(experiment.selection)
         let outlines = experiment.method.phases(experiment.methodSettings)
         func isAsked(_ phase: Phase) -> Bool { phases?.phases.contains(phase) ?? true }
@@ -112,7 +115,7 @@ struct Train: ConsoleCommand {
         /// The network is let go at the end: what follows makes others.
         func train() throws -> (summary: RunSummary?, family: KernelFamily) {
             let trainer = try Trainer(
-                experiment: experiment, dataset: dataset, context: context, family: device.kernelFamily, run: run,
+                experiment: experiment, datasets: datasets, context: context, family: device.kernelFamily, run: run,
                 search: search.mode, report: report)
             trainer.profile = recorder
             if let given { try trainer.retrain(under: given) }
@@ -124,7 +127,7 @@ struct Train: ConsoleCommand {
             var tradeoff: Tradeoff?
             if let summary, isAsked(.retrain), SideRuns.areWanted(configuration) {
                 let sides = SideRuns(
-                    experiment: experiment, run: run, dataset: dataset, context: context, family: family,
+                    experiment: experiment, run: run, datasets: datasets, context: context, family: family,
                     kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,
                     profile: recorder, report: report)
                 tradeoff = try sides.compare(with: summary)

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -106,6 +107,39 @@ extension CommandLineTests {
                 let page = Command.run([name, "--help"])
                 #expect(page.status == 0 && page.output.contains("USAGE: adashare \(name)"))
             }
+        }
+
+        /// Tasks with data sets of their own share weights and no work; nothing of the data sets is read.
+        @Test func dataSetsOfTasksOwnAreCounted() throws {
+            let folder = try TemporaryFolder()
+            func cost(_ third: String, _ options: [String] = []) throws -> JSONValue {
+                let configuration = try folder.write(
+                    """
+                    tasks:
+                      - { name: a, kind: classification, channels: 3, dataset: { kind: folders, root: a } }
+                      - { name: b, kind: classification, channels: 9, dataset: { kind: folders, root: b } }
+                      - { name: c, kind: classification, channels: 3, dataset: { kind: folders, root: \(third) } }
+                    model: { backbone: resnet18, width: 0.25 }
+                    """, "c.yml")
+                return try Command.run(
+                    ["cost", "--config", configuration.path, "--size", "33x41", "--batch", "2", "--json"] + options
+                ).json()
+            }
+            func number(_ report: JSONValue, _ key: String) throws -> Double {
+                try #require(report["backbone"]?[key]?.double)
+            }
+            let apart = try cost("c")
+            let together = try cost("a")
+            #expect(try number(apart, "macs_hard_sharing") == number(apart, "macs_all"))
+            #expect(try 3 * number(together, "macs_hard_sharing") == 2 * number(together, "macs_all"))
+            #expect(try number(apart, "images") == 3 && number(together, "images") == 2)
+            let own = try cost("c", ["--set", "model.task_batch_norm=true"])
+            #expect(try number(own, "macs_shared") == number(apart, "macs_shared"))
+            #expect(try number(own, "parameters") > number(apart, "parameters"))
+            #expect(own["memory"] != nil)
+            // Time is measured in steps with a pass for each of the images.
+            let timed = try cost("c", ["--time", "--no-search", "--set", "model.task_batch_norm=true"])
+            #expect(timed["time"] != nil)
         }
     }
 }

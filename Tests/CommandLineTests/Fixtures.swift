@@ -1,4 +1,3 @@
-@testable import Experiments
 import Foundation
 import Support
 import Synchronization
@@ -6,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Training
 
 /// Root of the suites that run commands: one after the other.

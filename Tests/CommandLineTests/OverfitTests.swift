@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Tasks
 import TestSupport
@@ -7,6 +6,7 @@ import Testing
 import Training
 
 @testable import Configuration
+@testable import Experiments
 
 extension CommandLineTests {
     /// The four real NYU v2 scenes through the commands a user has: the network must learn them by heart.

@@ -1,11 +1,11 @@
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Support
 import TestSupport
 import Testing
 
+@testable import Experiments
 @testable import Training
 
 extension CommandLineTests {

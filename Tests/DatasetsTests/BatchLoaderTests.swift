@@ -37,6 +37,29 @@ import Testing
         #expect(Set(one.map(\.indices)).count > 8, "every pass has its own order")
     }
 
+    /// Data sets of different lengths side by side: the shorter begins again, each in its own order, from any step.
+    @Test func severalDataSetsStepTogether() throws {
+        let (long, short) = (try scenes(), try ScenesDataset(count: 4, height: 16, width: 16, seed: 2))
+        func pair(start: Int) throws -> BatchLoaders {
+            BatchLoaders([
+                try loader(long, phase: "warmup", start: start),
+                try loader(short, phase: "warmup/task2", start: start),
+            ])
+        }
+        let loaders = try pair(start: 0)
+        #expect(loaders.stepsPerPass == 3 && loaders.loaders.map(\.stepsPerPass) == [3, 1])
+        let steps = try (0..<7).map { _ in try loaders.next() }
+        let alone = try loader(short, phase: "warmup/task2")
+        for step in steps { #expect(try step[1] == alone.next()) }
+        for (step, batches) in steps.enumerated() {
+            let order = BatchLoader.permutation(count: 4, seed: 1, phase: "warmup/task2", pass: step)
+            #expect(batches[1].indices == Array(order.prefix(3)))
+        }
+        let late = try pair(start: 5)
+        #expect(try late.next() == steps[5] && late.next() == steps[6])
+        #expect(steps[5] != steps[6], "negative control")
+    }
+
     @Test func aPassDropsItsLeftover() throws {
         let loader = try loader(scenes(), indices: [9, 8, 7, 6, 5, 4, 3, 2])
         #expect(loader.stepsPerPass == 2)

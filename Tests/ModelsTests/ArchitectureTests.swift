@@ -135,4 +135,34 @@ import Testing
             try NetworkArchitecture(backbone: .resnet18, tasks: [task], headHidden: 0)
         }
     }
+
+    /// Batch norms per task need images of its own for every task.
+    @Test func batchNormsPerTaskNeedImages() throws {
+        func network(_ sources: [Int], numbers: [Int?] = [nil, nil]) throws -> NetworkArchitecture {
+            try NetworkArchitecture(
+                backbone: .resnet18, width: 0.25,
+                tasks: zip(["a", "b"], zip(numbers, sources)).map {
+                    TaskHead(name: $0, channels: 2, number: $1.0, source: $1.1)
+                }, isPooled: true, hasTaskBatchNorm: true)
+        }
+        #expect(throws: ArchitectureError.sharedImages(task: "b", other: "a")) { try network([3, 3]) }
+        #expect(
+            ArchitectureError.sharedImages(task: "b", other: "a").description.contains("images of its own"))
+        #expect(try network([3, 1]).sources == [0, 1])
+        // A part of a network leaves the batch norms of other tasks in the file, and no other tensor.
+        let part = try network([0, 1], numbers: [2, 3])
+        for name in [
+            "backbone.task0_bn1.weight", "backbone.blocks.0.1.task4_bn2.bias", "backbone.task0_ds.1.1.weight",
+            "task1_logits",
+        ] {
+            #expect(part.leavesOut(tensor: name), "\(name)")
+        }
+        for name in [
+            "backbone.task1_bn1.weight", "backbone.blocks.0.1.task2_bn2.bias", "backbone.conv1.weight", "task2_logits",
+            "backbone.blocks.0.0.conv1.weight",
+        ] {
+            #expect(!part.leavesOut(tensor: name), "\(name)")
+        }
+        #expect(try !network([0, 1]).leavesOut(tensor: "backbone.task4_bn1.weight"))
+    }
 }

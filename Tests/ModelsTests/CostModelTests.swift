@@ -80,15 +80,55 @@ import Testing
 
     /// Classification tasks have images of their own: nothing to share.
     @Test func classificationSharesNothing() throws {
-        let tasks = ["real", "painting"].map { TaskHead(name: $0, channels: 345) }
-        let network = try NetworkArchitecture(
-            backbone: .resnet34, tasks: tasks, isPooled: true, hasSeparateImages: true)
+        let tasks = ["real", "painting"].enumerated().map { TaskHead(name: $1, channels: 345, source: $0) }
+        let network = try NetworkArchitecture(backbone: .resnet34, tasks: tasks, isPooled: true)
         let report = CostModel(network, height: 224, width: 224).report()
-        #expect(report.backbone.macsShared == report.backbone.macsAll)
+        #expect(report.backbone.macsShared == report.backbone.macsAll && report.backbone.images == 2)
+        #expect(report.table().contains("one pass for each of 2 images"))
         #expect(report.heads.macs == 2 * 512 * 345)
         #expect(report.heads.parameters == 2 * 513 * 345)
         // The ordinary resnet34: 3.66 G without its last layer.
         #expect(hundredths(report.backbone.macsAll / 2) == 366)
+    }
+
+    /// Tasks of the same images share a pass, others do not; hard sharing has a pass for each of the images.
+    @Test func tasksOfOneSourceShare() throws {
+        let tasks = [("a", 4), ("b", 7), ("c", 4)].map { TaskHead(name: $0.0, channels: 3, source: $0.1) }
+        let network = try NetworkArchitecture(backbone: .resnet18, width: 0.25, tasks: tasks)
+        #expect(network.sources == [0, 1, 0] && network.hasSeparateImages)
+        let model = CostModel(network, height: 97, width: 129)
+        let parts = model.parts
+        #expect(parts.passes == 2 && 3 * parts.hardSharing(.shared) == 2 * parts.hardSharing(.passes))
+        for seed in 0..<20 as Range<UInt64> {
+            let policy = DiscretePolicy.random(density: Double(seed) / 19, tasks: 3, blocks: 8, seed: seed)
+            func alone(_ tasks: [Int]) throws -> Int {
+                let heads = tasks.map { TaskHead(name: "\($0)", channels: 3) }
+                let network = try NetworkArchitecture(backbone: .resnet18, width: 0.25, tasks: heads)
+                return CostModel(network, height: 97, width: 129).parts.cost(
+                    of: DiscretePolicy(select: tasks.map { policy.select[$0] }), .shared)
+            }
+            #expect(parts.cost(of: policy, .shared) == (try alone([0, 2]) + alone([1])))
+        }
+        // Negative control: the same tasks of one source.
+        let one = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, tasks: tasks.map { TaskHead(name: $0.name, channels: 3) })
+        #expect(CostModel(one, height: 97, width: 129).parts.hardSharing(.shared) * 2 == parts.hardSharing(.shared))
+        #expect(CostModel(one, height: 97, width: 129).report().backbone.images == nil)
+    }
+
+    /// Batch norms per task: as many scales and shifts as tasks, one set of convolutions, the same work.
+    @Test(arguments: BackboneKind.allCases) func batchNormsPerTaskAreParameters(backbone: BackboneKind) throws {
+        let tasks = (0..<3).map { TaskHead(name: "t\($0)", channels: 5, source: $0) }
+        let common = try NetworkArchitecture(backbone: backbone, tasks: tasks, isPooled: true)
+        let own = try NetworkArchitecture(backbone: backbone, tasks: tasks, isPooled: true, hasTaskBatchNorm: true)
+        let (first, second) = (CostModel(common, height: 64, width: 64), CostModel(own, height: 64, width: 64))
+        #expect(first.parts == second.parts)
+        let norms = ParameterCatalog(common).specs.reduce(0) {
+            $0 + ($1.name.hasPrefix("backbone.") && $1.isTrainable && $1.diskShape.count == 1 ? $1.elementCount : 0)
+        }
+        #expect(norms > 0 && second.backboneParameters == first.backboneParameters + 2 * norms)
+        #expect(second.backboneParameters == ParameterCatalog(own).trainableCount(.backbone))
+        #expect(second.blocks[0].parameters > first.blocks[0].parameters)
     }
 
     /// A second count without values: what enters a block is decided by the decisions below it, so it is the number of

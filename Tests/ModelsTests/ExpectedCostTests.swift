@@ -4,8 +4,8 @@ import Testing
 @testable import Models
 
 @Suite struct ExpectedCostTests {
-    private func model() throws -> CostModel {
-        let tasks = ["a", "b", "c"].map { TaskHead(name: $0, channels: 1) }
+    private func model(_ sources: [Int] = [0, 0, 0]) throws -> CostModel {
+        let tasks = zip(["a", "b", "c"], sources).map { TaskHead(name: $0, channels: 1, source: $1) }
         return CostModel(
             try NetworkArchitecture(backbone: .resnet18, head: .light, tasks: tasks), height: 64, width: 64)
     }
@@ -15,19 +15,21 @@ import Testing
     }
 
     /// Of a discrete policy, the shares are the cost model's counts of the branches.
-    @Test func discretePoliciesCostWhatIsCounted() throws {
-        let model = try model()
+    @Test(arguments: [[0, 0, 0], [0, 1, 0], [0, 1, 2]]) func discretePoliciesCostWhatIsCounted(sources: [Int]) throws {
+        let model = try model(sources)
+        let images = Set(sources).count
         let blocks = model.blocks.reduce(0) { $0 + $1.macs }
         for seed in 0..<20 as Range<UInt64> {
             let policy = DiscretePolicy.random(density: Double(seed) / 20, tasks: 3, blocks: 8, seed: seed)
             var (passes, shared) = (0, 0)
             for block in model.blocks {
-                let paths = policy.select.filter { $0[block.index] }.map { Array($0.prefix(block.index)) }
+                let paths = zip(sources, policy.select).filter { $0.1[block.index] }
+                    .map { source, row in [source] + row.prefix(block.index).map { $0 ? 1 : 0 } }
                 passes += paths.count * block.macs
                 shared += Set(paths).count * block.macs
             }
             #expect(abs(share(model, policy, .passes) - Double(passes) / Double(3 * blocks)) < 1e-12)
-            #expect(abs(share(model, policy, .shared) - Double(shared) / Double(blocks)) < 1e-12)
+            #expect(abs(share(model, policy, .shared) - Double(shared) / Double(images * blocks)) < 1e-12)
         }
         let all = DiscretePolicy.hardSharing(tasks: 3, blocks: 8)
         #expect(abs(share(model, all, .passes) - 1) < 1e-12 && abs(share(model, all, .shared) - 1) < 1e-12)

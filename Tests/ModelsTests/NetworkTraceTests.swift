@@ -19,9 +19,11 @@ import Testing
     ) -> Graph {
         let graph = Graph()
         var trace = NetworkTrace(graph: graph, architecture: architecture, mode: mode)
-        let image = graph.input("image", Shape([1, height, width, 3], compact: true))
+        let images = architecture.sources.map {
+            graph.input($0 == 0 ? "image" : "image\($0)", Shape([1, height, width, 3], compact: true))
+        }
         let decisions = policy.select.map { row in row.map { $0 ? BlockDecision.select : .skip } }
-        for (task, features) in trace.features(image: image, decisions: decisions).enumerated() {
+        for (task, features) in trace.features(images: images, decisions: decisions).enumerated() {
             graph.output("output/\(task)", trace.head(task: task, features: features))
         }
         return graph
@@ -51,6 +53,103 @@ import Testing
         let all = DiscretePolicy.hardSharing(tasks: 3, blocks: blocks)
         let none = DiscretePolicy.random(density: 0, tasks: 3, blocks: blocks, seed: 1)
         #expect(macs(trace(architecture, all)) != cost.parts.cost(of: none, .shared) + heads)
+    }
+
+    private func tasks(_ sources: [Int]) -> [TaskHead] {
+        zip(Self.tasks, sources).map { TaskHead(name: $0.name, channels: $0.channels, source: $1) }
+    }
+
+    /// The same where tasks are given images of their own, or two of them the same: value numbering merges what is equal
+    /// and nothing else, with batch norms per task or without.
+    @Test(arguments: [[0, 1, 2], [0, 1, 0], [0, 0, 0]], [false, true])
+    func separateImagesShareWeightsAlone(sources: [Int], isPooled: Bool) throws {
+        for hasTaskBatchNorm in Set(sources).count == 3 ? [false, true] : [false] {
+            let architecture = try NetworkArchitecture(
+                backbone: .resnet18, width: 0.25, head: .light, tasks: tasks(sources), isPooled: isPooled,
+                hasTaskBatchNorm: hasTaskBatchNorm)
+            let cost = CostModel(architecture, height: 33, width: 41)
+            let heads = cost.heads.reduce(0) { $0 + $1.macs }
+            for seed in 0..<4 as Range<UInt64> {
+                let policy = DiscretePolicy.random(density: Double(seed) / 3, tasks: 3, blocks: 8, seed: seed)
+                let graph = trace(architecture, policy)
+                #expect(macs(graph) == cost.parts.cost(of: policy, .shared) + heads)
+                guard Set(sources).count == 3 else { continue }
+                #expect(macs(graph) == cost.parts.cost(of: policy, .passes) + heads)
+            }
+            // Every parameter of the catalog that a pass of every block reads, and no other.
+            let all = DiscretePolicy.hardSharing(tasks: 3, blocks: 8)
+            let read = Set(trace(architecture, all, mode: .training).externals.map(\.name))
+            let weights = ParameterCatalog(architecture).specs.filter { $0.isTrainable && $0.group != .policy }
+            #expect(read.isSuperset(of: weights.map(\.name)))
+            #expect(
+                read.filter { $0.hasPrefix("backbone.") && ($0.hasSuffix(".weight") || $0.hasSuffix(".bias")) }.count
+                    == weights.count { $0.name.hasPrefix("backbone.") })
+        }
+        // Negative control: tasks of one image are one pass.
+        let one = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light, tasks: tasks([0, 0, 0]), isPooled: isPooled)
+        let separate = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light, tasks: tasks([0, 1, 2]), isPooled: isPooled)
+        let all = DiscretePolicy.hardSharing(tasks: 3, blocks: 8)
+        #expect(macs(trace(one, all)) < macs(trace(separate, all)))
+    }
+
+    /// Running statistics of images of one's own: a shared batch norm takes them in task order, one of a task its own.
+    @Test(arguments: [false, true]) func statisticsOfSeparateImages(hasTaskBatchNorm: Bool) throws {
+        let architecture = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, tasks: tasks([0, 1, 2]), isPooled: true,
+            hasTaskBatchNorm: hasTaskBatchNorm)
+        let graph = Graph()
+        var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training)
+        let images = (0..<3).map { graph.input("image\($0)", Shape([1, 33, 41, 3], compact: true)) }
+        var decisions = [[BlockDecision]](repeating: Array(repeating: .select, count: 8), count: 3)
+        decisions[1][3] = .skip
+        _ = trace.features(images: images, decisions: decisions)
+        trace.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
+        let updates = graph.nodes.filter { $0.operation is BatchNormUpdate }
+        #expect(updates.allSatisfy { ($0.operation as? BatchNormUpdate)?.batches == 1 })
+        // Each update's statistics are those of one image.
+        func origins(of value: Value) -> [Int] {
+            var (open, seen, found) = ([value.id], Set<Int>(), Set<Int>())
+            let makers = Dictionary(
+                graph.nodes.flatMap { node in node.outputs.map { ($0.id, node) } }, uniquingKeysWith: { a, _ in a })
+            while let id = open.popLast() {
+                guard seen.insert(id).inserted else { continue }
+                if let image = images.firstIndex(where: { $0.id == id }) { found.insert(image) }
+                open += makers[id]?.inputs.map(\.id) ?? []
+            }
+            return found.sorted()
+        }
+        func order(_ scope: String) -> [[Int]] {
+            updates.filter { $0.label == "\(scope)/statistics" }.map { origins(of: $0.inputs[0]) }
+        }
+        if hasTaskBatchNorm {
+            for task in 0..<3 { #expect(order("backbone.task\(task)_bn1") == [[task]]) }
+            for task in [0, 2] { #expect(order("backbone.blocks.1.1.task\(task)_bn2") == [[task]]) }
+            #expect(order("backbone.blocks.1.1.task1_bn2").isEmpty && order("backbone.bn1").isEmpty)
+            #expect(order("backbone.task1_ds.3.1") == [[1]])
+        } else {
+            #expect(order("backbone.bn1") == [[0], [1], [2]] && order("backbone.blocks.1.1.bn2") == [[0], [2]])
+            #expect(order("backbone.ds.3.1") == [[0], [1], [2]])
+        }
+    }
+
+    /// Hard sharing has a path for each of the images, of those tasks that take part.
+    @Test func hardSharingPassesEachImageOnce() throws {
+        let architecture = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, head: .light, tasks: tasks([0, 1, 0]))
+        func stems(_ present: [Int]) -> (convolutions: Int, features: [Value]) {
+            let graph = Graph()
+            var trace = NetworkTrace(graph: graph, architecture: architecture, mode: .training)
+            let images = present.map {
+                graph.input("image\(architecture.sources[$0])", Shape([1, 33, 41, 3], compact: true))
+            }
+            let features = trace.shared(tasks: present, images: images)
+            return (graph.nodes.count { $0.operation is Convolution && $0.label == "backbone.conv1" }, features)
+        }
+        let all = stems([0, 1, 2])
+        #expect(all.convolutions == 2 && all.features[0] == all.features[2] && all.features[0] != all.features[1])
+        #expect(stems([0, 2]).convolutions == 1 && stems([1]).features.count == 1)
     }
 
     /// The published three-task policy on the full network, forward.

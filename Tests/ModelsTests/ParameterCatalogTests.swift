@@ -80,6 +80,46 @@ import Testing
         #expect(linear["task1_fc1_c0.conv1.weight"] == nil)
     }
 
+    /// As the code published for DomainNet names them: tasks of batch norms are counted from 0.
+    @Test func batchNormsPerTask() throws {
+        let tasks = (0..<2).map { TaskHead(name: "t\($0)", channels: 4, source: $0) }
+        let network = try NetworkArchitecture(
+            backbone: .resnet18, width: 0.25, tasks: tasks, isPooled: true, hasTaskBatchNorm: true)
+        let catalog = ParameterCatalog(network)
+        let common = ParameterCatalog(
+            try NetworkArchitecture(backbone: .resnet18, width: 0.25, tasks: tasks, isPooled: true))
+        let names = catalog.specs.map(\.name)
+        #expect(Set(names).count == names.count)
+        // 20 convolutions, as many batch norms of 5 tensors for each task, a linear layer and logits of each.
+        #expect(names.count == 20 + 2 * 20 * 5 + 2 * 2 + 2)
+        for name in [
+            "backbone.task0_bn1.weight", "backbone.task1_bn1.running_mean", "backbone.blocks.0.1.task1_bn2.bias",
+            "backbone.blocks.3.0.task0_bn1.num_batches_tracked", "backbone.task1_ds.2.1.running_var",
+            "backbone.ds.2.0.weight", "backbone.blocks.0.1.conv2.weight", "task1_linear.weight", "task2_logits",
+        ] {
+            #expect(catalog[name] != nil, "\(name)")
+        }
+        for name in ["backbone.bn1.weight", "backbone.task2_bn1.weight", "backbone.ds.2.1.weight"] {
+            #expect(catalog[name] == nil && !catalog.mayHold(name), "\(name)")
+        }
+        // Files repeat the one convolution with each task's batch norm.
+        let projection = try #require(catalog["backbone.ds.2.0.weight"])
+        #expect(catalog.fileNames(of: projection) == (0..<2).map { "backbone.task\($0)_ds.2.0.weight" })
+        #expect(catalog.mayHold("backbone.task1_ds.2.0.weight") && !catalog.mayHold("backbone.ds.2.0.weight"))
+        #expect(common.fileNames(of: projection) == ["backbone.ds.2.0.weight"])
+        #expect(common.mayHold("backbone.ds.2.0.weight") && !common.mayHold("backbone.task1_ds.2.0.weight"))
+        // What each batch norm may begin from is a tensor of the common network, and of its shape.
+        let own = catalog.specs.filter { catalog.commonName(of: $0) != nil }
+        #expect(own.count == 2 * 20 * 5)
+        #expect(
+            own.allSatisfy { spec in
+                catalog.commonName(of: spec).flatMap { common[$0] }.map {
+                    ($0.diskShape, $0.initializer) == (spec.diskShape, spec.initializer)
+                } ?? false
+            })
+        #expect(common.specs.allSatisfy { common.commonName(of: $0) == nil })
+    }
+
     @Test func layoutsAndGroups() throws {
         let catalog = try catalog(.resnet18)
         #expect(catalog["backbone.blocks.1.0.conv1.weight"]?.deviceShape == [3, 3, 64, 128])

@@ -7,9 +7,9 @@ import Testing
 
 @Suite struct PolicySearchTests {
     private func model(_ backbone: BackboneKind, tasks: Int, isSeparate: Bool = false) throws -> CostModel {
-        let heads = (0..<tasks).map { TaskHead(name: "t\($0)", channels: 2) }
+        let heads = (0..<tasks).map { TaskHead(name: "t\($0)", channels: 2, source: isSeparate ? $0 : 0) }
         return CostModel(
-            try NetworkArchitecture(backbone: backbone, head: .light, tasks: heads, hasSeparateImages: isSeparate),
+            try NetworkArchitecture(backbone: backbone, head: .light, tasks: heads),
             height: 64, width: 64)
     }
 
@@ -27,6 +27,24 @@ import Testing
     /// policy costs is what it costs.
     @Test(arguments: [(2, 8), (3, 5), (3, 6), (4, 3), (1, 8)])
     func agreesWithTryingEverything(tasks: Int, blocks: Int) {
+        checkAgainstEverything(sources: Array(repeating: 0, count: tasks), blocks: blocks)
+    }
+
+    /// The same where tasks are given different images.
+    @Test(arguments: [[0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 2], [0, 0, 1, 1]])
+    func agreesOnSeparateImages(sources: [Int]) {
+        checkAgainstEverything(sources: sources, blocks: sources.count == 4 ? 3 : 5)
+        // Negative control: what is shared among all tasks of one image costs another sum.
+        let blocks = [PartCosts.Block(branch: 9), .init(branch: 5, projection: 2)]
+        let policy = DiscretePolicy.hardSharing(tasks: sources.count, blocks: 2)
+        let parts = PartCosts(unit: .macs, sources: sources, stem: 3, blocks: blocks)
+        #expect(parts.cost(of: policy, .shared) == Set(sources).count * 19)
+        #expect(PartCosts(unit: .macs, tasks: sources.count, stem: 3, blocks: blocks).cost(of: policy, .shared) == 19)
+    }
+
+    private func checkAgainstEverything(sources: [Int], blocks: Int) {
+        let tasks = sources.count
+        let images = Set(sources).count
         var random = SeededGenerator(seed: UInt64(tasks * 100 + blocks))
         for round in 0..<100 {
             // Every other round, a part of each branch is paid once.
@@ -39,28 +57,32 @@ import Testing
             let fixed = Int.random(in: 0..<10, using: &random)
             let alphas = alphas(tasks: tasks, blocks: blocks, &random)
             let open = round % 4 == 0 ? Int.random(in: 0..<blocks, using: &random) : 0
-            let all = charges.reduce(fixed) { $0 + $1.branch + $1.branchOnce + $1.projection }
+            let all = charges.reduce(fixed) { $0 + images * ($1.branch + $1.projection) + $1.branchOnce }
             let budget = Int.random(in: 0..<(all + all / 2), using: &random)
             // Every fifth round, spending is worth something.
             let reward = round % 5 == 4 ? Double.random(in: 0..<0.5, using: &random) : 0
             let found = PolicySearch(
-                alphas, blocks: charges, fixed: fixed, budget: budget, open: open, reward: reward
+                alphas, sources: sources, blocks: charges, fixed: fixed, budget: budget, open: open, reward: reward
             ).best()
             let oracle = PolicyOracle(
                 branches: charges.map(\.branch), once: charges.map(\.branchOnce),
                 projections: charges.map(\.projection), fixed: fixed, alphas: alphas, open: open,
-                reward: reward
+                reward: reward, sources: sources
             ).best(within: budget)
-            // From the definition: groups are sets of tasks with equal decisions below.
+            // From the definition: groups are sets of tasks with equal images and equal decisions below.
+            let rows = zip(sources, found.policy.select).map { source, row in [source] + row.map { $0 ? 1 : 0 } }
             let cost = charges.indices.reduce(fixed) { sum, block in
-                let pasts = Set(found.policy.select.map { $0.prefix(block) })
-                let payers = Set(found.policy.select.filter { $0[block] }.map { $0.prefix(block) })
+                let pasts = Set(rows.map { $0.prefix(block + 1) })
+                let payers = Set(rows.filter { $0[block + 1] == 1 }.map { $0.prefix(block + 1) })
                 return sum + pasts.count * charges[block].projection + payers.count * charges[block].branch
                     + (payers.isEmpty ? 0 : charges[block].branchOnce)
             }
             #expect(found.cost == cost)
-            let parts = PartCosts(unit: .macs, tasks: tasks, stem: fixed, blocks: charges)
+            let parts = PartCosts(unit: .macs, sources: sources, stem: 0, once: fixed, blocks: charges)
             #expect(parts.cost(of: found.policy, .shared) == cost)
+            let chosen = parts.mostProbable(
+                alphas, within: budget, .shared, open: open, reward: reward * Double(max(1, budget)))
+            #expect(chosen.cost == parts.cost(of: chosen.policy, .shared) && chosen.isWithinBudget == found.isWithin)
             #expect(found.isWithin == (oracle.score != nil))
             #expect(found.policy.select.allSatisfy { $0.prefix(open).allSatisfy { $0 } })
             if let score = oracle.score {

@@ -129,7 +129,9 @@ extension OperatorsTests {
         }
 
         /// E, enumerated: the sum over all joint decisions of their probability times what they cost.
-        private static func enumerated(_ alphas: [[Double]], _ costs: [Double], _ form: CostForm) -> Double {
+        private static func enumerated(
+            _ alphas: [[Double]], _ costs: [Double], _ form: CostForm, images: [Int]
+        ) -> Double {
             let (tasks, blocks) = (alphas.count, costs.count)
             return (0..<(1 << (tasks * blocks))).reduce(0) { sum, bits in
                 let rows = (0..<tasks).map { task in (0..<blocks).map { bits >> (task * blocks + $0) & 1 == 1 } }
@@ -140,35 +142,50 @@ extension OperatorsTests {
                     }
                 }
                 let cost = (0..<blocks).reduce(0.0) { cost, block in
-                    let paths = rows.filter { $0[block] }.map { Array($0.prefix(block)) }
+                    let paths = zip(rows, images).filter { $0.0[block] }.map {
+                        [$0.1] + $0.0.prefix(block).map { $0 ? 1 : 0 }
+                    }
                     return cost + costs[block] * Double(form == .passes ? paths.count : Set(paths).count)
                 }
-                return sum + probability * cost / (form == .passes ? Double(tasks) : 1)
+                return sum + probability * cost / Double(form == .passes ? tasks : Set(images).count)
             }
         }
 
         @Test(arguments: TestDevice.families, CostForm.allCases)
         func expectedCostAndItsGradients(family: KernelFamily, form: CostForm) throws {
+            try checkExpectedCost(family, form, images: [0, 0, 0], unlike: nil)
+        }
+
+        /// Tasks of different images have nothing in common, whatever they decide.
+        @Test(arguments: TestDevice.families, [[0, 1, 0], [0, 1, 2]])
+        func expectedCostOfSeparateImages(family: KernelFamily, images: [Int]) throws {
+            try checkExpectedCost(family, .shared, images: images, unlike: [0, 0, 0])
+        }
+
+        /// - Parameter unlike: images under which the cost must be another one; nil for another form instead.
+        private func checkExpectedCost(
+            _ family: KernelFamily, _ form: CostForm, images: [Int], unlike: [Int]?
+        ) throws {
             let (tasks, blocks, first, budget) = (3, 4, 1, 0.55)
             let costs = [0.1, 0.4, 0.2, 0.3]
             let logits = (0..<tasks).map { Tensor.random(shape: [blocks, 2], seed: UInt64(31 + $0), scale: 1.5) }
-            func loss(_ logits: [Tensor], _ form: CostForm) -> Double {
+            func loss(_ logits: [Tensor], _ form: CostForm, _ images: [Int]) -> Double {
                 let alphas = logits.map { z in
                     (0..<blocks).map { $0 < first ? 1 : 1 / (1 + exp(z[$0, 1] - z[$0, 0])) }
                 }
-                return abs(Self.enumerated(alphas, costs, form) - budget)
+                return abs(Self.enumerated(alphas, costs, form, images: images) - budget)
             }
             let trial = try Trial(family)
             let shares = try trial.parameter("costs", Tensor(shape: [blocks], values: costs))
             let inputs = try logits.enumerated().map { try trial.parameter("z\($0.offset)", $0.element) }
-            let operation = ExpectedCostLoss(form: form, first: first)
+            let operation = ExpectedCostLoss(form: form, first: first, images: images)
             trial.state.budget = Float(budget)
             let value = trial.graph.record(operation, [shares, trial.graph.step] + inputs)[0]
             trial.graph.output("loss", value)
             let total = trial.apply("total", WeightedSum([3]), value)
             trial.keepGradients(of: total, for: ["dz0": inputs[0], "dz1": inputs[1], "dz2": inputs[2]])
             let results = try trial.runTwice()
-            try results.expect("loss", .scalar(loss(logits, form)))
+            try results.expect("loss", .scalar(loss(logits, form, images)))
             for task in 0..<tasks {
                 var gradient = Tensor.zeros(shape: [blocks, 2])
                 for block in 0..<blocks {
@@ -176,7 +193,7 @@ extension OperatorsTests {
                         func moved(_ step: Double) -> Double {
                             var other = logits
                             other[task][block, column] += step
-                            return loss(other, form)
+                            return loss(other, form, images)
                         }
                         gradient[block, column] = 3 * (moved(1e-5) - moved(-1e-5)) / 2e-5
                     }
@@ -184,7 +201,7 @@ extension OperatorsTests {
                 #expect(gradient[0, 0] == 0)
                 try results.expect("dz\(task)", gradient, tolerance: 1e-4)
             }
-            let other = loss(logits, form == .passes ? .shared : .passes)
+            let other = loss(logits, form == .passes || unlike != nil ? .shared : .passes, unlike ?? images)
             #expect(try results.error("loss", .scalar(other)) > 1e-3, "negative control")
         }
     }

@@ -17,11 +17,15 @@ public struct PolicyOracle {
     let open: Int
     /// What a unit of cost is worth.
     let reward: Double
+    /// For each task the number of its images: tasks of different ones have nothing in common.
+    let sources: [Int]
 
-    /// - Parameter once: nothing if nil.
+    /// - Parameters:
+    ///   - once: nothing if nil.
+    ///   - sources: the same for all if nil.
     public init(
         branches: [Int], once: [Int]? = nil, projections: [Int], fixed: Int, alphas: [[Double]], open: Int,
-        reward: Double = 0
+        reward: Double = 0, sources: [Int]? = nil
     ) {
         self.branches = branches
         self.once = once ?? branches.map { _ in 0 }
@@ -30,13 +34,14 @@ public struct PolicyOracle {
         self.alphas = alphas
         self.open = open
         self.reward = reward
+        self.sources = sources ?? alphas.map { _ in 0 }
     }
 
     /// What a search has to find: the highest log-probability within a budget, with the reward for what is spent, nil
     /// where nothing is, and the least cost.
     public func best(within budget: Int) -> (score: Double?, leastCost: Int) {
         var best = (score: -Double.infinity, leastCost: Int.max)
-        // A task's past, as the bits of its decisions.
+        // A task's past, as its images and the bits of its decisions.
         func visit(_ block: Int, _ pasts: [Int], _ cost: Int, _ score: Double) {
             guard block < branches.count else {
                 best.leastCost = min(best.leastCost, cost)
@@ -58,7 +63,7 @@ public struct PolicyOracle {
                 visit(block + 1, next, cost, score)
             }
         }
-        visit(0, Array(repeating: 0, count: alphas.count), fixed, 0)
+        visit(0, sources, fixed, 0)
         return (best.score.isFinite ? best.score : nil, best.leastCost)
     }
 }

@@ -2,10 +2,10 @@ import DeviceLayer
 import Foundation
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Operators
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     @Suite struct AlgorithmDatabaseTests {

@@ -1,16 +1,16 @@
 import DeviceLayer
-@testable import Experiments
 import Foundation
 import Graph
 import Support
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Operators
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     /// Lists that were not written by this program, or for something else.

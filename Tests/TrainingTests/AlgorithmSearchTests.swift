@@ -1,12 +1,12 @@
 import DeviceLayer
 import Foundation
-@testable import Profiling
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Operators
+@testable import Profiling
 @testable import Training
+@testable import Tuning
 
 extension ConvolutionProblem {
     /// Large enough to be worth measuring, with three candidates that are compiled quickly.

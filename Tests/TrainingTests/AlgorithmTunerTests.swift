@@ -1,13 +1,13 @@
 import DeviceLayer
 import Foundation
-@testable import Profiling
 import Support
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Operators
+@testable import Profiling
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     /// What is measured, what the database knows, and what is kept; by a clock that says what it is told.

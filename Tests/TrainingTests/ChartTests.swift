@@ -1,7 +1,7 @@
 import Foundation
-@testable import Support
 import Testing
 
+@testable import Support
 @testable import Training
 
 /// A chart as a reader of SVG sees it.

@@ -1,11 +1,11 @@
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Models
 import TestSupport
 import Testing
 
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

@@ -1,4 +1,3 @@
-@testable import Experiments
 import Foundation
 import Graph
 import Models
@@ -6,6 +5,7 @@ import Schema
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 
@@ -46,7 +46,8 @@ import Testing
     @Test func theTableIsWhole() {
         #expect(
             Set(Self.keys.map(\.path)) == [
-                "tasks.0.channels", "tasks.0.ignore_label", "tasks.0.number", "dataset.crop", "dataset.count",
+                "tasks.0.channels", "tasks.0.ignore_label", "tasks.0.number", "tasks.0.dataset.count",
+                "tasks.0.dataset.size", "tasks.0.dataset.seed", "dataset.crop", "dataset.count",
                 "dataset.size", "dataset.seed", "training.seed", "training.batch", "training.log_every",
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
                 "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
@@ -64,8 +65,9 @@ import Testing
     @Test(arguments: keys)
     func limitsAreAccepted(key: IntegerKey) throws {
         for value in [key.range.lowerBound, key.range.upperBound] {
-            let written = leaf(
-                key.path, of: try decode("\(key.path)=\(value)", yaml: Self.tasks + "dataset: {kind: scenes}\n"))
+            let scenes = "dataset: {kind: scenes}"
+            let yaml = Self.tasks.replacingOccurrences(of: "2}", with: "2, \(scenes)}") + scenes + "\n"
+            let written = leaf(key.path, of: try decode("\(key.path)=\(value)", yaml: yaml))
             #expect(written == "\(value)" || written == "[\(value), \(value)]", "\(written ?? "nothing")")
         }
     }

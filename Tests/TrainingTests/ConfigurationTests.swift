@@ -1,11 +1,11 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Support
 import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

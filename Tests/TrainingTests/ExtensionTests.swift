@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Operators
 import Schema
@@ -9,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Training
 
 /// A task kind of somebody else's: whether a pixel is brighter than the label says is learned from its square.

@@ -1,6 +1,5 @@
 import Configuration
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Graph
@@ -12,6 +11,7 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Experiments
 @testable import Training
 
 /// A method of somebody else's: the tasks take turns, so many steps each, and those that wait learn nothing.
@@ -55,7 +55,6 @@ private struct TakingTurns: Method {
 private struct TwiceTheFirst: Objective {
     static let kind = "twice_the_first"
     static let meaning = "the sum of the losses, the first one twice"
-    init() {}
 
     func total(_ losses: [Value], in recorder: StepRecorder) -> Value {
         recorder.graph.record(WeightedSum(losses.indices.map { $0 == 0 ? 2 : 1 }), losses)[0]

@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Graph
 import Layers
@@ -11,6 +10,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

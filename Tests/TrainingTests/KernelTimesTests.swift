@@ -1,9 +1,9 @@
 import DeviceLayer
-@testable import Profiling
 import Testing
-@testable import Tuning
 
+@testable import Profiling
 @testable import Training
+@testable import Tuning
 
 /// What the skip benchmark calls ideal, from times written down by hand.
 @Suite struct KernelTimesTests {

@@ -1,4 +1,3 @@
-@testable import Experiments
 import Files
 import Foundation
 import Layers
@@ -9,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

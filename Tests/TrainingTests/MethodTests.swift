@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Models
@@ -9,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 
@@ -50,7 +50,9 @@ extension TrainingTests {
                 trainer = try Trainer(
                     experiment: experiment, context: TestDevice.nativeLibrary().context, run: directory
                 ) { event in
-                    guard case .step(let step) = event, step.phase == last?.rawValue, step.iteration == 4 else { return }
+                    guard case .step(let step) = event, step.phase == last?.rawValue, step.iteration == 4 else {
+                        return
+                    }
                     copy.folder = try? TemporaryFolder()
                     guard let place = copy.folder?.url.appendingPathComponent("run") else { return }
                     try? FileManager.default.copyItem(at: url, to: place)

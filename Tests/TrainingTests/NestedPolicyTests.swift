@@ -1,8 +1,8 @@
-@testable import Experiments
 import Models
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

@@ -1,17 +1,17 @@
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Graph
 import Models
 import Operators
-@testable import Profiling
 import Support
 import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
+@testable import Profiling
 @testable import Training
 
 extension TrainingTests {

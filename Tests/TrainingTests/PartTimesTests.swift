@@ -1,16 +1,16 @@
-@testable import Experiments
 import Foundation
 import Models
 import Operators
-@testable import Profiling
 import Support
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
+@testable import Profiling
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     /// What the parts of a network take: which part a launch belongs to, that nothing is lost, and what is kept.

@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Models
 import Operators
@@ -9,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

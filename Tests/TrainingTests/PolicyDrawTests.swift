@@ -1,4 +1,3 @@
-@testable import Experiments
 import Foundation
 import Models
 import Operators
@@ -6,6 +5,7 @@ import Support
 import TestSupport
 import Testing
 
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

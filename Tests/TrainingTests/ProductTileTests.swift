@@ -1,14 +1,14 @@
 import DeviceLayer
-@testable import Experiments
 import Foundation
-@testable import Profiling
 import Support
 import TestSupport
 import Testing
-@testable import Tuning
 
+@testable import Experiments
 @testable import Operators
+@testable import Profiling
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     /// The tile of CLBlast's products, which is one for all of a device.

@@ -1,10 +1,10 @@
 import DeviceLayer
 import Foundation
-@testable import Profiling
 import Support
 import TestSupport
 import Testing
 
+@testable import Profiling
 @testable import Training
 
 @Suite struct ProfileReportTests {

@@ -1,10 +1,10 @@
-@testable import Experiments
-@testable import Benchmarks
 import Foundation
 import Support
 import Testing
 
+@testable import Benchmarks
 @testable import Configuration
+@testable import Experiments
 @testable import Training
 
 /// Numbers for people, of whatever a clock or a division may yield.

@@ -1,14 +1,14 @@
 import DeviceLayer
-@testable import Experiments
 import Foundation
 import Support
 import TestSupport
 import Testing
-@testable import Tuning
 
 @testable import Configuration
+@testable import Experiments
 @testable import Operators
 @testable import Training
+@testable import Tuning
 
 extension TrainingTests {
     /// The algorithms of a run.

@@ -1,10 +1,10 @@
-@testable import Experiments
 import Foundation
 import Support
 import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Training
 
 @Suite struct RunDirectoryTests {

@@ -1,10 +1,10 @@
-@testable import Experiments
 import Foundation
 import Models
 import Operators
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Graph
 @testable import Methods
 @testable import Training

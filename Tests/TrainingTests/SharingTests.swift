@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Foundation
 import Graph
 import Models
@@ -7,6 +6,7 @@ import Operators
 import TestSupport
 import Testing
 
+@testable import Experiments
 @testable import Methods
 @testable import Training
 

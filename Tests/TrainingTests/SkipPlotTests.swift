@@ -1,10 +1,10 @@
-@testable import Experiments
-@testable import Benchmarks
 import Foundation
 import Models
 import Testing
 
+@testable import Benchmarks
 @testable import Configuration
+@testable import Experiments
 @testable import Training
 
 @Suite struct SkipPlotTests {

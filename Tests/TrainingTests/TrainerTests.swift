@@ -1,5 +1,4 @@
 import Datasets
-@testable import Experiments
 import Files
 import Foundation
 import Models
@@ -10,6 +9,7 @@ import TestSupport
 import Testing
 
 @testable import Configuration
+@testable import Experiments
 @testable import Methods
 @testable import Training
 
@@ -270,7 +270,7 @@ extension TrainingTests {
         @Test func plannedMemoryIsWhatStepsHold() throws {
             final class Held {
                 var trainer: Trainer?
-                var bytes: [Phase: Int] = [:]
+                var bytes: [String: Int] = [:]
             }
             let held = Held()
             let run = try Run(["training.evaluate_every=0", "training.policy.iterations=20"]) { step in
@@ -282,7 +282,7 @@ extension TrainingTests {
             for phase in [Phase.warmup, .policy, .retrain] {
                 let text = try #require(run.texts.first { $0.hasPrefix("\(phase.rawValue) plans at most") })
                 let planned = try #require(text.split(separator: " ").compactMap { Double($0) }.first) * 1e6
-                let bytes = Double(try #require(held.bytes[phase]))
+                let bytes = Double(try #require(held.bytes[phase.rawValue]))
                 #expect(planned >= 0.98 * bytes && planned <= 1.05 * bytes, "\(phase): \(planned), held \(bytes)")
             }
         }

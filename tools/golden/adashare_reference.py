@@ -17,8 +17,9 @@ BACKBONES = {
     "resnet50": ("bottleneck", (3, 4, 6, 3)),
     "resnet101": ("bottleneck", (3, 4, 23, 3)),
 }
-STRIDES = (1, 2, 1, 1)
-DILATIONS = (1, 1, 2, 4)
+# Of the stages: where pixels are predicted, and where whole images are classified.
+STRIDES = {False: (1, 2, 1, 1), True: (1, 2, 2, 2)}
+DILATIONS = {False: (1, 1, 2, 4), True: (1, 1, 1, 1)}
 RATES = (6, 12, 18, 24)
 BN_MOMENTUM = 0.1
 BN_EPS = 1e-5
@@ -31,13 +32,38 @@ def scaled(channels, width):
 
 @dataclass(frozen=True)
 class Spec:
-    """Architecture: backbone name, width multiplier, output channels per task, head kind (`light` or `four_rate`)."""
+    """Architecture: backbone name, width multiplier, output channels per task, head kind.
+
+    Heads `light` and `four_rate` are for pixels; `linear`, on pooled features, is for whole images and makes the network
+    the ordinary, not dilated one. `task_norms`: every task has batch norms of its own.
+    """
 
     backbone: str
     width: float
     outputs: tuple
     head: str
     head_hidden: int | None = None
+    task_norms: bool = False
+
+    @property
+    def pooled(self):
+        return self.head == "linear"
+
+    @property
+    def strides(self):
+        return STRIDES[self.pooled]
+
+    @property
+    def dilations(self):
+        return DILATIONS[self.pooled]
+
+    def norm_prefix(self, task):
+        """What names of the batch norms of task `task` (from 1) begin with; counted from 0 as published."""
+        return f"task{task - 1}_" if self.task_norms else ""
+
+    @property
+    def norm_prefixes(self):
+        return [self.norm_prefix(k) for k in range(1, len(self.outputs) + 1)] if self.task_norms else [""]
 
     @property
     def kind(self):
@@ -68,7 +94,7 @@ class Spec:
 
     def has_projection(self, stage):
         changes = self.stage_input(stage) != self.planes(stage) * self.expansion
-        return STRIDES[stage] != 1 or DILATIONS[stage] > 1 or changes
+        return self.strides[stage] != 1 or self.dilations[stage] > 1 or changes
 
 
 def parameter_table(spec):
@@ -80,12 +106,13 @@ def parameter_table(spec):
         if bias:
             table[f"{name}.bias"] = ((out,), "conv_bias")
 
-    def norm(name, channels):
-        table[f"{name}.weight"] = ((channels,), "bn_weight")
-        table[f"{name}.bias"] = ((channels,), "bn_bias")
+    def norm(place, name, channels):
+        for prefix in spec.norm_prefixes:
+            table[f"{place}.{prefix}{name}.weight"] = ((channels,), "bn_weight")
+            table[f"{place}.{prefix}{name}.bias"] = ((channels,), "bn_bias")
 
     conv("backbone.conv1", spec.stem_channels, 3, 7)
-    norm("backbone.bn1", spec.stem_channels)
+    norm("backbone", "bn1", spec.stem_channels)
     for stage, block in spec.blocks:
         name, planes = f"backbone.blocks.{stage}.{block}", spec.planes(stage)
         inp = spec.stage_input(stage) if block == 0 else planes * spec.expansion
@@ -93,17 +120,21 @@ def parameter_table(spec):
         for index, size in enumerate(sizes, start=1):
             out = planes * spec.expansion if index == len(sizes) else planes
             conv(f"{name}.conv{index}", out, inp, size)
-            norm(f"{name}.bn{index}", out)
+            norm(name, f"bn{index}", out)
             inp = out
     for stage in range(4):
         if spec.has_projection(stage):
             out = spec.planes(stage) * spec.expansion
             conv(f"backbone.ds.{stage}.0", out, spec.stage_input(stage), 1)
-            norm(f"backbone.ds.{stage}.1", out)
+            norm("backbone", f"ds.{stage}.1", out)
     features = spec.planes(3) * spec.expansion
     for task, outputs in enumerate(spec.outputs, start=1):
         if spec.head == "light":
             conv(f"task{task}_head", outputs, features, 1, bias=True)
+            continue
+        if spec.head == "linear":
+            table[f"task{task}_linear.weight"] = ((outputs, features), "conv_weight")
+            table[f"task{task}_linear.bias"] = ((outputs,), "conv_bias")
             continue
         for branch in range(len(RATES)):
             name = f"task{task}_fc1_c{branch}"
@@ -150,42 +181,48 @@ class Network:
         return F.relu(x)
 
     def _pool(self, x):
+        ceil = not self.spec.pooled
         windows = F.unfold(F.pad(x.detach(), (1, 1, 1, 1)), 3, stride=2).view(*x.shape[:2], 9, -1)
         first, second = windows.topk(2, 2).values.unbind(2)
         if (first > 0).any():
             self.margin = min(self.margin, (first - second)[first > 0].min().item())
-        return F.max_pool2d(x, 3, 2, 1, ceil_mode=True)
+        return F.max_pool2d(x, 3, 2, 1, ceil_mode=ceil)
 
-    def _branch(self, x, stage, block):
+    def _branch(self, x, stage, block, norms):
         """F(x) of a block, without the final ReLU."""
-        name, dilation = f"backbone.blocks.{stage}.{block}", DILATIONS[stage]
-        stride = STRIDES[stage] if block == 0 else 1
+        name, dilation = f"backbone.blocks.{stage}.{block}", self.spec.dilations[stage]
+        stride = self.spec.strides[stage] if block == 0 else 1
         if self.spec.kind == "basic":
-            x = self._relu(self._norm(self._conv(x, f"{name}.conv1", stride, dilation), f"{name}.bn1"))
-            return self._norm(self._conv(x, f"{name}.conv2", 1, dilation), f"{name}.bn2")
-        x = self._relu(self._norm(self._conv(x, f"{name}.conv1", stride), f"{name}.bn1"))
-        x = self._relu(self._norm(self._conv(x, f"{name}.conv2", 1, dilation), f"{name}.bn2"))
-        return self._norm(self._conv(x, f"{name}.conv3"), f"{name}.bn3")
+            x = self._relu(self._norm(self._conv(x, f"{name}.conv1", stride, dilation), f"{name}.{norms}bn1"))
+            return self._norm(self._conv(x, f"{name}.conv2", 1, dilation), f"{name}.{norms}bn2")
+        x = self._relu(self._norm(self._conv(x, f"{name}.conv1", stride), f"{name}.{norms}bn1"))
+        x = self._relu(self._norm(self._conv(x, f"{name}.conv2", 1, dilation), f"{name}.{norms}bn2"))
+        return self._norm(self._conv(x, f"{name}.conv3"), f"{name}.{norms}bn3")
 
-    def features(self, image, decisions):
+    def features(self, image, decisions, task=1):
         """Backbone of one task. A decision is 1 (select), 0 (skip) or a tensor [2] = (v_select, v_skip)."""
-        x = self._relu(self._norm(self._conv(image, "backbone.conv1", 2), "backbone.bn1"))
+        norms = self.spec.norm_prefix(task)
+        x = self._relu(self._norm(self._conv(image, "backbone.conv1", 2), f"backbone.{norms}bn1"))
         x = self._pool(x)
         for (stage, block), decision in zip(self.spec.blocks, decisions, strict=True):
             res = x
             if block == 0 and self.spec.has_projection(stage):
-                res = self._norm(self._conv(x, f"backbone.ds.{stage}.0", STRIDES[stage]), f"backbone.ds.{stage}.1")
+                res = self._conv(x, f"backbone.ds.{stage}.0", self.spec.strides[stage])
+                res = self._norm(res, f"backbone.{norms}ds.{stage}.1")
             if isinstance(decision, torch.Tensor):
-                selected = self._relu(res + self._branch(x, stage, block))
+                selected = self._relu(res + self._branch(x, stage, block, norms))
                 x = decision[0] * selected + decision[1] * res
             else:
-                x = self._relu(res + self._branch(x, stage, block)) if decision else res
+                x = self._relu(res + self._branch(x, stage, block, norms)) if decision else res
         return x
 
     def head(self, features, task):
         """Output of task `task` (from 1); the dropout of four_rate heads is left out (probability 0 or evaluation)."""
         if self.spec.head == "light":
             return self._conv(features, f"task{task}_head")
+        if self.spec.head == "linear":
+            name = f"task{task}_linear"
+            return F.linear(features.mean((2, 3)), self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"])
         total = 0
         for branch, rate in enumerate(RATES):
             name = f"task{task}_fc1_c{branch}"
@@ -201,7 +238,11 @@ class Network:
 
     def per_task(self, image, decisions):
         """One pass per task, in task order, so batch norm statistics move once per task and visit."""
-        return [self.head(self.features(image, d), k) for k, d in enumerate(decisions, start=1)]
+        return self.per_image([image] * len(decisions), decisions)
+
+    def per_image(self, images, decisions):
+        """The same with an image of its own for every task."""
+        return [self.head(self.features(image, d, k), k) for k, (image, d) in enumerate(zip(images, decisions), start=1)]
 
 
 def gumbel_softmax(logits, uniforms, temperature, hard=False):

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import formula
+import golden_images
 import golden_networks as networks
 import golden_operators
 
@@ -51,7 +52,7 @@ def build_all(strict):
     yield "formula", {k: stored(v) for k, v in formula_file(salt).items()}, {"salt": salt}
     yield "operators_convolution", golden_operators.convolutions(), {}
     yield "operators", golden_operators.operators(), {}
-    for name, (salt, build, settings) in networks.NETWORKS.items():
+    for name, (salt, build, settings) in (networks.NETWORKS | golden_images.NETWORKS).items():
         exact, single = build(salt, torch.float64), build(salt, torch.float32)
         worst = networks.agreement(exact.results, single.results)
         differences = ", ".join(f"{kind} {value:.1e}" for kind, value in worst.items())

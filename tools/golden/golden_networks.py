@@ -35,10 +35,13 @@ class Run:
         # Images that carry each task's label; a loss is the mean over the labelled pixels of these.
         self.carriers = [slice(None)] * len(OUTPUTS)
         self.network = Network(spec, lambda *a: torch.from_numpy(formula.initial_value(salt, *a)), dtype)
+        self.read_data()
+
+    def read_data(self):
         image, segmentation, normals, depth = (
-            torch.from_numpy(v) for v in formula.batch(salt, *INPUTS[spec.head], OUTPUTS[0]))
-        self.image, self.segmentation = image.to(dtype), segmentation
-        self.normals, self.depth = normals.to(dtype), depth.to(dtype)
+            torch.from_numpy(v) for v in formula.batch(self.salt, *INPUTS[self.network.spec.head], OUTPUTS[0]))
+        self.image, self.segmentation = image.to(self.dtype), segmentation
+        self.normals, self.depth = normals.to(self.dtype), depth.to(self.dtype)
 
     def keep_margin(self, step):
         """Notes how near this step came to a kink and starts afresh."""

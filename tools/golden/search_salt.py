@@ -10,7 +10,11 @@ import argparse
 
 import torch
 
-from golden_networks import NETWORKS, agreement
+import golden_images
+import golden_networks
+from golden_networks import agreement
+
+NETWORKS = golden_networks.NETWORKS | golden_images.NETWORKS
 
 
 def main():

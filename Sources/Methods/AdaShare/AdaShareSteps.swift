@@ -131,7 +131,8 @@ extension StepRecorder {
             add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             if let budget = policy.budget {
                 let costs = graph.parameter(StepGraphs.blockCostsName, Shape([blocks]))
-                let loss = ExpectedCostLoss(form: budget.form, first: blocks - open)
+                let loss = ExpectedCostLoss(
+                    form: budget.form, first: blocks - open, images: network.architecture.sources)
                 let everyone = network.tasks.indices.map { logits(task: $0) }
                 add(.cost, [graph.record(loss, [costs, graph.step] + everyone)[0]], weight: budget.weight)
             }

@@ -77,13 +77,19 @@ public struct StepGraphs: Sendable {
     /// - Precondition: at least one takes part.
     public func trace(_ kind: StepKind, batch: BatchShape, tasks present: [Int]? = nil, into graph: Graph) {
         let everyone = Array(tasks.indices)
-        let present = kind.step.learns ? kind.step.participants(present ?? everyone) : everyone
+        let present = kind.step.learns ? kind.step.participants(present ?? everyone) : present ?? everyone
         precondition(!present.isEmpty, "a step without tasks")
         graph.recomputesBranches = recomputesBranches
         graph.activations = choices.arithmetic.activations
         let recorder = StepRecorder(self, kind, batch: batch, present: present, into: graph)
         kind.step.record(in: recorder)
     }
+
+    /// Tells the inputs of different sources of images apart, where there are several.
+    package func sourceSuffix(task: Int) -> String {
+        architecture.hasSeparateImages ? Self.sourceSuffix(architecture.sources[task]) : ""
+    }
+    package static func sourceSuffix(_ source: Int) -> String { "/source\(source)" }
 
     /// Inputs of different sizes are different tensors.
     package func inputName(_ name: String, _ batch: BatchShape) -> String {

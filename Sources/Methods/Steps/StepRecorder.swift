@@ -15,7 +15,8 @@ public final class StepRecorder {
     public let batch: BatchShape
     /// The forward passes so far.
     public private(set) var trace: NetworkTrace
-    private let image: Value
+    /// Of each task that takes part.
+    private let images: [Value]
     private lazy var flag = graph.parameter(StepGraphs.flagName, StepGraphs.flagShape)
 
     init(_ network: StepGraphs, _ kind: StepKind, batch: BatchShape, present: [Int], into graph: Graph) {
@@ -23,7 +24,10 @@ public final class StepRecorder {
         self.network = network
         self.present = present
         self.batch = batch
-        image = graph.input(network.inputName(StepGraphs.imageName, batch), StepGraphs.imageShape(batch))
+        images = present.map { task in
+            let name = StepGraphs.imageName + network.sourceSuffix(task: task)
+            return graph.input(network.inputName(name, batch), StepGraphs.imageShape(batch))
+        }
         let learns = kind.step.learns
         trace = NetworkTrace(
             graph: graph, architecture: network.architecture, mode: learns ? .training : .inference,
@@ -35,14 +39,14 @@ public final class StepRecorder {
 
     // MARK: - Forward
 
-    /// Predictions of the tasks along one path that all of them take.
+    /// Predictions of the tasks along one path that all of them take, once for each of the images.
     ///
     /// - Parameter selected: the blocks that are executed, bottom to top; nil for all.
     /// - Returns: for each task [N, h, w, channels].
     public func shared(blocks selected: [Bool]? = nil) -> [Value] {
         let decisions = (0..<blocks).map { selected?[$0] ?? true ? BlockDecision.select : .skip }
-        let features = trace.features(image: image, decisions: [decisions])[0]
-        return present.map { trace.head(task: $0, features: features) }
+        let features = trace.shared(tasks: present, images: images, decisions: decisions)
+        return zip(present, features).map { trace.head(task: $0, features: $1) }
     }
 
     /// Predictions of the tasks, each along its path.
@@ -52,7 +56,7 @@ public final class StepRecorder {
     ///   - gates: [L, 2] for each task, where a decision is to mix.
     /// - Returns: for each task [N, h, w, channels].
     public func paths(_ decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
-        let features = trace.features(image: image, decisions: decisions, gates: gates)
+        let features = trace.features(images: images, decisions: decisions, gates: gates, tasks: present)
         return zip(present, features).map { trace.head(task: $0, features: $1) }
     }
 
@@ -85,7 +89,8 @@ public final class StepRecorder {
         let task = network.tasks[index]
         return graph.scope("\(task.name)/loss") {
             let format = task.kind.label
-            let name = network.inputName(StepGraphs.labelName(task.label), batch)
+            let name = network.inputName(
+                StepGraphs.labelName(task.label) + network.sourceSuffix(task: index), batch)
             var label = graph.input(name, StepGraphs.labelShape(batch, format))
             if format.extent == .pixels {
                 let size = prediction.shape.dimensions

@@ -7,12 +7,14 @@ import Tasks
 
 /// Metrics of every task over a split, in both conventions.
 public struct EvaluationResult: Codable, Sendable, Equatable {
+    /// Of all data sets.
     public var images: Int
     /// task → convention → metrics.
     public var tasks: [String: [String: [Metric]]]
     /// Pixels a metric had to leave out, by task and reason, such as non-positive depths in a logarithm.
     public var leftOut: [String: [String: Int]] = [:]
-    /// Images that carried a task's label, where some did not; a task that none did has no metrics.
+    /// Images that carried a task's label, where some did not, such as those of other tasks; a task that none did has no
+    /// metrics.
     public var labelled: [String: Int]?
 
     /// The metrics of one convention, by task.
@@ -37,66 +39,108 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
 /// Scores a network, or a constant, on whole unaugmented images, one at a time.
 public struct Evaluator {
     public let experiment: Experiment
-    public let dataset: any Dataset
+    /// In the order of the experiment's sources: each task is scored on the images of its own.
+    public let datasets: [any Dataset]
 
-    public init(experiment: Experiment, dataset: any Dataset) {
+    /// - Precondition: a data set for each source of the experiment.
+    public init(experiment: Experiment, datasets: [any Dataset]) {
+        precondition(
+            datasets.count == experiment.sources.count,
+            "\(datasets.count) data sets for \(experiment.sources.count) sources")
         self.experiment = experiment
-        self.dataset = dataset
+        self.datasets = datasets
+    }
+
+    /// Of an experiment with one data set.
+    public init(experiment: Experiment, dataset: any Dataset) {
+        self.init(experiment: experiment, datasets: [dataset])
     }
 
     /// Scores the network under a policy.
     public func evaluate(
         _ network: NetworkRuntime, policy: DiscretePolicy, split: [Int], progress: ((Int) -> Void)? = nil
     ) throws -> EvaluationResult {
-        try score(split, progress: progress) { try network.predict($0, policy: policy) }
+        try evaluate(network, policy: policy, splits: [split], progress: progress)
+    }
+
+    /// Scores the network under a policy, on a split of every data set.
+    ///
+    /// - Parameters:
+    ///   - splits: in the order of the data sets.
+    ///   - progress: told how many images are done, of all data sets.
+    public func evaluate(
+        _ network: NetworkRuntime, policy: DiscretePolicy, splits: [[Int]], progress: ((Int) -> Void)? = nil
+    ) throws -> EvaluationResult {
+        try score(splits, progress: progress) { try network.predict($0, policy: policy, tasks: $1) }
     }
 
     /// Scores constant outputs, one vector per task.
     public func evaluate(constants: [String: [Float]], split: [Int]) throws -> EvaluationResult {
+        try evaluate(constants: constants, splits: [split])
+    }
+
+    /// Scores constant outputs, one vector per task, on a split of every data set.
+    public func evaluate(constants: [String: [Float]], splits: [[Int]]) throws -> EvaluationResult {
         let predictions = constants.mapValues { Prediction(height: 1, width: 1, channels: $0.count, values: $0) }
-        return try score(split) { _ in predictions }
+        return try score(splits) { _, _ in predictions }
     }
 
     /// The best constant output and its loss for each task, learned from the labels of a split.
     public func constantGuess(split: [Int]) throws -> [String: any ConstantGuess] {
+        try constantGuess(splits: [split])
+    }
+
+    /// The best constant output and its loss for each task, learned from the labels of a split of every data set.
+    public func constantGuess(splits: [[Int]]) throws -> [String: any ConstantGuess] {
         var guesses: [String: any ConstantGuess] = [:]
         for task in experiment.configuration.tasks {
             guesses[task.name] = task.made.constantGuess(
                 classWeights: try experiment.classWeights(task)?.map(Double.init))
         }
-        for index in split {
-            let batch = try Batch(whole: index, of: dataset, labels: experiment.labels)
-            for task in experiment.tasks {
+        try forEachImage(splits) { batch, tasks in
+            for task in tasks.map({ experiment.tasks[$0] }) {
                 if let label = batch.imageLabel(task.label) { guesses[task.name]?.add(label) }
             }
         }
         return guesses
     }
 
+    /// Whole images with their labels, and the tasks that learn them, as indices.
+    private func forEachImage(_ splits: [[Int]], _ body: (Batch, [Int]) throws -> Void) throws {
+        precondition(splits.count == datasets.count, "\(splits.count) splits of \(datasets.count) data sets")
+        for (source, (dataset, split)) in zip(experiment.sources, zip(datasets, splits)) {
+            for index in split {
+                try body(try Batch(whole: index, of: dataset, labels: source.labels), source.tasks)
+            }
+        }
+    }
+
     private func score(
-        _ split: [Int], progress: ((Int) -> Void)? = nil, predict: (Batch) throws -> [String: Prediction]
+        _ splits: [[Int]], progress: ((Int) -> Void)? = nil, predict: (Batch, [Int]) throws -> [String: Prediction]
     ) throws -> EvaluationResult {
         var metrics = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind.metrics()) })
         var labelled = metrics.mapValues { _ in 0 }
-        for (done, index) in split.enumerated() {
-            let batch = try Batch(whole: index, of: dataset, labels: experiment.labels)
-            let predictions = try predict(batch)
-            for task in experiment.tasks {
+        let images = splits.reduce(0) { $0 + $1.count }
+        var done = 0
+        try forEachImage(splits) { batch, tasks in
+            let predictions = try predict(batch, tasks)
+            for task in tasks.map({ experiment.tasks[$0] }) {
                 guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label) else {
                     continue
                 }
                 metrics[task.name]?.add(prediction, label)
                 labelled[task.name, default: 0] += 1
             }
-            progress?(done + 1)
+            done += 1
+            progress?(done)
         }
         return EvaluationResult(
-            images: split.count,
+            images: images,
             tasks: metrics.filter { labelled[$0.key] ?? 0 > 0 }.mapValues { task in
                 Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
             },
             leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
-            labelled: labelled.values.allSatisfy { $0 == split.count } ? nil : labelled)
+            labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled)
     }
 }
 

@@ -1,3 +1,4 @@
+import Configuration
 import Datasets
 import Experiments
 import Support
@@ -11,7 +12,20 @@ extension Batch {
     }
 }
 
-extension Experiment {
+extension [Batch] {
+    /// The same of the batches of a step; where there are several, a label's name stands behind its data set's place.
+    func labelCounts(_ sources: [ImageSource]) -> [String: JSONValue] {
+        guard count > 1 else { return first?.labelCounts ?? [:] }
+        var carriers: [String: JSONValue] = [:]
+        for (batch, source) in zip(self, sources) {
+            guard case .object(let labelled)? = batch.labelCounts["labelled"] else { continue }
+            for (label, images) in labelled { carriers["\(source.place)/\(label)"] = images }
+        }
+        return carriers.isEmpty ? [:] : ["images": .integer(self[0].count), "labelled": .object(carriers)]
+    }
+}
+
+extension ImageSource {
     /// Which labels some images lack, a line for each and split.
     func labelNotices(_ dataset: any Dataset) -> [String] {
         let splits = dataset.splits.all.filter { !$0.indices.isEmpty }

@@ -14,7 +14,9 @@ extension Trainer {
         var facts = phase.facts(state.iteration)
         facts["positions"] = .object(
             Dictionary(
-                try positions().map { ($0.source.split.rawValue, .array([.integer($0.pass), .integer($0.offset)])) }
+                try positions().map {
+                    (key($0.source.split.rawValue, $0.dataset), .array([.integer($0.pass), .integer($0.offset)]))
+                }
             ) { first, _ in first })
         try checkpoints.save(
             network, state: state, policy: try phase.recordedPolicy(), facts: facts,
@@ -31,30 +33,39 @@ extension Trainer {
             name: name)
     }
 
-    /// Where each source of the phase stands.
-    private func positions() throws -> [(source: BatchSource, images: [Int], pass: Int, offset: Int)] {
+    /// A name of something of a data set in checkpoints.
+    private func key(_ name: String, _ dataset: Int) -> String {
+        datasets.count == 1 ? name : "source\(dataset)/\(name)"
+    }
+
+    /// Where each source of the phase stands, in each data set.
+    private func positions() throws -> [(source: BatchSource, dataset: Int, images: [Int], pass: Int, offset: Int)] {
         let batch = experiment.configuration.training.batch
         guard let outline = outlines.first(where: { $0.phase == state.phase }) else { return [] }
-        return zip(outline.sources, try currentPhase().counts(state.iteration)).map { source, steps in
-            let images = dataset.splits[source.split]
-            let perPass = max(1, images.count / batch)
-            return (source, images, steps / perPass, steps % perPass)
+        return zip(outline.sources, try currentPhase().counts(state.iteration)).flatMap { source, steps in
+            datasets.enumerated().map { index, dataset in
+                let images = dataset.splits[source.split]
+                let perPass = max(1, images.count / batch)
+                return (source, index, images, steps / perPass, steps % perPass)
+            }
         }
     }
 
     /// Every split as it is, and those of the phase in the order of their current pass, to notice a changed data set.
     func permutations() throws -> CheckpointStore.Permutations {
-        var result: CheckpointStore.Permutations = Dictionary(
-            uniqueKeysWithValues: dataset.splits.all.map { ("split/\($0.name)", $0.indices) })
-        for (source, images, pass, _) in try positions() {
+        var result: CheckpointStore.Permutations = [:]
+        for (index, dataset) in datasets.enumerated() {
+            for split in dataset.splits.all { result[key("split/\(split.name)", index)] = split.indices }
+        }
+        for (source, dataset, images, pass, _) in try positions() {
             guard experiment.configuration.dataset.shuffle else {
-                result[source.split.rawValue] = images
+                result[key(source.split.rawValue, dataset)] = images
                 continue
             }
             let order = BatchLoader.permutation(
-                count: images.count, seed: UInt64(experiment.configuration.training.seed), phase: source.name,
-                pass: pass)
-            result[source.split.rawValue] = order.map { images[$0] }
+                count: images.count, seed: UInt64(experiment.configuration.training.seed),
+                phase: experiment.loaderName(source.name, source: dataset), pass: pass)
+            result[key(source.split.rawValue, dataset)] = order.map { images[$0] }
         }
         return result
     }

@@ -10,7 +10,7 @@ import Tasks
 /// What a method may ask of its run.
 extension Trainer: MethodRun {
     public var place: String { run.url.path }
-    public var datasetName: String { dataset.name }
+    public var datasetName: String { datasets.names }
     public var budgetCosts: PartCosts { experiment.budgetCosts }
     public var macs: PartCosts { experiment.trainingCost.parts }
 
@@ -51,11 +51,11 @@ extension Trainer: MethodRun {
     public func policy(_ source: PolicySource) throws -> SelectionPolicy { try experiment.selection(source) }
 
     public func scores(of policies: [DiscretePolicy], recalibrated: Bool) throws -> [Double]? {
-        guard let reference = state.reference, !dataset.splits.validation.isEmpty else { return nil }
+        guard let reference = state.reference, let splits = datasets.all(\.validation) else { return nil }
         let weights = recalibrated ? try network.checkpoint() : nil
         let scores = try policies.map { candidate in
             if weights != nil { try recalibrate(candidate) }
-            let result = try evaluator.evaluate(network, policy: candidate, split: dataset.splits.validation)
+            let result = try evaluator.evaluate(network, policy: candidate, splits: splits)
             if let weights { try network.load(weights) }
             return result.score(over: reference) ?? -.infinity
         }
@@ -67,13 +67,13 @@ extension Trainer: MethodRun {
     /// Has batch norms forget the statistics of what was mixed or drawn for those of a policy: training steps under it
     /// that move nothing else.
     private func recalibrate(_ policy: DiscretePolicy) throws {
-        let loader = try experiment.loader(
-            dataset, split: dataset.splits.train, phase: "\(state.phase.rawValue)/recalibration", startStep: 0)
+        let loaders = try experiment.loaders(
+            datasets, split: .train, phase: "\(state.phase.rawValue)/recalibration", startStep: 0)
         var now = try currentPhase().step(state.iteration - 1).state
         now.holdWeights()
         for step in 0..<Self.recalibrationSteps {
             now.step = UInt32(step)
-            try network.step(.retrain(policy), batch: try loader.next(), state: now)
+            try network.step(.retrain(policy), batches: try loaders.next(), state: now)
         }
     }
 
@@ -82,15 +82,15 @@ extension Trainer: MethodRun {
 
     /// Scores the network on the validation split and keeps the best checkpoint of the phase.
     ///
-    /// - Returns: nil without a validation split.
+    /// - Returns: nil without a validation split of every data set.
     func validate() throws -> EvaluationResult? {
-        let split = dataset.splits.validation
-        guard !split.isEmpty else { return nil }
+        guard let splits = datasets.all(\.validation) else { return nil }
+        let images = splits.reduce(0) { $0 + $1.count }
         let phase = try currentPhase()
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
-        let result = try evaluator.evaluate(network, policy: try phase.policy(), split: split) { done in
-            self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: split.count))
+        let result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
+            self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
         }
         if let trained { try network.load(trained) }
         var event = event("evaluation")

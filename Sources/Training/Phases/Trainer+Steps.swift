@@ -14,8 +14,7 @@ extension Trainer {
         guard state.iteration < total else { return }
         let training = experiment.configuration.training
         let loaders = try zip(outline.sources, phase.counts(state.iteration)).map { source, done in
-            try experiment.loader(
-                dataset, split: dataset.splits[source.split], phase: source.name, startStep: done)
+            try experiment.loaders(datasets, split: source.split, phase: source.name, startStep: done)
         }
         try reportMemory(name, phase)
         var pace = Pace()
@@ -25,9 +24,10 @@ extension Trainer {
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
             let step = try phase.step(state.iteration)
-            let batch = try loaders[step.source].next()
+            let batches = try loaders[step.source].next()
+            let images = batches.reduce(0) { $0 + $1.count }
             try weighLosses(step.state)
-            let plan = try network.step(step.kind, batch: batch, state: step.state)
+            let plan = try network.step(step.kind, batches: batches, state: step.state)
             try profile?.collect()
             state.iteration += 1
             try keepLosses(outline)
@@ -36,8 +36,8 @@ extension Trainer {
             if isLogged {
                 let losses = try plan.map(network.losses) ?? [:]
                 try checkFinite()
-                try logStep(step, losses, carriers: batch.labelCounts)
-                pace.add(images: batch.count, seconds: elapsed())
+                try logStep(step, losses, carriers: batches.labelCounts(experiment.sources))
+                pace.add(images: images, seconds: elapsed())
                 report(
                     .step(
                         StepReport(
@@ -45,7 +45,7 @@ extension Trainer {
                             imagesPerSecond: pace.imagesPerSecond,
                             secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
             } else {
-                pace.add(images: batch.count, seconds: elapsed())
+                pace.add(images: images, seconds: elapsed())
             }
             if training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast {
                 state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
@@ -89,7 +89,7 @@ extension Trainer {
     /// the phase's splits.
     private func keepLosses(_ outline: PhaseOutline) throws {
         guard settings.objective.readsHistory else { return }
-        let images = outline.sources.map { dataset.splits[$0.split].count }.max() ?? 0
+        let images = outline.sources.map { datasets.longestSplits[$0.split].count }.max() ?? 0
         let epoch = max(1, images / experiment.configuration.training.batch)
         guard state.iteration % epoch == 0 else { return }
         state.losses.add(try network.takeMeanLosses())

@@ -18,7 +18,8 @@ import Tuning
 /// executor enqueues, and only the scalars due for logging come back.
 public final class Trainer {
     public let experiment: Experiment
-    public let dataset: any Dataset
+    /// In the order of the experiment's sources.
+    public let datasets: [any Dataset]
     public let network: NetworkRuntime
     let run: RunDirectory
     let log: EventLog
@@ -40,13 +41,13 @@ public final class Trainer {
     /// Opens a new run, or the one in `run` at its last checkpoint.
     ///
     /// - Parameters:
-    ///   - dataset: the data set, where `Experiment.openInputs` has opened it already.
+    ///   - datasets: the data sets, where `Experiment.openInputs` has opened them already.
     ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
     ///   - search: how a new run's convolutions come to their algorithms; one that has recorded them keeps those.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
-        experiment given: Experiment, dataset opened: (any Dataset)? = nil, context: DeviceContext,
+        experiment given: Experiment, datasets opened: [any Dataset]? = nil, context: DeviceContext,
         family: KernelFamily? = nil, run: RunDirectory, search: AlgorithmSearchMode = .off,
         report: @escaping (ProgressEvent) -> Void
     ) throws {
@@ -60,11 +61,13 @@ public final class Trainer {
                 file: run.checkpoints.path, found: "no latest.json, in a run whose log has steps",
                 expected: "the checkpoints `train` wrote, or another --output for a new run")
         }
-        dataset = try opened ?? given.makeDataset()
+        datasets = try opened ?? given.makeDatasets()
         settings = given.methodSettings
-        settings.splits = dataset.splits
-        for notice in dataset.splits.notices + given.labelNotices(dataset) { report(.notice(notice)) }
-        evaluator = Evaluator(experiment: given, dataset: dataset)
+        settings.splits = datasets.longestSplits
+        for (source, dataset) in zip(given.sources, datasets) {
+            for notice in dataset.splits.notices + source.labelNotices(dataset) { report(.notice(notice)) }
+        }
+        evaluator = Evaluator(experiment: given, datasets: datasets)
 
         let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
         var session = try ExperimentSession.open(
@@ -91,6 +94,19 @@ public final class Trainer {
         if saved != nil {
             report(.notice("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)"))
         }
+    }
+
+    /// The first data set: the only one, where tasks have none of their own.
+    public var dataset: any Dataset { datasets[0] }
+
+    /// The same with the one data set of an experiment.
+    public convenience init(
+        experiment: Experiment, dataset: (any Dataset)?, context: DeviceContext, family: KernelFamily? = nil,
+        run: RunDirectory, search: AlgorithmSearchMode = .off, report: @escaping (ProgressEvent) -> Void
+    ) throws {
+        try self.init(
+            experiment: experiment, datasets: dataset.map { [$0] }, context: context, family: family, run: run,
+            search: search, report: report)
     }
 
     private func restore(_ saved: CheckpointStore.Saved) throws {

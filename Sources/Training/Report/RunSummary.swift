@@ -53,20 +53,21 @@ extension Trainer {
     public func summarise() throws -> RunSummary? {
         let results = experiment.results(where: state.finished.contains)
         guard let phase = results.first?.phase else { return nil }
-        let (name, split) = evaluationSplit()
+        let (name, splits) = evaluationSplits()
+        let images = splits.reduce(0) { $0 + $1.count }
         func evaluate(_ phase: Phase) throws -> (result: EvaluationResult, policy: DiscretePolicy) {
             let file = try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors"))
             try network.load(file)
             let policy = try experiment.policy(recordedIn: file)
-            let result = try evaluator.evaluate(network, policy: policy, split: split) { done in
-                self.report(.evaluating(phase: phase.rawValue, done: done, total: split.count))
+            let result = try evaluator.evaluate(network, policy: policy, splits: splits) { done in
+                self.report(.evaluating(phase: phase.rawValue, done: done, total: images))
             }
             return (result, policy)
         }
         var (ours, policy) = try evaluate(phase)
         for part in results.dropFirst() { ours.take(part.tasks ?? [], of: try evaluate(part.phase).result) }
-        let guesses = try evaluator.constantGuess(split: dataset.splits.train)
-        let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, split: split)
+        let guesses = try evaluator.constantGuess(splits: datasets.map(\.splits.train))
+        let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, splits: splits)
         let reference = experiment.method.reference.flatMap { state.finished.contains($0) ? $0 : nil }
         let baseline = try reference.map { try evaluate($0).result }
 
@@ -76,7 +77,7 @@ extension Trainer {
         let summary = RunSummary(
             device: executor.context.device.name, method: experiment.configuration.method.kind,
             objective: experiment.configuration.objective.kind, kernelFamily: executor.library.family.rawValue,
-            arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: split.count,
+            arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: images,
             metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in
@@ -94,15 +95,16 @@ extension Trainer {
         return summary
     }
 
-    private func evaluationSplit() -> (String, [Int]) {
-        let splits = dataset.splits
-        if !splits.test.isEmpty { return ("test", splits.test) }
-        if !splits.validation.isEmpty {
-            report(.notice("the data set has no test images: scoring on validation, which also chooses the best"))
-            return ("validation", splits.validation)
+    /// The first of test, validation and train that every data set has.
+    private func evaluationSplits() -> (String, [[Int]]) {
+        let subject = datasets.count == 1 ? "the data set has" : "one of the data sets has"
+        if let test = datasets.all(\.test) { return ("test", test) }
+        if let validation = datasets.all(\.validation) {
+            report(.notice("\(subject) no test images: scoring on validation, which also chooses the best"))
+            return ("validation", validation)
         }
-        report(.notice("the data set has neither test nor validation images: scoring on the training images"))
-        return ("train", splits.train)
+        report(.notice("\(subject) neither test nor validation images: scoring on the training images"))
+        return ("train", datasets.map(\.splits.train))
     }
 }
 

@@ -19,7 +19,7 @@ public struct SideRuns {
     /// The run they belong to, which is finished up to policy learning.
     let experiment: Experiment
     let run: RunDirectory
-    let dataset: any Dataset
+    let datasets: [any Dataset]
     let context: DeviceContext
     let kinds: [Kind]
     let family: KernelFamily
@@ -58,13 +58,13 @@ public struct SideRuns {
     ///   - family: the run's.
     ///   - kinds: what to train.
     public init(
-        experiment: Experiment, run: RunDirectory, dataset: any Dataset, context: DeviceContext,
+        experiment: Experiment, run: RunDirectory, datasets: [any Dataset], context: DeviceContext,
         family: KernelFamily, kinds: [Kind], search: AlgorithmSearchMode, profile: ProfileRecorder? = nil,
         report: @escaping (ProgressEvent) -> Void
     ) {
         self.experiment = experiment
         self.run = run
-        self.dataset = dataset
+        self.datasets = datasets
         self.context = context
         self.family = family
         self.kinds = kinds
@@ -111,7 +111,7 @@ public struct SideRuns {
         } else {
             report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
             let trainer = try Trainer(
-                experiment: side, dataset: dataset, context: context, family: family, run: own, search: search,
+                experiment: side, datasets: datasets, context: context, family: family, run: own, search: search,
                 report: report)
             trainer.profile = profile
             try trainer.retrain(under: policy)
