@@ -13,12 +13,17 @@ let package = Package(
         .executable(name: "adashare", targets: ["adashare"]),
         // The engine: any network, on any device. Examples/GatedResidual is a package that uses it.
         .library(
-            name: "AdaShareEngine", targets: ["Layers", "Graph", "Operators", "DeviceLayer", "Files", "Support"]),
+            name: "AdaShareEngine",
+            targets: [
+                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareFiles",
+                "AdaShareSupport",
+            ]),
         // The method on top of it: data, tasks, policies, runs.
         .library(
             name: "AdaShareTraining",
             targets: [
-                "Training", "Experiments", "Configuration", "Methods", "Tasks", "Datasets", "Models", "Schema",
+                "AdaShareTraining", "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareDatasets", "AdaShareModels", "AdaShareSchema",
             ]),
     ],
     dependencies: [
@@ -28,80 +33,108 @@ let package = Package(
     ],
     targets: [
         // Shims: headers and module maps, no logic.
-        .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
-        .systemLibrary(name: "CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(
+            name: "CAdaShareOpenCL", path: "Sources/COpenCL", pkgConfig: "OpenCL",
+            providers: [.apt(["ocl-icd-opencl-dev"])]),
+        .systemLibrary(
+            name: "CAdaShareLibPNG", path: "Sources/CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         // libpng reports errors by longjmp, which Swift must never see.
-        .target(name: "CPNG", dependencies: ["CLibPNG"]),
-        .target(name: "CKernels"),
+        .target(name: "CAdaSharePNG", dependencies: ["CAdaShareLibPNG"], path: "Sources/CPNG"),
+        .target(name: "CAdaShareKernels", path: "Sources/CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.
-        .target(name: "DeviceLayer", dependencies: ["COpenCL"], swiftSettings: tested),
-        .target(name: "Operators", dependencies: ["DeviceLayer", "CKernels"], swiftSettings: tested),
-        .target(name: "Graph", dependencies: ["Operators", "DeviceLayer"], swiftSettings: tested),
-        .target(name: "Support", swiftSettings: tested),
-        .target(name: "Files", dependencies: ["Support", "CPNG"], swiftSettings: tested),
         .target(
-            name: "Layers", dependencies: ["Graph", "Operators", "DeviceLayer", "Files", "Support"],
+            name: "AdaShareDeviceLayer", dependencies: ["CAdaShareOpenCL"], path: "Sources/DeviceLayer",
             swiftSettings: tested),
-        .target(name: "Models", dependencies: ["Layers", "Graph", "Operators"], swiftSettings: tested),
         .target(
-            name: "Schema", dependencies: ["Support", .product(name: "Yams", package: "Yams")], swiftSettings: tested),
+            name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels"],
+            path: "Sources/Operators", swiftSettings: tested),
         .target(
-            name: "Datasets",
+            name: "AdaShareGraph", dependencies: ["AdaShareOperators", "AdaShareDeviceLayer"], path: "Sources/Graph",
+            swiftSettings: tested),
+        .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
+        .target(
+            name: "AdaShareFiles", dependencies: ["AdaShareSupport", "CAdaSharePNG"], path: "Sources/Files",
+            swiftSettings: tested),
+        .target(
+            name: "AdaShareLayers",
             dependencies: [
-                "Support", "Files", "Schema", .product(name: "Yams", package: "Yams"),
+                "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareFiles", "AdaShareSupport",
+            ], path: "Sources/Layers",
+            swiftSettings: tested),
+        .target(
+            name: "AdaShareModels", dependencies: ["AdaShareLayers", "AdaShareGraph", "AdaShareOperators"],
+            path: "Sources/Models", swiftSettings: tested),
+        .target(
+            name: "AdaShareSchema", dependencies: ["AdaShareSupport", .product(name: "Yams", package: "Yams")],
+            path: "Sources/Schema", swiftSettings: tested),
+        .target(
+            name: "AdaShareDatasets",
+            dependencies: [
+                "AdaShareSupport", "AdaShareFiles", "AdaShareSchema", .product(name: "Yams", package: "Yams"),
                 .product(name: "SwiftCSV", package: "SwiftCSV"),
-            ], swiftSettings: tested),
+            ], path: "Sources/Datasets", swiftSettings: tested),
         .target(
-            name: "Tasks",
+            name: "AdaShareTasks",
             dependencies: [
-                "Operators", "Datasets", "Files", "Schema", "Support", .product(name: "Yams", package: "Yams"),
-            ], swiftSettings: tested),
-        .target(
-            name: "Methods",
-            dependencies: [
-                "Tasks", "Models", "Layers", "Graph", "Operators", "Datasets", "Files", "Schema", "Support",
+                "AdaShareOperators", "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
                 .product(name: "Yams", package: "Yams"),
-            ], swiftSettings: tested),
+            ], path: "Sources/Tasks", swiftSettings: tested),
         .target(
-            name: "Configuration",
+            name: "AdaShareMethods",
             dependencies: [
-                "Methods", "Tasks", "Models", "Operators", "Datasets", "Schema", "Support",
+                "AdaShareTasks", "AdaShareModels", "AdaShareLayers", "AdaShareGraph", "AdaShareOperators",
+                "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
                 .product(name: "Yams", package: "Yams"),
-            ], swiftSettings: tested),
+            ], path: "Sources/Methods", swiftSettings: tested),
         .target(
-            name: "Tuning", dependencies: ["Graph", "Operators", "DeviceLayer", "Files", "Support"],
+            name: "AdaShareConfiguration",
+            dependencies: [
+                "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareOperators", "AdaShareDatasets",
+                "AdaShareSchema", "AdaShareSupport",
+                .product(name: "Yams", package: "Yams"),
+            ], path: "Sources/Configuration", swiftSettings: tested),
+        .target(
+            name: "AdaShareTuning",
+            dependencies: [
+                "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareFiles", "AdaShareSupport",
+            ], path: "Sources/Tuning",
             swiftSettings: tested),
         .target(
-            name: "Experiments",
+            name: "AdaShareExperiments",
             dependencies: [
-                "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators", "DeviceLayer",
-                "Datasets", "Files", "Support",
-            ], swiftSettings: tested),
+                "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
+                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
+                "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
+            ], path: "Sources/Experiments", swiftSettings: tested),
         .target(
-            name: "Profiling",
+            name: "AdaShareProfiling",
             dependencies: [
-                "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph", "Operators",
-                "DeviceLayer", "Datasets", "Support",
-            ], swiftSettings: tested),
+                "AdaShareExperiments", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels", "AdaShareLayers", "AdaShareGraph", "AdaShareOperators",
+                "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareSupport",
+            ], path: "Sources/Profiling", swiftSettings: tested),
         .target(
-            name: "Training",
+            name: "AdaShareTraining",
             dependencies: [
-                "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Layers", "Graph",
-                "Operators", "DeviceLayer", "Datasets", "Files", "Support",
-            ], swiftSettings: tested),
+                "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning", "AdaShareConfiguration",
+                "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareLayers", "AdaShareGraph",
+                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
+            ], path: "Sources/Training", swiftSettings: tested),
         .target(
-            name: "Benchmarks",
+            name: "AdaShareBenchmarks",
             dependencies: [
-                "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks", "Models", "Graph",
-                "Operators", "DeviceLayer", "Support",
-            ], swiftSettings: tested),
+                "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning", "AdaShareConfiguration",
+                "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareGraph",
+                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport",
+            ], path: "Sources/Benchmarks", swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
-                "Models",
-                "Operators", "DeviceLayer", "Datasets", "Files", "Support",
+                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
+                "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels",
+                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -109,35 +142,51 @@ let package = Package(
         .target(name: "Reference", path: "Tests/Reference", swiftSettings: [.unsafeFlags(["-O"])]),
         // What tests of several modules share: the device, folders, random numbers, differences of long lists.
         .target(
-            name: "TestSupport", dependencies: ["Tasks", "Datasets", "Operators", "DeviceLayer"], path: "Tests/Support",
+            name: "TestSupport",
+            dependencies: ["AdaShareTasks", "AdaShareDatasets", "AdaShareOperators", "AdaShareDeviceLayer"],
+            path: "Tests/Support",
             swiftSettings: [.unsafeFlags(["-O"])]),
         .testTarget(name: "ReferenceTests", dependencies: ["Reference"]),
-        .testTarget(name: "DeviceLayerTests", dependencies: ["DeviceLayer", "TestSupport"]),
+        .testTarget(name: "DeviceLayerTests", dependencies: ["AdaShareDeviceLayer", "TestSupport"]),
         .testTarget(
-            name: "OperatorsTests", dependencies: ["Operators", "Graph", "DeviceLayer", "Reference", "TestSupport"]),
+            name: "OperatorsTests",
+            dependencies: ["AdaShareOperators", "AdaShareGraph", "AdaShareDeviceLayer", "Reference", "TestSupport"]),
         .testTarget(
-            name: "GraphTests", dependencies: ["Graph", "Operators", "DeviceLayer", "Reference", "TestSupport"]),
+            name: "GraphTests",
+            dependencies: ["AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "Reference", "TestSupport"]),
         .testTarget(
             name: "LayersTests",
-            dependencies: ["Layers", "Graph", "Operators", "DeviceLayer", "Files", "Support", "TestSupport"]),
+            dependencies: [
+                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareFiles",
+                "AdaShareSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "ModelsTests",
-            dependencies: ["Models", "Layers", "Graph", "Operators", "DeviceLayer", "TestSupport"]),
-        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Files", "Schema", "Support", "TestSupport"]),
+            dependencies: [
+                "AdaShareModels", "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
+                "TestSupport",
+            ]),
+        .testTarget(
+            name: "DatasetsTests",
+            dependencies: ["AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport", "TestSupport"]),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
-                "Models",
-                "Layers", "Graph", "Operators", "DeviceLayer", "Datasets", "Files", "Schema", "Support", "TestSupport",
+                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
+                "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels",
+                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets",
+                "AdaShareFiles", "AdaShareSchema", "AdaShareSupport", "TestSupport",
             ]),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
                 "adashare",
-                "Benchmarks", "Training", "Profiling", "Experiments", "Tuning", "Configuration", "Methods", "Tasks",
-                "Models",
-                "Operators", "DeviceLayer", "Datasets", "Files", "Support", "TestSupport",
+                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
+                "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels",
+                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
+                "TestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6],

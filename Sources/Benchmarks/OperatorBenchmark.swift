@@ -1,11 +1,11 @@
-import Configuration
-import DeviceLayer
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Graph
-import Operators
-import Profiling
-import Support
-import Tuning
 
 /// Times every distinct primitive of the method's networks alone.
 public struct OperatorBenchmark {

@@ -1,9 +1,9 @@
-import Configuration
-import Experiments
-import Graph
-import Methods
-import Models
-import Tuning
+import AdaShareConfiguration
+import AdaShareExperiments
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareTuning
 
 extension OperatorCase {
     /// Sizes the cases come at.

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// What the operator benchmark measured; encodes to its JSON.
 public struct OperatorReport: Sendable, Encodable {

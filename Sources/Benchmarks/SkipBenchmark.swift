@@ -1,15 +1,15 @@
-import Configuration
-import DeviceLayer
-import Experiments
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Profiling
-import Support
-import Tasks
-import Tuning
 
 /// Times steps under policies beside the same step with everything selected, in one process and alternately.
 ///

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Time of a step against the density of its policy, one panel per step, with lines of hard sharing and of one pass per
 /// task, as SVG for page and print.

@@ -1,6 +1,6 @@
-import Experiments
+import AdaShareExperiments
+import AdaShareSupport
 import Foundation
-import Support
 
 /// What the skip benchmark measured; encodes to its JSON.
 public struct SkipReport: Sendable, Encodable {

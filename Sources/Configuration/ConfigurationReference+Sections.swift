@@ -1,7 +1,7 @@
-import Datasets
-import Methods
-import Schema
-import Tasks
+import AdaShareDatasets
+import AdaShareMethods
+import AdaShareSchema
+import AdaShareTasks
 
 extension ConfigurationReference {
     private typealias Field = ConfigurationField<ExperimentConfiguration>

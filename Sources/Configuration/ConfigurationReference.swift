@@ -1,6 +1,6 @@
-import Datasets
-import Schema
-import Tasks
+import AdaShareDatasets
+import AdaShareSchema
+import AdaShareTasks
 
 /// Every key of the configuration: the one table that decoding, encoding, checks and documentation share.
 public struct ConfigurationReference {

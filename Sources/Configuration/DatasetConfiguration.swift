@@ -1,4 +1,4 @@
-import Datasets
+import AdaShareDatasets
 
 /// The images and labels, and what is done to the images of every data set: `dataset` in the file.
 public struct DatasetConfiguration: Sendable {

@@ -1,10 +1,10 @@
-import Datasets
-import Methods
-import Models
-import Operators
-import Schema
-import Support
-import Tasks
+import AdaShareDatasets
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
+import AdaShareSupport
+import AdaShareTasks
 
 extension ExperimentConfiguration {
     /// As many results as a graph tells apart.

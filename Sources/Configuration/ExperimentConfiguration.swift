@@ -1,9 +1,9 @@
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSchema
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Methods
-import Models
-import Schema
-import Support
-import Tasks
 import Yams
 
 /// Everything a run depends on, as read from a YAML file.

@@ -1,7 +1,7 @@
-import Datasets
-import Models
-import Support
-import Tasks
+import AdaShareDatasets
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
 
 /// One data set of an experiment, with the tasks that are given its images.
 ///

@@ -1,4 +1,4 @@
-import Methods
+import AdaShareMethods
 
 /// How the network is trained: `method` in the file.
 public struct MethodConfiguration: Sendable {

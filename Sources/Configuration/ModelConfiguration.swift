@@ -1,5 +1,5 @@
-import Models
-import Operators
+import AdaShareModels
+import AdaShareOperators
 
 /// The network: `model` in the file.
 public struct ModelConfiguration: Sendable, Equatable {

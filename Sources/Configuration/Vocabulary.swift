@@ -1,6 +1,6 @@
-import Datasets
-import Methods
-import Tasks
+import AdaShareDatasets
+import AdaShareMethods
+import AdaShareTasks
 
 /// The names that a configuration may use: what can be predicted, what can be read, and how
 /// it is learned.

@@ -1,5 +1,5 @@
-import Files
-import Support
+import AdaShareFiles
+import AdaShareSupport
 
 /// Images and labels of one training step in the layout and value range the network takes.
 public struct Batch: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Support
+import AdaShareSupport
 
 /// Batches in step order, made ahead of time by a few threads.
 ///

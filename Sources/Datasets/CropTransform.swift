@@ -1,5 +1,5 @@
-import Schema
-import Support
+import AdaShareSchema
+import AdaShareSupport
 
 /// How the augmentation of images is done.
 public enum AugmentationKind: String, Codable, Sendable, ConfigurationChoice {

@@ -1,4 +1,4 @@
-import Support
+import AdaShareSupport
 
 /// Which samples of a data set serve which purpose.
 ///

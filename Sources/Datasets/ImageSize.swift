@@ -1,4 +1,4 @@
-import Schema
+import AdaShareSchema
 import Yams
 
 /// A size in pixels, `[H, W]` in a file, or one number for a square.

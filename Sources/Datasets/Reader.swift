@@ -1,5 +1,5 @@
-import Schema
-import Support
+import AdaShareSchema
+import AdaShareSupport
 
 /// What a reader is asked to open.
 public struct DatasetRequest: Sendable {

@@ -1,5 +1,5 @@
-import Schema
-import Support
+import AdaShareSchema
+import AdaShareSupport
 
 /// Where images and labels come from: a reader by its kind, its folder and its keys. `dataset` and `tasks[].dataset` in the
 /// file.

@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 /// Turns an OpenCL status into an error; every call that returns one passes through here.
 ///

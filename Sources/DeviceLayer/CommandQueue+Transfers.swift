@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 extension CommandQueue {
     /// Enqueues an upload and returns at once: the bytes are copied, so the caller's memory is free again.

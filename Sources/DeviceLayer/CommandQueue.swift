@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 import Foundation
 
 /// An in-order queue: its commands run one after another in the order they were enqueued.

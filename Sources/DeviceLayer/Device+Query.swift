@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 extension Device {
     /// Lists the usable devices of all platforms, in the drivers' order.

@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 extension Device {
     /// Compute units that this process may use: fewer than there are where the system keeps it to a part of the cores.

@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 import Foundation
 
 /// Memory of a device, or a slice of such memory.

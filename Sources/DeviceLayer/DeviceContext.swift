@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 import Foundation
 
 /// Everything that belongs to the use of one device: its compute queue, buffers and programs.

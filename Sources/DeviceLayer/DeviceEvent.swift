@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 /// A point in a queue's work that can be waited for, from any thread.
 public final class DeviceEvent: @unchecked Sendable {

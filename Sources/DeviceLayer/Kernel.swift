@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 /// One argument of a kernel, in the order of the kernel's parameters.
 public enum KernelArgument: Sendable {

@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 import Foundation
 
 /// A product C = A B of row-major matrices of floats, computed by the CLBlast library.

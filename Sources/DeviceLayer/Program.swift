@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 /// A program built for one device.
 public final class Program: @unchecked Sendable {

@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 
 /// Builds programs for one device of one context, from source or from a binary.
 struct ProgramBuilder {

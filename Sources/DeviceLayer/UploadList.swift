@@ -1,4 +1,4 @@
-internal import COpenCL
+internal import CAdaShareOpenCL
 import Foundation
 
 /// Host memory that holds the bytes of one upload.

@@ -1,4 +1,4 @@
-import Datasets
+import AdaShareDatasets
 
 extension [any Dataset] {
     /// For each split the images of the data set that has most: what epochs are counted by.

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 #if canImport(Glibc)
     import Glibc

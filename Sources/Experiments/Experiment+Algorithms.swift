@@ -1,11 +1,11 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Support
-import Tuning
 
 extension Experiment {
     /// Every distinct convolution of a training step, all passes.

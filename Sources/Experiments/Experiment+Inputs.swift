@@ -1,10 +1,10 @@
-import Configuration
-import Datasets
-import Files
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
 import Foundation
-import Methods
-import Models
-import Support
 
 extension Experiment {
     /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.

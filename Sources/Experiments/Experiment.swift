@@ -1,14 +1,14 @@
-import Configuration
-import Datasets
-import DeviceLayer
-import Files
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTuning
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
-import Tuning
 
 /// A configuration turned into the objects it speaks of.
 public struct Experiment: Sendable {

@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tuning
 
 /// An experiment on a device: how its convolutions may round there, and which algorithms compute them. Whatever trains,
 /// scores, predicts or times a network makes it from a session.

@@ -1,8 +1,8 @@
-import Graph
-import Methods
-import Models
-import Operators
-import Support
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 
 /// Memory each kind of step plans for, known before anything runs.
 public struct MemoryReport: Sendable, Encodable {

@@ -1,11 +1,11 @@
-import Files
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Graph
-import Layers
-import Methods
-import Models
-import Operators
-import Support
 
 extension NetworkRuntime {
     /// Every parameter under its published name, OIHW shapes, counters as I64 scalars; waits for the device.

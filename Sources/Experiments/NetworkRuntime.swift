@@ -1,13 +1,13 @@
-import Datasets
-import DeviceLayer
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Graph
-import Layers
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
 
 /// A network on a device: its parameters, its plans, and the steps that change them.
 public final class NetworkRuntime {

@@ -1,8 +1,8 @@
-import Configuration
-import DeviceLayer
-import Methods
-import Models
-import Operators
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
 
 /// What the parts of a network take in one step on a device, measured under hard sharing.
 ///

@@ -1,8 +1,8 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Operators
-import Support
-import Tuning
 
 extension RunDirectory {
     /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of

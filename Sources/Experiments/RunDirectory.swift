@@ -1,7 +1,7 @@
-import Configuration
+import AdaShareConfiguration
+import AdaShareMethods
+import AdaShareSupport
 import Foundation
-import Methods
-import Support
 
 #if canImport(Glibc)
     import Glibc

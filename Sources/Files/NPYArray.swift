@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// A NumPy array file (`.npy`) of floating-point numbers, held as float32 in row-major order.
 ///

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// The header of a NumPy array file: a Python dictionary literal after a magic string, a version and a length.
 ///

@@ -1,6 +1,6 @@
-import CPNG
+import AdaShareSupport
+import CAdaSharePNG
 import Foundation
-import Support
 
 /// The bytes of a PNG file, read by libpng and by nothing else: two readers of one file may disagree about its size.
 ///

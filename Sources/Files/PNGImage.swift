@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// An 8-bit PNG image in host memory: one channel (grey values or palette indices) or three (R,G,B).
 public struct PNGImage: Sendable, Equatable {

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 extension TensorFile {
     /// Longest header that is read, in bytes: a larger one is a corrupt length, not a model.

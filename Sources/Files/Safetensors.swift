@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Named tensors and text metadata of one safetensors file.
 ///

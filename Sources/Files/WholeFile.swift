@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Files that are read in one piece.
 package enum WholeFile {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// The batch norms that were applied in training, for their running statistics.
 struct BatchStatistics {

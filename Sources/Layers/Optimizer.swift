@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// How a group of parameters learns.
 public enum Optimizer: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// Which learning rate, optimiser and phase a parameter belongs to: any name that a network gives it.
 public struct ParameterGroup: RawRepresentable, Hashable, Sendable, Codable, ExpressibleByStringLiteral {

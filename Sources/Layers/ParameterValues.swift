@@ -1,5 +1,5 @@
+import AdaShareOperators
 import Foundation
-import Operators
 
 extension ParameterSpec {
     /// First values in disk order, a pure function of the seed and the parameter's name.

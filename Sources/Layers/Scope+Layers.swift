@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// Layers of one operator, with the parameters they declare.
 extension Scope {

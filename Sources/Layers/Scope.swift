@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// A part of a network: a function of values that declares its parameters where it uses them.
 ///

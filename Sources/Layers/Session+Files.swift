@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareSupport
 import Foundation
-import Graph
-import Support
 
 /// Training that goes on another day: what a session has learned, in a safetensors file.
 ///

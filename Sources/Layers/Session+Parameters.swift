@@ -1,4 +1,4 @@
-import Graph
+import AdaShareGraph
 
 /// Parameters, in and out.
 extension Session {

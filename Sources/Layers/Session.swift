@@ -1,6 +1,6 @@
-import DeviceLayer
-import Graph
-import Operators
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
 
 /// One step of a network on a device, with the parameters it learns.
 ///

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// Follows shapes through layers, without a graph or a device.
 public class ShapeRecorder: LayerRecorder {

@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// What a session's step is made of: inputs, layers, outputs, and what is minimised.
 public final class StepRecording: LayerRecorder {

@@ -1,6 +1,6 @@
-import Models
-import Schema
-import Support
+import AdaShareModels
+import AdaShareSchema
+import AdaShareSupport
 
 /// Weights under a policy that people give.
 public struct FixedPolicy: Method {

@@ -1,4 +1,4 @@
-import Models
+import AdaShareModels
 
 /// One network that all tasks share, one pass for all of them: the baseline of the field.
 public struct HardSharing: Method {

@@ -1,8 +1,8 @@
-import Datasets
-import Models
-import Schema
-import Support
-import Tasks
+import AdaShareDatasets
+import AdaShareModels
+import AdaShareSchema
+import AdaShareSupport
+import AdaShareTasks
 
 /// A way to train a network of many tasks: its phases and what each step of them does. One file or folder each.
 public protocol Method: Sendable {

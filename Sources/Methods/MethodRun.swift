@@ -1,8 +1,8 @@
-import Datasets
-import Models
-import Operators
-import Support
-import Tasks
+import AdaShareDatasets
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
 
 /// What a method may ask of the run that it is part of.
 public protocol MethodRun: AnyObject {

@@ -1,8 +1,8 @@
-import Datasets
-import Files
-import Models
-import Operators
-import Support
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 
 /// A part of a run, by the name that logs, states and files call it.
 public struct Phase: RawRepresentable, Hashable, Codable, Sendable {

@@ -1,6 +1,6 @@
-import Models
-import Schema
-import Support
+import AdaShareModels
+import AdaShareSchema
+import AdaShareSupport
 
 /// Weights under a policy drawn at random: as dense as asked, or as dense as `policy.budget` lets it be.
 public struct RandomPolicy: Method {

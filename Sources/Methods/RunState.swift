@@ -1,7 +1,7 @@
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Models
-import Support
-import Tasks
 
 /// Where a run stands; with the tensors of a checkpoint it determines everything that follows.
 public struct RunState: Codable, Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Models
+import AdaShareModels
 
 /// A network for each task, trained one after the other: what multi-task learning is compared with.
 ///

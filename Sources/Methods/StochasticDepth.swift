@@ -1,7 +1,7 @@
-import Files
-import Models
-import Operators
-import Schema
+import AdaShareFiles
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
 
 /// Residual branches are left out at random while training, the more the higher they are, and all computed in the end.
 ///

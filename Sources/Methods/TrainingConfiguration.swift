@@ -1,4 +1,4 @@
-import Schema
+import AdaShareSchema
 
 /// A training phase without settings of its own.
 public struct PhaseConfiguration: Sendable, Equatable {

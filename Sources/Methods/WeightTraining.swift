@@ -1,6 +1,6 @@
+import AdaShareModels
+import AdaShareSupport
 import Foundation
-import Models
-import Support
 
 /// A phase that trains weights, each step the same, on the whole training split.
 struct WeightTraining: TrainingPhase {

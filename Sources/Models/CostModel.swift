@@ -1,5 +1,5 @@
-import Layers
-import Operators
+import AdaShareLayers
+import AdaShareOperators
 
 /// Counts multiply-accumulates and parameters of a network for one image.
 ///

@@ -1,5 +1,5 @@
+import AdaShareOperators
 import Foundation
-import Operators
 
 extension DiscretePolicy {
     /// What Gumbel-Softmax's one-hot sample selects in a step: z_select + G_select ≥ z_skip + G_skip, G = −log(−log U).

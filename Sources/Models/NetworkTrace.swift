@@ -1,6 +1,6 @@
-import Graph
-import Layers
-import Operators
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareOperators
 
 /// What a task does at a residual block.
 public enum BlockDecision: Hashable, Sendable {

@@ -1,5 +1,5 @@
-import Layers
-import Operators
+import AdaShareLayers
+import AdaShareOperators
 
 extension ParameterGroup {
     /// Convolutions, scales and shifts of the backbone.

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// What the parts of a network cost, in whole units of one kind, so that sums are exact: multiply-accumulates of one
 /// image, or nanoseconds of a step on a device.

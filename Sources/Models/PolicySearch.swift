@@ -1,5 +1,5 @@
+import AdaShareOperators
 import Foundation
-import Operators
 
 /// The most probable of all policies that cost at most so much, found exactly.
 ///
@@ -292,7 +292,7 @@ extension DiscretePolicy {
     /// - Parameter probabilities: α, [task][block].
     public func logProbability(under probabilities: [[Double]]) -> Double {
         zip(select, probabilities).reduce(0) { sum, rows in
-            sum + zip(rows.0, rows.1).reduce(0) { $0 + Models.logProbability(of: $1.0, alpha: $1.1) }
+            sum + zip(rows.0, rows.1).reduce(0) { $0 + AdaShareModels.logProbability(of: $1.0, alpha: $1.1) }
         }
     }
 }

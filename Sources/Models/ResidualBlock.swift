@@ -1,5 +1,5 @@
-import Layers
-import Operators
+import AdaShareLayers
+import AdaShareOperators
 
 extension Initializer {
     /// Of the backbone's convolutions.

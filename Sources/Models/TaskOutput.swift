@@ -1,5 +1,5 @@
-import Layers
-import Operators
+import AdaShareLayers
+import AdaShareOperators
 
 /// What one task puts on the last features; float32 whatever activations are stored as.
 public struct TaskOutput: Layer, Hashable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// What becomes of a normalised value z, in the same pass.
 public enum BatchNormTail: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 extension Recorder {
     /// Records batch normalisation from running statistics:

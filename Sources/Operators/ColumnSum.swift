@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Sum over all rows of each channel: the gradient of a bias.
 public struct ColumnSum: Operator {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Gradient of y = max(x, 0), which other kernels compute on their way: dx = dy where y > 0; inputs y, dy.
 ///

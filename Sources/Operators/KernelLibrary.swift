@@ -1,5 +1,5 @@
-import CKernels
-import DeviceLayer
+import AdaShareDeviceLayer
+import CAdaShareKernels
 import Foundation
 
 /// Which form of kernels runs: wide registers for CPUs, work-groups and local memory for GPUs.

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// One argument of a launch, before it has memory.
 public enum LaunchArgument: Sendable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// What a loss compares; labels already have the prediction's height and width.
 public enum LossKind: Hashable, Sendable {

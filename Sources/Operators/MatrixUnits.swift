@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// What multiplies the tiles of algorithms on matrix units.
 enum MatrixUnits {

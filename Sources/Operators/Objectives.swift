@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Σ scaleᵢ · w[taskᵢ] · lossᵢ of scalars, added in order; inputs weights w [K] (compact), which the host sets with each
 /// step and nothing differentiates, then the losses.

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// A primitive of the graph: what it computes is its type and attributes, nothing else.
 ///

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Stochastic gradient descent with momentum and coupled weight decay, in place.
 ///

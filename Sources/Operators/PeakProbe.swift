@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Multiply-adds in registers and nothing else, to measure what a device can do; output one float per work-item.
 ///

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// A sample of one task's gates.
 public struct GumbelSample: Sendable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Max pooling over a square window; outputs y and, for the gradient, the tap of each maximum.
 ///

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// ReLU and dropout: y = max(x, 0) / (1 − p), zeroed with probability p; inputs x and the step buffer.
 ///

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero outside the row).
 public struct ResidualMixGradient: Operator {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Nearest-neighbour resize, source index floor(i · in / out); float maps and integer labels alike.
 ///

@@ -1,6 +1,6 @@
-import DeviceLayer
-import Graph
-import Tuning
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareTuning
 
 /// What the kernels of a reference run took, by where in the network they belong.
 ///

@@ -1,11 +1,11 @@
-import DeviceLayer
-import Experiments
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Tuning
 
 /// A plan ready to be timed.
 package struct PreparedStep {

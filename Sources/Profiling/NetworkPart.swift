@@ -1,9 +1,9 @@
-import Configuration
-import DeviceLayer
-import Experiments
-import Methods
-import Models
-import Operators
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
 
 extension StepKind {
     /// The step that is timed for a budget.

@@ -1,13 +1,13 @@
-import Configuration
-import DeviceLayer
-import Experiments
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Support
-import Tuning
 
 /// Measures what the parts of a network take, once for a device: what the database has is not measured again.
 public struct PartTimer {

@@ -1,11 +1,11 @@
-import DeviceLayer
-import Experiments
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Tuning
 
 /// Times steps of networks under policies beside hard sharing of one of them, in turns: a machine that slows down for a
 /// while does so for both.

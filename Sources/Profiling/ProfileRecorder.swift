@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Foundation
 
 /// Takes the launches of a context's queue into a report, often enough that few are held by the queue.

@@ -1,6 +1,6 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 
 extension ProfileReport {
     /// Writes the trace in the Trace Event Format of Chrome (`chrome://tracing`, Perfetto), whole or not at all.

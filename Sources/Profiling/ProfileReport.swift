@@ -1,6 +1,6 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 
 /// What a profile adds up to: totals per kernel and per launch site, and the first launches one by one for a trace.
 ///

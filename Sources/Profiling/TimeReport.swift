@@ -1,12 +1,12 @@
-import Datasets
-import DeviceLayer
-import Experiments
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tuning
 
 /// What a network's steps take on a device, part by part, and a training in all.
 public struct TimeReport: Sendable, Encodable {

@@ -1,4 +1,4 @@
-import Support
+import AdaShareSupport
 import Yams
 
 /// The YAML tree of a configuration, with the overrides applied, and the walk that decodes it by a list of fields.

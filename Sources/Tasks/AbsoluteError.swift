@@ -1,5 +1,5 @@
-import Datasets
-import Operators
+import AdaShareDatasets
+import AdaShareOperators
 
 /// A kind that predicts a strength for each pixel, −1 to 1, by absolute error; 255 marks pixels without a label.
 public protocol StrengthKind: TaskKind {}

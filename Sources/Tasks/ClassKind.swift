@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// A kind that predicts one of several classes by cross-entropy.
 public protocol ClassKind: TaskKind {

@@ -1,4 +1,4 @@
-import Datasets
+import AdaShareDatasets
 
 /// A class for the whole image; cross-entropy on pooled features.
 public struct Classification: ClassKind {

@@ -1,6 +1,6 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareOperators
 import Foundation
-import Operators
 
 /// A distance in metres for each pixel; absolute error.
 public struct Depth: TaskKind {

@@ -1,4 +1,4 @@
-import Schema
+import AdaShareSchema
 
 /// How a number is defined where the literature's definition and the right one differ.
 public enum MetricConvention: String, Sendable, Codable, ConfigurationChoice {

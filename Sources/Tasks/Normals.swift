@@ -1,6 +1,6 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareOperators
 import Foundation
-import Operators
 
 /// A surface normal for each pixel; cosine loss.
 public struct Normals: TaskKind {

@@ -1,4 +1,4 @@
-import Files
+import AdaShareFiles
 
 /// Pictures of predictions at image size.
 public enum Pictures {

@@ -1,4 +1,4 @@
-import Datasets
+import AdaShareDatasets
 
 /// A class for each pixel; cross-entropy.
 public struct Segmentation: ClassKind {

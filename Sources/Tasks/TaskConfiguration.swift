@@ -1,5 +1,5 @@
-import Datasets
-import Schema
+import AdaShareDatasets
+import AdaShareSchema
 import Yams
 
 /// Weights of the classes in a cross-entropy.

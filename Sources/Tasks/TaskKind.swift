@@ -1,5 +1,5 @@
-import Datasets
-import Operators
+import AdaShareDatasets
+import AdaShareOperators
 
 /// What a task predicts: how its labels lie, its loss, its metrics, the best constant, its picture. One file each.
 public protocol TaskKind: Sendable {

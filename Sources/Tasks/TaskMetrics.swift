@@ -1,4 +1,4 @@
-import Datasets
+import AdaShareDatasets
 
 /// The label of one image, at its own size.
 public struct ImageLabel: Sendable, Equatable {

@@ -1,7 +1,7 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Operators
-import Support
 
 /// Results of algorithm searches on disk, one small file per problem, shared by processes.
 ///

@@ -1,6 +1,6 @@
-import DeviceLayer
-import Graph
-import Operators
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
 
 /// Measures the algorithms that can compute a convolution, on random data.
 public struct AlgorithmSearch {

@@ -1,8 +1,8 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Graph
-import Operators
-import Support
 
 /// How convolutions come to their algorithms.
 public enum AlgorithmSearchMode: Sendable, Hashable {

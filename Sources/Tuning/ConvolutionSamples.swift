@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// Some results of a convolution in float64, from the data on the device.
 ///

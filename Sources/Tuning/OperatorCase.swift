@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// One primitive of the method's networks, timed alone.
 package struct OperatorCase: Hashable {

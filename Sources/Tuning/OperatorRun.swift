@@ -1,6 +1,6 @@
-import DeviceLayer
-import Graph
-import Operators
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
 
 /// One primitive on the device with random data, ready to be timed.
 package final class OperatorRun {

@@ -1,7 +1,7 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Operators
-import Support
 
 /// Measures the tiles of CLBlast's products on a device, once for all of its convolutions.
 ///

@@ -1,7 +1,7 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Operators
-import Support
 
 /// The algorithms a run is made with, `algorithms.json`: with them `--resume` gives the same bits, whatever has been
 /// measured since.

@@ -1,7 +1,7 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Operators
-import Support
 
 /// What `tune` found; encodes to its JSON.
 public struct TuningReport: Sendable, Encodable {

@@ -1,6 +1,6 @@
+import AdaShareMethods
 import ArgumentParser
 import Foundation
-import Methods
 
 @main
 struct AdaShareCommand: ParsableCommand {

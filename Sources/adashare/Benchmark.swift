@@ -1,12 +1,12 @@
+import AdaShareBenchmarks
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
 import ArgumentParser
-import Benchmarks
-import Configuration
-import DeviceLayer
-import Experiments
 import Foundation
-import Methods
-import Models
-import Support
 
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
+import AdaShareDeviceLayer
 import ArgumentParser
-import DeviceLayer
 import Foundation
 
 /// What the processes run that compile kernels beside the one that waits for them; nothing for people.

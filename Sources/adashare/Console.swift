@@ -1,6 +1,6 @@
+import AdaShareSupport
 import ArgumentParser
 import Foundation
-import Support
 
 /// Where a command writes: its answer to one side, what it remarks meanwhile to the other.
 ///

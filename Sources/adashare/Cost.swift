@@ -1,12 +1,12 @@
+import AdaShareConfiguration
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
 import ArgumentParser
-import Configuration
-import Experiments
 import Foundation
-import Methods
-import Models
-import Operators
-import Profiling
-import Support
 
 struct Cost: ConsoleCommand {
     static let configuration = CommandConfiguration(

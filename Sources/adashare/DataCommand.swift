@@ -1,5 +1,5 @@
+import AdaShareDatasets
 import ArgumentParser
-import Datasets
 import Foundation
 
 extension SceneClasses: ExpressibleByArgument {}

@@ -1,8 +1,8 @@
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareSupport
 import ArgumentParser
-import Configuration
-import DeviceLayer
-import Operators
-import Support
 
 struct Devices: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,14 +1,14 @@
+import AdaShareConfiguration
+import AdaShareExperiments
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTraining
 import ArgumentParser
-import Configuration
-import Experiments
-import Files
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
-import Training
 
 struct Evaluate: ConsoleCommand {
     static let configuration = CommandConfiguration(

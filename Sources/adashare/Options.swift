@@ -1,13 +1,13 @@
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTuning
 import ArgumentParser
-import Configuration
-import DeviceLayer
-import Experiments
 import Foundation
-import Methods
-import Operators
-import Profiling
-import Support
-import Tuning
 
 /// Where the work runs.
 struct DeviceOptions: ParsableArguments {

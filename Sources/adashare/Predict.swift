@@ -1,14 +1,14 @@
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareExperiments
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
 import ArgumentParser
-import Configuration
-import Datasets
-import Experiments
-import Files
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
 
 struct Predict: ConsoleCommand {
     static let configuration = CommandConfiguration(

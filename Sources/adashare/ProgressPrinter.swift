@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Progress on standard error: one line that is rewritten on a terminal, else a line every few seconds.
 final class ProgressPrinter {

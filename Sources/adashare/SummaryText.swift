@@ -1,10 +1,10 @@
-import Configuration
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
-import Training
+import AdaShareConfiguration
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTraining
 
 /// The tables a run ends with.
 struct SummaryText {

@@ -1,5 +1,5 @@
-import Support
-import Training
+import AdaShareSupport
+import AdaShareTraining
 
 /// What a run's policies come to beside hard sharing, as a table and a line for each policy.
 struct TradeoffText {

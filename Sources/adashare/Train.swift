@@ -1,12 +1,12 @@
+import AdaShareConfiguration
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTraining
 import ArgumentParser
-import Configuration
-import DeviceLayer
-import Experiments
 import Foundation
-import Methods
-import Operators
-import Support
-import Training
 
 struct Train: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
 import ArgumentParser
-import DeviceLayer
-import Experiments
 import Foundation
-import Operators
-import Support
-import Tuning
 
 struct Tune: ConsoleCommand {
     static let configuration = CommandConfiguration(

@@ -1,11 +1,11 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// Damaged images, arrays, labels and checkpoints: one line, and what was there stays.

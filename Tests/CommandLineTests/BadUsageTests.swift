@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Configuration
+@testable import AdaShareConfiguration
 
 extension CommandLineTests {
     /// Mistakes in options and in the configuration: found before anything is written.

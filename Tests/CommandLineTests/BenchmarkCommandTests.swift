@@ -1,9 +1,9 @@
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// `benchmark skip` on a network small enough for a test; what is timed here is not looked at.

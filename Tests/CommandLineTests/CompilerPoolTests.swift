@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension CommandLineTests {
     /// Processes of the program that compile kernels for another one.

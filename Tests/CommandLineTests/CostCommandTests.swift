@@ -1,10 +1,10 @@
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// `cost` and `devices`.

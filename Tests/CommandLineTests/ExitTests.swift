@@ -1,12 +1,12 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 @testable import adashare
 
 extension CommandLineTests {

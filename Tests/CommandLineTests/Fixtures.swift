@@ -1,12 +1,12 @@
+import AdaShareSupport
 import Foundation
-import Support
 import Synchronization
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 /// Root of the suites that run commands: one after the other.
 @Suite(.serialized) struct CommandLineTests {}

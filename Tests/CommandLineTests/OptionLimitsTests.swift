@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Methods
+@testable import AdaShareMethods
 @testable import adashare
 
 /// Every integer option has two limits; they are parsed here, in this process, and nothing runs.

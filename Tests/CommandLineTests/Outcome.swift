@@ -1,9 +1,9 @@
+import AdaShareSupport
 import Foundation
-import Support
 import Testing
 
-@testable import Methods
-@testable import Training
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 @testable import adashare
 
 /// What a command leaves, run in this process or in one of its own.

@@ -1,12 +1,12 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareTasks
+import AdaShareTraining
 import Foundation
-import Tasks
 import TestSupport
 import Testing
-import Training
 
-@testable import Configuration
-@testable import Experiments
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
 
 extension CommandLineTests {
     /// The four real NYU v2 scenes through the commands a user has: the network must learn them by heart.

@@ -1,12 +1,12 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Training
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// Images and labels of one's own, described in YAML only: training, scores and predictions.

@@ -1,11 +1,11 @@
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// Runs that are killed, split or damaged end in the bits of the undisturbed one. `tools/kill-test` does more

@@ -1,13 +1,13 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareModels
+import AdaShareSupport
 import Foundation
-import Models
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// What a run leaves in its folder, and what `evaluate` and `predict` make of it.

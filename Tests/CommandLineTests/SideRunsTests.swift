@@ -1,11 +1,11 @@
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// Several budgets and narrower networks: runs in folders of their own, compared at the end.

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Configuration
+@testable import AdaShareConfiguration
 
 extension CommandLineTests {
     /// The quickstart's command, with empty caches as on a newcomer's machine: every line it prints is one of ours.

@@ -1,11 +1,11 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// `--tasks`: a part of the tasks is trained, evaluated and costed as if the others were not there.

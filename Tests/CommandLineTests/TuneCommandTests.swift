@@ -1,11 +1,11 @@
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Operators
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTraining
 
 extension CommandLineTests {
     /// `tune`, and what `train` makes of it; cache folder and run are made once, and copied by tests that change them.

@@ -1,10 +1,10 @@
+import AdaShareSupport
 import Foundation
-import Support
 import Synchronization
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct BatchLoaderTests {
     private func loader(

@@ -1,9 +1,9 @@
-import Files
-import Support
+import AdaShareFiles
+import AdaShareSupport
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct BatchTests {
     static let labels = LabelRequest.standard(["segmentation", "normals", "depth", "keypoints", "edges"])

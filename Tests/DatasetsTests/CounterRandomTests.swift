@@ -1,7 +1,7 @@
-import Support
+import AdaShareSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct CounterRandomTests {
     @Test func streamsDependOnEveryKey() {

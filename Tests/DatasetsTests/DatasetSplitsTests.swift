@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct DatasetSplitsTests {
     private func make(_ named: [String: [Int]], seed: UInt64 = 1, validation: Double = 0.1) throws -> DatasetSplits {

@@ -1,11 +1,11 @@
-import Files
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Schema
-import Support
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 /// Data sets that are described by keys alone.
 @Suite struct FoldersTests {

@@ -1,10 +1,10 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct NYUv2DatasetTests {
     static let all: Set<String> = ["segmentation", "normals", "depth"]

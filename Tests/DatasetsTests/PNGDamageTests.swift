@@ -1,10 +1,10 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 /// Files that are no whole PNG, or hold more than one: an error of one line or the same pixels, never anything else.
 @Suite struct PNGDamageTests {

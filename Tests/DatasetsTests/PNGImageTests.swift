@@ -1,9 +1,9 @@
-import Files
+import AdaShareFiles
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct PNGImageTests {
     let folder: TemporaryFolder

@@ -1,10 +1,10 @@
+import AdaShareSupport
 import Dispatch
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Datasets
+@testable import AdaShareDatasets
 
 @Suite struct ScenesDatasetTests {
     @Test func isAPureFunctionOfSeedAndIndex() throws {

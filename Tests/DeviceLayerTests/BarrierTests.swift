@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension DeviceLayerTests {
     /// The loop of the GPU family's convolutions: two buffers in local memory, one barrier a step, the same number of steps for all

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension DeviceEvent {
     /// Whether the point is reached, or never will be because the work failed.

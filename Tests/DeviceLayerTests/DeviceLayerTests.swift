@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 /// Root of every suite that uses a device: the tests of one process take turns.
 @Suite(.serialized, .needsDevice) struct DeviceLayerTests {}

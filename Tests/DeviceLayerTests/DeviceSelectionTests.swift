@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 @Suite struct DeviceSelectionTests {
     private let cpu = Self.make(0, 0, "Host Processor", .cpu, units: 64)

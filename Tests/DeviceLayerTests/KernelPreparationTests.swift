@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension DeviceLayerTests {
     /// Kernels compiled before they are launched.

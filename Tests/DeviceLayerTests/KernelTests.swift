@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension DeviceLayerTests {
     @Suite struct KernelTests {

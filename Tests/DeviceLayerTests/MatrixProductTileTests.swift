@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 @Suite struct MatrixProductTileTests {
     /// What CLBlast requires of its kernel's parameters; it checks their names only.

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 extension DeviceLayerTests {
     /// What only a programmer can get wrong stops the process; each case runs in a process of its own.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import DeviceLayer
+@testable import AdaShareDeviceLayer
 
 @Suite struct SHA256Tests {
     /// Messages of FIPS 180-4's examples, lengths 0, 3, 56 and 112 bytes: one and two blocks of padding.

@@ -1,10 +1,10 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
+@testable import AdaShareGraph
 
 extension GraphTests {
     @Suite struct DifferentiationTests {

@@ -1,8 +1,8 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 
-@testable import Graph
+@testable import AdaShareGraph
 
 /// Random graphs of elementwise operators and updates, whose float32 results are exact in any order of rounding.
 ///

@@ -1,9 +1,9 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Graph
+@testable import AdaShareGraph
 
 /// Root of every suite of this module: the tests of one process take turns at the device.
 @Suite(.serialized) struct GraphTests {}

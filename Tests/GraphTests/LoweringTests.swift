@@ -1,9 +1,9 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Graph
+@testable import AdaShareGraph
 
 extension GraphTests {
     /// A traced graph names no device; what a kernel family makes of it is decided afterwards.

@@ -1,6 +1,6 @@
-import Operators
+import AdaShareOperators
 
-@testable import Graph
+@testable import AdaShareGraph
 
 /// What places of a graph's values must respect, worked out by comparing all pairs of values.
 struct MemoryCheck {

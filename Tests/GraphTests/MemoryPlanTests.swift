@@ -1,7 +1,7 @@
-import Operators
+import AdaShareOperators
 import Testing
 
-@testable import Graph
+@testable import AdaShareGraph
 
 extension GraphTests {
     @Suite struct MemoryPlanTests {

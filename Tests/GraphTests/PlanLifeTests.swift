@@ -1,9 +1,9 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Graph
+@testable import AdaShareGraph
 
 extension GraphTests {
     /// What plans leave behind: results of the last one alone, and no inputs of those that have gone.

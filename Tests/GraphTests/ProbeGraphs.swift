@@ -1,7 +1,7 @@
-import Operators
+import AdaShareOperators
 import TestSupport
 
-@testable import Graph
+@testable import AdaShareGraph
 
 /// An operator without a kernel, for what is decided before any device is asked.
 struct Probe: Operator {

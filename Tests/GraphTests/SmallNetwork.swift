@@ -1,8 +1,8 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import Reference
 
-@testable import Graph
+@testable import AdaShareGraph
 
 /// Convolution, batch norm with ReLU, a residual block, both poolings, a linear layer and cross-entropy, with every
 /// gradient also from the float64 reference.

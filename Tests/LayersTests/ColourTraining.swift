@@ -1,6 +1,6 @@
-import DeviceLayer
-import Layers
-import Operators
+import AdaShareDeviceLayer
+import AdaShareLayers
+import AdaShareOperators
 import TestSupport
 
 /// A small network and what it is trained on: images whose colour is their class.

@@ -1,5 +1,5 @@
-import Layers
-import Operators
+import AdaShareLayers
+import AdaShareOperators
 
 /// A residual block of which a row of gates takes what it wants.
 struct GatedBlock: Layer {

@@ -1,10 +1,10 @@
-import DeviceLayer
-import Graph
-import Operators
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Layers
+@testable import AdaShareLayers
 
 /// One description of a network: its parameters, its cost and its forward pass.
 @Suite(.serialized) struct LayersTests {

@@ -1,8 +1,8 @@
-import Operators
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Layers
+@testable import AdaShareLayers
 
 /// Numbers with names of their own that the host gives with each step.
 @Suite(.serialized, .needsDevice) struct ScalarsTests {

@@ -1,10 +1,10 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Layers
+@testable import AdaShareLayers
 
 /// Training that goes on in another session.
 @Suite(.serialized, .needsDevice) struct SessionFilesTests {

@@ -1,9 +1,9 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Layers
+@testable import AdaShareLayers
 
 /// A network that learns, in the lines that a user of the library writes.
 @Suite(.serialized, .needsDevice) struct SessionTests {

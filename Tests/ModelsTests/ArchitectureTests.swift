@@ -1,7 +1,7 @@
-import Operators
+import AdaShareOperators
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct ArchitectureTests {
     private func network(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct CostModelTests {
     /// The table of section 7 of the method, in units of 0.01 G.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct DiscretePolicyTests {
     @Test func hardSharing() {

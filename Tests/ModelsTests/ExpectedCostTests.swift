@@ -1,7 +1,7 @@
-import Operators
+import AdaShareOperators
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct ExpectedCostTests {
     private func model(_ sources: [Int] = [0, 0, 0]) throws -> CostModel {

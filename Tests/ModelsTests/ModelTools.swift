@@ -1,9 +1,9 @@
-import Graph
-import Layers
-import Operators
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareOperators
 import TestSupport
 
-@testable import Models
+@testable import AdaShareModels
 
 extension DiscretePolicy {
     /// Every decision drawn on its own, selected with probability `density`.

@@ -1,11 +1,11 @@
-import DeviceLayer
-import Layers
-import Operators
+import AdaShareDeviceLayer
+import AdaShareLayers
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Models
+@testable import AdaShareGraph
+@testable import AdaShareModels
 
 /// Tracing every backbone onto a graph: what is recorded is what the cost model counts.
 @Suite(.serialized) struct NetworkTraceTests {

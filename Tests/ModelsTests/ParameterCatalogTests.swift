@@ -1,7 +1,7 @@
-import Layers
+import AdaShareLayers
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct ParameterCatalogTests {
     private let tasks = [TaskHead(name: "segmentation", channels: 40), TaskHead(name: "normals", channels: 3)]

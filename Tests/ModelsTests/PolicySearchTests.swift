@@ -1,9 +1,9 @@
+import AdaShareOperators
 import Foundation
-import Operators
 import TestSupport
 import Testing
 
-@testable import Models
+@testable import AdaShareModels
 
 @Suite struct PolicySearchTests {
     private func model(_ backbone: BackboneKind, tasks: Int, isSeparate: Bool = false) throws -> CostModel {

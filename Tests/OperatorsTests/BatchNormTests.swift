@@ -2,8 +2,8 @@ import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// One batch normalisation in training mode.
 struct BatchNormCase: Hashable, Sendable, CustomTestStringConvertible {

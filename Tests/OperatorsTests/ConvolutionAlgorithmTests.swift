@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 extension OperatorsTests {
     /// Every algorithm of every pass, on every class of shapes, compared with the float64 reference, every element.

@@ -1,9 +1,9 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// Something that a trial exercises, of one pass on some kernels.
 ///

@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 extension OperatorsTests {
     @Suite struct ConvolutionTests {

@@ -1,9 +1,9 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// Kernels on registers of 16 floats, of 8, in work-groups, and in those on matrix units, which devices without
 /// emulate.

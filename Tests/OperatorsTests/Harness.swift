@@ -1,11 +1,11 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Foundation
 import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// Limits for a simulated device (`tools/check-kernels`).
 enum Simulation {

@@ -2,8 +2,8 @@ import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// Extents of a prediction [n, h, w] and its classes.
 struct CrossEntropyCase: Hashable, Sendable, CustomTestStringConvertible {

@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// An operator between activations that are stored in 16 bits.
 struct NarrowCase: Sendable, CustomTestStringConvertible {

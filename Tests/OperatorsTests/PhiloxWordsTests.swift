@@ -1,9 +1,9 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Reference
 import TestSupport
 import Testing
 
-@testable import Operators
+@testable import AdaShareOperators
 
 extension OperatorsTests {
     /// The generator every kernel draws from, by a kernel of the test's own that writes its raw words.

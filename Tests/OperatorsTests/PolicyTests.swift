@@ -3,8 +3,8 @@ import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 /// One form of a policy regulariser.
 struct SparsityCase: Hashable, Sendable, CustomTestStringConvertible {

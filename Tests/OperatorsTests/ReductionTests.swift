@@ -2,8 +2,8 @@ import Reference
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
+@testable import AdaShareGraph
+@testable import AdaShareOperators
 
 extension OperatorsTests {
     /// Sums of so many parts that each work-item of a group adds up several of them, as in real batches.

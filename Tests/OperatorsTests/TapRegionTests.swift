@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Operators
+@testable import AdaShareOperators
 
 /// Regions of the GPU family's convolutions, against the definition.
 @Suite struct TapRegionTests {

@@ -1,5 +1,5 @@
-import Datasets
-import Tasks
+import AdaShareDatasets
+import AdaShareTasks
 
 extension LabelRequest {
     /// The labels that tasks of these kinds read where they name none.

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// ⟨x, dy⟩ as a loss whose gradient with respect to x is dy; the value itself is never computed.
 public struct Projection: DifferentiableOperator {

@@ -1,6 +1,6 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
-@testable import Operators
+@testable import AdaShareOperators
 
 /// y = max(x, 0), the plainest operator that is not linear, by the kernel of ReLU and dropout that drops nothing.
 public struct ReLU: DifferentiableOperator {

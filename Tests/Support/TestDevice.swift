@@ -1,6 +1,6 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareOperators
 import Foundation
-import Operators
 import Testing
 
 /// The device under test, with what is compiled for it: every program once in a process, whichever suite asks first.

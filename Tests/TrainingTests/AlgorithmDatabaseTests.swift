@@ -1,11 +1,11 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Operators
-@testable import Training
-@testable import Tuning
+@testable import AdaShareOperators
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     @Suite struct AlgorithmDatabaseTests {

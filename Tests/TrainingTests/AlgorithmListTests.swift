@@ -1,16 +1,16 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareGraph
+import AdaShareSupport
 import Foundation
-import Graph
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Operators
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareOperators
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// Lists that were not written by this program, or for something else.

@@ -1,12 +1,12 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Operators
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareOperators
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension ConvolutionProblem {
     /// Large enough to be worth measuring, with three candidates that are compiled quickly.

@@ -1,13 +1,13 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Operators
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareOperators
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// What is measured, what the database knows, and what is kept; by a clock that says what it is told.

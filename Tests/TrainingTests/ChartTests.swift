@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Support
-@testable import Training
+@testable import AdaShareSupport
+@testable import AdaShareTraining
 
 /// A chart as a reader of SVG sees it.
 struct Picture {

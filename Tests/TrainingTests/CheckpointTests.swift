@@ -1,13 +1,13 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareModels
 import Foundation
-import Models
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Weights on disk and back, and the pair of files a run resumes from.

@@ -1,13 +1,13 @@
+import AdaShareGraph
+import AdaShareModels
+import AdaShareSchema
 import Foundation
-import Graph
-import Models
-import Schema
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 /// Every integer that a configuration holds has two limits, and nothing overflows between them.
 @Suite struct ConfigurationLimitsTests {

@@ -1,6 +1,6 @@
-import Training
+import AdaShareTraining
 
-@testable import Configuration
+@testable import AdaShareConfiguration
 
 extension ConfigurationReference {
     /// The reference as a Markdown page, one table per section.

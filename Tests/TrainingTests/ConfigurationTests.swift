@@ -1,13 +1,13 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 @Suite struct ConfigurationTests {
     static let three = """

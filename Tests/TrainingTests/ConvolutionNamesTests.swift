@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 import Testing
 
-@testable import Operators
-@testable import Training
+@testable import AdaShareOperators
+@testable import AdaShareTraining
 
 /// Algorithms by name, and which of them apply; no device is needed for that.
 @Suite struct ConvolutionNamesTests {

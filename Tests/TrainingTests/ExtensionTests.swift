@@ -1,15 +1,15 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareOperators
+import AdaShareSchema
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Operators
-import Schema
-import Support
-import Tasks
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 /// A task kind of somebody else's: whether a pixel is brighter than the label says is learned from its square.
 private struct Brightness: TaskKind {

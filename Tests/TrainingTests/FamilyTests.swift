@@ -1,9 +1,9 @@
-import Models
-import Operators
+import AdaShareModels
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Both kernel families train the same.

@@ -1,18 +1,18 @@
-import Configuration
-import Datasets
-import Files
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Schema
-import Support
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Training
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 /// A method of somebody else's: the tasks take turns, so many steps each, and those that wait learn nothing.
 private struct TakingTurns: Method {

@@ -1,8 +1,8 @@
-import Files
+import AdaShareFiles
 import Foundation
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 /// The worst difference of each kind of result from a golden file, measured as `tools/golden/README.md` says.
 struct GoldenAgreement {

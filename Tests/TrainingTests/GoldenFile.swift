@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
 import Foundation
 
-@testable import Training
+@testable import AdaShareTraining
 
 extension TensorFile {
     /// A file of `Tests/Golden`.

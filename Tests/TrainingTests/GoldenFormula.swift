@@ -1,12 +1,12 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareLayers
+import AdaShareModels
 import Foundation
-import Layers
-import Models
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 /// Numbers from a name and an index, as `tools/golden/README.md` defines them: inputs and parameters of golden networks.
 struct GoldenFormula: Hashable, Sendable {

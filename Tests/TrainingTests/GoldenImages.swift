@@ -1,7 +1,7 @@
-import Graph
-import Layers
-import Models
-import Operators
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
 import TestSupport
 
 /// A golden classifier whose tasks have images of their own, on a device: its training step is recorded here, from the

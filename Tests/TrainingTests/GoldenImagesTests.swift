@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 import TestSupport
 import Testing
 

@@ -1,13 +1,13 @@
-import Files
-import Graph
-import Layers
-import Models
-import Operators
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Methods
-@testable import Training
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Logit steps against PyTorch: every pair of regulariser forms, all blocks open and three.

@@ -1,18 +1,18 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareTasks
 import Foundation
-import Graph
-import Layers
-import Models
-import Operators
 import Synchronization
-import Tasks
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 /// What a golden network file holds: the table "Networks" of `tools/golden/README.md`.
 struct GoldenCase: Sendable, CustomTestStringConvertible {

@@ -1,9 +1,9 @@
-import Models
-import Operators
+import AdaShareModels
+import AdaShareOperators
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Whole training steps of a small network against PyTorch, every tensor of the files.

@@ -1,11 +1,11 @@
-import Files
+import AdaShareFiles
 import Foundation
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
-@testable import Training
+@testable import AdaShareGraph
+@testable import AdaShareOperators
+@testable import AdaShareTraining
 
 /// One case of a golden operator file, run on one kernel family.
 ///

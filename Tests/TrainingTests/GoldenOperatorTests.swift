@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
-@testable import Training
+@testable import AdaShareGraph
+@testable import AdaShareOperators
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Single operators and their gradients against PyTorch, every case of both files.

@@ -1,11 +1,11 @@
-import Graph
-import Models
-import Operators
+import AdaShareGraph
+import AdaShareModels
+import AdaShareOperators
 import Synchronization
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 /// Steps of a golden case on one kernel family, run once for all that look at them.
 struct GoldenSteps: Sendable {

@@ -1,14 +1,14 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareModels
 import Foundation
-import Models
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 /// Tasks with data sets of their own, as configurations describe them.
 @Suite struct ImageSourceTests {

@@ -1,9 +1,9 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import Testing
 
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 /// What the skip benchmark calls ideal, from times written down by hand.
 @Suite struct KernelTimesTests {

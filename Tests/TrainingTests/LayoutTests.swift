@@ -1,16 +1,16 @@
-import Files
+import AdaShareFiles
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareTasks
 import Foundation
-import Layers
-import Models
-import Operators
-import Tasks
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 @Suite struct ParameterOrderTests {
     private func spec(_ shape: [Int], _ layout: ParameterLayout) -> ParameterSpec {

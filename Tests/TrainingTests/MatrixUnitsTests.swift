@@ -1,11 +1,11 @@
-import Models
+import AdaShareModels
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Methods
-@testable import Operators
-@testable import Training
+@testable import AdaShareGraph
+@testable import AdaShareMethods
+@testable import AdaShareOperators
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Whole steps on matrix units, the device's or emulated: every gradient, loss, statistic and update of every kind

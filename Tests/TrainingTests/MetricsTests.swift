@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Configuration
-@testable import Tasks
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareTasks
+@testable import AdaShareTraining
 
 @Suite struct MetricsTests {
     private func value(

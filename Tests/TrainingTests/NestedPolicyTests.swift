@@ -1,10 +1,10 @@
-import Models
+import AdaShareModels
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 @Suite struct NestedPolicyTests {
     @Test func nestedPoliciesAreNested() {

@@ -1,18 +1,18 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Graph
-import Models
-import Operators
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Profiling
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Networks as every command makes them: class weights, labels and logits are theirs, not the trainer's.

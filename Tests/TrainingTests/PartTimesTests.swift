@@ -1,16 +1,16 @@
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Models
-import Operators
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// What the parts of a network take: which part a launch belongs to, that nothing is lost, and what is kept.

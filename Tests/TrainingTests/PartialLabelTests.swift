@@ -1,16 +1,16 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Models
-import Operators
-import Support
-import Tasks
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// Samples that lack labels: what a step without a task does, what the log says, what metrics count.

@@ -1,13 +1,13 @@
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Models
-import Operators
-import Support
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 @Suite struct PolicyDrawTests {
     private func model() throws -> CostModel {

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Methods
-@testable import Training
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 @Suite struct PolicyScheduleTests {
     private func schedule(

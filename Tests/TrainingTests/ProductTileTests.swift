@@ -1,14 +1,14 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Operators
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareExperiments
+@testable import AdaShareOperators
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// The tile of CLBlast's products, which is one for all of a device.

@@ -1,11 +1,11 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Profiling
-@testable import Training
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
 
 @Suite struct ProfileReportTests {
     private func entry(

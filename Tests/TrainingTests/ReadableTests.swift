@@ -1,11 +1,11 @@
+import AdaShareSupport
 import Foundation
-import Support
 import Testing
 
-@testable import Benchmarks
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareBenchmarks
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 /// Numbers for people, of whatever a clock or a division may yield.
 @Suite struct ReadableTests {

@@ -1,14 +1,14 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Operators
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareOperators
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// The algorithms of a run.

@@ -1,10 +1,10 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Operators
-@testable import Training
+@testable import AdaShareGraph
+@testable import AdaShareOperators
+@testable import AdaShareTraining
 
 /// What a recorded step is to compute, one operator at a time with float32 kernels: the operands that matrix units
 /// multiply, and what is stored in 16 bits, are rounded on the host.

@@ -1,11 +1,11 @@
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 @Suite struct RunDirectoryTests {
     private func message(_ body: () throws -> Void) -> String {

@@ -1,10 +1,10 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 import TestSupport
 import Testing
 
-@testable import Training
+@testable import AdaShareTraining
 
 @Suite struct SafetensorsTests {
     /// Length field, header as given (not padded) and data.

@@ -1,13 +1,13 @@
+import AdaShareModels
+import AdaShareOperators
 import Foundation
-import Models
-import Operators
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Graph
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareGraph
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 /// How often an operation runs in a step, counted from the policy alone: once for each distinct history of decisions
 /// below a block, as tasks with the same history hold the same value.

@@ -1,14 +1,14 @@
-import Datasets
+import AdaShareDatasets
+import AdaShareGraph
+import AdaShareModels
+import AdaShareOperators
 import Foundation
-import Graph
-import Models
-import Operators
 import TestSupport
 import Testing
 
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// What tasks share is computed once: that must not change what any of them computes.

@@ -1,11 +1,11 @@
+import AdaShareModels
 import Foundation
-import Models
 import Testing
 
-@testable import Benchmarks
-@testable import Configuration
-@testable import Experiments
-@testable import Training
+@testable import AdaShareBenchmarks
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
 
 @Suite struct SkipPlotTests {
     private static func row(

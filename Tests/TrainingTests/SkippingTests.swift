@@ -1,13 +1,13 @@
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareModels
+import AdaShareOperators
 import Foundation
-import Models
-import Operators
 import TestSupport
 import Testing
 
-@testable import Graph
-@testable import Methods
-@testable import Training
+@testable import AdaShareGraph
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 extension TrainingTests {
     /// What skipping, sharing and recomputation leave out changes no result.

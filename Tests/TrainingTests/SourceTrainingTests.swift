@@ -1,18 +1,18 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Models
-import Operators
-import Support
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// Runs whose tasks have data sets of their own.

@@ -1,14 +1,14 @@
-import Files
-import Models
+import AdaShareFiles
+import AdaShareModels
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Profiling
-@testable import Training
-@testable import Tuning
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareProfiling
+@testable import AdaShareTraining
+@testable import AdaShareTuning
 
 extension TrainingTests {
     /// Weights with batch norms per task on disk and back.

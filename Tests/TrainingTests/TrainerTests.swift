@@ -1,17 +1,17 @@
-import Datasets
-import Files
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Models
-import Operators
-import Support
 import Synchronization
 import TestSupport
 import Testing
 
-@testable import Configuration
-@testable import Experiments
-@testable import Methods
-@testable import Training
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareMethods
+@testable import AdaShareTraining
 
 /// A data set that remembers which samples were read.
 private struct CountingDataset: Dataset {

@@ -1,5 +1,5 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Which files of a folder belong to an image or a label, and what an image and its labels have in common.
 ///

@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Schema
-import Support
 import SwiftCSV
 
 /// Where one label of a data set in folders lies, and what its files hold: `dataset.labels[]`.

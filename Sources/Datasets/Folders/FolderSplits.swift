@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Schema
-import Support
 import Yams
 
 /// What belongs to a split: `dataset.splits.<name>`.

@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Schema
-import Support
 
 /// The reader of images and labels in folders, described by keys alone.
 public struct Folders: Reader {

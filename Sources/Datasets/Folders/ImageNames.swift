@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Images by what lists and tables call them: their key, their path, or their file's name where only one has it.
 struct ImageNames {

@@ -1,6 +1,6 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Reads the label of one image from a file of its own.
 struct LabelFile {

@@ -1,7 +1,7 @@
-import Files
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Schema
-import Support
 
 /// The reader of NYU v2 in the authors' format.
 public struct NYUv2: Reader {

@@ -1,6 +1,6 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Which files make up an NYU v2 data set in the authors' format, and which splits they belong to.
 struct NYUv2Index {

@@ -1,6 +1,6 @@
-import Files
+import AdaShareFiles
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Writes a data set in the authors' NYU v2 format, splits included, so that ``NYUv2Dataset`` reads identical samples.
 ///

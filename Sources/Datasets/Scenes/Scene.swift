@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// A furnished room, its lights and the camera in it; everything a rendering is made from.
 struct Scene {

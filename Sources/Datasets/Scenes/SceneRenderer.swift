@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// The pictures and per-pixel geometry of a scene, row-major.
 struct Rendering {

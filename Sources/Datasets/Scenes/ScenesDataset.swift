@@ -1,5 +1,5 @@
-import Schema
-import Support
+import AdaShareSchema
+import AdaShareSupport
 
 /// The reader that generates rooms instead of reading them.
 public struct Scenes: Reader {

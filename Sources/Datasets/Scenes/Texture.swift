@@ -1,4 +1,4 @@
-import Support
+import AdaShareSupport
 
 /// A procedural colour for every point in space: plain, checkered, striped or noisy between two colours.
 struct Texture {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// What a convolution computes in the same launch: batch norm from running statistics behind it, and a sum that it is the
 /// last to contribute to.

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// Replaces operators that stand for others, node by node.
 final class KernelLowering: Lowering {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 extension LoweredGraph {
     /// What profiles call each node: where it was recorded and, after `@`, which of the step's results it serves.

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// What is needed of a graph, as one kernel family computes it: what schedule, memory plan and plan are made from.
 public struct LoweredGraph {

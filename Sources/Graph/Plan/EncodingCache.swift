@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 extension LoweredGraph {
     /// What its operators launch, in recorded order.

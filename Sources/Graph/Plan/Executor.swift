@@ -1,5 +1,5 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 
 /// Plans graphs and enqueues plans. It makes no decisions of its own.
 public final class Executor {

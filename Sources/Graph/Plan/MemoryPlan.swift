@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// Where every computed value of a schedule lives in the arena.
 ///

@@ -1,5 +1,5 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 
 /// An immutable list of kernel launches with resolved buffers: one step, ready to be enqueued any number of times.
 public final class Plan {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// What a step needs on a device, in bytes; known before any device is.
 public struct PlannedMemory: Sendable, Hashable {

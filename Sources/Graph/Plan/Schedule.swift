@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// The order in which a graph's nodes run.
 ///

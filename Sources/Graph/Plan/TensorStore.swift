@@ -1,5 +1,5 @@
-import DeviceLayer
-import Operators
+import AdaShareDeviceLayer
+import AdaShareOperators
 
 /// Named tensors that outlive a plan: parameters, running statistics, optimiser state, inputs.
 public final class TensorStore {

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 extension Graph {
     /// Appends the backward nodes of `loss` and returns its gradients.

@@ -1,4 +1,4 @@
-import Operators
+import AdaShareOperators
 
 /// One graph of immutable values: forward, losses, backward and updates of a step, for all tasks together.
 ///

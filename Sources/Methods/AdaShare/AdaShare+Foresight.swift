@@ -1,4 +1,4 @@
-import Models
+import AdaShareModels
 
 extension AdaShare {
     /// Policy learning mixes more blocks the further its curriculum is: what its steps take with one block open and with

@@ -1,6 +1,6 @@
-import Models
-import Operators
-import Support
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 
 extension Phase {
     /// Hard sharing, weights only.

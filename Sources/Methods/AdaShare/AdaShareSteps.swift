@@ -1,7 +1,7 @@
-import Graph
-import Layers
-import Models
-import Operators
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
 
 extension StepKind {
     /// Policy learning, weights: the last `open` blocks mixed, or what was `drawn` alone executed; logits frozen.

@@ -1,6 +1,6 @@
-import Models
-import Operators
-import Schema
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
 import Yams
 
 /// How decisions are sampled in policy learning.

@@ -1,5 +1,5 @@
-import Models
-import Operators
+import AdaShareModels
+import AdaShareOperators
 
 /// What a learned policy costs, beside what was asked for, as shares of hard sharing's cost.
 public struct PolicyCost: Codable, Sendable, Equatable {

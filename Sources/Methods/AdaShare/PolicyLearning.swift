@@ -1,7 +1,7 @@
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Models
-import Operators
-import Support
 
 /// Policy learning: weight steps and logit steps in turn, more blocks open from epoch to epoch, and in the end a discrete
 /// policy.

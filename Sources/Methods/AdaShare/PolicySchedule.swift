@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Which step policy iteration i is: alternation, curriculum and temperature as pure functions of i.
 ///

@@ -1,5 +1,5 @@
-import Models
-import Operators
+import AdaShareModels
+import AdaShareOperators
 
 /// How policy learning is steered to a cost, which stands in the step buffer.
 public struct CostBudget: Hashable, Sendable {

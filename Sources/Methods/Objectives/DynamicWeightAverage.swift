@@ -1,7 +1,7 @@
+import AdaShareGraph
+import AdaShareOperators
+import AdaShareSchema
 import Foundation
-import Graph
-import Operators
-import Schema
 
 /// Dynamic weight average: Σ w · λ · loss with w = K · softmax(r / T), where r is a task's mean loss in the last epoch over
 /// that in the one before. In the first two epochs of a phase w is 1.

@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// Σ λ · loss with the weights of the configuration.
 public struct FixedWeights: Objective {

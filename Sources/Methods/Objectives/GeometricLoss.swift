@@ -1,5 +1,5 @@
-import Graph
-import Operators
+import AdaShareGraph
+import AdaShareOperators
 
 /// The geometric mean of the losses, which no constant factor of a loss changes: `tasks[].weight` is without effect.
 ///

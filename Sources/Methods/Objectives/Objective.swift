@@ -1,9 +1,9 @@
-import Graph
-import Layers
-import Models
-import Operators
-import Schema
-import Support
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
+import AdaShareSupport
 
 /// How the losses of the tasks become the one number that is minimised. One file each.
 public protocol Objective: Sendable {

@@ -1,6 +1,6 @@
+import AdaShareGraph
+import AdaShareOperators
 import Foundation
-import Graph
-import Operators
 
 /// Random loss weighting: Σ w · λ · loss with w = K · softmax(n), n normal, drawn anew for each step.
 ///

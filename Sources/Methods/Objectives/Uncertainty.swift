@@ -1,8 +1,8 @@
-import Graph
-import Layers
-import Models
-import Operators
-import Schema
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
 
 /// Homoscedastic uncertainty: Σ c · exp(−s) · λ · loss + s/2 with a learned s = log σ² for each task, c = 1 where a task
 /// predicts classes and ½ where it predicts numbers.

@@ -1,6 +1,6 @@
-import Datasets
-import Models
-import Support
+import AdaShareDatasets
+import AdaShareModels
+import AdaShareSupport
 
 extension DiscretePolicy {
     /// As many selected decisions as `density` says, up to rounding, drawn at random; those of one seed are nested:

@@ -1,7 +1,7 @@
-import Models
-import Operators
-import Schema
-import Support
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSchema
+import AdaShareSupport
 import Yams
 
 /// The most that a policy may cost.

@@ -1,6 +1,6 @@
-import Models
-import Operators
-import Support
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 
 /// How discrete policies are taken from learned probabilities.
 public struct PolicyDraw: Sendable {

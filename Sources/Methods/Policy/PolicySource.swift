@@ -1,7 +1,7 @@
+import AdaShareModels
+import AdaShareSchema
+import AdaShareSupport
 import Foundation
-import Models
-import Schema
-import Support
 import Yams
 
 /// A policy as people name it.

@@ -1,6 +1,6 @@
+import AdaShareModels
+import AdaShareSupport
 import Foundation
-import Models
-import Support
 
 /// A discrete policy, `policy.json`: which residual blocks each task selects.
 ///

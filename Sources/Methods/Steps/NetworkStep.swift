@@ -1,5 +1,5 @@
-import Graph
-import Models
+import AdaShareGraph
+import AdaShareModels
 
 /// What one step of a network computes. Steps that compare equal have the same plan: whatever changes the graph is stored
 /// in the step, whatever changes from step to step lies in the step buffer.

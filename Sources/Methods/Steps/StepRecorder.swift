@@ -1,9 +1,9 @@
-import Datasets
-import Graph
-import Layers
-import Models
-import Operators
-import Tasks
+import AdaShareDatasets
+import AdaShareGraph
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareTasks
 
 /// One step while it is recorded: what steps are composed of.
 public final class StepRecorder {

@@ -1,6 +1,6 @@
-import Datasets
-import Operators
-import Tasks
+import AdaShareDatasets
+import AdaShareOperators
+import AdaShareTasks
 
 /// One task as the step graphs see it.
 public struct TaskSettings: Sendable {

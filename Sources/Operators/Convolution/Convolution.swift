@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Kernel extents, stride, dilation and zero padding of a convolution, equal in both axes.
 public struct ConvolutionGeometry: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// The results that a direct sum makes at a time.
 public enum ConvolutionTile: Hashable, Sendable {

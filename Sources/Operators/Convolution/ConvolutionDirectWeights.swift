@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// The launches of a weight gradient as the sum over pixels it is.
 struct DirectWeightGradient {

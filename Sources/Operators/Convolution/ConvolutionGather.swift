@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// The one launch behind the forward pass and the input gradient (index formula in `convolution_cpu.cl`).
 struct ConvolutionGather {

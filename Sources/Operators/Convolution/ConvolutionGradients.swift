@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// dx from dy: a convolution of dy with flipped weights; inputs dy [N, P, Q, K], w [R, S, C, K].
 ///

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 extension MatrixProduct {
     /// y = x w of a 1×1 convolution, pads of y included.

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// A work-group's share of a matrix product in the GPU family (tunables of `convolution_gpu.cl`).
 struct WorkGroupTile: Hashable, Sendable {

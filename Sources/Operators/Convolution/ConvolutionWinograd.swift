@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// Deals out a number in proportion to parts, without a remainder.
 private struct WorkShare {

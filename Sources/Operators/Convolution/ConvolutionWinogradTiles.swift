@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 /// How one axis of an output is cut in tiles: phases of pixels a dilation apart, each in tiles of `outputs` pixels.
 struct WinogradAxis: Hashable {

@@ -1,4 +1,4 @@
-import DeviceLayer
+import AdaShareDeviceLayer
 
 extension Lowering {
     /// Weights in the layout the algorithm reads: packed once and shared by everyone who needs them.

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 /// Points and curves on linear axes, in panels side by side, as SVG for page and print.
 ///

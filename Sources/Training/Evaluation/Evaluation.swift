@@ -1,9 +1,9 @@
-import Configuration
-import Datasets
-import Experiments
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareExperiments
+import AdaShareModels
+import AdaShareTasks
 import Foundation
-import Models
-import Tasks
 
 /// Metrics of every task over a split, in both conventions.
 public struct EvaluationResult: Codable, Sendable, Equatable {

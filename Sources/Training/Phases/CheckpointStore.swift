@@ -1,10 +1,10 @@
-import Datasets
-import Experiments
-import Files
+import AdaShareDatasets
+import AdaShareExperiments
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
 import Foundation
-import Methods
-import Models
-import Support
 
 /// The checkpoints of a run.
 ///

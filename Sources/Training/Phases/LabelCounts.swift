@@ -1,7 +1,7 @@
-import Configuration
-import Datasets
-import Experiments
-import Support
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareExperiments
+import AdaShareSupport
 
 extension Batch {
     /// How many images carry each label, where some lack one, as log lines say it.

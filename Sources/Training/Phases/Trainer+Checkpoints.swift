@@ -1,8 +1,8 @@
-import Configuration
-import Datasets
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareMethods
+import AdaShareSupport
 import Foundation
-import Methods
-import Support
 
 extension Trainer {
     /// Stores everything needed to continue from here.

@@ -1,11 +1,11 @@
-import Configuration
-import Files
+import AdaShareConfiguration
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Methods
-import Models
-import Operators
-import Support
-import Tasks
 
 /// What a method may ask of its run.
 extension Trainer: MethodRun {

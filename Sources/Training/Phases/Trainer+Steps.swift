@@ -1,11 +1,11 @@
-import Configuration
-import Datasets
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Support
 
 extension Trainer {
     /// Runs the remaining steps of a phase.

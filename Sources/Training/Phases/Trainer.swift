@@ -1,16 +1,16 @@
-import Configuration
-import Datasets
-import DeviceLayer
-import Experiments
-import Files
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareFiles
+import AdaShareGraph
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTuning
 import Foundation
-import Graph
-import Methods
-import Models
-import Operators
-import Profiling
-import Support
-import Tuning
 
 /// Runs the phases of a method on one device and writes a run directory.
 ///

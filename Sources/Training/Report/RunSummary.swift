@@ -1,11 +1,11 @@
-import Configuration
-import Datasets
-import Files
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Methods
-import Models
-import Support
-import Tasks
 
 /// What a run ended with, `summary.json`.
 public struct RunSummary: Codable, Sendable {

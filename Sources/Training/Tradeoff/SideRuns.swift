@@ -1,15 +1,15 @@
-import Configuration
-import Datasets
-import DeviceLayer
-import Experiments
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTuning
 import Foundation
-import Methods
-import Models
-import Operators
-import Profiling
-import Support
-import Tasks
-import Tuning
 
 /// The runs that belong to a run and have folders of their own in it: a retraining for each of several budgets, and hard
 /// sharing at smaller widths.

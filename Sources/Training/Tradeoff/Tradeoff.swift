@@ -1,14 +1,14 @@
-import Configuration
-import Datasets
-import DeviceLayer
-import Experiments
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareOperators
+import AdaShareProfiling
+import AdaShareSupport
+import AdaShareTasks
 import Foundation
-import Methods
-import Models
-import Operators
-import Profiling
-import Support
-import Tasks
 
 /// What a run's policies, hard sharing and narrower networks cost and reach, `tradeoff.json`.
 public struct Tradeoff: Codable, Sendable {

@@ -1,5 +1,5 @@
+import AdaShareSupport
 import Foundation
-import Support
 
 extension Tradeoff {
     /// Gain over hard sharing against milliseconds, a panel for inference and one for training steps; nil where hard

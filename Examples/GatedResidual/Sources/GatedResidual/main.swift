@@ -1,8 +1,8 @@
 // A residual network that learns which of its blocks it needs, and then goes on without the others.
-import DeviceLayer
+import AdaShareDeviceLayer
+import AdaShareLayers
+import AdaShareOperators
 import Foundation
-import Layers
-import Operators
 
 /// A residual block. While its gate v is learned, it is mixed in: y = v_select · max(x + f(x), 0) + v_skip · x.
 struct GatedBlock: Layer {
