@@ -6,16 +6,17 @@
 // Tiles and their steps are those of tile.h.
 //
 // convolution_gather cuts the output in up to 3 x 3 regions in which the same taps count, so that a tile multiplies no
-// padding: the thirds of a dilated convolution (before its first tap is inside the image, after its last one is not), or the
-// parities of a strided one's input gradient. Along an axis a region has pixels start + step i, i < count, and taps first +
-// tap_step t, t < taps, given as (start, count, first, taps). A tile lies in one region, across the batch.
+// padding: the thirds of a dilated convolution (before its first tap is inside the image, after its last one is not),
+// or the parities of a strided one's input gradient. Along an axis a region has pixels start + step i, i < count, and
+// taps first + tap_step t, t < taps, given as (start, count, first, taps). A tile lies in one region, across the batch.
 //
-// convolution_weights sums over those pixels of which its tap reads the inside of the image; split s of `splits` takes the
-// s-th part of them, the same for every tile.
+// convolution_weights sums over those pixels of which its tap reads the inside of the image; split s of `splits` takes
+// the s-th part of them, the same for every tile.
 //
-// Tunables: those of tile.h. COMPACT: x is stored without channel padding. ROW: 0, or the channels of such an x whose kernel rows are
-// taken as one tap (their pixels lie side by side; S = 1, C = taps x channels). X16, Y16: x, and y or dy, are bfloat16 in global
-// memory; only with OPERAND16. Weights [R][S][C][YS], with stored output channels, in float32, or with OPERAND16 in bfloat16.
+// Tunables: those of tile.h. COMPACT: x is stored without channel padding. ROW: 0, or the channels of such an x whose
+// kernel rows are taken as one tap (their pixels lie side by side; S = 1, C = taps x channels). X16, Y16: x, and y or
+// dy, are bfloat16 in global memory; only with OPERAND16. Weights [R][S][C][YS], with stored output channels, in
+// float32, or with OPERAND16 in bfloat16.
 
 #include "tile.h"
 
@@ -58,7 +59,8 @@ INLINE float4 some_values(__global const float *image_row, int left, int c, int 
                     row_value(image_row, left, c + 2, count, Wd), row_value(image_row, left, c + 3, count, Wd));
 }
 #else
-// Four consecutive values of a pixel from c on; zero past `count`, where pads are zeros and compact pixels end mid-vector.
+// Four consecutive values of a pixel from c on; zero past `count`, where pads are zeros and compact pixels end
+// mid-vector.
 INLINE float4 some_values(__global const float *p, int left, int c, int count, int Wd) {
 #if COMPACT
     if (c + 4 <= count) return vload4(0, p + c);

@@ -3,10 +3,10 @@
 //   pack 0, forward:         out[kt][r][s][c][j] = w[r][s][c][kt*KT + j]
 //   pack 1, input gradient:  out[ct][r][s][k][j] = w[R-1-r][S-1-s][ct*KT + j][k]     (flipped, channels exchanged)
 //
-// The same formula serves both kernel families: the GPU family packs with one tile, KT = stored channels, and in bfloat16 where
-// OPERAND16 is 1.
-// Layout: CPU: one work-item per (tile, r*S+s), 16 x 16 weights at a time. GPU: forward, FOR_RANGE over vectors; input gradient,
-// groups of 16 x 16 weights of a tap, which change places in local memory: (K, KT in steps of 16, tap).
+// The same formula serves both kernel families: the GPU family packs with one tile, KT = stored channels, and in
+// bfloat16 where OPERAND16 is 1.
+// Layout: CPU: one work-item per (tile, r*S+s), 16 x 16 weights at a time. GPU: forward, FOR_RANGE over vectors; input
+// gradient, groups of 16 x 16 weights of a tap, which change places in local memory: (K, KT in steps of 16, tap).
 
 #if CPU_FAMILY
 __kernel void convolution_pack(__global const float *w, __global float *out, int R, int S, int C, int K, int KS,

@@ -1,6 +1,7 @@
 // Winograd's minimal filtering F(m, 3) along both axes: m + 2 products where the direct sum needs 3 m.
 //
-//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC places
+//   Y = A' [ sum_c (G g G') . (B' d B) ] A          d: pixels, g: 3 x 3 weights, Y: MR x MC pixels, products in ER x EC
+//   places
 //
 // B, G and A follow from polynomials through m + 1 points and infinity (Lavin and Gray 2015, arXiv:1509.09308): 0, +-1
 // for m = 2, 0, +-1, 2 for m = 3 and 0, +-1, +-1/2, 2 for m = 5. For m = 4 they are 0, +-a, +-b with a b = 1, a =

@@ -1,7 +1,8 @@
-// Whether the device's compiler takes the instructions of matrix_units.h, and what they compute: sums = left right, of operands that
+// Whether the device's compiler takes the instructions of matrix_units.h, and what they compute: sums = left right, of
+// operands that
 // OPERAND16 0: TensorFloat-32 represents, 16 x 8 and 8 x 8, stored as float32;
-// OPERAND16 1: bfloat16 represents, 16 x 16 and 16 x 16, stored so, the last eight values of the left side taken as zeros.
-// Everything row by row. One group of 32 items.
+// OPERAND16 1: bfloat16 represents, 16 x 16 and 16 x 16, stored so, the last eight values of the left side taken as
+// zeros. Everything row by row. One group of 32 items.
 #include "matrix_units.h"
 
 #if OPERAND16

@@ -18,7 +18,8 @@
 //     exclusion over sets S of tasks of one image, of G images,
 //     E = 1/G sum_S (-1)^(|S|+1) R_S(1),  R_S(l) = c_l s_S(l) + q_S(l) R_S(l+1),  with
 //     s_S = prod alpha (all select),  q_S = prod alpha + prod (1 - alpha) (all do the same).
-//   The number of each task's image, from 0, has 4 bits, of tasks 0 to 7 in images.x, of the others in images.y; G is images.z.
+//   The number of each task's image, from 0, has 4 bits, of tasks 0 to 7 in images.x, of the others in images.y; G is
+//   images.z.
 //
 // alpha = softmax(z)[select]. Layout: gumbel one work-item per block; the regularisers one work-item in all.
 

@@ -5,8 +5,8 @@
 //   average_forward   y[n] = mean over H*W of x
 //   average_backward  dx[n,h,w] = dy[n] / (H*W)
 //
-// Layout: global (channel vector * columns, rows, n); max pooling on CPUs (1, rows, n), a row per work-item. Taps are stored
-// as ints bit-cast into a float tensor.
+// Layout: global (channel vector * columns, rows, n); max pooling on CPUs (1, rows, n), a row per work-item. Taps are
+// stored as ints bit-cast into a float tensor.
 
 __kernel void maxpool_forward(__global const activation *x, __global activation *y, __global float *tap, int H, int Wd, int C,
                               int P, int Q, int window, int stride, int padding) {

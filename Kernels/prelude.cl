@@ -73,7 +73,8 @@ typedef float activation;
 #define ASTORE VSTORE
 #endif
 
-// Asks for `count` floats to come closer, where the host says that the device takes it (HAS_PREFETCH) and the compiler knows how.
+// Asks for `count` floats to come closer, where the host says that the device takes it (HAS_PREFETCH) and the compiler
+// knows how.
 #ifndef HAS_PREFETCH
 #define HAS_PREFETCH 0
 #endif
@@ -182,8 +183,9 @@ static inline float horizontal_max(floatW v) {
     return fmax(c.x, c.y);
 }
 
-// What adds up partial results: work-groups of GROUP_ITEMS items on GPUs, each item on CPUs. GROUP_MEMORY goes with the kernel's
-// variables; every item of a group calls `group_sum`, for numbers, and `group_sums`, for vectors, which add in a fixed order.
+// What adds up partial results: work-groups of GROUP_ITEMS items on GPUs, each item on CPUs. GROUP_MEMORY goes with the
+// kernel's variables; every item of a group calls `group_sum`, for numbers, and `group_sums`, for vectors, which add in
+// a fixed order.
 #if CPU_FAMILY
 #define GROUP_ITEMS 1
 #define GROUP_MEMORY

@@ -1,4 +1,5 @@
-// Gradients of the ends of residual blocks. r = residual path, f = branch F(x); the ends themselves are tails in batchnorm.cl.
+// Gradients of the ends of residual blocks. r = residual path, f = branch F(x); the ends themselves are tails in
+// batchnorm.cl.
 //
 //   residual_mixed_backward   of y = v_select max(r + f, 0) + v_skip r
 //                       df = v_select dy [r + f > 0],  dr = df + v_skip dy

@@ -1,8 +1,9 @@
-// Work-groups that make a tile of TM rows and TN columns of a matrix product, RM x RN of it per item: tile_float.h and tile_bfloat16.h
-// say which, how operands lie in local memory and what multiplies them.
+// Work-groups that make a tile of TM rows and TN columns of a matrix product, RM x RN of it per item: tile_float.h and
+// tile_bfloat16.h say which, how operands lie in local memory and what multiplies them.
 //
-// Depth goes by in steps of TK through STAGES buffers: while one is multiplied, what the others are for is on its way from global
-// memory. One barrier a step; the number of steps is the same for every item of a group, and no item leaves before the last one:
+// Depth goes by in steps of TK through STAGES buffers: while one is multiplied, what the others are for is on its way
+// from global memory. One barrier a step; the number of steps is the same for every item of a group, and no item leaves
+// before the last one:
 //
 //     for (int number = 1 - STAGES; number < steps; ++number) {
 //         const int next = number + STAGES - 1;
@@ -11,8 +12,8 @@
 //         MULTIPLY_STEP(whether the left side is deep, is raw, and the right side is raw)
 //     }
 //
-// Tunables: TM, TN, TK, RM, RN, STAGES (2, or more with OPERAND16); group size TM TN / (RM RN). MMA: 0, 1 on matrix units, 2 as they
-// do it. OPERAND16: what is multiplied is bfloat16, else float32, with MMA TensorFloat-32.
+// Tunables: TM, TN, TK, RM, RN, STAGES (2, or more with OPERAND16); group size TM TN / (RM RN). MMA: 0, 1 on matrix
+// units, 2 as they do it. OPERAND16: what is multiplied is bfloat16, else float32, with MMA TensorFloat-32.
 
 #include "matrix_units.h"
 
@@ -69,8 +70,8 @@ typedef float operand_value;
     __local stored b[STAGES][RIGHT_SIZE] __attribute__((aligned(16)));      \
     REGISTERS
 
-// What follows bringing in every step: the step before is multiplied, and pieces that were held go to local memory. Names are those
-// of the loop above.
+// What follows bringing in every step: the step before is multiplied, and pieces that were held go to local memory.
+// Names are those of the loop above.
 #define MULTIPLY_STEP(deep, left_raw, right_raw)                                                       \
     if (number >= 0) multiply(a[number % STAGES], b[number % STAGES], item, sums, registers, deep);    \
     if (next < steps) {                                                                                \

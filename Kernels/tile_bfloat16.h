@@ -1,18 +1,20 @@
-// A work-group's tile of a matrix product with bfloat16 operands in local memory, multiplied by the matrix units of NVIDIA's
-// processors, for convolution_gpu.cl (OPERAND16 1).
+// A work-group's tile of a matrix product with bfloat16 operands in local memory, multiplied by the matrix units of
+// NVIDIA's processors, for convolution_gpu.cl (OPERAND16 1).
 //
-// The instruction (PTX ISA, mma.m16n8k16) multiplies 16 x 16 x 8 at a time; sums are float32. Groups of 32 items, warps, have 8 RM rows
-// and 4 RN columns of the tile. Of an instruction's operands and sums an item of lane l has, with g = l / 4 and t = l % 4,
+// The instruction (PTX ISA, mma.m16n8k16) multiplies 16 x 16 x 8 at a time; sums are float32. Groups of 32 items,
+// warps, have 8 RM rows and 4 RN columns of the tile. Of an instruction's operands and sums an item of lane l has, with
+// g = l / 4 and t = l % 4,
 //
-//   16 x 16 left side   rows g, g + 8 at depths 2 t, 2 t + 1, 2 t + 8, 2 t + 9        16 x 8 right side   column g at the same depths
-//   16 x 8 sums         rows g, g + 8 in columns 2 t, 2 t + 1
+//   16 x 16 left side   rows g, g + 8 at depths 2 t, 2 t + 1, 2 t + 8, 2 t + 9        16 x 8 right side   column g at
+//   the same depths 16 x 8 sums         rows g, g + 8 in columns 2 t, 2 t + 1
 //
 //   item owns rows g + 8 v, v < RM, and columns 2 t + 16 u, + 1, + 8, + 9, u < RN / 4, from its warp's first on
 //
-// and gets the operands by ldmatrix: four 8 x 8 matrices, of which lane 8 i + r names row r of the i-th, and gets of each two values:
-// row g at 2 t, 2 t + 1, or with .trans rows 2 t, 2 t + 1 at g. So both sides stay as they lie in global memory, and go from there to
-// local memory without passing registers (cp.async), 16 bytes at a time: the left side by rows where its depth is contiguous
-// ("deep"), else by depth, the right side by depth. What is float32 in global memory is rounded on the way.
+// and gets the operands by ldmatrix: four 8 x 8 matrices, of which lane 8 i + r names row r of the i-th, and gets of
+// each two values: row g at 2 t, 2 t + 1, or with .trans rows 2 t, 2 t + 1 at g. So both sides stay as they lie in
+// global memory, and go from there to local memory without passing registers (cp.async), 16 bytes at a time: the left
+// side by rows where its depth is contiguous ("deep"), else by depth, the right side by depth. What is float32 in
+// global memory is rounded on the way.
 //
 // MMA 2 does the same without the instructions: slow, for tests on other devices.
 //
@@ -97,8 +99,8 @@ INLINE void write_columns16(float4 sum, __global ushort *p) {
     *(__global ushort2 *)(p + 8) = value.zw;
 }
 
-// Rows that lanes name of the four matrices of a fragment: the left side's of 16 x 16, deep or not, the right side's of 16 x 16, for
-// two instructions.
+// Rows that lanes name of the four matrices of a fragment: the left side's of 16 x 16, deep or not, the right side's of
+// 16 x 16, for two instructions.
 #define DEEP_ROW(l) (a + (row + (l) % 16) * DEEP_PITCH + d + (l) / 16 * 8)
 #define LEFT_ROW(l) (a + (d + (l) / 16 * 8 + (l) % 8) * LEFT_PITCH + row + (l) / 8 % 2 * 8)
 #define RIGHT_ROW(l) (b + (d + (l) % 16) * RIGHT_PITCH + column + (l) / 16 * 8)

@@ -1,18 +1,20 @@
 // A work-group's tile of a matrix product with float32 operands in local memory, for convolution_gpu.cl (OPERAND16 0).
 //
-// An item has TM TN / ITEMS sums of it in vectors of four that lie apart, so that neighbouring items read neighbouring words:
+// An item has TM TN / ITEMS sums of it in vectors of four that lie apart, so that neighbouring items read neighbouring
+// words:
 //
 //   item (i, j) owns rows 4 (i + v TI) ... + 3, v < RM / 4, and columns 4 (j + u TJ) ... + 3, u < RN / 4
 //
-// MMA: the matrix units of NVIDIA's processors multiply, 16 x 8 x 8 at a time, operands that are rounded to TensorFloat-32
-// (10 bits of mantissa) on their way to local memory; sums are float32. Groups of 32 items, warps, have 8 RM rows and 4 RN columns
-// of the tile. What the instruction (PTX ISA, mma.m16n8k8) gives to an item of lane l is, with g = l / 4 and t = l % 4, of its
+// MMA: the matrix units of NVIDIA's processors multiply, 16 x 8 x 8 at a time, operands that are rounded to
+// TensorFloat-32 (10 bits of mantissa) on their way to local memory; sums are float32. Groups of 32 items, warps, have
+// 8 RM rows and 4 RN columns of the tile. What the instruction (PTX ISA, mma.m16n8k8) gives to an item of lane l is,
+// with g = l / 4 and t = l % 4, of its
 //
 //   16 x 8 left side   rows g, g + 8 at depths t, t + 4        8 x 8 right side   column g at depths t, t + 4
 //   16 x 8 sums        rows g, g + 8 in columns 2 t, 2 t + 1
 //
-// Its rows r and r + 8 are rows 2 r and 2 r + 1 of the tile, and column c of two neighbouring instructions is columns 2 c and 2 c + 1,
-// so that operands are read in pairs and sums are vectors of four columns:
+// Its rows r and r + 8 are rows 2 r and 2 r + 1 of the tile, and column c of two neighbouring instructions is columns 2
+// c and 2 c + 1, so that operands are read in pairs and sums are vectors of four columns:
 //
 //   item owns rows 2 g + 16 v, + 1, v < RM / 2, and columns 4 t + 16 u ... + 3, u < RN / 4, from its warp's first on
 //
@@ -25,7 +27,8 @@
 typedef float4 piece;
 #define PIECE_OF(four) four(0)
 
-// From depth to depth of either side: what neighbours store (transposing), or with MMA what they read, falls on different banks.
+// From depth to depth of either side: what neighbours store (transposing), or with MMA what they read, falls on
+// different banks.
 #define LEFT_PITCH (MMA ? TM + 8 : TM + 4)
 #define RIGHT_PITCH (MMA ? TN + 8 : TN)
 // Of the left side; with MMA rows change places by eights, so that neighbours store to different banks as well.
@@ -81,7 +84,8 @@ INLINE void multiply(__local const float *a, __local const float *b, int item, f
             UNROLL for (int u = 0; u < RN / 4; ++u)
                 right[u][part] = *(__local const float2 *)(b + (d + 4 * part + t) * RIGHT_PITCH + column + 16 * u);
 #if MMA == 2
-        // Registers 0 ... 3 of the left side of v at 4 v, registers 0 and 1 of the right side of u and part s at 2 RM + 4 u + 2 s.
+        // Registers 0 ... 3 of the left side of v at 4 v, registers 0 and 1 of the right side of u and part s at 2 RM +
+        // 4 u + 2 s.
         __local float *own = registers + item * (2 * RM + RN), *others = registers + warp * 32 * (2 * RM + RN);
 #endif
         UNROLL for (int v = 0; v < RM / 2; ++v) {
@@ -152,8 +156,8 @@ INLINE float4 operand(float4 v) { return v; }
 #define BRING(held, to, value) held = (value)
 #define BROUGHT
 
-// What an item has brought, into a buffer: the left side row by row, its values being neighbours in depth; or as it is, values
-// being neighbours in rows; and the right side, whose values are neighbours in columns.
+// What an item has brought, into a buffer: the left side row by row, its values being neighbours in depth; or as it is,
+// values being neighbours in rows; and the right side, whose values are neighbours in columns.
 INLINE void store_deep(__local float *a, int item, const piece values[LEFT]) {
     UNROLL for (int v = 0; v < LEFT; ++v) {
         const int row = (item + v * ITEMS) / (TK / 4), d = (item + v * ITEMS) % (TK / 4) * 4;

@@ -1,7 +1,7 @@
 // Winograd's transforms F(m, 3) for convolution_winograd.cl, which tells where they come from.
 //
-// Along one axis, by the number of places: v = B' d of MR + 2 pixels, v = G g of three weights, v = A y of MR gradients,
-// g = G' m, y = A' m.
+// Along one axis, by the number of places: v = B' d of MR + 2 pixels, v = G g of three weights, v = A y of MR
+// gradients, g = G' m, y = A' m.
 // 1: a pixel whose neighbours are outside the image.
 #define INPUT_TRANSFORM_1(d, v) (v)[0] = (d)[1];
 #define WEIGHT_TRANSFORM_1(g0, g1, g2, v) (v)[0] = g1;

@@ -126,7 +126,8 @@ def main():
     torch.set_num_threads(options.threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
     torch.backends.cudnn.benchmark = options.device != "cpu"
-    # Activations; weights, statistics and losses stay float32, but convolutions round their weights, ours within the time.
+    # Activations; weights, statistics and losses stay float32, but convolutions round their weights, ours within the
+    # time.
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     with open(options.cases, encoding="utf-8") as file:
         cases = json.load(file)["rows"]

@@ -52,7 +52,8 @@ public struct OperatorBenchmark {
         let kinds = Set(cases.map(\.kind)).sorted()
         let passes = Set(cases.map(\.reportedPass)).sorted()
         return
-            "a part of a case, such as 3x3 8x29x29x512->1024, of a kind (\(kinds.joined(separator: ", "))) or of a pass "
+            "a part of a case, such as 3x3 8x29x29x512->1024, of a kind (\(kinds.joined(separator: ", "))) or of a "
+            + "pass "
             + "(\(passes.joined(separator: ", ")))"
     }
 

@@ -14,7 +14,8 @@ public struct SkipReport: Sendable, Encodable {
         public let step: Step
         /// Backbone and number of tasks: rows of different networks do not compare.
         public let network: String
-        /// all_selected, alike, random, hard_skip, soft, published, only_<task>, or what a policy of one's own is called.
+        /// all_selected, alike, random, hard_skip, soft, published, only_<task>, or what a policy of one's own is
+        /// called.
         public let policy: String
         /// Selected (block, task) pairs ÷ all; nil where every open pair is computed.
         public let density: Double?
@@ -125,7 +126,8 @@ public struct SkipReport: Sendable, Encodable {
         let slower = rows.filter { $0.density != nil && $0.speedupHardSharing < 1 / (1 + max($0.spread, 0.03)) }
         guard !slower.isEmpty else { return nil }
         let names = slower.map { row in
-            "\(row.step.rawValue) \(row.policy) \(row.density.map(percent) ?? "") (\(readable(1 / row.speedupHardSharing, digits: 3)) ×)"
+            "\(row.step.rawValue) \(row.policy) \(row.density.map(percent) ?? "") "
+                + "(\(readable(1 / row.speedupHardSharing, digits: 3)) ×)"
         }
         return "slower than hard sharing in one pass, which computes every task: " + names.joined(separator: ", ")
     }

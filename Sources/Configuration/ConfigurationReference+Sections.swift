@@ -22,7 +22,8 @@ extension ConfigurationReference {
         ]
         let validation = Field.key(
             "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
-            "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes have: "
+            "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes "
+                + "have: "
                 + "80 % train, 10 % validation, 10 % test).")
         // Kind and folder first, what readers have of their own last.
         return Array(source[..<2]) + common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
@@ -34,8 +35,10 @@ extension ConfigurationReference {
         ReaderConfiguration.fields(of: vocabulary.readers).map { field in
             let meaning =
                 field.path == "kind"
-                ? "Images of its own for the task, from a data set of its own: every step has a batch and a pass for each "
-                    + "data set. A task without uses `dataset`; tasks whose data sets are described alike share batch and "
+                ? "Images of its own for the task, from a data set of its own: every step has a batch and a pass for "
+                    + "each "
+                    + "data set. A task without uses `dataset`; tasks whose data sets are described alike share batch "
+                    + "and "
                     + "pass. Crop, augmentation, order and share for validation are those of `dataset` for all."
                 : "As `dataset.\(field.path)`, of the task's own data set."
             return field.lifted(
@@ -107,17 +110,22 @@ extension ConfigurationReference {
             .key("model.head", \.model.head, "Head of a dense task: four dilated branches, or one 1×1 convolution."),
             .key(
                 "model.precision", \.model.precision,
-                "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 rounded to "
-                    + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to 4·10⁻³), in "
-                    + "which activations and their gradients are stored too, in half their memory. Sums, weights, their gradients, "
-                    + "statistics and losses are float32. Devices without such units compute float32 and say so; `adashare "
+                "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 "
+                    + "rounded to "
+                    + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to "
+                    + "4·10⁻³), in "
+                    + "which activations and their gradients are stored too, in half their memory. Sums, weights, "
+                    + "their gradients, "
+                    + "statistics and losses are float32. Devices without such units compute float32 and say so; "
+                    + "`adashare "
                     + "devices` lists what each computes. Not together with `training.exact_convolutions`."),
             .key(
                 "model.dropout", \.model.dropout, limit: .from(0, below: 1),
                 "Probability of dropping an activation in the four-rate heads while training."),
             .key(
                 "model.task_batch_norm", \.model.hasTaskBatchNorm,
-                "Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while tasks "
+                "Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while "
+                    + "tasks "
                     + "share its convolutions. Needs images of its own for every task, `tasks[].dataset`."),
             .key(
                 "model.initial_checkpoint", \.model.initialCheckpoint,
@@ -139,8 +147,10 @@ extension ConfigurationReference {
                 "Iterations between two checkpoints: the most a resumed run repeats."),
             .key(
                 "training.evaluate_every", \.training.evaluateEvery, in: .fromZero,
-                "Iterations between two evaluations on the validation split, of which each phase keeps the best weights (mean over "
-                    + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning only once "
+                "Iterations between two evaluations on the validation split, of which each phase keeps the best "
+                    + "weights (mean over "
+                    + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning "
+                    + "only once "
                     + "every block is open); 0 = at the ends of phases only, keeping the last weights."),
             .key(
                 "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
@@ -184,12 +194,15 @@ extension ConfigurationReference {
             .key("training.adam.epsilon", \.training.adam.epsilon, limit: .above(0), "ε of the weights' Adam."),
             .key(
                 "training.recompute", \.training.recompute,
-                "Whether the backward pass computes the branches of the blocks again instead of keeping their activations: less memory, "
+                "Whether the backward pass computes the branches of the blocks again instead of keeping their "
+                    + "activations: less memory, "
                     + "about a third more time, the same bits."),
             .key(
                 "training.exact_convolutions", \.training.exactConvolutions,
-                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions of stride 1 "
-                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times larger; "
+                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions "
+                    + "of stride 1 "
+                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times "
+                    + "larger; "
                     + "and 1×1 convolutions on GPUs may be CLBlast's. Needs `model.precision: float32`."
             ),
             .key(
@@ -201,7 +214,8 @@ extension ConfigurationReference {
                     list.allSatisfy { $0 > 0 && $0 < 1 } && Set(list).count == list.count
                 },
                 "Factors on `model.width` at which hard sharing is trained too, for the retraining's iterations, under "
-                    + "`hard_sharing/<factor>` of the run: what a smaller network reaches in the same time. It starts from new weights."
+                    + "`hard_sharing/<factor>` of the run: what a smaller network reaches in the same time. It starts "
+                    + "from new weights."
             ),
         ]
     }
@@ -221,15 +235,21 @@ extension ConfigurationReference {
                 "Published sparsity with `policy.sharing` 0: weigh block l by 2l/L."),
             .key(
                 "policy.sampling", \.policy.sampling,
-                "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the soft gradient; both "
-                    + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was drawn is computed; "
-                    + "a skipped block changes nothing of its weights in that step, and its logit gets the regularisers' gradient only."
+                "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the "
+                    + "soft gradient; both "
+                    + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was "
+                    + "drawn is computed; "
+                    + "a skipped block changes nothing of its weights in that step, and its logit gets the "
+                    + "regularisers' gradient only."
             ),
             .key(
                 "policy.budget", \.policy.budget, defaultText: "null",
-                "Most that the policy may cost: a share of hard sharing's cost as `policy.budget_for` counts it, or milliseconds of a "
-                    + "step. Policy learning is steered to it, and the discrete policy stays within it where one can (`argmax` is not "
-                    + "held to it); null leaves the cost free. With `policy.cost: passes` the share is of a full pass per task."
+                "Most that the policy may cost: a share of hard sharing's cost as `policy.budget_for` counts it, or "
+                    + "milliseconds of a "
+                    + "step. Policy learning is steered to it, and the discrete policy stays within it where one can "
+                    + "(`argmax` is not "
+                    + "held to it); null leaves the cost free. With `policy.cost: passes` the share is of a full pass "
+                    + "per task."
             ) {
                 guard let budget = $0.policy.budget else { return }
                 $0.policy.discrete = .budget
@@ -238,7 +258,8 @@ extension ConfigurationReference {
             .key(
                 "policy.budgets", \.policy.budgets,
                 limit: ConfigurationLimit(text: "each once") { Set($0).count == $0.count },
-                "Instead of `policy.budget`, several: one policy learning, steered to the largest, then for each a discrete policy "
+                "Instead of `policy.budget`, several: one policy learning, steered to the largest, then for each a "
+                    + "discrete policy "
                     + "of the same probabilities and a retraining under `retrain/<budget>` of the run."
             ) {
                 guard !$0.policy.budgets.isEmpty else { return }
@@ -250,17 +271,22 @@ extension ConfigurationReference {
             .key(
                 "policy.budget_for", \.policy.budgetFor,
                 defaultText: "macs; inference where a budget is in milliseconds",
-                "What budgets count. `macs`: multiply-accumulates of the backbone. `inference`, `training`: the measured time of such a "
-                    + "step of `training.batch` images at the size of a crop, heads included; each part of the network is measured once "
+                "What budgets count. `macs`: multiply-accumulates of the backbone. `inference`, `training`: the "
+                    + "measured time of such a "
+                    + "step of `training.batch` images at the size of a crop, heads included; each part of the "
+                    + "network is measured once "
                     + "on the device and kept beside its algorithms."),
             .key(
                 "policy.budget_schedule", \.policy.budgetSchedule,
-                "What policy learning is steered to. `constant`: the budget from the start. `falling`: from everything down to the "
-                    + "budget in a straight line over four fifths of the policy epochs, so that what matters least goes first."
+                "What policy learning is steered to. `constant`: the budget from the start. `falling`: from "
+                    + "everything down to the "
+                    + "budget in a straight line over four fifths of the policy epochs, so that what matters least "
+                    + "goes first."
             ),
             .key(
                 "policy.cost", \.policy.cost,
-                "How costs add up. `passes`: one pass per task, of as many. `shared`: what remains when blocks below which "
+                "How costs add up. `passes`: one pass per task, of as many. `shared`: what remains when blocks below "
+                    + "which "
                     + "tasks have decided alike run once, so that agreeing early pays, of one pass for all tasks."
             ),
             .key(
@@ -297,9 +323,12 @@ extension ConfigurationReference {
                 "Logit steps on `train2` in each policy epoch."),
             .key(
                 "policy.discrete", \.policy.discrete, defaultText: "sample; budget where there is a budget",
-                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. `budget`: the most "
-                    + "probable one within the budget. `frontier`: of that one and less probable ones that make more of the budget, the "
-                    + "best on the validation split, scored with the weights of policy learning and each one's own batch-norm "
+                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. "
+                    + "`budget`: the most "
+                    + "probable one within the budget. `frontier`: of that one and less probable ones that make more "
+                    + "of the budget, the "
+                    + "best on the validation split, scored with the weights of policy learning and each one's own "
+                    + "batch-norm "
                     + "statistics."),
             .key(
                 "policy.samples", \.policy.samples, in: 1...4096,

@@ -207,7 +207,8 @@ extension ExperimentConfiguration {
     }
 }
 
-/// How tasks were trained in one clause, such as "normals trained as exact", with a comma before it; empty without facts.
+/// How tasks were trained in one clause, such as "normals trained as exact", with a comma before it; empty without
+/// facts.
 public func clause(_ facts: [String: String]) -> String {
     facts.sorted { $0.key < $1.key }.map { ", \($0.key) trained as \($0.value)" }.joined()
 }

@@ -18,8 +18,8 @@ public struct ImageSource: Sendable {
 }
 
 extension ExperimentConfiguration {
-    /// The data sets, as tasks first have them: a task's own, or `dataset`. Tasks whose own data sets are described alike have
-    /// one.
+    /// The data sets, as tasks first have them: a task's own, or `dataset`. Tasks whose own data sets are described
+    /// alike have one.
     ///
     /// - Throws: `InputError` where two tasks of one data set read one label differently.
     public func imageSources() throws -> [ImageSource] {

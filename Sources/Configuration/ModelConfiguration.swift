@@ -28,8 +28,8 @@ public enum ModelPrecision: String, Sendable, CaseIterable {
     case float32
     /// Convolutions multiply operands of 10 bits of mantissa, where a device has matrix units for that.
     case tf32
-    /// Activations and their gradients are stored in 16 bits, with 7 bits of mantissa, and convolutions multiply those, where a
-    /// device has matrix units for that. Weights, their gradients, statistics and losses stay float32.
+    /// Activations and their gradients are stored in 16 bits, with 7 bits of mantissa, and convolutions multiply those,
+    /// where a device has matrix units for that. Weights, their gradients, statistics and losses stay float32.
     case bfloat16
 
     /// How convolutions may round, if the device can.

@@ -5,7 +5,8 @@ import AdaShareTasks
 /// The names that a configuration may use: what can be predicted, what can be read, and how
 /// it is learned.
 ///
-/// A program with a task kind, a reader, a method or an objective of its own parses its configurations with a larger vocabulary.
+/// A program with a task kind, a reader, a method or an objective of its own parses its configurations with a larger
+/// vocabulary.
 public struct Vocabulary: Sendable {
     /// What `tasks[].kind` may be.
     public var tasks: TaskKinds

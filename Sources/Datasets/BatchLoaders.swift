@@ -1,8 +1,8 @@
 /// Batches of several data sets side by side: one of each for every step.
 ///
-/// Each data set has passes of its own. One with fewer batches than another begins its next pass while that one is still
-/// in its first, so that no image waits for a longer data set to end and none is left out; the batches of a step stay a
-/// pure function of its number.
+/// Each data set has passes of its own. One with fewer batches than another begins its next pass while that one is
+/// still in its first, so that no image waits for a longer data set to end and none is left out; the batches of a step
+/// stay a pure function of its number.
 public final class BatchLoaders: Sendable {
     /// Batches in one pass over the data set that has most.
     public let stepsPerPass: Int

@@ -20,8 +20,8 @@ struct AxisMap: Sendable {
 
     /// Maps an axis.
     ///
-    /// Pixel centres are aligned: position i of the scaled axis lies at (i + ½) · source / scaled − ½ in the source. Labels
-    /// take the source pixel that holds this centre, so they stay aligned with the interpolated image.
+    /// Pixel centres are aligned: position i of the scaled axis lies at (i + ½) · source / scaled − ½ in the source.
+    /// Labels take the source pixel that holds this centre, so they stay aligned with the interpolated image.
     ///
     /// - Parameters:
     ///   - crop: length of the result.
@@ -51,8 +51,8 @@ struct AxisMap: Sendable {
 
 /// The geometric part of one sample's augmentation, the same for the image and all its labels.
 ///
-/// Labels keep their values: depth in particular stays in metres and is not divided by the scale, about which the method
-/// says nothing. What mirroring does to values is the label format's.
+/// Labels keep their values: depth in particular stays in metres and is not divided by the scale, about which the
+/// method says nothing. What mirroring does to values is the label format's.
 struct CropTransform: Sendable {
     var rows, columns: AxisMap
     var isMirrored: Bool

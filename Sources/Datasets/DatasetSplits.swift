@@ -55,7 +55,8 @@ public struct DatasetSplits: Sendable, Equatable {
         if named["validation"] == nil, fraction > 0 {
             if all.count < 10 {
                 notices.append(
-                    "\(source): \(all.count) training samples are too few to hold any out; there is no validation split."
+                    "\(source): \(all.count) training samples are too few to hold any out; there is no validation "
+                        + "split."
                 )
             } else {
                 held = Self.draw(

@@ -1,8 +1,8 @@
 import AdaShareSchema
 import AdaShareSupport
 
-/// Where images and labels come from: a reader by its kind, its folder and its keys. `dataset` and `tasks[].dataset` in the
-/// file.
+/// Where images and labels come from: a reader by its kind, its folder and its keys. `dataset` and `tasks[].dataset` in
+/// the file.
 public struct ReaderConfiguration: Sendable {
     /// Which reader; needed for training and evaluation only.
     public var kind: String?

@@ -2,11 +2,12 @@ import Foundation
 
 /// The threads with which a driver makes a device of the host's processor.
 public enum HostThreads {
-    /// Asks pocl to keep each of its threads on a core of its own, which it does if it is asked before platforms are looked
-    /// for. Left alone, the system at times runs two of them on one core, and a kernel takes up to twice as long.
+    /// Asks pocl to keep each of its threads on a core of its own, which it does if it is asked before platforms are
+    /// looked for. Left alone, the system at times runs two of them on one core, and a kernel takes up to twice as
+    /// long.
     ///
-    /// pocl's thread n goes to core n. So this does nothing where the user has decided (`POCL_AFFINITY`, or a number of threads),
-    /// has given the process a part of the cores only, or where cores have been switched off. Linux only.
+    /// pocl's thread n goes to core n. So this does nothing where the user has decided (`POCL_AFFINITY`, or a number of
+    /// threads), has given the process a part of the cores only, or where cores have been switched off. Linux only.
     public static func stayOnTheirCores() {
         guard let cores, let online = text("/sys/devices/system/cpu/online").map(Self.cores(in:)),
             online.isSubset(of: cores), online == Set(0..<online.count),

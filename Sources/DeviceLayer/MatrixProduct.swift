@@ -103,7 +103,8 @@ private enum CLBlast {
     static let transposed: Int32 = 112
     static let singlePrecision: Int32 = 32
 
-    /// Layout, transpositions, m, n, k, alpha, A with offset and pitch, B likewise, beta, C likewise, queue, event, scratch memory.
+    /// Layout, transpositions, m, n, k, alpha, A with offset and pitch, B likewise, beta, C likewise, queue, event,
+    /// scratch memory.
     typealias Sgemm =
         @convention(c) (
             Int32, Int32, Int32, Int, Int, Int, Float, OpaquePointer?, Int, Int, OpaquePointer?, Int, Int, Float,

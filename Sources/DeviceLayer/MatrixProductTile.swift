@@ -1,8 +1,9 @@
 /// A tile of CLBlast's products: rows and columns that a work-group computes together.
 ///
-/// The library's own table knows few devices; these are chosen by measurement instead, and are the same whatever its version knows.
-/// They hold for all products of a process on a device: a change makes the library compile again. Its other kernel, for products that
-/// are too small for tiles, is not used: our own tiles are there for those.
+/// The library's own table knows few devices; these are chosen by measurement instead, and are the same whatever its
+/// version knows.
+/// They hold for all products of a process on a device: a change makes the library compile again. Its other kernel, for
+/// products that are too small for tiles, is not used: our own tiles are there for those.
 public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
     /// 32 rows, 32 columns.
     case tile32x32 = "32x32"
@@ -36,8 +37,8 @@ public enum MatrixProductTile: String, Sendable, CaseIterable, Codable {
 
     /// The kernel's parameters by the library's names, which wants all of them.
     ///
-    /// The library requires: MWG a multiple of MDIMC VWM and of MDIMA VWM, NWG of NDIMC VWN and of NDIMB VWN, KWG of KWI and of
-    /// MDIMC NDIMC / MDIMA and / NDIMB.
+    /// The library requires: MWG a multiple of MDIMC VWM and of MDIMA VWM, NWG of NDIMC VWN and of NDIMB VWN, KWG of
+    /// KWI and of MDIMC NDIMC / MDIMA and / NDIMB.
     var parameters: KeyValuePairs<String, Int> {
         let (rows, columns, items, staged) =
             switch self {

@@ -2,9 +2,9 @@ internal import CAdaShareOpenCL
 
 /// Uploads that run beside the computation.
 ///
-/// The bytes go from memory of the host that the device reads by itself (pinned), through a queue of their own, to memory of
-/// the device; the compute queue copies them from there to where they are wanted, when it comes to them. So the upload for
-/// one step runs while the device computes the step before. Used by one thread at a time.
+/// The bytes go from memory of the host that the device reads by itself (pinned), through a queue of their own, to
+/// memory of the device; the compute queue copies them from there to where they are wanted, when it comes to them. So
+/// the upload for one step runs while the device computes the step before. Used by one thread at a time.
 public final class UploadStream {
     private let context: DeviceContext
     private let queue: CommandQueue

@@ -9,7 +9,8 @@ import Foundation
 extension Experiment {
     /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.
     ///
-    /// - Parameter phases: the phases that are to run, nil for all; each must have a batch in every split it draws from.
+    /// - Parameter phases: the phases that are to run, nil for all; each must have a batch in every split it draws
+    ///   from.
     /// - Returns: the data sets, in the order of `sources`.
     /// - Throws: `InputError` naming the file or key.
     public func openInputs(phases: Set<Phase>? = nil) throws -> [any Dataset] {

@@ -170,8 +170,8 @@ public struct Experiment: Sendable {
             threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count))
     }
 
-    /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not shuffled
-    /// alike. A part of the tasks keeps the names of their data sets.
+    /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not
+    /// shuffled alike. A part of the tasks keeps the names of their data sets.
     package func loaderName(_ phase: String, source: Int) -> String {
         sources.count == 1 ? phase : "\(phase)/task\(architecture.number(task: sources[source].tasks[0]))"
     }
@@ -224,7 +224,8 @@ extension Experiment {
         return recorded.discrete(tasks: names)
     }
 
-    /// The weights that a run has come to: those of the best phase that has finished, or where tasks have their own, those.
+    /// The weights that a run has come to: those of the best phase that has finished, or where tasks have their own,
+    /// those.
     ///
     /// - Parameter isFinished: of phases.
     package func results(where isFinished: (Phase) -> Bool) -> [PhaseResult] {

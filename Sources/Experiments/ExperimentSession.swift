@@ -39,8 +39,8 @@ public struct ExperimentSession {
     /// - Parameters:
     ///   - family: kernel family; nil picks the device's.
     ///   - report: told what comes out otherwise than the configuration wants, and what is waited for.
-    /// - Throws: `DeviceError`; `UnsupportedDevice` if the family does not run on the device; `InputError` if a run's list
-    ///   of algorithms is damaged or missing.
+    /// - Throws: `DeviceError`; `UnsupportedDevice` if the family does not run on the device; `InputError` if a run's
+    ///   list of algorithms is damaged or missing.
     public static func open(
         _ experiment: Experiment, on context: DeviceContext, family: KernelFamily?, algorithms: Algorithms = .byShape,
         report: (ProgressEvent) -> Void

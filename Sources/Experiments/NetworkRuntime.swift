@@ -100,7 +100,8 @@ public final class NetworkRuntime {
         try step(kind, batches: [batch], state: state)
     }
 
-    /// Uploads a batch of every source of images and the step state and enqueues one step; returns without waiting for it.
+    /// Uploads a batch of every source of images and the step state and enqueues one step; returns without waiting for
+    /// it.
     ///
     /// Tasks whose label no image of the batch carries take no part; of images without it the others learn nothing.
     ///
@@ -142,8 +143,8 @@ public final class NetworkRuntime {
         try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights)
     }
 
-    /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective looks at
-    /// them; waits for the device.
+    /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective
+    /// looks at them; waits for the device.
     package func takeMeanLosses() throws -> [Double?] {
         let sums = try store.read(StepGraphs.lossSumsName)
         try store.write(StepGraphs.lossSumsName, graphs.lossSumsShape, [Float](repeating: 0, count: sums.count))

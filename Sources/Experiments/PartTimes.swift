@@ -6,8 +6,8 @@ import AdaShareOperators
 
 /// What the parts of a network take in one step on a device, measured under hard sharing.
 ///
-/// Their sum for a policy is what its step is planned to take. Each part has its kernels' times and its launches' share of
-/// what lies between kernels, so that all parts together are the measured step.
+/// Their sum for a policy is what its step is planned to take. Each part has its kernels' times and its launches' share
+/// of what lies between kernels, so that all parts together are the measured step.
 public struct PartTimes: Sendable, Hashable, Codable {
     /// A step of inference or of training.
     public let step: BudgetMeasure

@@ -51,8 +51,8 @@ public final class RunDirectory: Sendable {
 
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
     ///
-    /// - Throws: `InputError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot be
-    ///   written, or is held by another process.
+    /// - Throws: `InputError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot
+    ///   be written, or is held by another process.
     public init(_ url: URL, mode: Mode) throws {
         self.url = url
         self.mode = mode

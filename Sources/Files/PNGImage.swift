@@ -61,7 +61,8 @@ public struct PNGImage: Sendable, Equatable {
         return (file.header.width, file.header.height, try file.samples16())
     }
 
-    /// Writes the image as PNG under a temporary name and then renames it, so a half-written file never replaces a whole one.
+    /// Writes the image as PNG under a temporary name and then renames it, so a half-written file never replaces a
+    /// whole one.
     ///
     /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {

@@ -104,7 +104,8 @@ extension TensorFile {
         return [header] + entries.map(\.bytes)
     }
 
-    /// Length field and header, padded with spaces to a multiple of 8 bytes, and the tensors in the order of their data.
+    /// Length field and header, padded with spaces to a multiple of 8 bytes, and the tensors in the order of their
+    /// data.
     private func encodedHeader() -> (Data, [Entry]) {
         let entries = tensors.values.sorted { ($1.dtype.size, $0.name) < ($0.dtype.size, $1.name) }
         var header: [String: JSONValue] = [:]

@@ -11,8 +11,8 @@ import AdaShareOperators
 ///         }
 ///     }
 ///
-/// The forward pass, the list of parameters and the cost are the same function through different recorders: a `Graph`, a
-/// `ParameterList`, a `CostCounter`.
+/// The forward pass, the list of parameters and the cost are the same function through different recorders: a `Graph`,
+/// a `ParameterList`, a `CostCounter`.
 public protocol Layer: Sendable {}
 
 /// What layers are recorded by.

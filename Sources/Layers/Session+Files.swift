@@ -10,11 +10,11 @@ import Foundation
 extension Session {
     private static let (stepsName, seedName, flagName) = ("session/steps", "session/seed", "session/flag")
 
-    /// Writes parameters, what optimisers remember, seed and number of steps: under a temporary name, renamed at the end.
-    /// Waits for the device.
+    /// Writes parameters, what optimisers remember, seed and number of steps: under a temporary name, renamed at the
+    /// end. Waits for the device.
     ///
-    /// - Throws: `InputError` if the file cannot be written, which then is what it was; `DeviceError` if a tensor cannot
-    ///   be read.
+    /// - Throws: `InputError` if the file cannot be written, which then is what it was; `DeviceError` if a tensor
+    ///   cannot be read.
     public func save(to url: URL) throws {
         var file = TensorFile(file: url.path)
         for spec in parameters {
@@ -63,11 +63,11 @@ extension Session {
         missing = Set(inputs.keys)
     }
 
-    /// Takes from a file, of a session or any other safetensors file, the parameters that this session's layers declare,
-    /// such as those of a network that is only used. Steps and what optimisers remember stay.
+    /// Takes from a file, of a session or any other safetensors file, the parameters that this session's layers
+    /// declare, such as those of a network that is only used. Steps and what optimisers remember stay.
     ///
-    /// - Throws: `InputError` naming file and tensor if one is missing or of another shape, and nothing has changed then;
-    ///   `DeviceError` if the device refuses.
+    /// - Throws: `InputError` naming file and tensor if one is missing or of another shape, and nothing has changed
+    ///   then; `DeviceError` if the device refuses.
     public func loadParameters(from url: URL) throws {
         let file = try TensorFile.read(url)
         let writes = try parameters.map { try write(of: $0, from: file) }

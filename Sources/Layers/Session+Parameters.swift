@@ -16,7 +16,8 @@ extension Session {
     /// - Parameters:
     ///   - name: as the layer declared it.
     ///   - values: in disk order.
-    /// - Throws: `SessionError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be had.
+    /// - Throws: `SessionError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be
+    ///   had.
     public func write(_ name: String, _ values: [Float]) throws {
         let spec = try spec(name)
         guard values.count == spec.elementCount else {

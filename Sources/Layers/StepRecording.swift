@@ -72,8 +72,8 @@ public final class StepRecording: LayerRecorder {
         graph.record(WeightedSum(losses.map(\.weight)), losses.map(\.loss))[0]
     }
 
-    /// factor · loss, where the factor is a value itself: a scalar of the step or a parameter of shape [1]. Gradients reach
-    /// both.
+    /// factor · loss, where the factor is a value itself: a scalar of the step or a parameter of shape [1]. Gradients
+    /// reach both.
     ///
     /// - Precondition: both are scalars.
     public func scaled(_ loss: Value, by factor: Value) -> Value { graph.record(ScalarProduct(), [factor, loss])[0] }

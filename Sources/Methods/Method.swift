@@ -37,7 +37,8 @@ public protocol Method: Sendable {
     /// - Throws: `InputError` where it cannot.
     /// - Precondition: the policy fits the network.
     func use(_ given: SelectionPolicy, in run: any MethodRun) throws
-    /// Whether runs under budgets, and those of narrower networks, belong to a run, which ends in a comparison of times.
+    /// Whether runs under budgets, and those of narrower networks, belong to a run, which ends in a comparison of
+    /// times.
     var comparesCosts: Bool { get }
     /// Whether a run looks at what policies cost in the unit of `policy.budget_for`, which is then measured.
     func countsBudgets(_ settings: MethodSettings) -> Bool
@@ -129,8 +130,8 @@ public struct MethodSettings: Sendable {
     public var tasks: [String] { architecture.tasks.map(\.name) }
     /// Hard sharing.
     public var allSelected: DiscretePolicy { .hardSharing(tasks: tasks.count, blocks: architecture.blocks.count) }
-    /// Steps that a network of one phase is trained for: as many weight and logit steps as have gone into the weights that
-    /// AdaShare ends with.
+    /// Steps that a network of one phase is trained for: as many weight and logit steps as have gone into the weights
+    /// that AdaShare ends with.
     public var wholeLength: Int {
         let before = training.retrain.start == .learned ? training.warmup.iterations + training.policy.iterations : 0
         return before + training.retrain.iterations

@@ -12,7 +12,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var weightsIteration: Int?
     /// Phases that are over.
     public var finished: [Phase] = []
-    /// Validation metrics that scores are relative to: of the end of the first phase, or of what a later one began with.
+    /// Validation metrics that scores are relative to: of the end of the first phase, or of what a later one began
+    /// with.
     public var reference: [String: [Metric]]?
     /// Best validation score so far, by phase.
     public var bestScore: [String: Double] = [:]

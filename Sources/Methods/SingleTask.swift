@@ -2,8 +2,8 @@ import AdaShareModels
 
 /// A network for each task, trained one after the other: what multi-task learning is compared with.
 ///
-/// Each has a phase of its own, `single_<number>`, and weights of its own, which are those of the whole network as it was
-/// when the other tasks' heads had learned nothing.
+/// Each has a phase of its own, `single_<number>`, and weights of its own, which are those of the whole network as it
+/// was when the other tasks' heads had learned nothing.
 public struct SingleTask: Method {
     public static let kind = "single_task"
     public static let meaning = "a network for each task; a phase for each, `single_<number>`"

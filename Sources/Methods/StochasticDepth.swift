@@ -5,7 +5,8 @@ import AdaShareSchema
 
 /// Residual branches are left out at random while training, the more the higher they are, and all computed in the end.
 ///
-/// Block l of L survives a step with probability 1 − (1 − p)·l/L, for all tasks alike; what is left out is not computed.
+/// Block l of L survives a step with probability 1 − (1 − p)·l/L, for all tasks alike; what is left out is not
+/// computed.
 /// The weights for inference have the last scale and shift of each branch multiplied by that probability: the branch is
 /// then its expectation.
 ///
@@ -17,7 +18,8 @@ public struct StochasticDepth: Method {
         [
             .key(
                 "survival", \.survival, limit: .above(0, to: 1),
-                "Probability with which `stochastic_depth` computes the topmost branch in a step; it falls to this in a "
+                "Probability with which `stochastic_depth` computes the topmost branch in a step; it falls to this in "
+                    + "a "
                     + "straight line from 1 below the first.")
         ]
     }

@@ -78,8 +78,8 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public let tasks: [TaskHead]
     /// Whether tasks have an output for the whole image: linear heads on pooled features of the ordinary form.
     public let isPooled: Bool
-    /// Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while tasks share its
-    /// convolutions.
+    /// Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while tasks share
+    /// its convolutions.
     public let hasTaskBatchNorm: Bool
     /// Hidden channels of a four-rate branch, already scaled by `width`.
     public let headHidden: Int
@@ -102,8 +102,8 @@ public struct NetworkArchitecture: Sendable, Hashable {
     ///   - hasTaskBatchNorm: batch norms of its own for every task. Each task must be given images of its own: tasks of
     ///     the same images would have no pass in common then, nor anything else than the stem's convolution.
     ///   - headHidden: hidden channels of a four-rate branch before scaling.
-    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds, or batch norms per task where
-    ///   tasks are given the same images.
+    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds, or batch norms per task
+    ///   where tasks are given the same images.
     public init(
         backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, tasks: [TaskHead],
         isPooled: Bool = false, hasTaskBatchNorm: Bool = false, headHidden: Int = 1024

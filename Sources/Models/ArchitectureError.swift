@@ -28,7 +28,8 @@ public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
         case .badNumber(let task, let found):
             "task '\(task)': found number \(found), expected one from 1 that no other task has"
         case .sharedImages(let task, let other):
-            "batch norm per task: found the same images for tasks '\(other)' and '\(task)', expected images of its own for "
+            "batch norm per task: found the same images for tasks '\(other)' and '\(task)', expected images of its "
+                + "own for "
                 + "every task"
         case .policyTaskCount(let found, let expected):
             "policy: found \(found) tasks, expected \(expected)"

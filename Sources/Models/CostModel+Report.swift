@@ -1,6 +1,7 @@
 import Foundation
 
-/// What a network with a policy costs for one image, or one of each where tasks are given different ones; encodes to the JSON of the `cost` command.
+/// What a network with a policy costs for one image, or one of each where tasks are given different ones; encodes to
+/// the JSON of the `cost` command.
 public struct CostReport: Sendable, Hashable, Codable {
     /// Stem, projections and blocks.
     public struct Backbone: Sendable, Hashable, Codable {

@@ -3,7 +3,8 @@ import AdaShareOperators
 
 /// Counts multiply-accumulates and parameters of a network for one image.
 ///
-/// MACs are those of convolutions only (and the linear layers of heads on pooled features), taps in the padding included.
+/// MACs are those of convolutions only (and the linear layers of heads on pooled features), taps in the padding
+/// included.
 /// Parameters are those an optimiser moves: convolution weights and biases and the scales and shifts of batch norms,
 /// but not running statistics, counters or logits.
 ///

@@ -52,7 +52,8 @@ public struct NetworkTrace {
     ///   - images: of each path, [N, H, W, 3].
     ///   - decisions: [path][block].
     ///   - gates: [L, 2] for each path, needed where a decision is `.mix`.
-    ///   - tasks: whose batch norms each path takes, as indices of the architecture's tasks; nil for all tasks in order.
+    ///   - tasks: whose batch norms each path takes, as indices of the architecture's tasks; nil for all tasks in
+    ///   order.
     /// - Returns: each path's features after the last block, [N, h, w, channels].
     public mutating func features(
         images: [Value], decisions: [[BlockDecision]], gates: [Value] = [], tasks: [Int]? = nil
@@ -112,8 +113,8 @@ public struct NetworkTrace {
         }
     }
 
-    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, channels] where that is for the whole image; float32 whatever
-    /// activations are stored as.
+    /// The output of task `task` (from 0): [N, h, w, channels], or [N, 1, 1, channels] where that is for the whole
+    /// image; float32 whatever activations are stored as.
     public func head(task: Int, features: Value) -> Value {
         architecture.output(task: task, dropout: dropout)(features, in: network.grouped(.heads))
     }

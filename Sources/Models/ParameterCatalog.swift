@@ -51,8 +51,8 @@ public enum PolicyInitial: Sendable, Hashable {
     }
 }
 
-/// Every tensor of a network's checkpoint, in a stable order: stem, blocks, projections, heads, logits, and what is learned
-/// beside them. Batch norms per task: those of the first with its layers, of the others before the heads.
+/// Every tensor of a network's checkpoint, in a stable order: stem, blocks, projections, heads, logits, and what is
+/// learned beside them. Batch norms per task: those of the first with its layers, of the others before the heads.
 ///
 /// Backbone convolutions start at N(0, 0.01²), batch norms at γ = 1, β = 0, mean 0, variance 1, heads uniformly within
 /// ±1/sqrt(fan_in), weights and biases alike.
@@ -122,8 +122,8 @@ public struct ParameterCatalog: Sendable, Hashable {
         (self.published, self.common) = (published, common)
     }
 
-    /// Under which names files hold a tensor: its own, but for the convolution of a projection where every task has batch
-    /// norms of its own. Published files hold that once with each task's batch norm, all alike.
+    /// Under which names files hold a tensor: its own, but for the convolution of a projection where every task has
+    /// batch norms of its own. Published files hold that once with each task's batch norm, all alike.
     public func fileNames(of spec: ParameterSpec) -> [String] { published[spec.name] ?? [spec.name] }
 
     /// The tensor of a network without batch norms per task that one of a task may begin from; nil for others.

@@ -114,7 +114,8 @@ public struct PartCosts: Sendable, Hashable, Codable {
 
     // MARK: Expected cost
 
-    /// Cost of each block's branch as a share of all branches; projections and stem run in any case and are not charged.
+    /// Cost of each block's branch as a share of all branches; projections and stem run in any case and are not
+    /// charged.
     public var blockShares: [Double] {
         let costs = blocks.map { $0.branch + $0.branchOnce }
         let total = costs.reduce(0, +)
@@ -192,7 +193,8 @@ public struct PartCosts: Sendable, Hashable, Codable {
     ///   - budget: the most it may cost.
     ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
     ///   - open: the first block with a choice; those before it are selected.
-    ///   - reward: what spending the whole budget is worth, in log-probability: above 0, a less probable policy is taken
+    ///   - reward: what spending the whole budget is worth, in log-probability: above 0, a less probable policy is
+    ///   taken
     ///     where it makes more of the budget.
     /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is
     /// shared.
@@ -202,7 +204,8 @@ public struct PartCosts: Sendable, Hashable, Codable {
         let reward = reward / Double(max(1, budget))
         precondition(probabilities.count == tasks, "one row per task")
         precondition(probabilities.allSatisfy { $0.count == blocks.count }, "one probability per block")
-        // Where no task shares a value, what a task pays does not depend on others, unless they pay for updates together.
+        // Where no task shares a value, what a task pays does not depend on others, unless they pay for updates
+        // together.
         let isSeparate = passes == tasks && blocks.allSatisfy { $0.branchOnce == 0 && $0.projectionOnce == 0 }
         guard form == .shared, !isSeparate else {
             return mostProbablePasses(probabilities, within: budget, open: open, reward: reward)

@@ -71,8 +71,8 @@ public struct ResidualBlock: Layer, Hashable {
 
     /// Lays out one block.
     ///
-    /// A stage's first block has the stage's stride, and a projection if the stride is not 1, the channels change or the
-    /// dilation is 2 or 4.
+    /// A stage's first block has the stage's stride, and a projection if the stride is not 1, the channels change or
+    /// the dilation is 2 or 4.
     init(index: Int, position: Int, stage: ResidualStage, inputChannels: Int, isBottleneck: Bool) {
         let isFirst = position == 0
         self.index = index

@@ -8,8 +8,8 @@ public enum BatchNormTail: Hashable, Sendable {
     case relu
     /// The end of a residual block: y = max(residual + z, 0).
     case addReLU(residual: Value)
-    /// The end of a block that is selected in parts: y = v_select · max(residual + z, 0) + v_skip · residual, with a row of
-    /// the gates [L, 2].
+    /// The end of a block that is selected in parts: y = v_select · max(residual + z, 0) + v_skip · residual, with a
+    /// row of the gates [L, 2].
     case mix(residual: Value, gates: Value, row: Int)
 
     /// What the operator is told.
@@ -207,7 +207,8 @@ public struct BatchNormNormalise: DifferentiableOperator {
     }
 }
 
-/// Gradients of batch normalisation without a tail, or with ReLU; inputs x, dy, γ, β, μ, inverse deviation; outputs dx, dγ, dβ.
+/// Gradients of batch normalisation without a tail, or with ReLU; inputs x, dy, γ, β, μ, inverse deviation; outputs dx,
+/// dγ, dβ.
 ///
 /// Where ReLU was 0 follows from x: the output need not be kept.
 public struct BatchNormGradient: Operator {

@@ -39,8 +39,8 @@ extension Recorder {
     }
 }
 
-/// Batch normalisation with running statistics and its tail; inputs x, γ, β, running mean, running variance, and as the tail
-/// wants them, residual and gates.
+/// Batch normalisation with running statistics and its tail; inputs x, γ, β, running mean, running variance, and as the
+/// tail wants them, residual and gates.
 ///
 /// Behind a convolution it becomes that one's epilogue; alone, it is normalised as scale · (x − 0) · 1 + shift.
 public struct BatchNormInference: LowerableOperator {
@@ -75,8 +75,8 @@ public struct BatchNormInference: LowerableOperator {
     }
 }
 
-/// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β, running
-/// mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
+/// Batch normalisation with running statistics as y = scale · x + shift, for a convolution's epilogue; inputs γ, β,
+/// running mean, running variance, outputs scale [C] = γ / sqrt(σ² + ε) and shift [C] = β − μ · scale.
 public struct BatchNormAffine: Operator {
     /// ε, added to the variance.
     public let epsilon: Double

@@ -76,7 +76,8 @@ public struct LaunchEncoder {
         (self.library, self.inputs, self.outputs) = (library, inputs, outputs)
     }
 
-    /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store them.
+    /// Appends a launch of `kernel` from `Kernels/<file>.cl`, compiled for activations as the operator's tensors store
+    /// them.
     ///
     /// - Parameters:
     ///   - file: name of the kernel's file, without ending.

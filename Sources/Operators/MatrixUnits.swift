@@ -18,7 +18,8 @@ enum MatrixUnits {
 
     /// Compiles the instructions for a device and checks what they compute.
     ///
-    /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they do not know.
+    /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they
+    /// do not know.
     ///
     /// - Throws: `DeviceError` if that could not be found out.
     static func find(

@@ -1,7 +1,7 @@
 import AdaShareDeviceLayer
 
-/// Σ scaleᵢ · w[taskᵢ] · lossᵢ of scalars, added in order; inputs weights w [K] (compact), which the host sets with each
-/// step and nothing differentiates, then the losses.
+/// Σ scaleᵢ · w[taskᵢ] · lossᵢ of scalars, added in order; inputs weights w [K] (compact), which the host sets with
+/// each step and nothing differentiates, then the losses.
 ///
 /// - Source: kernels `objective_weighted` and `objective_weighted_back` in `objective.cl`.
 public struct TaskWeightedSum: DifferentiableOperator {

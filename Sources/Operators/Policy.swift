@@ -179,9 +179,9 @@ public enum CostForm: String, CaseIterable, Sendable {
     var code: LaunchArgument { .int(self == .passes ? 0 : 1) }
 }
 
-/// Distance of the expected cost E of the blocks from a budget, |E − budget|, with E and the budget as shares of the cost
-/// of selecting everything in the same form; inputs costs c [L] (shares of their sum), step buffer (budget), logits z of
-/// each task [L, 2].
+/// Distance of the expected cost E of the blocks from a budget, |E − budget|, with E and the budget as shares of the
+/// cost of selecting everything in the same form; inputs costs c [L] (shares of their sum), step buffer (budget),
+/// logits z of each task [L, 2].
 ///
 /// Decisions are independent with probabilities α = softmax(z)[select]; blocks before `first` count as selected.
 ///

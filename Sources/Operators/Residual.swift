@@ -1,6 +1,7 @@
 import AdaShareDeviceLayer
 
-/// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero outside the row).
+/// Gradients of y = v_select · max(r + f, 0) + v_skip · r; inputs r, f, gates [L, 2], dy; outputs dr, df, dgates (zero
+/// outside the row).
 public struct ResidualMixGradient: Operator {
     /// Row of the gates.
     public let row: Int

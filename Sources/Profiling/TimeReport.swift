@@ -84,7 +84,8 @@ public struct TimeReport: Sendable, Encodable {
             ])
         }
         let total =
-            "training takes about \(Self.about(seconds)) on this device and at most \(readable(Double(bytes) / 1e9)) GB; "
+            "training takes about \(Self.about(seconds)) on this device and at most \(readable(Double(bytes) / 1e9)) "
+            + "GB; "
             + "evaluations and checkpoints come on top"
         return "\(device)\n\n\(parts.text)\n\n"
             + (phases.isEmpty ? "" : "\(table.text)\n\n\(total)\n") + notes.map { "\($0)\n" }.joined()

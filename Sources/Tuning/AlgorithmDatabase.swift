@@ -5,8 +5,9 @@ import Foundation
 
 /// Results of algorithm searches on disk, one small file per problem, shared by processes.
 ///
-/// Entries belong to a device, driver, kernel family and kernel sources; what belongs to others, or is damaged, is as if
-/// it were not there. Files appear whole or not at all, so a reader needs no lock and of two writers the later one wins.
+/// Entries belong to a device, driver, kernel family and kernel sources; what belongs to others, or is damaged, is as
+/// if it were not there. Files appear whole or not at all, so a reader needs no lock and of two writers the later one
+/// wins.
 public struct AlgorithmDatabase: Sendable {
     /// Of this device's entries.
     public let folder: URL

@@ -38,7 +38,8 @@ struct ConvolutionSamples {
         dy = try operand("dy", isRead: problem.pass != .forward)
     }
 
-    /// The largest deviation of computed results, as a part of the largest one; what storing them rounds is no deviation.
+    /// The largest deviation of computed results, as a part of the largest one; what storing them rounds is no
+    /// deviation.
     ///
     /// - Parameters:
     ///   - found: all results in logical order.

@@ -59,13 +59,15 @@ public struct TuningReport: Sendable, Encodable {
         }
         var lines = rows.isEmpty ? [] : [table.text]
         lines.append(
-            "\(rows.count) of \(convolutions) convolutions are measured; the others are too small to matter or have one "
+            "\(rows.count) of \(convolutions) convolutions are measured; the others are too small to matter or have "
+                + "one "
                 + "algorithm")
         if let clblastTile { lines.append("CLBlast's products run in tiles of \(clblastTile.rawValue)") }
         let uncertain = rows.count(where: \.isUncertain)
         if uncertain > 0 {
             lines.append(
-                "\(uncertain) uncertain: something else kept the machine busy; `tune` measures those again when it is run again"
+                "\(uncertain) uncertain: something else kept the machine busy; `tune` measures those again when it is "
+                    + "run again"
             )
         }
         if let folder { lines.append("kept in \(folder)") }

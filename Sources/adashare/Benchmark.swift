@@ -38,7 +38,8 @@ struct Benchmark: ParsableCommand {
         var steps = StepList(steps: SkipReport.Step.allCases)
         @Option(
             help:
-                "Rows, comma-separated: random, alike (all tasks agree), alone; soft (weights, logits); published, others: published policies of this and other networks (inference, retrain)."
+                "Rows, comma-separated: random, alike (all tasks agree), alone; soft (weights, logits); published, "
+                + "others: published policies of this and other networks (inference, retrain)."
         )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.")
@@ -107,7 +108,8 @@ struct Benchmark: ParsableCommand {
                 for step in steps.steps { try console.print(report.table(step) + "\n") }
                 if let warning = report.warning { try console.print(warning + "\n") }
                 try console.print(
-                    "Convolutions in \(report.precision). A cached plan is found in \(readable(report.cachedPlanUs, digits: 3)) µs"
+                    "Convolutions in \(report.precision). A cached plan is found in "
+                        + "\(readable(report.cachedPlanUs, digits: 3)) µs"
                 )
             }
         }
@@ -133,7 +135,8 @@ extension Benchmark {
 
         @Option(
             help:
-                "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or weight_gradient."
+                "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or "
+                + "weight_gradient."
         )
         var filter: String?
         @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")

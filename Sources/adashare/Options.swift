@@ -196,7 +196,8 @@ struct ProfileOptions: ParsableArguments {
         let dropped = recorder.report.dropped
         if dropped > 0 {
             try console.print(
-                "\(profile) has the first \(recorder.report.limit) launches; \(dropped) later ones are only in the tables"
+                "\(profile) has the first \(recorder.report.limit) launches; \(dropped) later ones are only in the "
+                    + "tables"
             )
         }
     }

@@ -21,7 +21,8 @@ struct Policy: ConsoleCommand {
     var path: String
     @Option(
         help:
-            "Most it may cost: a share of hard sharing, with --cost passes of a full pass per task; or, in a run whose budgets count time, milliseconds such as 12ms."
+            "Most it may cost: a share of hard sharing, with --cost passes of a full pass per task; or, in a run "
+            + "whose budgets count time, milliseconds such as 12ms."
     ) var budget: PolicyBudget?
     @Option(help: "Select what has at least this probability, from 0 to 1.") var threshold: Double?
     @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?
@@ -82,7 +83,8 @@ struct Policy: ConsoleCommand {
         let form = cost ?? experiment.configuration.policy.cost
         if budget != nil, !PolicyDraw.canSearch(tasks: names.count, form: form) {
             throw ValidationError(
-                "--budget: found \(names.count) tasks, expected --cost passes or at most \(PartCosts.mostTasksSharing) tasks."
+                "--budget: found \(names.count) tasks, expected --cost passes or at most "
+                    + "\(PartCosts.mostTasksSharing) tasks."
             )
         }
         if case .milliseconds? = budget, costs.unit != .nanoseconds {
@@ -127,7 +129,8 @@ struct Policy: ConsoleCommand {
         for remark in draw.remarks(on: policy, from: probabilities) { try console.print(remark) }
         if costs.unit == .nanoseconds {
             try console.print(
-                "step of \(experiment.configuration.policy.budgetFor.rawValue): \(readable(costs.milliseconds(of: policy, form))) ms, "
+                "step of \(experiment.configuration.policy.budgetFor.rawValue): "
+                    + "\(readable(costs.milliseconds(of: policy, form))) ms, "
                     + "\(percent(costs.share(of: policy, form))) of \(form.base)")
         }
         let charged = form == .shared ? "" : "\(percent(model.parts.share(of: policy, form))) of \(form.base), "

@@ -104,8 +104,8 @@ extension CommandLineTests {
             try warmed.copy(to: run)
             #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("policy.json").path))
 
-            // What a kill can leave: half-written files, weights without a state (before it was written, or after it was
-            // removed), a pointer not yet renamed into place.
+            // What a kill can leave: half-written files, weights without a state (before it was written, or after it
+            // was removed), a pointer not yet renamed into place.
             let checkpoints = run.appendingPathComponent("checkpoints")
             for name in [
                 ".latest.json.partial-1", ".policy-0000000.state.partial-x", "policy-0000003.safetensors",

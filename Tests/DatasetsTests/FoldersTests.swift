@@ -90,7 +90,8 @@ import Testing
         try image("gt/val/x_ids.png", 7, channels: 1)
         try image("gt/train/y_ids.png", 5, channels: 1)
         let dataset = try open(
-            "{images: left/*/*_left.png, labels: [{name: parts, path: gt/*/*_ids.png, values: [5, 9, 7]}], splits: {test: left/val}}",
+            "{images: left/*/*_left.png, labels: [{name: parts, path: gt/*/*_ids.png, values: [5, 9, 7]}], splits: "
+                + "{test: left/val}}",
             [Self.classes])
         #expect(dataset.count == 2 && dataset.splits.train == [0] && dataset.splits.test == [1])
         #expect(try dataset.sample(0).labels["parts"]?.values == .bytes([0, 0, 0, 0, 0, 0]))

@@ -4,11 +4,11 @@ import Testing
 @testable import AdaShareDeviceLayer
 
 extension DeviceLayerTests {
-    /// The loop of the GPU family's convolutions: two buffers in local memory, one barrier a step, the same number of steps for all
-    /// items of a group, and no item that leaves early.
+    /// The loop of the GPU family's convolutions: two buffers in local memory, one barrier a step, the same number of
+    /// steps for all items of a group, and no item that leaves early.
     @Suite struct BarrierTests {
-        /// y[group, item] = Σ over steps of what the item's neighbour loaded, times the step; with `nested`, through a barrier in a
-        /// function that is called under a condition all items agree on.
+        /// y[group, item] = Σ over steps of what the item's neighbour loaded, times the step; with `nested`, through a
+        /// barrier in a function that is called under a condition all items agree on.
         private static let source = """
             static inline float exchange(__local float* registers, float value) {
                 const int item = get_local_id(0), count = get_local_size(0);

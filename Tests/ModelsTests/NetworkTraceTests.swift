@@ -59,8 +59,8 @@ import Testing
         zip(Self.tasks, sources).map { TaskHead(name: $0.name, channels: $0.channels, source: $1) }
     }
 
-    /// The same where tasks are given images of their own, or two of them the same: value numbering merges what is equal
-    /// and nothing else, with batch norms per task or without.
+    /// The same where tasks are given images of their own, or two of them the same: value numbering merges what is
+    /// equal and nothing else, with batch norms per task or without.
     @Test(arguments: [[0, 1, 2], [0, 1, 0], [0, 0, 0]], [false, true])
     func separateImagesShareWeightsAlone(sources: [Int], isPooled: Bool) throws {
         for hasTaskBatchNorm in Set(sources).count == 3 ? [false, true] : [false] {

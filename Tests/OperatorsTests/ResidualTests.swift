@@ -130,7 +130,8 @@ extension OperatorsTests {
             #expect(try results.error("dv", Tensor(shape: [2, 2], values: dv.reversed())) > 0.01)
         }
 
-        /// A drawn gate that selected its block has the mixed block's gradient at gates (1, 0), without the branch's value.
+        /// A drawn gate that selected its block has the mixed block's gradient at gates (1, 0), without the branch's
+        /// value.
         @Test(arguments: TestDevice.families)
         func drawnGatesHaveTheMixedGradient(family: KernelFamily) throws {
             let tensors = (0..<3).map { Tensor.random(shape: [2, 5, 3, 19], seed: UInt64(17 + $0)) }

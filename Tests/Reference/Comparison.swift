@@ -22,8 +22,8 @@ public enum Comparison {
     ///
     ///     max |actual − expected| / max |expected|
     ///
-    /// Absolute if all expected values are zero. Infinite if the counts differ, there is nothing to compare or a value is not
-    /// finite, so that no such result passes a `<` test.
+    /// Absolute if all expected values are zero. Infinite if the counts differ, there is nothing to compare or a value
+    /// is not finite, so that no such result passes a `<` test.
     public static func maximumError(actual: [Float], expected: Tensor) -> Double {
         worst(actual: actual, expected: expected).error
     }

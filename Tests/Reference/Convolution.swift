@@ -59,7 +59,8 @@ extension Reference {
 
     /// Convolves an image batch with zero padding.
     ///
-    ///     y[n,p,q,k] = b[k] + Σ_{r,s,c} x[n, p·stride + r·dilation − padding, q·stride + s·dilation − padding, c] · w[r,s,c,k]
+    ///     y[n,p,q,k] = b[k] + Σ_{r,s,c} x[n, p·stride + r·dilation − padding, q·stride + s·dilation − padding, c] ·
+    ///     w[r,s,c,k]
     ///
     /// - Parameter x: input, shape [N, H, W, C].
     /// - Parameter w: weights, shape [R, S, C, K].

@@ -21,7 +21,8 @@ extension Reference {
     ///     loss = Σ w[g]·(−log softmax(z)[g]) / Σ w[g],   dz = w[g]/Σw · (softmax(z) − onehot(g))
     ///
     /// - Parameter logits: z, shape [N, h, w, K].
-    /// - Parameter labels: g, classes 0..<K or `ignore`, row-major of `labelShape`; resized to [h, w] by nearest neighbour.
+    /// - Parameter labels: g, classes 0..<K or `ignore`, row-major of `labelShape`; resized to [h, w] by nearest
+    ///   neighbour.
     /// - Parameter labelShape: [N, H, W].
     /// - Parameter classWeights: one weight per class, shape [K], or nil for 1 each.
     /// - Returns: the loss and its gradient, shape of the logits; both zero when no pixel has weight.

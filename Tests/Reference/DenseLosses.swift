@@ -31,8 +31,8 @@ extension Reference {
     ///     loss = 1 − 1/V · Σ p̂·t̂,   v̂ = v / max(|v|, 1e-12),   dp = −1/V · (t̂ − (p̂·t̂)·p̂) / |p|
     ///
     /// - Parameter prediction: p, shape [N, h, w, 3].
-    /// - Parameter labels: raw colours 0..255 in R, G, B order, shape [N, H, W, 3], resized to [h, w] by nearest neighbour. A
-    ///   pixel whose largest channel is 255 is invalid.
+    /// - Parameter labels: raw colours 0..255 in R, G, B order, shape [N, H, W, 3], resized to [h, w] by nearest
+    ///   neighbour. A pixel whose largest channel is 255 is invalid.
     /// - Returns: the loss and its gradient, shape of the prediction; both zero without a valid pixel.
     public static func cosineLoss(
         prediction: Tensor, labels: Tensor, mode: NormalConvention

@@ -32,7 +32,8 @@ extension Reference {
     /// The gradients of `mixedResidual`.
     ///
     ///     a = ReLU(residual + branch)
-    ///     dBranch = v_select·dy·[a > 0],  dResidual = dBranch + v_skip·dy,  dv_select = Σ dy·a,  dv_skip = Σ dy·residual
+    ///     dBranch = v_select·dy·[a > 0],  dResidual = dBranch + v_skip·dy,  dv_select = Σ dy·a,  dv_skip = Σ
+    ///     dy·residual
     public static func mixedResidualGradient(
         residual: Tensor, branch: Tensor, vSelect: Double, vSkip: Double, dy: Tensor
     ) -> (dResidual: Tensor, dBranch: Tensor, dvSelect: Double, dvSkip: Double) {

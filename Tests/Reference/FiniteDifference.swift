@@ -20,8 +20,8 @@ public enum FiniteDifference {
 
     /// The largest difference of any element between an analytic and the numeric gradient.
     ///
-    /// - Returns: the difference relative to the largest magnitude in the numeric gradient, but at least to 1e-3, below which
-    ///   rounding dominates; infinite if the shapes differ or a value is not finite.
+    /// - Returns: the difference relative to the largest magnitude in the numeric gradient, but at least to 1e-3, below
+    ///   which rounding dominates; infinite if the shapes differ or a value is not finite.
     public static func error(
         of analytic: Tensor, at x: Tensor, step: Double = 1e-6, function: (Tensor) -> Double
     ) -> Double {

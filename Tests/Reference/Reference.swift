@@ -1,7 +1,7 @@
 /// Every operator in float64 and in its plainest form, independent of any device code.
 ///
-/// Activations are [N, H, W, C], convolution weights [R, S, C, K]. Finite differences check each gradient here against its
-/// forward function; the device is then compared with these results, every element. Nothing is optimised beyond
+/// Activations are [N, H, W, C], convolution weights [R, S, C, K]. Finite differences check each gradient here against
+/// its forward function; the device is then compared with these results, every element. Nothing is optimised beyond
 /// hoisting offsets out of inner loops.
 public enum Reference {
     /// The four extents of an [N, H, W, C] tensor.

@@ -100,15 +100,18 @@ import Testing
             ),
             (
                 "dataset: {crop: [64, 9223372036854775807]}",
-                "c.yml: dataset.crop: found [64, 9223372036854775807], expected [height, width] or one number, in pixels from 1 to 8192"
+                "c.yml: dataset.crop: found [64, 9223372036854775807], expected [height, width] or one number, in "
+                    + "pixels from 1 to 8192"
             ),
             (
                 "dataset: {size: [4097, 64]}",
-                "c.yml: dataset.size: found [4097, 64], expected [height, width] or one number, in pixels from 8 to 4096"
+                "c.yml: dataset.size: found [4097, 64], expected [height, width] or one number, in pixels from 8 to "
+                    + "4096"
             ),
             (
                 "policy: {alternation: {logits: 2147483648}}",
-                "c.yml: policy.alternation.logits: found 2147483648, expected epoch, or a number of iterations from 1 to 2147483647"
+                "c.yml: policy.alternation.logits: found 2147483648, expected epoch, or a number of iterations from 1 "
+                    + "to 2147483647"
             ),
         ] {
             do {

@@ -134,7 +134,8 @@ import Testing
     @Test(arguments: [
         (
             "training.bacth=8",
-            "--set training.bacth=8: training.bacth: found an unknown key, expected a known one; the nearest is training.batch"
+            "--set training.bacth=8: training.bacth: found an unknown key, expected a known one; the nearest is "
+                + "training.batch"
         ),
         ("batch=8", "--set batch=8: batch: found an unknown key, expected a known one; the nearest is training.batch"),
         (
@@ -168,7 +169,8 @@ import Testing
         ("trainig: {batch: 8}", "c.yml: trainig: found an unknown key, expected a known one; the nearest is training"),
         (
             "training: {learning_rate: {head: 1}}",
-            "c.yml: training.learning_rate.head: found an unknown key, expected a known one; the nearest is training.learning_rate.heads"
+            "c.yml: training.learning_rate.head: found an unknown key, expected a known one; the nearest is "
+                + "training.learning_rate.heads"
         ),
         ("training: {batch: 8.5}", "c.yml: training.batch: found 8.5, expected an integer from 1 to 65536"),
         ("training: {batch: '8'}", "c.yml: training.batch: found '8', expected an integer from 1 to 65536"),
@@ -193,7 +195,8 @@ import Testing
         ),
         (
             "dataset: {kind: nyu_v2, root: data, classes: pattern}",
-            "c.yml: dataset.classes: found pattern with dataset.kind nyu_v2, expected no such key, or dataset.kind scenes"
+            "c.yml: dataset.classes: found pattern with dataset.kind nyu_v2, expected no such key, or dataset.kind "
+                + "scenes"
         ),
         ("dataset: {root: 12}", "c.yml: dataset.root: found 12, expected a text"),
         ("policy: {alternation: {weights: 0}}", "c.yml: policy.alternation.weights: found 0, expected epoch, or"),
@@ -255,7 +258,8 @@ import Testing
         ("", "c.yml: dataset.kind: found nothing, expected one of nyu_v2, scenes"),
         ("dataset: {kind: nyu_v2}", "c.yml: dataset.root: found nothing"),
         (
-            "dataset: {kind: scenes}\ntraining: {warmup: {iterations: 0}, policy: {iterations: 0}, retrain: {iterations: 0}}",
+            "dataset: {kind: scenes}\ntraining: {warmup: {iterations: 0}, policy: {iterations: 0}, retrain: "
+                + "{iterations: 0}}",
             "c.yml: training: found 0 iterations"
         ),
         ("dataset: {kind: scenes}", "no error"),

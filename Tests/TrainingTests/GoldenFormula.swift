@@ -8,7 +8,8 @@ import Testing
 
 @testable import AdaShareTraining
 
-/// Numbers from a name and an index, as `tools/golden/README.md` defines them: inputs and parameters of golden networks.
+/// Numbers from a name and an index, as `tools/golden/README.md` defines them: inputs and parameters of golden
+/// networks.
 struct GoldenFormula: Hashable, Sendable {
     let salt: String
 

@@ -10,7 +10,8 @@ extension TrainingTests {
     @Suite struct GoldenNetworkTests {
         static let firstStep = 1e-4
         static let tenSteps = 1e-3
-        /// For the change of weights in ten steps, which float32 weights near 1 hold no better. With four-rate heads some
+        /// For the change of weights in ten steps, which float32 weights near 1 hold no better. With four-rate heads
+        /// some
         /// ReLU input comes nearer to zero than rounding in a later step: PyTorch's own float32 without oneDNN is 5e-2
         /// from its float64 there.
         static func change(_ head: HeadKind) -> Double { head == .light ? 2e-2 : 1e-1 }

@@ -62,8 +62,8 @@ extension TrainingTests {
             let shape = Shape([statistics.0.count])
             try run.executor.store.write("mean", shape, statistics.0)
             try run.executor.store.write("variance", shape, statistics.1)
-            // The engine has no gradient of inference; the file's is not compared. It normalises what a convolution sums,
-            // here x itself.
+            // The engine has no gradient of inference; the file's is not compared. It normalises what a convolution
+            // sums, here x itself.
             let channels = statistics.0.count
             let unit = Shape([1, 1, channels, channels])
             try run.executor.store.write(

@@ -71,7 +71,8 @@ import Testing
             message { _ = try parse(["tasks.0.dataset.kind=scene"]) }.contains("tasks.0.dataset.kind: found 'scene'"))
         #expect(
             message { _ = try parse(["tasks.0.dataset.cuont=3"]) }.contains(
-                "tasks.0.dataset.cuont: found an unknown key, expected a known one; the nearest is tasks.0.dataset.count"
+                "tasks.0.dataset.cuont: found an unknown key, expected a known one; the nearest is "
+                    + "tasks.0.dataset.count"
             ))
         let rootless = try parse(["tasks.3.dataset={kind: folders}"])
         #expect(message { try rootless.validateForTraining() }.contains("tasks.3.dataset.root: found nothing"))

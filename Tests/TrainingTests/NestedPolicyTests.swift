@@ -18,7 +18,8 @@ import Testing
         }
     }
 
-    /// All tasks agree, what a sparser policy selects a denser one selects too, and each costs less than the one before.
+    /// All tasks agree, what a sparser policy selects a denser one selects too, and each costs less than the one
+    /// before.
     @Test(arguments: ["resnet18", "resnet34", "resnet50"]) func policiesThatAgreeCostLessTheLessTheySelect(
         backbone: String
     ) throws {

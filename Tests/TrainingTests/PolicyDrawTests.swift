@@ -79,7 +79,8 @@ import Testing
         let least = readable(100 * model.parts.share(of: policy, .shared)) + " %"
         #expect(
             draw.remarks(on: policy, from: alphas).first
-                == "no policy is within the budget of 5 % of hard sharing: this one costs \(least), the cheapest \(least)"
+                == "no policy is within the budget of 5 % of hard sharing: this one costs \(least), the cheapest "
+                + "\(least)"
         )
     }
 

@@ -100,7 +100,8 @@ import Testing
                 == "m.safetensors: tensor conv1.weight: found shape [2], expected [1, 2]")
         #expect(
             message { _ = try file.floats("conv1.weights") }
-                == "m.safetensors: tensor conv1.weights: found no such tensor (nearest: conv1.weight), expected a tensor"
+                == "m.safetensors: tensor conv1.weights: found no such tensor (nearest: conv1.weight), expected a "
+                + "tensor"
         )
         #expect(message { _ = try file.floats("count") }.contains("found dtype I64, expected F32"))
         #expect(message { _ = try file.integers("conv1.weight") }.contains("found dtype F32, expected I64"))

@@ -89,8 +89,8 @@ extension TrainingTests {
             #expect(files[0].tensors != files[1].tensors)
         }
 
-        /// What tasks of other images do leaves a task alone where they share no weight: the network of one task, on its
-        /// own, has the same loss in the first step.
+        /// What tasks of other images do leaves a task alone where they share no weight: the network of one task, on
+        /// its own, has the same loss in the first step.
         @Test func firstLossesAreThoseOfEachDataSetAlone() throws {
             func first(_ tasks: [String]) throws -> [String: Double] {
                 var configuration = try ExperimentConfiguration.parse(yaml: Self.yaml, file: "c.yml")

@@ -1,4 +1,5 @@
-// PNG files in memory, read and written by libpng; its errors and warnings come back as text and never reach a terminal.
+// PNG files in memory, read and written by libpng; its errors and warnings come back as text and never reach a
+// terminal.
 #ifndef ADASHARE_CPNG_H
 #define ADASHARE_CPNG_H
 

@@ -3,9 +3,9 @@ import Foundation
 
 /// Which files of a folder belong to an image or a label, and what an image and its labels have in common.
 ///
-/// A pattern is a path with `*` for a part of one name and `**` for any number of folders: `leftImg8bit/**/*_leftImg8bit.png`.
-/// A path without either is a folder and stands for `folder/**/*.<any suffix it knows>`. What the wildcards stand for is
-/// the key of a file; a label belongs to the image with its key.
+/// A pattern is a path with `*` for a part of one name and `**` for any number of folders:
+/// `leftImg8bit/**/*_leftImg8bit.png`. A path without either is a folder and stands for `folder/**/*.<any suffix it
+/// knows>`. What the wildcards stand for is the key of a file; a label belongs to the image with its key.
 struct FilePattern {
     /// As it was written.
     let text: String

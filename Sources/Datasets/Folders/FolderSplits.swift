@@ -50,8 +50,9 @@ struct FolderSplits: Sendable, Equatable {
 
     /// The images of each split that is described, as indices.
     ///
-    /// Lists and folders come first; of what they leave, `test` and `validation` take their shares, drawn by the seed, and
-    /// `train` what is left, or its share; `train1` and `train2` are drawn from `train`, without an image in common.
+    /// Lists and folders come first; of what they leave, `test` and `validation` take their shares, drawn by the seed,
+    /// and `train` what is left, or its share; `train1` and `train2` are drawn from `train`, without an image in
+    /// common.
     ///
     /// - Parameters:
     ///   - images: key and path of each.

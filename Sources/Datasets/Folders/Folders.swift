@@ -22,7 +22,8 @@ public struct Folders: Reader {
         return [
             .key(
                 "images", \.images,
-                "Folders: where the images lie below the root: a folder, or a pattern with `*` for a part of a name and "
+                "Folders: where the images lie below the root: a folder, or a pattern with `*` for a part of a name "
+                    + "and "
                     + "`**` for folders. 8-bit RGB PNG."),
             .list(
                 "labels", \.labels, of: FolderLabel.fields, empty: FolderLabel(), isRequired: false,

@@ -18,9 +18,9 @@ public struct NYUv2: Reader {
 
 /// NYU v2 in the authors' format: `img/*.png`, `seg/*.png`, `normal_mask/*.png`, `depth/*.npy` and a split file.
 ///
-/// The split file is `nyu_v2_3task.json`: split name → list of [img, seg, normal, depth] relative paths, null for a label
-/// that an image has not. Without it files are paired by stem, an image without a file in a label's folder lacks that
-/// label, and every image is in every split (but for validation, see ``DatasetSplits``).
+/// The split file is `nyu_v2_3task.json`: split name → list of [img, seg, normal, depth] relative paths, null for a
+/// label that an image has not. Without it files are paired by stem, an image without a file in a label's folder lacks
+/// that label, and every image is in every split (but for validation, see ``DatasetSplits``).
 ///
 /// One addition to the format: `edges/<stem of the image>.png`, 8-bit grey, where value v means an edge strength of
 /// v / 127 − 1 and 255 is invalid.

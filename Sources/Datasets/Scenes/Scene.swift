@@ -22,8 +22,8 @@ struct Scene {
 
     /// Draws scene `index` of a seed.
     ///
-    /// The camera stands near one wall, always at about the same height and with the same upright, slightly lowered view, so that
-    /// the position in the image tells something about class, depth and normal, but not all.
+    /// The camera stands near one wall, always at about the same height and with the same upright, slightly lowered
+    /// view, so that the position in the image tells something about class, depth and normal, but not all.
     init(seed: UInt64, index: Int) {
         var random = CounterRandom(seed: seed, name: "scene", UInt64(index))
         func draw(_ range: ClosedRange<Double>) -> Float { Float(random.uniform(range)) }

@@ -5,8 +5,8 @@
 public enum SceneClasses: String, Sendable, CaseIterable {
     /// What a surface belongs to: parts of the room and kinds of solids.
     case shape
-    /// The texture of a surface. Stripes that run along a surface's normal, and patterns of two like colours, can hardly
-    /// be seen in the image; their label is the pattern all the same.
+    /// The texture of a surface. Stripes that run along a surface's normal, and patterns of two like colours, can
+    /// hardly be seen in the image; their label is the pattern all the same.
     case pattern
 
     /// What the labels mean, in their order from 0.

@@ -25,9 +25,11 @@ public struct Scenes: Reader {
             .key("seed", \.seed, in: .seeds, "Scenes: seed of the generator."),
             .key(
                 "classes", \.classes,
-                "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 classes. "
+                "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 "
+                    + "classes. "
                     + "`pattern`: plain, checker, stripes, noise, 4 classes, drawn independently of shape, so that "
-                    + "segmentation must see what normals and depth must be blind to. Images and other labels are the same."
+                    + "segmentation must see what normals and depth must be blind to. Images and other labels are the "
+                    + "same."
             ),
         ]
     }
@@ -59,9 +61,9 @@ extension SceneClasses: ConfigurationChoice {}
 
 /// Generated rooms with boxes, spheres and cylinders, ray-cast on the host: images with exact labels and no download.
 ///
-/// Sample i is a pure function of (seed, i, height, width), but for what its segmentation labels tell apart. Colours and
-/// textures are drawn independently of shape, so segmentation by shape is blind to texture, by pattern to shape; normals
-/// need shading, and depth needs layout.
+/// Sample i is a pure function of (seed, i, height, width), but for what its segmentation labels tell apart. Colours
+/// and textures are drawn independently of shape, so segmentation by shape is blind to texture, by pattern to shape;
+/// normals need shading, and depth needs layout.
 ///
 /// Splits by index: the first 80 % are `train` (of these the first 80 % `train1`, the rest `train2`), then 10 %
 /// `validation` and 10 % `test`.

@@ -4,8 +4,8 @@ struct Solid {
 
     var shape: Shape
     var center: Vector3
-    /// Half the extents: of a box along its own axes; (radius, radius, radius) of a sphere; (radius, half height, radius)
-    /// of a cylinder.
+    /// Half the extents: of a box along its own axes; (radius, radius, radius) of a sphere; (radius, half height,
+    /// radius) of a cylinder.
     var half: Vector3
     /// Cosine and sine of the turn about the vertical.
     var cosine: Float = 1

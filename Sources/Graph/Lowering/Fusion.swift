@@ -1,7 +1,7 @@
 import AdaShareOperators
 
-/// What a convolution computes in the same launch: batch norm from running statistics behind it, and a sum that it is the
-/// last to contribute to.
+/// What a convolution computes in the same launch: batch norm from running statistics behind it, and a sum that it is
+/// the last to contribute to.
 ///
 /// A convolution is fused only where nothing else reads its result. Its epilogue is float32 throughout, so that with
 /// narrow activations one rounding less is made.

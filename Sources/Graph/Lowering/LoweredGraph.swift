@@ -24,8 +24,8 @@ public struct LoweredGraph {
 }
 
 extension Graph {
-    /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what a
-    /// convolution computes in the same launch, chooses algorithms, and packs weights for them.
+    /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what
+    /// a convolution computes in the same launch, chooses algorithms, and packs weights for them.
     ///
     /// - Precondition: activations are stored as the choices' arithmetic stores them.
     public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {

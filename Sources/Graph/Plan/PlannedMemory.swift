@@ -14,7 +14,8 @@ public struct PlannedMemory: Sendable, Hashable {
 }
 
 extension PlannedMemory {
-    /// Plans steps that alternate on one device: they share the arena, and what one of them keeps stays beside the others.
+    /// Plans steps that alternate on one device: they share the arena, and what one of them keeps stays beside the
+    /// others.
     ///
     /// - Parameter graphs: one of each step.
     /// - Parameter parameters: shapes, by name, of what is on the device whether or not a step reads it.

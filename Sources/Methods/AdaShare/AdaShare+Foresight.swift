@@ -1,8 +1,8 @@
 import AdaShareModels
 
 extension AdaShare {
-    /// Policy learning mixes more blocks the further its curriculum is: what its steps take with one block open and with
-    /// all, with the rest on a line between these.
+    /// Policy learning mixes more blocks the further its curriculum is: what its steps take with one block open and
+    /// with all, with the rest on a line between these.
     public func typicalSteps(
         of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {

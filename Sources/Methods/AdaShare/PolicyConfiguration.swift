@@ -131,8 +131,8 @@ public enum BudgetSchedule: String, Sendable, CaseIterable, ConfigurationChoice 
 }
 
 extension PolicyConfiguration {
-    /// The budget that policy learning is steered to: of several the largest, so that there is enough to choose from for
-    /// it, and the smaller ones leave out what is least probable; nil leaves the cost free.
+    /// The budget that policy learning is steered to: of several the largest, so that there is enough to choose from
+    /// for it, and the smaller ones leave out what is least probable; nil leaves the cost free.
     ///
     /// - Parameter costs: what shares and times are of.
     func steered(by costs: PartCosts) -> PolicyBudget? {
@@ -147,8 +147,8 @@ extension PolicyConfiguration {
 }
 
 extension PolicyConfiguration {
-    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves the
-    /// cost free.
+    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves
+    /// the cost free.
     ///
     /// - Parameters:
     ///   - costs: what budgets are counted in.

@@ -3,13 +3,13 @@ import AdaShareOperators
 import AdaShareSupport
 import Foundation
 
-/// Policy learning: weight steps and logit steps in turn, more blocks open from epoch to epoch, and in the end a discrete
-/// policy.
+/// Policy learning: weight steps and logit steps in turn, more blocks open from epoch to epoch, and in the end a
+/// discrete policy.
 final class PolicyLearning: TrainingPhase {
     private unowned let run: any MethodRun
     let schedule: PolicySchedule
-    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves the
-    /// cost free.
+    /// What the branches' expected cost is steered to, by policy epoch, as a share of selecting everything; nil leaves
+    /// the cost free.
     let steering: ((Int) -> Double)?
     private let settings: PolicyConfiguration
     private let architecture: NetworkArchitecture
@@ -97,8 +97,8 @@ final class PolicyLearning: TrainingPhase {
         }
     }
 
-    /// How discrete policies are taken from the probabilities now; every task selects the blocks that the curriculum has
-    /// not opened.
+    /// How discrete policies are taken from the probabilities now; every task selects the blocks that the curriculum
+    /// has not opened.
     ///
     /// - Parameter budget: the most they may cost; nil for any.
     func policyDraw(within budget: PolicyBudget?) -> PolicyDraw {
@@ -117,7 +117,8 @@ final class PolicyLearning: TrainingPhase {
         try run.state.policy ?? SelectionPolicy(policy(), tasks: taskNames)
     }
 
-    /// Takes the discrete policy from the probabilities; of several budgets one for each, and the first one's is the run's.
+    /// Takes the discrete policy from the probabilities; of several budgets one for each, and the first one's is the
+    /// run's.
     func finish() throws {
         for budget in settings.budgets.reversed() {
             try drawPolicy(within: budget)

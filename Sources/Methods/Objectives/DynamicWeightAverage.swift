@@ -3,8 +3,8 @@ import AdaShareOperators
 import AdaShareSchema
 import Foundation
 
-/// Dynamic weight average: Σ w · λ · loss with w = K · softmax(r / T), where r is a task's mean loss in the last epoch over
-/// that in the one before. In the first two epochs of a phase w is 1.
+/// Dynamic weight average: Σ w · λ · loss with w = K · softmax(r / T), where r is a task's mean loss in the last epoch
+/// over that in the one before. In the first two epochs of a phase w is 1.
 ///
 /// - Source: Liu, Johns, Davison, "End-to-end multi-task learning with attention", CVPR 2019, section 4.3.
 public struct DynamicWeightAverage: Objective {

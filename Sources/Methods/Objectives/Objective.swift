@@ -31,7 +31,8 @@ public protocol Objective: Sendable {
     ///
     /// - Precondition: `isAdditive`.
     func term(_ loss: Value, of task: Int, in recorder: StepRecorder) -> Value
-    /// Weights that the host gives the tasks for a step, read by `StepRecorder.taskWeights`; nil where nothing reads them.
+    /// Weights that the host gives the tasks for a step, read by `StepRecorder.taskWeights`; nil where nothing reads
+    /// them.
     ///
     /// - Parameters:
     ///   - state: of the step; random numbers are functions of it.

@@ -4,8 +4,8 @@ import AdaShareModels
 import AdaShareOperators
 import AdaShareSchema
 
-/// Homoscedastic uncertainty: Σ c · exp(−s) · λ · loss + s/2 with a learned s = log σ² for each task, c = 1 where a task
-/// predicts classes and ½ where it predicts numbers.
+/// Homoscedastic uncertainty: Σ c · exp(−s) · λ · loss + s/2 with a learned s = log σ² for each task, c = 1 where a
+/// task predicts classes and ½ where it predicts numbers.
 ///
 /// - Source: Kendall, Gal, Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018.
 public struct Uncertainty: Objective {

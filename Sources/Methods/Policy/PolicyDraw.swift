@@ -52,8 +52,8 @@ public struct PolicyDraw: Sendable {
         costs.mostProbable(probabilities, within: limit, form, open: open).policy
     }
 
-    /// The most probable policy within the budget, and less probable ones that make more of it: what spending all of it is
-    /// worth rises from nothing to more than any probability of a small network weighs.
+    /// The most probable policy within the budget, and less probable ones that make more of it: what spending all of it
+    /// is worth rises from nothing to more than any probability of a small network weighs.
     ///
     /// - Returns: each once, the most probable one first.
     /// - Precondition: `canSearch`.
@@ -142,7 +142,8 @@ extension PartCosts {
         let share = share(of: policy, .shared)
         guard share > 1 else { return nil }
         return
-            "the policy \(unit == .macs ? "costs" : "takes") \(percent(share)) of \(unit == .macs ? "" : "the time of ")hard "
+            "the policy \(unit == .macs ? "costs" : "takes") \(percent(share)) of "
+            + "\(unit == .macs ? "" : "the time of ")hard "
             + "sharing, which runs all tasks in one pass: more than sharing everything"
     }
 

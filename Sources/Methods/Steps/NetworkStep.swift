@@ -1,8 +1,8 @@
 import AdaShareGraph
 import AdaShareModels
 
-/// What one step of a network computes. Steps that compare equal have the same plan: whatever changes the graph is stored
-/// in the step, whatever changes from step to step lies in the step buffer.
+/// What one step of a network computes. Steps that compare equal have the same plan: whatever changes the graph is
+/// stored in the step, whatever changes from step to step lies in the step buffer.
 ///
 ///     struct Ours: NetworkStep {
 ///         func record(in recorder: StepRecorder) {
@@ -49,7 +49,8 @@ public struct StepKind: Hashable, Sendable {
     public static func inference(_ policy: DiscretePolicy) -> StepKind { StepKind(InferenceStep(policy: policy)) }
 }
 
-/// All tasks along one path through the network; updates the weights. Statistics move once, however many tasks there are.
+/// All tasks along one path through the network; updates the weights. Statistics move once, however many tasks there
+/// are.
 public struct SharedStep: NetworkStep {
     /// Which blocks are executed, bottom to top; nil for all.
     public let blocks: [Bool]?

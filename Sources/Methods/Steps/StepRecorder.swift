@@ -110,8 +110,8 @@ public final class StepRecorder {
         network.catalog.specs.filter { $0.isTrainable && $0.group != .policy && graph.knows($0.name) }
     }
 
-    /// Records the gradients of a loss, the updates of the parameters that have one, and the running statistics; the loss
-    /// is output `loss/total`.
+    /// Records the gradients of a loss, the updates of the parameters that have one, and the running statistics; the
+    /// loss is output `loss/total`.
     ///
     /// - Parameters:
     ///   - parameters: that are updated, in this order.

@@ -22,11 +22,11 @@ public enum ConvolutionArithmetic: String, Sendable, Codable {
     case exact
     /// By any algorithm that computes in float32.
     case float32
-    /// Operands of the matrix units of NVIDIA's processors have 10 bits of mantissa; sums, and everything that is computed
-    /// elsewhere, are float32.
+    /// Operands of the matrix units of NVIDIA's processors have 10 bits of mantissa; sums, and everything that is
+    /// computed elsewhere, are float32.
     case tf32
-    /// Operands of the matrix units have 7 bits of mantissa; activations and their gradients are stored so. Sums, weights and
-    /// their gradients, statistics, predictions, and everything that is computed elsewhere, are float32.
+    /// Operands of the matrix units have 7 bits of mantissa; activations and their gradients are stored so. Sums,
+    /// weights and their gradients, statistics, predictions, and everything that is computed elsewhere, are float32.
     case bfloat16
 
     /// What matrix units multiply; nil where they do not.
@@ -48,14 +48,14 @@ public enum ConvolutionArithmetic: String, Sendable, Codable {
 
 /// How a pass of a convolution is computed.
 public enum ConvolutionAlgorithm: Hashable, Sendable {
-    /// The sum over taps and channels as it is written, in tiles of that size, nil for those that suit the shape. Every tile
-    /// gives the same bits, for finite weights.
+    /// The sum over taps and channels as it is written, in tiles of that size, nil for those that suit the shape. Every
+    /// tile gives the same bits, for finite weights.
     case direct(ConvolutionTile? = nil)
-    /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications and two to three times
-    /// the rounding error, for m = 5 a fifth and five to ten times; for m = 3 and 2 less of both.
+    /// Winograd's F(m×m, 3×3) with tiles of m×m results: for m = 4 a quarter of the multiplications and two to three
+    /// times the rounding error, for m = 5 a fifth and five to ten times; for m = 3 and 2 less of both.
     case winograd(tile: Int)
-    /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most five pixels: one tile
-    /// each, of just its size, without products for the padding around it.
+    /// Winograd's minimal filtering of whole phases of a dilated convolution, where they have at most five pixels: one
+    /// tile each, of just its size, without products for the padding around it.
     case winogradPhases
     /// A 1×1 convolution as one product of the CLBlast library.
     case clblast
@@ -72,12 +72,12 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         }
     }
 
-    /// Whether weights are read as they are: Winograd's transforms take a slice at a time, all of them at once would be up to five
-    /// times as large.
+    /// Whether weights are read as they are: Winograd's transforms take a slice at a time, all of them at once would be
+    /// up to five times as large.
     var readsCanonicalWeights: Bool { isWinograd || self == .clblast }
 
-    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out; those of rounding what is stored in
-    /// bfloat16 are not counted.
+    /// Deviations from float64 above this, in parts of the output's range, rule an algorithm out; those of rounding
+    /// what is stored in bfloat16 are not counted.
     public var largestError: Double {
         switch self {
         case .matrixUnits: 1e-3
@@ -95,9 +95,9 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
             "\(self) does not convolve \(activations)")
     }
 
-    /// What suits a problem where nothing has been measured; a function of the shape alone. The batch decides tiles of direct
-    /// sums only, which give the same bits, so that an image's results do not depend on the images beside it. Where Winograd wins on
-    /// GPUs has not been measured.
+    /// What suits a problem where nothing has been measured; a function of the shape alone. The batch decides tiles of
+    /// direct sums only, which give the same bits, so that an image's results do not depend on the images beside it.
+    /// Where Winograd wins on GPUs has not been measured.
     static func heuristic(
         for problem: ConvolutionProblem, family: KernelFamily, arithmetic: ConvolutionArithmetic
     ) -> Self {
@@ -154,7 +154,8 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
         return all.compactMap { algorithm in
             algorithm.cover(of: problem.target, problem.geometry).map { cover in
                 let products = cover.reduce(0) { $0 + $1.perImage * $1.places }
-                // Transforming a weight takes about as long as ten products; tiles of five have to pay for their rounding.
+                // Transforming a weight takes about as long as ten products; tiles of five have to pay for their
+                // rounding.
                 let cost = products + 10 * cover.reduce(0) { $0 + $1.places }
                 let isCoarse = cover.contains { max($0.rows.outputs, $0.columns.outputs) > 4 }
                 return (
@@ -228,7 +229,8 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
         .matrixUnits(operands, rows: tile.rows, columns: tile.columns)
     }
 
-    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`, `bfloat16_128x64`, `clblast`.
+    /// `direct`, `direct_10`, `direct_128x64`, `winograd_4x4`, `winograd_phases`, `tf32_128x64`, `bfloat16_128x64`,
+    /// `clblast`.
     public var description: String {
         switch self {
         case .direct(nil): Self.directName

@@ -52,7 +52,8 @@ struct DirectWeightGradient {
         .suiting(rows: gpuDepth, columns: weights.storedChannels, products: gpuTaps * split.count, among: tiles)
     }
 
-    /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough for that.
+    /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough
+    /// for that.
     private var split: (span: Int, count: Int) {
         let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 32) : (dy.rows, 512)
         let parts = max(1, min(units, wanted / items().reduce(1, *)))

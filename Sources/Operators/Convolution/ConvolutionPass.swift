@@ -11,7 +11,8 @@ public protocol ConvolutionPass: LowerableOperator {
     var geometry: ConvolutionGeometry { get }
     /// How it is computed; nil in a traced graph.
     var choice: ConvolutionChoice? { get set }
-    /// Whether the weights, its second input, are packed with taps reversed and channels exchanged; nil if it reads none.
+    /// Whether the weights, its second input, are packed with taps reversed and channels exchanged; nil if it reads
+    /// none.
     var packsFlipped: Bool? { get }
     /// What an algorithm is chosen for, from the shapes of inputs and outputs.
     func problem(_ inputs: [Shape], _ outputs: [Shape]) -> ConvolutionProblem

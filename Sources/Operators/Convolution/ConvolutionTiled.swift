@@ -20,8 +20,8 @@ struct WorkGroupTile: Hashable, Sendable {
         WorkGroupTile(rows: 32, columns: 32, itemRows: 4, itemColumns: 4, depth: 16),
     ]
 
-    /// The same for matrix units: four warps of 32 items, with a quarter of the group's results each. Steps of bfloat16 go to
-    /// local memory without passing registers, as many as fit 48 kB.
+    /// The same for matrix units: four warps of 32 items, with a quarter of the group's results each. Steps of bfloat16
+    /// go to local memory without passing registers, as many as fit 48 kB.
     static func onMatrixUnits(_ operands: MatrixOperands) -> [WorkGroupTile] {
         [(128, 128, 8, 16, 2), (128, 64, 8, 8, 3), (64, 64, 4, 8, 4)].map {
             let isNarrow = operands == .bfloat16
@@ -137,7 +137,8 @@ struct TapRegions {
     /// All pixels and taps.
     static func whole(_ extent: Int, taps: Int) -> TapRegions { TapRegions([[0, extent, 0, taps]]) }
 
-    /// The parities of what a strided convolution's input gradient writes; nil where that is not it, or there are too many.
+    /// The parities of what a strided convolution's input gradient writes; nil where that is not it, or there are too
+    /// many.
     static func parities(
         _ extent: Int, taps: Int, dilation: Int, padding: Int, divisor: Int
     ) -> TapRegions? {
@@ -151,8 +152,8 @@ struct TapRegions {
         return TapRegions(parts, step: divisor, tapStep: tapStep)
     }
 
-    /// Before the first of three taps is inside the image, between, and after the last one is; nil where a convolution is
-    /// none of that kind.
+    /// Before the first of three taps is inside the image, between, and after the last one is; nil where a convolution
+    /// is none of that kind.
     static func thirds(_ extent: Int, source: Int, taps: Int, dilation: Int, padding: Int) -> TapRegions? {
         guard taps == 3, padding == dilation, extent == source else { return nil }
         let (first, last) = (min(dilation, extent), max(0, extent - dilation))

@@ -130,7 +130,8 @@ struct WinogradConvolution {
         }
     }
 
-    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`, and never more than there are.
+    /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`, and never more than there
+    /// are.
     static func pixels(_ count: Int, accumulators: Int) -> Int {
         guard accumulators == RegisterTile.wideAccumulators else { return min(count, accumulators / 2) }
         func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (pixels + 2) }

@@ -8,7 +8,8 @@ import Foundation
 ///         y: Chart.Axis("accuracy against hard sharing", range: -30...5, unit: " %"),
 ///         series: [
 ///             Chart.Series("budgets", .vermillion, .square, points: [Chart.Point(8.7, -1.8, label: "60 %")]),
-///             Chart.Series("narrowed", .blue, .circle, line: .solid, points: [Chart.Point(9, -4), Chart.Point(5, -12)]),
+///             Chart.Series("narrowed", .blue, .circle, line: .solid, points: [Chart.Point(9, -4), Chart.Point(5,
+///             -12)]),
 ///         ],
 ///         lines: [Chart.ReferenceLine("hard sharing", at: 0)])
 ///     try Chart("Accuracy against time", panels: [panel]).write(to: url)

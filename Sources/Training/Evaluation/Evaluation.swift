@@ -13,8 +13,8 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     public var tasks: [String: [String: [Metric]]]
     /// Pixels a metric had to leave out, by task and reason, such as non-positive depths in a logarithm.
     public var leftOut: [String: [String: Int]] = [:]
-    /// Images that carried a task's label, where some did not, such as those of other tasks; a task that none did has no
-    /// metrics.
+    /// Images that carried a task's label, where some did not, such as those of other tasks; a task that none did has
+    /// no metrics.
     public var labelled: [String: Int]?
 
     /// The metrics of one convention, by task.

@@ -85,8 +85,8 @@ extension Trainer {
         try network.setTaskWeights(weights.map { Float($0) })
     }
 
-    /// Takes up the mean losses of an epoch that has ended, where the objective looks at them: one pass over the largest of
-    /// the phase's splits.
+    /// Takes up the mean losses of an epoch that has ended, where the objective looks at them: one pass over the
+    /// largest of the phase's splits.
     private func keepLosses(_ outline: PhaseOutline) throws {
         guard settings.objective.readsHistory else { return }
         let images = outline.sources.map { datasets.longestSplits[$0.split].count }.max() ?? 0

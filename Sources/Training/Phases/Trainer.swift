@@ -190,7 +190,8 @@ public final class Trainer {
             current = (outline, phase)
             if !isContinued {
                 try phase.enter()
-                // Scores are relative to the end of the first phase; a run without it is measured against where it starts.
+                // Scores are relative to the end of the first phase; a run without it is measured against where it
+                // starts.
                 if outline.phase != outlines[0].phase, !phase.setsReference, state.reference == nil {
                     state.reference = try validate()?.metrics(.exact)
                 }

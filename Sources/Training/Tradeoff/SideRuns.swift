@@ -11,8 +11,8 @@ import AdaShareTasks
 import AdaShareTuning
 import Foundation
 
-/// The runs that belong to a run and have folders of their own in it: a retraining for each of several budgets, and hard
-/// sharing at smaller widths.
+/// The runs that belong to a run and have folders of their own in it: a retraining for each of several budgets, and
+/// hard sharing at smaller widths.
 ///
 /// Each is an ordinary run with one phase: it resumes, evaluates and predicts like any other.
 public struct SideRuns {
