@@ -4,8 +4,8 @@
 //   objective_weighted_back   dL = scale w[task] dy
 //   objective_uncertain       y = c exp(-s) L + s/2        (Kendall, Gal, Cipolla 2018; s = log variance)
 //   objective_uncertain_back  dL = c exp(-s) dy;  ds = (1/2 - c exp(-s) L) dy
-//   objective_logs            y = y + log(L) / n           (first: y = ...)
-//   objective_exp             y = exp(x): after the logs the geometric mean
+//   objective_logs            sum = sum + log(L), n = n + 1 where L > 0   (first: from 0)
+//   objective_exp             y = exp(sum / n), the geometric mean of the losses above 0; 0 where there is none
 //   objective_geometric_back  dL = y dy / (n L); 0 where L is not above 0
 //   objective_accumulate      sums[2 task] += L;  sums[2 task + 1] += 1, unless the non-finite flag is set
 
@@ -31,16 +31,20 @@ __kernel void objective_uncertain_back(__global const float *loss, __global cons
     store_scalar(ds, (0.5f - precision * loss[0]) * dy[0]);
 }
 
-__kernel void objective_logs(__global const float *loss, __global float *y, float share, int first) {
-    const float term = share * log(loss[0]);
-    store_scalar(y, first ? term : y[0] + term);
+__kernel void objective_logs(__global const float *loss, __global float *sum, __global float *count, int first) {
+    const int counts = loss[0] > 0.0f || isnan(loss[0]);
+    store_scalar(sum, (first ? 0.0f : sum[0]) + (counts ? log(loss[0]) : 0.0f));
+    store_scalar(count, (first ? 0.0f : count[0]) + (counts ? 1.0f : 0.0f));
 }
 
-__kernel void objective_exp(__global float *y) { store_scalar(y, exp(y[0])); }
+__kernel void objective_exp(__global float *y, __global const float *count) {
+    store_scalar(y, count[0] > 0.0f ? exp(y[0] / count[0]) : 0.0f);
+}
 
-__kernel void objective_geometric_back(__global const float *loss, __global const float *y, __global const float *dy,
-                                       __global float *dloss, float share) {
-    store_scalar(dloss, loss[0] > 0.0f ? share * y[0] / loss[0] * dy[0] : 0.0f);
+__kernel void objective_geometric_back(__global const float *loss, __global const float *y,
+                                       __global const float *count, __global const float *dy,
+                                       __global float *dloss) {
+    store_scalar(dloss, loss[0] > 0.0f ? y[0] / (count[0] * loss[0]) * dy[0] : 0.0f);
 }
 
 __kernel void objective_accumulate(__global const float *loss, __global float *sums, __global const int *flag,

@@ -302,7 +302,8 @@ extension ConfigurationReference {
                 "policy.temperature_decay", \.policy.temperatureDecay, limit: .above(0, to: 1),
                 "Factor on τ after each policy epoch."),
             .key(
-                "policy.learning_rate", \.policy.learningRate, limit: .above(0), "Adam's learning rate for the logits."),
+                "policy.learning_rate", \.policy.learningRate, limit: .above(0),
+                "Adam's learning rate for the logits."),
             .key("policy.weight_decay", \.policy.weightDecay, limit: .atLeast(0), "Coupled (L2) decay of the logits."),
             .key("policy.adam.beta1", \.policy.adam.beta1, limit: .from(0, below: 1), "β₁ of the logits' Adam."),
             .key("policy.adam.beta2", \.policy.adam.beta2, limit: .from(0, below: 1), "β₂ of the logits' Adam."),

@@ -11,6 +11,8 @@ extension NetworkRuntime {
     /// Every parameter under its published name, OIHW shapes, counters as I64 scalars; waits for the device.
     public func checkpoint() throws -> TensorFile {
         var file = TensorFile()
+        let beside = graphs.catalog.specs.filter { $0.group == .objective }.map(\.name)
+        if !beside.isEmpty { file.metadata[ParameterCatalog.besideKey] = beside.joined(separator: ",") }
         for spec in graphs.catalog.specs {
             let values = try read(spec)
             for name in graphs.catalog.fileNames(of: spec) {
@@ -60,13 +62,18 @@ extension NetworkRuntime {
 }
 
 extension ParameterCatalog {
+    /// Where a file names tensors that were learned beside the network, which a network without them leaves unread.
+    static let besideKey = "beside_network"
+
     /// The parameters a checkpoint holds, in disk order, checked against this network.
     ///
     /// - Throws: as `NetworkRuntime.load`.
     func values(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
-        for name in file.names where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) {
+        let beside = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
+        for name in file.names
+        where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) && !beside.contains(name) {
             throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")

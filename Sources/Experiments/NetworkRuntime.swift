@@ -35,6 +35,12 @@ public final class NetworkRuntime {
         if let costs = graphs.policy.budget?.blockShares {
             try executor.store.write(StepGraphs.blockCostsName, Shape([costs.count]), costs.map { Float($0) })
         }
+        let everyone = Array(graphs.tasks.indices)
+        let first = graphs.objective.weights(everyone, of: everyone.count, state: StepState(), history: LossHistory())
+        if let first {
+            // A step that is timed, not trained, has weights too.
+            try executor.store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, first.map { Float($0) })
+        }
         if graphs.objective.readsHistory {
             try executor.store.tensor(StepGraphs.lossSumsName, graphs.lossSumsShape)
         }
@@ -105,11 +111,16 @@ public final class NetworkRuntime {
     ///
     /// Tasks whose label no image of the batch carries take no part; of images without it the others learn nothing.
     ///
-    /// - Parameter batches: of the sources in their order, all of one shape.
+    /// - Parameters:
+    ///   - batches: of the sources in their order, all of one shape.
+    ///   - state: what the device reads of the step.
+    ///   - history: losses of the phase, for objectives that look at them.
     /// - Returns: the plan that ran; nil where no image carries a label of any task, and nothing did.
     /// - Throws: `InputError` if a label is no class of a task, or what `plan` throws.
     @discardableResult
-    public func step(_ kind: StepKind, batches: [Batch], state: StepState) throws -> Plan? {
+    public func step(
+        _ kind: StepKind, batches: [Batch], state: StepState, history: LossHistory = LossHistory()
+    ) throws -> Plan? {
         let sources = graphs.architecture.sources
         precondition(batches.count == Set(sources).count, "\(batches.count) batches for the sources \(sources)")
         let shapes = Set(batches.map { BatchShape(count: $0.count, height: $0.height, width: $0.width) })
@@ -122,6 +133,9 @@ public final class NetworkRuntime {
         let plan = try plan(kind, shape, tasks: present)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
         try upload(given, shape, images: present, labels: present)
+        if let weights = graphs.objective.weights(present, of: graphs.tasks.count, state: state, history: history) {
+            try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights.map { Float($0) })
+        }
         try store.write(state)
         try executor.run(plan)
         inFlight.append(try executor.context.queue.marker())
@@ -138,11 +152,6 @@ public final class NetworkRuntime {
         return losses
     }
 
-    /// Gives the tasks' losses the weights of the next step, where the objective reads them.
-    package func setTaskWeights(_ weights: [Float]) throws {
-        try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights)
-    }
-
     /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective
     /// looks at them; waits for the device.
     package func takeMeanLosses() throws -> [Double?] {
@@ -154,7 +163,9 @@ public final class NetworkRuntime {
     /// The first step (from 0) and task whose loss was not finite; no update has happened since.
     public func failure() throws -> (step: Int, task: String)? {
         let flag = try store.readIntegers(StepGraphs.flagName)
-        return flag[0] == 0 ? nil : (Int(flag[0]) - 1, graphs.tasks[Int(flag[1])].name)
+        guard flag[0] != 0 else { return nil }
+        let task = Int(flag[1])
+        return (Int(flag[0]) - 1, task < graphs.tasks.count ? graphs.tasks[task].name : StepGraphs.totalName)
     }
 
     /// Clears the non-finite flag and forgets the optimisers' state: phases start fresh.

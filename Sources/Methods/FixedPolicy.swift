@@ -29,12 +29,37 @@ public struct FixedPolicy: Method {
         throw InputError(file: file, place: "method.policy", found: "nothing", expected: PolicySource.expectation)
     }
 
+    public func checkInputs(_ settings: MethodSettings) throws {
+        _ = try policy?.selection(for: settings.architecture)
+    }
+
+    public func typicalSteps(
+        of outline: PhaseOutline, _ settings: MethodSettings, policy given: DiscretePolicy?
+    ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
+        let own = try? policy?.selection(for: settings.architecture).discrete(tasks: settings.tasks)
+        return ([(own.map(StepKind.retrain) ?? .hardSharing, 1)], [])
+    }
+
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
         [PhaseOutline(.train, iterations: settings.wholeLength)]
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
         guard let policy else { preconditionFailure("validated before") }
+        if let known = run.state.policy {
+            // The run goes on under what it has recorded.
+            do {
+                guard try run.policy(policy).tasks != known.tasks else {
+                    return try WeightTraining.under(run) { known }
+                }
+            } catch {
+                run.note("\(error); the policy that the run has recorded is used")
+                return try WeightTraining.under(run) { known }
+            }
+            throw InputError(
+                file: run.place, place: "method.policy", found: "another policy in \(policy.name) than the run's",
+                expected: "the policy it was begun with, or a new run")
+        }
         return try WeightTraining.under(run) { try run.policy(policy) }
     }
 }
@@ -51,7 +76,8 @@ extension WeightTraining {
         guard let chosen = run.state.policy else { preconditionFailure("chosen above") }
         try run.write(chosen, named: [:])
         return WeightTraining(
-            run, number: PhaseNumber.train, kind: .retrain(chosen.discrete(tasks: run.settings.tasks)), under: chosen
+            run, number: PhaseNumber.train, kind: .retrain(chosen.discrete(tasks: run.settings.tasks)), under: chosen,
+            isFirst: true
         ) { try $0.initialise(nil, keepingLogits: false) }
     }
 }

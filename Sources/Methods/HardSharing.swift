@@ -12,7 +12,7 @@ public struct HardSharing: Method {
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
-        WeightTraining(run, number: PhaseNumber.train) { try $0.initialise(nil, keepingLogits: false) }
+        WeightTraining(run, number: PhaseNumber.train, isFirst: true) { try $0.initialise(nil, keepingLogits: false) }
     }
 
     public func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)] {

@@ -23,6 +23,12 @@ public protocol Method: Sendable {
     ///
     /// - Throws: `InputError` naming the key.
     func validate(_ settings: MethodSettings, file: String) throws
+    /// Checks what it reads beside the data set, before anything is made.
+    ///
+    /// - Throws: `InputError` naming the file.
+    func checkInputs(_ settings: MethodSettings) throws
+    /// Keys of `policy` and `training` that are set and without effect with this method.
+    func idleKeys(_ settings: MethodSettings) -> [String]
     /// The phases, in order.
     func phases(_ settings: MethodSettings) -> [PhaseOutline]
     /// A phase of a run, before its first step or somewhere in it.
@@ -80,10 +86,22 @@ extension Method {
     public var comparesCosts: Bool { false }
     public func use(_ given: SelectionPolicy, in run: any MethodRun) throws {
         throw InputError(
-            file: run.place, found: "a policy for method \(Self.kind)", expected: "a method that learns one, or `fixed`"
-        )
+            file: run.place, found: "a policy for method \(Self.kind)",
+            expected: "a method that learns one, or method: fixed with method.policy")
     }
     public func countsBudgets(_ settings: MethodSettings) -> Bool { false }
+    public func checkInputs(_ settings: MethodSettings) throws {}
+    public func idleKeys(_ settings: MethodSettings) -> [String] {
+        let (policy, training) = (settings.policy, settings.training)
+        let keys = [
+            ("policy.budget", policy.budget != nil && !countsBudgets(settings)),
+            ("policy.budgets", !policy.budgets.isEmpty),
+            ("training.hard_sharing_baseline", training.hardSharingBaseline),
+            ("training.narrow_baselines", !training.narrowBaselines.isEmpty),
+        ]
+        return comparesCosts ? [] : keys.filter(\.1).map(\.0)
+    }
+
     public func prepare(_ wanted: [Phase], in run: any MethodRun) throws {}
     public func results(_ settings: MethodSettings) -> [PhaseResult] {
         phases(settings).reversed().filter { $0.companion == nil }.map { PhaseResult($0.phase) }

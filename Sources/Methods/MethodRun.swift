@@ -47,12 +47,13 @@ public protocol MethodRun: AnyObject {
 }
 
 extension MethodRun {
-    var blocks: Int { settings.architecture.blocks.count }
+    /// L.
+    public var blocks: Int { settings.architecture.blocks.count }
 
     /// Images of the splits.
     ///
     /// - Precondition: a run has a data set.
-    var splits: DatasetSplits {
+    public var splits: DatasetSplits {
         guard let splits = settings.splits else { preconditionFailure("a run without a data set") }
         return splits
     }

@@ -48,19 +48,22 @@ public struct PhaseOutline: Sendable, Hashable {
     public let companion: Phase?
     /// Whether runs of their own stand for it.
     public let isElsewhere: Bool
+    /// Whether it may run after a later one, because neither builds on the other.
+    public let isIndependent: Bool
 
     /// Creates an outline.
     ///
     /// - Parameter sources: the whole training split if nil.
     public init(
         _ phase: Phase, iterations: Int, sources: [BatchSource]? = nil, with companion: Phase? = nil,
-        isElsewhere: Bool = false
+        isElsewhere: Bool = false, isIndependent: Bool = false
     ) {
         self.phase = phase
         self.iterations = iterations
         self.sources = sources ?? [BatchSource(.train, name: phase.rawValue)]
         self.companion = companion
         self.isElsewhere = isElsewhere
+        self.isIndependent = isIndependent
     }
 }
 
@@ -99,8 +102,8 @@ public protocol TrainingPhase {
     func recordedPolicy() throws -> SelectionPolicy?
     /// The tasks that it is scored by, by name; nil for all.
     var judges: [String]? { get }
-    /// Whether its first scores are what its later ones are relative to; else those of the run's first phase are.
-    var setsReference: Bool { get }
+    /// Whether scores are relative to the best constant guess; else to what the run's first phase ends with.
+    var isScoredAgainstConstants: Bool { get }
     /// Whether weights of this iteration may become the phase's best.
     func isJudged(_ iteration: Int) -> Bool
     /// What people may want to know of an iteration who read a checkpoint.
@@ -117,7 +120,7 @@ extension TrainingPhase {
     public func counts(_ iterations: Int) -> [Int] { [iterations] }
     public func recordedPolicy() throws -> SelectionPolicy? { nil }
     public var judges: [String]? { nil }
-    public var setsReference: Bool { false }
+    public var isScoredAgainstConstants: Bool { false }
     public func isJudged(_ iteration: Int) -> Bool { true }
     public func facts(_ iteration: Int) -> [String: JSONValue] { [:] }
     public func finish() throws {}

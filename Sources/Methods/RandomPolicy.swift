@@ -27,6 +27,13 @@ public struct RandomPolicy: Method {
             expected: "policy.budget, and a run for each")
     }
 
+    public func typicalSteps(
+        of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
+    ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
+        if let policy { return ([(.retrain(policy), 1)], []) }
+        return ([(.hardSharing, 1)], ["training is counted under hard sharing: its policy is not drawn yet"])
+    }
+
     public func countsBudgets(_ settings: MethodSettings) -> Bool { settings.policy.hasBudget }
 
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {

@@ -68,13 +68,15 @@ public struct RunState: Codable, Sendable, Equatable {
     }
 
     /// What a method keeps under its key; nil where there is nothing, or something else.
-    package func kept<Value: Decodable>(_ key: String, as type: Value.Type = Value.self) -> Value? {
+    public func kept<Value: Decodable>(_ key: String, as type: Value.Type = Value.self) -> Value? {
         guard let value = method[key], let text = try? JSONText.line(value) else { return nil }
         return try? JSONDecoder().decode(type, from: Data(text.utf8))
     }
 
     /// Keeps something for the method.
-    package mutating func keep(_ value: some Encodable, as key: String) throws {
+    ///
+    /// - Throws: what encoding throws.
+    public mutating func keep(_ value: some Encodable, as key: String) throws {
         method[key] = try JSONValue.parse(Data(JSONText.line(value).utf8))
     }
 }

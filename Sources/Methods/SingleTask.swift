@@ -15,7 +15,9 @@ public struct SingleTask: Method {
     }
 
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
-        settings.tasks.indices.map { PhaseOutline(phase($0, settings), iterations: settings.wholeLength) }
+        settings.tasks.indices.map {
+            PhaseOutline(phase($0, settings), iterations: settings.wholeLength, isIndependent: true)
+        }
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
@@ -24,7 +26,8 @@ public struct SingleTask: Method {
         }
         let number = PhaseNumber.single + UInt32(run.settings.architecture.number(task: task))
         return WeightTraining(
-            run, number: number, kind: StepKind(SharedStep(only: task)), judgedBy: run.settings.tasks[task]
+            run, number: number, kind: StepKind(SharedStep(only: task)), judgedBy: run.settings.tasks[task],
+            isFirst: true
         ) {
             try $0.initialise(nil, keepingLogits: false)
         }

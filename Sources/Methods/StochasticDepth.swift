@@ -8,7 +8,8 @@ import AdaShareSchema
 /// Block l of L survives a step with probability 1 − (1 − p)·l/L, for all tasks alike; what is left out is not
 /// computed.
 /// The weights for inference have the last scale and shift of each branch multiplied by that probability: the branch is
-/// then its expectation.
+/// then its expectation, but for the blocks with a projection, whose output without the branch has no ReLU while
+/// training, as everywhere in this network.
 ///
 /// - Source: Huang, Sun, Liu, Sedra, Weinberger, "Deep networks with stochastic depth", ECCV 2016.
 public struct StochasticDepth: Method {
@@ -68,15 +69,18 @@ public struct StochasticDepth: Method {
 
         var kinds: [StepKind] { [.hardSharing] }
         func policy() throws -> DiscretePolicy { run.settings.allSelected }
-        var setsReference: Bool { true }
+        var isScoredAgainstConstants: Bool { true }
         var changesWeights: Bool { true }
 
         func inferenceWeights(_ file: TensorFile) throws -> TensorFile {
             var result = file
-            for (block, probability) in zip(run.settings.architecture.blocks, probabilities) {
-                for name in ["weight", "bias"].map({ "\(block.lastBatchNorm).\($0)" }) {
-                    let values = try file.floats(name).map { Float(probability) * $0 }
-                    result.add(name, floats: values, shape: [values.count])
+            let architecture = run.settings.architecture
+            for (block, probability) in zip(architecture.blocks, probabilities) {
+                for norm in architecture.normPrefixes.map(block.lastBatchNorm) {
+                    for name in ["\(norm).weight", "\(norm).bias"] {
+                        let values = try file.floats(name).map { Float(probability) * $0 }
+                        result.add(name, floats: values, shape: [values.count])
+                    }
                 }
             }
             return result

@@ -19,11 +19,11 @@ struct WeightTraining: TrainingPhase {
     /// - Parameter chosen: nil for hard sharing in one pass.
     init(
         _ run: any MethodRun, number: UInt32, kind: StepKind = .hardSharing, under chosen: SelectionPolicy? = nil,
-        judgedBy judge: String? = nil,
+        judgedBy judge: String? = nil, isFirst: Bool = false,
         start: @escaping (any MethodRun) throws -> Void
     ) {
         (self.run, self.number, self.kind, self.chosen) = (run, number, kind, chosen)
-        (self.judge, self.start) = (judge, start)
+        (self.judge, self.isFirst, self.start) = (judge, isFirst, start)
     }
 
     func enter() throws { try start(run) }
@@ -32,7 +32,9 @@ struct WeightTraining: TrainingPhase {
     }
     var kinds: [StepKind] { [kind] }
     var judges: [String]? { judge.map { [$0] } }
-    var setsReference: Bool { number >= PhaseNumber.train }
+    /// Nothing has come before it.
+    let isFirst: Bool
+    var isScoredAgainstConstants: Bool { isFirst }
     func policy() throws -> DiscretePolicy {
         chosen?.discrete(tasks: run.settings.tasks) ?? run.settings.allSelected
     }

@@ -164,7 +164,7 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public func normPrefix(task: Int) -> String { hasTaskBatchNorm ? "task\(number(task: task) - 1)_" : "" }
 
     /// Of every set of batch norms in the backbone: one for each task, or one for all.
-    var normPrefixes: [String] { hasTaskBatchNorm ? tasks.indices.map(normPrefix) : [""] }
+    public var normPrefixes: [String] { hasTaskBatchNorm ? tasks.indices.map(normPrefix) : [""] }
 
     /// Whether this may be a part of a network with more tasks, whose files name those too.
     public var isPart: Bool { tasks.contains { $0.number != nil } }

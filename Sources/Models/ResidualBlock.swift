@@ -64,7 +64,9 @@ public struct ResidualBlock: Layer, Hashable {
     public func projectionScope(_ norms: String) -> String { "backbone.\(norms)ds.\(stage)" }
 
     /// Scope of the branch's last batch norm.
-    public var lastBatchNorm: String { "\(name).bn\(isBottleneck ? 3 : 2)" }
+    ///
+    /// - Parameter norms: what names of these batch norms begin with, see `NetworkArchitecture.normPrefixes`.
+    public func lastBatchNorm(norms: String = "") -> String { "\(name).\(norms)bn\(isBottleneck ? 3 : 2)" }
 
     /// Scope of the branch, such as `backbone.blocks.0.1`.
     public var name: String { "backbone.blocks.\(stage).\(position)" }

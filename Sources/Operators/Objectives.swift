@@ -93,44 +93,41 @@ struct UncertainLossGradient: Operator {
     }
 }
 
-/// Geometric mean of losses above 0.
+/// Geometric mean of the losses that are above 0; outputs it and how many they are.
 ///
-/// A loss of 0 gives 0, and no gradient to any.
+/// A loss of 0, such as that of a batch in which nothing has a label, takes no part; 0 where none does.
 ///
 /// - Source: kernels `objective_logs`, `objective_exp` and `objective_geometric_back` in `objective.cl`.
 public struct GeometricMean: DifferentiableOperator {
+    /// Creates the operator.
     public init() {}
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar, .scalar] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         for i in e.inputs.indices {
             e.launch(
-                "objective", "objective_logs",
-                [.input(i), .output(0), .float(1 / Double(e.inputs.count)), .flag(i == 0)], e.library.grid(1))
+                "objective", "objective_logs", [.input(i), .output(0), .output(1), .flag(i == 0)], e.library.grid(1))
         }
-        e.launch("objective", "objective_exp", [.output(0)], e.library.grid(1))
+        e.launch("objective", "objective_exp", [.output(0), .output(1)], e.library.grid(1))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dy = call.gradients[0] else { return call.inputs.map { _ in nil } }
-        let gradient = GeometricMeanGradient(share: 1 / Double(call.inputs.count))
         return zip(call.wanted, call.inputs).map { isWanted, loss in
-            isWanted ? recorder.record(gradient, [loss, call.outputs[0], dy])[0] : nil
+            isWanted ? recorder.record(GeometricMeanGradient(), [loss] + call.outputs + [dy])[0] : nil
         }
     }
 }
 
-/// Gradient of one loss in `GeometricMean`; inputs loss, y, dy.
+/// Gradient of one loss in `GeometricMean`; inputs loss, both outputs, dy.
 struct GeometricMeanGradient: Operator {
-    let share: Double
-
     func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar] }
 
     func encode(_ e: inout LaunchEncoder) throws {
         e.launch(
             "objective", "objective_geometric_back",
-            [.input(0), .input(1), .input(2), .output(0), .float(share)], e.library.grid(1))
+            [.input(0), .input(1), .input(2), .input(3), .output(0)], e.library.grid(1))
     }
 }
 

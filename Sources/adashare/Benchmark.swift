@@ -18,9 +18,12 @@ struct Benchmark: ParsableCommand {
             discussion: """
                 ideal: the all-selected run's own kernel times, summed over the kernels a policy still needs.
                 fidelity: ideal ÷ measured; measured up to three times if outside 0.95...1.05, the nearest to 1 stands.
-                speedup: one all-selected pass per task ÷ measured; hard sharing ÷ it: one all-selected pass for all tasks ÷
-                measured. idle: of the time from the first kernel's start to the last one's end, what none ran in. kernels: launches
-                per step. µs/launch: what the host takes for each. MB: planned on the device. spread: (max - min) ÷ median.
+                speedup: one all-selected pass per task ÷ measured; hard sharing ÷ it: one all-selected pass for all \
+                tasks ÷
+                measured. idle: of the time from the first kernel's start to the last one's end, what none ran in. \
+                kernels: launches
+                per step. µs/launch: what the host takes for each. MB: planned on the device. spread: (max - min) ÷ \
+                median.
                 Steps of a few milliseconds are too short for any of this: raise --size, --batch or --repeats.
                 Default network: the published NYU v2 three-task one; change it with --config and --set.
                 """)
@@ -37,9 +40,9 @@ struct Benchmark: ParsableCommand {
         @Option(help: "Steps, comma-separated: inference, retrain, weights, logits.")
         var steps = StepList(steps: SkipReport.Step.allCases)
         @Option(
-            help:
+            help: ArgumentHelp(
                 "Rows, comma-separated: random, alike (all tasks agree), alone; soft (weights, logits); published, "
-                + "others: published policies of this and other networks (inference, retrain)."
+                    + "others: published policies of this and other networks (inference, retrain).")
         )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
         @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.")
@@ -128,15 +131,16 @@ extension Benchmark {
             abstract: "Time every distinct primitive of the networks alone.",
             discussion: """
                 Convolutions of resnet18, 34 and 50 with full heads, three passes each, at 224x224 batch 8 and 321x321
-                batch 4, beside batch norm, pooling, losses and Adam. GFLOP/s count the direct sum, whatever the algorithm.
+                batch 4, beside batch norm, pooling, losses and Adam. GFLOP/s count the direct sum, whatever the \
+                algorithm.
                 Algorithms that were not measured on this device before are measured first; see --no-search.
                 Beside PyTorch: tools/compare-operators.
                 """)
 
         @Option(
-            help:
+            help: ArgumentHelp(
                 "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or "
-                + "weight_gradient."
+                    + "weight_gradient.")
         )
         var filter: String?
         @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")

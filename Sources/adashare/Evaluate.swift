@@ -50,6 +50,7 @@ struct Evaluate: ConsoleCommand {
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
         var result = try evaluator.evaluate(network, policy: policy, splits: splits)
+        if let tasks = results[0].tasks { result = result.of(tasks) }
         for part in results.dropFirst() {
             try network.load(try TensorFile.read(part.weights))
             result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, splits: splits))
@@ -79,10 +80,14 @@ struct Evaluate: ConsoleCommand {
             guard let count = result.labelled?[task.name], count < result.images else { continue }
             try console.print("\n\(task.name): scored on the \(count) of \(result.images) images that carry its label")
         }
-        let cost = experiment.trainingCost.parts
-        let share = cost.share(of: policy, .shared)
-        try console.print("\nbackbone: \(percent(share)) of hard sharing's multiply-accumulates")
-        if let warning = cost.warning(about: policy) { try console.print(warning) }
+        if results.count > 1 {
+            try console.print("\n\(results.count) networks, one for each task: a pass through every one")
+        } else {
+            let cost = experiment.trainingCost.parts
+            let share = cost.share(of: policy, .shared)
+            try console.print("\nbackbone: \(percent(share)) of hard sharing's multiply-accumulates")
+            if let warning = cost.warning(about: policy) { try console.print(warning) }
+        }
         for (task, counts) in result.leftOut.sorted(by: { $0.key < $1.key }) {
             for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
                 try console.print("\n\(task): \(count) pixels \(reason.split(separator: "_").joined(separator: " "))")

@@ -13,16 +13,17 @@ struct Policy: ConsoleCommand {
         abstract: "Take another discrete policy from what a run has learned, without training.",
         discussion: """
             From the probabilities in the run's policy.json: the most probable policy within --budget, what reaches
-            --threshold, or the most probable one of --sample draws (within --budget, if given). Prints it block by task, with
+            --threshold, or the most probable one of --sample draws (within --budget, if given). Prints it block by \
+            task, with
             its cost beside hard sharing's. To retrain it: adashare train --phases retrain --policy FILE.
             """)
 
     @Option(name: .customLong("run"), help: "Run folder that `train` wrote, with policy learning finished.")
     var path: String
     @Option(
-        help:
+        help: ArgumentHelp(
             "Most it may cost: a share of hard sharing, with --cost passes of a full pass per task; or, in a run "
-            + "whose budgets count time, milliseconds such as 12ms."
+                + "whose budgets count time, milliseconds such as 12ms.")
     ) var budget: PolicyBudget?
     @Option(help: "Select what has at least this probability, from 0 to 1.") var threshold: Double?
     @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?

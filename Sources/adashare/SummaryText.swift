@@ -92,6 +92,11 @@ struct SummaryText {
     /// What the policy comes to, in one line.
     private var verdict: String {
         let backbone = summary.cost.backbone
+        if summary.networks > 1 {
+            let (mine, shared) = (Double(backbone.macsAll), Double(backbone.macsHardSharing))
+            return "\(summary.networks) networks, one for each task, cost \(percent(mine / shared)) of hard sharing's "
+                + "backbone, and as many times its parameters."
+        }
         let (mine, shared) = (Double(backbone.macsShared), Double(backbone.macsHardSharing))
         return summary.costsMoreThanHardSharing
             ? "This policy costs \(percent(mine / shared)) of hard sharing's backbone: more than sharing everything."
@@ -105,6 +110,16 @@ struct SummaryText {
             table.add([
                 name, parameters.map { readable(Double($0) / 1e6) } ?? "", readable(Double(macs) / 1e6),
             ])
+        }
+        if summary.networks > 1 {
+            row(
+                "backbones, \(summary.networks) networks", summary.networks * summary.cost.backbone.parameters,
+                summary.cost.backbone.macsAll)
+            row(
+                "backbone, hard sharing, one pass", summary.cost.backbone.parameters,
+                summary.cost.backbone.macsHardSharing)
+            row("heads", summary.cost.heads.parameters, summary.cost.heads.macs)
+            return table.text
         }
         row("backbone, all blocks, one pass per task", summary.cost.backbone.parameters, summary.cost.backbone.macsAll)
         row("backbone, hard sharing, one pass", nil, summary.cost.backbone.macsHardSharing)

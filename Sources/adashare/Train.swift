@@ -12,9 +12,12 @@ struct Train: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
         discussion: """
-            Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and metrics), policy.json,
-            checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in retrain/<budget> for each,
-            and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in the same bits.
+            Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and \
+            metrics), policy.json,
+            checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in \
+            retrain/<budget> for each,
+            and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in \
+            the same bits.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -49,7 +52,8 @@ struct Train: ConsoleCommand {
 
     func validate() throws {
         guard policy == nil || phases?.phases == [.retrain] else {
-            throw ValidationError("--policy: expected with --phases retrain, which learns none.")
+            throw ValidationError(
+                "--policy: expected with --phases retrain, which learns none; or method=fixed with method.policy.")
         }
     }
 
@@ -104,6 +108,11 @@ struct Train: ConsoleCommand {
         let run = try RunDirectory(folder, mode: resume && exists ? .resume : .create)
         try run.prepare(configuration)
 
+        let idle = experiment.method.idleKeys(experiment.methodSettings)
+        if !idle.isEmpty {
+            progress.line(
+                "note: without effect with method \(configuration.method.kind): \(idle.joined(separator: ", "))")
+        }
         if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         func report(_ event: ProgressEvent) {

@@ -64,15 +64,17 @@ extension OperatorsTests {
             }
         }
 
-        /// A loss of 0 moves nothing and is no division by 0.
+        /// A loss of 0 takes no part: the others go on as without it.
         @Test(arguments: TestDevice.families)
         func aLossOfZero(family: KernelFamily) throws {
             let trial = try Trial(family)
-            let losses = try [("a", 0.0), ("b", 2.0)].map { try trial.input($0, .scalar($1)) }
-            let mean = trial.apply("mean", GeometricMean(), losses[0], losses[1])
+            let losses = try [("a", 0.0), ("b", 2.0), ("c", 8.0)].map { try trial.input($0, .scalar($1)) }
+            let mean = trial.apply("mean", GeometricMean(), losses[0], losses[1], losses[2])
             trial.keepGradients(of: mean, for: ["da": losses[0], "db": losses[1]])
             let results = try trial.runTwice()
-            for name in ["mean", "da", "db"] { try results.expect(name, .scalar(0)) }
+            try results.expect("mean", .scalar(4))
+            try results.expect("da", .scalar(0))
+            try results.expect("db", .scalar(1))
         }
 
         @Test(arguments: TestDevice.families)

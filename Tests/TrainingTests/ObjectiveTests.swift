@@ -119,7 +119,7 @@ extension TrainingTests {
             for (index, step) in try run.steps.enumerated() {
                 var state = StepState()
                 (state.seed, state.step, state.phase) = (1, UInt32(index), PhaseNumber.train)
-                let w = try #require(RandomWeights().weights(tasks: 3, state: state, history: LossHistory()))
+                let w = try #require(RandomWeights().weights([0, 1, 2], of: 3, state: state, history: LossHistory()))
                 #expect(abs(w.reduce(0, +) - 3) < 1e-9)
                 factors.formUnion(w)
                 expect(

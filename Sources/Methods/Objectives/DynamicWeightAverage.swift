@@ -25,22 +25,24 @@ public struct DynamicWeightAverage: Objective {
         recorder.hostWeighted(loss, of: task)
     }
 
-    public func weights(tasks: Int, state: StepState, history: LossHistory) -> [Double]? {
-        guard let last = history.last, let before = history.before else { return [Double](repeating: 1, count: tasks) }
+    public func weights(_ present: [Int], of count: Int, state: StepState, history: LossHistory) -> [Double]? {
+        guard let last = history.last, let before = history.before else { return [Double](repeating: 1, count: count) }
         let rates = zip(last, before).map { last, before -> Double in
             guard let last, let before, before > 0, last.isFinite else { return 1 }
             return last / before
         }
-        return softmax(rates.map { $0 / temperature }).map { Double(tasks) * $0 }
+        return shares(rates.map { $0 / temperature }, among: present)
     }
 }
 
-/// softmax, in float64.
-func softmax(_ values: [Double]) -> [Double] {
-    let top = values.max() ?? 0
-    let powers = values.map { exp($0 - top) }
+/// K · softmax over the K tasks that take part, in float64; 0 for the others.
+func shares(_ values: [Double], among present: [Int]) -> [Double] {
+    let top = present.map { values[$0] }.max() ?? 0
+    let powers = present.map { exp(values[$0] - top) }
     let sum = powers.reduce(0, +)
-    return powers.map { $0 / sum }
+    var result = [Double](repeating: 0, count: values.count)
+    for (task, power) in zip(present, powers) { result[task] = Double(present.count) * power / sum }
+    return result
 }
 
 extension StepRecorder {

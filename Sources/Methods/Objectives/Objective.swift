@@ -35,9 +35,11 @@ public protocol Objective: Sendable {
     /// them.
     ///
     /// - Parameters:
+    ///   - present: the tasks that take part, whose weights have mean 1; those of others are not read.
+    ///   - count: of all tasks.
     ///   - state: of the step; random numbers are functions of it.
     ///   - history: the losses so far.
-    func weights(tasks: Int, state: StepState, history: LossHistory) -> [Double]?
+    func weights(_ present: [Int], of count: Int, state: StepState, history: LossHistory) -> [Double]?
     /// Whether it looks at mean losses: they are then kept, an epoch of the training split at a time.
     var readsHistory: Bool { get }
 }
@@ -47,7 +49,7 @@ extension Objective {
     public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] { [] }
     public var learningRate: Double { 0 }
     public var isAdditive: Bool { true }
-    public func weights(tasks: Int, state: StepState, history: LossHistory) -> [Double]? { nil }
+    public func weights(_ present: [Int], of count: Int, state: StepState, history: LossHistory) -> [Double]? { nil }
     public var readsHistory: Bool { false }
 }
 

@@ -17,13 +17,13 @@ public struct RandomWeights: Objective {
         recorder.hostWeighted(loss, of: task)
     }
 
-    public func weights(tasks: Int, state: StepState, history: LossHistory) -> [Double]? {
-        let uniforms = Philox.uniforms(rows: tasks, columns: 2, name: "objective/weights", state: state).map(
+    public func weights(_ present: [Int], of count: Int, state: StepState, history: LossHistory) -> [Double]? {
+        let uniforms = Philox.uniforms(rows: count, columns: 2, name: "objective/weights", state: state).map(
             Double.init)
         // Box and Muller.
-        let normals = (0..<tasks).map {
+        let normals = (0..<count).map {
             (-2 * log(uniforms[2 * $0])).squareRoot() * cos(2 * .pi * uniforms[2 * $0 + 1])
         }
-        return softmax(normals).map { Double(tasks) * $0 }
+        return shares(normals, among: present)
     }
 }

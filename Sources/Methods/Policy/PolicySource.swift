@@ -90,7 +90,10 @@ extension PolicySource: ConfigurationValue {
     }
 
     public var node: Node {
-        if case .file(let path) = self { return Node(path) }
-        return Node(name)
+        switch self {
+        case .file(let path): Node(path)
+        case .random(let density, let seed): Node("random:\(density):\(seed)")
+        case .all, .published: Node(name)
+        }
     }
 }

@@ -81,6 +81,10 @@ public final class StepRecorder {
         for (task, loss) in zip(present, losses) {
             _ = graph.record(FiniteCheck(task: task), [loss, flag, graph.step])
         }
+        // A weighted sum of finite losses is finite; what others make of them need not be.
+        if !(network.objective is FixedWeights) {
+            _ = graph.record(FiniteCheck(task: network.tasks.count), [total, flag, graph.step])
+        }
         if network.objective.readsHistory { accumulate(losses, flag: flag) }
         return (losses, total)
     }

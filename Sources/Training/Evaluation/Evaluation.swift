@@ -22,11 +22,21 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
         tasks.compactMapValues { $0[convention.rawValue] }
     }
 
+    /// What some tasks reached.
+    public func of(_ names: [String]) -> EvaluationResult {
+        var result = self
+        result.tasks = tasks.filter { names.contains($0.key) }
+        result.leftOut = leftOut.filter { names.contains($0.key) }
+        result.labelled = labelled?.filter { names.contains($0.key) }
+        return result
+    }
+
     /// Replaces what some tasks reached by what they reached with other weights.
     public mutating func take(_ names: [String], of other: EvaluationResult) {
         for name in names {
             tasks[name] = other.tasks[name]
             leftOut[name] = other.leftOut[name]
+            labelled?[name] = other.labelled?[name]
         }
     }
 

@@ -103,7 +103,8 @@ struct CheckpointStore {
     private func model(_ weights: TensorFile, state: RunState, policy: SelectionPolicy?) throws -> TensorFile {
         var file = weights
         try NonFiniteWeights.check(file, state: state)
-        file.metadata = facts.merging([
+        file.metadata.merge(facts) { $1 }
+        file.metadata.merge([
             "stage": state.phase.rawValue, "iteration": String(state.weightsIteration ?? state.iteration),
         ]) { $1 }
         if let policy { file.metadata["policy"] = try JSONText.line(policy) }

@@ -80,6 +80,16 @@ extension Trainer: MethodRun {
     /// Statistics keep a tenth of the new batch in each step: after so many, 1 % is of before.
     private static let recalibrationSteps = 40
 
+    /// Makes the best constant guess what scores are relative to, where scores choose between weights.
+    func compareWithConstants() throws {
+        guard state.reference == nil, experiment.configuration.training.evaluateEvery > 0,
+            let splits = datasets.all(\.validation)
+        else { return }
+        let guesses = try evaluator.constantGuess(splits: datasets.map(\.splits.train))
+        state.reference = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, splits: splits)
+            .metrics(.exact)
+    }
+
     /// Scores the network on the validation split and keeps the best checkpoint of the phase.
     ///
     /// - Returns: nil without a validation split of every data set.
@@ -99,9 +109,6 @@ extension Trainer: MethodRun {
         if let labelled = result.labelled { event["labelled"] = .object(labelled.mapValues { .integer($0) }) }
         event["metrics"] = JSONValue(result.tasks)
         let (name, training) = (state.phase.rawValue, experiment.configuration.training)
-        if phase.setsReference, training.evaluateEvery > 0, state.bestIteration[name] == nil {
-            state.reference = result.metrics(.exact)
-        }
         let judges = phase.judges
         let score = state.reference.flatMap { reference in
             result.score(over: reference.filter { judges?.contains($0.key) ?? true })

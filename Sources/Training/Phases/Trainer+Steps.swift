@@ -26,8 +26,7 @@ extension Trainer {
             let step = try phase.step(state.iteration)
             let batches = try loaders[step.source].next()
             let images = batches.reduce(0) { $0 + $1.count }
-            try weighLosses(step.state)
-            let plan = try network.step(step.kind, batches: batches, state: step.state)
+            let plan = try network.step(step.kind, batches: batches, state: step.state, history: state.losses)
             try profile?.collect()
             state.iteration += 1
             try keepLosses(outline)
@@ -77,13 +76,6 @@ extension Trainer {
     }
 
     // MARK: - The objective
-
-    /// Gives the tasks the weights of a step, where the objective has the host choose them.
-    private func weighLosses(_ now: StepState) throws {
-        let count = experiment.tasks.count
-        guard let weights = settings.objective.weights(tasks: count, state: now, history: state.losses) else { return }
-        try network.setTaskWeights(weights.map { Float($0) })
-    }
 
     /// Takes up the mean losses of an epoch that has ended, where the objective looks at them: one pass over the
     /// largest of the phase's splits.

@@ -167,7 +167,7 @@ public final class Trainer {
             outline.companion.map { iterations(of: $0) > 0 } ?? true
         }
         let wanted = asked.filter { !$0.isElsewhere }
-        try checkOrder(wanted.map(\.phase))
+        try checkOrder(wanted)
         try experiment.method.prepare(asked.map(\.phase), in: self)
         if isResumed {
             var event = event("resume")
@@ -192,7 +192,9 @@ public final class Trainer {
                 try phase.enter()
                 // Scores are relative to the end of the first phase; a run without it is measured against where it
                 // starts.
-                if outline.phase != outlines[0].phase, !phase.setsReference, state.reference == nil {
+                if phase.isScoredAgainstConstants {
+                    try compareWithConstants()
+                } else if outline.phase != outlines[0].phase, state.reference == nil {
                     state.reference = try validate()?.metrics(.exact)
                 }
                 try saveCheckpoint()
@@ -216,15 +218,15 @@ public final class Trainer {
     }
 
     /// Refuses phases that would throw away work of an earlier call.
-    private func checkOrder(_ wanted: [Phase]) throws {
-        if isResumed, !state.finished.contains(state.phase), !wanted.contains(state.phase) {
+    private func checkOrder(_ wanted: [PhaseOutline]) throws {
+        if isResumed, !state.finished.contains(state.phase), !wanted.contains(where: { $0.phase == state.phase }) {
             throw InputError(
                 file: run.url.path,
                 found: "phase \(state.phase.rawValue) unfinished at iteration \(state.iteration)",
                 expected: "--phases that include it, so that it can be finished first")
         }
         let order = outlines.map(\.phase)
-        for phase in wanted where !state.finished.contains(phase) {
+        for phase in wanted.filter({ !$0.isIndependent }).map(\.phase) where !state.finished.contains(phase) {
             if let later = state.finished.first(where: {
                 order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: phase) ?? 0
             }) {
@@ -239,7 +241,9 @@ public final class Trainer {
     private func finish(_ phase: any TrainingPhase) throws {
         try checkFinite()
         let result = try validate()
-        if state.phase == outlines[0].phase, !phase.setsReference { state.reference = result?.metrics(.exact) }
+        if state.phase == outlines[0].phase, !phase.isScoredAgainstConstants {
+            state.reference = result?.metrics(.exact)
+        }
         let isBest = try restoreBest(state.phase)
         try phase.finish()
         try exportWeights(state.phase.rawValue, areFinal: isBest)
@@ -277,7 +281,9 @@ public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
     public let task: String
 
     public var description: String {
-        "\(phase.rawValue) step \(iteration): the loss of task \(task) is not finite; nothing was updated since. "
+        "\(phase.rawValue) step \(iteration): "
+            + (task == StepGraphs.totalName ? "what the objective minimises" : "the loss of task \(task)")
+            + " is not finite; nothing was updated since. "
             + "The last checkpoint is kept; try a lower learning rate (training.learning_rate)"
     }
 }

@@ -36,10 +36,14 @@ public struct RunSummary: Codable, Sendable {
     /// Whether the policy was learned; otherwise it was given or is hard sharing.
     public var isPolicyLearned: Bool
     /// Whether the backbone does more work than hard sharing in one pass.
-    public var costsMoreThanHardSharing: Bool { cost.backbone.macsShared > cost.backbone.macsHardSharing }
+    public var costsMoreThanHardSharing: Bool {
+        networks > 1 || cost.backbone.macsShared > cost.backbone.macsHardSharing
+    }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?
     public var cost: CostReport
+    /// Networks that the cost is of one of: more than one where tasks have their own.
+    public var networks: Int
     public var secondsPerPhase: [String: Double]
     /// Bytes held on the device at the end of each phase, by phase.
     public var bytesPerPhase: [String: Int]
@@ -65,6 +69,7 @@ extension Trainer {
             return (result, policy)
         }
         var (ours, policy) = try evaluate(phase)
+        if let tasks = results[0].tasks { ours = ours.of(tasks) }
         for part in results.dropFirst() { ours.take(part.tasks ?? [], of: try evaluate(part.phase).result) }
         let guesses = try evaluator.constantGuess(splits: datasets.map(\.splits.train))
         let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, splits: splits)
@@ -88,7 +93,7 @@ extension Trainer {
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
             trainedAs: experiment.configuration.facts, labelled: ours.labelled, policy: state.policy,
             isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
-            policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy),
+            policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy), networks: results.count,
             secondsPerPhase: state.seconds, bytesPerPhase: state.bytes,
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
