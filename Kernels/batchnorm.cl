@@ -47,12 +47,14 @@ __kernel void batchnorm_statistics(__global const activation *x, __global float 
         // A long sum of large values has lost digits of the mean; the deviations add up to what is missing.
         const floatW correction = rest[k] / (float)(end - begin);
         VSTORE(mean[k] + correction, (size_t)chunk * 2 * vectors + vector + k, partial);
-        VSTORE(rectify(fma(-rest[k], correction, deviations[k])), ((size_t)chunk * 2 + 1) * vectors + vector + k, partial);
+        VSTORE(rectify(fma(-rest[k], correction, deviations[k])),
+               ((size_t)chunk * 2 + 1) * vectors + vector + k, partial);
     }
 }
 
 // Chan's update: `more` rows of this mean and sum of squared deviations join the others.
-static inline void join_rows(float *count, floatW *mean, floatW *deviations, float more, floatW more_mean, floatW more_deviations) {
+static inline void join_rows(float *count, floatW *mean, floatW *deviations, float more, floatW more_mean,
+                             floatW more_deviations) {
     const float total = *count + more;
     const floatW delta = more_mean - *mean;
     *mean += delta * (more / total);
@@ -101,8 +103,8 @@ __kernel void batchnorm_merge(__global const float *partial, __global float *mea
 
 __kernel void batchnorm_normalise(__global const activation *x, __global const float *gamma, __global const float *beta,
                                   __global const float *mean, __global const float *inverse,
-                                  __global const activation *residual, __global const float *gates, __global activation *y,
-                                  int rows, int C, int tail, int block) {
+                                  __global const activation *residual, __global const float *gates,
+                                  __global activation *y, int rows, int C, int tail, int block) {
     const int vectors = C / W;
     const float floor_value = tail == TAIL_RELU ? 0.0f : -INFINITY;
     const float select_weight = tail == TAIL_MIX ? gates[block * 16] : 1.0f;
@@ -131,10 +133,10 @@ __kernel void batchnorm_affine(__global const float *gamma, __global const float
     VSTORE(fma(-VLOAD(v, mean), factor, VLOAD(v, beta)), v, shift);
 }
 
-__kernel void batchnorm_backward_sums(__global const activation *x, __global const activation *dy, __global const float *gamma,
-                                      __global const float *beta, __global const float *mean,
-                                      __global const float *inverse, __global float *partial, int rows, int C, int span,
-                                      int relu) {
+__kernel void batchnorm_backward_sums(__global const activation *x, __global const activation *dy,
+                                      __global const float *gamma, __global const float *beta,
+                                      __global const float *mean, __global const float *inverse,
+                                      __global float *partial, int rows, int C, int span, int relu) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
     floatW m[VG], s[VG], factor[VG], shift[VG], sum[VG], product[VG];
@@ -179,10 +181,11 @@ __kernel void batchnorm_backward_merge(__global const float *partial, __global f
     VSTORE(product, vector, dgamma);
 }
 
-__kernel void batchnorm_backward_input(__global const activation *x, __global const activation *dy, __global const float *gamma,
-                                       __global const float *beta, __global const float *mean,
-                                       __global const float *inverse, __global const float *dgamma,
-                                       __global const float *dbeta, __global activation *dx, int rows, int C, int relu) {
+__kernel void batchnorm_backward_input(__global const activation *x, __global const activation *dy,
+                                       __global const float *gamma, __global const float *beta,
+                                       __global const float *mean, __global const float *inverse,
+                                       __global const float *dgamma, __global const float *dbeta,
+                                       __global activation *dx, int rows, int C, int relu) {
     const int vectors = C / W;
     const float share = 1.0f / (float)rows;
     FOR_CHANNELS(i, v, rows * vectors, vectors) {

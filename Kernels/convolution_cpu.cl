@@ -182,7 +182,8 @@ void convolution_gather(__global const float *restrict x, __global const float *
             for (int i = 0; i < PT; ++i)
                 __attribute__((opencl_unroll_hint))
                 for (int j = 0; j < KV; ++j) sums[i][j] = acc[i][j];
-            STORE_TILE(__attribute__((opencl_unroll_hint(1))), epilogue(sums[i][j], scale + k, shift + k, residual + o, flags))
+            STORE_TILE(__attribute__((opencl_unroll_hint(1))),
+                       epilogue(sums[i][j], scale + k, shift + k, residual + o, flags))
         }
     }
 }

@@ -32,10 +32,10 @@ static inline void copy_vectors(__global const float *from, __local float *to, i
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void convolution_weights(__global const float *restrict x, __global const float *restrict dy, __global float *restrict dw,
-                         __local float *restrict xb, __local float *restrict yb, int N, int H, int Wd, int C, int XS,
-                         int P, int Q, int KS, int R, int S, int STR, int DIL, int PAD, int span, int inputs, int outputs,
-                         int block) {
+void convolution_weights(__global const float *restrict x, __global const float *restrict dy,
+                         __global float *restrict dw, __local float *restrict xb, __local float *restrict yb, int N,
+                         int H, int Wd, int C, int XS, int P, int Q, int KS, int R, int S, int STR, int DIL, int PAD,
+                         int span, int inputs, int outputs, int block) {
 #if WS
     const int taps = 1, depth = R * WS * WC;
 #else
@@ -50,7 +50,8 @@ void convolution_weights(__global const float *restrict x, __global const float 
     const int q0 = 0, q1 = Q;
 #else
     const int down = tap / S * DIL - PAD, shift = tap % S * DIL - PAD;
-    const int q0 = shift < 0 ? (-shift + STR - 1) / STR : 0, q1 = Wd - shift > 0 ? min(Q, (Wd - 1 - shift) / STR + 1) : 0;
+    const int q0 = shift < 0 ? (-shift + STR - 1) / STR : 0;
+    const int q1 = Wd - shift > 0 ? min(Q, (Wd - 1 - shift) / STR + 1) : 0;
 #endif
 
     const int start = split * span, end = min(start + span, N * P);

@@ -92,9 +92,10 @@ INLINE piece y_piece(__global const float *from) { return PIECE_OF(Y_VALUES); }
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void convolution_gather(__global const x_value *restrict x, __global const operand_value *restrict w,
                         __global const float *bias, __global const float *scale, __global const float *shift,
-                        __global const y_value *residual, __global y_value *y, int N, int H, int Wd, int C, int XS, int P,
-                        int Q, int YS, int S, int STR, int DIL, int PAD, int DIV, int flags, int step, int tap_step,
-                        int4 rows0, int4 rows1, int4 rows2, int4 columns0, int4 columns1, int4 columns2) {
+                        __global const y_value *residual, __global y_value *y, int N, int H, int Wd, int C, int XS,
+                        int P, int Q, int YS, int S, int STR, int DIL, int PAD, int DIV, int flags, int step,
+                        int tap_step, int4 rows0, int4 rows1, int4 rows2, int4 columns0, int4 columns1,
+                        int4 columns2) {
     LOCAL_MEMORY
     const int item = (int)get_local_id(0);
 
@@ -142,11 +143,12 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
             }
             UNROLL for (int v = 0; v < LEFT; ++v) {
                 const int c = channel0 + (item + v * ITEMS) % (TK / PIECE) * PIECE;
-                BRING_X(next_left[v], deep_place(a[next % STAGES], item, v), x + (size_t)max(0, source[v]) * XS, left[v], c,
-                        source[v] >= 0);
+                BRING_X(next_left[v], deep_place(a[next % STAGES], item, v), x + (size_t)max(0, source[v]) * XS,
+                        left[v], c, source[v] >= 0);
             }
             UNROLL for (int v = 0; v < RIGHT; ++v) {
-                const int at = item + v * ITEMS, c = channel0 + at / (TN / PIECE), k = column0 + at % (TN / PIECE) * PIECE;
+                const int at = item + v * ITEMS;
+                const int c = channel0 + at / (TN / PIECE), k = column0 + at % (TN / PIECE) * PIECE;
                 BRING_RAW(next_right[v], right_place(b[next % STAGES], item, v), w + ((size_t)tap * C + c) * YS + k,
                           c < C && k < YS);
             }
@@ -181,7 +183,8 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
 
 // Where a pixel of dy is, among those whose tap is inside: image, row, column, and its number.
 INLINE int4 pixel_at(int number, int rows, int columns) {
-    return (int4)(number / max(1, rows * columns), number / max(1, columns) % max(1, rows), number % max(1, columns), number);
+    return (int4)(number / max(1, rows * columns), number / max(1, columns) % max(1, rows), number % max(1, columns),
+                  number);
 }
 // The same, `by` pixels on.
 INLINE int4 moved(int4 at, int4 by, int rows, int columns) {
@@ -215,8 +218,10 @@ void convolution_weights(__global const x_value *restrict x, __global const y_va
     // Pixels that this item brings next.
     int4 left_at[LEFT], right_at[RIGHT];
     const int4 by = pixel_at(TK, rows, columns);
-    UNROLL for (int v = 0; v < LEFT; ++v) left_at[v] = pixel_at(begin + (item + v * ITEMS) / (TM / PIECE), rows, columns);
-    UNROLL for (int v = 0; v < RIGHT; ++v) right_at[v] = pixel_at(begin + (item + v * ITEMS) / (TN / PIECE), rows, columns);
+    UNROLL for (int v = 0; v < LEFT; ++v)
+        left_at[v] = pixel_at(begin + (item + v * ITEMS) / (TM / PIECE), rows, columns);
+    UNROLL for (int v = 0; v < RIGHT; ++v)
+        right_at[v] = pixel_at(begin + (item + v * ITEMS) / (TN / PIECE), rows, columns);
 
     const int steps = max(0, (end - begin + TK - 1) / TK);
     for (int number = 1 - STAGES; number < steps; ++number) {

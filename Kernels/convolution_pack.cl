@@ -24,7 +24,8 @@ __kernel void convolution_pack(__global const float *w, __global float *out, int
         for (int k = 0; k < K; k += 16) {
             float16 rows[16];
             __attribute__((opencl_unroll_hint))
-            for (int i = 0; i < 16; ++i) rows[i] = outer + i < C ? vload16(0, from + (size_t)i * KS + k) : (float16)(0.0f);
+            for (int i = 0; i < 16; ++i)
+                rows[i] = outer + i < C ? vload16(0, from + (size_t)i * KS + k) : (float16)(0.0f);
             TRANSPOSE(rows)
             __attribute__((opencl_unroll_hint))
             for (int i = 0; i < 16; ++i)

@@ -269,8 +269,8 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
 #define DEPTH 1
 #endif
 KERNEL
-void winograd_weight_gradient(__global const float *restrict scratch, int u_at, __global float *restrict dw, int C, int K,
-                              int c_first, int k_first, int KS, int stride, int accumulate) {
+void winograd_weight_gradient(__global const float *restrict scratch, int u_at, __global float *restrict dw, int C,
+                              int K, int c_first, int k_first, int KS, int stride, int accumulate) {
     const int k = (int)get_global_id(0) * W;
     for (int c = (int)get_global_id(1) * DEPTH; c < ((int)get_global_id(1) + 1) * DEPTH; ++c) {
         __global const float *in = scratch + u_at + (size_t)c * KS + k;

@@ -27,12 +27,14 @@ void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, in
             UNROLL for (int v = 0; v < LEFT; ++v) {
                 const int t = row0 + (item + v * ITEMS) / (TK / 4), c = next * TK + (item + v * ITEMS) % (TK / 4) * 4;
                 // From tile to tile of V, as in convolution_winograd.cl.
-                BRING_RAW(next_left[v], deep_place(a[next % STAGES], item, v), left + (size_t)t * (C + 16) + c, t < T && c < C);
+                BRING_RAW(next_left[v], deep_place(a[next % STAGES], item, v), left + (size_t)t * (C + 16) + c,
+                          t < T && c < C);
             }
             UNROLL for (int v = 0; v < RIGHT; ++v) {
                 const int c = next * TK + (item + v * ITEMS) / (TN / 4);
                 const int k = column0 + (item + v * ITEMS) % (TN / 4) * 4;
-                BRING(next_right[v], right_place(b[next % STAGES], item, v), c < C && k < KS ? blocked(right, C, c, k) : (float4)(0.0f));
+                BRING(next_right[v], right_place(b[next % STAGES], item, v),
+                      c < C && k < KS ? blocked(right, C, c, k) : (float4)(0.0f));
             }
         }
         MULTIPLY_STEP(1, 1, 0)
@@ -58,12 +60,13 @@ void winograd_weight_products(__global float *scratch, int v_at, int z_at, int u
         if (next < steps) {
             UNROLL for (int v = 0; v < LEFT; ++v) {
                 const int at = item + v * ITEMS, t = next * TK + at / (TM / 4), c = row0 + at % (TM / 4) * 4;
-                BRING_RAW(next_left[v], left_place(a[next % STAGES], item, v), left + ((size_t)(c / 8) * T + t) * 8 + c % 8,
-                          t < T && c < C);
+                BRING_RAW(next_left[v], left_place(a[next % STAGES], item, v),
+                          left + ((size_t)(c / 8) * T + t) * 8 + c % 8, t < T && c < C);
             }
             UNROLL for (int v = 0; v < RIGHT; ++v) {
                 const int at = item + v * ITEMS, t = next * TK + at / (TN / 4), k = column0 + at % (TN / 4) * 4;
-                BRING(next_right[v], right_place(b[next % STAGES], item, v), t < T && k < K ? blocked(right, T, t, k) : (float4)(0.0f));
+                BRING(next_right[v], right_place(b[next % STAGES], item, v),
+                      t < T && k < K ? blocked(right, T, t, k) : (float4)(0.0f));
             }
         }
         MULTIPLY_STEP(0, 1, 0)

@@ -196,8 +196,8 @@ __kernel void expected_cost_alphas(__global float *work, __global const float *c
     }
 }
 
-__kernel void expected_cost_logits(__global const float *z, __global const float *work, __global float *dz, int L, int T,
-                                   int task, int first) {
+__kernel void expected_cost_logits(__global const float *z, __global const float *work, __global float *dz, int L,
+                                   int T, int task, int first) {
     const int l = (int)get_global_id(0);
     const float a = work[task * L + l], slope = l < first ? 0.0f : work[T * L + L + 1 + task * L + l];
     for (int c = 0; c < 16; ++c) dz[l * 16 + c] = 0.0f;

@@ -8,8 +8,8 @@
 // Layout: global (channel vector * columns, rows, n); max pooling on CPUs (1, rows, n), a row per work-item. Taps are
 // stored as ints bit-cast into a float tensor.
 
-__kernel void maxpool_forward(__global const activation *x, __global activation *y, __global float *tap, int H, int Wd, int C,
-                              int P, int Q, int window, int stride, int padding) {
+__kernel void maxpool_forward(__global const activation *x, __global activation *y, __global float *tap, int H, int Wd,
+                              int C, int P, int Q, int window, int stride, int padding) {
     const int vectors = C / W, p = (int)get_global_id(1), n = (int)get_global_id(2);
     FOR_CHANNELS(i, v, Q * vectors, vectors) {
         const int q = i / vectors;
@@ -38,8 +38,8 @@ __kernel void maxpool_forward(__global const activation *x, __global activation 
     }
 }
 
-__kernel void maxpool_backward(__global const activation *dy, __global const float *tap, __global activation *dx, int H, int Wd,
-                               int C, int P, int Q, int window, int stride, int padding) {
+__kernel void maxpool_backward(__global const activation *dy, __global const float *tap, __global activation *dx,
+                               int H, int Wd, int C, int P, int Q, int window, int stride, int padding) {
     const int vectors = C / W, groups = vectors / VG, h = (int)get_global_id(1), n = (int)get_global_id(2);
     // Of a row's or column's taps, every `stride`th one is a window's.
     const int first_row = (h + padding) % stride;
@@ -54,7 +54,8 @@ __kernel void maxpool_backward(__global const activation *dy, __global const flo
                 const int q = (w + padding - s) / stride;
                 if (q >= Q) continue;
                 const size_t o = (((size_t)n * P + p) * Q + q) * vectors + group * VG;
-                EACH(k) sum[k] += select((floatW)(0.0f), ALOAD(o + k, dy), AS_INTW(VLOAD(o + k, tap)) == (intW)(r * window + s));
+                EACH(k) sum[k] += select((floatW)(0.0f), ALOAD(o + k, dy),
+                                         AS_INTW(VLOAD(o + k, tap)) == (intW)(r * window + s));
             }
         }
         EACH(k) ASTORE(sum[k], (((size_t)n * H + h) * Wd + w) * vectors + group * VG + k, dx);

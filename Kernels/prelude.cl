@@ -103,10 +103,12 @@ typedef float activation;
 #define FOR_CHANNELS(i, v, n, vectors)                                                          \
     const int i##_span = ((n) + (int)get_global_size(0) - 1) / (int)get_global_size(0);         \
     const int i##_end = min((int)(get_global_id(0) + 1) * i##_span, (int)(n));                  \
-    for (int i = (int)get_global_id(0) * i##_span, v = i % (vectors); i < i##_end; ++i, v = v + 1 == (vectors) ? 0 : v + 1)
+    for (int i = (int)get_global_id(0) * i##_span, v = i % (vectors); i < i##_end;              \
+         ++i, v = v + 1 == (vectors) ? 0 : v + 1)
 #else
 #define FOR_CHANNELS(i, v, n, vectors)                                                          \
-    for (int i = (int)get_global_id(0), v = i % (vectors); i < (int)(n); i += (int)get_global_size(0), v = i % (vectors))
+    for (int i = (int)get_global_id(0), v = i % (vectors); i < (int)(n);                        \
+         i += (int)get_global_size(0), v = i % (vectors))
 #endif
 
 // Vectors side by side per step of a work-item, where the host says that rows are that wide.
@@ -152,8 +154,11 @@ static inline floatW epilogue(floatW sum, __global const float *scale, __global 
     SWAP_BLOCKS(rows, 4, (float16)(a.s0123, b.s0123, a.s89ab, b.s89ab), (float16)(a.s4567, b.s4567, a.scdef, b.scdef)) \
     SWAP_BLOCKS(rows, 2, (float16)(a.s01, b.s01, a.s45, b.s45, a.s89, b.s89, a.scd, b.scd), \
                 (float16)(a.s23, b.s23, a.s67, b.s67, a.sab, b.sab, a.sef, b.sef))          \
-    SWAP_BLOCKS(rows, 1, (float16)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6, a.s8, b.s8, a.sa, b.sa, a.sc, b.sc, a.se, b.se), \
-                (float16)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7, a.s9, b.s9, a.sb, b.sb, a.sd, b.sd, a.sf, b.sf))
+    SWAP_BLOCKS(rows, 1,                                                                     \
+                (float16)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6,                    \
+                          a.s8, b.s8, a.sa, b.sa, a.sc, b.sc, a.se, b.se),                   \
+                (float16)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7,                    \
+                          a.s9, b.s9, a.sb, b.sb, a.sd, b.sd, a.sf, b.sf))
 
 // Writes a tensor of one number, pads included.
 static inline void store_scalar(__global float *p, float value) {

@@ -10,9 +10,10 @@
 // gates: [L, 2], row stride 16 floats, column 0 = select, 1 = skip.
 // Layout: FOR_RANGE over vectors; partials [2][groups], groups fixed by the shape alone.
 
-__kernel void residual_mixed_backward(__global const activation *r, __global const activation *f, __global const float *gates,
-                                      __global const activation *dy, __global activation *dr, __global activation *df,
-                                      __global float *partial, int block, int n) {
+__kernel void residual_mixed_backward(__global const activation *r, __global const activation *f,
+                                      __global const float *gates, __global const activation *dy,
+                                      __global activation *dr, __global activation *df, __global float *partial,
+                                      int block, int n) {
     GROUP_MEMORY
     const float select_weight = gates[block * 16], skip_weight = gates[block * 16 + 1];
     floatW sum_select = 0.0f, sum_skip = 0.0f;
@@ -27,8 +28,8 @@ __kernel void residual_mixed_backward(__global const activation *r, __global con
     STORE_PARTIALS(partial, horizontal_sum(sum_select), horizontal_sum(sum_skip))
 }
 
-__kernel void residual_gate_sums(__global const activation *y, __global const activation *r, __global const activation *dy,
-                                 __global float *partial, int n) {
+__kernel void residual_gate_sums(__global const activation *y, __global const activation *r,
+                                 __global const activation *dy, __global float *partial, int n) {
     GROUP_MEMORY
     floatW sum_select = 0.0f, sum_skip = 0.0f;
     FOR_RANGE(i, n) {

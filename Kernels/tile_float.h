@@ -93,7 +93,8 @@ INLINE void multiply(__local const float *a, __local const float *b, int item, f
             UNROLL for (int part = 0; part < 2; ++part)
                 left[part] = *(__local const float2 *)(a + t * LEFT_PITCH + left_at(d + 4 * part, row + 16 * v));
 #if MMA == 1
-            UNROLL for (int u = 0; u < RN / 4; ++u) multiply_fragments(left, right[u], &sums[2 * v][u], &sums[2 * v + 1][u]);
+            UNROLL for (int u = 0; u < RN / 4; ++u)
+                multiply_fragments(left, right[u], &sums[2 * v][u], &sums[2 * v + 1][u]);
 #else
             vstore2(left[0], 2 * v, own);
             vstore2(left[1], 2 * v + 1, own);

@@ -3,8 +3,8 @@
     adashare benchmark operators --json ours.json
     python Benchmarks/peers/torch_operators.py --cases ours.json --json torch.json
 
-Every case in both memory layouts, contiguous (NCHW) and channels-last (NHWC); rows hold both and the better one. Passes of convolutions
-are timed one by one through ATen, so that a gradient that is not asked for costs nothing.
+Every case in both memory layouts, contiguous (NCHW) and channels-last (NHWC); rows hold both and the better one.
+Passes of convolutions are timed one by one through ATen, so that a gradient that is not asked for costs nothing.
 """
 
 import argparse
@@ -23,7 +23,8 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", required=True, help="rows of adashare benchmark operators")
-    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each row, at least; short ones run more often")
+    parser.add_argument("--repeats", type=int, default=5,
+                        help="timed runs of each row, at least; short ones run more often")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="what convolutions multiply")

@@ -62,7 +62,8 @@ static void read_info(png_structp png, png_infop info) {
     // The caller decides which sizes are too large; a chunk that is left out may be of any length.
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_chunk_malloc_max(png, 0);
-    // Left out are all but IHDR, PLTE, tRNS, IDAT and IEND: profiles, texts and times are often odd and never of use here.
+    // Left out are all but IHDR, PLTE, tRNS, IDAT and IEND: profiles, texts and times are often odd and never of use
+    // here.
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     // Indices are labels here: one without a colour, such as 255 for no class, is as good as any.
     png_set_check_for_invalid_index(png, 0);

@@ -56,7 +56,9 @@ extension CommandLineTests {
                   crop: 24
                   augmentation: none
                 model: { backbone: resnet18, width: 0.125, head: light, dropout: 0 }
-                training: { batch: 2, log_every: 1, warmup: { iterations: 4 }, policy: { iterations: 0 }, retrain: { iterations: 0 } }
+                training:
+                  { batch: 2, log_every: 1, warmup: { iterations: 4 },
+                    policy: { iterations: 0 }, retrain: { iterations: 0 } }
                 """, "c.yml"
             ).path
         }

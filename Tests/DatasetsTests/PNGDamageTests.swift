@@ -84,7 +84,8 @@ import Testing
             Malformed("a row too many", error: "Too much image data", rgb, HandmadePNG.data(pixels + [pixels[0]]), end),
             Malformed("PLTE twice", channels: 1, error: "PLTE: duplicate", palette, colours, colours, indices, end),
             Malformed(
-                "PLTE before and after", channels: 1, error: "PLTE: duplicate", palette, colours, indices, colours, end),
+                "PLTE before and after", channels: 1, error: "PLTE: duplicate", palette, colours, indices,
+                colours, end),
             Malformed("PLTE before IHDR", channels: 1, error: "PLTE: missing IHDR", colours, palette, indices, end),
             Malformed("PLTE after the data", channels: 1, error: "Missing PLTE", palette, indices, colours, end),
             Malformed(

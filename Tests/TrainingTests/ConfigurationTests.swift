@@ -64,7 +64,8 @@ import Testing
                 class_weights: [1, 0.5, 2e-1]
                 ignore_label: -1
               - {name: other, kind: segmentation, channels: 2, class_weights: data/w.npy}
-            dataset: {kind: nyu_v2, root: data/nyu, crop: [97, 129], augmentation: none, shuffle: false, normals: published}
+            dataset:
+              {kind: nyu_v2, root: data/nyu, crop: [97, 129], augmentation: none, shuffle: false, normals: published}
             model: {backbone: resnet18, width: 0.25, head: light, dropout: 0, initial_checkpoint: "a b.safetensors"}
             training:
               learning_rate: {heads: 1e-4}

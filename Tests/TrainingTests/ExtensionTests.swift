@@ -78,7 +78,8 @@ extension TrainingTests {
             dataset: { kind: squares, squares: 12, crop: 16, augmentation: none }
             model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
             training:
-              { batch: 4, log_every: 1, warmup: { iterations: 30 }, policy: { iterations: 0 }, retrain: { iterations: 0 } }
+              { batch: 4, log_every: 1, warmup: { iterations: 30 }, policy: { iterations: 0 },
+                retrain: { iterations: 0 } }
             """
 
         @Test func aKindAndAReaderOfOnesOwnTrain() throws {

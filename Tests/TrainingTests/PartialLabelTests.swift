@@ -23,7 +23,9 @@ extension TrainingTests {
               - { name: edges, kind: edges, weight: 1 }
             dataset: { kind: scenes, count: 20, size: 16, crop: 16, augmentation: none }
             model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
-            training: { batch: 2, log_every: 1, warmup: { iterations: 4 }, policy: { iterations: 4 }, retrain: { iterations: 2 } }
+            training:
+              { batch: 2, log_every: 1, warmup: { iterations: 4 }, policy: { iterations: 4 },
+                retrain: { iterations: 2 } }
             policy: { alternation: { weights: 1, logits: 1 }, curriculum_speed: 1 }
             \(more)
             """

@@ -34,8 +34,8 @@ def scaled(channels, width):
 class Spec:
     """Architecture: backbone name, width multiplier, output channels per task, head kind.
 
-    Heads `light` and `four_rate` are for pixels; `linear`, on pooled features, is for whole images and makes the network
-    the ordinary, not dilated one. `task_norms`: every task has batch norms of its own.
+    Heads `light` and `four_rate` are for pixels; `linear`, on pooled features, is for whole images and makes the
+    network the ordinary, not dilated one. `task_norms`: every task has batch norms of its own.
     """
 
     backbone: str
@@ -242,7 +242,8 @@ class Network:
 
     def per_image(self, images, decisions):
         """The same with an image of its own for every task."""
-        return [self.head(self.features(image, d, k), k) for k, (image, d) in enumerate(zip(images, decisions), start=1)]
+        pairs = enumerate(zip(images, decisions), start=1)
+        return [self.head(self.features(image, d, k), k) for k, (image, d) in pairs]
 
 
 def gumbel_softmax(logits, uniforms, temperature, hard=False):

@@ -50,8 +50,9 @@ bool adashare_png_read_header(
 
 /// Reads a whole file, to the end of its IEND chunk, and its pixels: one byte per sample or palette index, unconverted.
 ///
-/// `size` must be what libpng counts: height · width · channels for samples of up to 8 bits, with one channel for a palette.
-/// Returns false with a message if it is another, or if libpng refuses the file or warns of it; the pixels are worthless then.
+/// `size` must be what libpng counts: height · width · channels for samples of up to 8 bits, with one channel for a
+/// palette. Returns false with a message if it is another, or if libpng refuses the file or warns of it; the pixels are
+/// worthless then.
 bool adashare_png_read_pixels(
     const uint8_t *bytes, size_t count, uint8_t *pixels, size_t size, adashare_png_message *message);
 
