@@ -172,7 +172,7 @@ extension ConfigurationReference {
                 "Learning rate of stem, projections and blocks."),
             .key(
                 "training.learning_rate_decay.factor", \.training.learningRateDecay.factor, limit: .above(0, to: 1),
-                "Factor on the learning rates at each step of their decay, in warm-up and retraining."),
+                "Factor on the learning rates at each step of their decay, wherever no policy is learned."),
             .key(
                 "training.learning_rate_decay.every", \.training.learningRateDecay.every, in: .fromZero,
                 "Iterations between two steps of the decay; 0 = no decay."),
@@ -187,10 +187,10 @@ extension ConfigurationReference {
                 "SGD momentum of the weights in policy learning."),
             .key(
                 "training.adam.beta1", \.training.adam.beta1, limit: .from(0, below: 1),
-                "β₁ of the weights' Adam in warm-up and retraining."),
+                "β₁ of the weights' Adam, wherever no policy is learned."),
             .key(
                 "training.adam.beta2", \.training.adam.beta2, limit: .from(0, below: 1),
-                "β₂ of the weights' Adam in warm-up and retraining."),
+                "β₂ of the weights' Adam, wherever no policy is learned."),
             .key("training.adam.epsilon", \.training.adam.epsilon, limit: .above(0), "ε of the weights' Adam."),
             .key(
                 "training.recompute", \.training.recompute,
@@ -207,7 +207,7 @@ extension ConfigurationReference {
             ),
             .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
-                "Whether hard sharing is trained too, for the retraining's iterations, to compare with."),
+                "Whether `adashare` trains hard sharing too, for the retraining's iterations, to compare with."),
             .key(
                 "training.narrow_baselines", \.training.narrowBaselines,
                 limit: ConfigurationLimit(text: "above 0 and below 1, each once") { list in

@@ -23,7 +23,7 @@ extension Experiment {
                 found: "0 iterations in " + asked.map(\.phase.rawValue).joined(separator: ", "),
                 expected: "iterations in a phase that is to run")
         }
-        try method.checkInputs(methodSettings)
+        _ = try method.foreseenPolicy(methodSettings, macs: trainingCost.parts)
         let datasets = try makeDatasets()
         let drawn = Set(wanted.flatMap { $0.sources.map(\.split) })
         for (source, dataset) in zip(sources, datasets) {

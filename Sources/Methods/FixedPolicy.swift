@@ -29,15 +29,9 @@ public struct FixedPolicy: Method {
         throw InputError(file: file, place: "method.policy", found: "nothing", expected: PolicySource.expectation)
     }
 
-    public func checkInputs(_ settings: MethodSettings) throws {
-        _ = try policy?.selection(for: settings.architecture)
-    }
-
-    public func typicalSteps(
-        of outline: PhaseOutline, _ settings: MethodSettings, policy given: DiscretePolicy?
-    ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
-        let own = try? policy?.selection(for: settings.architecture).discrete(tasks: settings.tasks)
-        return ([(own.map(StepKind.retrain) ?? .hardSharing, 1)], [])
+    public func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy? {
+        try validate(settings, file: "configuration")
+        return try policy?.selection(for: settings.architecture).discrete(tasks: settings.tasks)
     }
 
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {

@@ -23,10 +23,12 @@ public protocol Method: Sendable {
     ///
     /// - Throws: `InputError` naming the key.
     func validate(_ settings: MethodSettings, file: String) throws
-    /// Checks what it reads beside the data set, before anything is made.
+    /// The policy that a run will train under, as far as it is known before; nil where it is learned, or every block is
+    /// selected.
     ///
-    /// - Throws: `InputError` naming the file.
-    func checkInputs(_ settings: MethodSettings) throws
+    /// - Parameter macs: what policies cost in multiply-accumulates.
+    /// - Throws: `InputError` naming what it reads and cannot, or what it cannot keep to.
+    func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy?
     /// Keys of `policy` and `training` that are set and without effect with this method.
     func idleKeys(_ settings: MethodSettings) -> [String]
     /// The phases, in order.
@@ -90,7 +92,7 @@ extension Method {
             expected: "a method that learns one, or method: fixed with method.policy")
     }
     public func countsBudgets(_ settings: MethodSettings) -> Bool { false }
-    public func checkInputs(_ settings: MethodSettings) throws {}
+    public func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy? { nil }
     public func idleKeys(_ settings: MethodSettings) -> [String] {
         let (policy, training) = (settings.policy, settings.training)
         let keys = [

@@ -41,24 +41,31 @@ public struct RandomPolicy: Method {
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
-        try WeightTraining.under(run) { SelectionPolicy(try draw(run), tasks: run.settings.tasks) }
+        try WeightTraining.under(run) {
+            SelectionPolicy(try draw(run.settings, run.budgetCosts), tasks: run.settings.tasks)
+        }
+    }
+
+    public func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy? {
+        settings.policy.isTimed && settings.policy.budget != nil ? nil : try draw(settings, macs)
     }
 
     /// Policies of one seed are nested: the first one within the budget, from dense to sparse, is the densest.
-    private func draw(_ run: any MethodRun) throws -> DiscretePolicy {
-        let (settings, tasks) = (run.settings, run.settings.tasks.count)
+    private func draw(_ settings: MethodSettings, _ costs: PartCosts) throws -> DiscretePolicy {
+        let (tasks, blocks) = (settings.tasks.count, settings.architecture.blocks.count)
         func policy(_ density: Double) -> DiscretePolicy {
-            .nested(density: density, tasks: tasks, blocks: run.blocks, seed: UInt64(settings.training.seed))
+            .nested(density: density, tasks: tasks, blocks: blocks, seed: UInt64(settings.training.seed))
         }
         guard let budget = settings.policy.budget else { return policy(density) }
-        let draw = PolicyDraw(costs: run.budgetCosts, form: settings.policy.cost, budget: budget, open: 0)
-        let decisions = tasks * run.blocks
+        let draw = PolicyDraw(costs: costs, form: settings.policy.cost, budget: budget, open: 0)
+        let decisions = tasks * blocks
         for count in (0...decisions).reversed() {
             let candidate = policy(Double(count) / Double(decisions))
             if draw.isWithinBudget(candidate) { return candidate }
         }
         throw InputError(
-            file: run.place, place: "policy.budget", found: budget.name,
-            expected: "at least what a network costs that skips every block")
+            file: "configuration", place: "policy.budget", found: budget.name,
+            expected: "at least \(percent(costs.share(of: policy(0), settings.policy.cost))) of "
+                + "\(settings.policy.cost.base), what a network costs that skips every block")
     }
 }

@@ -48,7 +48,9 @@ struct Cost: ConsoleCommand {
         let crop = experiment.configuration.dataset.crop
         let model = CostModel(
             experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
-        let chosen = try policy.map(experiment.policy)
+        let foreseen = try experiment.method.foreseenPolicy(
+            experiment.methodSettings, macs: experiment.trainingCost.parts)
+        let chosen = try policy.map(experiment.policy) ?? foreseen
         let cost = model.report(policy: chosen)
         let shape = BatchShape(
             count: batch?.count ?? experiment.configuration.training.batch, height: model.height, width: model.width)

@@ -50,7 +50,7 @@ struct Evaluate: ConsoleCommand {
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
         var result = try evaluator.evaluate(network, policy: policy, splits: splits)
-        if let tasks = results[0].tasks { result = result.of(tasks) }
+        if let tasks = results[0].tasks ?? EvaluationResult.tasks(of: file) { result = result.of(tasks) }
         for part in results.dropFirst() {
             try network.load(try TensorFile.read(part.weights))
             result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, splits: splits))

@@ -7,6 +7,7 @@ import AdaShareModels
 import AdaShareOperators
 import AdaShareSupport
 import AdaShareTasks
+import AdaShareTraining
 import ArgumentParser
 import Foundation
 
@@ -54,7 +55,10 @@ struct Predict: ConsoleCommand {
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: [String]?.none)] }
             ?? run?.results(of: given) ?? []
-        let files = try results.map { (file: try TensorFile.read($0.weights), tasks: $0.tasks) }
+        let files = try results.map { weights, tasks in
+            let file = try TensorFile.read(weights)
+            return (file: file, tasks: tasks ?? EvaluationResult.tasks(of: file))
+        }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)

@@ -1,6 +1,7 @@
 import AdaShareConfiguration
 import AdaShareDatasets
 import AdaShareExperiments
+import AdaShareFiles
 import AdaShareModels
 import AdaShareTasks
 import Foundation
@@ -20,6 +21,14 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
         tasks.compactMapValues { $0[convention.rawValue] }
+    }
+
+    /// Where a checkpoint says which tasks it is for, a line each, if not for all.
+    static let tasksKey = "tasks"
+
+    /// The tasks that a checkpoint is for; nil for all.
+    public static func tasks(of file: TensorFile) -> [String]? {
+        file.metadata[tasksKey]?.split(separator: "\n").map(String.init)
     }
 
     /// What some tasks reached.

@@ -15,6 +15,9 @@ struct Pace {
         steps = steps * keep + 1
     }
 
+    /// Steps were waited for that had been enqueued before.
+    mutating func wait(seconds elapsed: Double) { seconds += elapsed }
+
     var imagesPerSecond: Double { seconds > 0 ? images / seconds : 0 }
     var secondsPerStep: Double { steps > 0 ? seconds / steps : 0 }
 

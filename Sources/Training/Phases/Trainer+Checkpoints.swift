@@ -27,9 +27,12 @@ extension Trainer {
     ///
     /// - Parameter areFinal: whether the network has those already, not what is trained.
     func exportWeights(_ name: String, areFinal: Bool = false) throws {
-        let (phase, weights) = (try currentPhase(), try network.checkpoint())
+        let phase = try currentPhase()
+        var weights = try network.checkpoint()
+        if !areFinal { weights = try phase.inferenceWeights(weights) }
+        if let tasks = phase.judges { weights.metadata[EvaluationResult.tasksKey] = tasks.joined(separator: "\n") }
         try checkpoints.export(
-            areFinal ? weights : try phase.inferenceWeights(weights), state: state, policy: try phase.recordedPolicy(),
+            weights, state: state, policy: try phase.recordedPolicy(),
             name: name)
     }
 

@@ -46,11 +46,19 @@ extension Trainer {
             } else {
                 pace.add(images: images, seconds: elapsed())
             }
-            if training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast {
+            let isEvaluated = training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast
+            let isKept = state.iteration % training.checkpointEvery == 0 && !isLast
+            if isEvaluated || isKept {
+                // What both would wait for are steps.
+                let start = Date()
+                try context.queue.finish()
+                pace.wait(seconds: Date().timeIntervalSince(start))
+            }
+            if isEvaluated {
                 state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
                 _ = try validate()
             }
-            if state.iteration % training.checkpointEvery == 0 && !isLast {
+            if isKept {
                 state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
                 try saveCheckpoint()
             }

@@ -284,6 +284,7 @@ public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
         "\(phase.rawValue) step \(iteration): "
             + (task == StepGraphs.totalName ? "what the objective minimises" : "the loss of task \(task)")
             + " is not finite; nothing was updated since. "
-            + "The last checkpoint is kept; try a lower learning rate (training.learning_rate)"
+            + "The last checkpoint is kept; try a lower learning rate (training.learning_rate"
+            + (task == StepGraphs.totalName ? ", objective.learning_rate)" : ")")
     }
 }
