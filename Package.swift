@@ -47,7 +47,7 @@ let package = Package(
             name: "AdaShareDeviceLayer", dependencies: ["CAdaShareOpenCL"], path: "Sources/DeviceLayer",
             swiftSettings: tested),
         .target(
-            name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels"],
+            name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels", "AdaShareSupport"],
             path: "Sources/Operators", swiftSettings: tested),
         .target(
             name: "AdaShareGraph", dependencies: ["AdaShareOperators", "AdaShareDeviceLayer"], path: "Sources/Graph",
@@ -63,7 +63,8 @@ let package = Package(
             ], path: "Sources/Layers",
             swiftSettings: tested),
         .target(
-            name: "AdaShareModels", dependencies: ["AdaShareLayers", "AdaShareGraph", "AdaShareOperators"],
+            name: "AdaShareModels",
+            dependencies: ["AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareSupport"],
             path: "Sources/Models", swiftSettings: tested),
         .target(
             name: "AdaShareSchema", dependencies: ["AdaShareSupport", .product(name: "Yams", package: "Yams")],
@@ -164,7 +165,7 @@ let package = Package(
             name: "ModelsTests",
             dependencies: [
                 "AdaShareModels", "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
-                "TestSupport",
+                "AdaShareSupport", "TestSupport",
             ]),
         .testTarget(
             name: "DatasetsTests",

@@ -38,7 +38,7 @@ extension ExperimentConfiguration {
 
     /// The network.
     ///
-    /// - Throws: `ArchitectureError` if it cannot be laid out.
+    /// - Throws: `InputError` if it cannot be laid out.
     public func architecture() throws -> NetworkArchitecture {
         let sources = try imageSources()
         return try NetworkArchitecture(

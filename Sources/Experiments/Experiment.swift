@@ -32,7 +32,7 @@ public struct Experiment: Sendable {
     /// What its method knows of it before a run.
     public let methodSettings: MethodSettings
 
-    /// - Throws: `ArchitectureError` if the network cannot be built, `InputError` if tasks read one label differently.
+    /// - Throws: `InputError` if the network cannot be built, or tasks read one label differently.
     public init(_ configuration: ExperimentConfiguration) throws {
         self.configuration = configuration
         arithmetic = configuration.arithmetic
@@ -171,7 +171,8 @@ public struct Experiment: Sendable {
     }
 
     /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not
-    /// shuffled alike. A part of the tasks keeps the names of their data sets.
+    /// shuffled alike. A part of the tasks keeps the names as long as it has several data sets, and of each the first
+    /// task.
     package func loaderName(_ phase: String, source: Int) -> String {
         sources.count == 1 ? phase : "\(phase)/task\(architecture.number(task: sources[source].tasks[0]))"
     }

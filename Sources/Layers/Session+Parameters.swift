@@ -1,10 +1,11 @@
 import AdaShareGraph
+import AdaShareSupport
 
 /// Parameters, in and out.
 extension Session {
     /// A parameter in disk order; waits for the device.
     ///
-    /// - Throws: `SessionError` if no layer declared it, `DeviceError` if it cannot be read.
+    /// - Throws: `InputError` if no layer declared it, `DeviceError` if it cannot be read.
     public func read(_ name: String) throws -> [Float] {
         let spec = try spec(name)
         if spec.layout == .counter { return try executor.store.readIntegers(name).map(Float.init) }
@@ -16,20 +17,21 @@ extension Session {
     /// - Parameters:
     ///   - name: as the layer declared it.
     ///   - values: in disk order.
-    /// - Throws: `SessionError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be
+    /// - Throws: `InputError` if no layer declared it or the count is another one, `DeviceError` if memory cannot be
     ///   had.
     public func write(_ name: String, _ values: [Float]) throws {
         let spec = try spec(name)
         guard values.count == spec.elementCount else {
-            throw SessionError(
-                message: "parameter \(name): found \(values.count) values, expected \(spec.elementCount)")
+            throw InputError(
+                file: "parameter \(name)", found: "\(values.count) values", expected: "\(spec.elementCount)")
         }
         try write(spec, values)
     }
 
     private func spec(_ name: String) throws -> ParameterSpec {
         guard let spec = parameters.first(where: { $0.name == name }) else {
-            throw SessionError(message: "parameter \(name): found no layer that declares it")
+            throw InputError(
+                file: "parameter \(name)", found: "no layer that declares it", expected: "a name that one does")
         }
         return spec
     }

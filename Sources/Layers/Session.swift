@@ -1,6 +1,7 @@
 import AdaShareDeviceLayer
 import AdaShareGraph
 import AdaShareOperators
+import AdaShareSupport
 
 /// One step of a network on a device, with the parameters it learns.
 ///
@@ -69,7 +70,7 @@ public final class Session {
     ///   - values: by name, [Float] or [Int32] in row-major order; inputs that are left out keep what they were given.
     ///   - given: by name: each scalar of the recording; learning rates as optimisers call them, 0 where left out; and
     ///     `temperature` of sampled gates, 1 where left out.
-    /// - Throws: `SessionError` for names and counts that the step does not have and scalars that are missing,
+    /// - Throws: `InputError` for names and counts that the step does not have and scalars that are missing,
     ///   `DeviceError` if the device refuses.
     @discardableResult
     public func step(
@@ -78,8 +79,8 @@ public final class Session {
         try check(given)
         for (name, given) in values.sorted(by: { $0.key < $1.key }) { try write(name, given) }
         guard missing.isEmpty else {
-            throw SessionError(
-                message: "inputs \(missing.sorted()): found no values, expected some before the first step")
+            throw InputError(
+                file: "inputs \(missing.sorted())", found: "no values", expected: "some before the first step")
         }
         try write(given)
         steps += 1
@@ -105,21 +106,22 @@ public final class Session {
 
     func output(_ name: String) throws -> [Float] {
         guard executor.shape(name, of: plan) != nil else {
-            throw SessionError(message: "output \(name): found no such output of the step")
+            throw InputError(file: "output \(name)", found: "no such output", expected: "one that the step has")
         }
         return try executor.read(name, of: plan)
     }
 
-    /// - Throws: `SessionError` if the step does not read what is given, or reads what is not.
+    /// - Throws: `InputError` if the step does not read what is given, or reads what is not.
     private func check(_ given: [String: Double]) throws {
         let known = scalars.union(groups.map(\.optimizer.rate)).union([Self.temperature])
         if let name = given.keys.sorted().first(where: { !known.contains($0) }) {
-            throw SessionError(
-                message: "scalar \(name): found nothing that reads it, expected one of \(known.sorted())")
+            throw InputError(
+                file: "scalar \(name)", found: "nothing that reads it", expected: "one of \(known.sorted())")
         }
         let missing = scalars.subtracting(given.keys)
         guard missing.isEmpty else {
-            throw SessionError(message: "scalars \(missing.sorted()): found no values, expected some with each step")
+            throw InputError(
+                file: "scalars \(missing.sorted())", found: "no values", expected: "some with each step")
         }
     }
 
@@ -136,10 +138,11 @@ public final class Session {
 
     private func write(_ name: String, _ given: any StepValues) throws {
         guard let (shape, isInteger) = inputs[name] else {
-            throw SessionError(message: "input \(name): found no such input, expected one of \(inputs.keys.sorted())")
+            throw InputError(
+                file: "input \(name)", found: "no such input", expected: "one of \(inputs.keys.sorted())")
         }
         guard given.count == shape.count else {
-            throw SessionError(message: "input \(name): found \(given.count) values, expected \(shape.count)")
+            throw InputError(file: "input \(name)", found: "\(given.count) values", expected: "\(shape.count)")
         }
         switch (given, isInteger) {
         case (let values as [Float], false): try executor.store.write(name, shape, values)
@@ -147,13 +150,14 @@ public final class Session {
             // The device reads scores by them.
             for (count, ignored) in classes[name] ?? [] {
                 guard let bad = values.first(where: { !(0..<count ~= Int($0)) && Int($0) != ignored }) else { continue }
-                throw SessionError(
-                    message: "input \(name): found class \(bad), expected 0 to \(count - 1), or \(ignored) for none")
+                throw InputError(
+                    file: "input \(name)", found: "class \(bad)",
+                    expected: "0 to \(count - 1), or \(ignored) for none")
             }
             try executor.store.write(name, shape, values)
         default:
-            throw SessionError(
-                message: "input \(name): found \(type(of: given)), expected \(isInteger ? "Int32" : "Float")")
+            throw InputError(
+                file: "input \(name)", found: "\(type(of: given))", expected: isInteger ? "[Int32]" : "[Float]")
         }
         missing.remove(name)
     }

@@ -20,17 +20,10 @@ public struct StepResult {
     /// Values of a named output in row-major order; waits for the step.
     ///
     /// - Precondition: the session has taken no other step since, which would have overwritten it.
-    /// - Throws: `SessionError` if the step has no such output, `DeviceError` if it cannot be read.
+    /// - Throws: `InputError` if the step has no such output, `DeviceError` if it cannot be read.
     public func read(_ name: String) throws -> [Float] {
         precondition(
             session.steps == number, "\(name) of step \(number) is read after \(session.steps) steps have been taken")
         return try session.output(name)
     }
-}
-
-/// Something given to a session that its step does not have.
-public struct SessionError: Error, CustomStringConvertible, Sendable {
-    /// The name, what was found, what was expected.
-    public let message: String
-    public var description: String { message }
 }

@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 /// A residual backbone of the method, by its published name.
@@ -102,14 +103,14 @@ public struct NetworkArchitecture: Sendable, Hashable {
     ///   - hasTaskBatchNorm: batch norms of its own for every task. Each task must be given images of its own: tasks of
     ///     the same images would have no pass in common then, nor anything else than the stem's convolution.
     ///   - headHidden: hidden channels of a four-rate branch before scaling.
-    /// - Throws: `ArchitectureError` for a width, task or hidden size outside these bounds, or batch norms per task
+    /// - Throws: `InputError` for a width, task or hidden size outside these bounds, or batch norms per task
     ///   where tasks are given the same images.
     public init(
         backbone: BackboneKind, width: Double = 1, head: HeadKind = .fourRate, tasks: [TaskHead],
         isPooled: Bool = false, hasTaskBatchNorm: Bool = false, headHidden: Int = 1024
     ) throws {
-        guard width.isFinite, width > 0, width <= 16 else { throw ArchitectureError.badWidth(width) }
-        guard (1...65536).contains(headHidden) else { throw ArchitectureError.badHeadHidden(headHidden) }
+        guard width.isFinite, width > 0, width <= 16 else { throw InputError.badWidth(width) }
+        guard (1...65536).contains(headHidden) else { throw InputError.badHeadHidden(headHidden) }
         try Self.validate(tasks)
         if hasTaskBatchNorm { try Self.requireOwnImages(tasks) }
 
@@ -212,23 +213,23 @@ public struct NetworkArchitecture: Sendable, Hashable {
         var owners: [Int: String] = [:]
         for task in tasks {
             guard let other = owners.updateValue(task.name, forKey: task.source) else { continue }
-            throw ArchitectureError.sharedImages(task: task.name, other: other)
+            throw InputError.sharedImages(task: task.name, other: other)
         }
     }
 
     private static func validate(_ tasks: [TaskHead]) throws {
-        guard !tasks.isEmpty else { throw ArchitectureError.noTasks }
+        guard !tasks.isEmpty else { throw InputError.noTasks }
         var seen: Set<String> = []
         var numbers: Set<Int> = []
         for (index, task) in tasks.enumerated() {
-            guard !task.name.isEmpty else { throw ArchitectureError.emptyTaskName(index: index) }
-            guard seen.insert(task.name).inserted else { throw ArchitectureError.duplicateTask(task.name) }
+            guard !task.name.isEmpty else { throw InputError.emptyTaskName(index: index) }
+            guard seen.insert(task.name).inserted else { throw InputError.duplicateTask(task.name) }
             let number = task.number ?? index + 1
             guard number >= 1, numbers.insert(number).inserted else {
-                throw ArchitectureError.badNumber(task: task.name, found: number)
+                throw InputError.badNumber(task: task.name, found: number)
             }
             guard (1...65536).contains(task.channels) else {
-                throw ArchitectureError.badChannels(task: task.name, found: task.channels)
+                throw InputError.badChannels(task: task.name, found: task.channels)
             }
         }
     }

@@ -1,3 +1,5 @@
+import AdaShareSupport
+
 /// Which task executes which residual block.
 public struct DiscretePolicy: Sendable, Hashable {
     /// Decisions [task][block], true = select; blocks from bottom to top.
@@ -25,13 +27,13 @@ public struct DiscretePolicy: Sendable, Hashable {
 
     /// Checks that there is one row per task and one decision per block.
     ///
-    /// - Throws: `ArchitectureError` with what was found and expected.
+    /// - Throws: `InputError` with what was found and expected.
     public func validate(for architecture: NetworkArchitecture) throws {
         guard taskCount == architecture.tasks.count else {
-            throw ArchitectureError.policyTaskCount(found: taskCount, expected: architecture.tasks.count)
+            throw InputError.policyTaskCount(found: taskCount, expected: architecture.tasks.count)
         }
         for (row, task) in zip(select, architecture.tasks) where row.count != architecture.blocks.count {
-            throw ArchitectureError.policyBlockCount(
+            throw InputError.policyBlockCount(
                 task: task.name, found: row.count, expected: architecture.blocks.count,
                 backbone: architecture.backbone.rawValue)
         }

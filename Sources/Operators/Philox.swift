@@ -1,3 +1,5 @@
+import AdaShareSupport
+
 /// Philox 4x32-10, the counter-based generator behind every random number of a run.
 ///
 /// - Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Kernel: `random.cl`.
@@ -30,6 +32,6 @@ public enum Philox {
 
     /// Stable 64-bit hash of an operation's name (FNV-1a).
     public static func nameHash(_ name: String) -> UInt64 {
-        name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        FNV1a.hash(of: name)
     }
 }

@@ -5,7 +5,7 @@ import Foundation
 /// FNV-1a over 8-byte words. Each step is invertible, so two contents that differ in one word never meet. It guards
 /// against damage, not against an attacker.
 package struct ContentHash {
-    private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    private var sum = FNV1a()
     /// Bytes that have not made a word yet, and how many they are.
     private var (rest, restCount): (UInt64, Int) = (0, 0)
     private var count = 0
@@ -40,13 +40,13 @@ package struct ContentHash {
         (rest, restCount) = (0, 0)
     }
 
-    private mutating func add(_ word: UInt64) { hash = (hash ^ word) &* 0x100_0000_01B3 }
+    private mutating func add(_ word: UInt64) { sum.add(word) }
 
     private var text: String {
         var end = self
         for i in 0..<restCount { end.add(rest >> (8 * UInt64(i)) & 0xFF) }
         end.add(UInt64(count))
-        let digits = String(end.hash, radix: 16)
+        let digits = String(end.sum.hash, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

@@ -16,7 +16,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
 
     /// Creates the stream of a seed, a name (a phase, a purpose) and integer keys.
     public init(seed: UInt64, name: String, _ keys: UInt64...) {
-        self.init(seed: seed, keys: [Self.hash(name)] + keys)
+        self.init(seed: seed, keys: [FNV1a.hash(of: name)] + keys)
     }
 
     /// The stream of SplitMix64 that begins at `state`.
@@ -74,10 +74,5 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
-    }
-
-    /// The FNV-1a hash of a name's UTF-8 bytes.
-    private static func hash(_ name: String) -> UInt64 {
-        name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
     }
 }

@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 import Testing
 
 @testable import AdaShareModels
@@ -115,23 +116,23 @@ import Testing
 
     @Test func badArguments() {
         let task = TaskHead(name: "depth", channels: 1)
-        #expect(throws: ArchitectureError.badWidth(0)) {
+        #expect(throws: InputError.badWidth(0)) {
             try NetworkArchitecture(backbone: .resnet18, width: 0, tasks: [task])
         }
-        #expect(throws: ArchitectureError.self) {
+        #expect(throws: InputError.self) {
             try NetworkArchitecture(backbone: .resnet18, width: .nan, tasks: [task])
         }
-        #expect(throws: ArchitectureError.noTasks) { try NetworkArchitecture(backbone: .resnet18, tasks: []) }
-        #expect(throws: ArchitectureError.duplicateTask("depth")) {
+        #expect(throws: InputError.noTasks) { try NetworkArchitecture(backbone: .resnet18, tasks: []) }
+        #expect(throws: InputError.duplicateTask("depth")) {
             try NetworkArchitecture(backbone: .resnet18, tasks: [task, task])
         }
-        #expect(throws: ArchitectureError.emptyTaskName(index: 1)) {
+        #expect(throws: InputError.emptyTaskName(index: 1)) {
             try NetworkArchitecture(backbone: .resnet18, tasks: [task, TaskHead(name: "", channels: 1)])
         }
-        #expect(throws: ArchitectureError.badChannels(task: "a", found: 0)) {
+        #expect(throws: InputError.badChannels(task: "a", found: 0)) {
             try NetworkArchitecture(backbone: .resnet18, tasks: [TaskHead(name: "a", channels: 0)])
         }
-        #expect(throws: ArchitectureError.badHeadHidden(0)) {
+        #expect(throws: InputError.badHeadHidden(0)) {
             try NetworkArchitecture(backbone: .resnet18, tasks: [task], headHidden: 0)
         }
     }
@@ -145,9 +146,9 @@ import Testing
                     TaskHead(name: $0, channels: 2, number: $1.0, source: $1.1)
                 }, isPooled: true, hasTaskBatchNorm: true)
         }
-        #expect(throws: ArchitectureError.sharedImages(task: "b", other: "a")) { try network([3, 3]) }
+        #expect(throws: InputError.sharedImages(task: "b", other: "a")) { try network([3, 3]) }
         #expect(
-            ArchitectureError.sharedImages(task: "b", other: "a").description.contains("images of its own"))
+            InputError.sharedImages(task: "b", other: "a").description.contains("images of its own"))
         #expect(try network([3, 1]).sources == [0, 1])
         // A part of a network leaves the batch norms of other tasks in the file, and no other tensor.
         let part = try network([0, 1], numbers: [2, 3])

@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Testing
 
 @testable import AdaShareModels
@@ -26,12 +27,12 @@ import Testing
         let network = try PublishedPolicies.nyu2.architecture()
         try PublishedPolicies.nyu2.policy.validate(for: network)
         #expect(
-            throws: ArchitectureError.policyBlockCount(
+            throws: InputError.policyBlockCount(
                 task: "segmentation", found: 7, expected: 8, backbone: "resnet18")
         ) {
             try DiscretePolicy.hardSharing(tasks: 2, blocks: 7).validate(for: network)
         }
-        #expect(throws: ArchitectureError.policyTaskCount(found: 1, expected: 2)) {
+        #expect(throws: InputError.policyTaskCount(found: 1, expected: 2)) {
             try DiscretePolicy.hardSharing(tasks: 1, blocks: 8).validate(for: network)
         }
     }
