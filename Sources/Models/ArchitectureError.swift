@@ -1,14 +1,24 @@
 /// A network or policy that cannot be laid out as asked.
 public enum ArchitectureError: Error, Equatable, CustomStringConvertible {
+    /// The channel multiplier is not above 0 and at most 16.
     case badWidth(Double)
+    /// The hidden channels of a four-rate branch, before scaling, are not 1 to 65536.
     case badHeadHidden(Int)
+    /// The list of tasks is empty.
     case noTasks
+    /// The task at this index, from 0, has no name.
     case emptyTaskName(index: Int)
+    /// Two tasks have this name.
     case duplicateTask(String)
+    /// The output channels of a task are not 1 to 65536.
     case badChannels(task: String, found: Int)
+    /// A task's number in parameter names is below 1, or another task's too.
     case badNumber(task: String, found: Int)
+    /// Every task is to have batch norms of its own, but two are given the same images.
     case sharedImages(task: String, other: String)
+    /// A policy has rows for more or fewer tasks than the network has.
     case policyTaskCount(found: Int, expected: Int)
+    /// A task's row of a policy has more or fewer decisions than the backbone has blocks.
     case policyBlockCount(task: String, found: Int, expected: Int, backbone: String)
 
     public var description: String {
