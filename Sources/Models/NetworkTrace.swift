@@ -66,7 +66,7 @@ public struct NetworkTrace {
     ///   - decisions: [path][block].
     ///   - gates: [L, 2] for each path, needed where a decision is `.mix`.
     ///   - tasks: whose batch norms each path takes, as indices of the architecture's tasks; nil for all tasks in
-    ///   order.
+    ///     order.
     /// - Returns: each path's features after the last block, [N, h, w, channels].
     public mutating func features(
         images: [Value], decisions: [[BlockDecision]], gates: [Value] = [], tasks: [Int]? = nil

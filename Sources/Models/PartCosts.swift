@@ -207,10 +207,9 @@ public struct PartCosts: Sendable, Hashable, Codable {
     ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
     ///   - open: the first block with a choice; those before it are selected.
     ///   - reward: what spending the whole budget is worth, in log-probability: above 0, a less probable policy is
-    ///   taken
-    ///     where it makes more of the budget.
+    ///     taken where it makes more of the budget.
     /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is
-    /// shared.
+    ///   shared.
     public func mostProbable(
         _ probabilities: [[Double]], within budget: Int, _ form: CostForm, open: Int = 0, reward: Double = 0
     ) -> Chosen {
