@@ -22,7 +22,13 @@ public struct OperatorBenchmark {
     private static let leastMs = 100.0
     private static let mostRuns = 40
 
+    /// Creates a benchmark; it measures nothing before it runs.
+    ///
     /// - Parameters:
+    ///   - context: the device.
+    ///   - family: kernel family; nil picks the device's.
+    ///   - repeats: timed runs of each row, at least.
+    ///   - filter: only cases whose name, kind or pass contains this; nil for all.
     ///   - precision: what convolutions multiply, where the device can.
     ///   - search: how convolutions come to their algorithms.
     ///   - report: told what is waited for, and each row as it comes.

@@ -36,9 +36,11 @@ public struct SkipBenchmark {
 
     /// Rows that belong together.
     public enum Group: String, Sendable, CaseIterable {
+        /// Nested policies whose decisions are drawn for every task alone, of densities 0.9, 0.8 … 0.
         case random
         /// Policies on which all tasks agree.
         case alike
+        /// Steps that mix the last blocks, the published policy of the network, or each task by itself in one pass.
         case soft, published, alone
         /// Published policies of other networks, each on its own.
         case others
@@ -61,9 +63,17 @@ public struct SkipBenchmark {
     /// Seed of the random policies and of data and weights.
     static let seed: UInt64 = 1
 
+    /// Creates a benchmark; it measures nothing before it runs.
+    ///
     /// - Parameters:
+    ///   - experiment: the network.
+    ///   - shape: images per step and their size in pixels.
+    ///   - repeats: timed runs of each row.
+    ///   - steps: what is measured, in this order.
+    ///   - groups: which rows are measured.
     ///   - policies: of one's own, which fit the network.
     ///   - context: made with `profiling: true`.
+    ///   - family: kernel family; nil picks the device's.
     ///   - search: how convolutions come to their algorithms.
     ///   - profile: also gets every launch of the measured runs.
     ///   - report: told what is waited for, and each row as it comes.

@@ -12,6 +12,7 @@ import Foundation
 public struct SkipPlot {
     private let report: SkipReport
 
+    /// The plot of a report.
     public init(_ report: SkipReport) { self.report = report }
 
     /// Writes the plot, whole or not at all.

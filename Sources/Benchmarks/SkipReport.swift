@@ -6,11 +6,14 @@ import Foundation
 public struct SkipReport: Sendable, Encodable {
     /// A step of training, or inference.
     public enum Step: String, Sendable, Codable, CaseIterable {
+        /// Inference, a step of the weights under a fixed policy, or a step of policy learning that moves weights or
+        /// logits.
         case inference, retrain, weights, logits
     }
 
     /// One policy in one step.
     public struct Row: Sendable, Encodable {
+        /// What was measured.
         public let step: Step
         /// Backbone and number of tasks: rows of different networks do not compare.
         public let network: String

@@ -99,7 +99,9 @@ public struct ExperimentConfiguration: Sendable {
 
     /// The network and tasks of a published setting, everything else by default.
     ///
-    /// - Parameter overrides: as `--set` gives them.
+    /// - Parameters:
+    ///   - published: the setting: backbone, and tasks with their channels.
+    ///   - overrides: as `--set` gives them.
     /// - Throws: `InputError` for an override that does not fit.
     public static func published(
         _ published: PublishedPolicy, overrides: [String] = []

@@ -53,7 +53,11 @@ public struct Batch: Sendable, Equatable {
 
     /// Checks that every class label is a class of a task or to be ignored, whoever made the data set.
     ///
-    /// - Parameter label: the label's name.
+    /// - Parameters:
+    ///   - task: the task that reads the label, for the message.
+    ///   - label: the label's name.
+    ///   - classes: number of classes C: 0 to C − 1 are classes.
+    ///   - ignored: the value that stands for no label.
     /// - Throws: `InputError` naming data set, sample and pixel, what was found and what was expected.
     public func checkClasses(of task: String, label: String, count classes: Int, ignoring ignored: Int) throws {
         guard let labels = labels[label], labels.format.element == .classes else { return }

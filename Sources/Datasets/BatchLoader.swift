@@ -13,9 +13,14 @@ public final class BatchLoader: Sendable {
     /// Creates a loader and starts its threads; they end when it is released.
     ///
     /// - Parameters:
+    ///   - dataset: what samples are read from.
     ///   - indices: the samples of the split, in the order used when `shuffle` is false.
     ///   - batch: images per step.
     ///   - crop: size of every image, pixels.
+    ///   - augmentation: how images are scaled, cropped and mirrored at random.
+    ///   - shuffle: whether every pass has an order of its own.
+    ///   - labels: what batches hold beside the images.
+    ///   - seed: what order and augmentation are a function of, with phase and step.
     ///   - phase: names the phase, so that phases see different orders and augmentations.
     ///   - startStep: the step the first `next()` returns.
     ///   - prefetch: steps made ahead of the one asked for, at least 1.

@@ -12,9 +12,13 @@ import Foundation
 
 /// A configuration turned into the objects it speaks of.
 public struct Experiment: Sendable {
+    /// What the file and `--set` ask for, with every default in place.
     public let configuration: ExperimentConfiguration
+    /// The network: backbone, blocks and tasks.
     public let architecture: NetworkArchitecture
+    /// Every tensor of a checkpoint: of the network, and of what the objective learns.
     public let catalog: ParameterCatalog
+    /// Losses, labels and weights of the tasks, in the order of the architecture.
     public let tasks: [TaskSettings]
     /// Algorithms of convolutions that were measured or recorded; the others are chosen by shape.
     public package(set) var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]

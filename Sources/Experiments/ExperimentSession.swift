@@ -37,7 +37,10 @@ public struct ExperimentSession {
     /// Opens an experiment on a device.
     ///
     /// - Parameters:
+    ///   - experiment: what is trained, scored or timed.
+    ///   - context: the device.
     ///   - family: kernel family; nil picks the device's.
+    ///   - algorithms: how convolutions come to their algorithms.
     ///   - report: told what comes out otherwise than the configuration wants, and what is waited for.
     /// - Throws: `DeviceError`; `UnsupportedDevice` if the family does not run on the device; `InputError` if a run's
     ///   list of algorithms is damaged or missing.

@@ -37,7 +37,10 @@ public struct MemoryReport: Sendable, Encodable {
 extension Experiment {
     /// Plans every kind of step; policy learning with every block open, which is the most it can need.
     ///
-    /// - Parameter policy: of inference and retraining; every task every block if nil.
+    /// - Parameters:
+    ///   - shape: images of a step and their size.
+    ///   - policy: of inference and retraining; every task every block if nil.
+    ///   - family: whose kernels the steps are lowered to.
     /// - Throws: `PlanError` if a tensor has more elements than kernels count.
     public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
     {

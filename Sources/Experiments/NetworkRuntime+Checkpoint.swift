@@ -31,8 +31,10 @@ extension NetworkRuntime {
     /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none. A part of a network
     /// leaves other tasks' tensors unread.
     ///
-    /// - Parameter partial: also accept missing heads and batch counters, for initial weights; batch norms per task may
-    ///   begin from those of a network whose tasks share them.
+    /// - Parameters:
+    ///   - file: tensors in disk order, by the names of the catalogue.
+    ///   - partial: also accept missing heads and batch counters, for initial weights; batch norms per task may begin
+    ///     from those of a network whose tasks share them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)

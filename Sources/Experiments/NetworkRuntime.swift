@@ -11,7 +11,9 @@ import Foundation
 
 /// A network on a device: its parameters, its plans, and the steps that change them.
 public final class NetworkRuntime {
+    /// Runs the plans of steps, and holds the tensors that outlive them.
     public let executor: Executor
+    /// Records the graphs of steps, from which plans are made.
     public let graphs: StepGraphs
     /// Marks the ends of steps in flight, so that the host never runs far ahead of the device.
     private var inFlight: [DeviceEvent] = []
@@ -21,7 +23,12 @@ public final class NetworkRuntime {
     /// Tasks whose class weights were not given.
     private let tasksWithoutWeights: [String]
 
-    /// - Parameter classWeights: by task, for each whose loss has them; a network without them can only infer.
+    /// Allocates every parameter on the device; values are set by `initialise`, or by loading a checkpoint.
+    ///
+    /// - Parameters:
+    ///   - library: the kernels of the device.
+    ///   - graphs: the network, and what its steps have in common.
+    ///   - classWeights: by task, for each whose loss has them; a network without them can only infer.
     /// - Throws: `DeviceError` if memory cannot be had.
     public init(library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:]) throws {
         // Tasks take part or not as a batch has labels of them: a plan for each set of them that comes.
@@ -54,7 +61,9 @@ public final class NetworkRuntime {
 
     /// Sets every parameter to its first value; a pure function of the seed.
     ///
-    /// - Parameter keepingLogits: leave the policy as it is.
+    /// - Parameters:
+    ///   - seed: with its name determines the values of a parameter.
+    ///   - keepingLogits: leave the policy as it is.
     public func initialise(seed: UInt64, keepingLogits: Bool = false) throws {
         for spec in graphs.catalog.specs where !(keepingLogits && spec.group == .policy) {
             try write(spec, spec.initialValues(seed: seed))
@@ -63,7 +72,9 @@ public final class NetworkRuntime {
 
     /// Sets one parameter.
     ///
-    /// - Parameter values: in disk order.
+    /// - Parameters:
+    ///   - spec: the parameter.
+    ///   - values: in disk order.
     public func write(_ spec: ParameterSpec, _ values: [Float]) throws {
         if spec.layout == .counter {
             try store.write(spec.name, spec.storedShape, values.map { Int32($0) })
@@ -80,7 +91,10 @@ public final class NetworkRuntime {
 
     /// The plan of a step, from the cache or built now.
     ///
-    /// - Parameter present: the tasks that take part, as indices in order; nil for all.
+    /// - Parameters:
+    ///   - kind: what the step computes.
+    ///   - shape: images of a step and their size.
+    ///   - present: the tasks that take part, as indices in order; nil for all.
     /// - Precondition: what trains has the class weights of its tasks; without them losses and gradients would be 0.
     /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
     public func plan(_ kind: StepKind, _ shape: BatchShape, tasks present: [Int]? = nil) throws -> Plan {
@@ -112,6 +126,7 @@ public final class NetworkRuntime {
     /// Tasks whose label no image of the batch carries take no part; of images without it the others learn nothing.
     ///
     /// - Parameters:
+    ///   - kind: what the step computes.
     ///   - batches: of the sources in their order, all of one shape.
     ///   - state: what the device reads of the step.
     ///   - history: losses of the phase, for objectives that look at them.
@@ -180,7 +195,10 @@ public final class NetworkRuntime {
 
     /// Head outputs for a batch under a policy, inference mode.
     ///
-    /// - Parameter tasks: those that are given the images, as indices in order, whosever images they are; nil for all.
+    /// - Parameters:
+    ///   - batch: images; labels are not read.
+    ///   - policy: which task executes which block.
+    ///   - tasks: those that are given the images, as indices in order, whosever images they are; nil for all.
     /// - Returns: per task, [N, h, w, channels] row-major.
     public func predict(
         _ batch: Batch, policy: DiscretePolicy, tasks: [Int]? = nil

@@ -17,9 +17,11 @@ public struct PartTimes: Sendable, Hashable, Codable {
     public let batch, height, width: Int
     /// The parts, in nanoseconds.
     public let costs: PartCosts
-    /// Parts of `costs.once`: updates of the stem, head and loss of each task, and what belongs to none of these.
+    /// Part of `costs.once`: the updates of the stem, in ns.
     public let stemOnce: Int
+    /// Part of `costs.once`: head and loss of each task, with their updates, in ns, in task order.
     public let heads: [Int]
+    /// Part of `costs.once`: what belongs to neither stem, blocks nor heads, in ns.
     public let rest: Int
 
     /// Creates times.

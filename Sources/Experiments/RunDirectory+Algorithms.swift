@@ -8,7 +8,9 @@ extension RunDirectory {
     /// The algorithms of the run's convolutions, as far as they apply to a device; nil where the run has no list of
     /// them. `Experiment.adopt` puts them to use.
     ///
-    /// - Parameter arithmetic: only algorithms that may round so can apply.
+    /// - Parameters:
+    ///   - library: the kernels of the device.
+    ///   - arithmetic: only algorithms that may round so can apply.
     /// - Throws: `InputError` naming file and entry if the list is damaged, or could not have been made on this device
     ///   though it says so.
     public func readAlgorithms(for library: KernelLibrary, arithmetic: ConvolutionArithmetic) throws

@@ -102,7 +102,9 @@ public final class RunDirectory: Sendable {
     ///
     /// - Throws: `InputError` naming the keys that differ, or what is not valid in the stored file.
     ///
-    /// - Parameter moving: a key that names a file of another run, which may have moved with it.
+    /// - Parameters:
+    ///   - configuration: the resolved one.
+    ///   - key: a key that names a file of another run, which may have moved with it.
     public func prepare(_ configuration: ExperimentConfiguration, moving key: String? = nil) throws {
         guard hasConfiguration else {
             return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)

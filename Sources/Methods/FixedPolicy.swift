@@ -14,6 +14,7 @@ public struct FixedPolicy: Method {
         ]
     }
 
+    /// `method.policy`: the policy to train under; nil, which `validate` refuses, where the file names none.
     public var policy: PolicySource?
 
     public init() {}

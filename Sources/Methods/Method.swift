@@ -26,7 +26,9 @@ public protocol Method: Sendable {
     /// The policy that a run will train under, as far as it is known before; nil where it is learned, or every block is
     /// selected.
     ///
-    /// - Parameter macs: what policies cost in multiply-accumulates.
+    /// - Parameters:
+    ///   - settings: the configuration, with what is known of the data set.
+    ///   - macs: what policies cost in multiply-accumulates.
     /// - Throws: `InputError` naming what it reads and cannot, or what it cannot keep to.
     func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy?
     /// Keys of `policy` and `training` that are set and without effect with this method.
@@ -37,7 +39,9 @@ public protocol Method: Sendable {
     func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase
     /// Checks phases that are asked for and says what people should know, before anything runs.
     ///
-    /// - Parameter wanted: phases that are to run.
+    /// - Parameters:
+    ///   - wanted: phases that are to run.
+    ///   - run: the run, before its first step or where it goes on.
     /// - Throws: `InputError` where they make no sense.
     func prepare(_ wanted: [Phase], in run: any MethodRun) throws
     /// Has a run that has learned no policy train under one that people give.
@@ -58,7 +62,10 @@ public protocol Method: Sendable {
     var learner: Phase? { get }
     /// Steps that stand for those of a phase, with their shares of it, to foresee its time; shares sum to 1.
     ///
-    /// - Parameter policy: the one that a network is trained for in the end; nil where it is not known.
+    /// - Parameters:
+    ///   - outline: the phase.
+    ///   - settings: the configuration, with what is known of the data set.
+    ///   - policy: the one that a network is trained for in the end; nil where it is not known.
     /// - Returns: also what people should know of them.
     func typicalSteps(
         of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
@@ -122,10 +129,13 @@ extension Method {
 
 /// What a method knows before a run.
 public struct MethodSettings: Sendable {
+    /// Lengths of the phases, learning rates and optimisers: `training`.
     public let training: TrainingConfiguration
     /// Policy learning, and budgets.
     public let policy: PolicyConfiguration
+    /// The network: backbone, blocks and tasks.
     public let architecture: NetworkArchitecture
+    /// How the losses of the tasks become what is minimised.
     public let objective: any Objective
     /// Whether weights start from a checkpoint.
     public let hasInitialWeights: Bool

@@ -6,6 +6,7 @@ import AdaShareTasks
 
 /// What a method may ask of the run that it is part of.
 public protocol MethodRun: AnyObject {
+    /// The configuration, with the splits of the data set.
     var settings: MethodSettings { get }
     /// Where the run stands; what a method keeps for itself lies in `state.method`.
     var state: RunState { get set }
@@ -37,7 +38,9 @@ public protocol MethodRun: AnyObject {
     func read(_ parameters: [String]) throws -> [[Float]]
     /// Scores policies on the validation split with the present weights.
     ///
-    /// - Parameter recalibrated: with each one's own batch-norm statistics.
+    /// - Parameters:
+    ///   - policies: one row per task of the network, one decision per block.
+    ///   - recalibrated: with each one's own batch-norm statistics.
     /// - Returns: nil where there is no such split, or nothing to be relative to.
     func scores(of policies: [DiscretePolicy], recalibrated: Bool) throws -> [Double]?
     /// Writes policies into the run's folder: `policy.json`, and those that have names into `policies`.

@@ -6,13 +6,17 @@ import AdaShareSupport
 
 /// A part of a run, by the name that logs, states and files call it.
 public struct Phase: RawRepresentable, Hashable, Codable, Sendable {
+    /// What logs, states and files call it.
     public let rawValue: String
 
+    /// The phase of a name.
     public init(rawValue: String) { self.rawValue = rawValue }
 }
 
 /// Splits that training draws from.
 public enum TrainingSplit: String, Sendable, CaseIterable {
+    /// All training images, or one of their two parts: policy learning moves weights on `train1` and logits on
+    /// `train2`.
     case train, train1, train2
 }
 
@@ -29,6 +33,7 @@ extension DatasetSplits {
 
 /// Where batches of a phase come from.
 public struct BatchSource: Sendable, Hashable {
+    /// The images that batches are drawn from.
     public let split: TrainingSplit
     /// Names the random numbers of order and augmentation.
     public let name: String
@@ -39,6 +44,7 @@ public struct BatchSource: Sendable, Hashable {
 
 /// What is known of a phase before it runs.
 public struct PhaseOutline: Sendable, Hashable {
+    /// Its name.
     public let phase: Phase
     /// Steps; 0 leaves the phase out.
     public let iterations: Int
@@ -53,7 +59,13 @@ public struct PhaseOutline: Sendable, Hashable {
 
     /// Creates an outline.
     ///
-    /// - Parameter sources: the whole training split if nil.
+    /// - Parameters:
+    ///   - phase: its name.
+    ///   - iterations: steps; 0 leaves the phase out.
+    ///   - sources: the whole training split if nil.
+    ///   - companion: the phase it comes with, where it cannot be asked for by itself.
+    ///   - isElsewhere: whether runs of their own stand for it.
+    ///   - isIndependent: whether it may run after a later one.
     public init(
         _ phase: Phase, iterations: Int, sources: [BatchSource]? = nil, with companion: Phase? = nil,
         isElsewhere: Bool = false, isIndependent: Bool = false
@@ -69,6 +81,7 @@ public struct PhaseOutline: Sendable, Hashable {
 
 /// What one iteration does.
 public struct PhaseStep: Sendable {
+    /// What the network computes: the plan of the step.
     public let kind: StepKind
     /// Which of the phase's sources its batch comes from.
     public var source = 0

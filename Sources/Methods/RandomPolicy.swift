@@ -16,6 +16,7 @@ public struct RandomPolicy: Method {
         ]
     }
 
+    /// `method.density`: the share of decisions that select, from 0 to 1, where there is no budget.
     public var density = 0.5
 
     public init() {}

@@ -5,6 +5,7 @@ import Foundation
 
 /// Where a run stands; with the tensors of a checkpoint it determines everything that follows.
 public struct RunState: Codable, Sendable, Equatable {
+    /// The phase that runs, or ran last.
     public var phase: Phase
     /// Steps of the phase that are done.
     public var iteration = 0

@@ -25,6 +25,7 @@ public struct StochasticDepth: Method {
         ]
     }
 
+    /// `method.survival`: p, the probability that a step computes the topmost branch, above 0 and at most 1.
     public var survival = 0.5
 
     public init() {}

@@ -43,6 +43,7 @@ public struct LearningRateConfiguration: Sendable, Equatable {
 
 /// Which learning rates a step decay acts on.
 public enum DecayScope: String, Sendable, CaseIterable, ConfigurationChoice {
+    /// All rates, or that of the task heads alone.
     case all, heads
 }
 

@@ -3,6 +3,9 @@ import Foundation
 
 /// A residual backbone of the method, by its published name.
 public enum BackboneKind: String, Sendable, CaseIterable, Codable {
+    /// 18 and 34 layers of basic blocks, 50 and 101 of bottlenecks.
+    ///
+    /// - Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, table 1.
     case resnet18, resnet34, resnet50, resnet101
 
     /// Residual blocks in each of the four stages, bottom to top.
@@ -31,7 +34,9 @@ public enum HeadKind: String, Sendable, Codable, CaseIterable {
 
 /// One task: its name and how many channels (or classes) its head puts out.
 public struct TaskHead: Sendable, Hashable {
+    /// Key of the task in policies, costs and outputs; distinct in a network.
     public var name: String
+    /// Output channels of the head: classes, or numbers per pixel or image.
     public var channels: Int
     /// Number in the parameter names `task<number>_…`; nil for the position in the list, from 1.
     ///
@@ -40,6 +45,13 @@ public struct TaskHead: Sendable, Hashable {
     /// Which images it is given: tasks of one number are given the same ones, and share what they do with them.
     public var source: Int
 
+    /// Creates the head of a task.
+    ///
+    /// - Parameters:
+    ///   - name: key of the task.
+    ///   - channels: output channels, at least 1.
+    ///   - number: in the names of its parameters, from 1; nil for the position in the list.
+    ///   - source: which images it is given; equal for tasks that share what they do with them.
     public init(name: String, channels: Int, number: Int? = nil, source: Int = 0) {
         self.name = name
         self.channels = channels
@@ -56,6 +68,7 @@ public struct ResidualStage: Sendable, Hashable {
     public let planes: Int
     /// Channels that leave every block of the stage: `planes` times the expansion.
     public let outputChannels: Int
+    /// Residual blocks of the stage.
     public let blockCount: Int
     /// Stride of the first block; the others have stride 1.
     public let stride: Int
@@ -70,6 +83,7 @@ public struct ResidualStage: Sendable, Hashable {
 ///
 /// - Source: Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423) and its code, github.com/sunxm2357/AdaShare.
 public struct NetworkArchitecture: Sendable, Hashable {
+    /// Which residual network the tasks share: block type and blocks per stage.
     public let backbone: BackboneKind
     /// Factor on all channel counts; 1 is the published network.
     public let width: Double
@@ -86,6 +100,7 @@ public struct NetworkArchitecture: Sendable, Hashable {
     public let headHidden: Int
     /// What lies below the blocks.
     public let stem: Stem
+    /// The four stages of the backbone, bottom to top.
     public let stages: [ResidualStage]
     /// All residual blocks, bottom to top.
     public let blocks: [ResidualBlock]

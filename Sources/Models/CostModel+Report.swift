@@ -29,7 +29,9 @@ public struct CostReport: Sendable, Hashable, Codable {
 
     /// All heads together.
     public struct Heads: Sendable, Hashable, Codable {
+        /// Multiply-accumulates of one execution of each head.
         public let macs: Int
+        /// Trainable parameters, biases included.
         public let parameters: Int
     }
 
@@ -37,6 +39,7 @@ public struct CostReport: Sendable, Hashable, Codable {
     public struct Block: Sendable, Hashable, Codable {
         /// From 0 at the bottom.
         public let index: Int
+        /// Parameter prefix, such as `backbone.blocks.0.1`.
         public let name: String
         /// MACs of the branch for one execution.
         public let macs: Int
@@ -54,8 +57,11 @@ public struct CostReport: Sendable, Hashable, Codable {
         }
     }
 
+    /// Stem, projections and blocks, under the policy and under what it is compared with.
     public let backbone: Backbone
+    /// Sums over the heads of all tasks; no policy changes them.
     public let heads: Heads
+    /// Each residual block with the tasks that select it, bottom to top.
     public let blocks: [Block]
 
     /// The report as text for a person: totals with and without heads, then one line per block, counted from 1.

@@ -26,20 +26,27 @@ public struct CostModel: Sendable {
 
     /// The head of one task.
     public struct Head: Sendable, Hashable {
+        /// The task's name.
         public let task: String
+        /// MACs of one execution.
         public let macs: Int
+        /// Trainable parameters, biases included.
         public let parameters: Int
     }
 
+    /// The network that is counted.
     public let architecture: NetworkArchitecture
     /// Image height in pixels.
     public let height: Int
     /// Image width in pixels.
     public let width: Int
+    /// MACs of the stem's convolution for one execution.
     public let stemMacs: Int
     /// Stem, projections and blocks.
     public let backboneParameters: Int
+    /// Costs of the residual blocks, bottom to top.
     public let blocks: [Block]
+    /// Costs of the heads, in task order.
     public let heads: [Head]
 
     /// Counts a network at one image size.

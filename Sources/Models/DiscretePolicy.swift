@@ -22,7 +22,9 @@ public struct DiscretePolicy: Sendable, Hashable {
         select = skipped.map { skips in (1...blocks).map { !skips.contains($0) } }
     }
 
+    /// Number of tasks K.
     public var taskCount: Int { select.count }
+    /// Number of residual blocks L; 0 without tasks.
     public var blockCount: Int { select.first?.count ?? 0 }
 
     /// Checks that there is one row per task and one decision per block.

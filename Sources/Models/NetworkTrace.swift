@@ -16,9 +16,12 @@ public enum BlockDecision: Hashable, Sendable {
 ///
 /// Value numbering in the graph makes common prefixes one path; the trace itself knows nothing about sharing.
 public struct NetworkTrace {
+    /// How layers behave: batch statistics and dropout in training, running statistics in inference.
     public typealias Mode = Scope.Mode
 
+    /// Where the forward passes are recorded.
     public let graph: Graph
+    /// The network whose layers are applied.
     public let architecture: NetworkArchitecture
     /// Dropout probability of the heads.
     public let dropout: Double
@@ -27,6 +30,13 @@ public struct NetworkTrace {
     /// The selected blocks of each path: by path and block, the residual path and the block's output.
     public private(set) var selections: [[Int: (residual: Value, output: Value)]] = []
 
+    /// Creates a trace without paths.
+    ///
+    /// - Parameters:
+    ///   - graph: where the forward passes are recorded.
+    ///   - architecture: the network whose layers are applied.
+    ///   - mode: batch statistics and dropout, or running statistics.
+    ///   - dropout: probability in four-rate heads, from 0 and below 1; without effect in inference.
     public init(graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0) {
         self.graph = graph
         self.architecture = architecture
@@ -36,7 +46,10 @@ public struct NetworkTrace {
 
     /// The paths of all tasks through the backbone where all are given the same image; see `features(images:…)`.
     ///
-    /// - Parameter image: [N, H, W, 3].
+    /// - Parameters:
+    ///   - image: [N, H, W, 3].
+    ///   - decisions: [path][block], bottom to top.
+    ///   - gates: [L, 2] for each path, needed where a decision is `.mix`.
     /// - Precondition: tasks share batch norms.
     public mutating func features(image: Value, decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
         precondition(!architecture.hasTaskBatchNorm, "batch norms per task need the tasks of the paths")
@@ -53,7 +66,7 @@ public struct NetworkTrace {
     ///   - decisions: [path][block].
     ///   - gates: [L, 2] for each path, needed where a decision is `.mix`.
     ///   - tasks: whose batch norms each path takes, as indices of the architecture's tasks; nil for all tasks in
-    ///   order.
+    ///     order.
     /// - Returns: each path's features after the last block, [N, h, w, channels].
     public mutating func features(
         images: [Value], decisions: [[BlockDecision]], gates: [Value] = [], tasks: [Int]? = nil

@@ -4,6 +4,7 @@ import AdaShareOperators
 extension ParameterGroup {
     /// Convolutions, scales and shifts of the backbone.
     public static let backbone: Self = "backbone"
+    /// Convolutions, linear layers and biases of the heads.
     public static let heads: Self = "heads"
     /// Logits.
     public static let policy: Self = "policy"
@@ -12,10 +13,13 @@ extension ParameterGroup {
 }
 
 extension RateSlot {
-    /// Of the group of that name, as of `heads` and `policy`.
+    /// Of the backbone.
     public static let backbone = RateSlot(0)
+    /// Of the heads.
     public static let heads = RateSlot(1)
+    /// Of the logits.
     public static let policy = RateSlot(2)
+    /// Of what the weighting of the losses learns.
     public static let objective = RateSlot(3)
 
     /// Where a group's learning rate is.
@@ -60,6 +64,7 @@ public enum PolicyInitial: Sendable, Hashable {
 /// - Source: names and initial values as in the code published with Sun, Panda, Feris, Saenko 2020
 ///   (github.com/sunxm2357/AdaShare), so that its checkpoints fit.
 public struct ParameterCatalog: Sendable, Hashable {
+    /// Name, shape, layout, group and first value of every tensor, in the order of the checkpoint.
     public let specs: [ParameterSpec]
     private let positions: [String: Int]
     /// Names in files by tensor, where they are not the tensor's own.

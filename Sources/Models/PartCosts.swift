@@ -8,6 +8,7 @@ import AdaShareOperators
 public struct PartCosts: Sendable, Hashable, Codable {
     /// What is counted.
     public enum Unit: String, Sendable, Hashable, Codable {
+        /// Multiply-accumulates of one image, or time of a step on a device in ns.
         case macs, nanoseconds
     }
 
@@ -22,6 +23,7 @@ public struct PartCosts: Sendable, Hashable, Codable {
         /// Of the projection, once.
         public var projectionOnce: Int
 
+        /// Creates costs of a block; see the properties.
         public init(branch: Int, branchOnce: Int = 0, projection: Int = 0, projectionOnce: Int = 0) {
             self.branch = branch
             self.branchOnce = branchOnce
@@ -30,6 +32,7 @@ public struct PartCosts: Sendable, Hashable, Codable {
         }
     }
 
+    /// What the numbers count.
     public let unit: Unit
     /// For each task the number of its images: tasks of different ones have no value in common.
     public let sources: [Int]
@@ -46,7 +49,14 @@ public struct PartCosts: Sendable, Hashable, Codable {
         self.init(unit: unit, sources: Array(repeating: 0, count: tasks), stem: stem, once: once, blocks: blocks)
     }
 
-    /// - Parameter sources: for each task the number of its images, as `NetworkArchitecture.sources`.
+    /// Costs of a network whose tasks may be given different images.
+    ///
+    /// - Parameters:
+    ///   - unit: what the numbers count.
+    ///   - sources: for each task the number of its images, as `NetworkArchitecture.sources`.
+    ///   - stem: of the stem, each time it is computed.
+    ///   - once: what is paid once whatever the policy.
+    ///   - blocks: of the residual blocks, bottom to top.
     /// - Precondition: at least one task; nothing is negative.
     public init(unit: Unit, sources: [Int], stem: Int, once: Int = 0, blocks: [Block]) {
         precondition(!sources.isEmpty)
@@ -125,7 +135,9 @@ public struct PartCosts: Sendable, Hashable, Codable {
     /// What remains for the branches of a budget for everything, as a share of all branches: the rest runs in any case.
     /// Below 0 where that exceeds it alone.
     ///
-    /// - Parameter budget: share of hard sharing's cost.
+    /// - Parameters:
+    ///   - budget: share of hard sharing's cost.
+    ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
     public func blockBudget(_ budget: Double, _ form: CostForm) -> Double {
         let (all, least) = (Double(hardSharing(form)), Double(leastCost(form)))
         return (budget * all - least) / (all - least)
@@ -178,6 +190,7 @@ public struct PartCosts: Sendable, Hashable, Codable {
 
     /// A policy with its cost.
     public struct Chosen: Sendable, Hashable {
+        /// Its decisions; blocks without a choice are selected.
         public let policy: DiscretePolicy
         /// In the form asked for.
         public let cost: Int
@@ -194,10 +207,9 @@ public struct PartCosts: Sendable, Hashable, Codable {
     ///   - form: `.shared` counts common work once, `.passes` counts a pass per task.
     ///   - open: the first block with a choice; those before it are selected.
     ///   - reward: what spending the whole budget is worth, in log-probability: above 0, a less probable policy is
-    ///   taken
-    ///     where it makes more of the budget.
+    ///     taken where it makes more of the budget.
     /// - Precondition: one row per task with one number per block; at most `mostTasksSharing` tasks where work is
-    /// shared.
+    ///   shared.
     public func mostProbable(
         _ probabilities: [[Double]], within budget: Int, _ form: CostForm, open: Int = 0, reward: Double = 0
     ) -> Chosen {

@@ -2,8 +2,11 @@
 public struct PublishedPolicy: Sendable, Hashable {
     /// Human name of the setting.
     public let name: String
+    /// The backbone that it was learned for.
     public let backbone: BackboneKind
+    /// The tasks, in the order of its rows, with their output channels.
     public let tasks: [TaskHead]
+    /// The decisions, [task][block].
     public let policy: DiscretePolicy
 
     init(_ name: String, _ backbone: BackboneKind, _ rows: [(task: String, channels: Int, skipped: Set<Int>)]) {
@@ -19,6 +22,7 @@ public struct PublishedPolicy: Sendable, Hashable {
 /// - Source: the policies published with Sun, Panda, Feris, Saenko 2020 (arXiv 1911.12423; code:
 ///   github.com/sunxm2357/AdaShare).
 public enum PublishedPolicies {
+    /// NYU v2 with ResNet-18: segmentation of 40 classes and normals.
     public static let nyu2 = PublishedPolicy(
         "NYU v2 2-task", .resnet18,
         [
@@ -26,6 +30,7 @@ public enum PublishedPolicies {
             ("normals", 3, [6]),
         ])
 
+    /// NYU v2 with ResNet-34: segmentation of 40 classes, normals and depth.
     public static let nyu3 = PublishedPolicy(
         "NYU v2 3-task", .resnet34,
         [
@@ -34,6 +39,7 @@ public enum PublishedPolicies {
             ("depth", 1, [6, 11, 12]),
         ])
 
+    /// Cityscapes with ResNet-34: segmentation of 19 classes and depth.
     public static let cityscapes = PublishedPolicy(
         "Cityscapes 2-task", .resnet34,
         [
@@ -41,6 +47,7 @@ public enum PublishedPolicies {
             ("depth", 1, [3, 10]),
         ])
 
+    /// Tiny-Taskonomy with ResNet-34: segmentation of 17 classes, normals, depth, keypoints and edges.
     public static let taskonomy = PublishedPolicy(
         "Tiny-Taskonomy 5-task", .resnet34,
         [
@@ -51,5 +58,6 @@ public enum PublishedPolicies {
             ("edges", 1, [10, 11, 13]),
         ])
 
+    /// All of them, those of fewer tasks first.
     public static let all = [nyu2, cityscapes, nyu3, taskonomy]
 }

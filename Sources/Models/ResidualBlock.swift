@@ -8,6 +8,7 @@ extension Initializer {
 
 /// What lies below the residual blocks: a 7×7 convolution with stride 2, batch norm with ReLU, max pool.
 public struct Stem: Layer, Hashable {
+    /// Output channels of the convolution: 64 times the network's width, rounded to a multiple of 16.
     public let channels: Int
     /// Whether the max pool rounds its output size up.
     public let poolCeilMode: Bool
@@ -21,9 +22,12 @@ public struct Stem: Layer, Hashable {
     /// - Parameter norms: what the names of batch norms begin with.
     public static func normScope(_ norms: String) -> String { "backbone.\(norms)bn1" }
 
+    /// Records convolution, batch norm with ReLU and max pool.
+    ///
     /// - Parameters:
     ///   - image: [N, H, W, 3].
     ///   - norms: what the names of batch norms begin with, see `NetworkArchitecture.normPrefix`.
+    ///   - s: the network's root scope, where the stem is recorded.
     /// - Returns: the first block's input, [N, h, w, channels].
     public func callAsFunction(_ image: Value, norms: String = "", in s: Scope) -> Value {
         let h = s(Self.convolution).convolution(
@@ -47,6 +51,7 @@ public struct ResidualBlock: Layer, Hashable {
     public let stage: Int
     /// Position within the stage, from 0.
     public let position: Int
+    /// Whether the branch is 1×1, 3×3, 1×1 convolutions instead of two 3×3 ones.
     public let isBottleneck: Bool
     /// Inner and outer channels.
     public let planes, outputChannels: Int
@@ -91,7 +96,10 @@ public struct ResidualBlock: Layer, Hashable {
 
     /// res(x).
     ///
-    /// - Parameter norms: what the names of batch norms begin with.
+    /// - Parameters:
+    ///   - x: the block's input, [N, h, w, C].
+    ///   - norms: what the names of batch norms begin with.
+    ///   - s: the network's root scope.
     public func residual(_ x: Value, norms: String = "", in s: Scope) -> Value {
         guard let projection else { return x }
         let h = s(projection)("0").convolution(
@@ -101,7 +109,11 @@ public struct ResidualBlock: Layer, Hashable {
 
     /// F(x) and what the block makes of it, which is the tail of its last batch norm.
     ///
-    /// - Parameter norms: what the names of batch norms begin with.
+    /// - Parameters:
+    ///   - x: the block's input, [N, h, w, C].
+    ///   - tail: what the last batch norm does with its result, such as adding the residual path, then ReLU.
+    ///   - norms: what the names of batch norms begin with.
+    ///   - s: the network's root scope.
     public func branch(_ x: Value, tail: BatchNormTail, norms: String = "", in s: Scope) -> Value {
         let s = s(name)
         func layer(_ number: Int, _ x: Value, kernel: Int, stride: Int = 1, _ channels: Int, _ tail: BatchNormTail)

@@ -17,7 +17,11 @@ public struct TaskOutput: Layer, Hashable {
     /// Dilation rates of the four branches of a four-rate head, in the order of the parameter names.
     public static let rates = [6, 12, 18, 24]
 
-    /// - Parameter x: [N, h, w, C].
+    /// Records what the task predicts from the last features.
+    ///
+    /// - Parameters:
+    ///   - x: [N, h, w, C].
+    ///   - s: the network's root scope.
     /// - Returns: [N, h, w, channels], or [N, 1, 1, channels] of a linear layer.
     public func callAsFunction(_ x: Value, in s: Scope) -> Value {
         switch kind {

@@ -61,6 +61,9 @@ public struct UncertainLoss: DifferentiableOperator {
     /// ½ where errors are of numbers, 1 where they are of classes.
     public let factor: Double
 
+    /// Creates the operator.
+    ///
+    /// - Parameter factor: ½ where errors are of numbers, 1 where they are of classes.
     public init(factor: Double) { self.factor = factor }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
@@ -138,6 +141,9 @@ public struct LossAccumulation: Operator {
     /// Row of the sums.
     public let task: Int
 
+    /// Creates the operator.
+    ///
+    /// - Parameter task: row of the sums.
     public init(task: Int) { self.task = task }
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
     public var mutatedInputs: [Int] { [1] }

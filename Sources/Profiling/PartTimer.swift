@@ -20,6 +20,7 @@ public struct PartTimer {
     /// - Parameters:
     ///   - session: of the network; the measurement makes another library beside its own.
     ///   - mode: whether and where measurements are kept.
+    ///   - report: told that a measurement is waited for, and what disturbed it.
     public init(
         _ session: ExperimentSession, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void
     ) {
@@ -30,7 +31,9 @@ public struct PartTimer {
 
     /// What the parts of a step take.
     ///
-    /// - Parameter step: inference or training.
+    /// - Parameters:
+    ///   - shape: images of a step and their size.
+    ///   - step: inference or training.
     /// - Throws: `DeviceError`, or `PlanError` where the network does not fit beside what is there.
     public func times(_ shape: BatchShape, _ step: BudgetMeasure) throws -> PartTimes {
         let (experiment, library) = (session.experiment, session.library)

@@ -3,6 +3,7 @@ import Foundation
 
 /// Takes the launches of a context's queue into a report, often enough that few are held by the queue.
 public final class ProfileRecorder {
+    /// What has been taken so far.
     public private(set) var report: ProfileReport
     private let queue: CommandQueue
     /// Launches the queue may hold before they are taken; taking them waits for the device.

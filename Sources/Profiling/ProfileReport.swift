@@ -21,14 +21,17 @@ public struct ProfileReport: Sendable {
 
     /// One place of the network that launches a kernel.
     public struct Site: Hashable, Sendable {
+        /// Scope of the network that records the launch, and the kernel it launches.
         public let label, kernelName: String
     }
 
     /// Sums over launches.
     public struct Total: Sendable, Equatable {
+        /// Number of launches.
         public var launches = 0
         /// Time on the device.
         public var nanoseconds: UInt64 = 0
+        /// Multiply-accumulates that the launch sites were given; 0 for everything but convolutions.
         public var multiplyAccumulates = 0
         /// Bytes of the launches' buffer arguments, an estimate of the bytes moved.
         public var bytes = 0
@@ -50,6 +53,9 @@ public struct ProfileReport: Sendable {
         }
     }
 
+    /// Creates an empty report.
+    ///
+    /// - Parameter limit: launches the trace keeps at most.
     public init(limit: Int = 200_000) { self.limit = limit }
 
     /// Adds the launches of one queue, in the order they ran.

@@ -12,6 +12,7 @@ import Foundation
 public struct TimeReport: Sendable, Encodable {
     /// A phase of training.
     public struct PhaseTime: Sendable, Encodable {
+        /// The phase's name in logs and states.
         public let phase: String
         /// Steps.
         public let iterations: Int
@@ -31,6 +32,7 @@ public struct TimeReport: Sendable, Encodable {
         }
     }
 
+    /// Name of the device that was measured.
     public let device: String
     /// Parts of an inference and of a training step, measured under hard sharing.
     public let inference, training: PartTimes
@@ -46,7 +48,9 @@ public struct TimeReport: Sendable, Encodable {
 
     /// Steps under one policy.
     public struct Sum: Sendable, Encodable {
+        /// What tables call it: hard sharing or the policy, and how work is shared.
         public let name: String
+        /// Planned ms of an inference and of a training step.
         public let inferenceMs, trainingMs: Double
     }
 

@@ -95,7 +95,11 @@ public struct ConfigurationField<Root> {
     /// A key whose value is one of a few words that are known only at run time, such as the names in a registry.
     ///
     /// - Parameters:
+    ///   - path: the key, relative to the root, with dots between levels.
     ///   - words: what may stand there; messages list them.
+    ///   - isRequired: whether a file must have the key.
+    ///   - defaultText: what the reference says that the value is without the key; nil for that of a fresh root.
+    ///   - meaning: what the key does, for the reference.
     ///   - word: the root's present one; nil leaves the key out of resolved files.
     ///   - choose: sets one of the words.
     public static func choice(

@@ -4,7 +4,9 @@ public enum ProgressEvent: Sendable {
     case notice(String)
     /// A line as it is.
     case line(String)
+    /// A step of training that is logged.
     case step(StepReport)
+    /// Images that are scored, of those of a phase's evaluation.
     case evaluating(phase: String, done: Int, total: Int)
     /// Kernels that are compiled, of those that are needed next.
     case compiling(done: Int, total: Int)
@@ -14,10 +16,15 @@ public enum ProgressEvent: Sendable {
 
 /// One logged step.
 public struct StepReport: Sendable {
+    /// Name of the phase.
     public let phase: String
+    /// Steps of the phase that are done, and all of them.
     public let iteration, total: Int
+    /// Losses of the step by task, and what the objective makes of them as `total`.
     public let losses: [String: Double]
+    /// Images per second over the last steps.
     public let imagesPerSecond: Double
+    /// Seconds that the rest of the phase will take at that pace.
     public let secondsLeft: Double
 
     /// Creates a report.

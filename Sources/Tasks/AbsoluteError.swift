@@ -34,7 +34,11 @@ public struct AbsoluteErrorMetrics: Sendable {
     ///
     /// - Parameters:
     ///   - prediction: strengths, [height, width] row-major; resized to the label by nearest neighbour.
+    ///   - height: rows of the prediction.
+    ///   - width: columns of the prediction.
     ///   - label: strengths, [labelHeight, labelWidth]; 255 = no label.
+    ///   - labelHeight: rows of the label.
+    ///   - labelWidth: columns of the label.
     public mutating func add(
         prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
     ) {

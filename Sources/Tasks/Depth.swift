@@ -50,7 +50,11 @@ public struct DepthMetrics: Sendable {
     ///
     /// - Parameters:
     ///   - prediction: distances, [height, width] row-major; resized to the label by nearest neighbour.
+    ///   - height: rows of the prediction.
+    ///   - width: columns of the prediction.
     ///   - label: distances, [labelHeight, labelWidth].
+    ///   - labelHeight: rows of the label.
+    ///   - labelWidth: columns of the label.
     public mutating func add(
         prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
     ) {

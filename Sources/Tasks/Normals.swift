@@ -95,7 +95,11 @@ public struct NormalMetrics: Sendable {
     /// - Parameters:
     ///   - prediction: raw head output in the trained order, [height, width, 3] row-major, of any length; resized to
     ///     the label by nearest neighbour.
+    ///   - height: rows of the prediction.
+    ///   - width: columns of the prediction.
     ///   - label: raw colours 0…255, R, G, B, [labelHeight, labelWidth, 3].
+    ///   - labelHeight: rows of the label.
+    ///   - labelWidth: columns of the label.
     public mutating func add(
         prediction: [Float], height: Int, width: Int, label: [Float], labelHeight: Int, labelWidth: Int
     ) {

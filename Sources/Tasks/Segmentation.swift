@@ -46,8 +46,12 @@ public struct SegmentationMetrics: Sendable {
     ///
     /// - Parameters:
     ///   - prediction: class scores, [height, width, classes] row-major; resized to the label by nearest neighbour.
-    ///   - label: class per pixel, [labelHeight, labelWidth]. A value that is neither a class nor `ignoreLabel` is
-    ///     left out like the latter; the data set's reader refuses it.
+    ///   - height: rows of the prediction.
+    ///   - width: columns of the prediction.
+    ///   - label: class per pixel, [labelHeight, labelWidth]. A value that is neither a class nor `ignoreLabel` is left
+    ///     out like the latter; the data set's reader refuses it.
+    ///   - labelHeight: rows of the label.
+    ///   - labelWidth: columns of the label.
     public mutating func add(
         prediction: [Float], height: Int, width: Int, label: [Int32], labelHeight: Int, labelWidth: Int
     ) {

@@ -29,6 +29,7 @@ public protocol TaskKind: Sendable {
     ///   - prediction: [N, h, w, channels] float32; h and w are 1 where the label is the image's.
     ///   - label: of the same height and width, as `label` says.
     ///   - classWeights: [channels], for a task that has them.
+    ///   - recorder: what the loss is recorded in.
     func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value
     /// Empty metrics.
     func metrics() -> any TaskMetrics

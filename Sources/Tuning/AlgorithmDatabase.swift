@@ -25,7 +25,12 @@ public struct AlgorithmDatabase: Sendable {
             .appendingPathComponent("adashare/algorithms", isDirectory: true)
     }
 
-    /// - Parameter arithmetic: entries of searches among algorithms that may round so.
+    /// The entries of a device, kernel family and rounding under a folder.
+    ///
+    /// - Parameters:
+    ///   - root: the folder of all devices, such as `defaultRoot`.
+    ///   - library: whose device, kernels and products the entries hold for.
+    ///   - arithmetic: entries of searches among algorithms that may round so.
     public init(root: URL, library: KernelLibrary, arithmetic: ConvolutionArithmetic) {
         family = library.family
         productTile = library.productTile

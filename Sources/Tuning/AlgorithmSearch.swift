@@ -10,6 +10,7 @@ public struct AlgorithmSearch {
 
     /// What one algorithm came to.
     public struct Result: Sendable, Hashable, Codable {
+        /// What was measured.
         public let algorithm: ConvolutionAlgorithm
         /// The best of a few runs: others on the machine only ever make one longer.
         public let milliseconds: Double
@@ -56,6 +57,9 @@ public struct AlgorithmSearch {
         var clock: (OperatorRun) throws -> Double = { try $0.once() }
     }
 
+    /// A search that repeats short runs until their order is settled.
+    ///
+    /// - Parameter library: the kernels of the device.
     public init(library: KernelLibrary) { self.init(library: library, measuring: Measuring()) }
 
     init(library: KernelLibrary, measuring: Measuring) {
@@ -78,9 +82,11 @@ public struct AlgorithmSearch {
 
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
     ///
-    /// - Parameter arithmetic: how algorithms may round.
     /// Candidates that cannot run here, for want of memory, are left out.
     ///
+    /// - Parameters:
+    ///   - problem: shapes and geometry of a convolution, and which of its passes.
+    ///   - arithmetic: how algorithms may round.
     /// - Throws: `DeviceError` or `PlanError` if none can.
     public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
         var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)

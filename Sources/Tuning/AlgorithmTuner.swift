@@ -13,6 +13,7 @@ public enum AlgorithmSearchMode: Sendable, Hashable {
 
     /// What of the database is measured again.
     public enum Repetition: Sendable, Hashable {
+        /// Nothing: what the database has stands.
         case never
         /// Where other work on the machine left a doubt about the winner; the best of all measurements is kept, since
         /// others only ever make a run longer.
@@ -35,7 +36,9 @@ public struct AlgorithmTuner {
 
     /// How a problem came to its algorithm.
     public struct Finding: Sendable {
+        /// The convolution.
         public let problem: ConvolutionProblem
+        /// The algorithm that is used, with its time and error.
         public let winner: AlgorithmSearch.Result
         /// Of every candidate, the heuristic's first.
         public let results: [AlgorithmSearch.Result]
@@ -47,9 +50,13 @@ public struct AlgorithmTuner {
         public var isUncertain: Bool { AlgorithmSearch.isUncertain(results) }
     }
 
-    /// - Parameter report: told before a search, before each measurement and when there are no more, and what goes
-    /// wrong
-    ///   without ending it.
+    /// Creates a tuner; it measures nothing before it is asked.
+    ///
+    /// - Parameters:
+    ///   - library: the kernels of the device.
+    ///   - mode: whether algorithms are measured, and where winners are kept.
+    ///   - report: told before a search, before each measurement and when there are no more, and what goes wrong
+    ///     without ending it.
     public init(library: KernelLibrary, mode: AlgorithmSearchMode, report: @escaping (ProgressEvent) -> Void) {
         self.library = library
         self.mode = mode
@@ -70,7 +77,10 @@ public struct AlgorithmTuner {
 
     /// As `choices`, with what was measured.
     ///
-    /// - Parameter progress: receives each finding as it comes.
+    /// - Parameters:
+    ///   - problems: convolutions of a step.
+    ///   - arithmetic: how algorithms may round.
+    ///   - progress: receives each finding as it comes.
     public func findings(
         for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic, progress: (Finding) -> Void = { _ in }
     ) throws -> [Finding] {

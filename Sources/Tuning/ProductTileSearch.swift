@@ -97,8 +97,7 @@ struct ProductTileSearch {
     /// Times each tile on some problems.
     ///
     /// - Parameter known: an earlier finding; of the same products the best of both is kept, since others on the
-    /// machine only ever
-    ///   make a run longer.
+    ///   machine only ever make a run longer.
     /// - Precondition: CLBlast computes each of the problems.
     func finding(for problems: [ConvolutionProblem], known: Finding? = nil) -> Finding {
         let previous = library.productTile

@@ -54,6 +54,7 @@ public struct RecordedAlgorithms: Codable, Sendable {
         productTile = choices.contains { $0.algorithm == .clblast } ? library.productTile : nil
     }
 
+    /// The recorded algorithm of each convolution.
     public var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] {
         Dictionary(choices.map { ($0.problem, $0.algorithm) }, uniquingKeysWith: { _, last in last })
     }

@@ -26,7 +26,13 @@ public struct TuningReport: Sendable, Encodable {
     let clblastTile: MatrixProductTile?
     let rows: [Row]
 
-    /// - Parameter convolutions: of the step.
+    /// Creates a report.
+    ///
+    /// - Parameters:
+    ///   - findings: of the convolutions that were worth measuring.
+    ///   - convolutions: number of convolutions of the step.
+    ///   - library: the kernels of the device.
+    ///   - folder: where winners are kept; nil if nowhere.
     public init(_ findings: [AlgorithmTuner.Finding], of convolutions: Int, library: KernelLibrary, folder: URL?) {
         device = library.context.device.name
         driver = library.context.device.driverVersion

@@ -14,7 +14,12 @@ public struct BatchLabels: Sendable, Equatable {
 
     /// Creates labels from their values.
     ///
-    /// - Parameter isCarried: which images carry them; nil for all. Values of others are taken for absent.
+    /// - Parameters:
+    ///   - format: what a value is, and how many an image has.
+    ///   - images: number of images N.
+    ///   - classes: [N, height, width] or [N], row-major; empty for numbers.
+    ///   - numbers: [N, height, width, channels] or [N, channels], row-major; empty for classes.
+    ///   - isCarried: which images carry them; nil for all. Values of others are taken for absent.
     /// - Precondition: the values are of the format's element, and as many for each image.
     public init(
         format: LabelFormat, images: Int, classes: [Int32] = [], numbers: [Float] = [], isCarried: [Bool]? = nil

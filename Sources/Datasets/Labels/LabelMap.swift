@@ -19,7 +19,10 @@ public struct LabelMap: Sendable, Equatable {
 
     /// Creates a label.
     ///
-    /// - Parameter absent: see `absent`.
+    /// - Parameters:
+    ///   - values: [height, width, channels] row-major, or [channels] for a label of the whole image.
+    ///   - channels: values of a pixel or image.
+    ///   - absent: the value that says that a pixel has no label; nil for the format's.
     public init(_ values: Values, channels: Int = 1, absent: Double? = nil) {
         self.values = values
         self.channels = channels

@@ -5,14 +5,29 @@ import Foundation
 ///
 /// One policy epoch = `weightSteps` weight steps, then `logitSteps` logit steps.
 public struct PolicySchedule: Sendable, Equatable {
+    /// Weight steps of one policy epoch.
     public let weightSteps: Int
+    /// Logit steps of one policy epoch.
     public let logitSteps: Int
+    /// Number of residual blocks L.
     public let blocks: Int
     /// Policy epochs per block that the curriculum opens.
     public let curriculumSpeed: Int
+    /// Gumbel-Softmax temperature τ of the first policy epoch.
     public let temperature: Double
+    /// Factor on τ after each policy epoch.
     public let temperatureDecay: Double
 
+    /// Creates a schedule.
+    ///
+    /// - Parameters:
+    ///   - weightSteps: weight steps of one policy epoch.
+    ///   - logitSteps: logit steps of one policy epoch.
+    ///   - blocks: number of residual blocks L.
+    ///   - curriculumSpeed: policy epochs per block that the curriculum opens.
+    ///   - temperature: τ of the first policy epoch.
+    ///   - temperatureDecay: factor on τ after each policy epoch.
+    /// - Precondition: an epoch has a step, and `curriculumSpeed` is at least 1.
     public init(
         weightSteps: Int, logitSteps: Int, blocks: Int, curriculumSpeed: Int, temperature: Double,
         temperatureDecay: Double
@@ -25,9 +40,17 @@ public struct PolicySchedule: Sendable, Equatable {
         self.temperatureDecay = temperatureDecay
     }
 
-    public enum Kind: Sendable, Equatable { case weights, logits }
+    /// What a step of policy learning moves.
+    public enum Kind: Sendable, Equatable {
+        /// The weights, with the logits frozen.
+        case weights
+        /// The logits, with the weights frozen.
+        case logits
+    }
 
+    /// One iteration of policy learning.
     public struct Step: Sendable, Equatable {
+        /// What the step moves.
         public let kind: Kind
         /// Policy epoch, from 0.
         public let epoch: Int
@@ -35,6 +58,7 @@ public struct PolicySchedule: Sendable, Equatable {
         public let index: Int
         /// Blocks with a free policy: the last `open` ones.
         public let open: Int
+        /// τ of the Gumbel-Softmax, constant within a policy epoch.
         public let temperature: Double
     }
 

@@ -14,6 +14,7 @@ public struct DynamicWeightAverage: Objective {
         [.key("temperature", \.temperature, limit: .above(0), "T: the larger, the more alike the weights.")]
     }
 
+    /// T, above 0: the larger, the more alike the weights; as published 2.
     public var temperature = 2.0
     public var readsHistory: Bool { true }
 

@@ -24,7 +24,9 @@ public protocol Objective: Sendable {
     var isAdditive: Bool { get }
     /// Records what is minimised.
     ///
-    /// - Parameter losses: of the tasks that take part, in the recorder's order; scalars.
+    /// - Parameters:
+    ///   - losses: of the tasks that take part, in the recorder's order; scalars.
+    ///   - recorder: the step, of which they are a part.
     /// - Returns: a scalar.
     func total(_ losses: [Value], in recorder: StepRecorder) -> Value
     /// Records a task's part of the total.

@@ -74,7 +74,9 @@ public struct PolicyDraw: Sendable {
     /// are rare.
     ///
     /// - Parameters:
+    ///   - probabilities: α, [task][block].
     ///   - numbers: of the tasks, in the names of their random numbers.
+    ///   - count: number of draws.
     ///   - seed: each draw is a pure function of it and the draw's number.
     public func samples(
         _ probabilities: [[Double]], numbers: [Int], count: Int, seed: UInt64

@@ -35,7 +35,8 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     /// Reads and checks a policy.
     ///
     /// - Parameters:
-    ///   - tasks: the names it must have, no more and no fewer.
+    ///   - url: a file as `train` writes it, `policy.json`.
+    ///   - names: the names it must have, no more and no fewer.
     ///   - blocks: the number of residual blocks, L.
     ///   - allowsOthers: leave rows of other tasks unread.
     /// - Throws: `InputError` if the file is missing or not such JSON, or a name, a length or a value is wrong.

@@ -72,6 +72,7 @@ public struct SharedStep: NetworkStep {
 
 /// Each task along the path that a policy selects; updates the weights.
 public struct PolicyStep: NetworkStep {
+    /// Which task executes which block, a row for every task of the network; other branches are not traced.
     public let policy: DiscretePolicy
 
     /// Creates the step.

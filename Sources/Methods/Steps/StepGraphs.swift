@@ -7,8 +7,15 @@ import AdaShareTasks
 
 /// Batch and image size of a step.
 public struct BatchShape: Hashable, Sendable {
+    /// Images N, and their height H and width W in pixels.
     public let count, height, width: Int
 
+    /// Creates a shape.
+    ///
+    /// - Parameters:
+    ///   - count: images N.
+    ///   - height: rows of an image, in pixels.
+    ///   - width: columns of an image, in pixels.
     public init(count: Int, height: Int, width: Int) {
         self.count = count
         self.height = height
@@ -18,9 +25,13 @@ public struct BatchShape: Hashable, Sendable {
 
 /// A network with what its steps have in common; records their graphs.
 public struct StepGraphs: Sendable {
+    /// The layers that are traced.
     public let architecture: NetworkArchitecture
+    /// The tensors that the layers read, with the group and first value of each.
     public let catalog: ParameterCatalog
+    /// Losses, labels and weights of the tasks, in the order of the architecture.
     public let tasks: [TaskSettings]
+    /// Dropout probability of four-rate heads in steps that learn.
     public let dropout: Double
     /// Gates and regularisers of the steps that learn a policy.
     public let policy: PolicySettings
@@ -37,6 +48,17 @@ public struct StepGraphs: Sendable {
     /// `loss/sharing`.
     public var keepsGradients = false
 
+    /// Creates the graphs of a network, under `FixedWeights` and algorithms chosen by shape.
+    ///
+    /// - Parameters:
+    ///   - architecture: the layers.
+    ///   - catalog: the tensors of that architecture.
+    ///   - tasks: in the order of the architecture.
+    ///   - dropout: probability in four-rate heads, from 0 and below 1.
+    ///   - policy: gates and regularisers of the steps that learn a policy.
+    ///   - trainingRule: moves the weights in ordinary training.
+    ///   - policyWeightRule: moves the weights in policy learning.
+    ///   - logitRule: moves the logits.
     public init(
         architecture: NetworkArchitecture, catalog: ParameterCatalog, tasks: [TaskSettings], dropout: Double,
         policy: PolicySettings, trainingRule: UpdateRule, policyWeightRule: UpdateRule, logitRule: UpdateRule
@@ -53,16 +75,22 @@ public struct StepGraphs: Sendable {
 
     /// The loss that is no task's whatever the method: tasks have other names.
     public static let totalName = "total"
+    /// Input of the images, [N, H, W, 3]; behind it come source and shape.
     public static let imageName = "input/image"
+    /// Tensor [2] of integers: 1 + the first step whose loss was not finite, or 0, and the task of that loss.
     public static let flagName = "flag"
     package static let blockCostsName = "block_costs"
     package static let flagShape = Shape([2], compact: true)
 
+    /// Input of a label; behind it come source and shape.
     public static func labelName(_ label: String) -> String { "input/label/\(label)" }
+    /// Tensor [C] of the class weights of a task's loss.
     public static func classWeightsName(_ task: String) -> String { "class_weights/\(task)" }
+    /// [N, H, W, 3], without pads.
     public static func imageShape(_ batch: BatchShape) -> Shape {
         Shape([batch.count, batch.height, batch.width, 3], compact: true)
     }
+    /// [N, H, W, channels], without pads; H and W are 1 where the label is of the whole image.
     public static func labelShape(_ batch: BatchShape, _ format: LabelFormat) -> Shape {
         let isMap = format.extent == .pixels
         return Shape(
@@ -71,9 +99,13 @@ public struct StepGraphs: Sendable {
 
     /// Records one step. Outputs: `loss/<task>` and `loss/total` of steps that learn, `output/<task>` of inference.
     ///
-    /// - Parameter present: the tasks that take part, as indices in order; nil for all. One that does not is left out
-    ///   as if the network had no such task, but for a budget, which is of the whole network's policy: its cost counts
-    ///   every task, and moves those that take part.
+    /// - Parameters:
+    ///   - kind: what the step computes.
+    ///   - batch: images of a step and their size.
+    ///   - present: the tasks that take part, as indices in order; nil for all. One that does not is left out as if the
+    ///     network had no such task, but for a budget, which is of the whole network's policy: its cost counts every
+    ///     task, and moves those that take part.
+    ///   - graph: where it is recorded.
     /// - Precondition: at least one takes part.
     public func trace(_ kind: StepKind, batch: BatchShape, tasks present: [Int]? = nil, into graph: Graph) {
         let everyone = Array(tasks.indices)

@@ -7,11 +7,13 @@ import AdaShareTasks
 
 /// One step while it is recorded: what steps are composed of.
 public final class StepRecorder {
+    /// Where the step is recorded.
     public let graph: Graph
     /// What the network's steps have in common.
     public let network: StepGraphs
     /// The tasks that take part, as indices in order; what is per task here is in this order.
     public let present: [Int]
+    /// Images of the step and their size.
     public let batch: BatchShape
     /// The forward passes so far.
     public private(set) var trace: NetworkTrace
@@ -118,6 +120,7 @@ public final class StepRecorder {
     /// loss is output `loss/total`.
     ///
     /// - Parameters:
+    ///   - loss: a scalar.
     ///   - parameters: that are updated, in this order.
     ///   - rule: how.
     ///   - adjust: changes the gradients before they are used.

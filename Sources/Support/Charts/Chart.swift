@@ -19,25 +19,45 @@ import Foundation
 public struct Chart: Sendable {
     /// Told apart by the colour-blind, after Okabe and Ito with a darker purple; shapes and dashes do so in grey.
     public enum Colour: String, Sendable {
+        /// Okabe and Ito's blue.
         case blue = "#0072b2"
+        /// Okabe and Ito's vermillion, an orange red.
         case vermillion = "#d55e00"
+        /// Okabe and Ito's bluish green.
         case green = "#009e73"
+        /// Reddish purple, darker than Okabe and Ito's.
         case purple = "#a0447a"
+        /// Near black, also of text.
         case black = "#222222"
+        /// A middle grey, for what is only compared with.
         case grey = "#767676"
     }
 
     /// What stands at a point.
-    public enum Marker: Sendable { case circle, square, triangle, diamond }
+    public enum Marker: Sendable {
+        /// Of one area, with a white edge.
+        case circle, square, triangle, diamond
+    }
 
     /// What joins points, or lies across a panel.
-    public enum Line: Sendable { case solid, thin, dashed }
+    public enum Line: Sendable {
+        /// 2 px wide; 1.2 px; 1.4 px in dashes of 5 px.
+        case solid, thin, dashed
+    }
 
     /// A point and, where given, the text beside it.
     public struct Point: Sendable {
+        /// Coordinates in the units of the axes.
         public var x, y: Double
+        /// Text beside the point; nil for none.
         public var label: String?
 
+        /// Creates a point.
+        ///
+        /// - Parameters:
+        ///   - x: in the unit of the x axis.
+        ///   - y: in the unit of the y axis.
+        ///   - label: text beside it; nil for none.
         public init(_ x: Double, _ y: Double, label: String? = nil) { (self.x, self.y, self.label) = (x, y, label) }
     }
 
@@ -45,11 +65,23 @@ public struct Chart: Sendable {
     public struct Series: Sendable {
         /// In the legend, where series of one name stand once; none for an empty name.
         public var name: String
+        /// Colour of markers, line and labels.
         public var colour: Colour
+        /// What stands at each point; nil for a line alone.
         public var marker: Marker?
+        /// What joins the points in their order; nil for markers alone.
         public var line: Line?
+        /// The points, in the order that the line takes.
         public var points: [Point]
 
+        /// Creates a series.
+        ///
+        /// - Parameters:
+        ///   - name: in the legend; empty for no entry.
+        ///   - colour: of markers, line and labels.
+        ///   - marker: at each point; nil for none.
+        ///   - line: through the points; nil for none.
+        ///   - points: in the order that the line takes.
         public init(_ name: String, _ colour: Colour, _ marker: Marker?, line: Line? = nil, points: [Point]) {
             (self.name, self.colour, self.marker, self.line, self.points) = (name, colour, marker, line, points)
         }
@@ -57,12 +89,22 @@ public struct Chart: Sendable {
 
     /// A horizontal line across a panel, with its label on it.
     public struct ReferenceLine: Sendable {
+        /// Text on the line.
         public var label: String
         /// Where it crosses the y axis.
         public var value: Double
+        /// Colour of line and label.
         public var colour: Colour
+        /// How the line is drawn.
         public var line: Line
 
+        /// Creates a line.
+        ///
+        /// - Parameters:
+        ///   - label: text on it.
+        ///   - value: where it crosses the y axis.
+        ///   - colour: of line and label.
+        ///   - line: how it is drawn.
         public init(_ label: String, at value: Double, _ colour: Colour = .black, line: Line = .solid) {
             (self.label, self.value, self.colour, self.line) = (label, value, colour, line)
         }
@@ -70,12 +112,19 @@ public struct Chart: Sendable {
 
     /// A linear axis with round ticks.
     public struct Axis: Sendable {
+        /// What the axis shows, without unit where the ticks have one.
         public var name: String
         /// What is shown; nil for all that there is and 0, from tick to tick.
         public var range: ClosedRange<Double>?
         /// After the number at each tick, with its space, such as " %".
         public var unit: String
 
+        /// Creates an axis.
+        ///
+        /// - Parameters:
+        ///   - name: what it shows.
+        ///   - range: what is shown; nil for all that there is and 0, from tick to tick.
+        ///   - unit: after the number at each tick, with its space.
         public init(_ name: String, range: ClosedRange<Double>? = nil, unit: String = "") {
             (self.name, self.range, self.unit) = (name, range, unit)
         }
@@ -83,13 +132,26 @@ public struct Chart: Sendable {
 
     /// One pair of axes and what is drawn on it.
     public struct Panel: Sendable {
+        /// Heading of the panel.
         public var title: String
         /// At the title's right, such as "lower is better".
         public var note: String
+        /// The horizontal and the vertical axis.
         public var x, y: Axis
+        /// Points and curves, in the order of the legend.
         public var series: [Series]
+        /// Horizontal lines across the panel.
         public var lines: [ReferenceLine]
 
+        /// Creates a panel.
+        ///
+        /// - Parameters:
+        ///   - title: its heading.
+        ///   - note: at the title's right, such as "lower is better".
+        ///   - x: the horizontal axis.
+        ///   - y: the vertical axis.
+        ///   - series: points and curves.
+        ///   - lines: horizontal lines across the panel.
         public init(
             _ title: String, note: String = "", x: Axis, y: Axis, series: [Series], lines: [ReferenceLine] = []
         ) {
@@ -98,7 +160,9 @@ public struct Chart: Sendable {
         }
     }
 
+    /// Heading of the picture, and the smaller text below it.
     public var title, subtitle: String
+    /// The panels, from left to right, then downwards.
     public var panels: [Panel]
     /// Panels beside each other; further ones go below.
     public var columns: Int

@@ -57,6 +57,7 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
 
 /// Scores a network, or a constant, on whole unaugmented images, one at a time.
 public struct Evaluator {
+    /// Whose tasks are scored, with their labels and metrics.
     public let experiment: Experiment
     /// In the order of the experiment's sources: each task is scored on the images of its own.
     public let datasets: [any Dataset]
@@ -85,6 +86,8 @@ public struct Evaluator {
     /// Scores the network under a policy, on a split of every data set.
     ///
     /// - Parameters:
+    ///   - network: with the weights that are scored.
+    ///   - policy: which task executes which block.
     ///   - splits: in the order of the data sets.
     ///   - progress: told how many images are done, of all data sets.
     public func evaluate(

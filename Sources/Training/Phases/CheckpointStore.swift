@@ -156,7 +156,9 @@ struct CheckpointStore {
 
 /// Weights or optimiser state that became infinite or not a number between two losses.
 public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
+    /// The phase that was to be written.
     public let phase: Phase
+    /// Steps of the phase that were done.
     public let iteration: Int
     /// The tensor.
     public let name: String

@@ -17,16 +17,20 @@ import Foundation
 /// Data flows one way: the phase decides what a step does, the plan cache gives its plan, a loader gives the batch, the
 /// executor enqueues, and only the scalars due for logging come back.
 public final class Trainer {
+    /// What is trained, kept to what the device can compute.
     public let experiment: Experiment
     /// In the order of the experiment's sources.
     public let datasets: [any Dataset]
+    /// The network on the device, with its weights as they are now.
     public let network: NetworkRuntime
     let run: RunDirectory
     let log: EventLog
     let checkpoints: CheckpointStore
     let evaluator: Evaluator
     let report: (ProgressEvent) -> Void
+    /// Where the run stands: phase, iteration, what is finished, and the best scores.
     public var state: RunState
+    /// The configuration, with the splits of the data sets.
     public private(set) var settings: MethodSettings
     /// Takes the launches of every step, where a profile is wanted.
     public var profile: ProfileRecorder?
@@ -41,8 +45,11 @@ public final class Trainer {
     /// Opens a new run, or the one in `run` at its last checkpoint.
     ///
     /// - Parameters:
-    ///   - datasets: the data sets, where `Experiment.openInputs` has opened them already.
+    ///   - given: what is trained, as it was before it settled on a device.
+    ///   - opened: the data sets, where `Experiment.openInputs` has opened them already.
+    ///   - context: the device.
     ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
+    ///   - run: the folder, which gets configuration, log, checkpoints and results.
     ///   - search: how a new run's convolutions come to their algorithms; one that has recorded them keeps those.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
@@ -275,9 +282,11 @@ public final class Trainer {
 
 /// A loss that became infinite or not a number.
 public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
+    /// The phase of the step.
     public let phase: Phase
     /// Counted from 1.
     public let iteration: Int
+    /// The task whose loss it was, or `total` for what the objective makes of all losses.
     public let task: String
 
     public var description: String {

@@ -9,20 +9,25 @@ import Foundation
 
 /// What a run ended with, `summary.json`.
 public struct RunSummary: Codable, Sendable {
+    /// Name of the device that the run ended on.
     public var device: String
     /// How it was trained, `method.kind`, and what was minimised, `objective.kind`.
     public var method, objective: String
+    /// `cpu` or `gpu`: which form of the kernels ran.
     public var kernelFamily: String
     /// How convolutions rounded: exact, float32, tf32 or bfloat16.
     public var arithmetic: String
-    /// Which phase's weights are scored, the first one's where tasks have their own, and on which images.
+    /// Which phase's weights are scored, the first one's where tasks have their own.
     public var phase: Phase
+    /// Which images they are scored on: `test`, else `validation`, else `train`.
     public var split: String
+    /// Number of these images, of all data sets.
     public var images: Int
     /// task → convention → metrics.
     public var metrics: [String: [String: [Metric]]]
+    /// Metrics on the same images of the best constant output, found on the training images; as `metrics`.
     public var constantGuess: [String: [String: [Metric]]]
-    /// Hard sharing trained for the same iterations, if asked for.
+    /// Hard sharing trained for the same iterations, if asked for; as `metrics`.
     public var hardSharing: [String: [String: [Metric]]]?
     /// Mean over metrics of the relative gain over the constant guess in percent, exact convention, by task.
     public var gainOverConstant: [String: Double]
@@ -32,6 +37,7 @@ public struct RunSummary: Codable, Sendable {
     public var trainedAs: [String: String]?
     /// Images that carried a task's label, where some did not.
     public var labelled: [String: Int]?
+    /// Decisions and probabilities by task; nil where none is recorded: every task selects every block.
     public var policy: SelectionPolicy?
     /// Whether the policy was learned; otherwise it was given or is hard sharing.
     public var isPolicyLearned: Bool
@@ -41,12 +47,15 @@ public struct RunSummary: Codable, Sendable {
     }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?
+    /// Multiply-accumulates and parameters of the network under its policy.
     public var cost: CostReport
     /// Networks that the cost is of one of: more than one where tasks have their own.
     public var networks: Int
+    /// Seconds spent in each phase, by phase.
     public var secondsPerPhase: [String: Double]
     /// Bytes held on the device at the end of each phase, by phase.
     public var bytesPerPhase: [String: Int]
+    /// Seconds that the process which wrote this spent making kernels, from source or from the cache.
     public var compileSeconds: Double
 }
 

@@ -29,6 +29,7 @@ public struct SideRuns {
 
     /// What a side run trains.
     public enum Kind: Sendable, Hashable {
+        /// Retraining under the discrete policy that was chosen for a budget.
         case budget(PolicyBudget)
         /// Hard sharing at so many times the width.
         case narrow(Double)
@@ -55,8 +56,13 @@ public struct SideRuns {
     /// - Parameters:
     ///   - experiment: as it was before it settled on a device.
     ///   - run: of the experiment; policies for budgets lie there once policy learning has finished.
+    ///   - datasets: in the order of the experiment's sources.
+    ///   - context: the device.
     ///   - family: the run's.
     ///   - kinds: what to train.
+    ///   - search: how convolutions come to their algorithms in runs that have recorded none.
+    ///   - profile: takes the launches of every step, where a profile is wanted.
+    ///   - report: receives progress for people.
     public init(
         experiment: Experiment, run: RunDirectory, datasets: [any Dataset], context: DeviceContext,
         family: KernelFamily, kinds: [Kind], search: AlgorithmSearchMode, profile: ProfileRecorder? = nil,
@@ -75,7 +81,9 @@ public struct SideRuns {
 
     /// What a configuration asks for, in order.
     ///
-    /// - Parameter isPolicyGiven: then no budget is retrained.
+    /// - Parameters:
+    ///   - configuration: whose `policy.budgets` and `training.narrow_baselines` are read.
+    ///   - isPolicyGiven: then no budget is retrained.
     public static func kinds(_ configuration: ExperimentConfiguration, isPolicyGiven: Bool) -> [Kind] {
         (isPolicyGiven ? [] : configuration.policy.budgets.map(Kind.budget))
             + configuration.training.narrowBaselines.map(Kind.narrow)

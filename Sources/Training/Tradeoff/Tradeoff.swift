@@ -14,11 +14,14 @@ import Foundation
 public struct Tradeoff: Codable, Sendable {
     /// One network under one policy.
     public struct Point: Codable, Sendable {
-        /// hard_sharing, policy or narrow.
+        /// How a network comes to its cost.
         public enum Kind: String, Codable, Sendable {
+            /// Every task selects every block, at full width: what all points are relative to.
             case hardSharing = "hard_sharing"
+            /// The network under a policy, or hard sharing with fewer channels.
             case policy, narrow
         }
+        /// How the network differs from hard sharing.
         public let kind: Kind
         /// What tables call it.
         public let name: String
