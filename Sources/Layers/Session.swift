@@ -157,7 +157,7 @@ public final class Session {
             try executor.store.write(name, shape, values)
         default:
             throw InputError(
-                file: "input \(name)", found: "\(type(of: given))", expected: isInteger ? "[Int32]" : "[Float]")
+                file: "input \(name)", found: "\(type(of: given))", expected: isInteger ? "Int32" : "Float")
         }
         missing.remove(name)
     }

@@ -16,15 +16,16 @@ extension CommandLineTests {
             folder = try TemporaryFolder()
             (run, image) = (folder.file("run"), folder.file("data/img/000000.png"))
             let text =
-                Tiny.tasks + Tiny.light + """
-                    dataset: { kind: scenes, count: 20, size: [32, 32], crop: [32, 32], augmentation: none }
-                    training: { batch: 1, warmup: { iterations: 2 }, policy: { iterations: 0 }, retrain: { iterations: 0 } }
+                Tiny.tasks + "model: { backbone: resnet18, head: light, dropout: 0 }\n" + """
+                    dataset: { kind: scenes, count: 20, size: [96, 96], crop: [96, 96], augmentation: none }
+                    training:
+                      { batch: 1, warmup: { iterations: 2 }, policy: { iterations: 0 }, retrain: { iterations: 0 } }
 
                     """
             let configuration = try folder.write(text, "c.yml")
             let train = ["train", "--config", configuration.path, "--output", run.path, "--no-search"]
             #expect(Command.run(train).status == 0)
-            let data = ["data", "synthesize", "--output", folder.file("data").path, "--count", "1", "--size", "32x32"]
+            let data = ["data", "synthesize", "--output", folder.file("data").path, "--count", "1", "--size", "96x96"]
             #expect(Command.run(data).status == 0)
         }
 
@@ -40,7 +41,7 @@ extension CommandLineTests {
             let before = try predicted("before")
             #expect(try predicted("again") == before)
             let list = run.appendingPathComponent("algorithms.json")
-            // Every forward convolution that Winograd's algorithm can compute.
+            // The plain sum instead of Winograd's algorithm.
             let text = try String(contentsOf: list, encoding: .utf8)
             guard case .object(var members) = try JSONValue.parse(Data(text.utf8)),
                 case .array(let choices)? = members["choices"]
@@ -51,11 +52,10 @@ extension CommandLineTests {
             var changed = 0
             members["choices"] = .array(
                 choices.map { choice in
-                    guard case .object(var entry) = choice, let problem = entry["problem"],
-                        problem["pass"]?.string == "forward", problem["kernel"] == .array([3, 3]),
-                        problem["stride"] == 1, problem["dilation"] == 1, entry["algorithm"]?.string == "direct"
+                    guard case .object(var entry) = choice, entry["problem"]?["pass"]?.string == "forward",
+                        entry["algorithm"]?.string?.hasPrefix("winograd") == true
                     else { return choice }
-                    entry["algorithm"] = "winograd_2x2"
+                    entry["algorithm"] = "direct"
                     changed += 1
                     return .object(entry)
                 })

@@ -210,6 +210,7 @@ extension TrainingTests {
         @Test func theBestWeightsAreWrittenAsTheyWereScored() throws {
             let run = try Run([
                 "method=stochastic_depth", "training.evaluate_every=1", "training.retrain.iterations=12",
+                "training.learning_rate.heads=0.05", "training.learning_rate.backbone=0.05",
             ])
             try run.trainer.train()
             #expect(try #require(run.trainer.state.bestIteration["train"]) < 12, "this seed's best is an earlier one")

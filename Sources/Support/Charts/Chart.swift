@@ -1,4 +1,3 @@
-import AdaShareSupport
 import Foundation
 
 /// Points and curves on linear axes, in panels side by side, as SVG for page and print.
