@@ -28,37 +28,12 @@ public enum Optimizer: Hashable, Sendable {
         }
     }
 
-    /// Records one parameter's update, with state of its own.
-    ///
-    /// - Returns: the state.
-    func update(
-        _ spec: ParameterSpec, _ parameter: Value, _ gradient: Value, slot: RateSlot, flag: Value, in graph: Graph
-    ) -> [OptimizerState] {
-        let (operation, kinds): (any Operator, [String]) =
-            switch self {
-            case .sgd(_, let momentum, let decay):
-                (SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay), ["momentum"])
-            case .adam(_, let beta1, let beta2, let epsilon, let decay):
-                (
-                    AdamUpdate(rate: slot, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay),
-                    ["first", "second"]
-                )
-            }
-        let state = kinds.map { OptimizerState(spec: spec, kind: $0) }
-        let own = state.map { graph.parameter($0.name, parameter.shape) }
-        _ = graph.scope("update/\(spec.name)") {
-            graph.record(operation, [parameter, gradient] + own + [graph.step, flag])
+    /// How parameters move, whatever the rate is called.
+    var rule: UpdateRule {
+        switch self {
+        case .sgd(_, let momentum, let decay): .sgd(momentum: momentum, weightDecay: decay)
+        case .adam(_, let beta1, let beta2, let epsilon, let decay):
+            .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay)
         }
-        return state
     }
-}
-
-/// What an optimiser remembers of one parameter: a tensor of that parameter's shape.
-struct OptimizerState {
-    let spec: ParameterSpec
-    /// `momentum`, or `first` and `second` of Adam's moments.
-    let kind: String
-
-    /// In the tensor store and in files.
-    var name: String { "optimizer/\(spec.name)/\(kind)" }
 }

@@ -1,3 +1,4 @@
+import AdaShareLayers
 import AdaShareModels
 import TestSupport
 import Testing

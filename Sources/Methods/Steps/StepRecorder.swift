@@ -136,46 +136,9 @@ public final class StepRecorder {
         for (spec, (parameter, gradient)) in zip(parameters, zip(targets, gradients)) {
             guard let gradient else { continue }
             if network.keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
-            graph.scope("update/\(spec.name)") {
-                let slot = RateSlot(spec.group)
-                let rule = spec.group == .objective ? rule.withoutDecay : rule
-                rule.update(spec.name, parameter, gradient, slot: slot, flag: flag, graph: graph)
-            }
+            let rule = spec.group == .objective ? rule.withoutDecay : rule
+            rule.update(spec, parameter, gradient, slot: RateSlot(spec.group), flag: flag, in: graph)
         }
         trace.updateStatistics(flag: flag)
     }
-}
-
-extension UpdateRule {
-    /// The same without weight decay.
-    fileprivate var withoutDecay: UpdateRule {
-        switch self {
-        case .sgd(let momentum, _): .sgd(momentum: momentum, weightDecay: 0)
-        case .adam(let beta1, let beta2, let epsilon, _):
-            .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: 0)
-        }
-    }
-
-    fileprivate func update(
-        _ name: String, _ parameter: Value, _ gradient: Value, slot: RateSlot, flag: Value, graph: Graph
-    ) {
-        func state(_ kind: String) -> Value {
-            graph.parameter(OptimizerState.name(name, kind), parameter.shape)
-        }
-        switch self {
-        case .sgd(let momentum, let decay):
-            let operation = SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay)
-            _ = graph.record(operation, [parameter, gradient, state("momentum"), graph.step, flag])
-        case .adam(let beta1, let beta2, let epsilon, let decay):
-            let operation = AdamUpdate(rate: slot, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay)
-            _ = graph.record(operation, [parameter, gradient, state("first"), state("second"), graph.step, flag])
-        }
-    }
-}
-
-/// Names of optimiser state in the tensor store and in training-state files.
-public enum OptimizerState {
-    package static let prefix = "optimizer/"
-
-    static func name(_ parameter: String, _ kind: String) -> String { "\(prefix)\(parameter)/\(kind)" }
 }

@@ -24,15 +24,3 @@ public struct TaskSettings: Sendable {
         hasClassWeights = task.classWeights != .equal
     }
 }
-
-/// How parameters move in one phase.
-public enum UpdateRule: Hashable, Sendable {
-    /// Stochastic gradient descent with momentum μ and coupled (L2) weight decay λ.
-    ///
-    ///     g ← ∇ + λ · w;  m ← μ · m + g;  w ← w − rate · m
-    case sgd(momentum: Double, weightDecay: Double)
-    /// Adam with coupled (L2) weight decay λ, which is added to the gradient before the moments.
-    ///
-    /// - Source: Kingma & Ba 2015, algorithm 1.
-    case adam(beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double)
-}

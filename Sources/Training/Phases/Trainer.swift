@@ -4,6 +4,7 @@ import AdaShareDeviceLayer
 import AdaShareExperiments
 import AdaShareFiles
 import AdaShareGraph
+import AdaShareLayers
 import AdaShareMethods
 import AdaShareModels
 import AdaShareOperators
@@ -292,8 +293,8 @@ public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
     public var description: String {
         "\(phase.rawValue) step \(iteration): "
             + (task == StepGraphs.totalName ? "what the objective minimises" : "the loss of task \(task)")
-            + " is not finite; nothing was updated since. "
-            + "The last checkpoint is kept; try a lower learning rate (training.learning_rate"
+            + " is not finite; nothing was updated since. The last checkpoint is kept; try a lower learning rate "
+            + "(training.learning_rate"
             + (task == StepGraphs.totalName ? ", objective.learning_rate)" : ")")
     }
 }
