@@ -23,8 +23,7 @@ extension ConfigurationReference {
         let validation = Field.key(
             "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
             "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes "
-                + "have: "
-                + "80 % train, 10 % validation, 10 % test).")
+                + "have: 80 % train, 10 % validation, 10 % test).")
         // Kind and folder first, what readers have of their own last.
         return Array(source[..<2]) + common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
             + Array(source[2...])
@@ -36,10 +35,9 @@ extension ConfigurationReference {
             let meaning =
                 field.path == "kind"
                 ? "Images of its own for the task, from a data set of its own: every step has a batch and a pass for "
-                    + "each "
-                    + "data set. A task without uses `dataset`; tasks whose data sets are described alike share batch "
-                    + "and "
-                    + "pass. Crop, augmentation, order and share for validation are those of `dataset` for all."
+                    + "each data set. A task without uses `dataset`; tasks whose data sets are described alike share "
+                    + "batch and pass. Crop, augmentation, order and share for validation are those of `dataset` for "
+                    + "all."
                 : "As `dataset.\(field.path)`, of the task's own data set."
             return field.lifted(
                 "dataset.", part: { (task: TaskConfiguration) in task.dataset },
@@ -63,42 +61,17 @@ extension ConfigurationReference {
             })
     }
 
-    /// The choice of a method and every method's own keys; resolved files have those of the chosen one.
+    /// The choice of a method and every method's own keys.
     var methodFields: [ConfigurationField<ExperimentConfiguration>] {
-        let methods = vocabulary.methods.all
-        let kind = Field.choice(
-            "method.kind", of: methods.map { $0.kind }, defaultText: methods[0].kind,
-            "How the network is trained: " + methods.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
-                + ". Methods with one phase train for as many steps as have gone into the weights that `adashare` ends "
-                + "with: `training.retrain.iterations`, with `training.retrain.start: learned` those of all phases. "
-                + "`method: KIND` is short for it.",
-            word: { $0.method.kind }, choose: { $0.method.kind = $1 })
-        func fields<Kind: Method>(_ type: Kind.Type) -> [Field] {
-            Kind.fields.map { field in
-                field.lifted(
-                    "method.", part: { $0.method[Kind.self] }, empty: { Kind() },
-                    isWritten: { $0.method.kind == Kind.kind }, set: { $0.method[Kind.self] = $1 })
-            }
-        }
-        return [kind] + methods.flatMap { fields($0) }
+        Field.kinds(
+            "method", \.method, of: vocabulary.methods.all, "How the network is trained",
+            more: "Methods with one phase train for as many steps as have gone into the weights that `adashare` ends "
+                + "with: `training.retrain.iterations`, with `training.retrain.start: learned` those of all phases. ")
     }
 
-    /// The choice of an objective and every objective's own keys; resolved files have those of the chosen one.
+    /// The choice of an objective and every objective's own keys.
     var objectiveFields: [ConfigurationField<ExperimentConfiguration>] {
-        let objectives = vocabulary.objectives.all
-        let kind = Field.choice(
-            "objective.kind", of: objectives.map { $0.kind }, defaultText: objectives[0].kind,
-            "What is minimised: " + objectives.map { "`\($0.kind)`, \($0.meaning)" }.joined(separator: "; ")
-                + ". `objective: KIND` is short for it.",
-            word: { $0.objective.kind }, choose: { $0.objective.kind = $1 })
-        func fields<Kind: Objective>(_ type: Kind.Type) -> [Field] {
-            Kind.fields.map { field in
-                field.lifted(
-                    "objective.", part: { $0.objective[Kind.self] }, empty: { Kind() },
-                    isWritten: { $0.objective.kind == Kind.kind }, set: { $0.objective[Kind.self] = $1 })
-            }
-        }
-        return [kind] + objectives.flatMap { fields($0) }
+        Field.kinds("objective", \.objective, of: vocabulary.objectives.all, "What is minimised", more: "")
     }
 
     static var modelFields: [ConfigurationField<ExperimentConfiguration>] {
@@ -111,22 +84,18 @@ extension ConfigurationReference {
             .key(
                 "model.precision", \.model.precision,
                 "What convolutions multiply: float32, or on the matrix units of NVIDIA's processors tf32, float32 "
-                    + "rounded to "
-                    + "10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 bits (2 to "
-                    + "4·10⁻³), in "
-                    + "which activations and their gradients are stored too, in half their memory. Sums, weights, "
-                    + "their gradients, "
-                    + "statistics and losses are float32. Devices without such units compute float32 and say so; "
-                    + "`adashare "
-                    + "devices` lists what each computes. Not together with `training.exact_convolutions`."),
+                    + "rounded to 10 bits of mantissa (errors of about 3·10⁻⁴ of a layer's range), or bfloat16, 7 "
+                    + "bits (2 to 4·10⁻³), in which activations and their gradients are stored too, in half their "
+                    + "memory. Sums, weights, their gradients, statistics and losses are float32. Devices without "
+                    + "such units compute float32 and say so; `adashare devices` lists what each computes. Not "
+                    + "together with `training.exact_convolutions`."),
             .key(
                 "model.dropout", \.model.dropout, limit: .from(0, below: 1),
                 "Probability of dropping an activation in the four-rate heads while training."),
             .key(
                 "model.task_batch_norm", \.model.hasTaskBatchNorm,
                 "Whether every task has batch norms of its own in the backbone, scales, shifts and statistics, while "
-                    + "tasks "
-                    + "share its convolutions. Needs images of its own for every task, `tasks[].dataset`."),
+                    + "tasks share its convolutions. Needs images of its own for every task, `tasks[].dataset`."),
             .key(
                 "model.initial_checkpoint", \.model.initialCheckpoint,
                 "Safetensors file with weights to start from, in the published names."),
@@ -148,10 +117,9 @@ extension ConfigurationReference {
             .key(
                 "training.evaluate_every", \.training.evaluateEvery, in: .fromZero,
                 "Iterations between two evaluations on the validation split, of which each phase keeps the best "
-                    + "weights (mean over "
-                    + "tasks of the mean over metrics of the gain relative to the end of warm-up; in policy learning "
-                    + "only once "
-                    + "every block is open); 0 = at the ends of phases only, keeping the last weights."),
+                    + "weights (mean over tasks of the mean over metrics of the gain relative to the end of warm-up; "
+                    + "in policy learning only once every block is open); 0 = at the ends of phases only, keeping "
+                    + "the last weights."),
             .key(
                 "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
                 "Steps with hard sharing, weights only."),
@@ -195,15 +163,13 @@ extension ConfigurationReference {
             .key(
                 "training.recompute", \.training.recompute,
                 "Whether the backward pass computes the branches of the blocks again instead of keeping their "
-                    + "activations: less memory, "
-                    + "about a third more time, the same bits."),
+                    + "activations: less memory, about a third more time, the same bits."),
             .key(
                 "training.exact_convolutions", \.training.exactConvolutions,
-                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 convolutions "
-                    + "of stride 1 "
-                    + "on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, rounding errors up to ten times "
-                    + "larger; "
-                    + "and 1×1 convolutions on GPUs may be CLBlast's. Needs `model.precision: float32`."
+                "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 "
+                    + "convolutions of stride 1 on CPUs use Winograd's F(m×m, 3×3): up to three times as fast, "
+                    + "rounding errors up to ten times larger; and 1×1 convolutions on GPUs may be CLBlast's. Needs "
+                    + "`model.precision: float32`."
             ),
             .key(
                 "training.hard_sharing_baseline", \.training.hardSharingBaseline,
@@ -236,20 +202,16 @@ extension ConfigurationReference {
             .key(
                 "policy.sampling", \.policy.sampling,
                 "Decisions in policy learning. `soft`: mixed by Gumbel-Softmax. `straight_through`: one-hot with the "
-                    + "soft gradient; both "
-                    + "sides are computed, so that the gradient is exact. `hard_skip`: one-hot, and only what was "
-                    + "drawn is computed; "
-                    + "a skipped block changes nothing of its weights in that step, and its logit gets the "
-                    + "regularisers' gradient only."
+                    + "soft gradient; both sides are computed, so that the gradient is exact. `hard_skip`: one-hot, "
+                    + "and only what was drawn is computed; a skipped block changes nothing of its weights in that "
+                    + "step, and its logit gets the regularisers' gradient only."
             ),
             .key(
                 "policy.budget", \.policy.budget, defaultText: "null",
                 "Most that the policy may cost: a share of hard sharing's cost as `policy.budget_for` counts it, or "
-                    + "milliseconds of a "
-                    + "step. Policy learning is steered to it, and the discrete policy stays within it where one can "
-                    + "(`argmax` is not "
-                    + "held to it); null leaves the cost free. With `policy.cost: passes` the share is of a full pass "
-                    + "per task."
+                    + "milliseconds of a step. Policy learning is steered to it, and the discrete policy stays "
+                    + "within it where one can (`argmax` is not held to it); null leaves the cost free. With "
+                    + "`policy.cost: passes` the share is of a full pass per task."
             ) {
                 guard let budget = $0.policy.budget else { return }
                 $0.policy.discrete = .budget
@@ -259,8 +221,8 @@ extension ConfigurationReference {
                 "policy.budgets", \.policy.budgets,
                 limit: ConfigurationLimit(text: "each once") { Set($0).count == $0.count },
                 "Instead of `policy.budget`, several: one policy learning, steered to the largest, then for each a "
-                    + "discrete policy "
-                    + "of the same probabilities and a retraining under `retrain/<budget>` of the run."
+                    + "discrete policy of the same probabilities and a retraining under `retrain/<budget>` of the "
+                    + "run."
             ) {
                 guard !$0.policy.budgets.isEmpty else { return }
                 $0.policy.discrete = .budget
@@ -272,22 +234,20 @@ extension ConfigurationReference {
                 "policy.budget_for", \.policy.budgetFor,
                 defaultText: "macs; inference where a budget is in milliseconds",
                 "What budgets count. `macs`: multiply-accumulates of the backbone. `inference`, `training`: the "
-                    + "measured time of such a "
-                    + "step of `training.batch` images at the size of a crop, heads included; each part of the "
-                    + "network is measured once "
-                    + "on the device and kept beside its algorithms."),
+                    + "measured time of such a step of `training.batch` images at the size of a crop, heads "
+                    + "included; each part of the network is measured once on the device and kept beside its "
+                    + "algorithms."),
             .key(
                 "policy.budget_schedule", \.policy.budgetSchedule,
                 "What policy learning is steered to. `constant`: the budget from the start. `falling`: from "
-                    + "everything down to the "
-                    + "budget in a straight line over four fifths of the policy epochs, so that what matters least "
-                    + "goes first."
+                    + "everything down to the budget in a straight line over four fifths of the policy epochs, so "
+                    + "that what matters least goes first."
             ),
             .key(
                 "policy.cost", \.policy.cost,
                 "How costs add up. `passes`: one pass per task, of as many. `shared`: what remains when blocks below "
-                    + "which "
-                    + "tasks have decided alike run once, so that agreeing early pays, of one pass for all tasks."
+                    + "which tasks have decided alike run once, so that agreeing early pays, of one pass for all "
+                    + "tasks."
             ),
             .key(
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
@@ -324,13 +284,10 @@ extension ConfigurationReference {
                 "Logit steps on `train2` in each policy epoch."),
             .key(
                 "policy.discrete", \.policy.discrete, defaultText: "sample; budget where there is a budget",
-                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the budget. "
-                    + "`budget`: the most "
-                    + "probable one within the budget. `frontier`: of that one and less probable ones that make more "
-                    + "of the budget, the "
-                    + "best on the validation split, scored with the weights of policy learning and each one's own "
-                    + "batch-norm "
-                    + "statistics."),
+                "Discrete policy. `argmax`: select where α ≥ ½. `sample`: drawn from Bernoulli(α), within the "
+                    + "budget. `budget`: the most probable one within the budget. `frontier`: of that one and less "
+                    + "probable ones that make more of the budget, the best on the validation split, scored with the "
+                    + "weights of policy learning and each one's own batch-norm statistics."),
             .key(
                 "policy.samples", \.policy.samples, in: 1...4096,
                 "Policies drawn by `sample`, of which the best is kept."),

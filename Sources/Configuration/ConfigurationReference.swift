@@ -93,9 +93,8 @@ public struct ConfigurationReference {
             .key(
                 "number", \.number, in: .fromOne,
                 defaultText: "the position in the list, from 1",
-                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks keeps "
-                    + "its "
-                    + "names."
+                "Number in the parameter names `task<number>_…`; `--tasks` sets it, so that a part of the tasks "
+                    + "keeps its names."
             ),
         ] + taskDatasetFields
     }

@@ -30,8 +30,8 @@ extension ExperimentConfiguration {
             throw fail("training.batch", "\(training.batch)", "at least 1")
         }
         let settings = try methodSettings()
-        try method.method.validate(settings, file: file)
-        guard method.method.phases(settings).contains(where: { $0.iterations > 0 }) else {
+        try method.chosen.validate(settings, file: file)
+        guard method.chosen.phases(settings).contains(where: { $0.iterations > 0 }) else {
             throw fail("training", "0 iterations in all phases", "a phase with iterations")
         }
     }
@@ -56,33 +56,8 @@ extension ExperimentConfiguration {
     /// - Throws: as `architecture`.
     public func methodSettings() throws -> MethodSettings {
         MethodSettings(
-            training: training, policy: policy, architecture: try architecture(), objective: objective.objective,
+            training: training, policy: policy, architecture: try architecture(), objective: objective.chosen,
             hasInitialWeights: model.initialCheckpoint != nil)
-    }
-
-    /// Refuses keys of methods and objectives that are not the chosen one, which would be without effect.
-    func validateChoices(file: String) throws {
-        func refuse(_ changed: [String], _ section: String, _ chosen: String, but known: [String]) throws {
-            guard let key = changed.first(where: { !known.contains($0) }) else { return }
-            throw InputError(
-                file: file, place: "\(section).\(key)",
-                found: "a key that is without effect with \(section).kind \(chosen)", expected: "no such key")
-        }
-        func changed<Part>(_ part: Part, _ fresh: Part, _ fields: [ConfigurationField<Part>]) -> [String] {
-            fields.filter { $0.write(part) != $0.write(fresh) }.map(\.path)
-        }
-        func changedOfMethod<Kind: Method>(_ kind: Kind.Type) -> [String] { changed(method[kind], Kind(), Kind.fields) }
-        func changedOfObjective<Kind: Objective>(_ kind: Kind.Type) -> [String] {
-            changed(objective[kind], Kind(), Kind.fields)
-        }
-        func keysOfMethod<Kind: Method>(_ kind: Kind) -> [String] { Kind.fields.map(\.path) }
-        func keysOfObjective<Kind: Objective>(_ kind: Kind) -> [String] { Kind.fields.map(\.path) }
-        for kind in vocabulary.methods.all where kind.kind != method.kind {
-            try refuse(changedOfMethod(kind), "method", method.kind, but: keysOfMethod(method.method))
-        }
-        for kind in vocabulary.objectives.all where kind.kind != objective.kind {
-            try refuse(changedOfObjective(kind), "objective", objective.kind, but: keysOfObjective(objective.objective))
-        }
     }
 
     /// Checks that precisions go together.

@@ -17,9 +17,9 @@ public struct ExperimentConfiguration: Sendable {
     /// The network.
     public var model = ModelConfiguration()
     /// How it is trained.
-    public var method: MethodConfiguration
+    public var method: ChosenKind<any Method>
     /// What is minimised.
-    public var objective: ObjectiveConfiguration
+    public var objective: ChosenKind<any Objective>
     /// Lengths of phases, and optimisers.
     public var training = TrainingConfiguration()
     /// Policy learning.
@@ -32,8 +32,8 @@ public struct ExperimentConfiguration: Sendable {
         self.tasks = tasks
         self.vocabulary = vocabulary
         dataset = DatasetConfiguration(readers: vocabulary.readers)
-        method = MethodConfiguration(vocabulary.methods)
-        objective = ObjectiveConfiguration(vocabulary.objectives)
+        method = ChosenKind(vocabulary.methods.all)
+        objective = ChosenKind(vocabulary.objectives.all)
     }
 
     /// Reads a YAML file and applies `path=value` overrides to it.
@@ -65,7 +65,8 @@ public struct ExperimentConfiguration: Sendable {
         try tree.decode(ConfigurationReference(vocabulary).fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)
         try result.validatePrecision(file: file)
-        try result.validateChoices(file: file)
+        try result.method.refuseIdleKeys(section: "method", file: file)
+        try result.objective.refuseIdleKeys(section: "objective", file: file)
         try result.dataset.source.validate(place: "dataset", file: file)
         for (index, task) in result.tasks.enumerated() {
             try task.dataset?.validate(place: "tasks.\(index).dataset", file: file)

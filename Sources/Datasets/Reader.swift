@@ -66,17 +66,9 @@ public struct DatasetRequest: Sendable {
 
 /// A way to get at images and labels: a word for `dataset.kind`, keys of its own under `dataset`, and what opens the
 /// data set they describe. One file or folder each.
-public protocol Reader: Sendable {
-    /// The word in `dataset.kind`.
-    static var kind: String { get }
-    /// What it reads, one clause for the reference.
-    static var meaning: String { get }
-    /// Its own keys, relative to `dataset`.
-    static var fields: [ConfigurationField<Self>] { get }
+public protocol Reader: ConfigurationKind {
     /// Whether it needs `dataset.root`.
     static var needsRoot: Bool { get }
-    /// The defaults of its keys.
-    init()
     /// Checks its keys, where another reader may be the chosen one.
     ///
     /// - Throws: `InputError` naming the key.

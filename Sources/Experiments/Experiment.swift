@@ -32,7 +32,7 @@ public struct Experiment: Sendable {
     /// Labels that tasks need, each once of every data set.
     public var labels: [LabelRequest] { sources.flatMap(\.labels) }
     /// How the network is trained.
-    public var method: any Method { configuration.method.method }
+    public var method: any Method { configuration.method.chosen }
     /// What its method knows of it before a run.
     public let methodSettings: MethodSettings
 

@@ -5,18 +5,9 @@ import AdaShareSupport
 import AdaShareTasks
 
 /// A way to train a network of many tasks: its phases and what each step of them does. One file or folder each.
-public protocol Method: Sendable {
-    /// The word in `method.kind`.
-    static var kind: String { get }
-    /// What it does, one clause for the reference.
-    static var meaning: String { get }
-    /// Its own keys, relative to `method`.
-    static var fields: [ConfigurationField<Self>] { get }
+public protocol Method: ConfigurationKind {
     /// Losses that its steps have beside those of tasks, by the names that logs give them: tasks have other names.
     static var lossNames: [String] { get }
-    /// The defaults of its keys.
-    init()
-
     /// The same with the paths among its keys made absolute.
     func resolved(_ absolute: (String) -> String) -> Self
     /// Checks its keys against the rest of a configuration.
@@ -86,7 +77,6 @@ public struct PhaseResult: Sendable, Hashable {
 }
 
 extension Method {
-    public static var fields: [ConfigurationField<Self>] { [] }
     public static var lossNames: [String] { [] }
     public func resolved(_ absolute: (String) -> String) -> Self { self }
     public var reference: Phase? { nil }

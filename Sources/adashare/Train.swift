@@ -82,7 +82,7 @@ struct Train: ConsoleCommand {
             guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
             configuration.tasks[index].classWeights = .file(absolute(path))
         }
-        configuration.method.resolve(absolute)
+        configuration.method.choose(configuration.method.chosen.resolved(absolute))
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         try checkPhases(experiment)

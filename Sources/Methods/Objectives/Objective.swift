@@ -6,16 +6,7 @@ import AdaShareSchema
 import AdaShareSupport
 
 /// How the losses of the tasks become the one number that is minimised. One file each.
-public protocol Objective: Sendable {
-    /// The word in `objective.kind`.
-    static var kind: String { get }
-    /// What it is, one clause for the reference.
-    static var meaning: String { get }
-    /// Its own keys, relative to `objective`.
-    static var fields: [ConfigurationField<Self>] { get }
-    /// The defaults of its keys.
-    init()
-
+public protocol Objective: ConfigurationKind {
     /// What it learns itself, in group `objective`.
     func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec]
     /// Learning rate of these.
@@ -47,7 +38,6 @@ public protocol Objective: Sendable {
 }
 
 extension Objective {
-    public static var fields: [ConfigurationField<Self>] { [] }
     public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] { [] }
     public var learningRate: Double { 0 }
     public var isAdditive: Bool { true }

@@ -71,7 +71,7 @@ public struct Tradeoff: Codable, Sendable {
 extension SideRuns {
     /// Whether a run ends with a comparison of times: where its cost was asked for.
     public static func areWanted(_ configuration: ExperimentConfiguration) -> Bool {
-        configuration.method.method.comparesCosts && configuration.training.retrain.iterations > 0
+        configuration.method.chosen.comparesCosts && configuration.training.retrain.iterations > 0
             && (configuration.policy.hasBudget || !configuration.training.narrowBaselines.isEmpty)
     }
 
