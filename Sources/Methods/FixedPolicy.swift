@@ -41,21 +41,22 @@ public struct FixedPolicy: Method {
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
         guard let policy else { preconditionFailure("validated before") }
-        if let known = run.state.policy {
-            // The run goes on under what it has recorded.
-            do {
-                guard try run.policy(policy).tasks != known.tasks else {
-                    return try WeightTraining.under(run) { known }
-                }
-            } catch {
-                run.note("\(error); the policy that the run has recorded is used")
-                return try WeightTraining.under(run) { known }
-            }
-            throw InputError(
-                file: run.place, place: "method.policy", found: "another policy in \(policy.name) than the run's",
-                expected: "the policy it was begun with, or a new run")
+        if let recorded = run.state.policy { try check(policy, against: recorded, in: run) }
+        return try WeightTraining.under(run) { try policy.selection(for: run.settings.architecture) }
+    }
+
+    /// A run goes on under the policy that it has recorded, though the file be gone, but not beside another one.
+    private func check(_ policy: PolicySource, against recorded: SelectionPolicy, in run: any MethodRun) throws {
+        let now: SelectionPolicy
+        do {
+            now = try policy.selection(for: run.settings.architecture)
+        } catch {
+            return run.note("\(error); the policy that the run has recorded is used")
         }
-        return try WeightTraining.under(run) { try run.policy(policy) }
+        guard now.tasks != recorded.tasks else { return }
+        throw InputError(
+            file: run.place, place: "method.policy", found: "another policy in \(policy.name) than the run's",
+            expected: "the policy it was begun with, or a new run")
     }
 }
 

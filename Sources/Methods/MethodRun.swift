@@ -3,6 +3,7 @@ import AdaShareModels
 import AdaShareOperators
 import AdaShareSupport
 import AdaShareTasks
+import Foundation
 
 /// What a method may ask of the run that it is part of.
 public protocol MethodRun: AnyObject {
@@ -45,8 +46,6 @@ public protocol MethodRun: AnyObject {
     func scores(of policies: [DiscretePolicy], recalibrated: Bool) throws -> [Double]?
     /// Writes policies into the run's folder: `policy.json`, and those that have names into `policies`.
     func write(_ policy: SelectionPolicy?, named others: [String: SelectionPolicy]) throws
-    /// A policy as people name it, for this network.
-    func policy(_ source: PolicySource) throws -> SelectionPolicy
 }
 
 extension MethodRun {
@@ -78,7 +77,7 @@ extension MethodRun {
             let decay = training.learningRateDecay
             let steps = !decays || decay.every == 0 ? 0 : iteration / decay.every
             return StepState.Rate(
-                learningRate: base * decayed(decay.factor, steps), beta1: training.adam.beta1,
+                learningRate: base * pow(decay.factor, Double(steps)), beta1: training.adam.beta1,
                 beta2: training.adam.beta2, t: update)
         }
         result.rates[.backbone] = rate(

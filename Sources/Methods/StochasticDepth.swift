@@ -19,9 +19,8 @@ public struct StochasticDepth: Method {
         [
             .key(
                 "survival", \.survival, limit: .above(0, to: 1),
-                "Probability with which `stochastic_depth` computes the topmost branch in a step; it falls to this in "
-                    + "a "
-                    + "straight line from 1 below the first.")
+                "Probability with which `stochastic_depth` computes the topmost branch in a step; it falls to this "
+                    + "in a straight line from 1 below the first.")
         ]
     }
 

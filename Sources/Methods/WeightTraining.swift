@@ -1,6 +1,5 @@
 import AdaShareModels
 import AdaShareSupport
-import Foundation
 
 /// A phase that trains weights, each step the same, on the whole training split.
 struct WeightTraining: TrainingPhase {
@@ -13,6 +12,8 @@ struct WeightTraining: TrainingPhase {
     let chosen: SelectionPolicy?
     /// The task that it is scored by; nil for all.
     let judge: String?
+    /// Whether nothing comes before it in a run.
+    let isFirst: Bool
     /// Prepares the weights; the run owns the phase, and this must not own the run.
     let start: (any MethodRun) throws -> Void
 
@@ -32,14 +33,9 @@ struct WeightTraining: TrainingPhase {
     }
     var kinds: [StepKind] { [kind] }
     var judges: [String]? { judge.map { [$0] } }
-    /// Nothing has come before it.
-    let isFirst: Bool
     var isScoredAgainstConstants: Bool { isFirst }
     func policy() throws -> DiscretePolicy {
         chosen?.discrete(tasks: run.settings.tasks) ?? run.settings.allSelected
     }
     func recordedPolicy() throws -> SelectionPolicy? { chosen }
 }
-
-/// `factor` to the power of `steps`.
-func decayed(_ factor: Double, _ steps: Int) -> Double { pow(factor, Double(steps)) }

@@ -46,9 +46,8 @@ struct FolderLabel: Sendable, Equatable {
                 "invalid", \.invalid,
                 limit: ConfigurationLimit(text: "from -1e+12 to 1e+12") { $0.map { abs($0) <= 1e12 } ?? true },
                 defaultText: "255 for up to 255 classes, else null",
-                "Folders: stored value of pixels without a label (in all three channels of RGB); with one, numbers of "
-                    + "an "
-                    + "NPY file that are not finite have no label either."),
+                "Folders: stored value of pixels without a label (in all three channels of RGB); with one, numbers "
+                    + "of an NPY file that are not finite have no label either."),
             .key(
                 "values", \.values,
                 limit: ConfigurationLimit(text: "a whole number from 0 to 65535, each once") { list in

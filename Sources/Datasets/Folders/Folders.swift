@@ -23,8 +23,7 @@ public struct Folders: Reader {
             .key(
                 "images", \.images,
                 "Folders: where the images lie below the root: a folder, or a pattern with `*` for a part of a name "
-                    + "and "
-                    + "`**` for folders. 8-bit RGB PNG."),
+                    + "and `**` for folders. 8-bit RGB PNG."),
             .list(
                 "labels", \.labels, of: FolderLabel.fields, empty: FolderLabel(), isRequired: false,
                 "Folders: the labels that tasks may learn. An image without a file lacks the label."),

@@ -26,10 +26,9 @@ public struct Scenes: Reader {
             .key(
                 "classes", \.classes,
                 "Scenes: what segmentation tells apart. `shape`: floor, wall, ceiling, box, sphere, cylinder, 6 "
-                    + "classes. "
-                    + "`pattern`: plain, checker, stripes, noise, 4 classes, drawn independently of shape, so that "
-                    + "segmentation must see what normals and depth must be blind to. Images and other labels are the "
-                    + "same."
+                    + "classes. `pattern`: plain, checker, stripes, noise, 4 classes, drawn independently of shape, "
+                    + "so that segmentation must see what normals and depth must be blind to. Images and other "
+                    + "labels are the same."
             ),
         ]
     }

@@ -1,7 +1,6 @@
 import AdaShareGraph
 import AdaShareOperators
 import AdaShareSchema
-import Foundation
 
 /// Dynamic weight average: Σ w · λ · loss with w = K · softmax(r / T), where r is a task's mean loss in the last epoch
 /// over that in the one before. In the first two epochs of a phase w is 1.
@@ -33,27 +32,5 @@ public struct DynamicWeightAverage: Objective {
             return last / before
         }
         return shares(rates.map { $0 / temperature }, among: present)
-    }
-}
-
-/// K · softmax over the K tasks that take part, in float64; 0 for the others.
-func shares(_ values: [Double], among present: [Int]) -> [Double] {
-    let top = present.map { values[$0] }.max() ?? 0
-    let powers = present.map { exp(values[$0] - top) }
-    let sum = powers.reduce(0, +)
-    var result = [Double](repeating: 0, count: values.count)
-    for (task, power) in zip(present, powers) { result[task] = Double(present.count) * power / sum }
-    return result
-}
-
-extension StepRecorder {
-    /// Σ w · λ · loss with the weights w that the host gives for the step.
-    func hostWeighted(_ losses: [Value]) -> Value {
-        graph.record(TaskWeightedSum(tasks: present, scales: present.map(weight)), [taskWeights] + losses)[0]
-    }
-
-    /// A task's part of it.
-    func hostWeighted(_ loss: Value, of task: Int) -> Value {
-        graph.record(TaskWeightedSum(tasks: [task], scales: [weight(of: task)]), [taskWeights, loss])[0]
     }
 }

@@ -31,9 +31,7 @@ extension Trainer {
         var weights = try network.checkpoint()
         if !areFinal { weights = try phase.inferenceWeights(weights) }
         if let tasks = phase.judges { weights.metadata[EvaluationResult.tasksKey] = tasks.joined(separator: "\n") }
-        try checkpoints.export(
-            weights, state: state, policy: try phase.recordedPolicy(),
-            name: name)
+        try checkpoints.export(weights, state: state, policy: try phase.recordedPolicy(), name: name)
     }
 
     /// A name of something of a data set in checkpoints.

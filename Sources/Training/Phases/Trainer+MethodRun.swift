@@ -48,8 +48,6 @@ extension Trainer: MethodRun {
         try policy?.write(to: run.policy)
     }
 
-    public func policy(_ source: PolicySource) throws -> SelectionPolicy { try experiment.selection(source) }
-
     public func scores(of policies: [DiscretePolicy], recalibrated: Bool) throws -> [Double]? {
         guard let reference = state.reference, let splits = datasets.all(\.validation) else { return nil }
         let weights = recalibrated ? try network.checkpoint() : nil
