@@ -15,15 +15,16 @@ func check(
 ///
 /// - Throws: `DeviceError` if the call fails or answers success without an object.
 func create(
-    _ call: String, device: Device? = nil, kernel: String? = nil, detail: @autoclosure () -> String? = nil,
-    _ body: (UnsafeMutablePointer<cl_int>) -> OpaquePointer?
+    _ call: String, device: @autoclosure () -> Device? = nil, kernel: String? = nil,
+    detail: @autoclosure () -> String? = nil, _ body: (UnsafeMutablePointer<cl_int>) -> OpaquePointer?
 ) throws(DeviceError) -> OpaquePointer {
     var status: cl_int = CL_SUCCESS
     let object = body(&status)
-    try check(status, call, device: device, kernel: kernel, detail: detail())
+    try check(status, call, device: device(), kernel: kernel, detail: detail())
     guard let object else {
         throw DeviceError(
-            call: call, code: CL_OUT_OF_HOST_MEMORY, kernel: kernel, device: device?.name, detail: "no object came back"
+            call: call, code: CL_OUT_OF_HOST_MEMORY, kernel: kernel, device: device()?.name,
+            detail: "no object came back"
         )
     }
     return object

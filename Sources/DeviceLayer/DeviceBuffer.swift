@@ -10,10 +10,15 @@ public final class DeviceBuffer: @unchecked Sendable {
     public let byteCount: Int
 
     let handle: OpaquePointer
-    private let device: Device
+    /// Nil in a slice: a device is a long description, and slices are many.
+    private let ownDevice: Device?
     private let root: DeviceBuffer?
     private let rootOffset: Int
     private let scratch: Scratch?
+
+    /// Of the memory: slices start at multiples of it.
+    private let alignment: Int
+    private var device: Device? { root?.ownDevice ?? ownDevice }
 
     /// Allocation is rounded up to this, in bytes, so that kernels can work on whole vectors without a bounds check.
     static let granularity = 512
@@ -34,7 +39,8 @@ public final class DeviceBuffer: @unchecked Sendable {
             clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), rounded, nil, $0)
         }
         self.byteCount = rounded
-        self.device = device
+        ownDevice = device
+        alignment = device.baseAddressAlignmentBytes
         scratch = nil
         root = nil
         rootOffset = 0
@@ -51,7 +57,8 @@ public final class DeviceBuffer: @unchecked Sendable {
                 context, cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR), rounded, memory.pointer, $0)
         }
         self.byteCount = rounded
-        self.device = device
+        ownDevice = device
+        alignment = device.baseAddressAlignmentBytes
         scratch = memory
         root = nil
         rootOffset = 0
@@ -68,7 +75,8 @@ public final class DeviceBuffer: @unchecked Sendable {
                 &region, $0)
         }
         self.byteCount = byteCount
-        self.device = root.device
+        ownDevice = nil
+        alignment = root.alignment
         scratch = nil
         self.root = root
         rootOffset = offset
@@ -89,7 +97,6 @@ public final class DeviceBuffer: @unchecked Sendable {
     public func slice(byteOffset: Int, byteCount: Int) throws(DeviceError) -> DeviceBuffer {
         requireRange(byteOffset, byteCount)
         precondition(byteCount > 0, "an empty slice")
-        let alignment = device.baseAddressAlignmentBytes
         precondition(byteOffset % alignment == 0, "offset \(byteOffset) is not a multiple of \(alignment) bytes")
         return try DeviceBuffer(root: root ?? self, offset: rootOffset + byteOffset, byteCount: byteCount)
     }

@@ -113,8 +113,11 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
         for index in indices { buffers[index] = nil }
     }
 
-    private func check(_ status: cl_int, of argument: KernelArgument, at index: Int) throws(DeviceError) {
+    private func check(
+        _ status: cl_int, of argument: @autoclosure () -> KernelArgument, at index: Int
+    ) throws(DeviceError) {
         guard status != CL_SUCCESS else { return }
+        let argument = argument()
         throw DeviceError(
             call: "clSetKernelArg", code: status, kernel: name, device: program.device.name,
             detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")

@@ -211,7 +211,7 @@ public final class NetworkRuntime {
         var predictions: [String: Prediction] = [:]
         for task in graphs.tasks {
             let name = "output/\(task.name)"
-            guard let extents = executor.shape(name, of: plan)?.dimensions else { continue }
+            guard let extents = executor.shape(name, of: plan) else { continue }
             predictions[task.name] = Prediction(
                 height: extents[1], width: extents[2], channels: extents[3], values: try executor.read(name, of: plan))
         }

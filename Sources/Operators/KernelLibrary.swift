@@ -174,11 +174,14 @@ public final class KernelLibrary: @unchecked Sendable {
         return (try? context.program(prelude)) == nil ? family : own
     }()
 
-    /// Has everything compiled that some operators launch, on all cores.
+    /// Has everything compiled that some operators launch, on all cores; used by one thread at a time for an encoding.
     ///
     /// - Throws: `DeviceError` with the build log if a kernel does not compile.
     public func prepare(_ encodings: [Encoding]) throws(DeviceError) {
+        let encodings = encodings.filter { !$0.isPrepared }
+        guard !encodings.isEmpty else { return }
         try context.prepare(encodings.flatMap(\.kernelRequests))
+        for encoding in encodings { encoding.isPrepared = true }
     }
 
     /// The text of a program: kernel files behind the prelude.

@@ -151,6 +151,8 @@ public final class Encoding {
     private let workspaceByteCount: Int
     /// Of each launch, those that no plan holds.
     private var idle: [[BoundLaunch]]
+    /// Whether the kernels have been compiled.
+    var isPrepared = false
 
     /// - Throws: `DeviceError` if the device has no such matrix units as the operator wants.
     public init(_ operation: any Operator, inputs: [Shape], outputs: [Shape], library: KernelLibrary) throws {

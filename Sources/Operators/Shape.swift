@@ -8,27 +8,62 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// A single number.
     public static let scalar = Shape([1])
 
-    /// Extents, outermost first.
-    public let dimensions: [Int]
+    /// Number of axes.
+    public let rank: Int
+    /// Logical extent of the last axis.
+    public let channels: Int
     /// Stored without channel padding: images and labels as they come from the host.
     public let isCompact: Bool
     /// What is stored of each element.
     public let element: ElementType
+    /// Extents of the axes before the last, from the last but one outwards; 1 for axes that are not there. Graphs copy
+    /// shapes by the ten thousand: an array would be counted each time.
+    private let inner, middle, outer: Int
 
-    /// - Precondition: at least one dimension, all positive.
+    /// Most axes of a tensor.
+    public static let maximumRank = 4
+
+    /// - Precondition: one to four dimensions, all positive.
     public init(_ dimensions: [Int], compact: Bool = false, element: ElementType = .float32) {
-        precondition(!dimensions.isEmpty && dimensions.allSatisfy { $0 > 0 }, "invalid dimensions \(dimensions)")
-        self.dimensions = dimensions
-        self.isCompact = compact
+        precondition(
+            (1...Self.maximumRank).contains(dimensions.count) && dimensions.allSatisfy { $0 > 0 },
+            "invalid dimensions \(dimensions)")
+        let count = dimensions.count
+        rank = count
+        channels = dimensions[count - 1]
+        inner = count > 1 ? dimensions[count - 2] : 1
+        middle = count > 2 ? dimensions[count - 3] : 1
+        outer = count > 3 ? dimensions[0] : 1
+        isCompact = compact
         self.element = element
     }
 
-    /// Logical extent of the last axis.
-    public var channels: Int { dimensions[dimensions.count - 1] }
+    private init(_ other: Shape, compact: Bool, element: ElementType) {
+        rank = other.rank
+        (channels, inner, middle, outer) = (other.channels, other.inner, other.middle, other.outer)
+        isCompact = compact
+        self.element = element
+    }
+
+    /// Extent of an axis, from 0 for the outermost.
+    ///
+    /// - Precondition: there is such an axis.
+    public subscript(axis: Int) -> Int {
+        precondition(axis >= 0 && axis < rank, "axis \(axis) of \(self)")
+        switch rank - 1 - axis {
+        case 0: return channels
+        case 1: return inner
+        case 2: return middle
+        default: return outer
+        }
+    }
+
+    /// Extents, outermost first.
+    public var dimensions: [Int] { (0..<rank).map { self[$0] } }
     /// Elements stored per row.
     public var storedChannels: Int { isCompact ? channels : roundUp(channels, to: Shape.lanes) }
     /// Product of all axes but the last.
-    public var rows: Int { dimensions.dropLast().reduce(1, *) }
+    public var rows: Int { outer * middle * inner }
     /// Elements stored, pads included.
     public var storedCount: Int { rows * storedChannels }
     /// Logical elements.
@@ -37,14 +72,14 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     public var byteCount: Int { storedCount * element.byteCount }
 
     /// The same extents, stored otherwise.
-    public func stored(as element: ElementType) -> Shape {
-        Shape(dimensions, compact: isCompact, element: element)
-    }
+    public func stored(as element: ElementType) -> Shape { Shape(self, compact: isCompact, element: element) }
+    /// The same extents, stored with channel padding.
+    var padded: Shape { Shape(self, compact: false, element: element) }
 
     /// Batch size, height and width of an NHWC tensor.
-    var batch: Int { dimensions[0] }
-    var height: Int { dimensions[1] }
-    var width: Int { dimensions[2] }
+    var batch: Int { self[0] }
+    var height: Int { self[1] }
+    var width: Int { self[2] }
 
     public var description: String {
         "[" + dimensions.map(String.init).joined(separator: ", ") + "]" + (element == .bfloat16 ? " bfloat16" : "")

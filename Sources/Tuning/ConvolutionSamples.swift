@@ -15,7 +15,7 @@ struct ConvolutionSamples {
     /// The last image's border, and a row in its middle for every position in a tile; channels vary.
     private static func edges(_ shape: Shape) -> [Int] {
         let (n, h, w, channels) = (
-            shape.dimensions[0], shape.dimensions[1], shape.dimensions[2], shape.dimensions[3]
+            shape[0], shape[1], shape[2], shape[3]
         )
         var pixels: [Int] = []
         for row in [0, h / 2, h - 1] { pixels += (0..<w).map { row * w + $0 } }
@@ -88,7 +88,7 @@ struct ConvolutionSamples {
     }
 
     private func y(at i: [Int]) -> Double {
-        let (size, channels) = (problem.input.dimensions, problem.input.channels)
+        let (size, channels) = (problem.input, problem.input.channels)
         var sum = 0.0
         for r in 0..<g.kernelHeight {
             for t in 0..<g.kernelWidth {
@@ -108,7 +108,7 @@ struct ConvolutionSamples {
     }
 
     private func dx(at i: [Int]) -> Double {
-        let size = problem.output.dimensions
+        let size = problem.output
         let outputs = problem.outputs
         var sum = 0.0
         for r in 0..<g.kernelHeight {
@@ -126,7 +126,7 @@ struct ConvolutionSamples {
     }
 
     private func dw(at i: [Int]) -> Double {
-        let (size, result) = (problem.input.dimensions, problem.output.dimensions)
+        let (size, result) = (problem.input, problem.output)
         var sum = 0.0
         for n in 0..<size[0] {
             for p in 0..<result[1] {

@@ -59,7 +59,7 @@ extension Graph {
         var seen = Set<ConvolutionProblem>()
         return nodes.compactMap { node in
             (node.operation.lowerable as? any ConvolutionPass)?
-                .problem(node.inputs.map(\.shape), node.outputs.map(\.shape))
+                .problem(node.inputShapes, node.outputShapes)
         }.filter { seen.insert($0).inserted }
     }
 }

@@ -7,7 +7,7 @@ extension LoweredGraph {
     public func encodings(library: KernelLibrary) throws -> [Encoding] {
         try nodes.map {
             try Encoding(
-                $0.operation, inputs: $0.inputs.map(\.shape), outputs: $0.outputs.map(\.shape), library: library)
+                $0.operation, inputs: $0.inputShapes, outputs: $0.outputShapes, library: library)
         }
     }
 }
@@ -34,12 +34,11 @@ final class EncodingCache {
     init(library: KernelLibrary) { self.library = library }
 
     func encoding(of node: Graph.Node) throws -> Encoding {
-        let shapes = node.inputs.map(\.shape)
-        let key = Key(operation: node.operation, inputs: shapes)
+        let key = Key(operation: node.operation, inputs: node.inputShapes)
         if let known = encodings[key] { return known }
         if encodings.count >= Self.capacity { encodings.removeAll() }
         let encoding = try Encoding(
-            node.operation, inputs: shapes, outputs: node.outputs.map(\.shape), library: library)
+            node.operation, inputs: node.inputShapes, outputs: node.outputShapes, library: library)
         encodings[key] = encoding
         return encoding
     }

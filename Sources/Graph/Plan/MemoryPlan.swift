@@ -61,8 +61,8 @@ struct MemoryPlan {
                     places[value.id] = try allocate(size, of: value.shape.element, for: node)
                 }
             }
-            let shapes = (node.inputs.map(\.shape), node.outputs.map(\.shape))
-            let scratch = node.operation.workspaceByteCount(inputs: shapes.0, outputs: shapes.1, family: graph.family)
+            let scratch = node.operation.workspaceByteCount(
+                inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family)
             if scratch > 0 {
                 let place = try allocate(roundUp(scratch, to: alignment), for: node)
                 workspaces[index] = place
@@ -142,18 +142,22 @@ struct MemoryPlan {
 
     private mutating func release(_ place: Place) {
         liveBytes -= place.byteCount
-        var list = gaps[place.chunk]
-        let index = list.firstIndex { $0.offset > place.offset } ?? list.count
-        list.insert((place.offset, place.byteCount), at: index)
-        if index + 1 < list.count, list[index].offset + list[index].byteCount == list[index + 1].offset {
-            list[index].byteCount += list[index + 1].byteCount
-            list.remove(at: index + 1)
+        Self.insert((place.offset, place.byteCount), into: &gaps[place.chunk])
+    }
+
+    /// Adds a gap to those of a chunk, which are in order, and joins it to its neighbours.
+    private static func insert(_ gap: (offset: Int, byteCount: Int), into list: inout [(offset: Int, byteCount: Int)]) {
+        let index = list.firstIndex { $0.offset > gap.offset } ?? list.count
+        let meetsNext = index < list.count && gap.offset + gap.byteCount == list[index].offset
+        let meetsLast = index > 0 && list[index - 1].offset + list[index - 1].byteCount == gap.offset
+        switch (meetsLast, meetsNext) {
+        case (true, true):
+            let next = list.remove(at: index)
+            list[index - 1].byteCount += gap.byteCount + next.byteCount
+        case (true, false): list[index - 1].byteCount += gap.byteCount
+        case (false, true): list[index] = (gap.offset, gap.byteCount + list[index].byteCount)
+        case (false, false): list.insert(gap, at: index)
         }
-        if index > 0, list[index - 1].offset + list[index - 1].byteCount == list[index].offset {
-            list[index - 1].byteCount += list[index].byteCount
-            list.remove(at: index)
-        }
-        gaps[place.chunk] = list
     }
 }
 

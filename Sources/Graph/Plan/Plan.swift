@@ -62,9 +62,9 @@ public final class Plan {
             return memory
         }
         let needed = schedule.hoisted + schedule.order
-        let encodings = Dictionary(
-            uniqueKeysWithValues: zip(needed, try needed.map { try cache.encoding(of: graph.nodes[$0]) }))
-        try cache.library.prepare(needed.compactMap { encodings[$0] })
+        var encodings = [Encoding?](repeating: nil, count: graph.nodes.count)
+        for index in needed { encodings[index] = try cache.encoding(of: graph.nodes[index]) }
+        try cache.library.prepare(encodings.compactMap { $0 })
         func encode(_ index: Int, to list: inout [BoundLaunch]) throws -> Encoding {
             let node = graph.nodes[index]
             guard let encoding = encodings[index] else { preconditionFailure("a node outside the schedule") }
@@ -78,7 +78,7 @@ public final class Plan {
         for index in schedule.hoisted {
             let node = graph.nodes[index]
             let parameters = node.inputs.map { graph.externalName($0) }
-            let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputs.map(\.shape))
+            let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputShapes)
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
             var launches: [BoundLaunch] = []
             let encoding = try encode(index, to: &launches)

@@ -57,7 +57,7 @@ struct Schedule {
             }
             guard isConstant, !node.isUpdate, !node.inputs.isEmpty else { return false }
             return node.operation.workspaceByteCount(
-                inputs: node.inputs.map(\.shape), outputs: node.outputs.map(\.shape), family: graph.family) == 0
+                inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family) == 0
         }
     }
 

@@ -38,6 +38,8 @@ public final class Graph: Recorder {
         public let inputs: [Value]
         /// What it computes.
         public let outputs: [Value]
+        /// Of what it reads and computes: every pass over the graph asks for them.
+        let inputShapes, outputShapes: [Shape]
         /// Where in the network it was first recorded, for profiles.
         public let label: String
         /// Inputs (by position) changed in place.
@@ -48,8 +50,18 @@ public final class Graph: Recorder {
         /// Whether it moves up in the schedule.
         let isEager: Bool
 
-        init(_ operation: any Operator, inputs: [Value], outputs: [Value], label: String) {
+        convenience init(_ operation: any Operator, inputs: [Value], outputs: [Value], label: String) {
+            self.init(
+                operation, inputs: inputs, outputs: outputs, shapes: (inputs.map(\.shape), outputs.map(\.shape)),
+                label: label)
+        }
+
+        init(
+            _ operation: any Operator, inputs: [Value], outputs: [Value], shapes: (inputs: [Shape], outputs: [Shape]),
+            label: String
+        ) {
             (self.operation, self.inputs, self.outputs, self.label) = (operation, inputs, outputs, label)
+            (inputShapes, outputShapes) = shapes
             mutated = operation.mutatedInputs
             isEager = !mutated.isEmpty || operation.isEager
         }
@@ -114,6 +126,9 @@ public final class Graph: Recorder {
         numbering.reserveCapacity(1 << 11)
         externalsByName.reserveCapacity(1 << 10)
         externals = [External(name: Self.stepName, value: step, role: .input)]
+        sources.reserveCapacity(1 << 12)
+        mutations.reserveCapacity(1 << 12)
+        externals.reserveCapacity(1 << 10)
         externalsByName[Self.stepName] = step
     }
 
@@ -147,9 +162,11 @@ public final class Graph: Recorder {
         let key = NodeKey(operation, inputs, mutations: mutations, isRecomputed: isRecomputing)
         if let known = numbering[key] { return nodes[known].outputs }
         let index = nodes.count
-        let results = operation.outputShapes(inputs.map(\.shape)).map { newValue($0, .node(index)) }
+        let inputShapes = inputs.map(\.shape)
+        let outputShapes = operation.outputShapes(inputShapes)
+        let results = outputShapes.map { newValue($0, .node(index)) }
         let node = Node(
-            operation, inputs: inputs, outputs: results, label: scopes.last ?? "")
+            operation, inputs: inputs, outputs: results, shapes: (inputShapes, outputShapes), label: scopes.last ?? "")
         nodes.append(node)
         numbering[key] = index
         for position in node.mutated {

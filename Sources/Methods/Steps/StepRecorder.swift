@@ -99,7 +99,7 @@ public final class StepRecorder {
                 StepGraphs.labelName(task.label) + network.sourceSuffix(task: index), batch)
             var label = graph.input(name, StepGraphs.labelShape(batch, format))
             if format.extent == .pixels {
-                let size = prediction.shape.dimensions
+                let size = prediction.shape
                 label = graph.record(NearestResize(height: size[1], width: size[2]), [label])[0]
             }
             let weights =

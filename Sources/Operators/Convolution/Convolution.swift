@@ -46,7 +46,7 @@ extension Recorder {
         residual: Value? = nil, relu: Bool = false, stride: Int = 1, dilation: Int = 1, padding: Int = 0,
         element: ElementType? = nil
     ) -> Value {
-        let kernel = weights.shape.dimensions
+        let kernel = weights.shape
         let geometry = ConvolutionGeometry(
             kernelHeight: kernel[0], kernelWidth: kernel[1], stride: stride, dilation: dilation, padding: padding)
         let epilogue = ConvolutionEpilogue(
@@ -89,7 +89,7 @@ public struct Convolution: ConvolutionPass, DifferentiableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(
-            inputs[0].channels == inputs[1].dimensions[2],
+            inputs[0].channels == inputs[1][2],
             "input \(inputs[0]) does not fit weights \(inputs[1]) [R, S, C, K]")
         let y = geometry.outputShape(inputs[0], channels: inputs[1].channels, element: element)
         if let residual = epilogue.residualInput {

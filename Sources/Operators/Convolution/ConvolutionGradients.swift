@@ -18,7 +18,7 @@ public struct ConvolutionInputGradient: ConvolutionPass {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [result] }
 
     /// dx has pads even where x has none.
-    private var result: Shape { Shape(inputShape.dimensions, element: inputShape.element) }
+    private var result: Shape { inputShape.padded }
 
     public func problem(_ inputs: [Shape], _ outputs: [Shape]) -> ConvolutionProblem {
         ConvolutionProblem(.dataGradient, geometry, input: inputShape, outputs: inputs[0].channels)

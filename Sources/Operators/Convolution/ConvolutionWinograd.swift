@@ -70,7 +70,7 @@ struct WinogradConvolution {
         _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, epilogue: ConvolutionEpilogue,
         multiplyAccumulates: Int
     ) throws {
-        let canonical = shape.dimensions
+        let canonical = shape
         var work = WorkShare(of: multiplyAccumulates, over: cover, channels: y.channels)
         for part in parts {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)

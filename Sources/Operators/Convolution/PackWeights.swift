@@ -4,7 +4,7 @@ extension Lowering {
     /// Weights in the layout the algorithm reads: packed once and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm) -> Value {
         if algorithm.readsCanonicalWeights { return weights }
-        let outer = flipped ? weights.shape.dimensions[2] : weights.shape.channels
+        let outer = flipped ? weights.shape[2] : weights.shape.channels
         let stored = roundUp(outer, to: Shape.lanes)
         let element: ElementType = algorithm.operands == .bfloat16 ? .bfloat16 : .float32
         if family == .gpu && !flipped && element == .float32 { return weights }
@@ -23,14 +23,14 @@ public struct PackWeights: Operator {
     public let element: ElementType
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        let d = inputs[0].dimensions
+        let d = inputs[0]
         let (depth, width) = flipped ? (d[3], d[2]) : (d[2], d[3])
         return [Shape([roundUp(width, to: tile) / tile, d[0] * d[1], depth, tile], element: element)]
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let d = e.inputs[0].dimensions
-        let packed = e.outputs[0].dimensions
+        let d = e.inputs[0]
+        let packed = e.outputs[0]
         let arguments: [LaunchArgument] = [
             .input(0), .output(0), .int(d[0]), .int(d[1]), .int(d[2]), .int(d[3]),
             .int(e.inputs[0].storedChannels), .int(tile),
