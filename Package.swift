@@ -50,8 +50,8 @@ let package = Package(
             name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels", "AdaShareSupport"],
             path: "Sources/Operators", swiftSettings: tested),
         .target(
-            name: "AdaShareGraph", dependencies: ["AdaShareOperators", "AdaShareDeviceLayer"], path: "Sources/Graph",
-            swiftSettings: tested),
+            name: "AdaShareGraph", dependencies: ["AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport"],
+            path: "Sources/Graph", swiftSettings: tested),
         .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
         .target(
             name: "AdaShareFiles", dependencies: ["AdaShareSupport", "CAdaSharePNG"], path: "Sources/Files",
@@ -154,7 +154,10 @@ let package = Package(
             dependencies: ["AdaShareOperators", "AdaShareGraph", "AdaShareDeviceLayer", "Reference", "TestSupport"]),
         .testTarget(
             name: "GraphTests",
-            dependencies: ["AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "Reference", "TestSupport"]),
+            dependencies: [
+                "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport", "Reference",
+                "TestSupport",
+            ]),
         .testTarget(
             name: "LayersTests",
             dependencies: [

@@ -65,7 +65,7 @@ public struct OperatorBenchmark {
 
     /// Measures every row.
     ///
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
     public func run() throws -> OperatorReport {
         let device = library.context.device
         report(.line("measuring what the device can do at most"))

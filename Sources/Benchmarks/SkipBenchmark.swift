@@ -100,7 +100,7 @@ public struct SkipBenchmark {
 
     /// Measures every row.
     ///
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
     public func run() throws -> SkipReport {
         let session = try ExperimentSession.open(experiment, on: context, family: family, report: self.report)
         var report = SkipReport(
@@ -115,7 +115,8 @@ public struct SkipBenchmark {
             for published in PublishedPolicies.all where !published.fits(experiment.architecture) {
                 let own = try Experiment(published.configuration(like: experiment.configuration))
                 let row = Subject(
-                    policy: "published", density: published.policy.density, kind: step.kind(published.policy))
+                    policy: "published", density: published.policy.density,
+                    kind: step.kind(published.policy, of: own))
                 report.rows += try measure(step, on: own, rows: [row])
             }
         }
@@ -127,7 +128,7 @@ public struct SkipBenchmark {
         let network = try session.makeNetwork()
         let all = DiscretePolicy.hardSharing(
             tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
-        let kinds = SkipReport.Step.allCases.map { $0.kind(all) }
+        let kinds = SkipReport.Step.allCases.map { $0.kind(all, of: experiment) }
         for kind in kinds { _ = try network.plan(kind, shape) }
         let rounds = 1000
         let time = try ContinuousClock().measure {
@@ -149,30 +150,38 @@ public struct SkipBenchmark {
         let blocks = experiment.architecture.blocks.count
         let tasks = experiment.tasks.count
         let isDrawn = step == .weights || step == .logits
-        var rows = policies.map { Subject(policy: $0.name, density: $0.policy.density, kind: step.kind($0.policy)) }
+        let learning = experiment.learning
+        var rows = policies.map {
+            Subject(policy: $0.name, density: $0.policy.density, kind: step.kind($0.policy, of: experiment))
+        }
         if groups.contains(.alike) {
             for policy in DiscretePolicy.alike(tasks: tasks, blocks: blocks, seed: Self.seed) {
-                rows.append(Subject(policy: "alike", density: policy.density, kind: step.kind(policy)))
+                rows.append(Subject(policy: "alike", density: policy.density, kind: step.kind(policy, of: experiment)))
             }
         }
         for tenths in (0...9).reversed() where groups.contains(.random) {
             let policy = DiscretePolicy.nested(
                 density: Double(tenths) / 10, tasks: tasks, blocks: blocks, seed: Self.seed)
             rows.append(
-                Subject(policy: isDrawn ? "hard_skip" : "random", density: policy.density, kind: step.kind(policy)))
+                Subject(
+                    policy: isDrawn ? "hard_skip" : "random", density: policy.density,
+                    kind: step.kind(policy, of: experiment)))
         }
         if isDrawn {
             for open in Set([1, blocks / 4, blocks / 2, blocks]).sorted() where open > 0 && groups.contains(.soft) {
                 rows.append(
                     Subject(
-                        policy: "soft", open: open, kind: step == .weights ? .weights(open: open) : .logits(open: open))
+                        policy: "soft", open: open,
+                        kind: step == .weights ? learning.weights(open: open) : learning.logits(open: open))
                 )
             }
         } else if groups.contains(.published),
             let published = PublishedPolicies.all.first(where: { $0.fits(experiment.architecture) })
         {
             rows.append(
-                Subject(policy: "published", density: published.policy.density, kind: step.kind(published.policy)))
+                Subject(
+                    policy: "published", density: published.policy.density,
+                    kind: step.kind(published.policy, of: experiment)))
         } else if groups.contains(.published) {
             report(.notice("no policy is published for this network"))
         }
@@ -263,6 +272,11 @@ public struct SkipBenchmark {
     }
 }
 
+extension Experiment {
+    /// What the steps of policy learning compute.
+    fileprivate var learning: PolicySettings { PolicySettings(methodSettings, costs: budgetCosts) }
+}
+
 extension NetworkBench {
     /// The all-selected step of a kind, and where policy learning mixes, the step that mixes everything.
     func reference(_ step: SkipReport.Step) -> (hardSharing: StepKind, mixed: StepKind?) {
@@ -270,25 +284,25 @@ extension NetworkBench {
         let hard = hardSharing(step, tasks: experiment.tasks.count)
         return switch step {
         case .inference, .retrain: (hard, nil)
-        case .weights: (hard, .weights(open: blocks))
-        case .logits: (hard, .logits(open: blocks))
+        case .weights: (hard, experiment.learning.weights(open: blocks))
+        case .logits: (hard, experiment.learning.logits(open: blocks))
         }
     }
 
     func hardSharing(_ step: SkipReport.Step, tasks: Int) -> StepKind {
-        step.kind(.hardSharing(tasks: tasks, blocks: experiment.architecture.blocks.count))
+        step.kind(.hardSharing(tasks: tasks, blocks: experiment.architecture.blocks.count), of: experiment)
     }
 }
 
 extension SkipReport.Step {
     /// The step under a policy; in policy learning a drawn one, with every block open.
-    func kind(_ policy: DiscretePolicy) -> StepKind {
+    func kind(_ policy: DiscretePolicy, of experiment: Experiment) -> StepKind {
         let blocks = policy.select[0].count
         return switch self {
         case .inference: .inference(policy)
         case .retrain: .retrain(policy)
-        case .weights: .weights(open: blocks, drawn: policy)
-        case .logits: .logits(open: blocks, drawn: policy)
+        case .weights: experiment.learning.weights(open: blocks, drawn: policy)
+        case .logits: experiment.learning.logits(open: blocks, drawn: policy)
         }
     }
 }

@@ -51,7 +51,9 @@ public struct Experiment: Sendable {
             case .allChosen: .allChosen(skip: -scale)
             }
         catalog = ParameterCatalog(
-            architecture, policyInitial: initial, besides: methodSettings.objective.parameters(architecture))
+            architecture, policyInitial: initial,
+            besides: methodSettings.objective.parameters(architecture)
+                + configuration.method.chosen.parameters(architecture))
         tasks = configuration.tasks.map(TaskSettings.init)
     }
 
@@ -93,26 +95,14 @@ public struct Experiment: Sendable {
     /// What budgets are counted in: measured times once they are known, else multiply-accumulates.
     public var budgetCosts: PartCosts { partTimes?.costs ?? trainingCost.parts }
 
-    /// The step graphs under the configuration's optimisers and policy settings.
+    /// The step graphs under the configuration's optimiser.
     public var stepGraphs: StepGraphs {
         let training = configuration.training
-        let policy = configuration.policy
         var graphs = StepGraphs(
             architecture: architecture, catalog: catalog, tasks: tasks, dropout: configuration.model.dropout,
-            policy: PolicySettings(
-                straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity,
-                sharing: policy.sharing, sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
-                layered: policy.sparsityLayerWeights && policy.sharing == 0,
-                budget: policy.hasBudget
-                    ? CostBudget(
-                        form: policy.cost, weight: policy.budgetWeight, blockShares: budgetCosts.blockShares) : nil),
-            trainingRule: .adam(
+            rule: .adam(
                 beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,
-                weightDecay: training.weightDecay),
-            policyWeightRule: .sgd(momentum: training.momentum, weightDecay: training.weightDecay),
-            logitRule: .adam(
-                beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
-                weightDecay: policy.weightDecay))
+                weightDecay: training.weightDecay))
         graphs.objective = methodSettings.objective
         graphs.recomputesBranches = training.recompute
         graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)

@@ -41,7 +41,7 @@ extension Experiment {
     ///   - shape: images of a step and their size.
     ///   - policy: of inference and retraining; every task every block if nil.
     ///   - family: whose kernels the steps are lowered to.
-    /// - Throws: `PlanError` if a tensor has more elements than kernels count.
+    /// - Throws: `InputError` if a tensor has more elements than kernels count.
     public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
     {
         let policy = policy ?? methodSettings.allSelected

@@ -20,6 +20,8 @@ public final class NetworkRuntime {
     private static let stepsAhead = 2
     /// Beside the computation, where that is not the host's own.
     private let uploads: UploadStream?
+    /// Numbers that steps have read so far, by name.
+    private var constants: [String: [Double]] = [:]
     /// Tasks whose class weights were not given.
     private let tasksWithoutWeights: [String]
 
@@ -39,9 +41,6 @@ public final class NetworkRuntime {
             try executor.store.tensor(spec.name, spec.storedShape)
         }
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
-        if let costs = graphs.policy.budget?.blockShares {
-            try executor.store.write(StepGraphs.blockCostsName, Shape([costs.count]), costs.map { Float($0) })
-        }
         let everyone = Array(graphs.tasks.indices)
         let first = graphs.objective.weights(everyone, of: everyone.count, state: StepState(), history: LossHistory())
         if let first {
@@ -96,16 +95,26 @@ public final class NetworkRuntime {
     ///   - shape: images of a step and their size.
     ///   - present: the tasks that take part, as indices in order; nil for all.
     /// - Precondition: what trains has the class weights of its tasks; without them losses and gradients would be 0.
-    /// - Throws: `DeviceError`, or `PlanError` when a tensor exceeds the device's allocation limit.
+    /// - Throws: `DeviceError`, or `InputError` when a tensor exceeds the device's allocation limit.
     public func plan(_ kind: StepKind, _ shape: BatchShape, tasks present: [Int]? = nil) throws -> Plan {
         precondition(
             !kind.step.learns || tasksWithoutWeights.isEmpty,
             "a network without the class weights of \(tasksWithoutWeights)")
         let present = present ?? Array(graphs.tasks.indices)
         let key = PlanKey(kind: kind, shape: shape, present: present)
+        for (name, values) in kind.step.constants where !values.isEmpty { try write(constant: name, values) }
         return try executor.plan(key, choices: graphs.choices) {
             graphs.trace(kind, batch: shape, tasks: present, into: $0)
         }
+    }
+
+    private func write(constant name: String, _ values: [Double]) throws {
+        if let known = constants[name] {
+            precondition(known == values, "two steps of one network with different \(name)")
+            return
+        }
+        try store.write(name, Shape([values.count]), values.map { Float($0) })
+        constants[name] = values
     }
 
     private struct PlanKey: Hashable {

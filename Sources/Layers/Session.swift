@@ -47,7 +47,7 @@ public final class Session {
     ///   - choices: which algorithm computes each convolution.
     ///   - seed: of first values and noise: with it the whole session is a function of what it is given.
     ///   - record: says what the step is made of.
-    /// - Throws: `DeviceError`, `PlanError`, or what `record` throws.
+    /// - Throws: `DeviceError`, `InputError`, or what `record` throws.
     public init(
         _ context: DeviceContext, family: KernelFamily? = nil, choices: AlgorithmChoices = AlgorithmChoices(),
         seed: UInt64, _ record: (StepRecording) throws -> Void

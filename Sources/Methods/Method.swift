@@ -1,4 +1,5 @@
 import AdaShareDatasets
+import AdaShareLayers
 import AdaShareModels
 import AdaShareSchema
 import AdaShareSupport
@@ -14,6 +15,9 @@ public protocol Method: ConfigurationKind {
     ///
     /// - Throws: `InputError` naming the key.
     func validate(_ settings: MethodSettings, file: String) throws
+    /// What it learns beside the network's layers, in groups of any name (`ParameterCatalog.slot`); it lies in
+    /// checkpoints.
+    func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec]
     /// The policy that a run will train under, as far as it is known before; nil where it is learned, or every block is
     /// selected.
     ///
@@ -43,6 +47,8 @@ public protocol Method: ConfigurationKind {
     /// Whether runs under budgets, and those of narrower networks, belong to a run, which ends in a comparison of
     /// times.
     var comparesCosts: Bool { get }
+    /// What the policy that a run has learned costs; nil where none was.
+    func policyCost(_ state: RunState) -> PolicyCost?
     /// Whether a run looks at what policies cost in the unit of `policy.budget_for`, which is then measured.
     func countsBudgets(_ settings: MethodSettings) -> Bool
     /// The weights that a run comes to, best first, each with the tasks that they are for: nil for all of them.
@@ -78,11 +84,13 @@ public struct PhaseResult: Sendable, Hashable {
 
 extension Method {
     public static var lossNames: [String] { [] }
+    public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] { [] }
     public func resolved(_ absolute: (String) -> String) -> Self { self }
     public var reference: Phase? { nil }
     public var learner: Phase? { nil }
     public func validate(_ settings: MethodSettings, file: String) throws {}
     public var comparesCosts: Bool { false }
+    public func policyCost(_ state: RunState) -> PolicyCost? { nil }
     public func use(_ given: SelectionPolicy, in run: any MethodRun) throws {
         throw InputError(
             file: run.place, found: "a policy for method \(Self.kind)",

@@ -17,6 +17,8 @@ public protocol MethodRun: AnyObject {
     var place: String { get }
     /// The data set, for messages.
     var datasetName: String { get }
+    /// The tensors of the network and of what is learned beside it.
+    var catalog: ParameterCatalog { get }
     /// What budgets are counted in.
     var budgetCosts: PartCosts { get }
     /// What policies cost in multiply-accumulates.
@@ -60,7 +62,8 @@ extension MethodRun {
         return splits
     }
 
-    /// What a step reads from the device buffer, with the rates of the configuration.
+    /// What a step reads from the device buffer, with the rates of the configuration; groups that a method adds have
+    /// none before it sets them: `state.rates[run.catalog.slot(of: "gates")]`.
     ///
     /// - Parameters:
     ///   - iteration: of the phase, from 0.

@@ -22,18 +22,9 @@ extension RateSlot {
     /// Of what the weighting of the losses learns.
     public static let objective = RateSlot(3)
 
-    /// Where a group's learning rate is.
-    ///
-    /// - Precondition: the group is one of a network's that learn.
-    public init(_ group: ParameterGroup) {
-        switch group {
-        case .backbone: self = .backbone
-        case .heads: self = .heads
-        case .policy: self = .policy
-        case .objective: self = .objective
-        default: preconditionFailure("the group \(group.rawValue) has no learning rate")
-        }
-    }
+    fileprivate static let known: [ParameterGroup: RateSlot] = [
+        .backbone: .backbone, .heads: .heads, .policy: .policy, .objective: .objective,
+    ]
 }
 
 /// How the logits start.
@@ -67,6 +58,7 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// Name, shape, layout, group and first value of every tensor, in the order of the checkpoint.
     public let specs: [ParameterSpec]
     private let positions: [String: Int]
+    private let slots: [ParameterGroup: RateSlot]
     /// Names in files by tensor, where they are not the tensor's own.
     private let published: [String: [String]]
     /// What batch norms per task may begin from, by tensor.
@@ -107,6 +99,11 @@ public struct ParameterCatalog: Sendable, Hashable {
         }
         specs = list.specs + others
         positions = Dictionary(uniqueKeysWithValues: specs.enumerated().map { ($1.name, $0) })
+        var slots = RateSlot.known
+        for spec in specs where spec.isTrainable && slots[spec.group] == nil {
+            slots[spec.group] = RateSlot(slots.count)
+        }
+        self.slots = slots
         var published: [String: [String]] = [:]
         var common: [String: String] = [:]
         if architecture.hasTaskBatchNorm {
@@ -125,6 +122,14 @@ public struct ParameterCatalog: Sendable, Hashable {
             }
         }
         (self.published, self.common) = (published, common)
+    }
+
+    /// Where a group's learning rate is: those of every network first, then others in the order of their parameters.
+    ///
+    /// - Precondition: the group has a trainable parameter, or is one of every network's.
+    public func slot(of group: ParameterGroup) -> RateSlot {
+        guard let slot = slots[group] else { preconditionFailure("no parameter learns in group \(group.rawValue)") }
+        return slot
     }
 
     /// Under which names files hold a tensor: its own, but for the convolution of a projection where every task has

@@ -34,7 +34,7 @@ public struct PartTimer {
     /// - Parameters:
     ///   - shape: images of a step and their size.
     ///   - step: inference or training.
-    /// - Throws: `DeviceError`, or `PlanError` where the network does not fit beside what is there.
+    /// - Throws: `DeviceError`, or `InputError` where the network does not fit beside what is there.
     public func times(_ shape: BatchShape, _ step: BudgetMeasure) throws -> PartTimes {
         let (experiment, library) = (session.experiment, session.library)
         var database: AlgorithmDatabase?

@@ -11,7 +11,7 @@ package final class OperatorRun {
     let choices: AlgorithmChoices
 
     /// - Parameter executor: of the same case, with its data; nil for a new one, whose memory goes with it.
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
     package init(
         _ item: OperatorCase, choices: AlgorithmChoices, library: KernelLibrary, sharing executor: Executor? = nil
     ) throws {

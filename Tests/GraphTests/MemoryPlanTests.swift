@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 import Testing
 
 @testable import AdaShareGraph
@@ -111,17 +112,17 @@ extension GraphTests {
                 graph.output("y", graph.scope("big") { graph.record(Probe(results: [Shape([100, 16])]), [x])[0] })
             }
             _ = try MemoryPlan(graph, alignment: 64, chunkLimit: 6400)
-            let error = #expect(throws: PlanError.self) {
+            let error = #expect(throws: InputError.self) {
                 try MemoryPlan(graph, alignment: 64, chunkLimit: 6399)
             }
-            let message = error?.message ?? ""
+            let message = error?.description ?? ""
             #expect(message.contains("stage/big") && message.contains("6400") && message.contains("6336"), "\(message)")
         }
 
         @Test func aWorkspaceLargerThanTheDeviceAllocatesIsAnError() throws {
             let graph = Graph()
             graph.output("y", graph.record(Probe(workspace: 10_000), [graph.input("x", .scalar)])[0])
-            #expect(throws: PlanError.self) { try MemoryPlan(graph, chunkLimit: 8192) }
+            #expect(throws: InputError.self) { try MemoryPlan(graph, chunkLimit: 8192) }
         }
     }
 }

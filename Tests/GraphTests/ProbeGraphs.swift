@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 import TestSupport
 
 @testable import AdaShareGraph
@@ -17,7 +18,9 @@ struct Probe: Operator {
     func outputShapes(_ inputs: [Shape]) -> [Shape] { results }
     func inPlaceInputs(output: Int) -> [Int] { inPlace.indices.contains(output) ? inPlace[output] : [] }
     func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int { workspace }
-    func encode(_ encoder: inout LaunchEncoder) throws { throw PlanError(message: "a probe has no kernel") }
+    func encode(_ encoder: inout LaunchEncoder) throws {
+        throw InputError(file: "probe", found: "a launch", expected: "none: it has no kernel")
+    }
 }
 
 extension Graph {

@@ -104,10 +104,12 @@ extension TrainingTests {
             model: { backbone: resnet18, width: 0.125, head: light }
             policy: { sparsity: 0.1, sharing: 0.1, budget: 0.5 }
             """
-        var graphs = try Experiment(ExperimentConfiguration.parse(yaml: yaml, file: "c.yml")).stepGraphs
+        let experiment = try Experiment(ExperimentConfiguration.parse(yaml: yaml, file: "c.yml"))
+        var graphs = experiment.stepGraphs
         graphs.keepsGradients = true
         let graph = Graph()
-        graphs.trace(.logits(open: 8), batch: BatchShape(count: 1, height: 16, width: 16), into: graph)
+        let learning = PolicySettings(experiment.methodSettings, costs: experiment.budgetCosts)
+        graphs.trace(learning.logits(open: 8), batch: BatchShape(count: 1, height: 16, width: 16), into: graph)
         let losses = graph.outputs.map(\.name).filter { $0.hasPrefix("loss/") }.map { String($0.dropFirst(5)) }
         #expect(Set(losses) == Set(["a", "b", StepGraphs.totalName] + AdaShare.lossNames) && losses.count == 6)
     }

@@ -1,6 +1,7 @@
 import AdaShareGraph
 import AdaShareModels
 import AdaShareSchema
+import AdaShareSupport
 import Foundation
 import Testing
 
@@ -146,7 +147,7 @@ import Testing
         #expect(!cost.table().isEmpty)
         let crop = configuration.dataset.crop
         let shape = BatchShape(count: training.batch, height: crop.height, width: crop.width)
-        #expect(throws: PlanError.self) { try experiment.memory(shape, policy: nil, family: .cpu) }
+        #expect(throws: InputError.self) { try experiment.memory(shape, policy: nil, family: .cpu) }
     }
 
     @Test func manyTasksAreRefused() throws {

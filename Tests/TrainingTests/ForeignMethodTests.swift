@@ -2,6 +2,7 @@ import AdaShareConfiguration
 import AdaShareDatasets
 import AdaShareFiles
 import AdaShareGraph
+import AdaShareLayers
 import AdaShareMethods
 import AdaShareModels
 import AdaShareOperators
@@ -51,6 +52,68 @@ private struct TakingTurns: Method {
     }
 }
 
+/// Another: gates of its own, in a group with a rate of its own, mix every block with its residual path.
+private struct LearnedGates: Method {
+    static let kind = "learned_gates"
+    static let meaning = "every block mixed by gates that are learned"
+    static var fields: [ConfigurationField<LearnedGates>] {
+        [.key("rate", \.rate, limit: .atLeast(0), "Of the gates.")]
+    }
+
+    var rate = 0.05
+    init() {}
+
+    static func gates(_ task: String) -> String { "gates.\(task)" }
+
+    func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] {
+        architecture.tasks.map {
+            ParameterSpec(
+                name: Self.gates($0.name), diskShape: [architecture.blocks.count, 2], layout: .matrix, group: "gates",
+                initializer: .zeros, isTrainable: true)
+        }
+    }
+
+    func phases(_ settings: MethodSettings) -> [PhaseOutline] {
+        [PhaseOutline(Phase(rawValue: "gating"), iterations: settings.wholeLength)]
+    }
+
+    func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+        Gating(run: run, rate: rate)
+    }
+
+    private struct Step: NetworkStep {
+        func record(in recorder: StepRecorder) {
+            let (graph, shape) = (recorder.graph, Shape([recorder.blocks, 2]))
+            let gates = recorder.present.map { task in
+                let name = LearnedGates.gates(recorder.network.tasks[task].name)
+                let noise = graph.record(UniformNoise(rows: shape.rows, columns: 2, name: name), [graph.step])[0]
+                return graph.gumbelSoftmax(graph.parameter(name, shape), uniforms: noise, straightThrough: false).gates
+            }
+            let mixed = [BlockDecision](repeating: .mix, count: recorder.blocks)
+            let (_, total) = recorder.objective(of: recorder.paths(gates.map { _ in mixed }, gates: gates))
+            recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)
+        }
+    }
+
+    private struct Gating: TrainingPhase {
+        unowned let run: any MethodRun
+        let rate: Double
+
+        func enter() throws { try run.initialise(nil, keepingLogits: false) }
+
+        func step(_ iteration: Int) throws -> PhaseStep {
+            var state = run.stepState(iteration, phase: 78)
+            state.temperature = 2
+            state.rates[run.catalog.slot(of: "gates")] = .init(
+                learningRate: rate, beta1: 0.9, beta2: 0.999, t: iteration + 1)
+            return PhaseStep(StepKind(Step()), state: state)
+        }
+
+        var kinds: [StepKind] { [StepKind(Step())] }
+        func policy() throws -> DiscretePolicy { run.settings.allSelected }
+    }
+}
+
 /// An objective of somebody else's: the first loss counts twice.
 private struct TwiceTheFirst: Objective {
     static let kind = "twice_the_first"
@@ -69,7 +132,8 @@ extension TrainingTests {
     /// A method and an objective that a package on top of this one adds, in one place: what is public is enough.
     @Suite(.needsDevice) struct ForeignMethodTests {
         private static let vocabulary = Vocabulary(
-            methods: .standard.adding(TakingTurns.self), objectives: .standard.adding(TwiceTheFirst.self))
+            methods: .standard.adding(TakingTurns.self).adding(LearnedGates.self),
+            objectives: .standard.adding(TwiceTheFirst.self))
         private static let yaml = """
             tasks: [{ name: depth, kind: depth }, { name: normals, kind: normals }]
             dataset: { kind: scenes, count: 20, size: [16, 16], crop: [16, 16], augmentation: none }
@@ -106,6 +170,18 @@ extension TrainingTests {
             }
             #expect(try trainer.summarise()?.method == "taking_turns")
             #expect(ConfigurationReference(Self.vocabulary).keys.contains { $0.path == "method.turn" })
+        }
+
+        /// What a method adds has a rate, optimiser state and a place in checkpoints.
+        @Test(arguments: [0, 0.05]) func aMethodMayLearnSomethingOfItsOwn(rate: Double) throws {
+            let (trainer, steps, folder) = try train(["method=learned_gates", "method.rate=\(rate)"])
+            defer { _ = folder }
+            #expect(steps.count == 8 && trainer.catalog.slot(of: "gates") == RateSlot(4))
+            let weights = try TensorFile.read(trainer.run.url.appendingPathComponent("checkpoints/gating.safetensors"))
+            for task in ["depth", "normals"] {
+                let gates = try weights.floats("gates.\(task)")
+                #expect(gates.count == 16 && gates.contains { $0 != 0 } == (rate > 0), "\(gates)")
+            }
         }
 
         @Test func anObjectiveOfOnesOwnIsMinimised() throws {

@@ -74,7 +74,7 @@ final class GoldenImages {
             guard let gradient else { continue }
             graph.output("grad/\(spec.name)", gradient)
             let update = AdamUpdate(
-                rate: RateSlot(spec.group), beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4)
+                rate: catalog.slot(of: spec.group), beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4)
             let state = ["first", "second"].map { graph.parameter("\($0)/\(spec.name)", target.shape) }
             _ = graph.record(update, [target, gradient] + state + [graph.step, flag])
         }
@@ -108,7 +108,8 @@ final class GoldenImages {
         var state = StepState()
         state.step = UInt32(step)
         for group in [ParameterGroup.backbone, .heads] {
-            state.rates[RateSlot(group)] = .init(learningRate: learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
+            state.rates[catalog.slot(of: group)] = .init(
+                learningRate: learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
         }
         try executor.store.write(state)
         try executor.run(plan)

@@ -15,6 +15,10 @@ extension TrainingTests {
         struct Forms: Sendable, CustomTestStringConvertible {
             let sparsity, sharing: RegulariserForm
             let open: Int
+            var learning: PolicySettings {
+                PolicySettings(
+                    sparsity: 0.05, sharing: 0.05, sparsityForm: sparsity, sharingForm: sharing, noiseGiven: true)
+            }
             var testDescription: String { "\(sparsity.rawValue).\(sharing.rawValue).open\(open)" }
         }
 
@@ -44,10 +48,10 @@ extension TrainingTests {
         static func steps(_ forms: Forms, _ family: KernelFamily) throws -> GoldenSteps {
             let prefix = forms.testDescription
             return try .named("\(GoldenCase.logits.file) \(prefix)", family) {
-                let network = try network(forms, family)
+                let network = try GoldenNetwork(.logits, family)
                 var all: [[Double]] = []
                 for step in 0..<10 {
-                    let plan = try network.run(.logits(open: forms.open), step: step, learningRate: 1e-2)
+                    let plan = try network.run(forms.learning.logits(open: forms.open), step: step, learningRate: 1e-2)
                     all.append(try losses(network, plan))
                     let kind = step == 0 ? "loss" : "losses"
                     try network.agreement.compareLosses(kind, "\(prefix)/losses", row: step, all[step])
@@ -79,21 +83,14 @@ extension TrainingTests {
             for (sparsity, sharing, open) in [
                 (RegulariserForm.published, RegulariserForm.paper, 8), (.paper, .published, 8), (.paper, .paper, 7),
             ] {
-                let network = try Self.network(
-                    Forms(sparsity: sparsity, sharing: sharing, open: open), TestDevice.nativeFamily())
-                let plan = try network.run(.logits(open: open), step: 0, learningRate: 1e-2)
+                let forms = Forms(sparsity: sparsity, sharing: sharing, open: open)
+                let network = try GoldenNetwork(.logits)
+                let plan = try network.run(forms.learning.logits(open: open), step: 0, learningRate: 1e-2)
                 try network.agreement.compareLosses("loss", "\(prefix)/losses", row: 0, try Self.losses(network, plan))
                 try network.agreement.compare("gradients", prefix, "grad", try Self.gradients(network, plan))
                 #expect(network.agreement["loss"] > 1e-3)
                 #expect(network.agreement["gradients"] > 1e-3)
             }
-        }
-
-        private static func network(_ forms: Forms, _ family: KernelFamily) throws -> GoldenNetwork {
-            try GoldenNetwork(
-                .logits, family,
-                policy: PolicySettings(
-                    sparsity: 0.05, sharing: 0.05, sparsityForm: forms.sparsity, sharingForm: forms.sharing))
         }
 
         private static func spec(_ network: GoldenNetwork, _ task: Int) throws -> ParameterSpec {

@@ -20,7 +20,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     let salt: String
     var head = HeadKind.light
     let kind: StepKind
-    var straightThrough = false
+    /// Whether the file has the logits' gradients at the first step.
+    var hasLogitGradients = false
     var steps = 10
     let learningRate: Double
     /// Whether the first image has no normals and the second no depth.
@@ -28,19 +29,25 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { file }
 
+    /// Policy learning without regularisers, of given noise; and with the one-hot of its samples.
+    static let learning = PolicySettings(noiseGiven: true)
+    static let hard = PolicySettings(straightThrough: true, noiseGiven: true)
+
     static let warmupLight = GoldenCase(
         file: "network_warmup_light", salt: "79", kind: .hardSharing, learningRate: 1e-5)
     static let warmupFourRate = GoldenCase(
         file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .hardSharing, learningRate: 1e-5)
-    static let mixed = GoldenCase(file: "network_mixed", salt: "265", kind: .weights(open: 8), learningRate: 1e-4)
+    static let mixed = GoldenCase(
+        file: "network_mixed", salt: "265", kind: learning.weights(open: 8), learningRate: 1e-4)
     static let mixedHard = GoldenCase(
-        file: "network_mixed_hard", salt: "128", kind: .weights(open: 8), straightThrough: true, steps: 1,
+        file: "network_mixed_hard", salt: "128", kind: hard.weights(open: 8), hasLogitGradients: true, steps: 1,
         learningRate: 1e-4)
     static let retrain = GoldenCase(
         file: "network_retrain", salt: "338", kind: .retrain(policy), learningRate: 1e-5)
     static let partial = GoldenCase(
         file: "network_partial", salt: "338", kind: .retrain(policy), steps: 1, learningRate: 1e-5, lacksLabels: true)
-    static let logits = GoldenCase(file: "network_logits", salt: "99", kind: .logits(open: 8), learningRate: 1e-2)
+    static let logits = GoldenCase(
+        file: "network_logits", salt: "99", kind: learning.logits(open: 8), learningRate: 1e-2)
 
     /// The policy of `network_retrain`, counted from 1; block 6 is skipped by all.
     static let policy = DiscretePolicy(skipped: [[4, 6], [3, 6], [4, 5, 6, 8]], blocks: 8)
@@ -76,31 +83,24 @@ final class GoldenNetwork {
     /// - Parameter family: nil for the one made for the device.
     convenience init(
         _ golden: GoldenCase, _ family: KernelFamily? = nil, dropout: Double = 0,
-        policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
         size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
     ) throws {
         try self.init(
-            golden, on: TestDevice.library(family ?? TestDevice.nativeFamily()), dropout: dropout, policy: policy,
-            size: size, recomputes: recomputes)
+            golden, on: TestDevice.library(family ?? TestDevice.nativeFamily()), dropout: dropout, size: size,
+            recomputes: recomputes)
     }
 
     init(
         _ golden: GoldenCase, on library: KernelLibrary, arithmetic: ConvolutionArithmetic = .float32,
-        dropout: Double = 0, policy: PolicySettings = PolicySettings(sparsity: 0, sharing: 0),
-        size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
+        dropout: Double = 0, size: (count: Int, height: Int, width: Int)? = nil, recomputes: Bool = false
     ) throws {
         self.golden = golden
         formula = GoldenFormula(salt: golden.salt)
         agreement = GoldenAgreement(file: try .golden(golden.file), formula: formula)
         let architecture = try Self.architecture(golden.head)
-        var policy = policy
-        policy.noiseGiven = true
-        policy.straightThrough = golden.straightThrough
         var graphs = StepGraphs(
             architecture: architecture, catalog: ParameterCatalog(architecture), tasks: Self.tasks, dropout: dropout,
-            policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
-            policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
-            logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4))
+            rule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4))
         graphs.keepsGradients = true
         graphs.recomputesBranches = recomputes
         graphs.choices = AlgorithmChoices(arithmetic)

@@ -32,7 +32,7 @@ extension TrainingTests {
                 limits["delta"] = Self.change(golden.head)
                 limits["statistics at the end"] = Self.tenSteps
             }
-            if golden.straightThrough { limits["logit gradients"] = Self.firstStep }
+            if golden.hasLogitGradients { limits["logit gradients"] = Self.firstStep }
             steps.agreement.expect(limits)
             steps.agreement.report("\(golden.file) \(family.rawValue)")
             #expect(steps.agreement.compared == Set(steps.agreement.file.names))

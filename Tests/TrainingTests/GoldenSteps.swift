@@ -52,7 +52,7 @@ struct GoldenSteps: Sendable {
                 try network.compareStatistics("statistics at the end", prefix: "bn_final")
             }
             var steps = try GoldenSteps(network, losses)
-            if golden.straightThrough {
+            if golden.hasLogitGradients {
                 try compareLogitGradients(network)
                 steps.agreement = network.agreement
             }
@@ -72,7 +72,7 @@ struct GoldenSteps: Sendable {
     /// The logits are frozen in a weight step, so their gradients come from a logit step with the same samples.
     private static func compareLogitGradients(_ network: GoldenNetwork) throws {
         try network.reset()
-        let plan = try network.run(.logits(open: GoldenNetwork.blocks), step: 0, learningRate: 0)
+        let plan = try network.run(GoldenCase.hard.logits(open: GoldenNetwork.blocks), step: 0, learningRate: 0)
         for task in 1...GoldenNetwork.tasks.count {
             let name = "task\(task)_logits"
             try network.agreement.compare(

@@ -67,8 +67,7 @@ extension TrainingTests {
                 library: try TestDevice.nativeLibrary(),
                 graphs: StepGraphs(
                     architecture: architecture, catalog: ParameterCatalog(architecture), tasks: settings, dropout: 0,
-                    policy: PolicySettings(sparsity: 0, sharing: 0), trainingRule: rule, policyWeightRule: rule,
-                    logitRule: rule))
+                    rule: rule))
         }
 
         private let two = [TaskHead(name: "a", channels: 7), TaskHead(name: "b", channels: 3)]

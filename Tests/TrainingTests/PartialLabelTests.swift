@@ -40,10 +40,11 @@ extension TrainingTests {
             [false, true, true, false, true, true, false, true],
         ]
         private static let drawn = DiscretePolicy(select: rows)
+        private static let learning = PolicySettings(sparsity: 0.05, sharing: 0.05)
         private static let kinds: [(String, @Sendable (DiscretePolicy) -> StepKind)] = [
-            ("hard sharing", { _ in .hardSharing }), ("weights", { _ in .weights(open: 8) }),
-            ("drawn weights", { .weights(open: 8, drawn: $0) }), ("logits", { _ in .logits(open: 8) }),
-            ("drawn logits", { .logits(open: 8, drawn: $0) }), ("retrain", { .retrain($0) }),
+            ("hard sharing", { _ in .hardSharing }), ("weights", { _ in learning.weights(open: 8) }),
+            ("drawn weights", { learning.weights(open: 8, drawn: $0) }), ("logits", { _ in learning.logits(open: 8) }),
+            ("drawn logits", { learning.logits(open: 8, drawn: $0) }), ("retrain", { .retrain($0) }),
         ]
 
         /// Three steps of each kind, in a row on one network; with the last task absent, or without it.

@@ -28,6 +28,7 @@ private final class PolicyTrial {
     }
 
     let runtime: NetworkRuntime
+    private let policy: PolicySettings
     private let loader: BatchLoader
     private var steps = 0
     private var logitSteps = 0
@@ -39,6 +40,9 @@ private final class PolicyTrial {
         _ policy: PolicySettings, taskLosses: Bool, weightDecay: Double, size: (height: Int, width: Int) = (16, 16),
         batch: Int = 1
     ) throws {
+        var policy = policy
+        policy.logitRule = .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: weightDecay)
+        self.policy = policy
         let architecture = try Self.architecture()
         let tasks = Self.tasks.map { task in
             var task = task
@@ -49,9 +53,7 @@ private final class PolicyTrial {
             library: try TestDevice.nativeLibrary(),
             graphs: StepGraphs(
                 architecture: architecture, catalog: ParameterCatalog(architecture), tasks: tasks, dropout: 0,
-                policy: policy, trainingRule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4),
-                policyWeightRule: .sgd(momentum: 0.9, weightDecay: 1e-4),
-                logitRule: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: weightDecay)))
+                rule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4)))
         let labels: Set<String> = ["segmentation", "normals", "depth"]
         let dataset = try ScenesDataset(count: 10, height: size.height, width: size.width, seed: 3, labels: labels)
         loader = try BatchLoader(
@@ -92,7 +94,7 @@ private final class PolicyTrial {
         for _ in 0..<count {
             logitSteps += 1
             let rate = StepState.Rate(learningRate: 0.01, beta1: 0.9, beta2: 0.999, t: logitSteps)
-            try step(.logits(open: Self.blocks), .policy, rate, budget: budget)
+            try step(policy.logits(open: Self.blocks), .policy, rate, budget: budget)
         }
     }
 

@@ -140,7 +140,8 @@ private struct RecordedWork {
         let experiment = try Self.experiment()
         let architecture = experiment.architecture
         for open in [1, 4, 8, 16] {
-            let recorded = RecordedWork(experiment.stepGraphs, .weights(open: open), Self.shape)
+            let recorded = RecordedWork(
+                experiment.stepGraphs, PolicySettings(experiment.methodSettings).weights(open: open), Self.shape)
             // The first open block has one input; above it the mixes differ.
             let below = architecture.blocks.prefix(16 - open + 1)
             let above = architecture.blocks.dropFirst(16 - open + 1)
@@ -161,7 +162,8 @@ private struct RecordedWork {
             let architecture = experiment.architecture
             let heads = architecture.tasks.count * architecture.headConvolutionCount
             for open in [1, 4, 8, 16] {
-                let recorded = RecordedWork(experiment.stepGraphs, .logits(open: open), Self.shape)
+                let recorded = RecordedWork(
+                    experiment.stepGraphs, PolicySettings(experiment.methodSettings).logits(open: open), Self.shape)
                 let above = architecture.blocks.dropFirst(16 - open + 1)
                 let convolutions = above.reduce(0) { $0 + $1.convolutionCount + ($1.projection == nil ? 0 : 1) }
                 #expect(recorded.count(ConvolutionWeightGradient.self) == 0)
@@ -177,10 +179,14 @@ private struct RecordedWork {
         let architecture = experiment.architecture
         for policy in Self.policies(blocks: 16) {
             let expected = ExpectedWork(architecture, policy, height: 33, width: 41, batch: 2)
-            let weights = RecordedWork(experiment.stepGraphs, .weights(open: 16, drawn: policy), Self.shape)
+            let weights = RecordedWork(
+                experiment.stepGraphs, PolicySettings(experiment.methodSettings).weights(open: 16, drawn: policy),
+                Self.shape)
             #expect(weights.count(Convolution.self) == expected.forward)
             #expect(weights.count(ConvolutionWeightGradient.self) == expected.forward)
-            let logits = RecordedWork(experiment.stepGraphs, .logits(open: 16, drawn: policy), Self.shape)
+            let logits = RecordedWork(
+                experiment.stepGraphs, PolicySettings(experiment.methodSettings).logits(open: 16, drawn: policy),
+                Self.shape)
             #expect(logits.count(Convolution.self) == expected.forward)
             #expect(logits.count(ConvolutionWeightGradient.self) == 0)
             let gradients = policy.select.reduce(0) { sum, row in
@@ -206,7 +212,7 @@ private struct RecordedWork {
         var configuration = experiment.configuration
         configuration.training.recompute = true
         let frugal = try Experiment(configuration)
-        let mixed = StepKind.weights(open: blocks)
+        let mixed = PolicySettings(experiment.methodSettings).weights(open: blocks)
         #expect(try arena(frugal, .hardSharing) < arena(experiment, .hardSharing))
         #expect(try arena(frugal, mixed) < arena(experiment, mixed))
         let few = DiscretePolicy.nested(density: 0.2, tasks: 3, blocks: blocks, seed: 1)

@@ -71,8 +71,7 @@ extension TrainingTests {
                 tasks: [TaskHead(name: head.name, channels: head.channels, number: 2)])
             let graphs = StepGraphs(
                 architecture: architecture, catalog: ParameterCatalog(architecture), tasks: [all3.tasks[1]],
-                dropout: all3.dropout, policy: all3.policy, trainingRule: all3.trainingRule,
-                policyWeightRule: all3.policyWeightRule, logitRule: all3.logitRule)
+                dropout: all3.dropout, rule: all3.rule)
             let library = try TestDevice.nativeLibrary()
             let part = try NetworkRuntime(library: library, graphs: graphs)
             try part.load(try whole.runtime.checkpoint())

@@ -31,8 +31,8 @@ extension TrainingTests {
             let golden = GoldenCase(
                 file: "network_warmup_four_rate", salt: "776", head: .fourRate, kind: .hardSharing, learningRate: 0)
             let kinds: [StepKind] = [
-                .hardSharing, .retrain(GoldenCase.policy), .weights(open: 3), .logits(open: 8),
-                .logits(open: 8, drawn: GoldenCase.policy),
+                .hardSharing, .retrain(GoldenCase.policy), GoldenCase.learning.weights(open: 3),
+                GoldenCase.learning.logits(open: 8), GoldenCase.learning.logits(open: 8, drawn: GoldenCase.policy),
             ]
             let keeping = try GoldenNetwork(golden, family, dropout: 0.5, size: (2, 33, 41))
             let again = try GoldenNetwork(golden, family, dropout: 0.5, size: (2, 33, 41), recomputes: true)
@@ -108,17 +108,17 @@ extension TrainingTests {
         @Test(arguments: TestDevice.families)
         func drawnLogitsHaveTheStraightThroughGradient(family: KernelFamily) throws {
             let golden = GoldenCase(
-                file: "network_mixed_hard", salt: "128", kind: .logits(open: 8), straightThrough: true, learningRate: 0)
+                file: "network_mixed_hard", salt: "128", kind: GoldenCase.hard.logits(open: 8), learningRate: 0)
             let network = try GoldenNetwork(golden, family)
             let executor = network.runtime.executor
-            let both = try network.run(.logits(open: 8), step: 0, learningRate: 0)
+            let both = try network.run(GoldenCase.hard.logits(open: 8), step: 0, learningRate: 0)
             let gates = try GoldenNetwork.tasks.map { try executor.read("gates/\($0.name)", of: both) }
             let exact = try gradients(network, both)
             let losses = try network.losses(both)
             let policy = DiscretePolicy(select: gates.map { row in (0..<8).map { row[2 * $0] == 1 } })
             let density = Double(policy.select.joined().count { $0 }) / 24
             #expect(density > 0 && density < 1)
-            let drawn = try network.run(.logits(open: 8, drawn: policy), step: 0, learningRate: 0)
+            let drawn = try network.run(GoldenCase.hard.logits(open: 8, drawn: policy), step: 0, learningRate: 0)
             #expect(drawn.multiplyAccumulates < both.multiplyAccumulates)
             for (mine, theirs) in zip(try network.losses(drawn), losses) {
                 #expect(abs(mine - theirs) <= 1e-5 * theirs)
@@ -185,7 +185,7 @@ extension TrainingTests {
             let store = network.runtime.executor.store
             var rows = DiscretePolicy.hardSharing(tasks: 3, blocks: 8).select
             _ = try network.run(
-                .weights(open: 8, drawn: DiscretePolicy(select: rows)), step: 0, learningRate: 1e-3)
+                GoldenCase.learning.weights(open: 8, drawn: DiscretePolicy(select: rows)), step: 0, learningRate: 1e-3)
             func contents(_ block: ResidualBlock) throws -> [String: [Float]] {
                 let names = store.names.filter { $0.contains("\(block.name).") && !$0.hasSuffix("num_batches_tracked") }
                 return Dictionary(uniqueKeysWithValues: try names.map { ($0, try store.read($0)) })
@@ -196,7 +196,8 @@ extension TrainingTests {
             #expect(
                 before.keys.contains { $0.hasPrefix("optimizer/") }
                     && before.keys.contains { $0.hasSuffix("running_var") })
-            _ = try network.run(.weights(open: 8, drawn: DiscretePolicy(select: rows)), step: 1, learningRate: 1e-3)
+            _ = try network.run(
+                GoldenCase.learning.weights(open: 8, drawn: DiscretePolicy(select: rows)), step: 1, learningRate: 1e-3)
             #expect(try contents(blocks[4]) == before)
             let after = try contents(blocks[5])
             #expect(after.allSatisfy { $0.value != other[$0.key] }, "negative control: a selected block moves")

@@ -44,7 +44,7 @@ public final class Executor {
     ///   - key: what the graph depends on.
     ///   - choices: which algorithm computes each convolution.
     ///   - trace: records the graph.
-    /// - Throws: `DeviceError`, `PlanError`, or what `trace` throws.
+    /// - Throws: `DeviceError`, `InputError`, or what `trace` throws.
     public func plan(
         _ key: some Hashable, choices: AlgorithmChoices = AlgorithmChoices(), trace: (Graph) throws -> Void
     ) throws -> Plan {
@@ -85,7 +85,7 @@ public final class Executor {
 
     /// Lowers and plans a graph without caching the plan.
     ///
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
     public func makePlan(_ graph: Graph, choices: AlgorithmChoices = AlgorithmChoices()) throws -> Plan {
         try makePlan(graph.lowered(for: library.family, choices: choices))
     }
@@ -93,7 +93,7 @@ public final class Executor {
     /// Plans a graph without caching the plan.
     ///
     /// - Precondition: it was lowered for the library's family.
-    /// - Throws: `DeviceError` or `PlanError`.
+    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
     public func makePlan(_ graph: LoweredGraph) throws -> Plan {
         precondition(graph.family == library.family, "a graph for \(graph.family) kernels on \(library.family)")
         let schedule = Schedule(graph)

@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 
 /// Where every computed value of a schedule lives in the arena.
 ///
@@ -29,7 +30,7 @@ struct MemoryPlan {
     ///   - alignment: of every place, in bytes; sizes are rounded up to it, which also covers kernels that finish a
     ///     last group of 64 elements.
     ///   - chunkLimit: the device's allocation limit in bytes.
-    /// - Throws: `PlanError` if one value alone exceeds the limit.
+    /// - Throws: `InputError` if one value alone exceeds the limit.
     init(_ graph: LoweredGraph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
@@ -92,15 +93,11 @@ struct MemoryPlan {
     ) throws -> Place {
         let count = size / element.byteCount
         guard count <= Int(Int32.max) else {
-            throw PlanError(
-                message:
-                    "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(count) elements; "
-                    + "kernels count at most \(Int32.max). Use a smaller batch or crop.")
+            throw tooLarge(node, found: "\(count) elements", limit: "\(Int32.max), as many as kernels count")
         }
         guard size <= chunkLimit else {
-            throw PlanError(
-                message: "\(node.label.isEmpty ? "\(node.operation)" : node.label) needs a tensor of \(size) bytes; "
-                    + "the device allocates at most \(chunkLimit) at once. Use a smaller batch or crop.")
+            throw tooLarge(
+                node, found: "\(size) bytes", limit: "\(chunkLimit), as many as the device allocates at once")
         }
         liveBytes += size
         peakLiveBytes = max(peakLiveBytes, liveBytes)
@@ -122,6 +119,12 @@ struct MemoryPlan {
             return Place(chunk: best.chunk, offset: gap.offset, byteCount: size)
         }
         return extend(by: size)
+    }
+
+    private func tooLarge(_ node: Graph.Node, found: String, limit: String) -> InputError {
+        InputError(
+            file: "memory of a step", place: node.label.isEmpty ? "\(node.operation)" : node.label,
+            found: "a tensor of \(found)", expected: "at most \(limit): a smaller batch or crop")
     }
 
     /// Grows the first chunk with room, starting in a gap at its end if there is one.
@@ -159,11 +162,4 @@ struct MemoryPlan {
         case (false, false): list.insert(gap, at: index)
         }
     }
-}
-
-/// A graph that cannot be planned on a device.
-public struct PlanError: Error, CustomStringConvertible, Sendable {
-    /// What cannot be planned, and why.
-    public let message: String
-    public var description: String { message }
 }

@@ -35,7 +35,7 @@ public final class Plan {
         let parameters: [String]
     }
 
-    /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `PlanError` if a tensor is too
+    /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `InputError` if a tensor is too
     ///   large for the device.
     init(
         _ graph: LoweredGraph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,

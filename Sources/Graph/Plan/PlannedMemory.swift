@@ -19,7 +19,7 @@ extension PlannedMemory {
     ///
     /// - Parameter graphs: one of each step.
     /// - Parameter parameters: shapes, by name, of what is on the device whether or not a step reads it.
-    /// - Throws: `PlanError` if a value has more elements than kernels count.
+    /// - Throws: `InputError` if a value has more elements than kernels count.
     public init(_ graphs: [LoweredGraph], besides parameters: [String: Shape] = [:]) throws {
         var arena = 0
         var tensors = parameters

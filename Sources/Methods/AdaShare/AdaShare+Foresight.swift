@@ -20,7 +20,7 @@ extension AdaShare {
     private func policySteps(
         _ iterations: Int, _ settings: MethodSettings
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
-        let blocks = settings.architecture.blocks.count
+        let (blocks, learning) = (settings.architecture.blocks.count, PolicySettings(settings))
         let schedule = PolicySchedule(settings)
         var notes: [String] = []
         if schedule == nil {
@@ -31,9 +31,9 @@ extension AdaShare {
         }
         var shares: [StepKind: Double] = [:]
         func add(_ isWeights: Bool, _ part: Double, _ share: Double) {
-            let kind = isWeights ? { StepKind.weights(open: $0) } : { StepKind.logits(open: $0) }
-            shares[kind(1), default: 0] += share * (1 - part)
-            shares[kind(blocks), default: 0] += share * part
+            for (open, share) in [(1, share * (1 - part)), (blocks, share * part)] {
+                shares[isWeights ? learning.weights(open: open) : learning.logits(open: open), default: 0] += share
+            }
         }
         for iteration in 0..<iterations {
             let step = schedule?.step(iteration)
@@ -46,15 +46,15 @@ extension AdaShare {
                 add(false, part, share / 2)
             }
         }
-        let kinds = [StepKind.weights(open: 1), .logits(open: 1), .weights(open: blocks), .logits(open: blocks)]
+        let kinds = [1, blocks].flatMap { [learning.weights(open: $0), learning.logits(open: $0)] }
         return (kinds.compactMap { kind in shares.removeValue(forKey: kind).map { (kind, $0) } }, notes)
     }
 
     public func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)] {
-        let blocks = settings.architecture.blocks.count
+        let (blocks, learning) = (settings.architecture.blocks.count, PolicySettings(settings))
         return [
-            ("warmup", .hardSharing), ("weights", .weights(open: blocks)), ("logits", .logits(open: blocks)),
-            ("retrain", .retrain(policy)),
+            ("warmup", .hardSharing), ("weights", learning.weights(open: blocks)),
+            ("logits", learning.logits(open: blocks)), ("retrain", .retrain(policy)),
         ]
     }
 }

@@ -32,6 +32,7 @@ public struct AdaShare: Method {
     public var reference: Phase? { .baseline }
     public var learner: Phase? { .policy }
     public var comparesCosts: Bool { true }
+    public func policyCost(_ state: RunState) -> PolicyCost? { state.policyCost }
 
     public func validate(_ settings: MethodSettings, file: String) throws {
         let training = settings.training

@@ -3,16 +3,18 @@ import AdaShareLayers
 import AdaShareModels
 import AdaShareOperators
 
-extension StepKind {
+extension PolicySettings {
     /// Policy learning, weights: the last `open` blocks mixed, or what was `drawn` alone executed; logits frozen.
-    public static func weights(open: Int, drawn: DiscretePolicy? = nil) -> StepKind {
-        StepKind(WeightStep(gates: PolicyGates(open: open, drawn: drawn)))
+    public func weights(open: Int, drawn: DiscretePolicy? = nil) -> StepKind {
+        StepKind(WeightStep(settings: self, gates: PolicyGates(open: open, drawn: drawn)))
     }
 
     /// Policy learning, logits: the last `open` blocks mixed, or what was `drawn` alone executed; weights frozen.
-    public static func logits(open: Int, drawn: DiscretePolicy? = nil) -> StepKind {
-        StepKind(LogitStep(gates: PolicyGates(open: open, drawn: drawn)))
+    public func logits(open: Int, drawn: DiscretePolicy? = nil) -> StepKind {
+        StepKind(LogitStep(settings: self, gates: PolicyGates(open: open, drawn: drawn)))
     }
+
+    fileprivate static let blockCostsName = "block_costs"
 }
 
 /// How tasks pass the blocks in a step of policy learning.
@@ -22,10 +24,10 @@ struct PolicyGates: Hashable, Sendable {
     /// What is executed where decisions were drawn; else the open blocks are mixed.
     let drawn: DiscretePolicy?
 
-    func predictions(_ recorder: StepRecorder) -> [Value] {
+    func predictions(_ settings: PolicySettings, _ recorder: StepRecorder) -> [Value] {
         if let drawn { return recorder.paths(drawn) }
         let (blocks, graph) = (recorder.blocks, recorder.graph)
-        let gates = recorder.present.map { recorder.gates(task: $0).gates }
+        let gates = recorder.present.map { recorder.gates(settings, task: $0).gates }
         if recorder.network.keepsGradients {
             for (task, gates) in zip(recorder.present, gates) {
                 graph.output("gates/\(recorder.network.tasks[task].name)", gates)
@@ -38,27 +40,35 @@ struct PolicyGates: Hashable, Sendable {
 
 /// Policy learning, weights.
 struct WeightStep: NetworkStep {
+    let settings: PolicySettings
     let gates: PolicyGates
 
     func record(in recorder: StepRecorder) {
-        let (_, total) = recorder.objective(of: gates.predictions(recorder))
-        recorder.minimise(total, recorder.weightsInUse, by: recorder.network.policyWeightRule)
+        let (_, total) = recorder.objective(of: gates.predictions(settings, recorder))
+        recorder.minimise(total, recorder.weightsInUse, by: settings.weightRule)
     }
 }
 
 /// Policy learning, logits.
 struct LogitStep: NetworkStep {
+    let settings: PolicySettings
     let gates: PolicyGates
 
+    var constants: [String: [Double]] {
+        settings.budget.map { [PolicySettings.blockCostsName: $0.blockShares] } ?? [:]
+    }
+
     func record(in recorder: StepRecorder) {
-        let (losses, total) = recorder.objective(of: gates.predictions(recorder))
-        let loss = recorder.adding(regularisersOf: gates.open, to: total)
+        let (losses, total) = recorder.objective(of: gates.predictions(settings, recorder))
+        let loss = recorder.adding(regularisersOf: settings, open: gates.open, to: total)
         let names = Set(recorder.present.map { recorder.network.architecture.logitsParameter(task: $0) })
         let logits = recorder.network.catalog.specs.filter { $0.group == .policy && names.contains($0.name) }
-        recorder.minimise(loss, logits, by: recorder.network.logitRule) { gradients in
+        recorder.minimise(loss, logits, by: settings.logitRule) { gradients in
             guard gates.drawn != nil else { return }
             for (path, loss) in losses.enumerated() {
-                guard let drawn = recorder.drawnGradient(path: path, loss: loss, open: gates.open) else { continue }
+                guard let drawn = recorder.drawnGradient(settings, path: path, loss: loss, open: gates.open) else {
+                    continue
+                }
                 gradients[path] = gradients[path].map { recorder.graph.record(Sum(), [$0, drawn])[0] } ?? drawn
             }
         }
@@ -71,17 +81,17 @@ extension StepRecorder {
     }
 
     /// The gates [L, 2] of a task as the forward pass uses them, and their soft form.
-    fileprivate func gates(task: Int) -> GumbelSample {
+    fileprivate func gates(_ settings: PolicySettings, task: Int) -> GumbelSample {
         let prefix = "task\(network.architecture.number(task: task))"
         return graph.scope("\(prefix)/gates") {
             let logits = logits(task: task)
             let noise =
-                network.policy.noiseGiven
+                settings.noiseGiven
                 ? graph.input("noise/\(prefix)", Shape([blocks, 2]))
                 : graph.record(
                     UniformNoise(rows: blocks, columns: 2, name: network.architecture.gumbelNoise(task: task)),
                     [graph.step])[0]
-            return graph.gumbelSoftmax(logits, uniforms: noise, straightThrough: network.policy.straightThrough)
+            return graph.gumbelSoftmax(logits, uniforms: noise, straightThrough: settings.straightThrough)
         }
     }
 
@@ -90,7 +100,9 @@ extension StepRecorder {
     /// The forward pass is shared between tasks wherever their draws agree; only gradients are a task's own.
     ///
     /// - Parameter path: of the trace, the task's.
-    fileprivate func drawnGradient(path: Int, loss: Value, open: Int) -> Value? {
+    fileprivate func drawnGradient(
+        _ settings: PolicySettings, path: Int, loss: Value, open: Int
+    ) -> Value? {
         let (graph, task) = (graph, present[path])
         let selected = trace.selections[path].filter { $0.key >= blocks - open }.sorted { $0.key < $1.key }
         guard !selected.isEmpty else { return nil }
@@ -105,14 +117,13 @@ extension StepRecorder {
         }
         guard let first = rows.first else { return nil }
         let gates = rows.count == 1 ? first : graph.record(Sum(), rows)[0]
-        let soft = self.gates(task: task).soft
+        let soft = self.gates(settings, task: task).soft
         return graph.record(GumbelSoftmaxGradient(), [logits(task: task), soft, gates, graph.step])[0]
     }
 
     /// total + λ_sp Σ sparsity + λ_sh Σ sharing over pairs of tasks + λ |expected cost − budget|.
-    fileprivate func adding(regularisersOf open: Int, to total: Value) -> Value {
-        let policy = network.policy
-        return graph.scope("regularisers") {
+    fileprivate func adding(regularisersOf policy: PolicySettings, open: Int, to total: Value) -> Value {
+        graph.scope("regularisers") {
             let all = present.map { logits(task: $0) }
             var terms = [total]
             var weights = [1.0]
@@ -130,7 +141,7 @@ extension StepRecorder {
             let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
             add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             if let budget = policy.budget {
-                let costs = graph.parameter(StepGraphs.blockCostsName, Shape([blocks]))
+                let costs = constant(PolicySettings.blockCostsName, count: blocks)
                 let loss = ExpectedCostLoss(
                     form: budget.form, first: blocks - open, images: network.architecture.sources)
                 let everyone = network.tasks.indices.map { logits(task: $0) }

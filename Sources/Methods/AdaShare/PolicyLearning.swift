@@ -12,11 +12,13 @@ final class PolicyLearning: TrainingPhase {
     /// the cost free.
     let steering: ((Int) -> Double)?
     private let settings: PolicyConfiguration
+    private let learning: PolicySettings
     private let architecture: NetworkArchitecture
 
     init(_ run: any MethodRun, iterations: Int) throws {
         self.run = run
         settings = run.settings.policy
+        learning = PolicySettings(run.settings, costs: run.budgetCosts)
         architecture = run.settings.architecture
         schedule = try PolicySchedule(run)
         steering = settings.steering(by: run.budgetCosts, epochs: Double(iterations) / Double(schedule.cycle))
@@ -46,7 +48,8 @@ final class PolicyLearning: TrainingPhase {
         if let budget { facts["block_budget"] = .number(budget) }
         let drawn = try draw(step.open, state: state)
         return PhaseStep(
-            isWeights ? .weights(open: step.open, drawn: drawn) : .logits(open: step.open, drawn: drawn),
+            isWeights
+                ? learning.weights(open: step.open, drawn: drawn) : learning.logits(open: step.open, drawn: drawn),
             source: isWeights ? 0 : 1, state: state, facts: facts)
     }
 
@@ -65,7 +68,7 @@ final class PolicyLearning: TrainingPhase {
     }
 
     var kinds: [StepKind] {
-        [.weights(open: blocks), .logits(open: blocks)]
+        [learning.weights(open: blocks), learning.logits(open: blocks)]
             + (settings.discrete == .frontier ? [.retrain(run.settings.allSelected)] : [])
     }
 

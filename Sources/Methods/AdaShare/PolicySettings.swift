@@ -1,3 +1,4 @@
+import AdaShareLayers
 import AdaShareModels
 import AdaShareOperators
 
@@ -8,7 +9,8 @@ public struct CostBudget: Hashable, Sendable {
     /// λ of |expected share − budget|.
     public var weight: Double
 
-    /// Cost of each block as a share of all blocks.
+    /// Cost of each block as a share of all blocks; empty where it is not known, for steps that are planned or timed
+    /// and train nothing.
     public var blockShares: [Double]
 
     /// Creates a budget.
@@ -16,7 +18,7 @@ public struct CostBudget: Hashable, Sendable {
     /// - Parameters:
     ///   - form: how costs add up.
     ///   - weight: λ of |expected share − budget|.
-    ///   - blockShares: cost of each block as a share of all blocks, bottom to top.
+    ///   - blockShares: cost of each block as a share of all blocks, bottom to top; empty where it is not known.
     public init(form: CostForm, weight: Double, blockShares: [Double]) {
         self.blockShares = blockShares
         self.form = form
@@ -24,7 +26,7 @@ public struct CostBudget: Hashable, Sendable {
     }
 }
 
-/// Weights, forms and sampling of the policy update.
+/// What the steps of policy learning compute: sampling, regularisers, and how weights and logits move.
 public struct PolicySettings: Hashable, Sendable {
     /// Whether the forward pass takes the one-hot of the Gumbel-Softmax sample, with the gradient of the soft sample.
     public var straightThrough: Bool
@@ -42,8 +44,12 @@ public struct PolicySettings: Hashable, Sendable {
     public var budget: CostBudget?
     /// Reads the uniforms from inputs `noise/task<k>` instead of drawing them, for comparisons with given noise.
     public var noiseGiven: Bool
+    /// How the weights move.
+    public var weightRule: UpdateRule
+    /// How the logits move.
+    public var logitRule: UpdateRule
 
-    /// Creates settings; without a budget the expected cost is free.
+    /// Creates settings; without a budget the expected cost is free, and the rules are those published for NYU v2.
     ///
     /// - Parameters:
     ///   - straightThrough: whether the forward pass takes the one-hot of the sample.
@@ -54,10 +60,14 @@ public struct PolicySettings: Hashable, Sendable {
     ///   - layered: whether the sparsity loss weighs block l by 2l/L.
     ///   - budget: what steers the expected cost of the blocks.
     ///   - noiseGiven: whether uniforms are inputs instead of draws.
+    ///   - weightRule: how the weights move.
+    ///   - logitRule: how the logits move.
     public init(
-        straightThrough: Bool = false, sparsity: Double, sharing: Double, sparsityForm: RegulariserForm = .published,
-        sharingForm: RegulariserForm = .paper, layered: Bool = false, budget: CostBudget? = nil,
-        noiseGiven: Bool = false
+        straightThrough: Bool = false, sparsity: Double = 0, sharing: Double = 0,
+        sparsityForm: RegulariserForm = .published, sharingForm: RegulariserForm = .paper, layered: Bool = false,
+        budget: CostBudget? = nil, noiseGiven: Bool = false,
+        weightRule: UpdateRule = .sgd(momentum: 0.9, weightDecay: 1e-4),
+        logitRule: UpdateRule = .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 5e-4)
     ) {
         self.straightThrough = straightThrough
         self.sparsity = sparsity
@@ -67,5 +77,29 @@ public struct PolicySettings: Hashable, Sendable {
         self.layered = layered
         self.budget = budget
         self.noiseGiven = noiseGiven
+        self.weightRule = weightRule
+        self.logitRule = logitRule
+    }
+}
+
+extension PolicySettings {
+    /// The settings of a configuration.
+    ///
+    /// - Parameters:
+    ///   - settings: the configuration.
+    ///   - costs: what a budget is counted in; nil for steps that are planned or timed and train nothing.
+    public init(_ settings: MethodSettings, costs: PartCosts? = nil) {
+        let (policy, training) = (settings.policy, settings.training)
+        self.init(
+            straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity, sharing: policy.sharing,
+            sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
+            layered: policy.sparsityLayerWeights && policy.sharing == 0,
+            budget: policy.hasBudget
+                ? CostBudget(form: policy.cost, weight: policy.budgetWeight, blockShares: costs?.blockShares ?? [])
+                : nil,
+            weightRule: .sgd(momentum: training.momentum, weightDecay: training.weightDecay),
+            logitRule: .adam(
+                beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,
+                weightDecay: policy.weightDecay))
     }
 }

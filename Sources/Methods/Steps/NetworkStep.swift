@@ -7,12 +7,15 @@ import AdaShareModels
 ///     struct Ours: NetworkStep {
 ///         func record(in recorder: StepRecorder) {
 ///             let (_, total) = recorder.objective(of: recorder.shared())
-///             recorder.minimise(total, recorder.weightsInUse, by: recorder.network.trainingRule)
+///             recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)
 ///         }
 ///     }
 public protocol NetworkStep: Hashable, Sendable {
     /// Whether it changes parameters: it then reads labels, and needs the class weights of the losses.
     var learns: Bool { get }
+    /// Numbers that the host writes once and the step reads by `StepRecorder.constant`; none under a name where they do
+    /// not matter, because nothing is trained. A name stands for the same numbers in all steps of a network.
+    var constants: [String: [Double]] { get }
     /// The tasks that take part, of those that have labels.
     func participants(_ present: [Int]) -> [Int]
     /// Records the forward passes and what follows from them.
@@ -21,6 +24,7 @@ public protocol NetworkStep: Hashable, Sendable {
 
 extension NetworkStep {
     public var learns: Bool { true }
+    public var constants: [String: [Double]] { [:] }
     public func participants(_ present: [Int]) -> [Int] { present }
 
     fileprivate func equals(_ other: any NetworkStep) -> Bool { (other as? Self) == self }
@@ -66,7 +70,7 @@ public struct SharedStep: NetworkStep {
 
     public func record(in recorder: StepRecorder) {
         let (_, total) = recorder.objective(of: recorder.shared(blocks: blocks))
-        recorder.minimise(total, recorder.weightsInUse, by: recorder.network.trainingRule)
+        recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)
     }
 }
 
@@ -80,7 +84,7 @@ public struct PolicyStep: NetworkStep {
 
     public func record(in recorder: StepRecorder) {
         let (_, total) = recorder.objective(of: recorder.paths(policy))
-        recorder.minimise(total, recorder.weightsInUse, by: recorder.network.trainingRule)
+        recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)
     }
 }
 

@@ -33,19 +33,16 @@ public struct StepGraphs: Sendable {
     public let tasks: [TaskSettings]
     /// Dropout probability of four-rate heads in steps that learn.
     public let dropout: Double
-    /// Gates and regularisers of the steps that learn a policy.
-    public let policy: PolicySettings
     /// How the tasks' losses become what is minimised.
     public var objective: any Objective = FixedWeights()
-    /// Rule for the weights in ordinary training, in policy learning, and for the logits.
-    public let trainingRule, policyWeightRule, logitRule: UpdateRule
+    /// How weights move where a step does not say otherwise.
+    public let rule: UpdateRule
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
     public var recomputesBranches = false
     /// Which algorithm computes each convolution.
     public var choices = AlgorithmChoices()
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
-    /// `output/<task>`, samples as `gates/<task>`, and the regularisers without λ as `loss/sparsity` and
-    /// `loss/sharing`.
+    /// `output/<task>`, samples as `gates/<task>`, and regularisers without λ as `loss/<name>`.
     public var keepsGradients = false
 
     /// Creates the graphs of a network, under `FixedWeights` and algorithms chosen by shape.
@@ -55,22 +52,16 @@ public struct StepGraphs: Sendable {
     ///   - catalog: the tensors of that architecture.
     ///   - tasks: in the order of the architecture.
     ///   - dropout: probability in four-rate heads, from 0 and below 1.
-    ///   - policy: gates and regularisers of the steps that learn a policy.
-    ///   - trainingRule: moves the weights in ordinary training.
-    ///   - policyWeightRule: moves the weights in policy learning.
-    ///   - logitRule: moves the logits.
+    ///   - rule: how weights move where a step does not say otherwise.
     public init(
         architecture: NetworkArchitecture, catalog: ParameterCatalog, tasks: [TaskSettings], dropout: Double,
-        policy: PolicySettings, trainingRule: UpdateRule, policyWeightRule: UpdateRule, logitRule: UpdateRule
+        rule: UpdateRule
     ) {
         self.architecture = architecture
         self.catalog = catalog
         self.tasks = tasks
         self.dropout = dropout
-        self.policy = policy
-        self.trainingRule = trainingRule
-        self.policyWeightRule = policyWeightRule
-        self.logitRule = logitRule
+        self.rule = rule
     }
 
     /// The loss that is no task's whatever the method: tasks have other names.
@@ -79,7 +70,6 @@ public struct StepGraphs: Sendable {
     public static let imageName = "input/image"
     /// Tensor [2] of integers: 1 + the first step whose loss was not finite, or 0, and the task of that loss.
     public static let flagName = "flag"
-    package static let blockCostsName = "block_costs"
     package static let flagShape = Shape([2], compact: true)
 
     /// Input of a label; behind it come source and shape.

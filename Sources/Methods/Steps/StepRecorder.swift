@@ -67,6 +67,14 @@ public final class StepRecorder {
         paths(present.map { policy.select[$0].map { $0 ? .select : .skip } })
     }
 
+    /// Numbers that the step has as `constants`.
+    ///
+    /// - Parameters:
+    ///   - name: of theirs.
+    ///   - count: how many.
+    /// - Returns: [count].
+    public func constant(_ name: String, count: Int) -> Value { graph.parameter(name, Shape([count])) }
+
     // MARK: - Losses
 
     /// The tasks' losses, as outputs `loss/<task>`, checked to be finite, and what the objective makes of them.
@@ -137,7 +145,7 @@ public final class StepRecorder {
             guard let gradient else { continue }
             if network.keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
             let rule = spec.group == .objective ? rule.withoutDecay : rule
-            rule.update(spec, parameter, gradient, slot: RateSlot(spec.group), flag: flag, in: graph)
+            rule.update(spec, parameter, gradient, slot: network.catalog.slot(of: spec.group), flag: flag, in: graph)
         }
         trace.updateStatistics(flag: flag)
     }

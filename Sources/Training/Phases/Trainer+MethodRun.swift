@@ -11,6 +11,7 @@ import Foundation
 extension Trainer: MethodRun {
     public var place: String { run.url.path }
     public var datasetName: String { datasets.names }
+    public var catalog: ParameterCatalog { experiment.catalog }
     public var budgetCosts: PartCosts { experiment.budgetCosts }
     public var macs: PartCosts { experiment.trainingCost.parts }
 

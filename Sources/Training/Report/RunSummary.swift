@@ -102,7 +102,8 @@ extension Trainer {
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
             trainedAs: experiment.configuration.facts, labelled: ours.labelled, policy: state.policy,
             isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
-            policyCost: state.policyCost, cost: experiment.trainingCost.report(policy: policy), networks: results.count,
+            policyCost: experiment.method.policyCost(state), cost: experiment.trainingCost.report(policy: policy),
+            networks: results.count,
             secondsPerPhase: state.seconds, bytesPerPhase: state.bytes,
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)

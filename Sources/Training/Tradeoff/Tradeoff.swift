@@ -81,7 +81,7 @@ extension SideRuns {
     /// The run's own network must have been let go: another one is made here.
     ///
     /// - Parameter summary: of the run.
-    /// - Throws: what training throws; `DeviceError` or `PlanError` if a step cannot be timed.
+    /// - Throws: what training throws; `DeviceError` or `InputError` if a step cannot be timed.
     public func compare(with summary: RunSummary) throws -> Tradeoff {
         let sides = try train()
         report(.notice("timing steps beside hard sharing"))
