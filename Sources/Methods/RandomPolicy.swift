@@ -51,22 +51,33 @@ public struct RandomPolicy: Method {
         settings.policy.isTimed && settings.policy.budget != nil ? nil : try draw(settings, macs)
     }
 
-    /// Policies of one seed are nested: the first one within the budget, from dense to sparse, is the densest.
+    /// Decisions in an order drawn at random, so many of them, or each that still fits into the budget.
     private func draw(_ settings: MethodSettings, _ costs: PartCosts) throws -> DiscretePolicy {
         let (tasks, blocks) = (settings.tasks.count, settings.architecture.blocks.count)
-        func policy(_ density: Double) -> DiscretePolicy {
-            .nested(density: density, tasks: tasks, blocks: blocks, seed: UInt64(settings.training.seed))
+        let seed = UInt64(settings.training.seed)
+        guard let budget = settings.policy.budget else {
+            return .nested(density: density, tasks: tasks, blocks: blocks, seed: seed)
         }
-        guard let budget = settings.policy.budget else { return policy(density) }
         let draw = PolicyDraw(costs: costs, form: settings.policy.cost, budget: budget, open: 0)
-        let decisions = tasks * blocks
-        for count in (0...decisions).reversed() {
-            let candidate = policy(Double(count) / Double(decisions))
-            if draw.isWithinBudget(candidate) { return candidate }
+        var policy = DiscretePolicy(select: [[Bool]](repeating: [Bool](repeating: false, count: blocks), count: tasks))
+        guard draw.isWithinBudget(policy) else {
+            throw InputError(
+                file: "configuration", place: "policy.budget", found: budget.name,
+                expected: "at least \(percent(costs.share(of: policy, settings.policy.cost))) of "
+                    + "\(settings.policy.cost.base), what a network costs that skips every block")
         }
-        throw InputError(
-            file: "configuration", place: "policy.budget", found: budget.name,
-            expected: "at least \(percent(costs.share(of: policy(0), settings.policy.cost))) of "
-                + "\(settings.policy.cost.base), what a network costs that skips every block")
+        // Tasks that come to agree share work: what did not fit before may fit later.
+        let order = DiscretePolicy.randomOrder(tasks: tasks, blocks: blocks, seed: seed)
+        var before: DiscretePolicy?
+        while policy != before {
+            before = policy
+            for (task, block) in order where !policy.select[task][block] {
+                var select = policy.select
+                select[task][block] = true
+                let candidate = DiscretePolicy(select: select)
+                if draw.isWithinBudget(candidate) { policy = candidate }
+            }
+        }
+        return policy
     }
 }

@@ -70,7 +70,8 @@ struct Policy: ConsoleCommand {
         let probabilities = names.compactMap { learned.probabilities[$0] }
         guard probabilities.count == names.count else {
             throw InputError(
-                file: folder.policy.path, found: "no probabilities", expected: "those that policy learning ends with")
+                file: folder.policy.path, found: "no probabilities (method \(experiment.configuration.method.kind))",
+                expected: "those that policy learning ends with")
         }
         if let output {
             try checkWritable(output, "the policy")

@@ -32,15 +32,14 @@ struct SummaryText {
         if !policies.isEmpty {
             for (budget, policy) in policies {
                 let table = policy.table(blocks: summary.cost.blocks.map(\.name), tasks: tasks)
-                parts.append(
-                    "Policy at \(budget.name) (block × task, in brackets the probability of selecting)\n\n\(table)")
+                parts.append("Policy at \(budget.name) (\(legend(policy)))\n\n\(table)")
             }
             parts.append("Seconds per phase\n\n\(seconds)")
             return "\n" + parts.joined(separator: "\n\n") + "\n"
         }
-        if let policy = summary.policyTable(tasks: tasks) {
+        if let policy = summary.policy, let table = summary.policyTable(tasks: tasks) {
             let title = summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here"
-            parts.append("\(title) (block × task, in brackets the probability of selecting)\n\n\(policy)")
+            parts.append("\(title) (\(legend(policy)))\n\n\(table)")
         }
         let subject = "\(summary.images) images of split \(summary.split)" + clause(summary.trainedAs ?? [:])
         for convention in [MetricConvention.exact, .published] {
@@ -60,6 +59,10 @@ struct SummaryText {
         parts.append("Cost of one image\n\n\(cost)\n\n\(verdict)")
         parts.append("Seconds per phase\n\n\(seconds)")
         return "\n" + parts.joined(separator: "\n\n") + "\n"
+    }
+
+    private func legend(_ policy: SelectionPolicy) -> String {
+        "block × task" + (policy.probabilities.isEmpty ? "" : ", in brackets the probability of selecting")
     }
 
     private func what(_ cost: PolicyCost) -> String {

@@ -128,26 +128,31 @@ extension OperatorsTests {
             #expect(try results.error("total", .scalar(0.05 * other.loss)) > 0.01)
         }
 
-        /// E, enumerated: the sum over all joint decisions of their probability times what they cost.
-        private static func enumerated(
-            _ alphas: [[Double]], _ costs: [Double], _ form: CostForm, images: [Int]
-        ) -> Double {
-            let (tasks, blocks) = (alphas.count, costs.count)
-            return (0..<(1 << (tasks * blocks))).reduce(0) { sum, bits in
-                let rows = (0..<tasks).map { task in (0..<blocks).map { bits >> (task * blocks + $0) & 1 == 1 } }
-                var probability = 1.0
-                for task in 0..<tasks {
-                    for block in 0..<blocks {
-                        probability *= rows[task][block] ? alphas[task][block] : 1 - alphas[task][block]
-                    }
-                }
+        /// What every joint decision costs, as a share: bit `task * blocks + block` says that a task selects a block.
+        private static func jointCosts(
+            _ costs: [Double], _ form: CostForm, images: [Int]
+        ) -> [Double] {
+            let (tasks, blocks) = (images.count, costs.count)
+            return (0..<(1 << (tasks * blocks))).map { bits in
+                let rows = (0..<tasks).map { bits >> ($0 * blocks) & (1 << blocks - 1) }
                 let cost = (0..<blocks).reduce(0.0) { cost, block in
-                    let paths = zip(rows, images).filter { $0.0[block] }.map {
-                        [$0.1] + $0.0.prefix(block).map { $0 ? 1 : 0 }
+                    // A path is known by its image and what it has done below.
+                    let paths = zip(rows, images).filter { $0.0 >> block & 1 == 1 }.map {
+                        $0.1 << blocks | $0.0 & (1 << block - 1)
                     }
                     return cost + costs[block] * Double(form == .passes ? paths.count : Set(paths).count)
                 }
-                return sum + probability * cost / Double(form == .passes ? tasks : Set(images).count)
+                return cost / Double(form == .passes ? tasks : Set(images).count)
+            }
+        }
+
+        /// E, enumerated: the sum over all joint decisions of their probability times what they cost.
+        private static func enumerated(_ alphas: [[Double]], _ joint: [Double]) -> Double {
+            let alphas = alphas.flatMap { $0 }
+            return joint.indices.reduce(0) { sum, bits in
+                var probability = 1.0
+                for (bit, alpha) in alphas.enumerated() { probability *= bits >> bit & 1 == 1 ? alpha : 1 - alpha }
+                return sum + probability * joint[bits]
             }
         }
 
@@ -169,12 +174,13 @@ extension OperatorsTests {
             let (tasks, blocks, first, budget) = (3, 4, 1, 0.55)
             let costs = [0.1, 0.4, 0.2, 0.3]
             let logits = (0..<tasks).map { Tensor.random(shape: [blocks, 2], seed: UInt64(31 + $0), scale: 1.5) }
-            func loss(_ logits: [Tensor], _ form: CostForm, _ images: [Int]) -> Double {
+            func loss(_ logits: [Tensor], _ joint: [Double]) -> Double {
                 let alphas = logits.map { z in
                     (0..<blocks).map { $0 < first ? 1 : 1 / (1 + exp(z[$0, 1] - z[$0, 0])) }
                 }
-                return abs(Self.enumerated(alphas, costs, form, images: images) - budget)
+                return abs(Self.enumerated(alphas, joint) - budget)
             }
+            let joint = Self.jointCosts(costs, form, images: images)
             let trial = try Trial(family)
             let shares = try trial.parameter("costs", Tensor(shape: [blocks], values: costs))
             let inputs = try logits.enumerated().map { try trial.parameter("z\($0.offset)", $0.element) }
@@ -185,7 +191,7 @@ extension OperatorsTests {
             let total = trial.apply("total", WeightedSum([3]), value)
             trial.keepGradients(of: total, for: ["dz0": inputs[0], "dz1": inputs[1], "dz2": inputs[2]])
             let results = try trial.runTwice()
-            try results.expect("loss", .scalar(loss(logits, form, images)))
+            try results.expect("loss", .scalar(loss(logits, joint)))
             for task in 0..<tasks {
                 var gradient = Tensor.zeros(shape: [blocks, 2])
                 for block in 0..<blocks {
@@ -193,7 +199,7 @@ extension OperatorsTests {
                         func moved(_ step: Double) -> Double {
                             var other = logits
                             other[task][block, column] += step
-                            return loss(other, form, images)
+                            return loss(other, joint)
                         }
                         gradient[block, column] = 3 * (moved(1e-5) - moved(-1e-5)) / 2e-5
                     }
@@ -201,7 +207,9 @@ extension OperatorsTests {
                 #expect(gradient[0, 0] == 0)
                 try results.expect("dz\(task)", gradient, tolerance: 1e-4)
             }
-            let other = loss(logits, form == .passes || unlike != nil ? .shared : .passes, unlike ?? images)
+            let others = Self.jointCosts(
+                costs, form == .passes || unlike != nil ? .shared : .passes, images: unlike ?? images)
+            let other = loss(logits, others)
             #expect(try results.error("loss", .scalar(other)) > 1e-3, "negative control")
         }
     }

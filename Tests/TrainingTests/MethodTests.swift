@@ -146,10 +146,14 @@ extension TrainingTests {
             let costs = bounded.trainer.macs
             let chosen = try #require(bounded.trainer.state.policy).discrete(tasks: ["segmentation", "depth"])
             #expect(costs.share(of: chosen, .shared) <= 0.6)
-            // One decision more would not fit.
-            let count = chosen.select.joined().count { $0 }
-            let denser = DiscretePolicy.nested(density: Double(count + 1) / 16, tasks: 2, blocks: 8, seed: 1)
-            #expect(costs.share(of: denser, .shared) > 0.6)
+            // No decision more would fit.
+            for (task, row) in chosen.select.enumerated() {
+                for block in row.indices where !row[block] {
+                    var denser = chosen.select
+                    denser[task][block] = true
+                    #expect(costs.share(of: DiscretePolicy(select: denser), .shared) > 0.6)
+                }
+            }
         }
 
         @Test func aGivenPolicyIsTrained() throws {

@@ -42,6 +42,12 @@ extension TrainingTests {
                     }
                 }
             }
+            /// What the objective gave the losses, step by step.
+            var given: [JSONValue?] {
+                get throws {
+                    try EventLog.read(directory.log).filter { $0["event"]?.string == "step" }.map { $0["objective"] }
+                }
+            }
 
             init(_ overrides: [String]) throws {
                 folder = try TemporaryFolder()
@@ -63,7 +69,9 @@ extension TrainingTests {
         }
 
         @Test func fixedWeights() throws {
-            for (losses, total) in try Run([]).steps {
+            let run = try Run([])
+            #expect(try run.given.allSatisfy { $0 == nil })
+            for (losses, total) in try run.steps {
                 expect(total, zip(Self.weights, losses).reduce(0) { $0 + $1.0 * $1.1 }, "total")
             }
         }
@@ -91,6 +99,8 @@ extension TrainingTests {
             for task in 0..<3 {
                 let learned = Double(try file.floats("task\(task + 1)_log_variance", shape: [1])[0])
                 #expect(abs(learned - s[task]) < 1e-4 && abs(learned) > 1e-3)
+                let logged = try run.given.last??["task\(task + 1)_log_variance"]
+                #expect(logged == .array([.number(learned)]))
             }
         }
 
@@ -106,8 +116,12 @@ extension TrainingTests {
             let rates = (0..<3).map { exp(mean(4..<8, $0) / mean(0..<4, $0) / 0.5) }
             let learned = rates.map { 3 * $0 / rates.reduce(0, +) }
             #expect(Set(learned.map { ($0 * 1000).rounded() }).count == 3)
+            let given = try run.given
             for (index, step) in steps.enumerated() {
                 let w = index < 8 ? [1, 1, 1] : learned
+                for (task, name) in Self.names.enumerated() {
+                    #expect(abs((given[index]?[name]?.double ?? .nan) - w[task]) < 1e-4, "step \(index)")
+                }
                 expect(
                     step.total, (0..<3).reduce(0) { $0 + w[$1] * Self.weights[$1] * step.losses[$1] }, "step \(index)")
             }

@@ -9,12 +9,19 @@ extension DiscretePolicy {
     /// - Precondition: `density` is within 0...1.
     package static func nested(density: Double, tasks: Int, blocks: Int, seed: UInt64) -> DiscretePolicy {
         precondition((0...1).contains(density), "density \(density) outside 0...1")
+        var select = [[Bool]](repeating: [Bool](repeating: false, count: blocks), count: tasks)
+        let count = Int((density * Double(tasks * blocks)).rounded())
+        for (task, block) in randomOrder(tasks: tasks, blocks: blocks, seed: seed).prefix(count) {
+            select[task][block] = true
+        }
+        return DiscretePolicy(select: select)
+    }
+
+    /// Every decision once, in an order drawn at random.
+    static func randomOrder(tasks: Int, blocks: Int, seed: UInt64) -> [(task: Int, block: Int)] {
         var random = CounterRandom(state: seed)
         let draws = (0..<(tasks * blocks)).map { _ in random.uniform() }
-        let order = draws.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }
-        let chosen = Set(order.prefix(Int((density * Double(draws.count)).rounded())))
-        return DiscretePolicy(
-            select: (0..<tasks).map { task in (0..<blocks).map { chosen.contains(task * blocks + $0) } })
+        return draws.indices.sorted { (draws[$0], $0) < (draws[$1], $1) }.map { ($0 / blocks, $0 % blocks) }
     }
 
     /// Policies on which all tasks agree, from 90 % of the blocks to none in steps of a tenth, each only once where

@@ -26,7 +26,8 @@ extension Trainer {
             let step = try phase.step(state.iteration)
             let batches = try loaders[step.source].next()
             let images = batches.reduce(0) { $0 + $1.count }
-            let plan = try network.step(step.kind, batches: batches, state: step.state, history: state.losses)
+            let history = state.losses
+            let plan = try network.step(step.kind, batches: batches, state: step.state, history: history)
             try profile?.collect()
             state.iteration += 1
             try keepLosses(outline)
@@ -35,7 +36,7 @@ extension Trainer {
             if isLogged {
                 let losses = try plan.map(network.losses) ?? [:]
                 try checkFinite()
-                try logStep(step, losses, carriers: batches.labelCounts(experiment.sources))
+                try logStep(step, losses, history, carriers: batches.labelCounts(experiment.sources))
                 pace.add(images: images, seconds: elapsed())
                 report(
                     .step(
@@ -95,11 +96,33 @@ extension Trainer {
         state.losses.add(try network.takeMeanLosses())
     }
 
+    /// What the objective gave the losses that a step had: weights of the host's, or by name what it has learned.
+    private func objectiveValues(
+        _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory
+    ) throws -> [String: JSONValue]? {
+        let tasks = experiment.tasks.map(\.name)
+        let present = tasks.indices.filter { losses[tasks[$0]] != nil }
+        let given =
+            present.isEmpty
+            ? nil : settings.objective.weights(present, of: tasks.count, state: step.state, history: history)
+        if let given { return Dictionary(uniqueKeysWithValues: present.map { (tasks[$0], .number(given[$0])) }) }
+        let learned = experiment.catalog.specs.filter { $0.group == .objective }
+        guard !learned.isEmpty else { return nil }
+        let values = try read(learned.map(\.name))
+        return Dictionary(
+            uniqueKeysWithValues: zip(learned, values).map { spec, values in
+                (spec.name, .array(values.prefix(spec.elementCount).map { .number(Double($0)) }))
+            })
+    }
+
     // MARK: - The log
 
-    private func logStep(_ step: PhaseStep, _ losses: [String: Double], carriers: [String: JSONValue]) throws {
+    private func logStep(
+        _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory, carriers: [String: JSONValue]
+    ) throws {
         var event = event("step")
         event["loss"] = .object(losses.mapValues { .number($0) })
+        if let weights = try objectiveValues(step, losses, history) { event["objective"] = .object(weights) }
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
         try log.append(.object(event))

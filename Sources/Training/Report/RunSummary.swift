@@ -142,7 +142,9 @@ extension RunSummary {
     /// constant guess where hard sharing was not trained.
     public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
         let rival = hardSharing == nil ? "constant" : "hard sharing"
-        var table = Table(["task", "metric", "constant", "hard sharing", "learned", "gain over \(rival)"])
+        var table = Table([
+            "task", "metric", "constant", "hard sharing", isPolicyLearned ? "learned" : "trained", "gain over \(rival)",
+        ])
         for task in tasks {
             let mine = metrics[task]?[convention.rawValue] ?? []
             for (row, metric) in mine.enumerated() {
