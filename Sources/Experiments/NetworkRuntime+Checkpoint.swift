@@ -11,7 +11,7 @@ extension NetworkRuntime {
     /// Every parameter under its published name, OIHW shapes, counters as I64 scalars; waits for the device.
     public func checkpoint() throws -> TensorFile {
         var file = TensorFile()
-        let beside = graphs.catalog.specs.filter { $0.group == .objective }.map(\.name)
+        let beside = graphs.catalog.specs.map(\.name).filter(graphs.catalog.beside.contains)
         if !beside.isEmpty { file.metadata[ParameterCatalog.besideKey] = beside.joined(separator: ",") }
         for spec in graphs.catalog.specs {
             let values = try read(spec)
@@ -73,9 +73,9 @@ extension ParameterCatalog {
     func values(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
-        let beside = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
+        let theirs = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
         for name in file.names
-        where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) && !beside.contains(name) {
+        where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) && !theirs.contains(name) {
             throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
@@ -85,7 +85,7 @@ extension ParameterCatalog {
             let names = self.names(of: spec, in: file, partial: partial)
             guard let name = names.first else {
                 let optional =
-                    spec.group == .policy || spec.group == .objective
+                    spec.group == .policy || beside.contains(spec.name)
                     || (partial && (spec.group == .heads || spec.layout == .counter))
                 if optional { continue }
                 throw InputError(

@@ -102,7 +102,7 @@ public final class NetworkRuntime {
             "a network without the class weights of \(tasksWithoutWeights)")
         let present = present ?? Array(graphs.tasks.indices)
         let key = PlanKey(kind: kind, shape: shape, present: present)
-        for (name, values) in kind.step.constants where !values.isEmpty { try write(constant: name, values) }
+        for (name, values) in kind.step.constants { try write(constant: name, values) }
         return try executor.plan(key, choices: graphs.choices) {
             graphs.trace(kind, batch: shape, tasks: present, into: $0)
         }
@@ -113,7 +113,7 @@ public final class NetworkRuntime {
             precondition(known == values, "two steps of one network with different \(name)")
             return
         }
-        try store.write(name, Shape([values.count]), values.map { Float($0) })
+        try store.write(StepGraphs.constantName(name), Shape([values.count]), values.map { Float($0) })
         constants[name] = values
     }
 

@@ -34,10 +34,10 @@ public final class StepRecording: LayerRecorder {
     /// The scope of that name; parameters' names begin with it.
     public func callAsFunction(_ name: String) -> Scope { root(name) }
 
-    /// Float values that the host gives with each step, in the order they come in.
+    /// Float values that the host gives with each step, in the order they come in; one to four dimensions.
     public func input(_ name: String, _ dimensions: [Int]) -> Value { input(name, dimensions, isInteger: false) }
 
-    /// Integer values, such as classes, that the host gives with each step.
+    /// Integer values, such as classes, that the host gives with each step; one to four dimensions.
     public func integers(_ name: String, _ dimensions: [Int]) -> Value { input(name, dimensions, isInteger: true) }
 
     /// A number that the host gives with each step, by name, beside the optimisers' rates; see `scaled`.

@@ -1,6 +1,7 @@
 import AdaShareModels
 import AdaShareSchema
 import AdaShareSupport
+import Foundation
 
 /// Weights under a policy that people give.
 public struct FixedPolicy: Method {
@@ -47,12 +48,10 @@ public struct FixedPolicy: Method {
 
     /// A run goes on under the policy that it has recorded, though the file be gone, but not beside another one.
     private func check(_ policy: PolicySource, against recorded: SelectionPolicy, in run: any MethodRun) throws {
-        let now: SelectionPolicy
-        do {
-            now = try policy.selection(for: run.settings.architecture)
-        } catch {
-            return run.note("\(error); the policy that the run has recorded is used")
+        if case .file(let path) = policy, !FileManager.default.fileExists(atPath: path) {
+            return run.note("\(path): no such file; the policy that the run has recorded is used")
         }
+        let now = try policy.selection(for: run.settings.architecture)
         guard now.tasks != recorded.tasks else { return }
         throw InputError(
             file: run.place, place: "method.policy", found: "another policy in \(policy.name) than the run's",

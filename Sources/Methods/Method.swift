@@ -45,7 +45,7 @@ public protocol Method: ConfigurationKind {
     /// - Precondition: the policy fits the network.
     func use(_ given: SelectionPolicy, in run: any MethodRun) throws
     /// Whether runs under budgets, and those of narrower networks, belong to a run, which ends in a comparison of
-    /// times.
+    /// times. Only a method with a phase `retrain` may: it is what those runs have.
     var comparesCosts: Bool { get }
     /// What the policy that a run has learned costs; nil where none was.
     func policyCost(_ state: RunState) -> PolicyCost?

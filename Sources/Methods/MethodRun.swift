@@ -62,8 +62,8 @@ extension MethodRun {
         return splits
     }
 
-    /// What a step reads from the device buffer, with the rates of the configuration; groups that a method adds have
-    /// none before it sets them: `state.rates[run.catalog.slot(of: "gates")]`.
+    /// What a step reads from the device buffer, with the rates of the configuration; groups that a method adds stay
+    /// where they are until it sets theirs: `state.rates[run.catalog.slot(of: "gates")]`.
     ///
     /// - Parameters:
     ///   - iteration: of the phase, from 0.

@@ -2,11 +2,12 @@ import AdaShareModels
 import AdaShareSchema
 import AdaShareSupport
 
-/// Weights under a policy drawn at random: as dense as asked, or as dense as `policy.budget` lets it be.
+/// Weights under a policy drawn at random: as dense as asked, or as near to `policy.budget` as a random order of
+/// decisions comes. The policy is a function of the seed.
 public struct RandomPolicy: Method {
     public static let kind = "random_policy"
     public static let meaning =
-        "the weights under a policy drawn at random, the densest within `policy.budget` where there is one; one phase, "
+        "the weights under a policy drawn at random, near to `policy.budget` where there is one; one phase, "
         + "`train`"
     public static var fields: [ConfigurationField<RandomPolicy>] {
         [
@@ -51,7 +52,9 @@ public struct RandomPolicy: Method {
         settings.policy.isTimed && settings.policy.budget != nil ? nil : try draw(settings, macs)
     }
 
-    /// Decisions in an order drawn at random, so many of them, or each that still fits into the budget.
+    /// Decisions in an order drawn at random: so many of them, or as many as fit into the budget and then each of the
+    /// others that still does, once. To go on until none fits would give policies on which all tasks agree, since what
+    /// makes them agree costs nothing.
     private func draw(_ settings: MethodSettings, _ costs: PartCosts) throws -> DiscretePolicy {
         let (tasks, blocks) = (settings.tasks.count, settings.architecture.blocks.count)
         let seed = UInt64(settings.training.seed)
@@ -59,24 +62,21 @@ public struct RandomPolicy: Method {
             return .nested(density: density, tasks: tasks, blocks: blocks, seed: seed)
         }
         let draw = PolicyDraw(costs: costs, form: settings.policy.cost, budget: budget, open: 0)
-        var policy = DiscretePolicy(select: [[Bool]](repeating: [Bool](repeating: false, count: blocks), count: tasks))
-        guard draw.isWithinBudget(policy) else {
+        let order = DiscretePolicy.randomOrder(tasks: tasks, blocks: blocks, seed: seed)
+        func first(_ count: Int) -> DiscretePolicy { .selecting(order.prefix(count), tasks: tasks, blocks: blocks) }
+        // Not the first that exceeds it: tasks that come to agree share work again.
+        guard let count = (0...order.count).last(where: { draw.isWithinBudget(first($0)) }) else {
             throw InputError(
                 file: "configuration", place: "policy.budget", found: budget.name,
-                expected: "at least \(percent(costs.share(of: policy, settings.policy.cost))) of "
+                expected: "at least \(percent(costs.share(of: first(0), settings.policy.cost))) of "
                     + "\(settings.policy.cost.base), what a network costs that skips every block")
         }
-        // Tasks that come to agree share work: what did not fit before may fit later.
-        let order = DiscretePolicy.randomOrder(tasks: tasks, blocks: blocks, seed: seed)
-        var before: DiscretePolicy?
-        while policy != before {
-            before = policy
-            for (task, block) in order where !policy.select[task][block] {
-                var select = policy.select
-                select[task][block] = true
-                let candidate = DiscretePolicy(select: select)
-                if draw.isWithinBudget(candidate) { policy = candidate }
-            }
+        var policy = first(count)
+        for (task, block) in order.dropFirst(count) {
+            var select = policy.select
+            select[task][block] = true
+            let candidate = DiscretePolicy(select: select)
+            if draw.isWithinBudget(candidate) { policy = candidate }
         }
         return policy
     }

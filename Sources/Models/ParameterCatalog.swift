@@ -57,6 +57,9 @@ public enum PolicyInitial: Sendable, Hashable {
 public struct ParameterCatalog: Sendable, Hashable {
     /// Name, shape, layout, group and first value of every tensor, in the order of the checkpoint.
     public let specs: [ParameterSpec]
+    /// Names of what is learned beside the network's layers: networks without it leave it unread, and have it from the
+    /// start where a file has none.
+    public let beside: Set<String>
     private let positions: [String: Int]
     private let slots: [ParameterGroup: RateSlot]
     /// Names in files by tensor, where they are not the tensor's own.
@@ -69,7 +72,8 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// - Parameters:
     ///   - architecture: the network.
     ///   - policyInitial: how the logits start.
-    ///   - others: what is learned beside the network's layers.
+    ///   - others: what is learned beside the network's layers, in at most ten groups of their own.
+    /// - Precondition: all names differ, and have no slash.
     public init(
         _ architecture: NetworkArchitecture, policyInitial: PolicyInitial = .equal(0.5),
         besides others: [ParameterSpec] = []
@@ -98,6 +102,12 @@ public struct ParameterCatalog: Sendable, Hashable {
                 initial: policyInitial.initializer)
         }
         specs = list.specs + others
+        beside = Set(others.map(\.name))
+        for (number, spec) in others.enumerated() {
+            let isNew =
+                !list.specs.contains { $0.name == spec.name } && !others[..<number].contains { $0.name == spec.name }
+            precondition(isNew && !spec.name.contains("/"), "a parameter named \(spec.name) beside the network's")
+        }
         positions = Dictionary(uniqueKeysWithValues: specs.enumerated().map { ($1.name, $0) })
         var slots = RateSlot.known
         for spec in specs where spec.isTrainable && slots[spec.group] == nil {

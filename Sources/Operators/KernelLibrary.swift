@@ -174,7 +174,8 @@ public final class KernelLibrary: @unchecked Sendable {
         return (try? context.program(prelude)) == nil ? family : own
     }()
 
-    /// Has everything compiled that some operators launch, on all cores; used by one thread at a time for an encoding.
+    /// Has everything compiled that some operators launch, on all cores. Like kernels, an encoding belongs to one
+    /// thread at a time.
     ///
     /// - Throws: `DeviceError` with the build log if a kernel does not compile.
     public func prepare(_ encodings: [Encoding]) throws(DeviceError) {

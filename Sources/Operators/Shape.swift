@@ -25,9 +25,8 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
 
     /// - Precondition: one to four dimensions, all positive.
     public init(_ dimensions: [Int], compact: Bool = false, element: ElementType = .float32) {
-        precondition(
-            (1...Self.maximumRank).contains(dimensions.count) && dimensions.allSatisfy { $0 > 0 },
-            "invalid dimensions \(dimensions)")
+        precondition(dimensions.count <= Self.maximumRank, "\(dimensions): more than \(Self.maximumRank) axes")
+        precondition(!dimensions.isEmpty && dimensions.allSatisfy { $0 > 0 }, "invalid dimensions \(dimensions)")
         let count = dimensions.count
         rank = count
         channels = dimensions[count - 1]
@@ -74,7 +73,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// The same extents, stored otherwise.
     public func stored(as element: ElementType) -> Shape { Shape(self, compact: isCompact, element: element) }
     /// The same extents, stored with channel padding.
-    var padded: Shape { Shape(self, compact: false, element: element) }
+    var withPads: Shape { Shape(self, compact: false, element: element) }
 
     /// Batch size, height and width of an NHWC tensor.
     var batch: Int { self[0] }

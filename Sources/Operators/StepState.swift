@@ -17,7 +17,7 @@ public struct StepState: Sendable, Equatable {
     public var temperature: Float = 1
     /// Share of all branches' cost that policy learning is steered to.
     public var budget: Float = 1
-    /// Per parameter group: rate and Adam's bias corrections.
+    /// Per parameter group: rate and Adam's bias corrections; groups without stay where they are.
     public var rates: [RateSlot: Rate] = [:]
 
     /// Learning rate of one parameter group, with Adam's bias corrections (unused by SGD).
@@ -54,7 +54,10 @@ public struct StepState: Sendable, Equatable {
         words[3] = phase
         words[4] = temperature.bitPattern
         words[5] = budget.bitPattern
-        for (slot, rate) in rates {
+        // Groups without a rate stay where they are.
+        let unset = Rate(learningRate: 0)
+        for slot in RateSlot.all {
+            let rate = rates[slot] ?? unset
             words[slot.offset] = rate.learningRate.bitPattern
             words[slot.offset + 1] = rate.biasCorrection1.bitPattern
             words[slot.offset + 2] = rate.rootBiasCorrection2.bitPattern

@@ -87,7 +87,7 @@ public struct AlgorithmSearch {
     /// - Parameters:
     ///   - problem: shapes and geometry of a convolution, and which of its passes.
     ///   - arithmetic: how algorithms may round.
-    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device if none can.
+    /// - Throws: `DeviceError` or `InputError` if none can run.
     public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
         var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
         var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])

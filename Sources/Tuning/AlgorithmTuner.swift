@@ -65,7 +65,7 @@ public struct AlgorithmTuner {
 
     /// The algorithms for some problems; the heuristic decides what is not among them.
     ///
-    /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device if a candidate cannot run.
+    /// - Throws: `DeviceError` or `InputError` if none of a problem's candidates can run.
     public func choices(for problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) throws
         -> AlgorithmChoices
     {

@@ -57,10 +57,11 @@ private struct LearnedGates: Method {
     static let kind = "learned_gates"
     static let meaning = "every block mixed by gates that are learned"
     static var fields: [ConfigurationField<LearnedGates>] {
-        [.key("rate", \.rate, limit: .atLeast(0), "Of the gates.")]
+        [.key("rate", \.rate, "Of the gates.")]
     }
 
-    var rate = 0.05
+    /// nil never speaks of a rate.
+    var rate: Double? = 0.05
     init() {}
 
     static func gates(_ task: String) -> String { "gates.\(task)" }
@@ -97,15 +98,17 @@ private struct LearnedGates: Method {
 
     private struct Gating: TrainingPhase {
         unowned let run: any MethodRun
-        let rate: Double
+        let rate: Double?
 
         func enter() throws { try run.initialise(nil, keepingLogits: false) }
 
         func step(_ iteration: Int) throws -> PhaseStep {
             var state = run.stepState(iteration, phase: 78)
             state.temperature = 2
-            state.rates[run.catalog.slot(of: "gates")] = .init(
-                learningRate: rate, beta1: 0.9, beta2: 0.999, t: iteration + 1)
+            if let rate {
+                state.rates[run.catalog.slot(of: "gates")] = .init(
+                    learningRate: rate, beta1: 0.9, beta2: 0.999, t: iteration + 1)
+            }
             return PhaseStep(StepKind(Step()), state: state)
         }
 
@@ -173,15 +176,31 @@ extension TrainingTests {
         }
 
         /// What a method adds has a rate, optimiser state and a place in checkpoints.
-        @Test(arguments: [0, 0.05]) func aMethodMayLearnSomethingOfItsOwn(rate: Double) throws {
-            let (trainer, steps, folder) = try train(["method=learned_gates", "method.rate=\(rate)"])
+        @Test(arguments: [nil, 0, 0.05]) func aMethodMayLearnSomethingOfItsOwn(rate: Double?) throws {
+            let word = rate.map { "\($0)" } ?? "null"
+            let (trainer, steps, folder) = try train(["method=learned_gates", "method.rate=\(word)"])
             defer { _ = folder }
             #expect(steps.count == 8 && trainer.catalog.slot(of: "gates") == RateSlot(4))
             let weights = try TensorFile.read(trainer.run.url.appendingPathComponent("checkpoints/gating.safetensors"))
             for task in ["depth", "normals"] {
                 let gates = try weights.floats("gates.\(task)")
-                #expect(gates.count == 16 && gates.contains { $0 != 0 } == (rate > 0), "\(gates)")
+                #expect(gates.count == 16 && gates.contains { $0 != 0 } == (rate ?? 0 > 0), "\(gates)")
             }
+            // Networks without them, and with one task, read the file all the same; and a method begins without them.
+            func network(_ overrides: [String], tasks: [String]) throws -> NetworkRuntime {
+                let configuration = try ExperimentConfiguration.parse(
+                    yaml: Self.yaml, file: "c.yml", overrides: overrides, vocabulary: Self.vocabulary)
+                return try Experiment(configuration.selecting(tasks)).makeNetwork(library: TestDevice.nativeLibrary())
+            }
+            let plain = try network(["method=hard_sharing"], tasks: ["depth", "normals"])
+            try plain.load(weights)
+            let one = try network(["method=learned_gates"], tasks: ["depth"])
+            try one.load(weights)
+            #expect(try one.checkpoint().floats("gates.depth") == weights.floats("gates.depth"))
+            let fresh = try network(["method=learned_gates"], tasks: ["depth", "normals"])
+            try fresh.initialise(seed: 1)
+            try fresh.load(plain.checkpoint(), partial: true)
+            #expect(try fresh.checkpoint().floats("gates.depth").allSatisfy { $0 == 0 })
         }
 
         @Test func anObjectiveOfOnesOwnIsMinimised() throws {

@@ -99,7 +99,7 @@ extension TrainingTests {
             for task in 0..<3 {
                 let learned = Double(try file.floats("task\(task + 1)_log_variance", shape: [1])[0])
                 #expect(abs(learned - s[task]) < 1e-4 && abs(learned) > 1e-3)
-                let logged = try run.given.last??["task\(task + 1)_log_variance"]
+                let logged = try run.given.last??["learned"]?["task\(task + 1)_log_variance"]
                 #expect(logged == .array([.number(learned)]))
             }
         }
@@ -120,7 +120,7 @@ extension TrainingTests {
             for (index, step) in steps.enumerated() {
                 let w = index < 8 ? [1, 1, 1] : learned
                 for (task, name) in Self.names.enumerated() {
-                    #expect(abs((given[index]?[name]?.double ?? .nan) - w[task]) < 1e-4, "step \(index)")
+                    #expect(abs((given[index]?["weights"]?[name]?.double ?? .nan) - w[task]) < 1e-4, "step \(index)")
                 }
                 expect(
                     step.total, (0..<3).reduce(0) { $0 + w[$1] * Self.weights[$1] * step.losses[$1] }, "step \(index)")

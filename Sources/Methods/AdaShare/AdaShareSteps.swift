@@ -141,7 +141,7 @@ extension StepRecorder {
             let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
             add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
             if let budget = policy.budget {
-                let costs = constant(PolicySettings.blockCostsName, count: blocks)
+                let costs = constant(PolicySettings.blockCostsName)
                 let loss = ExpectedCostLoss(
                     form: budget.form, first: blocks - open, images: network.architecture.sources)
                 let everyone = network.tasks.indices.map { logits(task: $0) }

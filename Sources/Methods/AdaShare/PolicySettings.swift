@@ -9,8 +9,7 @@ public struct CostBudget: Hashable, Sendable {
     /// λ of |expected share − budget|.
     public var weight: Double
 
-    /// Cost of each block as a share of all blocks; empty where it is not known, for steps that are planned or timed
-    /// and train nothing.
+    /// Cost of each block as a share of all blocks.
     public var blockShares: [Double]
 
     /// Creates a budget.
@@ -18,7 +17,7 @@ public struct CostBudget: Hashable, Sendable {
     /// - Parameters:
     ///   - form: how costs add up.
     ///   - weight: λ of |expected share − budget|.
-    ///   - blockShares: cost of each block as a share of all blocks, bottom to top; empty where it is not known.
+    ///   - blockShares: cost of each block as a share of all blocks, bottom to top.
     public init(form: CostForm, weight: Double, blockShares: [Double]) {
         self.blockShares = blockShares
         self.form = form
@@ -87,16 +86,17 @@ extension PolicySettings {
     ///
     /// - Parameters:
     ///   - settings: the configuration.
-    ///   - costs: what a budget is counted in; nil for steps that are planned or timed and train nothing.
+    ///   - costs: what a budget is counted in; nil for steps that are planned or timed and train nothing, where blocks
+    ///     count alike.
     public init(_ settings: MethodSettings, costs: PartCosts? = nil) {
-        let (policy, training) = (settings.policy, settings.training)
+        let (policy, training, blocks) = (settings.policy, settings.training, settings.architecture.blocks.count)
+        let shares = costs?.blockShares ?? [Double](repeating: 1 / Double(blocks), count: blocks)
         self.init(
             straightThrough: policy.sampling == .straightThrough, sparsity: policy.sparsity, sharing: policy.sharing,
             sparsityForm: policy.sparsityForm, sharingForm: policy.sharingForm,
             layered: policy.sparsityLayerWeights && policy.sharing == 0,
             budget: policy.hasBudget
-                ? CostBudget(form: policy.cost, weight: policy.budgetWeight, blockShares: costs?.blockShares ?? [])
-                : nil,
+                ? CostBudget(form: policy.cost, weight: policy.budgetWeight, blockShares: shares) : nil,
             weightRule: .sgd(momentum: training.momentum, weightDecay: training.weightDecay),
             logitRule: .adam(
                 beta1: policy.adam.beta1, beta2: policy.adam.beta2, epsilon: policy.adam.epsilon,

@@ -9,11 +9,17 @@ extension DiscretePolicy {
     /// - Precondition: `density` is within 0...1.
     package static func nested(density: Double, tasks: Int, blocks: Int, seed: UInt64) -> DiscretePolicy {
         precondition((0...1).contains(density), "density \(density) outside 0...1")
-        var select = [[Bool]](repeating: [Bool](repeating: false, count: blocks), count: tasks)
         let count = Int((density * Double(tasks * blocks)).rounded())
-        for (task, block) in randomOrder(tasks: tasks, blocks: blocks, seed: seed).prefix(count) {
-            select[task][block] = true
-        }
+        let order = randomOrder(tasks: tasks, blocks: blocks, seed: seed)
+        return selecting(order.prefix(count), tasks: tasks, blocks: blocks)
+    }
+
+    /// These decisions select, all others skip.
+    static func selecting(
+        _ decisions: some Sequence<(task: Int, block: Int)>, tasks: Int, blocks: Int
+    ) -> DiscretePolicy {
+        var select = [[Bool]](repeating: [Bool](repeating: false, count: blocks), count: tasks)
+        for (task, block) in decisions { select[task][block] = true }
         return DiscretePolicy(select: select)
     }
 

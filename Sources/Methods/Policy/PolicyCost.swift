@@ -16,6 +16,15 @@ public struct PolicyCost: Codable, Sendable, Equatable {
     public var expected: Double
     /// Cost of the discrete policy taken from them.
     public var discrete: Double
+
+    /// Creates costs; see the properties.
+    public init(
+        asked: Double? = nil, askedMilliseconds: Double? = nil, measure: String? = nil, form: String, expected: Double,
+        discrete: Double
+    ) {
+        (self.asked, self.askedMilliseconds, self.measure, self.form) = (asked, askedMilliseconds, measure, form)
+        (self.expected, self.discrete) = (expected, discrete)
+    }
 }
 
 extension PolicyCost {

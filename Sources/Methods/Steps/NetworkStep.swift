@@ -13,8 +13,8 @@ import AdaShareModels
 public protocol NetworkStep: Hashable, Sendable {
     /// Whether it changes parameters: it then reads labels, and needs the class weights of the losses.
     var learns: Bool { get }
-    /// Numbers that the host writes once and the step reads by `StepRecorder.constant`; none under a name where they do
-    /// not matter, because nothing is trained. A name stands for the same numbers in all steps of a network.
+    /// Numbers that the host writes once and the step reads by `StepRecorder.constant`. A name stands for the same
+    /// numbers in all steps of a network.
     var constants: [String: [Double]] { get }
     /// The tasks that take part, of those that have labels.
     func participants(_ present: [Int]) -> [Int]

@@ -70,6 +70,7 @@ public struct StepGraphs: Sendable {
     public static let imageName = "input/image"
     /// Tensor [2] of integers: 1 + the first step whose loss was not finite, or 0, and the task of that loss.
     public static let flagName = "flag"
+    package static func constantName(_ name: String) -> String { "constant/\(name)" }
     package static let flagShape = Shape([2], compact: true)
 
     /// Input of a label; behind it come source and shape.

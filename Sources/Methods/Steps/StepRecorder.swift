@@ -19,6 +19,7 @@ public final class StepRecorder {
     public private(set) var trace: NetworkTrace
     /// Of each task that takes part.
     private let images: [Value]
+    private let constants: [String: [Double]]
     private lazy var flag = graph.parameter(StepGraphs.flagName, StepGraphs.flagShape)
 
     init(_ network: StepGraphs, _ kind: StepKind, batch: BatchShape, present: [Int], into graph: Graph) {
@@ -26,6 +27,7 @@ public final class StepRecorder {
         self.network = network
         self.present = present
         self.batch = batch
+        constants = kind.step.constants
         images = present.map { task in
             let name = StepGraphs.imageName + network.sourceSuffix(task: task)
             return graph.input(network.inputName(name, batch), StepGraphs.imageShape(batch))
@@ -67,13 +69,14 @@ public final class StepRecorder {
         paths(present.map { policy.select[$0].map { $0 ? .select : .skip } })
     }
 
-    /// Numbers that the step has as `constants`.
+    /// Numbers that the step has among its `constants`.
     ///
-    /// - Parameters:
-    ///   - name: of theirs.
-    ///   - count: how many.
-    /// - Returns: [count].
-    public func constant(_ name: String, count: Int) -> Value { graph.parameter(name, Shape([count])) }
+    /// - Precondition: it has some of that name.
+    /// - Returns: as many.
+    public func constant(_ name: String) -> Value {
+        guard let count = constants[name]?.count else { preconditionFailure("a step without the constants \(name)") }
+        return graph.parameter(StepGraphs.constantName(name), Shape([count]))
+    }
 
     // MARK: - Losses
 

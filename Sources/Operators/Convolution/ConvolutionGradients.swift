@@ -18,7 +18,7 @@ public struct ConvolutionInputGradient: ConvolutionPass {
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [result] }
 
     /// dx has pads even where x has none.
-    private var result: Shape { inputShape.padded }
+    private var result: Shape { inputShape.withPads }
 
     public func problem(_ inputs: [Shape], _ outputs: [Shape]) -> ConvolutionProblem {
         ConvolutionProblem(.dataGradient, geometry, input: inputShape, outputs: inputs[0].channels)

@@ -44,7 +44,7 @@ public struct ConvolutionProblem: Hashable, Sendable {
     /// What the pass reads and what has the shape of its result: y for the weight gradient, whose sum runs over its
     /// pixels.
     var source: Shape { pass == .dataGradient ? output : input }
-    var target: Shape { pass == .dataGradient ? input.padded : output }
+    var target: Shape { pass == .dataGradient ? input.withPads : output }
 }
 
 extension ConvolutionProblem: CustomStringConvertible {

@@ -37,7 +37,8 @@ extension Trainer: MethodRun {
         return try parameters.map { name in
             let version = store.version(name)
             if let known = knownValues[name], known.version == version { return known.values }
-            let values = try store.read(name)
+            guard let spec = catalog[name] else { preconditionFailure("no parameter \(name)") }
+            let values = try network.read(spec)
             knownValues[name] = (version, values)
             return values
         }

@@ -96,23 +96,25 @@ extension Trainer {
         state.losses.add(try network.takeMeanLosses())
     }
 
-    /// What the objective gave the losses that a step had: weights of the host's, or by name what it has learned.
+    /// Of the objective, the weights that the step's losses had from the host, by task, and by name what it has learned
+    /// with the step; nil without either.
     private func objectiveValues(
         _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory
-    ) throws -> [String: JSONValue]? {
+    ) throws -> JSONValue? {
         let tasks = experiment.tasks.map(\.name)
         let present = tasks.indices.filter { losses[tasks[$0]] != nil }
-        let given =
-            present.isEmpty
-            ? nil : settings.objective.weights(present, of: tasks.count, state: step.state, history: history)
-        if let given { return Dictionary(uniqueKeysWithValues: present.map { (tasks[$0], .number(given[$0])) }) }
-        let learned = experiment.catalog.specs.filter { $0.group == .objective }
-        guard !learned.isEmpty else { return nil }
-        let values = try read(learned.map(\.name))
-        return Dictionary(
-            uniqueKeysWithValues: zip(learned, values).map { spec, values in
-                (spec.name, .array(values.prefix(spec.elementCount).map { .number(Double($0)) }))
-            })
+        guard !present.isEmpty else { return nil }
+        var values: [String: JSONValue] = [:]
+        if let given = settings.objective.weights(present, of: tasks.count, state: step.state, history: history) {
+            values["weights"] = .object(
+                Dictionary(uniqueKeysWithValues: present.map { (tasks[$0], .number(given[$0])) }))
+        }
+        let learned = catalog.specs.filter { $0.group == .objective }.map(\.name)
+        if !learned.isEmpty {
+            let lists = try read(learned).map { JSONValue.array($0.map { .number(Double($0)) }) }
+            values["learned"] = .object(Dictionary(uniqueKeysWithValues: zip(learned, lists)))
+        }
+        return values.isEmpty ? nil : .object(values)
     }
 
     // MARK: - The log
@@ -122,7 +124,7 @@ extension Trainer {
     ) throws {
         var event = event("step")
         event["loss"] = .object(losses.mapValues { .number($0) })
-        if let weights = try objectiveValues(step, losses, history) { event["objective"] = .object(weights) }
+        if let values = try objectiveValues(step, losses, history) { event["objective"] = values }
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
         try log.append(.object(event))

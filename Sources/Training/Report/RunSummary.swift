@@ -39,7 +39,7 @@ public struct RunSummary: Codable, Sendable {
     public var labelled: [String: Int]?
     /// Decisions and probabilities by task; nil where none is recorded: every task selects every block.
     public var policy: SelectionPolicy?
-    /// Whether the policy was learned; otherwise it was given or is hard sharing.
+    /// Whether the policy was learned; otherwise it was given, drawn at random or is hard sharing.
     public var isPolicyLearned: Bool
     /// Whether the backbone does more work than hard sharing in one pass.
     public var costsMoreThanHardSharing: Bool {
