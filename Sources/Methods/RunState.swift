@@ -18,6 +18,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var reference: [String: [Metric]]?
     /// Best validation score so far, by phase.
     public var bestScore: [String: Double] = [:]
+    /// Metrics that the best checkpoint's score is without, because they were not finite, by phase.
+    public var bestLeftOut: [String: Int] = [:]
     /// Iteration of the best checkpoint, by phase.
     public var bestIteration: [String: Int] = [:]
     /// The policy that the network is trained for, once it is known.
@@ -39,7 +41,7 @@ public struct RunState: Codable, Sendable, Equatable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         // The name on disk is that of the first version, so that every run can be resumed.
         case phase = "stage"
-        case iteration, weightsIteration, finished, reference, bestScore, bestIteration, policy
+        case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy
         case method, losses, seconds, bytes, logOffset
     }
 
@@ -51,6 +53,7 @@ public struct RunState: Codable, Sendable, Equatable {
         finished = try values.decode([Phase].self, forKey: .finished)
         reference = try values.decodeIfPresent([String: [Metric]].self, forKey: .reference)
         bestScore = try values.decode([String: Double].self, forKey: .bestScore)
+        bestLeftOut = try values.decodeIfPresent([String: Int].self, forKey: .bestLeftOut) ?? [:]
         bestIteration = try values.decode([String: Int].self, forKey: .bestIteration)
         policy = try values.decodeIfPresent(SelectionPolicy.self, forKey: .policy)
         losses = try values.decodeIfPresent(LossHistory.self, forKey: .losses) ?? LossHistory()

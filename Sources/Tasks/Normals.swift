@@ -78,7 +78,8 @@ struct MeanDirection: ConstantGuess {
 ///   a colour belongs to up to two normals, so nothing can decode it, and its angles here are not comparable with
 ///   those of a network trained as `exact`.
 ///
-/// Both are per pixel over all images. The median is read off a histogram with steps of 180°/2¹⁸ = 0.0007°.
+/// Both are per pixel over all images. The median is the mean of the angles within 180°/2¹⁸ = 0.0007° of it, exact where
+/// there is one.
 public struct NormalMetrics: Sendable {
     /// What the predictions were trained as: directions of raw colours B, G, R (`published`), or decoded normals.
     public let order: MetricConvention
@@ -157,7 +158,8 @@ private struct AngleAccumulator: Sendable {
     private var cosine = 0.0
     private var count = 0
     private var within = [0, 0, 0]
-    private var histogram: [Int] = []
+    /// Of each step the angles that fell into it, and their sum.
+    private var histogram: [(count: Int, sum: Double)] = []
 
     mutating func add(cosine value: Double) {
         let degrees = acos(value) * 180 / .pi
@@ -166,16 +168,18 @@ private struct AngleAccumulator: Sendable {
         cosine += value
         count += 1
         for (index, limit) in Self.limits.enumerated() where degrees <= limit { within[index] += 1 }
-        if histogram.isEmpty { histogram = Array(repeating: 0, count: Self.steps) }
-        histogram[min(Int(degrees / 180 * Double(Self.steps)), Self.steps - 1)] += 1
+        if histogram.isEmpty { histogram = Array(repeating: (0, 0), count: Self.steps) }
+        let step = min(Int(degrees / 180 * Double(Self.steps)), Self.steps - 1)
+        histogram[step].count += 1
+        histogram[step].sum += degrees
     }
 
-    /// The angle with `rank` smaller ones.
+    /// The angle with `rank` smaller ones: the mean of those that share its step.
     private func angle(rank: Int) -> Double {
         var seen = 0
-        for (step, pixels) in histogram.enumerated() {
-            seen += pixels
-            if seen > rank { return (Double(step) + 0.5) * 180 / Double(Self.steps) }
+        for (count, sum) in histogram {
+            seen += count
+            if seen > rank { return sum / Double(count) }
         }
         return .nan
     }

@@ -18,6 +18,22 @@ public enum RelativeGain {
         return gain.count == 0 ? nil : gain.mean
     }
 
+    /// What `overall` would be without the metrics that are not finite, and which these are, as `task metric`; a metric
+    /// whose reference is 0 or not finite is in neither.
+    ///
+    /// Checkpoints of one run are ranked by it; see `ValidationScore`.
+    public static func ofFinite(
+        _ metrics: [String: [Metric]], over reference: [String: [Metric]]
+    ) -> (gain: Double?, leftOut: [String]) {
+        let leftOut = metrics.keys.sorted().flatMap { task in
+            (metrics[task] ?? []).filter { metric in
+                let base = reference[task]?.first { $0.name == metric.name }?.value ?? .nan
+                return !metric.value.isFinite && base != 0 && base.isFinite
+            }.map { "\(task) \($0.name)" }
+        }
+        return (overall(metrics.mapValues { $0.filter(\.value.isFinite) }, over: reference), leftOut)
+    }
+
     /// Mean over tasks of `ofTask`, in %; tasks without a gain are left out.
     ///
     /// - Parameters: metrics and references by task name, of one convention.
@@ -37,4 +53,18 @@ public enum RelativeGain {
         }
         return gain.count == 0 ? nil : gain.mean
     }
+}
+
+/// How good a checkpoint is among those of its phase: without fewer metrics first, since a network whose outputs have no
+/// such metric must not be better for it, then by gain.
+public struct ValidationScore: Comparable, Sendable {
+    /// Δ_T in percent over the metrics that are finite.
+    public let gain: Double
+    /// How many are not.
+    public let leftOut: Int
+
+    /// Creates a score.
+    public init(gain: Double, leftOut: Int) { (self.gain, self.leftOut) = (gain, leftOut) }
+
+    public static func < (a: Self, b: Self) -> Bool { (-a.leftOut, a.gain) < (-b.leftOut, b.gain) }
 }

@@ -222,6 +222,13 @@ import Testing
             RelativeGain.overall(
                 ["a": metrics(22, 3), "b": metrics(10, 8)], over: ["a": metrics(20, 4), "b": metrics(20, 4)]))
         #expect(near(gain, (17.5 - 75) / 2))
+        // What is not a number leaves the score, and is said; what has no reference is not missed.
+        let finite = RelativeGain.ofFinite(
+            ["a": metrics(.nan, 3), "b": metrics(10, 8), "c": metrics(.nan, 1)],
+            over: ["a": metrics(20, 4), "b": metrics(20, 4), "c": metrics(.nan, 0)])
+        #expect(finite.leftOut == ["a miou"] && near(finite.gain ?? .nan, (25.0 - 75) / 2))
+        #expect(ValidationScore(gain: -50, leftOut: 0) > ValidationScore(gain: 90, leftOut: 1))
+        #expect(ValidationScore(gain: 2, leftOut: 1) > ValidationScore(gain: 1, leftOut: 1))
         // A negative reference must not turn a gain into a loss.
         let up = [Metric(name: "cosine", value: 0.5, higherIsBetter: true)]
         let down = [Metric(name: "cosine", value: -0.5, higherIsBetter: true)]

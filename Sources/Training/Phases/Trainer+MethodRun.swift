@@ -110,16 +110,23 @@ extension Trainer: MethodRun {
         event["metrics"] = JSONValue(result.tasks)
         let (name, training) = (state.phase.rawValue, experiment.configuration.training)
         let judges = phase.judges
-        let score = state.reference.flatMap { reference in
-            result.score(over: reference.filter { judges?.contains($0.key) ?? true })
-        }
+        let reference = state.reference?.filter { judges?.contains($0.key) ?? true }
+        let (score, leftOut) = reference.map { RelativeGain.ofFinite(result.metrics(.exact), over: $0) } ?? (nil, [])
         if let score { event["score"] = .number(score) }
+        if !leftOut.isEmpty {
+            event["left_out_of_score"] = .array(leftOut.map { .string($0) })
+            note(
+                "\(name) \(state.iteration): not a number, and left out of the score: \(leftOut.joined(separator: ", "))"
+            )
+        }
         try log.append(.object(event))
 
+        let best = state.bestScore[name].map { ValidationScore(gain: $0, leftOut: state.bestLeftOut[name] ?? 0) }
         if let score, phase.isJudged(state.iteration), training.evaluateEvery > 0,
-            score > state.bestScore[name] ?? -.infinity
+            best.map({ $0 < ValidationScore(gain: score, leftOut: leftOut.count) }) ?? true
         {
             state.bestScore[name] = score
+            state.bestLeftOut[name] = leftOut.count
             state.bestIteration[name] = state.iteration
             try exportWeights("\(name)-best")
         }
