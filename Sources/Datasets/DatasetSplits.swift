@@ -87,7 +87,7 @@ public struct DatasetSplits: Sendable, Equatable {
             notices
             + (both > 0 && named["train1"] != named["train2"]
                 ? ["\(source): \(both) of \(train2.count) 'train2' samples are also in 'train1'."] : [])
-            + Self.overlaps(rest, source: source, validation: held, test: test)
+            + Self.overlaps(rest + train1 + train2, source: source, validation: held, test: test)
     }
 
     /// The samples of a split by name.
@@ -129,7 +129,7 @@ public struct DatasetSplits: Sendable, Equatable {
         return [("validation", validation), ("test", test)].compactMap { name, indices in
             let shared = indices.count { seen.contains($0) }
             guard shared > 0 else { return nil }
-            return "\(source): \(shared) of \(indices.count) '\(name)' samples are also in 'train'."
+            return "\(source): \(shared) of \(indices.count) '\(name)' samples are also trained on."
         }
     }
 }

@@ -17,14 +17,6 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let parameters: Int
         /// Images that are passed side by side, where tasks are given different ones: hard sharing has a pass for each.
         public let images: Int?
-
-        enum CodingKeys: String, CodingKey {
-            case macsAll = "macs_all"
-            case macsSelected = "macs_selected"
-            case macsShared = "macs_shared"
-            case macsHardSharing = "macs_hard_sharing"
-            case parameters, images
-        }
     }
 
     /// All heads together.
@@ -49,12 +41,6 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let parameters: Int
         /// Names of the tasks that select the block, in task order.
         public let selectedBy: [String]
-
-        enum CodingKeys: String, CodingKey {
-            case index, name, macs, parameters
-            case projectionMacs = "projection_macs"
-            case selectedBy = "selected_by"
-        }
     }
 
     /// Stem, projections and blocks, under the policy and under what it is compared with.

@@ -19,9 +19,20 @@ package struct ConfigurationTree {
         if root.isNull { root = .emptyMapping }
         expand(abbreviated)
         for override in overrides {
+            let before = options
             try apply(override)
             expand(abbreviated)
+            // One word chooses the kind; what other options have said of the section stays.
+            for (name, kind) in abbreviated where override.hasPrefix("\(name)=") && isOnly(kind, in: name) {
+                for (path, option) in before.sorted(by: { $0.key < $1.key })
+                where path.hasPrefix("\(name).") && path != "\(name).\(kind)" { try apply(option) }
+            }
         }
+    }
+
+    private func isOnly(_ key: String, in section: String) -> Bool {
+        let value = root.mapping?.first { $0.key.scalar?.string == section }?.value
+        return value?.mapping?.count == 1 && value?.mapping?.first?.key.scalar?.string == key
     }
 
     /// Writes out sections that are one word.

@@ -78,8 +78,8 @@ struct MeanDirection: ConstantGuess {
 ///   a colour belongs to up to two normals, so nothing can decode it, and its angles here are not comparable with
 ///   those of a network trained as `exact`.
 ///
-/// Both are per pixel over all images. The median is the mean of the angles within 180°/2¹⁸ = 0.0007° of it, exact where
-/// there is one.
+/// Both are per pixel over all images. The median is the mean of the angles within 180°/2¹⁸ = 0.0007° of it: exact
+/// where there is one.
 public struct NormalMetrics: Sendable {
     /// What the predictions were trained as: directions of raw colours B, G, R (`published`), or decoded normals.
     public let order: MetricConvention

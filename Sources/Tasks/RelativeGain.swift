@@ -55,8 +55,8 @@ public enum RelativeGain {
     }
 }
 
-/// How good a checkpoint is among those of its phase: without fewer metrics first, since a network whose outputs have no
-/// such metric must not be better for it, then by gain.
+/// How good a checkpoint is among those of its phase: first by how few metrics are left out, since a network whose
+/// outputs have no such metric must not be better for it, then by gain.
 public struct ValidationScore: Comparable, Sendable {
     /// Δ_T in percent over the metrics that are finite.
     public let gain: Double

@@ -47,6 +47,10 @@ struct Evaluate: ConsoleCommand {
         }
         let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)
+        guard policy == nil || results.count == 1 else {
+            throw ValidationError(
+                "--policy: found a run of \(results.count) networks, one for each task; expected one.")
+        }
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
         var result = try evaluator.evaluate(network, policy: policy, splits: splits)

@@ -80,7 +80,8 @@ import Testing
         #expect(batch.labels["parts"]?.isAbsent == true)
         batch = try Batch(whole: 2, of: dataset, labels: [Self.classes])
         #expect(batch.labels["parts"]?.classes == [255, 255, 255, 255, 255, 255])
-        #expect(batch.labels["parts"]?.isCarried == [true])
+        // A map without a labelled pixel is as none: its task takes no part.
+        #expect(batch.labels["parts"]?.isCarried == [false])
     }
 
     @Test func patternsShareWhatTheirWildcardsStandFor() throws {
@@ -145,6 +146,12 @@ import Testing
         expectError("dog/1", "class 9", "0...2") {
             _ = try open("{labels: [{name: scene, path: table.csv}]}", [Self.scene])
         }
+        for (broken, found) in [
+            ("image,scene\ncat/1,0\n\"cat/1,0\n", "a quote that is not closed"), ("image,scene\ncat/1\n", "1 cells"),
+        ] {
+            try text("table.csv", broken)
+            expectError("table.csv", found) { _ = try open("{labels: [{name: scene, path: table.csv}]}", [Self.scene]) }
+        }
         try text("table.csv", "image,scene\ncow/1,0\n")
         expectError("table.csv: line 2", "'cow/1'") {
             _ = try open("{labels: [{name: scene, path: table.csv}]}", [Self.scene])
@@ -173,6 +180,12 @@ import Testing
         // Lines may end as on Windows; halves of train have nothing in common.
         try text("windows.txt", "03.png\r\n05.png\r\n")
         #expect(try splits("test: windows.txt").test == [3, 5])
+        // What is named for a half of train is nobody else's, and train has it.
+        let named = try splits("train1: test.txt, test: 0.3, validation: 0.2")
+        #expect(Set(named.train1).isDisjoint(with: named.test + named.validation) && !named.test.isEmpty)
+        #expect(Set(named.train1).isSubset(of: named.train) && named.train1 == listed.test)
+        let both = try splits("train1: test.txt, test: test.txt")
+        #expect(both.notices.contains { $0.contains("'test' samples are also trained on") })
         let halves = try splits("train1: 0.5, train2: 0.5")
         #expect(halves.train1.count == 10 && Set(halves.train1).isDisjoint(with: halves.train2))
         expectError("dataset.splits", "that the other splits leave") { _ = try splits("train1: 0.8, train2: 0.5") }

@@ -105,6 +105,18 @@ import Testing
         #expect(configuration.differences(to: back).isEmpty)
     }
 
+    /// One word chooses the kind; what other options say of it stays, what the file says of another kind goes.
+    @Test func kindsAreChosenByOneWordAmongOptions() throws {
+        func density(_ overrides: [String]) throws -> Double? {
+            let yaml = "tasks: [{ name: a, kind: depth }]\nmethod: { kind: stochastic_depth, survival: 0.7 }\n"
+            let configuration = try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml", overrides: overrides)
+            return (configuration.method.chosen as? RandomPolicy)?.density
+        }
+        #expect(try density(["method=random_policy", "method.density=0.2"]) == 0.2)
+        #expect(try density(["method.density=0.2", "method=random_policy"]) == 0.2)
+        #expect(try density(["method=random_policy"]) == 0.5)
+    }
+
     @Test func resolvedYAMLHasEveryDocumentedKey() throws {
         // Keys of a reader, a method and an objective are there where it is chosen.
         let readers = ["nyu_v2", "scenes", "folders"].map { ["dataset.kind=\($0)", "dataset.labels=[{name: depth}]"] }

@@ -65,5 +65,7 @@ import Testing
                 #expect(abs(schedule.step(iteration).temperature - expected) < 1e-12)
             }
         }
+        // Where float32 would end, gradients by 1/τ would long have left it.
+        #expect(schedule.step(5 * 100_000).temperature == PolicySchedule.leastTemperature)
     }
 }

@@ -154,6 +154,10 @@ enum ImageLabels {
         guard let text = String(data: try WholeFile.read(url), encoding: .utf8) else {
             throw InputError(file: url.path, found: "bytes that are not UTF-8", expected: "a CSV table")
         }
+        // The library takes what follows an open quote for one cell.
+        guard text.count(where: { $0 == "\"" }).isMultiple(of: 2) else {
+            throw InputError(file: url.path, found: "a quote that is not closed", expected: "quotes in pairs")
+        }
         let table: EnumeratedCSV
         do {
             table = try EnumeratedCSV(string: text, delimiter: .comma, loadColumns: false)
@@ -170,7 +174,13 @@ enum ImageLabels {
         var cells: [(key: String, text: String, line: Int)] = []
         for (index, row) in table.rows.enumerated() {
             let parts = row.map { $0.trimmingCharacters(in: .whitespaces) }
-            guard let image = parts.first, !image.isEmpty, parts.count > place, !parts[place].isEmpty else { continue }
+            guard let image = parts.first, !image.isEmpty else { continue }
+            guard parts.count > place else {
+                throw InputError(
+                    file: url.path, place: "line \(index + 2)", found: "\(parts.count) cells",
+                    expected: "\(titles.count), as many as titles")
+            }
+            guard !parts[place].isEmpty else { continue }
             let key = try names.key(of: image, file: url.path, place: "line \(index + 2)")
             cells.append((key, parts[place], index + 2))
         }

@@ -73,7 +73,8 @@ struct FolderSplits: Sendable, Equatable {
                 }
             }
         }
-        let claimed = Set(named.filter { !["train1", "train2"].contains($0.key) }.values.joined())
+        // Halves of train that are named are no one else's; where train is a share they are beside it.
+        let claimed = Set(named.values.joined())
         var rest = images.indices.filter { !claimed.contains($0) }
         /// Takes a share of `whole` images out of those that are left.
         func draw(_ name: String, _ share: Double, of whole: Int, from pool: inout [Int]) throws -> [Int] {
@@ -99,7 +100,7 @@ struct FolderSplits: Sendable, Equatable {
         } else if case .fraction(let share)? = self.train {
             train = try draw("train", share, of: total, from: &rest)
         } else {
-            train = rest
+            train = (rest + (named["train1"] ?? []) + (named["train2"] ?? [])).sorted()
         }
         named["train"] = train
         // Halves of train have no image in common.

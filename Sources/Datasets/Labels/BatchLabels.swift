@@ -6,7 +6,7 @@ public struct BatchLabels: Sendable, Equatable {
     public private(set) var classes: [Int32] = []
     /// Numbers, shape [N, height, width, channels] or [N, channels]; empty for classes.
     public private(set) var numbers: [Float] = []
-    /// Whether each image carries the label; where not, all its values are absent ones.
+    /// Whether each image carries the label in a pixel of its crop at least; where not, all its values are absent ones.
     public private(set) var isCarried: [Bool] = []
 
     /// Creates labels without values.
@@ -59,9 +59,9 @@ public struct BatchLabels: Sendable, Equatable {
     ///   - pixels: for every pixel of the crop the one it is taken from, row-major; −1 for padding.
     ///   - isMirrored: whether the crop is.
     mutating func append(_ map: LabelMap?, at pixels: [Int], isMirrored: Bool) {
-        isCarried.append(map != nil)
         let places = format.extent == .pixels ? pixels : [0]
         guard let map else {
+            isCarried.append(false)
             switch format.element {
             case .classes: classes += repeatElement(Int32(format.absent), count: places.count)
             case .numbers: numbers += repeatElement(Float(format.absent), count: places.count * format.channels)
@@ -77,6 +77,11 @@ public struct BatchLabels: Sendable, Equatable {
         case (.numbers, .integers(let values)): appendNumbers(places, map, isMirrored) { Float(values[$0]) }
         case (.numbers, .numbers(let values)): appendNumbers(places, map, isMirrored) { values[$0] }
         }
+        let isClass = format.element == .classes
+        isCarried.append(
+            isClass
+                ? classes.suffix(places.count).contains { $0 != Int32(format.absent) }
+                : numbers.suffix(places.count * format.channels).contains { $0 != Float(format.absent) })
     }
 
     private mutating func appendClasses(_ places: [Int], _ map: LabelMap, _ value: (Int) -> Int32) {

@@ -17,6 +17,8 @@ public struct PolicySchedule: Sendable, Equatable {
     public let temperature: Double
     /// Factor on τ after each policy epoch.
     public let temperatureDecay: Double
+    /// τ falls no further: below, samples have been one-hot for long, and gradients by 1/τ would leave float32.
+    public static let leastTemperature = 1e-12
 
     /// Creates a schedule.
     ///
@@ -73,7 +75,8 @@ public struct PolicySchedule: Sendable, Equatable {
         return Step(
             kind: isWeights ? .weights : .logits, epoch: epoch,
             index: isWeights ? epoch * weightSteps + rest : epoch * logitSteps + rest - weightSteps,
-            open: openBlocks(epoch: epoch), temperature: temperature * pow(temperatureDecay, Double(epoch)))
+            open: openBlocks(epoch: epoch),
+            temperature: max(Self.leastTemperature, temperature * pow(temperatureDecay, Double(epoch))))
     }
 
     /// Blocks the curriculum has opened in an epoch.

@@ -115,9 +115,8 @@ extension Trainer: MethodRun {
         if let score { event["score"] = .number(score) }
         if !leftOut.isEmpty {
             event["left_out_of_score"] = .array(leftOut.map { .string($0) })
-            note(
-                "\(name) \(state.iteration): not a number, and left out of the score: \(leftOut.joined(separator: ", "))"
-            )
+            let list = leftOut.joined(separator: ", ")
+            note("\(name) \(state.iteration): not a number, and left out of the score: \(list)")
         }
         try log.append(.object(event))
 

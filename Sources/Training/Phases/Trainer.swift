@@ -118,6 +118,13 @@ public final class Trainer {
     }
 
     private func restore(_ saved: CheckpointStore.Saved) throws {
+        if let policy = saved.state.policy {
+            // A policy that does not fit would end the program where it is used.
+            _ = try SelectionPolicy.parse(
+                Data(JSONText.line(policy).utf8), file: "\(saved.training.file), metadata.state.policy",
+                tasks: experiment.tasks.map(\.name), blocks: experiment.architecture.blocks.count,
+                allowsOthers: experiment.architecture.isPart)
+        }
         isResumed = true
         guard outlines.contains(where: { $0.phase == state.phase }) else {
             throw InputError(

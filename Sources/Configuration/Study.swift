@@ -1,0 +1,155 @@
+import AdaShareSchema
+import AdaShareSupport
+import Foundation
+import Yams
+
+/// Several configurations that differ in a few keys, each trained with several seeds, to be set side by side.
+public struct Study: Sendable {
+    /// One configuration of a study.
+    public struct Row: Sendable, Equatable {
+        /// What tables call it.
+        public var name = ""
+        /// `path=value` as `--set` takes them, after those of the study.
+        public var set: [String] = []
+    }
+
+    /// Numbers out of the literature, for a table's last rows.
+    public struct Published: Sendable, Equatable {
+        /// What tables call it.
+        public var name = ""
+        /// `task metric=value`, such as `segmentation miou=27.5`.
+        public var metrics: [String] = []
+    }
+
+    /// The configuration that rows change, relative to the study's file.
+    public var config = ""
+    /// `path=value` of every row.
+    public var set: [String] = []
+    /// Values of `training.seed`.
+    private var seedNumbers = [1.0]
+    /// The row that others are compared with; nil for none.
+    public var reference: String?
+    /// At least one.
+    public var rows: [Row] = []
+    /// Rows of numbers alone.
+    public var published: [Published] = []
+    /// Where it was read.
+    public private(set) var url = URL(fileURLWithPath: "study")
+
+    /// Values of `training.seed`, at least one.
+    public var seeds: [Int] { seedNumbers.map { Int($0) } }
+
+    private static var fields: [ConfigurationField<Study>] {
+        [
+            .key("config", \.config, isRequired: true, "The configuration that rows change, relative to this file."),
+            .key("set", \.set, "Keys of every row, each path=value as --set takes them."),
+            .key(
+                "seeds", \.seedNumbers,
+                limit: ConfigurationLimit(text: "a whole number from 0, each once, at least one") { list in
+                    !list.isEmpty && Set(list).count == list.count
+                        && list.allSatisfy { $0 >= 0 && $0 <= 1e9 && $0.rounded() == $0 }
+                }, "Values of training.seed; every row is trained with each."),
+            .key("reference", \.reference, "Name of the row that the others are compared with."),
+            .list(
+                "rows", \.rows,
+                of: [
+                    .key("name", \.name, isRequired: true, "What tables call it."),
+                    .key("set", \.set, "Keys of the row, each path=value."),
+                ], empty: Row(), "The configurations."),
+            .list(
+                "published", \.published,
+                of: [
+                    .key("name", \.name, isRequired: true, "What tables call it."),
+                    .key("metrics", \.metrics, isRequired: true, "Its numbers, each `task metric=value`."),
+                ], empty: Published(), isRequired: false, "Rows of numbers out of the literature."),
+        ]
+    }
+
+    /// Reads a study, and every configuration in it.
+    ///
+    /// - Throws: `InputError` naming the key at fault, of the study or of a row's configuration.
+    public static func read(_ url: URL) throws -> Study {
+        guard let data = try? Data(contentsOf: url), let text = String(data: data, encoding: .utf8) else {
+            throw InputError(file: url.path, found: "no readable text", expected: "a YAML file of a study")
+        }
+        let tree = try ConfigurationTree(yaml: text, file: url.path, overrides: [])
+        var study = Study()
+        try tree.decode(fields, into: &study, at: tree.root, prefix: "")
+        study.url = url
+        try study.check()
+        for row in study.rows { _ = try study.configuration(row, seed: study.seeds[0]) }
+        return study
+    }
+
+    private func check() throws {
+        func fail(_ place: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: url.path, place: place, found: found, expected: expected)
+        }
+        guard !rows.isEmpty else { throw fail("rows", "none", "at least one") }
+        var folders: [String: Int] = [:]
+        for (index, row) in rows.enumerated() {
+            guard !Self.slug(row.name).isEmpty else {
+                throw fail("rows.\(index).name", "'\(row.name)'", "letters or digits")
+            }
+            if let other = folders.updateValue(index, forKey: Self.slug(row.name)) {
+                throw fail(
+                    "rows.\(index).name", "'\(row.name)', with the folder of row \(other) '\(rows[other].name)'",
+                    "names that differ in letters or digits")
+            }
+            for text in set + row.set where text.hasPrefix("training.seed=") {
+                throw fail("rows.\(index)", text, "seeds")
+            }
+        }
+        if let reference, !rows.contains(where: { $0.name == reference }) {
+            throw fail("reference", "'\(reference)'", "one of " + rows.map(\.name).joined(separator: ", "))
+        }
+        for (index, row) in published.enumerated() where row.values == nil {
+            throw fail("published.\(index).metrics", "\(row.metrics)", "a list, each `task metric=value`")
+        }
+    }
+
+    /// The file of the configuration that rows change.
+    public var configURL: URL {
+        URL(fileURLWithPath: config, relativeTo: url.deletingLastPathComponent()).standardizedFileURL
+    }
+
+    /// What `--set` is given for a row and seed.
+    public func overrides(_ row: Row, seed: Int) -> [String] { set + row.set + ["training.seed=\(seed)"] }
+
+    /// A row's configuration.
+    ///
+    /// - Throws: `InputError` naming the key at fault.
+    public func configuration(_ row: Row, seed: Int) throws -> ExperimentConfiguration {
+        do {
+            let configuration = try ExperimentConfiguration.load(configURL, overrides: overrides(row, seed: seed))
+            try configuration.validateForTraining(file: configURL.path)
+            return configuration
+        } catch let error as InputError {
+            throw InputError(
+                file: "\(url.path), row '\(row.name)': \(error.file)", place: error.place, found: error.found,
+                expected: error.expected)
+        }
+    }
+
+    /// The run folder of a row and seed in the folder of a study.
+    public func folder(_ row: Row, seed: Int) -> String { "\(Self.slug(row.name))/seed-\(seed)" }
+
+    /// Lower case, with a hyphen for all that is neither letter nor digit.
+    private static func slug(_ name: String) -> String {
+        name.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }.joined(separator: "-")
+    }
+}
+
+extension Study.Published {
+    /// Task → metric → value; nil where a text is no `task metric=value`.
+    public var values: [String: [String: Double]]? {
+        var result: [String: [String: Double]] = [:]
+        for text in metrics {
+            let sides = text.split(separator: "=", maxSplits: 1).map(String.init)
+            let words = sides[0].split(separator: " ").map(String.init)
+            guard sides.count == 2, words.count == 2, let value = Double(sides[1]), value.isFinite else { return nil }
+            result[words[0], default: [:]][words[1]] = value
+        }
+        return result
+    }
+}

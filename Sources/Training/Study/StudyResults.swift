@@ -1,0 +1,126 @@
+import AdaShareConfiguration
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
+import Foundation
+
+/// What the finished runs of a study reached.
+public struct StudyResults: Sendable {
+    /// One network with one seed.
+    public struct Entry: Sendable {
+        /// Task → convention → metrics.
+        public let metrics: [String: [String: [Metric]]]
+        /// Trainable parameters, and multiply-accumulates for one image, heads included.
+        public let parameters, macs: Int
+        /// A measured inference step; nil where a run measured none.
+        public let inferenceMs: Double?
+    }
+
+    /// One line of a table: a row of the study, or one of the networks that belong to its runs.
+    public struct Line: Sendable {
+        /// What tables call it.
+        public let name: String
+        /// By seed.
+        public var entries: [Int: Entry]
+    }
+
+    /// The study.
+    public let study: Study
+    /// Of the rows in order, those of a row together; rows without a finished run are left out.
+    public let lines: [Line]
+    /// Runs that are missing or not finished, as their folders are called.
+    public let unfinished: [String]
+
+    /// Reads what lies in the folder of a study.
+    ///
+    /// - Throws: `InputError` naming a damaged file.
+    public init(_ study: Study, in folder: URL) throws {
+        self.study = study
+        var (lines, unfinished): ([Line], [String]) = ([], [])
+        for row in study.rows {
+            var own: [Line] = []
+            for seed in study.seeds {
+                let run = folder.appendingPathComponent(study.folder(row, seed: seed))
+                guard try Self.isFinished(run, study.configuration(row, seed: seed)) else {
+                    unfinished.append(study.folder(row, seed: seed))
+                    continue
+                }
+                for (name, entry) in try Self.entries(of: run, row: row.name) {
+                    if let place = own.firstIndex(where: { $0.name == name }) {
+                        own[place].entries[seed] = entry
+                    } else {
+                        own.append(Line(name: name, entries: [seed: entry]))
+                    }
+                }
+            }
+            lines += own
+        }
+        (self.lines, self.unfinished) = (lines, unfinished)
+    }
+
+    /// Whether a run has come to its end.
+    public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) -> Bool {
+        let last = SideRuns.areWanted(configuration) ? "tradeoff.json" : "summary.json"
+        return FileManager.default.fileExists(atPath: run.appendingPathComponent(last).path)
+    }
+
+    /// The networks of a run: its own, or where budgets are retrained in runs of their own those; hard sharing and
+    /// narrower networks where they were trained.
+    private static func entries(of run: URL, row: String) throws -> [(String, Entry)] {
+        let summary: RunSummary = try read(run.appendingPathComponent("summary.json"))
+        let compared = run.appendingPathComponent("tradeoff.json")
+        guard FileManager.default.fileExists(atPath: compared.path) else { return [(row, Entry(summary))] }
+        let tradeoff: Tradeoff = try read(compared)
+        let policies = tradeoff.points.filter { $0.kind == .policy }
+        return try tradeoff.points.compactMap { point in
+            switch point.kind {
+            case .hardSharing:
+                return summary.hardSharing.map {
+                    ("\(row), hard sharing", Entry(summary, metrics: $0, point, isHardSharing: true))
+                }
+            case .policy, .narrow:
+                let own: RunSummary =
+                    point.folder == "."
+                    ? summary
+                    : try read(run.appendingPathComponent(point.folder).appendingPathComponent("summary.json"))
+                let isOnly = point.kind == .policy && policies.count == 1
+                return (isOnly ? row : "\(row), \(point.name)", Entry(own, metrics: own.metrics, point))
+            }
+        }
+    }
+
+    private static func read<Value: Decodable>(_ url: URL) throws -> Value {
+        guard let data = try? Data(contentsOf: url), let value = try? JSONText.read(Value.self, data) else {
+            throw InputError(file: url.path, found: "no file that `train` wrote", expected: "that of a finished run")
+        }
+        return value
+    }
+
+    /// Δ of a line over the reference in percent, exact convention, for the seeds that both have.
+    public func gains(_ line: Line) -> [Double] {
+        guard let name = study.reference, let reference = lines.first(where: { $0.name == name }) else { return [] }
+        return line.entries.keys.sorted().compactMap { seed in
+            guard let mine = line.entries[seed], let base = reference.entries[seed] else { return nil }
+            func exact(_ entry: Entry) -> [String: [Metric]] {
+                entry.metrics.compactMapValues { $0[MetricConvention.exact.rawValue] }
+            }
+            return RelativeGain.overall(exact(mine), over: exact(base))
+        }
+    }
+}
+
+extension StudyResults.Entry {
+    fileprivate init(_ summary: RunSummary) { self.init(summary, metrics: summary.metrics, nil) }
+
+    fileprivate init(
+        _ summary: RunSummary, metrics: [String: [String: [Metric]]], _ point: Tradeoff.Point?,
+        isHardSharing: Bool = false
+    ) {
+        let (backbone, heads) = (summary.cost.backbone, summary.cost.heads)
+        let macs =
+            isHardSharing ? backbone.macsHardSharing : summary.networks > 1 ? backbone.macsAll : backbone.macsShared
+        self.init(
+            metrics: metrics, parameters: backbone.parameters * summary.networks + heads.parameters,
+            macs: macs + heads.macs, inferenceMs: point?.inferenceMs)
+    }
+}

@@ -1,0 +1,201 @@
+import AdaShareConfiguration
+import AdaShareSupport
+import AdaShareTasks
+import Foundation
+
+/// The results of a study as a table: a line for each network, numbers as mean ± deviation over seeds.
+public struct StudyTable {
+    /// How a table is written.
+    public enum Form: String, CaseIterable, Sendable {
+        /// Columns of one width, for a terminal.
+        case text
+        /// For documents.
+        case markdown
+        /// For programs: means and deviations in columns of their own, all digits.
+        case csv
+        /// A `tabular`.
+        case latex
+    }
+
+    private let results: StudyResults
+    private let convention: MetricConvention
+    private let hasAllMetrics: Bool
+
+    /// - Parameters:
+    ///   - results: of a study.
+    ///   - convention: of the metrics; Δ is always of the exact ones.
+    ///   - hasAllMetrics: instead of each task's first one.
+    public init(_ results: StudyResults, convention: MetricConvention = .exact, hasAllMetrics: Bool = false) {
+        self.results = results
+        self.convention = convention
+        self.hasAllMetrics = hasAllMetrics
+    }
+
+    /// A number over seeds.
+    struct Spread: Equatable {
+        let mean: Double
+        /// Sample standard deviation; nil of one seed.
+        let deviation: Double?
+
+        /// nil without numbers, or with one that is none.
+        init?(_ values: [Double]) {
+            guard !values.isEmpty, values.allSatisfy(\.isFinite) else { return nil }
+            mean = values.reduce(0, +) / Double(values.count)
+            let squares = values.reduce(0) { [mean] in $0 + ($1 - mean) * ($1 - mean) }
+            deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : nil
+        }
+    }
+
+    private struct Column {
+        let title: String
+        /// Of a line; nil for a published row.
+        let values: (StudyResults.Line) -> [Double]
+        let published: (Study.Published) -> Double?
+        var isSigned = false
+    }
+
+    private var tasks: [(name: String, metrics: [Metric])] {
+        let tasks = (try? results.study.configuration(results.study.rows[0], seed: results.study.seeds[0]))?.tasks ?? []
+        return tasks.compactMap { task in
+            let found = results.lines.lazy.compactMap { line in
+                line.entries.values.first?.metrics[task.name]?[convention.rawValue]
+            }.first
+            return found.map { (task.name, hasAllMetrics ? $0 : Array($0.prefix(1))) }
+        }
+    }
+
+    private var columns: [Column] {
+        var columns = tasks.flatMap { task in
+            task.metrics.map { metric in
+                Column(
+                    title: "\(task.name) \(metric.name) " + (metric.higherIsBetter ? "↑" : "↓"),
+                    values: { line in
+                        line.entries.keys.sorted().compactMap { seed in
+                            line.entries[seed]?.metrics[task.name]?[convention.rawValue]?
+                                .first { $0.name == metric.name }?.value
+                        }
+                    },
+                    published: { $0.values?[task.name]?[metric.name] })
+            }
+        }
+        func own(_ title: String, isSigned: Bool = false, _ values: @escaping (StudyResults.Line) -> [Double]) {
+            guard results.lines.contains(where: { !values($0).isEmpty }) else { return }
+            columns.append(Column(title: title, values: values, published: { _ in nil }, isSigned: isSigned))
+        }
+        own("Δ %", isSigned: true) { results.gains($0) }
+        own("M parameters") { $0.entries.values.first.map { [Double($0.parameters) / 1e6] } ?? [] }
+        own("M MACs") { line in line.entries.keys.sorted().map { Double(line.entries[$0]?.macs ?? 0) / 1e6 } }
+        own("ms") { line in line.entries.keys.sorted().compactMap { line.entries[$0]?.inferenceMs } }
+        return columns
+    }
+
+    /// The table.
+    public func text(_ form: Form) -> String {
+        let columns = columns
+        if form == .csv { return csv(columns) }
+        func cell(_ values: [Double], isSigned: Bool) -> String {
+            guard let spread = Spread(values) else { return "–" }
+            let mean = isSigned ? signedNumber(spread.mean) : readable(spread.mean)
+            // To the digits of the mean; costs that are the same for every seed say nothing.
+            guard let deviation = spread.deviation, deviation > 0 else { return mean }
+            let decimals = mean.split(separator: ".").dropFirst().first?.count ?? 0
+            return mean + " ± " + String(format: "%.\(decimals)f", deviation)
+        }
+        let rows =
+            results.lines.map { line in
+                [line.name] + columns.map { cell($0.values(line), isSigned: $0.isSigned) }
+            }
+            + results.study.published.map { row in
+                [row.name] + columns.map { column in column.published(row).map { readable($0) } ?? "–" }
+            }
+        let header = [""] + columns.map(\.title)
+        switch form {
+        case .text, .csv:
+            var table = Table(header)
+            for row in rows { table.add(row) }
+            return table.text
+        case .markdown:
+            func line(_ cells: [String]) -> String {
+                "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
+            }
+            let rule = "|" + String(repeating: "---|", count: header.count)
+            return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
+        case .latex:
+            func line(_ cells: [String]) -> String { cells.map(Self.latex).joined(separator: " & ") + " \\\\" }
+            let body = [line(header), "\\hline"] + rows.map(line)
+            return "\\begin{tabular}{l" + String(repeating: "r", count: columns.count) + "}\n"
+                + body.joined(separator: "\n") + "\n\\end{tabular}"
+        }
+    }
+
+    private func csv(_ columns: [Column]) -> String {
+        func quoted(_ text: String) -> String {
+            text.contains { ",\"\n".contains($0) } ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+        }
+        let titles = columns.flatMap { [$0.title, "\($0.title) deviation"] }
+        let rows =
+            results.lines.map { line -> [String] in
+                [line.name, "\(line.entries.count)"]
+                    + columns.flatMap { column -> [String] in
+                        guard let spread = Spread(column.values(line)) else { return ["", ""] }
+                        return ["\(spread.mean)", spread.deviation.map { "\($0)" } ?? ""]
+                    }
+            }
+            + results.study.published.map { row in
+                [row.name, ""] + columns.flatMap { [$0.published(row).map { "\($0)" } ?? "", ""] }
+            }
+        return ([["", "seeds"] + titles] + rows).map { $0.map(quoted).joined(separator: ",") }.joined(separator: "\n")
+    }
+
+    private func signedNumber(_ value: Double) -> String {
+        let text = readable(abs(value), digits: 2)
+        return (value < 0 ? "−" : "+") + text
+    }
+
+    private static func latex(_ text: String) -> String {
+        var result = ""
+        for character in text {
+            switch character {
+            case "&", "%", "$", "#", "_", "{", "}": result += "\\\(character)"
+            case "~": result += "\\textasciitilde{}"
+            case "^": result += "\\textasciicircum{}"
+            case "\\": result += "\\textbackslash{}"
+            case "↑": result += "$\\uparrow$"
+            case "↓": result += "$\\downarrow$"
+            case "±": result += "$\\pm$"
+            case "Δ": result += "$\\Delta$"
+            case "−": result += "$-$"
+            case "×": result += "$\\times$"
+            case "–": result += "--"
+            default: result.append(character)
+            }
+        }
+        return result
+    }
+}
+
+extension StudyResults {
+    /// Δ over the reference against multiply-accumulates, or milliseconds where every line has been timed; nil where
+    /// nothing is compared.
+    public var chart: Chart? {
+        let gained = lines.filter { !gains($0).isEmpty }
+        guard !gained.isEmpty else { return nil }
+        let isTimed = gained.allSatisfy { $0.entries.values.allSatisfy { $0.inferenceMs != nil } }
+        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
+        let spots = gained.map { line in
+            let cost = line.entries.values.map { isTimed ? $0.inferenceMs ?? 0 : Double($0.macs) / 1e9 }
+            return Chart.Point(mean(cost.sorted()), mean(gains(line)), label: line.name)
+        }
+        return Chart(
+            "Accuracy against \(isTimed ? "time" : "work")",
+            subtitle: "mean over \(study.seeds.count) seeds, tasks and metrics, exact convention",
+            panels: [
+                Chart.Panel(
+                    "", note: "up and left is better",
+                    x: Chart.Axis(isTimed ? "ms per inference step" : "G multiply-accumulates per image"),
+                    y: Chart.Axis("accuracy against \(study.reference ?? "")", unit: " %"),
+                    series: [Chart.Series("", .vermillion, .square, points: spots)],
+                    lines: [Chart.ReferenceLine(study.reference ?? "", at: 0)])
+            ])
+    }
+}

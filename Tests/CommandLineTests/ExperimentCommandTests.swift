@@ -1,0 +1,128 @@
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareTraining
+
+extension CommandLineTests {
+    /// Studies: rows and seeds trained by processes, then set side by side.
+    @Suite(.needsDevice) struct ExperimentCommandTests {
+        private static let configuration =
+            Tiny.tasks + Tiny.light + """
+                dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
+                training: { batch: 4, warmup: { iterations: 1 }, policy: { iterations: 16 }, retrain: { iterations: 2 } }
+                policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 } }
+
+                """
+        private static let study = """
+            config: base.yml
+            seeds: [1, 2]
+            reference: hard sharing
+            rows:
+              - { name: Hard sharing!, set: [method=hard_sharing] }
+              - name: hard sharing
+                set: [method=hard_sharing, training.retrain.iterations=3]
+              - name: AdaShare
+                set: [training.hard_sharing_baseline=true, policy.budget=0.6]
+            published: [{ name: "paper, table 1", metrics: ["segmentation miou=29.6"] }]
+
+            """
+
+        private func write(_ folder: TemporaryFolder, _ text: String) throws -> String {
+            _ = try folder.write(Self.configuration, "base.yml")
+            return try folder.write(text, "study.yml").path
+        }
+
+        @Test func whatIsMissingIsTrained() throws {
+            let folder = try TemporaryFolder()
+            let file = try write(
+                folder,
+                Self.study.replacing("Hard sharing!", with: "\"single, task\"").replacing(
+                    "set: [method=hard_sharing] }", with: "set: [method=single_task] }"))
+            let output = folder.file("runs")
+            let place = [file, "--output", output.path]
+            let run = ["experiment", "run"] + place + ["--no-search"]
+            let first = try Program.run(run + ["--jobs", "2"])
+            #expect(first.status == 0, "\(first.errors)")
+            #expect(first.output.contains("±") && first.output.contains("Δ %"))
+            for row in ["single-task", "hard-sharing", "adashare"] {
+                for seed in [1, 2] {
+                    #expect(
+                        FileManager.default.fileExists(
+                            atPath: output.appendingPathComponent("\(row)/seed-\(seed)/summary.json").path))
+                }
+            }
+            // What is finished stays; one that is gone is trained again, to the same numbers.
+            let gone = output.appendingPathComponent("hard-sharing/seed-2")
+            let before = try Data(contentsOf: gone.appendingPathComponent("checkpoints/train.safetensors"))
+            try FileManager.default.removeItem(at: gone)
+            let unfinished = Command.run(["experiment", "table"] + place)
+            #expect(unfinished.errors.contains("not finished: hard-sharing/seed-2"))
+            let second = try Program.run(run)
+            #expect(second.status == 0 && second.errors.contains("5 of 6 runs are finished"))
+            #expect(second.lines.count { $0.hasPrefix("finished ") } == 1)
+            #expect(try Data(contentsOf: gone.appendingPathComponent("checkpoints/train.safetensors")) == before)
+
+            // The table says what the runs' summaries say.
+            let csv = Command.run(["experiment", "table"] + place + ["--form", "csv"]).output
+            let lines = csv.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+            let names = lines.map { $0[0] }
+            #expect(names.contains("AdaShare") && names.contains("hard sharing") && csv.contains("\"single, task\",2,"))
+            let hard = try #require(lines.first { $0[0] == "hard sharing" })
+            let values = try [1, 2].map { seed -> Double in
+                let file = output.appendingPathComponent("hard-sharing/seed-\(seed)/summary.json")
+                let summary = try JSONText.read(RunSummary.self, Data(contentsOf: file))
+                return try #require(summary.metrics["segmentation"]?["exact"]?.first?.value)
+            }
+            #expect(abs(try #require(Double(hard[2])) - (values[0] + values[1]) / 2) < 1e-9)
+            #expect(abs(try #require(Double(hard[3])) - abs(values[0] - values[1]) / 2.0.squareRoot()) < 1e-9)
+            #expect(csv.contains("\"paper, table 1\",,29.6,"))
+
+            let markdown = Command.run(["experiment", "table"] + place + ["--form", "markdown", "--all"]).output
+            #expect(markdown.contains("| hard sharing |") && markdown.contains("normals angle_median ↓"))
+            let latex = Command.run(["experiment", "table"] + place + ["--form", "latex"]).output
+            #expect(latex.hasPrefix("\\begin{tabular}") && latex.contains("absolute\\_error"))
+            let picture = folder.file("p.svg")
+            #expect(Command.run(["experiment", "plot"] + place + ["--svg", picture.path]).status == 0)
+            #expect(try String(contentsOf: picture, encoding: .utf8).contains("hard sharing"))
+        }
+
+        @Test func aFailedRunHidesNoOther() throws {
+            let folder = try TemporaryFolder()
+            let file = try write(
+                folder,
+                Self.study.replacing("Hard sharing!", with: "broken").replacing(
+                    "seeds: [1, 2]", with: "seeds: [1]"
+                ).replacing("set: [method=hard_sharing] }", with: "set: [method=fixed, method.policy=gone.json] }"))
+            let run = try Program.run(["experiment", "run", file, "--output", folder.file("o").path, "--no-search"])
+            run.expectFailure(["1 runs that failed: broken, seed 1"])
+            #expect(run.errors.contains("finished AdaShare, seed 1"))
+            let log = try String(contentsOf: folder.file("o/broken/seed-1.log"), encoding: .utf8)
+            #expect(log.contains("gone.json"))
+        }
+
+        @Test func badStudiesAreRefusedBeforeAnythingRuns() throws {
+            let folder = try TemporaryFolder()
+            func refuse(_ change: (String, String), _ parts: String...) throws {
+                let file = try write(folder, Self.study.replacing(change.0, with: change.1))
+                Command.run(["experiment", "run", file, "--output", folder.file("none").path])
+                    .expectFailure(parts)
+                #expect(!FileManager.default.fileExists(atPath: folder.file("none").path))
+            }
+            try refuse(("x", "x"), "rows.1.name", "the folder of row 0")
+            let names = ("Hard sharing!", "first")
+            func named(_ change: (String, String), _ parts: String...) throws {
+                let file = try write(
+                    folder, Self.study.replacing(names.0, with: names.1).replacing(change.0, with: change.1))
+                Command.run(["experiment", "run", file]).expectFailure(parts)
+            }
+            try named(("reference: hard", "reference: soft"), "reference", "'soft sharing'", "AdaShare")
+            try named(("policy.budget=0.6", "policy.bugdet=0.6"), "row 'AdaShare'", "policy.budget")
+            try named(("seeds: [1, 2]", "seeds: [1, 1]"), "seeds", "each once")
+            try named(("config: base.yml", "config: none.yml"), "none.yml", "no readable file")
+            try named(("miou=29.6", "miou"), "published.0.metrics", "task metric=value")
+            try named(("policy.budget=0.6", "training.seed=3"), "rows.2", "seeds")
+        }
+    }
+}
