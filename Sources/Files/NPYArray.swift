@@ -1,9 +1,9 @@
 import AdaShareSupport
 import Foundation
 
-/// A NumPy array file (`.npy`) of floating-point numbers, held as float32 in row-major order.
+/// A NumPy array file (`.npy`) of numbers, held as float32 in row-major order.
 ///
-/// - Source: NumPy's documented format, versions 1.0 to 3.0. Little-endian hosts only, as the files are.
+/// - Source: NumPy's documented format, versions 1.0 to 3.0. Files are written on little-endian hosts only.
 public struct NPYArray: Sendable, Equatable {
     /// Lengths of the axes, outermost first; empty for a scalar.
     public let shape: [Int]
@@ -19,20 +19,18 @@ public struct NPYArray: Sendable, Equatable {
         self.values = values
     }
 
-    /// Reads a `.npy` file: element type `<f4`, or `<f8` rounded to float32; column-major order is converted.
+    /// Reads a `.npy` file: integers of 1 to 8 bytes, signed or not, truth values (0 and 1) and floats of 2, 4 and 8
+    /// bytes, the last rounded to float32; of either byte order, row- or column-major.
     ///
-    /// - Throws: `InputError` if the file is missing, no NPY, truncated, over-long, or of another element type.
+    /// - Throws: `InputError` if the file is missing, no NPY, truncated, over-long, of another element type, or if it
+    ///   holds an integer that float32 does not, of which 2²⁴ + 1 is the first.
     public static func read(_ url: URL) throws -> NPYArray {
         let data = try WholeFile.read(url)
         let header = try NPYHeader(data, path: url.path)
-        let size: Int
-        switch header.descriptor {
-        case "<f4": size = 4
-        case "<f8": size = 8
-        default:
+        guard let element = NPYElement(header.descriptor) else {
             throw InputError(
                 file: url.path, found: "element type '\(header.descriptor)'",
-                expected: "'<f4' or '<f8' (little-endian floats)")
+                expected: "integers, truth values, or floats of 2, 4 or 8 bytes, such as '<f4'")
         }
         var count = 1
         for axis in header.shape {
@@ -44,24 +42,31 @@ public struct NPYArray: Sendable, Equatable {
             count = product
         }
         let found = data.count - header.byteCount
-        guard found == count * size else {
+        guard found == count * element.size else {
             throw InputError(
                 file: url.path,
-                found: "\(found) bytes of elements, \(found < count * size ? "truncated" : "corrupt")",
-                expected: "\(count * size) for shape \(header.shape) of '\(header.descriptor)'")
-        }
-        let values = data.withUnsafeBytes { bytes -> [Float] in
-            let elements = UnsafeRawBufferPointer(rebasing: bytes[header.byteCount...])
-            if size == 4 {
-                return [Float](unsafeUninitializedCapacity: count) { target, used in
-                    UnsafeMutableRawBufferPointer(target).copyMemory(from: elements)
-                    used = count
-                }
-            }
-            return (0..<count).map { Float(elements.loadUnaligned(fromByteOffset: 8 * $0, as: Double.self)) }
+                found: "\(found) bytes of elements, \(found < count * element.size ? "truncated" : "corrupt")",
+                expected: "\(count * element.size) for shape \(header.shape) of '\(header.descriptor)'")
         }
         let isColumnMajor = header.fortranOrder && header.shape.count > 1
+        let values = try data.withUnsafeBytes { bytes in
+            try element.decode(UnsafeRawBufferPointer(rebasing: bytes[header.byteCount...]), count) { value, at in
+                InputError(
+                    file: url.path, place: "element \(indices(of: at, in: header.shape, isColumnMajor))",
+                    found: "\(value)", expected: "an integer that float32 holds exactly, as all up to 2^24")
+            }
+        }
         return NPYArray(shape: header.shape, values: isColumnMajor ? rowMajor(values, shape: header.shape) : values)
+    }
+
+    /// The indices of an element by its place in the file.
+    private static func indices(of at: Int, in shape: [Int], _ isColumnMajor: Bool) -> [Int] {
+        var rest = at
+        let fromFastest = (isColumnMajor ? shape : shape.reversed()).map { axis in
+            defer { rest /= axis }
+            return rest % axis
+        }
+        return isColumnMajor ? fromFastest : fromFastest.reversed()
     }
 
     /// Writes the array as a version 1.0 file of `<f4` in row-major order, under a temporary name that is then renamed.

@@ -41,6 +41,14 @@ extension CommandLineTests {
             let apply: @Sendable (URL) throws -> Void
         }
 
+        /// Says that the bytes of floats are something else.
+        private static func retype(_ url: URL, _ descriptor: String) throws {
+            var bytes = try Data(contentsOf: url)
+            let type = try #require(bytes.range(of: Data("<f4".utf8)))
+            bytes.replaceSubrange(type, with: Data(descriptor.utf8))
+            try bytes.write(to: url)
+        }
+
         static let damages = [
             Damage(testDescription: "truncated image", file: "img/000003.png", parts: ["truncated"]) {
                 try Data(contentsOf: $0).dropLast(100).write(to: $0)
@@ -68,11 +76,14 @@ extension CommandLineTests {
             Damage(testDescription: "truncated array", file: "depth/000003.npy", parts: ["4092", "4096", "truncated"]) {
                 try Data(contentsOf: $0).dropLast(4).write(to: $0)
             },
-            Damage(testDescription: "array of integers", file: "depth/000003.npy", parts: ["'<i4'", "'<f4'"]) {
-                var bytes = try Data(contentsOf: $0)
-                let type = try #require(bytes.range(of: Data("<f4".utf8)))
-                bytes.replaceSubrange(type, with: Data("<i4".utf8))
-                try bytes.write(to: $0)
+            Damage(testDescription: "array of complex numbers", file: "depth/000003.npy", parts: ["'<c4'", "'<f4'"]) {
+                try retype($0, "<c4")
+            },
+            Damage(
+                testDescription: "array of integers too large", file: "depth/000003.npy",
+                parts: ["element [0, 0]", "an integer that float32 holds"]
+            ) {
+                try retype($0, "<i4")
             },
             Damage(testDescription: "array of another shape", file: "depth/000003.npy", parts: ["[4, 4]", "[32, 32]"]) {
                 try NPYArray(shape: [4, 4], values: [Float](repeating: 1, count: 16)).write(to: $0)

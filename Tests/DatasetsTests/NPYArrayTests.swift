@@ -10,13 +10,8 @@ import Testing
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The bytes NumPy writes, built by hand.
     private func file(_ dictionary: String, version: UInt8 = 1, elements: [UInt8]) -> [UInt8] {
-        let text = Array((dictionary + "\n").utf8)
-        let length = text.count
-        var bytes: [UInt8] = [0x93] + Array("NUMPY".utf8) + [version, 0, UInt8(length & 255), UInt8(length >> 8)]
-        if version > 1 { bytes += [0, 0] }
-        return bytes + text + elements
+        HandmadeNPY.file(dictionary, version: version, elements: elements)
     }
 
     private func bytes(_ values: [Float]) -> [UInt8] {
@@ -81,7 +76,7 @@ import Testing
         try check(good + [0], "corrupt")
         try check(
             file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", version: 9, elements: []), "version 9")
-        for type in ["<i4", ">f4", "|u1", "<f2", "|O"] {
+        for type in ["<c8", "<f3", "|f4", "<i3", "<u16", "<f16", "|b2", "|O", "<U1"] {
             try check(
                 file("{'descr': '\(type)', 'fortran_order': False, 'shape': (1,), }", elements: [0, 0, 0, 0]), type)
         }
