@@ -38,8 +38,12 @@ let package = Package(
             providers: [.apt(["ocl-icd-opencl-dev"])]),
         .systemLibrary(
             name: "CAdaShareLibPNG", path: "Sources/CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-        // libpng reports errors by longjmp, which Swift must never see.
+        // libpng and libjpeg report errors by longjmp, which Swift must never see.
         .target(name: "CAdaSharePNG", dependencies: ["CAdaShareLibPNG"], path: "Sources/CPNG"),
+        .systemLibrary(
+            name: "CAdaShareLibJPEG", path: "Sources/CLibJPEG", pkgConfig: "libjpeg",
+            providers: [.apt(["libjpeg-dev"])]),
+        .target(name: "CAdaShareJPEG", dependencies: ["CAdaShareLibJPEG"], path: "Sources/CJPEG"),
         .target(name: "CAdaShareKernels", path: "Sources/CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.
@@ -54,8 +58,8 @@ let package = Package(
             path: "Sources/Graph", swiftSettings: tested),
         .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
         .target(
-            name: "AdaShareFiles", dependencies: ["AdaShareSupport", "CAdaSharePNG"], path: "Sources/Files",
-            swiftSettings: tested),
+            name: "AdaShareFiles", dependencies: ["AdaShareSupport", "CAdaSharePNG", "CAdaShareJPEG"],
+            path: "Sources/Files", swiftSettings: tested),
         .target(
             name: "AdaShareLayers",
             dependencies: [

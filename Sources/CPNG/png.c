@@ -98,7 +98,8 @@ bool adashare_png_read_header(
 }
 
 bool adashare_png_read_pixels(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, size_t size, adashare_png_message *message) {
+    const uint8_t *bytes, size_t count, adashare_png_form form, uint8_t *pixels, size_t size,
+    adashare_png_message *message) {
     source from = {bytes, count, 0};
     png_structp png;
     png_infop info;
@@ -108,7 +109,15 @@ bool adashare_png_read_pixels(
         return false;
     }
     read_info(png, info);
-    png_set_packing(png);
+    if (form == ADASHARE_PNG_AS_RGB) {
+        png_set_scale_16(png);
+        // Grey of fewer bits and palettes become whole bytes.
+        png_set_expand(png);
+        png_set_gray_to_rgb(png);
+        png_set_strip_alpha(png);
+    } else {
+        png_set_packing(png);
+    }
     const int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     const size_t height = png_get_image_height(png, info), row = png_get_rowbytes(png, info);

@@ -122,7 +122,7 @@ extension Batch {
 /// An image alone as the network's input, shape [1, height, width, 3]: B,G,R 0...255 minus ``Batch/meanBGR``.
 ///
 /// - Precondition: the image has three channels.
-public func networkInput(_ image: PNGImage) -> [Float] {
+public func networkInput(_ image: Image) -> [Float] {
     precondition(image.channels == 3, "found \(image.channels) channels, expected 3")
     let mean = Batch.meanBGR
     var input: [Float] = []

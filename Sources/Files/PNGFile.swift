@@ -23,8 +23,6 @@ struct PNGFile {
         let hasTransparency: Bool
     }
 
-    /// Larger images are taken for corrupt headers, before memory is asked for.
-    static let maximumPixels = 1 << 28
     /// Bytes that one byte of a deflate stream may become: 258 from two bits.
     ///
     /// - Source: RFC 1951, section 3.2.5.
@@ -34,6 +32,9 @@ struct PNGFile {
     private let data: Data
     private let path: String
 
+    /// Whether the bytes begin as every PNG file does.
+    static func hasSignature(_ data: Data) -> Bool { data.withBytes { adashare_png_has_signature($0, data.count) } }
+
     /// Reads what stands before the pixels.
     ///
     /// - Throws: `InputError` if the signature is missing, if libpng refuses the header, or if the file claims more
@@ -42,16 +43,16 @@ struct PNGFile {
         self.data = data
         self.path = path
         let bytes = data.count
-        guard data.withBytes({ adashare_png_has_signature($0, bytes) }) else {
+        guard Self.hasSignature(data) else {
             throw InputError(file: path, found: "\(bytes) bytes without the PNG signature", expected: "a PNG image")
         }
         var read = adashare_png_header()
         try Self.check(path) { message in data.withBytes { adashare_png_read_header($0, bytes, &read, &message) } }
         let (width, height) = (Int(read.width), Int(read.height))
-        guard height <= Self.maximumPixels / width else {
+        guard height <= Image.maximumPixels / width else {
             throw InputError(
                 file: path, found: "a PNG that claims \(width) x \(height) pixels",
-                expected: "1...\(Self.maximumPixels) in all")
+                expected: "1...\(Image.maximumPixels) in all")
         }
         guard height * read.row_bytes / Self.mostExpansion <= bytes else {
             throw InputError(
@@ -63,16 +64,24 @@ struct PNGFile {
             hasTransparency: read.has_transparency)
     }
 
+    /// R,G,B of 8 bits, whatever the file holds: palettes as their colours, grey three times, 16 bits rounded to 8,
+    /// alpha and transparent colours left out.
+    ///
+    /// - Throws: `InputError` if libpng refuses the file or warns of it.
+    func colours() throws -> [UInt8] { try bytes(ADASHARE_PNG_AS_RGB, perPixel: 3) }
+
     /// The samples, or the palette indices, one byte each.
     ///
     /// - Precondition: at most 8 bits a sample, and `channels` of them a pixel.
     /// - Throws: `InputError` if libpng refuses the file or warns of it.
-    func pixels(channels: Int) throws -> [UInt8] {
-        let count = header.width * header.height * channels
+    func pixels(channels: Int) throws -> [UInt8] { try bytes(ADASHARE_PNG_AS_STORED, perPixel: channels) }
+
+    private func bytes(_ form: adashare_png_form, perPixel: Int) throws -> [UInt8] {
+        let count = header.width * header.height * perPixel
         // Not filled with zeros: pages of pixels that never come are never touched.
         return try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             try Self.check(path) { message in
-                data.withBytes { adashare_png_read_pixels($0, data.count, buffer.baseAddress, count, &message) }
+                data.withBytes { adashare_png_read_pixels($0, data.count, form, buffer.baseAddress, count, &message) }
             }
             initialized = count
         }
@@ -83,14 +92,8 @@ struct PNGFile {
     /// - Precondition: 16 bits a sample, one of them a pixel.
     /// - Throws: `InputError` if libpng refuses the file or warns of it.
     func samples16() throws -> [UInt16] {
-        let count = 2 * header.width * header.height
-        let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            try Self.check(path) { message in
-                data.withBytes { adashare_png_read_pixels($0, data.count, buffer.baseAddress, count, &message) }
-            }
-            initialized = count
-        }
-        return (0..<count / 2).map { UInt16(bytes[2 * $0]) << 8 | UInt16(bytes[2 * $0 + 1]) }
+        let bytes = try bytes(ADASHARE_PNG_AS_STORED, perPixel: 2)
+        return (0..<bytes.count / 2).map { UInt16(bytes[2 * $0]) << 8 | UInt16(bytes[2 * $0 + 1]) }
     }
 
     /// An 8-bit file, grey or sRGB.
@@ -137,7 +140,8 @@ extension adashare_png_message {
 }
 
 extension Data {
-    fileprivate func withBytes(_ body: (UnsafePointer<UInt8>?) -> Bool) -> Bool {
+    /// The bytes as C takes them; nil where there are none.
+    func withBytes(_ body: (UnsafePointer<UInt8>?) -> Bool) -> Bool {
         withUnsafeBytes { body($0.bindMemory(to: UInt8.self).baseAddress) }
     }
 }

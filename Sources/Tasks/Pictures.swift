@@ -3,7 +3,7 @@ import AdaShareFiles
 /// Pictures of predictions at image size.
 public enum Pictures {
     /// A task's prediction for one image as a picture, enlarged to the image.
-    public static func picture(_ prediction: Prediction, of kind: any TaskKind, height: Int, width: Int) -> PNGImage {
+    public static func picture(_ prediction: Prediction, of kind: any TaskKind, height: Int, width: Int) -> Image {
         let colours = kind.colours(prediction)
         var bytes = [UInt8](repeating: 0, count: height * width * 3)
         for y in 0..<height {
@@ -13,7 +13,7 @@ public enum Pictures {
                 (bytes[o], bytes[o + 1], bytes[o + 2]) = c
             }
         }
-        return PNGImage(width: width, height: height, channels: 3, pixels: bytes)
+        return Image(width: width, height: height, channels: 3, pixels: bytes)
     }
 
     /// The colour of the class with the largest score, for each pixel.
@@ -36,7 +36,7 @@ public enum Pictures {
     /// Pictures of one size side by side with a white gap.
     ///
     /// - Precondition: at least one picture, all of one size, RGB.
-    public static func panel(_ pictures: [PNGImage], gap: Int = 4) -> PNGImage {
+    public static func panel(_ pictures: [Image], gap: Int = 4) -> Image {
         let (height, width) = (pictures[0].height, pictures[0].width)
         let total = pictures.count * width + (pictures.count - 1) * gap
         var bytes = [UInt8](repeating: 255, count: height * total * 3)
@@ -48,6 +48,6 @@ public enum Pictures {
                     target..<(target + width * 3), with: picture.pixels[source..<(source + width * 3)])
             }
         }
-        return PNGImage(width: total, height: height, channels: 3, pixels: bytes)
+        return Image(width: total, height: height, channels: 3, pixels: bytes)
     }
 }

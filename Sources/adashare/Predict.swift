@@ -36,7 +36,7 @@ struct Predict: ConsoleCommand {
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
-    @Argument(help: "Images, PNG, 8-bit RGB.") var images: [String]
+    @Argument(help: "Images, PNG or JPEG, of any colour type but CMYK.") var images: [String]
 
     func validate() throws {
         guard (path == nil) != (config == nil) else {
@@ -80,7 +80,7 @@ struct Predict: ConsoleCommand {
         }
         try profile.recording(with: recorder, on: console) {
             for path in images {
-                let image = try PNGImage.read(URL(fileURLWithPath: path), channels: 3)
+                let image = try Image.read(URL(fileURLWithPath: path), channels: 3)
                 var predictions: [String: Prediction] = [:]
                 for ((file, tasks), chosen) in zip(files, policies) {
                     if files.count > 1 { try network.load(file) }
@@ -110,7 +110,7 @@ struct Predict: ConsoleCommand {
     }
 
     private func predict(
-        _ image: PNGImage, network: NetworkRuntime, policy: DiscretePolicy
+        _ image: Image, network: NetworkRuntime, policy: DiscretePolicy
     ) throws -> [String: Prediction] {
         var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
         batch.image = networkInput(image)
@@ -133,7 +133,7 @@ private struct Album {
     let tasks: [TaskSettings]
     let console: Console
 
-    func write(_ predictions: [String: Prediction], of image: PNGImage, stem: String, folder: URL) throws {
+    func write(_ predictions: [String: Prediction], of image: Image, stem: String, folder: URL) throws {
         var pictures = [image]
         var parts = ["image"]
         for task in tasks {

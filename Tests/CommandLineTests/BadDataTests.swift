@@ -58,20 +58,24 @@ extension CommandLineTests {
                 bytes[bytes.count / 2] ^= 0xFF
                 try bytes.write(to: $0)
             },
-            Damage(testDescription: "grey image", file: "img/000003.png", parts: ["grey", "expected 8-bit RGB"]) {
-                let pixels = [UInt8](repeating: 9, count: 32 * 32)
-                try PNGImage(width: 32, height: 32, channels: 1, pixels: pixels).write(to: $0)
+            Damage(testDescription: "image of inks", file: "img/000003.png", parts: ["a CMYK JPEG", "expected one in"])
+            {
+                try Data(GoldenImage.file("jpeg cmyk")).write(to: $0)
+            },
+            Damage(testDescription: "label in a JPEG", file: "seg/000003.png", parts: ["a JPEG, whose values are not"])
+            {
+                try Data(GoldenImage.file("jpeg grey")).write(to: $0)
             },
             Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16 x 32", "32 x 32"]) {
                 let pixels = [UInt8](repeating: 0, count: 32 * 16)
-                try PNGImage(width: 32, height: 16, channels: 1, pixels: pixels).write(to: $0)
+                try Image(width: 32, height: 16, channels: 1, pixels: pixels).write(to: $0)
             },
             Damage(
                 testDescription: "label outside its classes", file: "seg/000003.png",
                 parts: ["label 6", "0...5", "255"]
             ) {
                 let pixels = [UInt8](repeating: 6, count: 32 * 32)
-                try PNGImage(width: 32, height: 32, channels: 1, pixels: pixels).write(to: $0)
+                try Image(width: 32, height: 32, channels: 1, pixels: pixels).write(to: $0)
             },
             Damage(testDescription: "truncated array", file: "depth/000003.npy", parts: ["4092", "4096", "truncated"]) {
                 try Data(contentsOf: $0).dropLast(4).write(to: $0)
@@ -210,8 +214,8 @@ extension CommandLineTests {
                     finished.checkpoint("retrain").path, "--output", run.path, image.path,
                 ]
             }
-            let grey = file("seg/000000.png")
-            expectFailure(predict(grey), grey.path, "grey", "expected 8-bit RGB")
+            let inks = try folder.write(GoldenImage.file("jpeg cmyk"), "inks.jpg")
+            expectFailure(predict(inks), inks.path, "a CMYK JPEG", "expected one in RGB")
             expectFailure(predict(folder.file("no.png")), "no.png", "no such file")
             let short = file("img/000001.png")
             try cut(short, by: 50)

@@ -16,7 +16,7 @@ extension CommandLineTests {
 
         init() throws { folder = try TemporaryFolder() }
 
-        private func write(_ image: PNGImage, _ path: String) throws {
+        private func write(_ image: Image, _ path: String) throws {
             let file = folder.file(path)
             try FileManager.default.createDirectory(
                 at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -37,9 +37,9 @@ extension CommandLineTests {
             for index in 0..<10 {
                 let sample = try shapes.sample(index)
                 try write(
-                    PNGImage(width: 24, height: 24, channels: 3, pixels: sample.image), "data/photos/\(index).png")
+                    Image(width: 24, height: 24, channels: 3, pixels: sample.image), "data/photos/\(index).png")
                 try write(
-                    PNGImage(width: 24, height: 24, channels: 1, pixels: try #require(sample.segmentation)),
+                    Image(width: 24, height: 24, channels: 1, pixels: try #require(sample.segmentation)),
                     "data/parts/\(index).png")
             }
             let (config, run) = try train(
@@ -102,7 +102,7 @@ extension CommandLineTests {
                             domain == "red" && at % 3 > 0 ? 9 : UInt8(shade + (at * 7 + number * 13) % 30)
                         }
                         try write(
-                            PNGImage(width: 32, height: 32, channels: 3, pixels: pixels),
+                            Image(width: 32, height: 32, channels: 3, pixels: pixels),
                             "\(domain)/images/\(name)/\(number).png")
                     }
                 }

@@ -109,7 +109,7 @@ extension CommandLineTests {
             let run = try FinishedRun.get()
             let image = folder.file("image.png")
             let pixels = [UInt8](repeating: 100, count: 3 * 32 * 32)
-            try PNGImage(width: 32, height: 32, channels: 3, pixels: pixels).write(to: image)
+            try Image(width: 32, height: 32, channels: 3, pixels: pixels).write(to: image)
             let configuration = run.configuration.path
             for arguments in [
                 ["cost", "--config", configuration], ["cost", "--config", configuration, "--json"], ["devices"],

@@ -27,7 +27,7 @@ extension CommandLineTests {
             for index in 0..<10 {
                 let sample = try shapes.sample(index)
                 func write(_ pixels: [UInt8]?, _ place: String, channels: Int) throws {
-                    try PNGImage(width: 24, height: 24, channels: channels, pixels: try #require(pixels))
+                    try Image(width: 24, height: 24, channels: channels, pixels: try #require(pixels))
                         .write(to: folder.file("data/\(place)/\(index).png"))
                 }
                 try write(sample.image, "photos", channels: 3)
@@ -114,7 +114,7 @@ extension CommandLineTests {
                 try makeFolder("data/images/\(name)")
                 for number in 0..<6 {
                     let pixels = (0..<32 * 32 * 3).map { UInt8(30 + 80 * index + ($0 * 7 + number * 13) % 30) }
-                    try PNGImage(width: 32, height: 32, channels: 3, pixels: pixels)
+                    try Image(width: 32, height: 32, channels: 3, pixels: pixels)
                         .write(to: folder.file("data/images/\(name)/\(number).png"))
                 }
             }

@@ -137,7 +137,7 @@ extension CommandLineTests {
             let images = try ["a", "b"].enumerated().map { index, name -> String in
                 let scene = try ScenesDataset(count: 2, height: 40, width: 56, seed: 5).sample(index)
                 let url = folder.file("\(name).png")
-                try PNGImage(width: 56, height: 40, channels: 3, pixels: scene.image).write(to: url)
+                try Image(width: 56, height: 40, channels: 3, pixels: scene.image).write(to: url)
                 return url.path
             }
             let output = folder.file("new/out")
@@ -148,14 +148,28 @@ extension CommandLineTests {
             #expect(try Program.run(arguments()).status == 0)
             for name in ["a", "b"] {
                 for task in tasks {
-                    let picture = try PNGImage.read(output.appendingPathComponent("\(name)_\(task).png"), channels: 3)
+                    let picture = try Image.read(output.appendingPathComponent("\(name)_\(task).png"), channels: 3)
                     #expect(picture.width == 56 && picture.height == 40)
                 }
-                let panel = try PNGImage.read(output.appendingPathComponent("\(name)_panel.png"), channels: 3)
+                let panel = try Image.read(output.appendingPathComponent("\(name)_panel.png"), channels: 3)
                 #expect(panel.width >= 4 * 56 && panel.height >= 40)
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: output.path).count == 8)
 
+            // Photographs and pictures with alpha as well: the panel begins with the image itself.
+            let others = try ["jpeg 4:2:0", "jpeg grey", "png rgba", "png palette"].enumerated().map { index, name in
+                (name, try folder.write(GoldenImage.file(name), "\(index).\(name.prefix(3))"))
+            }
+            #expect(Command.run(Array(arguments().dropLast(2)) + others.map(\.1.path)).status == 0)
+            for (index, golden) in try others.map({ other in
+                try #require(GoldenImage.all().first { $0.name == other.0 })
+            }).enumerated() {
+                let panel = try Image.read(output.appendingPathComponent("\(index)_panel.png"), channels: 3)
+                let rows = (0..<golden.height).flatMap { row in
+                    panel.pixels[row * panel.width * 3..<(row * panel.width + golden.width) * 3]
+                }
+                #expect(rows == golden.rgb, "\(golden)")
+            }
             #expect(Command.run(arguments("--raw")).status == 0)
             let raw = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
             // Stride 8 with the pool's ceil mode: 40 x 56 pixels give 6 x 8 features.
@@ -191,7 +205,7 @@ extension CommandLineTests {
                 #expect(Command.run(arguments + more).status == 0)
                 let scenes = try ScenesDataset(count: 2, height: 32, width: 40, seed: 9, classes: classes)
                 for index in 0..<2 {
-                    let labels = try PNGImage.read(root.appendingPathComponent("seg/00000\(index).png"), channels: 1)
+                    let labels = try Image.read(root.appendingPathComponent("seg/00000\(index).png"), channels: 1)
                     #expect(try labels.pixels == scenes.sample(index).segmentation)
                 }
             }
@@ -207,7 +221,7 @@ extension CommandLineTests {
                     atPath: data.appendingPathComponent(name).path)
                 #expect(files.count == 20)
             }
-            let image = try PNGImage.read(data.appendingPathComponent("img/000000.png"), channels: 3)
+            let image = try Image.read(data.appendingPathComponent("img/000000.png"), channels: 3)
             #expect(image.height == 32 && image.width == 40)
             // A relative root is that of the folder the command runs in.
             try folder.write(Tiny.folder("data"), "c.yml")

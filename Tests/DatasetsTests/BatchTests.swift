@@ -44,7 +44,7 @@ import Testing
         #expect(batch.count == 1 && batch.height == 5 && batch.width == 7 && batch.indices == [1])
         let first: [Float] = [-74.00698793, -96.66876762, -112.67891434]
         #expect(zip(batch.image, first).allSatisfy { abs($0 - $1) < 1e-4 })
-        #expect(batch.image == networkInput(PNGImage(width: 7, height: 5, channels: 3, pixels: sample.image)))
+        #expect(batch.image == networkInput(Image(width: 7, height: 5, channels: 3, pixels: sample.image)))
         #expect(batch.segmentation == sample.segmentation?.map(Int32.init))
         #expect(batch.normals == sample.normals?.map(Float.init))
         #expect(batch.depth == sample.depth && batch.keypoints == sample.keypoints && batch.edges == sample.edges)

@@ -16,7 +16,7 @@ import Testing
     private func image(_ path: String, _ value: UInt8 = 9, channels: Int = 3) throws {
         try place(path)
         let pixels = [UInt8](repeating: value, count: 2 * 3 * channels)
-        try PNGImage(width: 3, height: 2, channels: channels, pixels: pixels).write(to: folder.file(path))
+        try Image(width: 3, height: 2, channels: channels, pixels: pixels).write(to: folder.file(path))
     }
 
     private func place(_ path: String) throws {
@@ -126,6 +126,70 @@ import Testing
         #expect(try plain.sample(0).labels["normals"]?.values == .bytes([UInt8](repeating: 0, count: 18)))
         let holes = try open("{labels: [{name: normals, invalid: 0}]}", [normals])
         #expect(try holes.sample(0).labels["normals"]?.values == .numbers([Float](repeating: 255, count: 18)))
+        try FileManager.default.removeItem(at: folder.file("normals/1.png"))
+        let vectors = (0..<18).map { Float($0) / 17 }
+        try NPYArray(shape: [2, 3, 3], values: vectors).write(to: folder.file("normals/1.npy"))
+        #expect(
+            try open("{labels: [{name: normals, scale: 100}]}", [normals]).sample(0).labels["normals"]?.values
+                == .numbers(vectors.map { $0 * 100 }))
+        try NPYArray(shape: [2, 9], values: vectors).write(to: folder.file("normals/1.npy"))
+        expectError("shape [2, 9]", "[2, 3, 3] as in the image") {
+            _ = try open("{labels: [{name: normals}]}", [normals]).sample(0)
+        }
+    }
+
+    /// Integers of any type are classes, and so are whole numbers; negative ones only for pixels without a label.
+    @Test func classesComeFromArrays() throws {
+        try image("images/1.png")
+        try place("parts/1.npy")
+        func classes(_ bytes: [UInt8], _ keys: String = "") throws -> LabelMap? {
+            try Data(bytes).write(to: folder.file("parts/1.npy"))
+            return try open("{labels: [{name: parts\(keys)}]}", [Self.classes]).sample(0).labels["parts"]
+        }
+        let signed = HandmadeNPY.file("<i8", [2, 3], [0, 1, -1, 3, 2, 0] as [Int64])
+        #expect(try classes(signed, ", invalid: -1")?.values == .bytes([0, 1, 255, 3, 2, 0]))
+        #expect(
+            try classes(HandmadeNPY.file("|u1", [2, 3], [0, 1, 255, 3, 2, 0] as [UInt8]))?.values
+                == .bytes([0, 1, 255, 3, 2, 0]))
+        let columns = HandmadeNPY.file("<i2", [2, 3], [0, 3, 1, 2, 3, 0] as [Int16], columnMajor: true)
+        #expect(try classes(columns)?.values == .bytes([0, 1, 3, 3, 2, 0]))
+        let others = HandmadeNPY.file("<i4", [2, 3], [-7, 70_000, 40, 50, 1, 40] as [Int32])
+        #expect(try classes(others, ", values: [40, 50]")?.values == .bytes([255, 255, 0, 1, 255, 0]))
+        expectError("parts/1.npy: row 0, column 2: found label -1, expected 0...3 or 255") { _ = try classes(signed) }
+        expectError("row 0, column 0: found label -7") { _ = try classes(others) }
+        expectError("found label 65536, expected 0...3") {
+            _ = try classes(HandmadeNPY.file("<u4", [2, 3], [0, 65_536, 0, 0, 0, 0] as [UInt32]))
+        }
+        expectError("shape [3, 2]", "[2, 3] as in the image") {
+            _ = try classes(HandmadeNPY.file("|u1", [3, 2], [0, 1, 255, 3, 2, 0] as [UInt8]))
+        }
+        let broken = try open("{labels: [{name: parts}]}", [Self.classes])
+        try NPYArray(shape: [2, 3], values: [0, 1, 2, 1.5, 0, 0]).write(to: folder.file("parts/1.npy"))
+        expectError("row 1, column 0: found 1.5, expected a class: a whole number") { _ = try broken.sample(0) }
+        try NPYArray(shape: [2, 3], values: [0, 1, 2, 3, 0, 0]).write(to: folder.file("parts/1.npy"))
+        #expect(try broken.sample(0).labels["parts"]?.values == .bytes([0, 1, 2, 3, 0, 0]))
+    }
+
+    /// Pictures of every suffix and colour type; labels of none that loses anything.
+    @Test func picturesAreAnyPNGOrJPEG() throws {
+        let names = ["a.jpg": "jpeg 4:2:0", "b.JPEG": "jpeg grey", "c.png": "png rgba", "d.png": "png palette"]
+        for (name, golden) in names {
+            try place("images/\(name)")
+            try Data(GoldenImage.file(golden)).write(to: folder.file("images/\(name)"))
+        }
+        try place("parts/a.png")
+        try Data(GoldenImage.file("png palette")).write(to: folder.file("parts/a.png"))
+        try Data(GoldenImage.file("jpeg grey")).write(to: folder.file("parts/b.png"))
+        let request = LabelRequest(name: "parts", format: LabelFormat(.classes, absent: 255), classes: 16)
+        let dataset = try open("{labels: [{name: parts}]}", [request])
+        #expect(dataset.count == 4)
+        let goldens = try GoldenImage.all()
+        for (index, name) in names.keys.sorted().enumerated() where index != 1 {
+            #expect(try dataset.sample(index).image == goldens.first { $0.name == names[name] }?.rgb, "\(name)")
+        }
+        expectError("parts/b.png: found a JPEG, whose values are not exact") { _ = try dataset.sample(1) }
+        try Data(GoldenImage.file("jpeg grey")).write(to: folder.file("images/a.jpeg"))
+        expectError("images/a.jpeg and images/a.jpg") { _ = try open("{labels: [{name: parts}]}", [request]) }
     }
 
     @Test func imagesHaveClassesByFolderOrTable() throws {

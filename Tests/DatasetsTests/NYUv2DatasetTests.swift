@@ -19,9 +19,9 @@ import Testing
         }
         for i in 0..<6 {
             let rgb = [UInt8](repeating: UInt8(i), count: 4 * 3 * 3)
-            try PNGImage(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("img/\(i).png"))
-            try PNGImage(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("normal_mask/\(i).png"))
-            try PNGImage(width: 3, height: 4, channels: 1, pixels: [UInt8](repeating: classOf(i), count: 12))
+            try Image(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("img/\(i).png"))
+            try Image(width: 3, height: 4, channels: 3, pixels: rgb).write(to: folder.file("normal_mask/\(i).png"))
+            try Image(width: 3, height: 4, channels: 1, pixels: [UInt8](repeating: classOf(i), count: 12))
                 .write(to: folder.file("seg/\(i).png"))
             try NPYArray(shape: [4, 3], values: (0..<12).map { Float($0 + i) }).write(to: folder.file("depth/\(i).npy"))
         }
@@ -95,6 +95,26 @@ import Testing
         #expect(try open(labels: ["segmentation"]).count == 6)
     }
 
+    @Test func photographsArePairedAsWell() throws {
+        for name in ["img", "seg"] {
+            try FileManager.default.createDirectory(at: folder.file(name), withIntermediateDirectories: true)
+        }
+        let goldens = try GoldenImage.all()
+        for (name, golden) in [
+            "img/0.jpg": "jpeg 4:2:0", "img/1.JPG": "jpeg grey", "img/2.png": "png grey", "seg/0.png": "png palette",
+            "seg/1.png": "png palette", "seg/2.png": "png palette",
+        ] {
+            try folder.write(GoldenImage.file(golden), name)
+        }
+        let dataset = try open(labels: ["segmentation"])
+        #expect(dataset.count == 3 && dataset.carriers(of: "segmentation", among: [0, 1, 2]) == 3)
+        for (index, golden) in ["jpeg 4:2:0", "jpeg grey", "png grey"].enumerated() {
+            #expect(try dataset.sample(index).image == goldens.first { $0.name == golden }?.rgb)
+        }
+        try folder.write(GoldenImage.file("png rgb"), "img/1.png")
+        expectError("img/1.JPG and img/1.png", "one file of the name 1") { _ = try open(labels: ["segmentation"]) }
+    }
+
     @Test func readsSplitFile() throws {
         try writeFiles()
         func row(_ i: Int) -> String {
@@ -132,7 +152,7 @@ import Testing
         expectError("depth/0.npy", "[3, 4]", "[4, 3]") { _ = try open().sample(0) }
         try NPYArray(shape: [4, 3], values: [Float](repeating: .nan, count: 12)).write(to: folder.file("depth/1.npy"))
         expectError("depth/1.npy", "nan", "finite") { _ = try open().sample(1) }
-        try PNGImage(width: 4, height: 3, channels: 1, pixels: [UInt8](repeating: 1, count: 12))
+        try Image(width: 4, height: 3, channels: 1, pixels: [UInt8](repeating: 1, count: 12))
             .write(to: folder.file("seg/2.png"))
         expectError("seg/2.png", "3 x 4", "4 x 3") { _ = try open().sample(2) }
         _ = try folder.write([1, 2, 3], "img/3.png")

@@ -48,13 +48,22 @@ bool adashare_png_has_signature(const uint8_t *bytes, size_t count);
 bool adashare_png_read_header(
     const uint8_t *bytes, size_t count, adashare_png_header *header, adashare_png_message *message);
 
-/// Reads a whole file, to the end of its IEND chunk, and its pixels: one byte per sample or palette index, unconverted.
+/// What pixels are read as.
+typedef enum {
+    /// One byte per sample or palette index, two for samples of 16 bits, unconverted.
+    ADASHARE_PNG_AS_STORED,
+    /// R,G,B of 8 bits whatever is stored: colours of a palette, grey three times, 16 bits rounded, no alpha.
+    ADASHARE_PNG_AS_RGB,
+} adashare_png_form;
+
+/// Reads a whole file, to the end of its IEND chunk, and its pixels.
 ///
-/// `size` must be what libpng counts: height · width · channels for samples of up to 8 bits, with one channel for a
-/// palette. Returns false with a message if it is another, or if libpng refuses the file or warns of it; the pixels are
-/// worthless then.
+/// `size` must be what libpng counts: height · width · 3 as RGB, height · width · channels as stored with up to 8 bits,
+/// with one channel for a palette. Returns false with a message if it is another, or if libpng refuses the file or
+/// warns of it; the pixels are worthless then.
 bool adashare_png_read_pixels(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, size_t size, adashare_png_message *message);
+    const uint8_t *bytes, size_t count, adashare_png_form form, uint8_t *pixels, size_t size,
+    adashare_png_message *message);
 
 /// Makes an 8-bit file, grey for 1 channel and sRGB for 3, of width · height · channels bytes.
 ///

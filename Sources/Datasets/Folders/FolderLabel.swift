@@ -31,9 +31,10 @@ struct FolderLabel: Sendable, Equatable {
             .key(
                 "path", \.path, defaultText: "the name",
                 "Folders: where the label's files lie: a folder with files named as the images, or a pattern whose "
-                    + "wildcards stand for what the images' do. PNG (8-bit, palette or 16-bit grey), NPY for "
-                    + "numbers, 8-bit RGB PNG for three numbers. For labels of whole images a CSV file whose first "
-                    + "column names the image; without a path the folder that an image lies in is its class."),
+                    + "wildcards stand for what the images' do. PNG (8-bit, palette or 16-bit grey; 8-bit RGB for "
+                    + "three numbers), or NPY of any integer or float type, for classes of whole numbers. For labels "
+                    + "of whole images a CSV file whose first column names the image; without a path the folder that "
+                    + "an image lies in is its class."),
             .key(
                 "column", \.column, defaultText: "the name",
                 "Folders: title of the label's column in a CSV file. Classes are numbers from 0, or words in their "

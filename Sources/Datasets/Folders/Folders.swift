@@ -23,7 +23,8 @@ public struct Folders: Reader {
             .key(
                 "images", \.images,
                 "Folders: where the images lie below the root: a folder, or a pattern with `*` for a part of a name "
-                    + "and `**` for folders. 8-bit RGB PNG."),
+                    + "and `**` for folders. PNG of any colour type, which is read as 8-bit RGB, or JPEG; an "
+                    + "orientation in Exif data is not applied."),
             .list(
                 "labels", \.labels, of: FolderLabel.fields, empty: FolderLabel(), isRequired: false,
                 "Folders: the labels that tasks may learn. An image without a file lacks the label."),
@@ -82,13 +83,13 @@ struct FolderDataset: Dataset {
     init(root: URL, _ description: Folders, _ request: DatasetRequest) throws {
         self.root = root
         name = Folders.kind
-        let pattern = try FilePattern(description.images, suffixes: ["png"], place: "dataset.images")
+        let pattern = try FilePattern(description.images, suffixes: ["png", "jpg", "jpeg"], place: "dataset.images")
         let found = try pattern.files(below: root)
         images = found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         guard !images.isEmpty else {
             throw InputError(
-                file: root.path, found: "no image of '\(description.images)'", expected: "*.png, as dataset.images says"
-            )
+                file: root.path, found: "no image of '\(description.images)'",
+                expected: "*.png, *.jpg or *.jpeg, as dataset.images says")
         }
         var notices: [String] = []
         var sources: [Source] = []
@@ -151,8 +152,7 @@ struct FolderDataset: Dataset {
                     file: "configuration", place: "dataset.labels", found: "a table for \(label.name)",
                     expected: "a folder or pattern of files: \(wanted.format.summary)")
             }
-            let suffixes = isClass || wanted.format.channels == 3 ? ["png"] : ["png", "npy"]
-            let pattern = try FilePattern(label.path ?? label.name, suffixes: suffixes, place: "dataset.labels")
+            let pattern = try FilePattern(label.path ?? label.name, suffixes: ["png", "npy"], place: "dataset.labels")
             let files = try pattern.files(below: root)
             source.files = files.filter { images[$0.key] != nil }
             let others = files.count - source.files.count
@@ -164,7 +164,7 @@ struct FolderDataset: Dataset {
                 throw InputError(
                     file: root.path, place: "dataset.labels, \(label.name)",
                     found: "no file of '\(pattern.text)' for any of \(images.count) images",
-                    expected: "one with '\(key)' where the image \(images[key] ?? "") has it")
+                    expected: "one with '\(key)' where the image \(images[key] ?? "") has it, *.png or *.npy")
             }
         }
         guard !source.files.isEmpty || !source.values.isEmpty else {
@@ -183,7 +183,7 @@ struct FolderDataset: Dataset {
         precondition(images.indices.contains(index), "sample \(index) of \(images.count)")
         return try cache.sample(index) {
             let (key, path) = images[index]
-            let image = try PNGImage.read(root.appendingPathComponent(path), channels: 3)
+            let image = try Image.read(root.appendingPathComponent(path), channels: 3)
             var sample = Sample(name: key, height: image.height, width: image.width, image: image.pixels)
             for source in sources {
                 if let file = source.files[key] {

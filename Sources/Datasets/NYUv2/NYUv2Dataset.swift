@@ -16,7 +16,8 @@ public struct NYUv2: Reader {
     }
 }
 
-/// NYU v2 in the authors' format: `img/*.png`, `seg/*.png`, `normal_mask/*.png`, `depth/*.npy` and a split file.
+/// NYU v2 in the authors' format: `img/*.png` or `*.jpg`, `seg/*.png`, `normal_mask/*.png`, `depth/*.npy` and a split
+/// file.
 ///
 /// The split file is `nyu_v2_3task.json`: split name → list of [img, seg, normal, depth] relative paths, null for a
 /// label that an image has not. Without it files are paired by stem, an image without a file in a label's folder lacks
@@ -73,7 +74,7 @@ public struct NYUv2Dataset: Dataset {
     }
 
     private func read(_ entry: NYUv2Index.Entry) throws -> Sample {
-        let image = try PNGImage.read(url(entry.image), channels: 3)
+        let image = try Image.read(url(entry.image), channels: 3)
         let size = (image.height, image.width)
         var sample = Sample(name: entry.stem, height: image.height, width: image.width, image: image.pixels)
         for request in requests {
@@ -91,7 +92,7 @@ public struct NYUv2Dataset: Dataset {
     private func url(_ path: String) -> URL { root.appendingPathComponent(path) }
 
     private func edges(_ path: String, size: (height: Int, width: Int)) throws -> [Float] {
-        let label = try PNGImage.read(url(path), channels: 1)
+        let label = try Image.read(url(path), channels: 1)
         try LabelFile.check(url(path), (label.height, label.width), size)
         return label.pixels.map(EdgeCode.strength)
     }

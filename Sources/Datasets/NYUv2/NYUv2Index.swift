@@ -80,29 +80,25 @@ struct NYUv2Index {
     }
 
     private init(pairing root: URL, labels: Set<String>) throws {
-        let images = try Self.stems(root.appendingPathComponent("img"), suffix: "png")
-        guard !images.isEmpty else {
+        let images = try Self.files(in: root, "img", suffixes: ["png", "jpg", "jpeg"])
+        guard let first = images.keys.min() else {
             throw InputError(
-                file: root.appendingPathComponent("img").path, found: "no *.png", expected: "images")
+                file: root.appendingPathComponent("img").path, found: "no *.png, *.jpg or *.jpeg", expected: "images")
         }
-        var found: [String: Set<String>] = [:]
+        var found: [String: [String: String]] = [:]
         for (label, place) in Self.folders.sorted(by: { $0.value.folder < $1.value.folder })
         where labels.contains(label) {
-            let folder = root.appendingPathComponent(place.folder)
-            let stems = Set(try Self.stems(folder, suffix: place.suffix))
-            guard images.contains(where: stems.contains) else {
+            let files = try Self.files(in: root, place.folder, suffixes: [place.suffix])
+            guard images.keys.contains(where: { files[$0] != nil }) else {
                 throw InputError(
-                    file: folder.path, found: "no *.\(place.suffix) with the name of an image",
-                    expected: "\(images[0]).\(place.suffix) and others, for img/*.png")
+                    file: root.appendingPathComponent(place.folder).path,
+                    found: "no *.\(place.suffix) with the name of an image",
+                    expected: "\(first).\(place.suffix) and others, for the images in img")
             }
-            found[label] = stems
+            found[label] = files
         }
-        entries = images.map { stem in
-            Entry(
-                image: "img/\(stem).png",
-                labels: Self.folders.filter { found[$0.key]?.contains(stem) == true }.mapValues {
-                    "\($0.folder)/\(stem).\($0.suffix)"
-                })
+        entries = images.sorted { $0.key < $1.key }.map { stem, path in
+            Entry(image: path, labels: found.compactMapValues { $0[stem] })
         }
         let all = Array(entries.indices)
         named = ["train": all, "train1": all, "train2": all, "test": all]
@@ -133,13 +129,21 @@ struct NYUv2Index {
         return entry
     }
 
-    private static func stems(_ folder: URL, suffix: String) throws -> [String] {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
-            throw InputError(file: folder.path, found: "no readable folder", expected: "one with *.\(suffix)")
+    /// Paths of a folder's files relative to the root, by their names without suffix.
+    private static func files(in root: URL, _ folder: String, suffixes: [String]) throws -> [String: String] {
+        let place = root.appendingPathComponent(folder)
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: place.path) else {
+            throw InputError(file: place.path, found: "no readable folder", expected: "one with *.\(suffixes[0])")
         }
-        return names.filter { $0.hasSuffix(".\(suffix)") && !$0.hasPrefix(".") }.map {
-            String($0.dropLast(suffix.count + 1))
+        var files: [String: String] = [:]
+        for name in names where !name.hasPrefix(".") {
+            guard let suffix = suffixes.first(where: { name.lowercased().hasSuffix(".\($0)") }) else { continue }
+            let stem = String(name.dropLast(suffix.count + 1))
+            if let other = files.updateValue("\(folder)/\(name)", forKey: stem) {
+                let both = [other, "\(folder)/\(name)"].sorted().joined(separator: " and ")
+                throw InputError(file: root.path, found: both, expected: "one file of the name \(stem)")
+            }
         }
-        .sorted()
+        return files
     }
 }

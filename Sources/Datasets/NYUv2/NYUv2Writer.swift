@@ -45,7 +45,7 @@ public func writeNYUFormat(_ dataset: any Dataset, to root: URL, progress: ((Int
 private func write(_ sample: Sample, to root: URL) throws -> [String?] {
     func image(_ folder: String, _ channels: Int, _ pixels: [UInt8]) throws -> String {
         let path = "\(folder)/\(sample.name).png"
-        try PNGImage(width: sample.width, height: sample.height, channels: channels, pixels: pixels)
+        try Image(width: sample.width, height: sample.height, channels: channels, pixels: pixels)
             .write(to: root.appendingPathComponent(path))
         return path
     }
