@@ -8,7 +8,7 @@ import AdaShareSupport
 public final class BatchLoader: Sendable {
     /// Batches in one pass over the indices: ⌊indices / batch⌋.
     public let stepsPerPass: Int
-    private let queue: PrefetchQueue
+    private let queue: PrefetchQueue<Batch>
 
     /// Creates a loader and starts its threads; they end when it is released.
     ///

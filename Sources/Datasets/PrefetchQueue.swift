@@ -1,13 +1,13 @@
 import Foundation
 
-/// Threads that make the batches of coming steps, and a queue that hands them out in step order.
+/// Threads that make what coming steps need, such as batches, and a queue that hands it out in step order.
 ///
 /// Unchecked because the compiler cannot see that `condition` guards every stored `var`.
-final class PrefetchQueue: @unchecked Sendable {
+final class PrefetchQueue<Element: Sendable>: @unchecked Sendable {
     private let condition = NSCondition()
     private let ahead: Int
-    private let make: @Sendable (Int) throws -> Batch
-    private var ready: [Int: Result<Batch, any Error>] = [:]
+    private let make: @Sendable (Int) throws -> Element
+    private var ready: [Int: Result<Element, any Error>] = [:]
     /// The next step no thread has begun, and the next one nobody has asked for.
     private var unclaimed, untaken: Int
     private var running: Int
@@ -18,8 +18,8 @@ final class PrefetchQueue: @unchecked Sendable {
     /// - Parameters:
     ///   - start: the first step.
     ///   - ahead: steps made ahead of the one asked for.
-    ///   - make: makes the batch of a step; called on any thread.
-    init(start: Int, ahead: Int, threads: Int, make: @escaping @Sendable (Int) throws -> Batch) {
+    ///   - make: makes what a step needs; called on any thread.
+    init(start: Int, ahead: Int, threads: Int, make: @escaping @Sendable (Int) throws -> Element) {
         self.ahead = ahead
         self.make = make
         unclaimed = start
@@ -31,8 +31,8 @@ final class PrefetchQueue: @unchecked Sendable {
         }
     }
 
-    /// The batch of the next step, waiting for it if need be.
-    func take() throws -> Batch {
+    /// What the next step needs, waiting for it if need be.
+    func take() throws -> Element {
         condition.lock()
         defer { condition.unlock() }
         let step = untaken
@@ -44,7 +44,7 @@ final class PrefetchQueue: @unchecked Sendable {
         }
     }
 
-    /// Ends the threads and waits until they have finished the batches in hand.
+    /// Ends the threads and waits until they have finished what they have in hand.
     func stop() {
         condition.lock()
         isStopped = true

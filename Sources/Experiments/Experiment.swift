@@ -115,12 +115,18 @@ public struct Experiment: Sendable {
     public func makeDatasets() throws -> [any Dataset] {
         // Decoded samples may take an eighth of the host's memory.
         let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count
-        return try sources.map { source in
-            try source.reader.open(
-                DatasetRequest(
-                    labels: source.labels, seed: UInt64(configuration.training.seed),
-                    validation: configuration.dataset.validation, cacheBytes: cacheBytes), place: source.place)
-        }
+        return try sources.map { try open($0, cacheBytes: cacheBytes) }
+    }
+
+    /// Opens one of the data sets.
+    ///
+    /// - Parameter cacheBytes: of decoded samples that may be kept.
+    /// - Throws: `InputError` naming the file or key.
+    package func open(_ source: ImageSource, cacheBytes: Int = 0) throws -> any Dataset {
+        try source.reader.open(
+            DatasetRequest(
+                labels: source.labels, seed: UInt64(configuration.training.seed),
+                validation: configuration.dataset.validation, cacheBytes: cacheBytes), place: source.place)
     }
 
     /// Opens the data set of an experiment that has one.

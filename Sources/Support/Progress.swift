@@ -8,6 +8,8 @@ public enum ProgressEvent: Sendable {
     case step(StepReport)
     /// Images that are scored, of those of a phase's evaluation.
     case evaluating(phase: String, done: Int, total: Int)
+    /// Images of a data set that are decoded, of all it has.
+    case checking(dataset: String, done: Int, total: Int)
     /// Kernels that are compiled, of those that are needed next.
     case compiling(done: Int, total: Int)
     /// Convolutions whose algorithms are measured, of those that have to be.

@@ -36,18 +36,5 @@ public enum Pictures {
     /// Pictures of one size side by side with a white gap.
     ///
     /// - Precondition: at least one picture, all of one size, RGB.
-    public static func panel(_ pictures: [Image], gap: Int = 4) -> Image {
-        let (height, width) = (pictures[0].height, pictures[0].width)
-        let total = pictures.count * width + (pictures.count - 1) * gap
-        var bytes = [UInt8](repeating: 255, count: height * total * 3)
-        for (index, picture) in pictures.enumerated() {
-            for y in 0..<height {
-                let source = y * width * 3
-                let target = (y * total + index * (width + gap)) * 3
-                bytes.replaceSubrange(
-                    target..<(target + width * 3), with: picture.pixels[source..<(source + width * 3)])
-            }
-        }
-        return Image(width: total, height: height, channels: 3, pixels: bytes)
-    }
+    public static func panel(_ pictures: [Image], gap: Int = 4) -> Image { sheet([pictures], gap: gap) }
 }

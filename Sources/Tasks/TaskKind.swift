@@ -39,6 +39,8 @@ public protocol TaskKind: Sendable {
     func constantGuess(classWeights: [Double]?) -> any ConstantGuess
     /// A colour R, G, B for every pixel of the first image of a prediction, row-major.
     func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)]
+    /// A colour R, G, B for every value of a label, as predictions are drawn, row-major; nil where there is no label.
+    func colours(of label: ImageLabel) -> [(UInt8, UInt8, UInt8)?]
     /// Whether colours stand for a range of values, whose ends a caption then says.
     var isMap: Bool { get }
     /// The label that class scores leave out; nil for numbers.

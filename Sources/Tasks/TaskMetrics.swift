@@ -18,6 +18,20 @@ public struct ImageLabel: Sendable, Equatable {
     }
 }
 
+extension Batch {
+    /// A label of one image; nil where it carries none.
+    ///
+    /// - Precondition: `index` lies in 0..<N.
+    package func imageLabel(_ name: String, image index: Int) -> ImageLabel? {
+        guard let label = labels[name], label.isCarried[index] else { return nil }
+        func part<Value>(_ values: [Value]) -> [Value] {
+            let perImage = values.count / count
+            return Array(values[index * perImage..<(index + 1) * perImage])
+        }
+        return ImageLabel(height: height, width: width, classes: part(label.classes), numbers: part(label.numbers))
+    }
+}
+
 /// Sums up how good a task's predictions are, image by image.
 public protocol TaskMetrics: Sendable {
     /// Adds one image, whose prediction may be smaller than its label.

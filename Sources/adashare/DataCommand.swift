@@ -6,7 +6,8 @@ extension SceneClasses: ExpressibleByArgument {}
 
 struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "data", abstract: "Make data sets.", subcommands: [Synthesize.self])
+        commandName: "data", abstract: "Check, look at and make data sets.",
+        subcommands: [DataCheck.self, DataPreview.self, Synthesize.self])
 
     struct Synthesize: ConsoleCommand {
         static let configuration = CommandConfiguration(

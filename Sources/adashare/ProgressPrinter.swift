@@ -26,6 +26,11 @@ final class ProgressPrinter {
             transient("\(phase)  evaluating \(done)/\(total)", force: false)
             // What follows is an answer, or the next step's line.
             if done == total, isOpen { erase() }
+        case .checking(let dataset, let done, let total):
+            let width = 30
+            let filled = width * done / max(1, total)
+            let bar = String(repeating: "━", count: filled) + String(repeating: "─", count: width - filled)
+            waiting("\(dataset)  \(bar)", done, total)
         case .compiling(let done, let total): waiting("compiling kernels", done, total)
         case .measuring(let done, let total): waiting("measuring convolutions", done, total)
         }

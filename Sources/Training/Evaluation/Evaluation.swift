@@ -121,7 +121,7 @@ public struct Evaluator {
         }
         try forEachImage(splits) { batch, tasks in
             for task in tasks.map({ experiment.tasks[$0] }) {
-                if let label = batch.imageLabel(task.label) { guesses[task.name]?.add(label) }
+                if let label = batch.imageLabel(task.label, image: 0) { guesses[task.name]?.add(label) }
             }
         }
         return guesses
@@ -147,7 +147,7 @@ public struct Evaluator {
         try forEachImage(splits) { batch, tasks in
             let predictions = try predict(batch, tasks)
             for task in tasks.map({ experiment.tasks[$0] }) {
-                guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label) else {
+                guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label, image: 0) else {
                     continue
                 }
                 metrics[task.name]?.add(prediction, label)
@@ -163,16 +163,5 @@ public struct Evaluator {
             },
             leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
             labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled)
-    }
-}
-
-extension Batch {
-    /// A label of the one image of a batch; nil where it carries none.
-    ///
-    /// - Precondition: one image.
-    func imageLabel(_ name: String) -> ImageLabel? {
-        precondition(count == 1, "\(count) images")
-        guard let label = labels[name], !label.isAbsent else { return nil }
-        return ImageLabel(height: height, width: width, classes: label.classes, numbers: label.numbers)
     }
 }

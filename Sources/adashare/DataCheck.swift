@@ -1,0 +1,177 @@
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareExperiments
+import AdaShareSupport
+import ArgumentParser
+import Foundation
+
+struct DataCheck: ConsoleCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Decode all images and labels of a configuration once, and say what is wrong.",
+        discussion: """
+            Prints errors, which training would stop at, warnings, and what the data sets hold: images of each split
+            and label, shares of classes, ranges of numbers, sizes. Images with the same pixels are named.
+            The exit code is 1 if there is an error.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var part: TaskOptions
+    @Flag(help: "Print JSON, with every problem.") var json = false
+
+    func run(on console: Console) throws {
+        let experiment = try Experiment(part.select(options.load()))
+        let progress = ProgressPrinter(console)
+        var answer = Answer()
+        for source in experiment.sources {
+            do {
+                // Nothing is read twice, so nothing need be kept.
+                let dataset = try experiment.open(source)
+                let report = DatasetCheck(dataset, labels: source.labels).run { done in
+                    progress.report(.checking(dataset: dataset.name, done: done, total: dataset.count))
+                }
+                answer.dataSets.append(Answer.Entry(place: source.place, facts: report.facts))
+                answer.problems += report.problems.map { Answer.Problem(place: source.place, problem: $0) }
+            } catch {
+                answer.problems.append(
+                    Answer.Problem(place: source.place, problem: DatasetProblem(.error, "\(error)")))
+            }
+        }
+        progress.finish()
+        try console.print(json ? JSONText.pretty(answer) : answer.text(places: experiment.sources.count > 1))
+        if answer.count(.error) > 0 { throw ExitCode.failure }
+    }
+
+    /// What was found in all data sets.
+    struct Answer: Encodable {
+        struct Entry: Encodable {
+            let place: String
+            let facts: DatasetFacts
+
+            func encode(to encoder: any Encoder) throws {
+                try facts.encode(to: encoder)
+                var container = encoder.container(keyedBy: CodingKeys.self)
+                try container.encode(place, forKey: .place)
+            }
+
+            private enum CodingKeys: String, CodingKey { case place }
+        }
+
+        struct Problem: Encodable {
+            let place: String
+            let problem: DatasetProblem
+
+            func encode(to encoder: any Encoder) throws {
+                try problem.encode(to: encoder)
+                var container = encoder.container(keyedBy: CodingKeys.self)
+                try container.encode(place, forKey: .place)
+            }
+
+            private enum CodingKeys: String, CodingKey { case place }
+        }
+
+        var dataSets: [Entry] = []
+        var problems: [Problem] = []
+
+        func count(_ severity: DatasetProblem.Severity) -> Int {
+            problems.count { $0.problem.severity == severity }
+        }
+    }
+}
+
+extension DataCheck.Answer {
+    /// Problems of one severity that are printed; there may be one in every file.
+    private static let mostLines = 50
+
+    /// The list of problems, then what there is.
+    ///
+    /// - Parameter places: whether lines say which data set they are about.
+    func text(places: Bool) -> String {
+        var lines: [String] = []
+        for severity in [DatasetProblem.Severity.error, .warning] {
+            let found = problems.filter { $0.problem.severity == severity }
+            lines += found.prefix(Self.mostLines).map {
+                "\(severity.rawValue): " + (places ? "\($0.place): " : "") + $0.problem.message
+            }
+            if found.count > Self.mostLines {
+                lines.append("\(severity.rawValue): and \(found.count - Self.mostLines) more, which --json lists")
+            }
+        }
+        if !lines.isEmpty { lines.append("") }
+        for entry in dataSets {
+            lines.append((places ? "\(entry.place): " : "") + entry.facts.text)
+            lines.append("")
+        }
+        func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+        lines.append("\(counted(count(.error), "error")), \(counted(count(.warning), "warning"))")
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension DatasetFacts {
+    fileprivate var text: String {
+        let most = 4
+        let sizes = self.sizes.prefix(most).map {
+            "\($0.height)x\($0.width)" + (self.sizes.count > 1 ? " (\($0.images))" : "")
+        }
+        var head = "\(name), \(samples) images"
+        if !sizes.isEmpty { head += " of " + sizes.joined(separator: ", ") }
+        if self.sizes.count > most { head += " and \(self.sizes.count - most) other sizes" }
+        if undecoded > 0 { head += "; \(undecoded) could not be decoded" }
+        return ([head, splitTable.text] + [numberTable].compactMap { $0?.text } + labels.compactMap(\.classText))
+            .joined(separator: "\n\n")
+    }
+
+    private var splitTable: Table {
+        var table = Table(["split", "images"] + labels.map(\.name))
+        for split in splits {
+            table.add([split.name, "\(split.images)"] + labels.map { "\($0.carriers[split.name] ?? 0)" })
+        }
+        return table
+    }
+
+    /// A row for each channel of numbers; nil without any.
+    private var numberTable: Table? {
+        var table = Table(["label", "minimum", "maximum", "mean", "without label"])
+        let found = labels.filter { $0.numbers != nil }
+        for label in found {
+            let numbers = label.numbers ?? []
+            for (channel, range) in numbers.enumerated() {
+                table.add([
+                    label.name + (numbers.count > 1 ? " \(channel)" : ""), readable(range.minimum),
+                    readable(range.maximum), readable(range.mean), label.shareText,
+                ])
+            }
+            if numbers.isEmpty { table.add([label.name, "–", "–", "–", label.shareText]) }
+        }
+        return found.isEmpty ? nil : table
+    }
+}
+
+extension DatasetFacts.Label {
+    fileprivate var shareText: String { percentOf(placesWithoutLabel, places) }
+
+    /// Shares of the classes, ten in a row; nil for numbers.
+    fileprivate var classText: String? {
+        guard let classes else { return nil }
+        let perRow = 10
+        let labelled = places - placesWithoutLabel
+        // One row needs no other numbers than its own.
+        let isOne = classes.count <= perRow
+        var table = Table(
+            [isOne ? "class" : "classes"] + (0..<min(perRow, classes.count)).map { isOne ? "\($0)" : "+\($0)" })
+        for first in stride(from: 0, to: classes.count, by: perRow) {
+            table.add(
+                [isOne ? "share" : "\(first)"]
+                    + classes[first..<min(first + perRow, classes.count)].map { percentOf($0, labelled) })
+        }
+        return "\(name), \(format): \(shareText) without label, the others are\n\n\(table.text)"
+    }
+}
+
+/// A share in percent with a decimal, – of nothing.
+private func percentOf(_ part: Int, _ whole: Int) -> String {
+    guard whole > 0 else { return "–" }
+    guard part > 0 else { return "0 %" }
+    let share = 100 * Double(part) / Double(whole)
+    return share < 0.05 ? "< 0.1 %" : "\((share * 10).rounded() / 10) %"
+}
