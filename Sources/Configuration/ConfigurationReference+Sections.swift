@@ -19,6 +19,10 @@ extension ConfigurationReference {
                 "dataset.augmentation", \.dataset.augmentation,
                 "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
             .key("dataset.shuffle", \.dataset.shuffle, "Whether each pass takes the images in a new order."),
+            .key(
+                "dataset.on_error", \.dataset.onError,
+                "What is done about an image that cannot be decoded: `stop`, or `skip`: training takes the next one of "
+                    + "the pass instead and names it once, evaluation leaves it out and says how many."),
         ]
         let validation = Field.key(
             "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),

@@ -10,6 +10,8 @@ public struct DatasetConfiguration: Sendable {
     public var augmentation = AugmentationKind.dense
     /// Whether each pass takes the images in a new order.
     public var shuffle = true
+    /// What is done about samples that cannot be decoded.
+    public var onError = OnError.stop
     /// Share of `train` that is kept for validation if the data set has no split of that name.
     public var validation = 0.1
 

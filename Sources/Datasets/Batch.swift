@@ -12,6 +12,8 @@ public struct Batch: Sendable, Equatable {
     public var height, width: Int
     /// Which samples of the data set these are.
     public var indices: [Int]
+    /// Samples that others stand in for.
+    public internal(set) var skipped: [SkippedSample] = []
     /// Name of the data set, for errors.
     public var dataset = ""
     /// Names of the samples, for errors.

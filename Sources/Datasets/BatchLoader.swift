@@ -22,6 +22,7 @@ public final class BatchLoader: Sendable {
     ///   - labels: what batches hold beside the images.
     ///   - seed: what order and augmentation are a function of, with phase and step.
     ///   - phase: names the phase, so that phases see different orders and augmentations.
+    ///   - onError: what is done about samples that cannot be decoded.
     ///   - startStep: the step the first `next()` returns.
     ///   - prefetch: steps made ahead of the one asked for, at least 1.
     ///   - threads: worker threads, at least 1.
@@ -30,7 +31,7 @@ public final class BatchLoader: Sendable {
     public init(
         dataset: any Dataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
         augmentation: AugmentationKind, shuffle: Bool, labels: [LabelRequest], seed: UInt64, phase: String,
-        startStep: Int,
+        onError: OnError = .stop, startStep: Int,
         prefetch: Int = 4, threads: Int = 2
     ) throws {
         func fail(_ found: String, _ expected: String) -> InputError {
@@ -53,7 +54,8 @@ public final class BatchLoader: Sendable {
         stepsPerPass = indices.count / batch
         let maker = BatchMaker(
             dataset: dataset, indices: indices, batch: batch, height: crop.height, width: crop.width,
-            augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase)
+            augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase,
+            onError: onError)
         queue = PrefetchQueue(start: startStep, ahead: max(1, prefetch), threads: max(1, threads)) { step in
             try maker.make(step)
         }
@@ -87,6 +89,7 @@ struct BatchMaker: Sendable {
     var labels: [LabelRequest]
     var seed: UInt64
     var phase: String
+    var onError: OnError
 
     /// Decodes, augments and packs the batch of a step.
     func make(_ step: Int) throws -> Batch {
@@ -94,16 +97,36 @@ struct BatchMaker: Sendable {
         let (pass, offset) = step.quotientAndRemainder(dividingBy: stepsPerPass)
         let order = shuffle ? BatchLoader.permutation(count: indices.count, seed: seed, phase: phase, pass: pass) : nil
         let places = offset * batch..<(offset + 1) * batch
-        let chosen = places.map { indices[order?[$0] ?? $0] }
-        var result = Batch(count: batch, height: height, width: width, indices: chosen, dataset: dataset.name)
+        var result = Batch(count: batch, height: height, width: width, indices: [], dataset: dataset.name)
         result.reserve(labels)
-        for (place, index) in zip(places, chosen) {
-            let sample = try dataset.sample(index)
+        for place in places {
+            let sample = try sample(at: place, order, in: &result)
             var random = CounterRandom(seed: seed, name: "augment/" + phase, UInt64(pass), UInt64(place))
             let transform = CropTransform(
                 augmentation, height: sample.height, width: sample.width, crop: (height, width), random: &random)
             result.append(sample, transform)
         }
         return result
+    }
+
+    /// The sample of a place in a pass, or the next one of the pass that can be decoded, round its end: what stands in
+    /// does not depend on what other steps have met.
+    private func sample(at place: Int, _ order: [Int]?, in result: inout Batch) throws -> Sample {
+        var failure: (any Error)?
+        for distance in indices.indices {
+            let next = (place + distance) % indices.count
+            let index = indices[order?[next] ?? next]
+            do {
+                let sample = try dataset.sample(index)
+                result.indices.append(index)
+                return sample
+            } catch {
+                guard onError == .skip else { throw error }
+                failure = failure ?? error
+                result.skipped.append(SkippedSample(index: index, reason: "\(error)"))
+            }
+        }
+        guard let failure else { preconditionFailure("a pass without samples") }
+        throw failure
     }
 }

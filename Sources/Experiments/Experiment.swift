@@ -166,7 +166,7 @@ public struct Experiment: Sendable {
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
             augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle,
             labels: sources[source].labels, seed: UInt64(configuration.training.seed), phase: phase,
-            startStep: startStep,
+            onError: configuration.dataset.onError, startStep: startStep,
             threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count))
     }
 

@@ -109,9 +109,12 @@ public final class RunDirectory: Sendable {
         guard hasConfiguration else {
             return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
         }
-        // A data set may have moved; whether it is the same one is checked against the checkpoint.
+        // A data set may have moved; whether it is the same one is checked against the checkpoint. A run that a bad
+        // file has ended may go on without that file.
         let all = try readConfiguration().differences(to: configuration)
-        let differences = all.filter { !$0.path.hasSuffix("dataset.root") && $0.path != key }
+        let differences = all.filter {
+            !$0.path.hasSuffix("dataset.root") && $0.path != "dataset.on_error" && $0.path != key
+        }
         guard let first = differences.first else {
             if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
             return

@@ -85,7 +85,7 @@ struct DataPreview: ConsoleCommand {
         let loader = try BatchLoader(
             dataset: dataset, indices: indices, batch: count, crop: (data.crop.height, data.crop.width),
             augmentation: data.augmentation, shuffle: data.shuffle, labels: labels, seed: seed, phase: phase,
-            startStep: 0, prefetch: 1, threads: 1)
+            onError: data.onError, startStep: 0, prefetch: 1, threads: 1)
         return [try loader.next()]
     }
 }

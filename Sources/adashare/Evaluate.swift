@@ -63,7 +63,8 @@ struct Evaluate: ConsoleCommand {
         if json {
             let answer = Scored(
                 split: split, checkpoint: scored, trainedAs: experiment.configuration.facts,
-                images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut)
+                images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut,
+                skipped: result.skipped)
             try console.print(try JSONText.pretty(answer))
             return
         }
@@ -83,6 +84,9 @@ struct Evaluate: ConsoleCommand {
         for task in experiment.tasks {
             guard let count = result.labelled?[task.name], count < result.images else { continue }
             try console.print("\n\(task.name): scored on the \(count) of \(result.images) images that carry its label")
+        }
+        if let skipped = result.skipped {
+            try console.print("\nleft out, since they cannot be decoded: \(skipped.count), the first is \(skipped[0])")
         }
         if results.count > 1 {
             try console.print("\n\(results.count) networks, one for each task: a pass through every one")
@@ -108,5 +112,7 @@ struct Evaluate: ConsoleCommand {
         let labelled: [String: Int]?
         let tasks: [String: [String: [Metric]]]
         let leftOut: [String: [String: Int]]
+        /// Why images were left out.
+        let skipped: [String]?
     }
 }

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AdaShareConfiguration
+@testable import AdaShareExperiments
 @testable import AdaShareTraining
 
 extension CommandLineTests {
@@ -113,6 +114,24 @@ extension CommandLineTests {
             try whole.write(to: url)
             #expect(Command.run(train("--resume")).status == 0)
             #expect(FileManager.default.fileExists(atPath: run.appendingPathComponent("summary.json").path))
+        }
+
+        @Test func badImagesMayBeSkipped() throws {
+            let url = file("img/000003.png")
+            try cut(url, by: 100)
+            expectFailure(train(), url.path)
+            let outcome = Command.run(train("--resume", "--set", "dataset.on_error=skip"))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let notices = outcome.lines.filter { $0.contains(url.path) }
+            #expect(notices.count == 1 && notices[0].hasPrefix("note: left out, 1 by now: "), "\(outcome.errors)")
+            let events = try EventLog.read(run.appendingPathComponent("metrics.jsonl")).filter { $0["event"] == "skip" }
+            #expect(events.count == 1 && events[0]["skipped"] == 1)
+            #expect(events[0]["reason"]?.string?.contains(url.path) == true)
+            let scored = ["evaluate", "--run", run.path, "--split", "train"]
+            let json = try Command.run(scored + ["--json"]).json()
+            #expect(json["images"] == 7 && json["skipped"]?.items.count == 1)
+            let text = Command.run(scored).output
+            #expect(text.contains("left out, since they cannot be decoded: 1, the first is \(url.path)"), "\(text)")
         }
 
         @Test func missingFilesAreFoundBeforeTheRunFolderIsMade() throws {

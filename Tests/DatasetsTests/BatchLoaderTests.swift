@@ -9,12 +9,13 @@ import Testing
 @Suite struct BatchLoaderTests {
     private func loader(
         _ dataset: any Dataset, indices: [Int]? = nil, batch: Int = 3, shuffle: Bool = true,
-        labels: Set<String> = ["depth"], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1
+        labels: Set<String> = ["depth"], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1,
+        onError: OnError = .stop
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: indices ?? Array(0..<dataset.count), batch: batch, crop: (12, 16),
             augmentation: .dense, shuffle: shuffle, labels: LabelRequest.standard(labels), seed: seed, phase: phase,
-            startStep: start,
+            onError: onError, startStep: start,
             threads: threads)
     }
 
@@ -84,6 +85,42 @@ import Testing
         expectError("empty", "warmup") { _ = try loader(dataset, indices: []) }
         expectError("sample 10", "0...9") { _ = try loader(dataset, indices: [1, 2, 10]) }
         expectError("no keypoints") { _ = try loader(dataset, labels: ["keypoints"]) }
+    }
+
+    @Test func theNextOfThePassStandsInForABadSample() throws {
+        let scenes = try scenes()
+        let order = (0..<2).map { BatchLoader.permutation(count: 10, seed: 1, phase: "warmup", pass: $0) }
+        // Two in a row, and the last of the first pass, for which its first stands in.
+        let bad = Set([order[0][2], order[0][3], order[0][9]])
+        let dataset = try FakeDataset(count: 10, labels: ["depth"]) { index in
+            guard !bad.contains(index) else {
+                throw InputError(file: "file \(index)", found: "nothing", expected: "an image")
+            }
+            return try scenes.sample(index)
+        }
+        func batches(threads: Int, start: Int = 0) throws -> [Batch] {
+            let loader = try loader(dataset, batch: 5, start: start, threads: threads, onError: .skip)
+            return try (start..<4).map { _ in try loader.next() }
+        }
+        let found = try batches(threads: 1)
+        #expect(found[0].indices == [0, 1, 4, 4, 4].map { order[0][$0] })
+        #expect(found[0].skipped.map(\.index) == [2, 3, 3].map { order[0][$0] })
+        #expect(found[0].skipped[0].reason == "file \(order[0][2]): found nothing, expected an image")
+        #expect(found[1].indices == [5, 6, 7, 8, 0].map { order[0][$0] })
+        #expect(found[1].names == (try found[1].indices.map { try scenes.sample($0).name }))
+        #expect(found.allSatisfy { bad.isDisjoint(with: $0.indices) })
+        #expect(try batches(threads: 4) == found)
+        #expect(try batches(threads: 2, start: 3) == Array(found[3...]))
+        // What is not bad is as it would be without.
+        let whole = try loader(scenes, batch: 5).next()
+        let pixels = 3 * 12 * 16
+        #expect(found[0].image.prefix(2 * pixels) == whole.image.prefix(2 * pixels))
+
+        let none = try FakeDataset(count: 5, labels: ["depth"]) { index in
+            throw InputError(file: "file \(index)", found: "nothing", expected: "an image")
+        }
+        let first = BatchLoader.permutation(count: 5, seed: 1, phase: "warmup", pass: 0)[0]
+        expectError("file \(first)") { _ = try loader(none, onError: .skip).next() }
     }
 
     @Test func anErrorSurfacesAtItsStep() throws {

@@ -8,7 +8,7 @@ import Foundation
 
 /// Metrics of every task over a split, in both conventions.
 public struct EvaluationResult: Codable, Sendable, Equatable {
-    /// Of all data sets.
+    /// Of all data sets, those that were scored.
     public var images: Int
     /// task → convention → metrics.
     public var tasks: [String: [String: [Metric]]]
@@ -17,6 +17,8 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     /// Images that carried a task's label, where some did not, such as those of other tasks; a task that none did has
     /// no metrics.
     public var labelled: [String: Int]?
+    /// Why images were left out that could not be decoded, a line each, where any were.
+    public var skipped: [String]?
 
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
@@ -128,13 +130,32 @@ public struct Evaluator {
     }
 
     /// Whole images with their labels, and the tasks that learn them, as indices.
-    private func forEachImage(_ splits: [[Int]], _ body: (Batch, [Int]) throws -> Void) throws {
+    ///
+    /// - Returns: why images were left out, where the configuration wants bad ones skipped.
+    @discardableResult
+    private func forEachImage(
+        _ splits: [[Int]], progress: ((Int) -> Void)? = nil, _ body: (Batch, [Int]) throws -> Void
+    ) throws -> [String] {
+        var skipped: [String] = []
+        var done = 0
         precondition(splits.count == datasets.count, "\(splits.count) splits of \(datasets.count) data sets")
         for (source, (dataset, split)) in zip(experiment.sources, zip(datasets, splits)) {
             for index in split {
-                try body(try Batch(whole: index, of: dataset, labels: source.labels), source.tasks)
+                defer {
+                    done += 1
+                    progress?(done)
+                }
+                let batch: Batch
+                do {
+                    batch = try Batch(whole: index, of: dataset, labels: source.labels)
+                } catch  where experiment.configuration.dataset.onError == .skip {
+                    skipped.append("\(error)")
+                    continue
+                }
+                try body(batch, source.tasks)
             }
         }
+        return skipped
     }
 
     private func score(
@@ -142,9 +163,8 @@ public struct Evaluator {
     ) throws -> EvaluationResult {
         var metrics = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind.metrics()) })
         var labelled = metrics.mapValues { _ in 0 }
-        let images = splits.reduce(0) { $0 + $1.count }
-        var done = 0
-        try forEachImage(splits) { batch, tasks in
+        var images = 0
+        let skipped = try forEachImage(splits, progress: progress) { batch, tasks in
             let predictions = try predict(batch, tasks)
             for task in tasks.map({ experiment.tasks[$0] }) {
                 guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label, image: 0) else {
@@ -153,8 +173,7 @@ public struct Evaluator {
                 metrics[task.name]?.add(prediction, label)
                 labelled[task.name, default: 0] += 1
             }
-            done += 1
-            progress?(done)
+            images += 1
         }
         return EvaluationResult(
             images: images,
@@ -162,6 +181,7 @@ public struct Evaluator {
                 Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
             },
             leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
-            labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled)
+            labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled,
+            skipped: skipped.isEmpty ? nil : skipped)
     }
 }

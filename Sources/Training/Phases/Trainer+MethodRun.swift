@@ -106,6 +106,10 @@ extension Trainer: MethodRun {
         var event = event("evaluation")
         event["split"] = .string("validation")
         for (name, fact) in experiment.configuration.facts { event[name] = .string(fact) }
+        if let skipped = result.skipped {
+            event["skipped"] = .integer(skipped.count)
+            try noteSkipped(skipped)
+        }
         if let labelled = result.labelled { event["labelled"] = .object(labelled.mapValues { .integer($0) }) }
         event["metrics"] = JSONValue(result.tasks)
         let (name, training) = (state.phase.rawValue, experiment.configuration.training)

@@ -25,6 +25,7 @@ extension Trainer {
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
             let step = try phase.step(state.iteration)
             let batches = try loaders[step.source].next()
+            try noteSkipped(batches.flatMap { $0.skipped.map(\.reason) })
             let images = batches.reduce(0) { $0 + $1.count }
             let history = state.losses
             let plan = try network.step(step.kind, batches: batches, state: step.state, history: history)
@@ -118,6 +119,17 @@ extension Trainer {
     }
 
     // MARK: - The log
+
+    /// Names images that are left out because they cannot be decoded, each once in a run.
+    func noteSkipped(_ reasons: [String]) throws {
+        for reason in reasons where skipped.insert(reason).inserted {
+            var event = event("skip")
+            event["reason"] = .string(reason)
+            event["skipped"] = .integer(skipped.count)
+            try log.append(.object(event))
+            report(.notice("left out, \(skipped.count) by now: \(reason)"))
+        }
+    }
 
     private func logStep(
         _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory, carriers: [String: JSONValue]

@@ -42,6 +42,8 @@ public final class Trainer {
     /// The phase that runs, or ran last.
     private var current: (outline: PhaseOutline, phase: any TrainingPhase)?
     let environment: [String: String]
+    /// Why images are left out: what the log has named already.
+    var skipped: Set<String> = []
 
     /// Opens a new run, or the one in `run` at its last checkpoint.
     ///
@@ -97,6 +99,9 @@ public final class Trainer {
         if let saved { try restore(saved) }
         let resumes = try log.events(after: saved?.state.logOffset ?? 0).filter { $0["event"] == "resume" }
         try log.truncate(to: saved?.state.logOffset ?? 0)
+        if given.configuration.dataset.onError == .skip {
+            skipped = Set(try log.events(after: 0).filter { $0["event"] == "skip" }.compactMap { $0["reason"]?.string })
+        }
         // A run killed again before its next checkpoint still shows where it had continued.
         for event in resumes { try log.append(event) }
         if saved != nil {

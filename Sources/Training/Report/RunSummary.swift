@@ -80,6 +80,7 @@ extension Trainer {
         var (ours, policy) = try evaluate(phase)
         if let tasks = results[0].tasks { ours = ours.of(tasks) }
         for part in results.dropFirst() { ours.take(part.tasks ?? [], of: try evaluate(part.phase).result) }
+        try noteSkipped(ours.skipped ?? [])
         let guesses = try evaluator.constantGuess(splits: datasets.map(\.splits.train))
         let constant = try evaluator.evaluate(constants: guesses.mapValues { $0.prediction() }, splits: splits)
         let reference = experiment.method.reference.flatMap { state.finished.contains($0) ? $0 : nil }
@@ -91,7 +92,7 @@ extension Trainer {
         let summary = RunSummary(
             device: executor.context.device.name, method: experiment.configuration.method.kind,
             objective: experiment.configuration.objective.kind, kernelFamily: executor.library.family.rawValue,
-            arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: images,
+            arithmetic: experiment.arithmetic.rawValue, phase: phase, split: name, images: ours.images,
             metrics: ours.tasks, constantGuess: constant.tasks,
             hardSharing: baseline?.tasks,
             gainOverConstant: exact.reduce(into: [:]) { gains, entry in
