@@ -11,7 +11,8 @@ extension CommandLineTests {
         private static let configuration =
             Tiny.tasks + Tiny.light + """
                 dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
-                training: { batch: 4, warmup: { iterations: 1 }, policy: { iterations: 16 }, retrain: { iterations: 2 } }
+                training:
+                  { batch: 4, warmup: { iterations: 1 }, policy: { iterations: 16 }, retrain: { iterations: 2 } }
                 policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 } }
 
                 """
