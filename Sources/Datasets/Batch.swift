@@ -3,9 +3,6 @@ import AdaShareSupport
 
 /// Images and labels of one training step in the layout and value range the network takes.
 public struct Batch: Sendable, Equatable {
-    /// Blue, green and red means that are subtracted from 0...255 values.
-    public static let meanBGR: (blue: Float, green: Float, red: Float) = (104.00698793, 116.66876762, 122.67891434)
-
     /// Number of images N.
     public var count: Int
     /// Size of every image, pixels.
@@ -18,13 +15,19 @@ public struct Batch: Sendable, Equatable {
     public var dataset = ""
     /// Names of the samples, for errors.
     public private(set) var names: [String] = []
-    /// B,G,R 0...255 minus ``meanBGR``, shape [N, height, width, 3]; padding is 0.
+    /// How colours became numbers.
+    public var normalisation: ImageNormalisation
+    /// Normalised colours, shape [N, height, width, 3]; padding is 0.
     public var image: [Float] = []
     /// Labels by name, those that were asked for.
     public var labels: [String: BatchLabels] = [:]
 
     /// Creates a batch without pixels.
-    public init(count: Int, height: Int, width: Int, indices: [Int], dataset: String = "") {
+    public init(
+        count: Int, height: Int, width: Int, indices: [Int], dataset: String = "",
+        normalisation: ImageNormalisation = .published
+    ) {
+        self.normalisation = normalisation
         self.dataset = dataset
         self.count = count
         self.height = height
@@ -77,7 +80,8 @@ public struct Batch: Sendable, Equatable {
     }
 
     private mutating func appendImage(_ sample: Sample, _ transform: CropTransform) {
-        let (rows, columns, mean) = (transform.rows, transform.columns, Self.meanBGR)
+        let (rows, columns) = (transform.rows, transform.columns)
+        let (order, mean, factor) = (normalisation.order, normalisation.mean, normalisation.factor)
         sample.image.withUnsafeBufferPointer { source in
             for y in rows.nearest.indices {
                 let top = rows.low[y] * sample.width
@@ -100,9 +104,9 @@ public struct Batch: Sendable, Equatable {
                         let upper = a + (b - a) * along
                         return upper + (c + (d - c) * along - upper) * down
                     }
-                    image.append(blend(2) - mean.blue)
-                    image.append(blend(1) - mean.green)
-                    image.append(blend(0) - mean.red)
+                    image.append((blend(order.x) - mean.x) * factor.x)
+                    image.append((blend(order.y) - mean.y) * factor.y)
+                    image.append((blend(order.z) - mean.z) * factor.z)
                 }
             }
         }
@@ -115,24 +119,26 @@ extension Batch {
     /// - Throws: what reading the sample throws.
     public init(whole index: Int, of dataset: any Dataset, labels: [LabelRequest]) throws {
         let sample = try dataset.sample(index)
-        self.init(count: 1, height: sample.height, width: sample.width, indices: [index], dataset: dataset.name)
+        self.init(
+            count: 1, height: sample.height, width: sample.width, indices: [index], dataset: dataset.name,
+            normalisation: dataset.normalisation)
         reserve(labels)
         append(sample, CropTransform(identity: sample.height, sample.width))
     }
 }
 
-/// An image alone as the network's input, shape [1, height, width, 3]: B,G,R 0...255 minus ``Batch/meanBGR``.
+/// An image alone as the network's input, shape [1, height, width, 3].
 ///
 /// - Precondition: the image has three channels.
-public func networkInput(_ image: Image) -> [Float] {
+public func networkInput(_ image: Image, _ normalisation: ImageNormalisation = .published) -> [Float] {
     precondition(image.channels == 3, "found \(image.channels) channels, expected 3")
-    let mean = Batch.meanBGR
+    let (order, mean, factor) = (normalisation.order, normalisation.mean, normalisation.factor)
     var input: [Float] = []
     input.reserveCapacity(image.pixels.count)
     for at in stride(from: 0, to: image.pixels.count, by: 3) {
-        input.append(Float(image.pixels[at + 2]) - mean.blue)
-        input.append(Float(image.pixels[at + 1]) - mean.green)
-        input.append(Float(image.pixels[at]) - mean.red)
+        input.append((Float(image.pixels[at + order.x]) - mean.x) * factor.x)
+        input.append((Float(image.pixels[at + order.y]) - mean.y) * factor.y)
+        input.append((Float(image.pixels[at + order.z]) - mean.z) * factor.z)
     }
     return input
 }

@@ -97,7 +97,9 @@ struct BatchMaker: Sendable {
         let (pass, offset) = step.quotientAndRemainder(dividingBy: stepsPerPass)
         let order = shuffle ? BatchLoader.permutation(count: indices.count, seed: seed, phase: phase, pass: pass) : nil
         let places = offset * batch..<(offset + 1) * batch
-        var result = Batch(count: batch, height: height, width: width, indices: [], dataset: dataset.name)
+        var result = Batch(
+            count: batch, height: height, width: width, indices: [], dataset: dataset.name,
+            normalisation: dataset.normalisation)
         result.reserve(labels)
         for place in places {
             let sample = try sample(at: place, order, in: &result)

@@ -34,6 +34,8 @@ public protocol Dataset: Sendable {
     var labels: Set<String> { get }
     /// Which samples belong to which split.
     var splits: DatasetSplits { get }
+    /// How its colours enter the network.
+    var normalisation: ImageNormalisation { get }
     /// Whether a sample carries a label, known without decoding it.
     ///
     /// - Precondition: `index` lies in `0..<count`.
@@ -46,6 +48,8 @@ public protocol Dataset: Sendable {
 }
 
 extension Dataset {
+    /// As the published networks of pixels have it.
+    public var normalisation: ImageNormalisation { .published }
     /// Every sample carries every label.
     public func carries(_ label: String, at index: Int) -> Bool { labels.contains(label) }
 

@@ -69,6 +69,8 @@ public struct DatasetRequest: Sendable {
 public protocol Reader: ConfigurationKind {
     /// Whether it needs `dataset.root`.
     static var needsRoot: Bool { get }
+    /// How colours of its images enter the network, as the data set it opens says too: those who predict open none.
+    var normalisation: ImageNormalisation { get }
     /// Checks its keys, where another reader may be the chosen one.
     ///
     /// - Throws: `InputError` naming the key.
@@ -81,6 +83,7 @@ public protocol Reader: ConfigurationKind {
 
 extension Reader {
     public static var needsRoot: Bool { true }
+    public var normalisation: ImageNormalisation { .published }
     public func validate(chosen: String?, file: String) throws {}
 }
 

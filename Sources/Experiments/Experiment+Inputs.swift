@@ -53,3 +53,18 @@ extension Experiment {
         return datasets
     }
 }
+
+extension Experiment {
+    /// How an image that belongs to no data set enters the network: as those it is trained with.
+    ///
+    /// - Throws: `InputError` where tasks have images of data sets that enter it differently.
+    public func inputNormalisation() throws -> ImageNormalisation {
+        let all = sources.map { $0.reader.reader?.normalisation ?? .published }
+        guard let other = all.firstIndex(where: { $0 != all[0] }) else { return all[0] }
+        throw InputError(
+            file: "configuration", place: "\(sources[other].place).kind",
+            found: "\(sources[other].reader.kind ?? "none"), whose images enter the network in another way than those "
+                + "of \(sources[0].place).kind \(sources[0].reader.kind ?? "none")",
+            expected: "tasks of one of them alone: choose them with --tasks")
+    }
+}

@@ -6,21 +6,21 @@ extension Pictures {
     /// What pixels without a label are drawn in.
     static let withoutLabel: (UInt8, UInt8, UInt8) = (128, 128, 128)
 
-    /// An image of a batch as the network gets it, its mean added again: padding has the colour of the mean.
+    /// An image of a batch as the network gets it, its normalisation undone: padding has the colour of the mean.
     ///
     /// - Parameters:
     ///   - index: which image, 0..<N.
     ///   - batch: where it is.
     public static func image(_ index: Int, of batch: Batch) -> Image {
-        let mean = Batch.meanBGR
+        let (order, mean, factor) = (batch.normalisation.order, batch.normalisation.mean, batch.normalisation.factor)
         let values = batch.image[index * batch.height * batch.width * 3..<(index + 1) * batch.height * batch.width * 3]
         func byte(_ value: Float) -> UInt8 { UInt8(max(0, min(255, value.rounded()))) }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(values.count)
-        for at in stride(from: values.startIndex, to: values.endIndex, by: 3) {
-            bytes.append(byte(values[at + 2] + mean.red))
-            bytes.append(byte(values[at + 1] + mean.green))
-            bytes.append(byte(values[at] + mean.blue))
+        var bytes = [UInt8](repeating: 0, count: values.count)
+        for at in stride(from: 0, to: bytes.count, by: 3) {
+            for channel in 0..<3 {
+                let value = values[values.startIndex + at + channel]
+                bytes[at + order[channel]] = byte(value / factor[channel] + mean[channel])
+            }
         }
         return Image(width: batch.width, height: batch.height, channels: 3, pixels: bytes)
     }

@@ -66,6 +66,7 @@ struct Predict: ConsoleCommand {
             given, on: context, family: device.kernelFamily, algorithms: run.map { .recorded($0) } ?? .byShape,
             report: progress.report)
         let experiment = session.experiment
+        let normalisation = try experiment.inputNormalisation()
         let network = try session.makeNetwork(infersOnly: true)
         // A mistake is told before anything is written.
         try network.load(files[0].file)
@@ -84,7 +85,7 @@ struct Predict: ConsoleCommand {
                 var predictions: [String: Prediction] = [:]
                 for ((file, tasks), chosen) in zip(files, policies) {
                     if files.count > 1 { try network.load(file) }
-                    let all = try predict(image, network: network, policy: chosen)
+                    let all = try predict(image, normalisation, network: network, policy: chosen)
                     predictions.merge(all.filter { tasks?.contains($0.key) ?? true }) { $1 }
                 }
                 let stem = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
@@ -110,10 +111,11 @@ struct Predict: ConsoleCommand {
     }
 
     private func predict(
-        _ image: Image, network: NetworkRuntime, policy: DiscretePolicy
+        _ image: Image, _ normalisation: ImageNormalisation, network: NetworkRuntime, policy: DiscretePolicy
     ) throws -> [String: Prediction] {
-        var batch = Batch(count: 1, height: image.height, width: image.width, indices: [0])
-        batch.image = networkInput(image)
+        var batch = Batch(
+            count: 1, height: image.height, width: image.width, indices: [0], normalisation: normalisation)
+        batch.image = networkInput(image, normalisation)
         return try network.predict(batch, policy: policy)
     }
 

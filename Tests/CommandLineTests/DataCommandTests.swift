@@ -108,14 +108,14 @@ extension CommandLineTests {
             }
             let labels = try #require(batch.labels["segmentation"]?.classes)
             let normals = try #require(batch.labels["normals"]?.numbers)
-            let mean = Batch.meanBGR
+            let mean = ImageNormalisation.published.mean
             var unlabelled = 0
             for row in 0..<3 {
                 for y in 0..<32 {
                     for x in 0..<32 {
                         let at = (row * 32 + y) * 32 + x
                         let colour = [2, 1, 0].map { batch.image[3 * at + $0] }
-                        let expected = zip(colour, [mean.red, mean.green, mean.blue]).map { Int(($0 + $1).rounded()) }
+                        let expected = zip(colour, [mean.z, mean.y, mean.x]).map { Int(($0 + $1).rounded()) }
                         #expect(pixel(row, 0, y, x) == expected)
                         let isGrey = labels[at] == 255
                         unlabelled += isGrey ? 1 : 0
