@@ -8,6 +8,8 @@ public struct ReaderConfiguration: Sendable {
     public var kind: String?
     /// Folder of a data set on disk.
     public var root: String?
+    /// Size that images are brought to as they are read; nil for that of the files.
+    public var resize: ImageSize?
     /// The readers there are.
     let known: Readers
     /// The keys of each reader, by its kind, whichever is chosen.
@@ -42,6 +44,11 @@ public struct ReaderConfiguration: Sendable {
                 "Folder of the data set, for kinds that read one ("
                     + kinds.filter { $0.needsRoot }.map { $0.kind }.joined(separator: ", ")
                     + "). Relative to where the command is run."),
+            .key(
+                "resize", \.resize, in: 1...8192, defaultText: "null",
+                "Size that images are brought to as they are read, before anything else: smoothly, labels by nearest "
+                    + "neighbour with their values as they are. null leaves each image as large as its file; "
+                    + "evaluation then plans the network anew for every size there is."),
         ]
         return own + kinds.flatMap { readerFields($0) }
     }
@@ -93,7 +100,10 @@ public struct ReaderConfiguration: Sendable {
         let reader = try complete(place: place, file: "configuration")
         var request = request
         request.root = root
-        return try placed(place) { try reader.open(request) }
+        guard let resize else { return try placed(place) { try reader.open(request) } }
+        let cacheBytes = request.cacheBytes
+        request.cacheBytes = 0
+        return try placed(place) { ResizedDataset(try reader.open(request), to: resize, cacheBytes: cacheBytes) }
     }
 
     /// Readers speak of `dataset`, wherever the configuration has their keys.

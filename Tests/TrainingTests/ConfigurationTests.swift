@@ -119,7 +119,7 @@ import Testing
 
     @Test func resolvedYAMLHasEveryDocumentedKey() throws {
         // Keys of a reader, a method and an objective are there where it is chosen.
-        let readers = ["nyu_v2", "scenes", "folders"].map { ["dataset.kind=\($0)", "dataset.labels=[{name: depth}]"] }
+        let readers = Readers.standard.all.map { ["dataset.kind=\($0.kind)", "dataset.labels=[{name: depth}]"] }
         let methods = MethodKinds.standard.all.map { ["method=\($0.kind)"] }
         let objectives = ObjectiveKinds.standard.all.map { ["objective=\($0.kind)"] }
         let files = try (readers + methods + objectives).map { try parse(Self.three, $0).yaml() }

@@ -119,7 +119,8 @@ struct FolderDataset: Dataset {
         let usual: Double? = isClass && label.values.isEmpty && (wanted.classes ?? 0) <= 255 ? 255 : nil
         let reader = LabelFile(
             scale: Float(label.scale), offset: Float(label.offset), invalid: (label.invalid ?? usual).map { Float($0) },
-            classValues: label.values.map { Int($0) })
+            classes: label.values.isEmpty
+                ? nil : Dictionary(uniqueKeysWithValues: label.values.enumerated().map { (Int($1), $0) }))
         var source = Source(request: wanted, reader: reader)
         if wanted.format.extent == .image {
             if let path = label.path {

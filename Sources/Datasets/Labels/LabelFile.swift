@@ -9,8 +9,9 @@ struct LabelFile {
     var offset: Float = 0
     /// The stored value of a pixel without a label, in every channel.
     var invalid: Float?
-    /// Stored values of the classes in order; empty for 0, 1, 2, …
-    var classValues: [Int] = []
+    /// Classes by the stored values that mean them; pixels with other values have no label. Nil where values are
+    /// classes.
+    var classes: [Int: Int]?
 
     /// Reads a label as its format says: a class or a number from one channel, three numbers from RGB, any of them from
     /// an NPY file.
@@ -23,7 +24,7 @@ struct LabelFile {
         _ url: URL, as request: LabelRequest, size: (height: Int, width: Int)
     ) throws -> LabelMap {
         let format = request.format
-        if format.element == .classes { return try classes(url, format, count: request.classes, size: size) }
+        if format.element == .classes { return try readClasses(url, format, count: request.classes, size: size) }
         if Self.isArray(url) { return try numbers(of: array(url, format, size: size), url, format, size: size) }
         guard format.channels == 3 else {
             let image = try Image.readNumbers(url)
@@ -47,7 +48,7 @@ struct LabelFile {
 
     private static func isArray(_ url: URL) -> Bool { url.pathExtension.lowercased() == "npy" }
 
-    private func classes(_ url: URL, _ format: LabelFormat, count: Int?, size: (height: Int, width: Int)) throws
+    private func readClasses(_ url: URL, _ format: LabelFormat, count: Int?, size: (height: Int, width: Int)) throws
         -> LabelMap
     {
         let stored: [Int32]
@@ -58,29 +59,23 @@ struct LabelFile {
             try Self.check(url, (image.height, image.width), size)
             stored = image.values.map { Int32($0) }
         }
-        // Of what 16 bits hold; below all classes where there is none.
-        let none: Int32 = -1
-        let limit = count ?? 1 << 16
-        var translation = (0..<Int32(1 << 16)).map { classValues.isEmpty ? $0 : none }
-        for (index, value) in classValues.enumerated() { translation[value] = Int32(index) }
+        let none = ClassLabels.none
+        let limit = count ?? Int(none)
+        var translation = (0..<none).map { classes == nil ? $0 : none }
+        for (value, index) in classes ?? [:] { translation[value] = Int32(index) }
         // What tasks leave out need not be a class.
         let absent = Int32(exactly: format.absent).flatMap { (0..<limit).contains(Int($0)) ? nil : $0 }
         let without = [invalid.flatMap { Int32(exactly: $0) }, absent].compactMap { $0 }
         for value in without where translation.indices.contains(Int(value)) { translation[Int(value)] = none }
+        let said = invalid.flatMap { Int(exactly: $0) }.map(String.init)
         let values = try stored.enumerated().map { at, value in
-            let isKnown = translation.indices.contains(Int(value))
-            let translated = isKnown ? translation[Int(value)] : none
-            guard translated < limit, isKnown || !classValues.isEmpty || without.contains(value) else {
-                throw InputError(
-                    file: url.path, place: Self.place(at, size), found: "label \(isKnown ? translated : value)",
-                    expected: "0...\(limit - 1)"
-                        + (invalid.flatMap { Int(exactly: $0) }.map { " or \($0) for none" } ?? ""))
+            if translation.indices.contains(Int(value)) { return translation[Int(value)] }
+            guard classes != nil || without.contains(value) else {
+                throw ClassLabels.refusal(value, at: at, count: limit, width: size.width, file: url.path, absent: said)
             }
-            return translated
+            return none
         }
-        // A byte holds them where it can: samples are kept in memory.
-        guard limit <= 255 else { return LabelMap(.integers(values), absent: Double(none)) }
-        return LabelMap(.bytes(values.map { $0 == none ? 255 : UInt8($0) }), absent: 255)
+        return try ClassLabels.map(values, count: limit, width: size.width, file: url.path, absent: said)
     }
 
     private static func place(_ pixel: Int, _ size: (height: Int, width: Int)) -> String {

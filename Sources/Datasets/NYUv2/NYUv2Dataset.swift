@@ -37,7 +37,7 @@ public struct NYUv2Dataset: Dataset {
     public let splits: DatasetSplits
     private let root: URL
     private let requests: [LabelRequest]
-    private let entries: [NYUv2Index.Entry]
+    private let entries: [SampleFiles]
     private let cache: SampleCache
 
     public var count: Int { entries.count }
@@ -50,10 +50,7 @@ public struct NYUv2Dataset: Dataset {
     /// - Throws: `InputError` naming the file, split or label at fault.
     public init(root: URL, _ request: DatasetRequest) throws {
         try request.check(against: Self.offers, source: name)
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: root.path, isDirectory: &isDirectory), isDirectory.boolValue else {
-            throw InputError(file: root.path, found: "no such folder", expected: "the folder of the data set")
-        }
+        try SplitFile.checkFolder(root, expected: "the folder of the data set")
         let labels = Set(request.labels.map(\.name))
         let index = try NYUv2Index(root: root, labels: labels)
         let splits = try DatasetSplits(
@@ -73,7 +70,7 @@ public struct NYUv2Dataset: Dataset {
         return try cache.sample(index) { try read(entries[index]) }
     }
 
-    private func read(_ entry: NYUv2Index.Entry) throws -> Sample {
+    private func read(_ entry: SampleFiles) throws -> Sample {
         let image = try Image.read(url(entry.image), channels: 3)
         let size = (image.height, image.width)
         var sample = Sample(name: entry.stem, height: image.height, width: image.width, image: image.pixels)

@@ -4,15 +4,6 @@ import Foundation
 
 /// Which files make up an NYU v2 data set in the authors' format, and which splits they belong to.
 struct NYUv2Index {
-    /// The relative paths of one sample.
-    struct Entry: Hashable {
-        var image: String
-        var labels: [String: String]
-
-        /// The image's file name without its extension.
-        var stem: String { ((image as NSString).lastPathComponent as NSString).deletingPathExtension }
-    }
-
     /// The file that names the splits.
     static let splitFile = "nyu_v2_3task.json"
     /// Where each kind of label lies, with its file extension; `edges` is this project's addition to the format.
@@ -22,7 +13,7 @@ struct NYUv2Index {
     ]
 
     /// All samples, sorted by image path.
-    let entries: [Entry]
+    let entries: [SampleFiles]
     /// Split name → indices into `entries`.
     let named: [String: [Int]]
     let notices: [String]
@@ -40,43 +31,17 @@ struct NYUv2Index {
     }
 
     private init(splitFile: URL, root: URL, labels: Set<String>) throws {
-        let lists: [String: [[String?]]]
-        do {
-            lists = try JSONDecoder().decode([String: [[String?]]].self, from: WholeFile.read(splitFile))
-        } catch let error as DecodingError {
-            throw InputError(
-                file: splitFile.path, found: error.summary,
-                expected: "a JSON object of split name → list of [img, seg, normal, depth] paths")
-        }
-        var splits: [String: [Entry]] = [:]
-        for (name, rows) in lists.sorted(by: { $0.key < $1.key }) {
-            splits[name] = try rows.enumerated().map { number, row in
-                let place = "split '\(name)', entry \(number)"
-                let entry = try Self.entry(row, labels: labels, root: root, file: splitFile.path, place: place)
-                for path in [entry.image] + entry.labels.values.sorted() {
-                    guard FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path) else {
-                        throw InputError(
-                            file: splitFile.path, place: place, found: "'\(path)'",
-                            expected: "a file below \(root.path)")
-                    }
-                }
-                return entry
+        let columns = ["segmentation": 1, "normals": 2, "depth": 3].filter { labels.contains($0.key) }
+        let file = try SplitFile(splitFile, root: root, row: "[img, seg, normal, depth]", columns: columns) { entry in
+            // Edges have the stem of the image.
+            let path = "edges/\(entry.stem).png"
+            if labels.contains("edges"), FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
+            {
+                entry.labels["edges"] = path
             }
         }
-        entries = Set(splits.values.joined()).sorted { a, b in
-            func order(_ entry: Entry) -> [String] {
-                [entry.image] + entry.labels.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }
-            }
-            return order(a).lexicographicallyPrecedes(order(b))
-        }
-        for label in labels.sorted() where !entries.isEmpty && !entries.contains(where: { $0.labels[label] != nil }) {
-            throw InputError(
-                file: splitFile.path, found: "no \(label) label in any of \(entries.count) entries",
-                expected: "at least one")
-        }
-        let position = Dictionary(uniqueKeysWithValues: entries.enumerated().map { ($1, $0) })
-        named = splits.mapValues { list in list.compactMap { position[$0] } }
-        notices = []
+        try SplitFile.check(labels, in: file.entries, file: splitFile.path)
+        (entries, named, notices) = (file.entries, file.named, [])
     }
 
     private init(pairing root: URL, labels: Set<String>) throws {
@@ -98,35 +63,13 @@ struct NYUv2Index {
             found[label] = files
         }
         entries = images.sorted { $0.key < $1.key }.map { stem, path in
-            Entry(image: path, labels: found.compactMapValues { $0[stem] })
+            SampleFiles(image: path, labels: found.compactMapValues { $0[stem] })
         }
         let all = Array(entries.indices)
         named = ["train": all, "train1": all, "train2": all, "test": all]
         notices = [
             "\(root.path): there is no \(Self.splitFile), so every file is in train, train1, train2 and test alike."
         ]
-    }
-
-    /// One row of the split file: [img, seg, normal, depth]; edges have the stem of the image.
-    private static func entry(
-        _ row: [String?], labels: Set<String>, root: URL, file: String, place: String
-    ) throws -> Entry {
-        let columns: [(label: String, column: Int)] = [("segmentation", 1), ("normals", 2), ("depth", 3)]
-        let needed = 1 + (columns.filter { labels.contains($0.label) }.map(\.column).max() ?? 0)
-        guard row.count >= needed, let image = row[0] else {
-            throw InputError(
-                file: file, place: place, found: row.first == .some(nil) ? "no image" : "\(row.count) paths",
-                expected: "[img, seg, normal, depth]")
-        }
-        var entry = Entry(image: image, labels: [:])
-        for (label, column) in columns where labels.contains(label) { entry.labels[label] = row[column] }
-        if labels.contains("edges") {
-            let path = "edges/\(entry.stem).png"
-            if FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path) {
-                entry.labels["edges"] = path
-            }
-        }
-        return entry
     }
 
     /// Paths of a folder's files relative to the root, by their names without suffix.
@@ -146,4 +89,9 @@ struct NYUv2Index {
         }
         return files
     }
+}
+
+extension SampleFiles {
+    /// The image's file name without its extension.
+    var stem: String { ((image as NSString).lastPathComponent as NSString).deletingPathExtension }
 }

@@ -1,0 +1,36 @@
+import AdaShareSupport
+
+/// Classes of pixels as readers found them, checked and packed.
+enum ClassLabels {
+    /// Beyond all classes that 16 bits hold: a pixel without a label.
+    static let none: Int32 = 1 << 16
+
+    /// Checks that every value is a class, and keeps them in as few bytes as they take.
+    ///
+    /// - Parameters:
+    ///   - values: shape [height, width], row-major; ``none`` where a pixel has no label.
+    ///   - count: how many classes there are.
+    ///   - width: pixels of a row, for messages.
+    ///   - file: named in errors.
+    ///   - absent: what stands for no label in the file, for messages; nil where nothing does.
+    /// - Throws: `InputError` naming file, row and column, what was found and what was expected.
+    static func map(_ values: [Int32], count: Int, width: Int, file: String, absent: String?) throws -> LabelMap {
+        if let at = values.firstIndex(where: { $0 != none && !(0..<count ~= Int($0)) }) {
+            throw refusal(values[at], at: at, count: count, width: width, file: file, absent: absent)
+        }
+        // A byte holds them where it can: samples are kept in memory.
+        guard count <= 255 else { return LabelMap(.integers(values), absent: Double(none)) }
+        return LabelMap(.bytes(values.map { $0 == none ? 255 : UInt8($0) }), absent: 255)
+    }
+
+    /// The error for a value that is no class; parameters as those of ``map(_:count:width:file:absent:)``.
+    ///
+    /// - Parameter at: which pixel it is of, row-major.
+    static func refusal(
+        _ value: Int32, at: Int, count: Int, width: Int, file: String, absent: String?
+    ) -> InputError {
+        InputError(
+            file: file, place: "row \(at / width), column \(at % width)", found: "label \(value)",
+            expected: "0...\(count - 1)" + (absent.map { " or \($0) for none" } ?? ""))
+    }
+}
