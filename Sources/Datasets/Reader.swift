@@ -101,7 +101,9 @@ public struct Readers: Sendable {
     }
 
     /// What this package reads.
-    public static let standard = Readers([NYUv2.self, Scenes.self, Folders.self, CityscapesReader.self, Taskonomy.self])
+    public static let standard = Readers([
+        NYUv2.self, Scenes.self, Folders.self, CityscapesReader.self, Taskonomy.self, DomainNet.self,
+    ])
 
     /// The same with one more.
     public func adding(_ reader: any Reader.Type) -> Readers { Readers(all + [reader]) }

@@ -91,6 +91,22 @@ import Testing
             message { try parse(["dataset.kind=null"]).validateForTraining() }.contains("dataset.kind: found nothing"))
     }
 
+    /// What `predict` gives the network is what training gave it.
+    @Test func imagesOfNoDataSetEnterAsTheOthers() throws {
+        let domains = "tasks=[{name: a, kind: depth}, {name: b, kind: depth, dataset: {kind: domainnet, domain: real}}]"
+        let one = try Experiment(parse([domains, "dataset={kind: domainnet, domain: sketch}"]))
+        #expect(try one.inputNormalisation() == .standardisedRGB)
+        #expect(try Experiment(parse()).inputNormalisation() == .published)
+        #expect(
+            try Experiment(parse(["tasks=[{name: a, kind: depth}]", "dataset={}"])).inputNormalisation() == .published)
+        let mixed = try Experiment(parse([domains]))
+        #expect(
+            message { _ = try mixed.inputNormalisation() }.contains(
+                "tasks.1.dataset.kind: found domainnet, whose images enter the network in another way than those of "
+                    + "dataset.kind scenes"))
+        #expect(try Experiment(parse([domains]).selecting(["b"])).inputNormalisation() == .standardisedRGB)
+    }
+
     @Test func batchNormsPerTaskNeedADataSetForEach() throws {
         let refused = message { _ = try parse(["model.task_batch_norm=true"]) }
         #expect(refused.contains("model.task_batch_norm: found true with the same images for tasks 'a', 'c'"))
