@@ -44,6 +44,10 @@ let package = Package(
             name: "CAdaShareLibJPEG", path: "Sources/CLibJPEG", pkgConfig: "libjpeg",
             providers: [.apt(["libjpeg-dev"])]),
         .target(name: "CAdaShareJPEG", dependencies: ["CAdaShareLibJPEG"], path: "Sources/CJPEG"),
+        .systemLibrary(
+            name: "CAdaShareLibHDF5", path: "Sources/CLibHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        // Calls of libhdf5 with its errors as text.
+        .target(name: "CAdaShareHDF5", dependencies: ["CAdaShareLibHDF5"], path: "Sources/CHDF5"),
         .target(name: "CAdaShareKernels", path: "Sources/CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.
@@ -58,7 +62,8 @@ let package = Package(
             path: "Sources/Graph", swiftSettings: tested),
         .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
         .target(
-            name: "AdaShareFiles", dependencies: ["AdaShareSupport", "CAdaSharePNG", "CAdaShareJPEG"],
+            name: "AdaShareFiles",
+            dependencies: ["AdaShareSupport", "CAdaSharePNG", "CAdaShareJPEG", "CAdaShareHDF5"],
             path: "Sources/Files", swiftSettings: tested),
         .target(
             name: "AdaShareLayers",

@@ -102,7 +102,7 @@ public struct Readers: Sendable {
 
     /// What this package reads.
     public static let standard = Readers([
-        NYUv2.self, Scenes.self, Folders.self, CityscapesReader.self, Taskonomy.self, DomainNet.self,
+        NYUv2.self, Scenes.self, Folders.self, CityscapesReader.self, Taskonomy.self, DomainNet.self, NYUv2Mat.self,
     ])
 
     /// The same with one more.

@@ -1,0 +1,119 @@
+import AdaShareSupport
+import CAdaShareHDF5
+import Foundation
+import Synchronization
+
+/// Arrays in an HDF5 file, which MATLAB's files of version 7.3 are, read by libhdf5 a part at a time.
+///
+/// MATLAB counts axes from the other end: what it calls H × W × N lies here as [N, W, H].
+package final class HDF5File: Sendable {
+    /// What the elements of an array are.
+    package enum Element: Sendable {
+        case uint8, uint16, float32, float64, other
+    }
+
+    /// libhdf5 is not made for threads: one call at a time, whatever the file.
+    private static let library = Mutex(())
+
+    private let path: String
+    private let handle: Int64
+
+    /// Opens a file.
+    ///
+    /// - Throws: `InputError` if it is missing, or no HDF5 file.
+    package init(_ url: URL) throws {
+        path = url.path
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw InputError(file: path, found: "no such file", expected: "a file")
+        }
+        var opened: Int64 = -1
+        try Self.check(path, nil) { adashare_hdf5_open(url.path, &opened, &$0) }
+        handle = opened
+    }
+
+    deinit {
+        Self.library.withLock { _ in adashare_hdf5_close(handle) }
+    }
+
+    /// What an array holds, and the lengths of its axes, the one that varies slowest first.
+    ///
+    /// - Throws: `InputError` if the file has no such array.
+    package func describe(_ name: String) throws -> (element: Element, shape: [Int]) {
+        var array = adashare_hdf5_array()
+        try Self.check(path, name) { adashare_hdf5_describe(handle, name, &array, &$0) }
+        let lengths = withUnsafeBytes(of: array.lengths) { Array($0.bindMemory(to: UInt64.self)) }
+        let shape = try lengths.prefix(Int(array.axes)).map { length in
+            guard let length = Int(exactly: length) else {
+                throw InputError(file: path, place: name, found: "an axis of \(length)", expected: "a whole file")
+            }
+            return length
+        }
+        return (Element(array.element), shape)
+    }
+
+    /// What one index of an array's first axis holds, row-major.
+    ///
+    /// - Parameters:
+    ///   - name: of the array.
+    ///   - index: into its first axis.
+    ///   - count: elements that one index holds.
+    /// - Throws: `InputError` if the array holds another number, or the file is damaged there.
+    package func bytes(_ name: String, at index: Int, count: Int) throws -> [UInt8] {
+        try read(name, index, count, ADASHARE_HDF5_UINT8, 0)
+    }
+
+    /// The same of 16 bits.
+    package func words(_ name: String, at index: Int, count: Int) throws -> [UInt16] {
+        try read(name, index, count, ADASHARE_HDF5_UINT16, 0)
+    }
+
+    /// The same of numbers, rounded to float32 where the file has more.
+    package func floats(_ name: String, at index: Int, count: Int) throws -> [Float] {
+        try read(name, index, count, ADASHARE_HDF5_FLOAT32, 0)
+    }
+
+    private func read<Value>(
+        _ name: String, _ index: Int, _ count: Int, _ element: adashare_hdf5_element, _ zero: Value
+    ) throws -> [Value] {
+        precondition(index >= 0 && count >= 0, "\(count) elements at \(index)")
+        var values = [Value](repeating: zero, count: count)
+        try Self.check(path, "\(name), index \(index)") { message in
+            values.withUnsafeMutableBytes {
+                adashare_hdf5_read(handle, name, UInt64(index), element, count, $0.baseAddress, &message)
+            }
+        }
+        return values
+    }
+
+    /// The one check of every call, alone in the library while it runs.
+    private static func check(
+        _ path: String, _ place: String?, _ call: (inout adashare_hdf5_message) -> Bool
+    ) throws {
+        let complaint: String? = library.withLock { _ in
+            var message = adashare_hdf5_message()
+            return call(&message) ? nil : message.line
+        }
+        guard let complaint else { return }
+        throw InputError(
+            file: path, place: place, found: "what libhdf5 cannot read: \(complaint)",
+            expected: place == nil ? "an HDF5 file, as MATLAB 7.3 writes" : "that array, whole")
+    }
+}
+
+extension HDF5File.Element {
+    fileprivate init(_ element: adashare_hdf5_element) {
+        switch element {
+        case ADASHARE_HDF5_UINT8: self = .uint8
+        case ADASHARE_HDF5_UINT16: self = .uint16
+        case ADASHARE_HDF5_FLOAT32: self = .float32
+        case ADASHARE_HDF5_FLOAT64: self = .float64
+        default: self = .other
+        }
+    }
+}
+
+extension adashare_hdf5_message {
+    fileprivate var line: String {
+        withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}

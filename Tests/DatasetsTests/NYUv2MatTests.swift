@@ -1,0 +1,140 @@
+import AdaShareFiles
+import AdaShareSchema
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareDatasets
+
+/// NYU v2 as it is distributed, in small files that h5py has written in its layout (tools/golden/nyu_v2_mat.py).
+@Suite struct NYUv2MatTests {
+    private let files: Layout
+    private static let labels = LabelRequest.standard(["segmentation", "depth"], classes: 6)
+    private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Golden")
+
+    init() throws { files = try Layout() }
+
+    private func copy(_ name: String = "nyu_v2_mat", isListed: Bool = true) throws {
+        let target = files.folder.file("nyu_depth_v2_labeled.mat")
+        try? FileManager.default.removeItem(at: target)
+        try FileManager.default.copyItem(at: Self.golden.appendingPathComponent("\(name).mat"), to: target)
+        guard isListed else { return }
+        try files.text("train.txt", "3\n1\n")
+        try files.text("test.txt", "2")
+    }
+
+    private func open(_ labels: [LabelRequest] = labels, keys: String = "") throws -> any Dataset {
+        let tree = try ConfigurationTree(yaml: "{\(keys)}", file: "c.yml", overrides: [])
+        var reader = NYUv2Mat()
+        try tree.decode(NYUv2Mat.fields, into: &reader, at: tree.root, prefix: "dataset.")
+        return try reader.open(DatasetRequest(root: files.root, labels: labels, validation: 0))
+    }
+
+    /// Every value of every image, by the formulas that the file was written with.
+    @Test func readsEveryValue() throws {
+        try copy()
+        let dataset = try open()
+        #expect(dataset.count == 3 && dataset.labels == ["segmentation", "depth"])
+        #expect(dataset.splits.train == [2, 0] && dataset.splits.test == [1])
+        for n in 0..<3 {
+            let sample = try dataset.sample(n)
+            #expect((sample.name, sample.height, sample.width) == ("\(n + 1)", 2, 4))
+            var (image, depth, classes): ([UInt8], [Float], [UInt8]) = ([], [], [])
+            for y in 0..<2 {
+                for x in 0..<4 {
+                    for c in 0..<3 { image.append(UInt8((100 * n + 50 * c + 10 * x + y) % 256)) }
+                    depth.append(1 + Float(n) + Float(x) / 4 + Float(y) / 8)
+                    let label = (n + 2 * x + y) % 7
+                    classes.append(label == 0 ? 255 : UInt8(label - 1))
+                }
+            }
+            #expect(sample.image == image && sample.depth == depth && sample.segmentation == classes)
+        }
+        #expect(try open(LabelRequest.standard(["depth"])).sample(0).labels.keys.sorted() == ["depth"])
+    }
+
+    @Test func aMapMakesClassesOfLabels() throws {
+        try copy()
+        try files.text("map.txt", "2 1 0\n2 1 3")
+        let request = LabelRequest.standard(["segmentation"], classes: 3)
+        // Labels of the first image: 0 2 4 6 above 1 3 5 0.
+        #expect(try open(request, keys: "class_map: map.txt").sample(0).segmentation == [255, 0, 1, 2, 1, 255, 0, 255])
+        expectError("tasks.channels", "found 3", "6, the labels that the file holds", "dataset.class_map") {
+            _ = try open(request)
+        }
+        try files.text("map.txt", "2 1 0\n2 1 4")
+        expectError("map.txt: line 2", "'4'", "a class, or 0 for none, 0 to 3") {
+            _ = try open(request, keys: "class_map: map.txt")
+        }
+        try files.text("map.txt", "2 1 0")
+        expectError("map.txt", "3 numbers", "6, one for each label") {
+            _ = try open(request, keys: "class_map: map.txt")
+        }
+        expectError("nowhere.txt", "no such file") { _ = try open(request, keys: "class_map: nowhere.txt") }
+    }
+
+    @Test func namesWhatIsWrong() throws {
+        expectError(files.root, "no nyu_depth_v2_labeled.mat", "splits.mat", "train.txt") { _ = try open() }
+        try copy(isListed: false)
+        expectError(files.root, "no train.txt", "trainNdxs") { _ = try open() }
+        try copy()
+        for line in ["0", "4", "one", "1.5"] {
+            try files.text("train.txt", "1\n\(line)")
+            expectError("train.txt: line 2", "'\(line)'", "the number of an image, 1 to 3") { _ = try open() }
+        }
+        try files.text("train.txt", "1")
+        try copy("nyu_v2_mat_wrong")
+        expectError("labels: found float64 of shape [3, 4, 2]", "uint16 of shape [3, 4, 2]") {
+            _ = try open(LabelRequest.standard(["segmentation"], classes: 6))
+        }
+        expectError("depths: found float32 of shape [3, 2, 4]", "float32 of shape [3, 4, 2]") {
+            _ = try open(LabelRequest.standard(["depth"]))
+        }
+        // Without the labels the images are as good as any.
+        #expect(try open([]).sample(0).image.count == 24)
+    }
+
+    @Test func damageIsOneLineOfText() throws {
+        try copy()
+        let url = files.folder.file("nyu_depth_v2_labeled.mat")
+        let whole = try Data(contentsOf: url)
+        try whole.prefix(whole.count / 2).write(to: url)
+        expectError("nyu_depth_v2_labeled.mat", "libhdf5 cannot read", "truncated") { _ = try open() }
+        try Data("MATLAB 5.0 MAT-file".utf8).write(to: url)
+        expectError("nyu_depth_v2_labeled.mat", "libhdf5 cannot read", "MATLAB 7.3") { _ = try open() }
+        try Data().write(to: url)
+        expectError("nyu_depth_v2_labeled.mat", "libhdf5 cannot read") { _ = try open() }
+        // The streams of all chunks begin alike; broken ones are found where they are read.
+        var broken = whole
+        for at in 512..<whole.count - 1 where whole[at] == 0x78 && [0x01, 0x5E, 0x9C, 0xDA].contains(whole[at + 1]) {
+            for offset in 2..<8 { broken[at + offset] = 0xFF }
+        }
+        #expect(broken != whole)
+        try broken.write(to: url)
+        let dataset = try open()
+        expectError("nyu_depth_v2_labeled.mat: images, index 0", "libhdf5 cannot read", "that array, whole") {
+            _ = try dataset.sample(0)
+        }
+    }
+
+    /// libhdf5 itself is not made for that.
+    @Test func threadsReadAtOnce() async throws {
+        try copy()
+        let dataset = try open()
+        let expected = try (0..<3).map { try dataset.sample($0) }
+        let path = files.root
+        let equal = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for task in 0..<8 {
+                group.addTask {
+                    let request = DatasetRequest(root: path, labels: Self.labels, validation: 0, cacheBytes: 0)
+                    let own = try NYUv2Mat().open(request)
+                    return try (0..<30).allSatisfy { try own.sample(($0 + task) % 3) == expected[($0 + task) % 3] }
+                }
+            }
+            return try await group.allSatisfy { $0 }
+        }
+        #expect(equal)
+    }
+}
