@@ -60,7 +60,8 @@ static bool lengths_of(hid_t space, int *axes, hsize_t *lengths, adashare_hdf5_m
     return H5Sget_simple_extent_dims(space, lengths, NULL) >= 0 || fail(message);
 }
 
-bool adashare_hdf5_describe(int64_t file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message) {
+bool adashare_hdf5_describe(
+    int64_t file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message) {
     const hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
     if (data < 0) return fail(message);
     const hid_t type = H5Dget_type(data), space = H5Dget_space(data);

@@ -54,6 +54,8 @@ import Testing
         #expect(sample.labels["segmentation"]?.values == .bytes([255, 0, 18, 3, 4, 5]))
         let batch = try Batch(whole: 0, of: dataset, labels: [Self.classes(19)])
         #expect(batch.labels["segmentation"]?.classes == [-1, 0, 18, 3, 4, 5])
+        try files.integers("label19/1.npy", (2, 3), [18, -1, 0, 5, 4, 3])
+        #expect(try dataset.sample(1).labels["segmentation"]?.values == .bytes([18, 255, 0, 5, 4, 3]))
         let coarse = try open([Self.classes(7)]).sample(0)
         #expect(coarse.labels["segmentation"]?.values == .bytes([255, 0, 1, 2, 3, 6]) && coarse.labels.count == 1)
         #expect(try open([Self.classes(2)]).sample(0).labels["segmentation"]?.values == .bytes([255, 0, 1, 1, 0, 0]))

@@ -23,6 +23,15 @@ struct Layout {
         try NPYArray(shape: shape, values: values).write(to: place(path))
     }
 
+    /// NumPy's own integers, int64, which nothing here writes.
+    func integers(_ path: String, _ shape: (Int, Int), _ values: [Int64]) throws {
+        var header = "{'descr': '<i8', 'fortran_order': False, 'shape': (\(shape.0), \(shape.1)), }"
+        header += String(repeating: " ", count: 117 - header.utf8.count) + "\n"
+        let start: [UInt8] = [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0]
+        let elements = values.flatMap { value in (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+        try Data(start + Array(header.utf8) + elements).write(to: place(path))
+    }
+
     /// An 8-bit image, RGB or grey as the number of values says.
     func image(_ path: String, _ height: Int, _ width: Int, _ pixels: [UInt8]) throws {
         try Image(width: width, height: height, channels: pixels.count / (height * width), pixels: pixels)

@@ -28,8 +28,8 @@ public struct CityscapesReader: Reader {
 ///
 /// Its labels are `segmentation`, of 19 classes, of 7 categories or (the authors' files alone) of 2, as many as the
 /// task has channels, and `depth`, which as in the published code is the *disparity*, not a distance, 0 where there is
-/// none. The official files hold (p − 1) / 256 pixels at the width of the files; the authors' hold it as they scaled it,
-/// so that errors of one layout are not comparable with those of the other.
+/// none. The official files hold (p − 1) / 256 pixels at the width of the files; the authors' hold it as they scaled
+/// it, so that errors of one layout are not comparable with those of the other.
 public struct CityscapesDataset: Dataset {
     /// Its labels, by name: classes and disparity.
     public static let offers: [String: LabelFormat] = [

@@ -38,8 +38,8 @@ public struct DomainNet: Reader {
 
 /// One domain of DomainNet: images with a class for each, label `classification`.
 ///
-/// Two lists, `<domain>_train.txt` and `<domain>_test.txt` beside the domains' folders, or `train.txt` and `test.txt` in
-/// the domain's own, hold a line "path class" for each image, classes counted from 0. Paths are relative to the data
+/// Two lists, `<domain>_train.txt` and `<domain>_test.txt` beside the domains' folders, or `train.txt` and `test.txt`
+/// in the domain's own, hold a line "path class" for each image, classes counted from 0. Paths are relative to the data
 /// set's folder, or to the domain's.
 public struct DomainNetDataset: Dataset {
     /// Its label: a class of the image.

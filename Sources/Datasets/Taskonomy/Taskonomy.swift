@@ -153,7 +153,7 @@ public struct TaskonomyDataset: Dataset {
 
     private func normals(_ path: String, _ image: (height: Int, width: Int), depth: [UInt16]?) throws -> LabelMap {
         let url = root.appendingPathComponent(path)
-        let stored = try Image.read(url, channels: 3)
+        let stored = try Image.readColours(url)
         var colours: [UInt8] = []
         colours.reserveCapacity(Self.side * Self.side * 3)
         for (index, place) in try places(url, (stored.height, stored.width), image).enumerated() {
