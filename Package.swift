@@ -44,10 +44,8 @@ let package = Package(
             name: "CAdaShareLibJPEG", path: "Sources/CLibJPEG", pkgConfig: "libjpeg",
             providers: [.apt(["libjpeg-dev"])]),
         .target(name: "CAdaShareJPEG", dependencies: ["CAdaShareLibJPEG"], path: "Sources/CJPEG"),
-        .systemLibrary(
-            name: "CAdaShareLibHDF5", path: "Sources/CLibHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
-        // Calls of libhdf5 with its errors as text.
-        .target(name: "CAdaShareHDF5", dependencies: ["CAdaShareLibHDF5"], path: "Sources/CHDF5"),
+        // Calls of libhdf5, which is loaded where a file is opened, with its errors as text.
+        .target(name: "CAdaShareHDF5", path: "Sources/CHDF5", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CAdaShareKernels", path: "Sources/CKernels"),
 
         // The house, bottom to top; tools/check verifies that imports only go down.

@@ -1,11 +1,88 @@
 #include "CHDF5.h"
 
-#include <hdf5.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
+// libhdf5 brings thirty libraries with it (networks, logins), which few programs here ever need: it is loaded where a
+// file is first opened. So what is used of its interface, stable since version 1.10, is declared here.
+typedef int64_t hid_t;
+typedef int herr_t;
+typedef unsigned long long hsize_t;
+typedef struct {
+    hid_t class, major, minor;
+    unsigned line;
+    const char *function, *file, *desc;
+} error_record;
+enum { H5P_DEFAULT = 0, H5E_DEFAULT = 0, H5F_ACC_RDONLY = 0, H5S_SELECT_SET = 0, H5E_WALK_UPWARD = 0 };
+enum { H5T_INTEGER = 0, H5T_FLOAT = 1, H5T_SGN_NONE = 0 };
+
+// name, result, parameters
+#define FUNCTIONS(X)                                                                                               \
+    X(H5open, herr_t, (void))                                                                                      \
+    X(H5Eset_auto2, herr_t, (hid_t, void *, void *))                                                               \
+    X(H5Ewalk2, herr_t, (hid_t, int, herr_t (*)(unsigned, const error_record *, void *), void *))                  \
+    X(H5Pcreate, hid_t, (hid_t))                                                                                   \
+    X(H5Pset_file_locking, herr_t, (hid_t, bool, bool))                                                            \
+    X(H5Pclose, herr_t, (hid_t))                                                                                   \
+    X(H5Fopen, hid_t, (const char *, unsigned, hid_t))                                                             \
+    X(H5Fclose, herr_t, (hid_t))                                                                                   \
+    X(H5Dopen2, hid_t, (hid_t, const char *, hid_t))                                                               \
+    X(H5Dget_type, hid_t, (hid_t))                                                                                 \
+    X(H5Dget_space, hid_t, (hid_t))                                                                                \
+    X(H5Dread, herr_t, (hid_t, hid_t, hid_t, hid_t, hid_t, void *))                                                \
+    X(H5Dclose, herr_t, (hid_t))                                                                                   \
+    X(H5Tget_size, size_t, (hid_t))                                                                                \
+    X(H5Tget_class, int, (hid_t))                                                                                  \
+    X(H5Tget_sign, int, (hid_t))                                                                                   \
+    X(H5Tclose, herr_t, (hid_t))                                                                                   \
+    X(H5Sget_simple_extent_ndims, int, (hid_t))                                                                    \
+    X(H5Sget_simple_extent_dims, int, (hid_t, hsize_t *, hsize_t *))                                               \
+    X(H5Screate_simple, hid_t, (int, const hsize_t *, const hsize_t *))                                            \
+    X(H5Sselect_hyperslab, herr_t, (hid_t, int, const hsize_t *, const hsize_t *, const hsize_t *, const hsize_t *)) \
+    X(H5Sclose, herr_t, (hid_t))
+#define TYPES(X) X(H5P_CLS_FILE_ACCESS_ID_g) X(H5T_NATIVE_UINT8_g) X(H5T_NATIVE_UINT16_g) X(H5T_NATIVE_FLOAT_g) \
+    X(H5T_NATIVE_DOUBLE_g)
+
+#define DECLARE(name, result, parameters) static result(*name) parameters;
+FUNCTIONS(DECLARE)
+#define DECLARE_TYPE(name) static const hid_t *name;
+TYPES(DECLARE_TYPE)
+
+static bool is_loaded;
+
+static bool missing(void *library, const char *name, adashare_hdf5_message *message) {
+    snprintf(message->text, sizeof message->text, "a libhdf5 without %s, expected version 1.10.7 or newer", name);
+    dlclose(library);
+    return false;
+}
+
+static bool load(adashare_hdf5_message *message) {
+    if (is_loaded) return true;
+    // As Debian calls it, then as others do.
+    const char *names[] = {
+        "libhdf5_serial.so.103", "libhdf5_serial.so.310", "libhdf5.so.103", "libhdf5.so.200", "libhdf5.so.310", "libhdf5.so"};
+    void *library = NULL;
+    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++) {
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    }
+    if (library == NULL) {
+        snprintf(message->text, sizeof message->text, "no libhdf5 on this machine (Debian package libhdf5-103-1)");
+        return false;
+    }
+#define FIND(name, result, parameters) \
+    if ((*(void **)&name = dlsym(library, #name)) == NULL) return missing(library, #name, message);
+#define FIND_TYPE(name) \
+    if ((name = dlsym(library, #name)) == NULL) return missing(library, #name, message);
+    FUNCTIONS(FIND)
+    TYPES(FIND_TYPE)
+    is_loaded = H5open() >= 0;
+    if (!is_loaded) snprintf(message->text, sizeof message->text, "libhdf5 does not start");
+    return is_loaded;
+}
+
 // The innermost complaint says what is wrong, those around it only who asked.
-static herr_t take_first(unsigned number, const H5E_error2_t *error, void *target) {
+static herr_t take_first(unsigned number, const error_record *error, void *target) {
     adashare_hdf5_message *message = target;
     if (number == 0) snprintf(message->text, sizeof message->text, "%s", error->desc);
     return 0;
@@ -23,8 +100,9 @@ static bool fail(adashare_hdf5_message *message) {
 }
 
 bool adashare_hdf5_open(const char *path, int64_t *file, adashare_hdf5_message *message) {
+    if (!load(message)) return false;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    const hid_t access = H5Pcreate(*H5P_CLS_FILE_ACCESS_ID_g);
     if (access < 0) return fail(message);
     // Reading needs no lock, and some network disks have none.
     H5Pset_file_locking(access, false, true);
@@ -99,7 +177,8 @@ bool adashare_hdf5_read(
     if (done) {
         const hsize_t flat = count;
         memory = H5Screate_simple(1, &flat, NULL);
-        const hid_t types[] = {H5T_NATIVE_UINT8, H5T_NATIVE_UINT16, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE};
+        const hid_t types[] = {
+            *H5T_NATIVE_UINT8_g, *H5T_NATIVE_UINT16_g, *H5T_NATIVE_FLOAT_g, *H5T_NATIVE_DOUBLE_g};
         done = (memory >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, lengths, NULL) >= 0 &&
                 H5Dread(data, types[element], memory, space, H5P_DEFAULT, values) >= 0) ||
                fail(message);

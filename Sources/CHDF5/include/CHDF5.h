@@ -1,4 +1,5 @@
-// Reading HDF5 files through libhdf5, whose errors come back as text and never reach a terminal.
+// Reading HDF5 files through libhdf5, which is loaded when a file is first opened; its errors come back as text and
+// never reach a terminal.
 //
 // libhdf5 keeps its errors and its tables in global memory: no two of these functions may run at once.
 #ifndef ADASHARE_CHDF5_H

@@ -95,7 +95,7 @@ private struct Tally {
     }
 
     mutating func add(_ facts: SampleFacts, _ index: Int) {
-        facts.faults.forEach { note($0) }
+        for fault in facts.faults { note(fault) }
         sizes[[facts.height, facts.width], default: 0] += 1
         hashes.append((facts.hash, index))
         for (place, request) in requests.enumerated() {
