@@ -60,8 +60,8 @@ static bool missing(void *library, const char *name, adashare_hdf5_message *mess
 static bool load(adashare_hdf5_message *message) {
     if (is_loaded) return true;
     // As Debian calls it, then as others do.
-    const char *names[] = {
-        "libhdf5_serial.so.103", "libhdf5_serial.so.310", "libhdf5.so.103", "libhdf5.so.200", "libhdf5.so.310", "libhdf5.so"};
+    const char *names[] = {"libhdf5_serial.so.103", "libhdf5_serial.so.310", "libhdf5.so.103",
+                           "libhdf5.so.200",        "libhdf5.so.310",        "libhdf5.so"};
     void *library = NULL;
     for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++) {
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
