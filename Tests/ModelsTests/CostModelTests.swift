@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 import Testing
 
@@ -161,7 +162,9 @@ import Testing
     @Test func reportAsJSON() throws {
         let published = PublishedPolicies.nyu2
         let report = CostModel(try published.architecture(), height: 224, width: 224).report(policy: published.policy)
-        let data = try JSONEncoder().encode(report)
+        // As the program writes it.
+        let data = Data(try JSONText.pretty(report).utf8)
+        #expect(try JSONText.read(CostReport.self, data) == report)
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(object.keys) == ["backbone", "heads", "blocks"])
         let backbone = try #require(object["backbone"] as? [String: Int])

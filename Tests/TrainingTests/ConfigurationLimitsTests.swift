@@ -49,6 +49,7 @@ import Testing
             Set(Self.keys.map(\.path)) == [
                 "tasks.0.channels", "tasks.0.ignore_label", "tasks.0.number", "tasks.0.dataset.count",
                 "tasks.0.dataset.size", "tasks.0.dataset.seed", "dataset.crop", "dataset.count",
+                "tasks.0.dataset.resize", "dataset.resize",
                 "dataset.size", "dataset.seed", "training.seed", "training.batch", "training.log_every",
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
                 "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
