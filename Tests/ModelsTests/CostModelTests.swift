@@ -164,7 +164,6 @@ import Testing
         let report = CostModel(try published.architecture(), height: 224, width: 224).report(policy: published.policy)
         // As the program writes it.
         let data = Data(try JSONText.pretty(report).utf8)
-        #expect(try JSONText.read(CostReport.self, data) == report)
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         #expect(Set(object.keys) == ["backbone", "heads", "blocks"])
         let backbone = try #require(object["backbone"] as? [String: Int])
@@ -178,7 +177,7 @@ import Testing
         #expect(blocks[1]["selected_by"] as? [String] == ["normals"])
         #expect(blocks[1]["index"] as? Int == 1)
         #expect(blocks[1]["name"] as? String == "backbone.blocks.0.1")
-        #expect(try JSONDecoder().decode(CostReport.self, from: data) == report)
+        #expect(try JSONText.read(CostReport.self, data) == report)
     }
 
     @Test func reportAsText() throws {
