@@ -91,7 +91,7 @@ package final class HDF5File: Sendable {
     ) throws {
         let complaint: String? = library.withLock { _ in
             var message = adashare_hdf5_message()
-            return call(&message) ? nil : message.line
+            return call(&message) ? nil : line(ofCharacters: message.text)
         }
         guard let complaint else { return }
         throw InputError(
@@ -109,11 +109,5 @@ extension HDF5File.Element {
         case ADASHARE_HDF5_FLOAT64: self = .float64
         default: self = .other
         }
-    }
-}
-
-extension adashare_hdf5_message {
-    fileprivate var line: String {
-        withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 }

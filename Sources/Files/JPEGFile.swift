@@ -73,8 +73,9 @@ struct JPEGFile {
     private static func check(_ path: String, _ call: (inout adashare_jpeg_message) -> Bool) throws {
         var message = adashare_jpeg_message()
         guard call(&message) else {
-            let text = withUnsafeBytes(of: message.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            throw InputError(file: path, found: "a truncated or corrupt JPEG: \(text)", expected: "a whole one")
+            throw InputError(
+                file: path, found: "a truncated or corrupt JPEG: \(line(ofCharacters: message.text))",
+                expected: "a whole one")
         }
     }
 }

@@ -105,7 +105,8 @@ struct PNGFile {
         var message = adashare_png_message()
         guard adashare_png_write(UInt32(width), UInt32(height), CInt(channels), pixels, &file, &message) else {
             throw InputError(
-                file: path, found: "an image that cannot be encoded: \(message.line)", expected: "one that can")
+                file: path, found: "an image that cannot be encoded: \(line(ofCharacters: message.text))",
+                expected: "one that can")
         }
         return Data(UnsafeBufferPointer(start: file.bytes, count: file.count))
     }
@@ -115,7 +116,8 @@ struct PNGFile {
         var message = adashare_png_message()
         guard call(&message) else {
             throw InputError(
-                file: path, found: "a truncated or corrupt PNG: \(message.line)", expected: "a whole one")
+                file: path, found: "a truncated or corrupt PNG: \(line(ofCharacters: message.text))",
+                expected: "a whole one")
         }
     }
 }
@@ -130,12 +132,6 @@ extension PNGFile.Kind {
         case ADASHARE_PNG_GREY_ALPHA: self = .greyAlpha
         default: self = .rgba
         }
-    }
-}
-
-extension adashare_png_message {
-    fileprivate var line: String {
-        withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 }
 

@@ -37,6 +37,11 @@ public func readable(_ value: Double, digits: Int = 4) -> String {
     return (value < 0 ? "-" : "") + text
 }
 
+/// A number with its sign, for differences.
+public func signed(_ value: Double, digits: Int = 2) -> String {
+    (value < 0 ? "−" : "+") + readable(abs(value), digits: digits)
+}
+
 /// A share as a whole number of percent.
 public func percent(_ share: Double) -> String {
     Int(exactly: (share * 100).rounded()).map { "\($0) %" } ?? "–"

@@ -118,11 +118,9 @@ extension TaskKind {
         if format.element == .classes {
             return label.classes.map { $0 < 0 || $0 == Int32(format.absent) ? nil : ColourMap.classColour(Int($0)) }
         }
-        let (absent, channels) = (Float(format.absent), format.channels)
-        let isColour = format.mirroring == .reflectsFirstChannel
-        let isLabel = (0..<label.numbers.count / channels).map { pixel in
-            let values = label.numbers[pixel * channels..<(pixel + 1) * channels]
-            return values.contains { $0 != absent } && !(isColour && values.contains { $0 >= 255 })
+        let channels = format.channels
+        let isLabel = (0..<label.numbers.count / channels).map {
+            format.isLabel(label.numbers[$0 * channels..<($0 + 1) * channels])
         }
         if channels == 3 {
             func byte(_ value: Float) -> UInt8 { UInt8(max(0, min(255, value.rounded()))) }

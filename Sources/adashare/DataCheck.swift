@@ -29,11 +29,11 @@ struct DataCheck: ConsoleCommand {
                 let report = DatasetCheck(dataset, labels: source.labels).run { done in
                     progress.report(.checking(dataset: dataset.name, done: done, total: dataset.count))
                 }
-                answer.dataSets.append(Answer.Entry(place: source.place, facts: report.facts))
-                answer.problems += report.problems.map { Answer.Problem(place: source.place, problem: $0) }
+                answer.dataSets.append(Answer.Placed(place: source.place, found: report.facts))
+                answer.problems += report.problems.map { Answer.Placed(place: source.place, found: $0) }
             } catch {
                 answer.problems.append(
-                    Answer.Problem(place: source.place, problem: DatasetProblem(.error, "\(error)")))
+                    Answer.Placed(place: source.place, found: DatasetProblem(.error, "\(error)")))
             }
         }
         progress.finish()
@@ -43,12 +43,13 @@ struct DataCheck: ConsoleCommand {
 
     /// What was found in all data sets.
     struct Answer: Encodable {
-        struct Entry: Encodable {
+        /// Something found, and where the configuration has its data set; encodes to one object.
+        struct Placed<Found: Encodable>: Encodable {
             let place: String
-            let facts: DatasetFacts
+            let found: Found
 
             func encode(to encoder: any Encoder) throws {
-                try facts.encode(to: encoder)
+                try found.encode(to: encoder)
                 var container = encoder.container(keyedBy: CodingKeys.self)
                 try container.encode(place, forKey: .place)
             }
@@ -56,24 +57,11 @@ struct DataCheck: ConsoleCommand {
             private enum CodingKeys: String, CodingKey { case place }
         }
 
-        struct Problem: Encodable {
-            let place: String
-            let problem: DatasetProblem
-
-            func encode(to encoder: any Encoder) throws {
-                try problem.encode(to: encoder)
-                var container = encoder.container(keyedBy: CodingKeys.self)
-                try container.encode(place, forKey: .place)
-            }
-
-            private enum CodingKeys: String, CodingKey { case place }
-        }
-
-        var dataSets: [Entry] = []
-        var problems: [Problem] = []
+        var dataSets: [Placed<DatasetFacts>] = []
+        var problems: [Placed<DatasetProblem>] = []
 
         func count(_ severity: DatasetProblem.Severity) -> Int {
-            problems.count { $0.problem.severity == severity }
+            problems.count { $0.found.severity == severity }
         }
     }
 }
@@ -88,9 +76,9 @@ extension DataCheck.Answer {
     func text(places: Bool) -> String {
         var lines: [String] = []
         for severity in [DatasetProblem.Severity.error, .warning] {
-            let found = problems.filter { $0.problem.severity == severity }
+            let found = problems.filter { $0.found.severity == severity }
             lines += found.prefix(Self.mostLines).map {
-                "\(severity.rawValue): " + (places ? "\($0.place): " : "") + $0.problem.message
+                "\(severity.rawValue): " + (places ? "\($0.place): " : "") + $0.found.message
             }
             if found.count > Self.mostLines {
                 lines.append("\(severity.rawValue): and \(found.count - Self.mostLines) more, which --json lists")
@@ -98,7 +86,7 @@ extension DataCheck.Answer {
         }
         if !lines.isEmpty { lines.append("") }
         for entry in dataSets {
-            lines.append((places ? "\(entry.place): " : "") + entry.facts.text)
+            lines.append((places ? "\(entry.place): " : "") + entry.found.text)
             lines.append("")
         }
         func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

@@ -76,10 +76,10 @@ struct SummaryText {
     private var gains: String {
         if let all = summary.gainOverHardSharing {
             let parts = tasks.compactMap { task in
-                summary.gainOverHardSharing(of: task).map { "\(task) \(signed($0))" }
+                summary.gainOverHardSharing(of: task).map { "\(task) \(signedPercent($0))" }
             }
             return "Accuracy against hard sharing, exact convention: \(parts.joined(separator: ", ")); "
-                + "all tasks \(signed(all))"
+                + "all tasks \(signedPercent(all))"
         }
         return tasks.map { task in
             let convention = MetricConvention.exact.rawValue

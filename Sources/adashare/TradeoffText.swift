@@ -24,7 +24,7 @@ struct TradeoffText {
         var table = Table(
             ["", "MACs", "inference ms", "", "training ms", ""] + (hasGains ? tasks + ["all tasks"] : []))
         for point in tradeoff.points {
-            let gains = hasGains ? tasks.map { signed(point.gains[$0]) } + [signed(point.gain)] : []
+            let gains = hasGains ? tasks.map { signedPercent(point.gains[$0]) } + [signedPercent(point.gain)] : []
             table.add(
                 [
                     point.name, percent(point.macsShare), readable(point.inferenceMs), percent(point.inferenceShare),
@@ -45,21 +45,22 @@ struct TradeoffText {
             + "\(factor(point.inferenceShare, "faster", "slower")), training "
             + factor(point.trainingShare, "faster", "slower")
         if let all = point.gain {
-            let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signed($0))" } }
-            line += "; \(gains.joined(separator: ", ")); all tasks \(signed(all)) against hard sharing"
+            let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signedPercent($0))" } }
+            line += "; \(gains.joined(separator: ", ")); all tasks \(signedPercent(all)) against hard sharing"
         }
         if let error = point.planError(tradeoff.measure), let planned = point.plannedMs {
-            line += "; planned \(readable(planned)) ms of \(tradeoff.measure.rawValue), \(signed(100 * error)) off"
+            line +=
+                "; planned \(readable(planned)) ms of \(tradeoff.measure.rawValue), \(signedPercent(100 * error)) off"
         }
         if let limit = point.budgetShare, point.share(tradeoff.measure) > limit {
             let over = 100 * (point.share(tradeoff.measure) / limit - 1)
-            line += "; measured \(signed(over)) over its budget"
+            line += "; measured \(signedPercent(over)) over its budget"
         }
         return line
     }
 }
 
 /// `+1.3 %`, with a sign that is as wide as the plus.
-func signed(_ percent: Double?) -> String {
-    percent.map { ($0 < 0 ? "−" : "+") + readable(abs($0), digits: 2) + " %" } ?? "–"
+func signedPercent(_ percent: Double?) -> String {
+    percent.map { signed($0) + " %" } ?? "–"
 }

@@ -73,18 +73,13 @@ struct LabelCount: Sendable {
 
     private mutating func addNumbers(_ map: LabelMap, _ format: LabelFormat) -> Fault? {
         let values = map.floats
-        let none = Float(format.absent)
-        let marker = map.absent.map { Float($0) } ?? none
-        let isColour = format.mirroring == .reflectsFirstChannel
+        let marker = map.absent.map { Float($0) }
         let channels = format.channels
         var (wrong, first) = (0, 0)
         values.withUnsafeBufferPointer { values in
             for place in 0..<values.count / channels {
                 let range = place * channels..<(place + 1) * channels
-                let isAbsent =
-                    range.allSatisfy { values[$0] == marker || values[$0] == none }
-                    || (isColour && range.contains { values[$0] >= 255 })
-                guard !isAbsent else {
+                guard format.isLabel(values[range], marker: marker) else {
                     absent += 1
                     continue
                 }

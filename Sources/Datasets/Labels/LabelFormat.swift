@@ -51,6 +51,16 @@ public struct LabelFormat: Sendable, Hashable {
         self.mirroring = mirroring
     }
 
+    /// Whether the numbers of a pixel or image are a label: not all absent, and as a direction that is stored as a
+    /// colour without a channel of 255.
+    ///
+    /// - Parameter marker: another value that says that there is none.
+    public func isLabel(_ values: some Collection<Float>, marker: Float? = nil) -> Bool {
+        let none = Float(absent)
+        return values.contains { $0 != none && $0 != marker }
+            && !(mirroring == .reflectsFirstChannel && values.contains { $0 >= 255 })
+    }
+
     /// Such as "3 numbers for each pixel".
     public var summary: String {
         let values = element == .classes ? "a class" : channels == 1 ? "a number" : "\(channels) numbers"

@@ -50,6 +50,8 @@ public struct NYUv2MatDataset: Dataset {
     private let path: String
     private let requests: [LabelRequest]
     private let height, width: Int
+    /// Where in a plane [W, H] of the file the pixels of a sample lie, row-major.
+    private let places: [Int]
     /// The class of each label of the file, −1 for none; nil where label l is class l − 1.
     private let classMap: [Int32]?
     private let cache: SampleCache
@@ -80,7 +82,9 @@ public struct NYUv2MatDataset: Dataset {
                 file: path, place: "images", found: "\(images.element) of shape \(images.shape)",
                 expected: "uint8 of shape [images, 3, width, height]")
         }
-        (count, width, height) = (images.shape[0], images.shape[2], images.shape[3])
+        let (width, height) = (images.shape[2], images.shape[3])
+        (count, self.width, self.height) = (images.shape[0], width, height)
+        places = (0..<height).flatMap { y in (0..<width).map { x in x * height + y } }
         for label in request.labels {
             let (array, element): (String, HDF5File.Element) =
                 label.name == "depth" ? ("depths", .float32) : ("labels", .uint16)
@@ -166,11 +170,6 @@ public struct NYUv2MatDataset: Dataset {
                 request.name == "depth" ? try depth(index) : try classes(index, count: request.classes ?? 0)
         }
         return sample
-    }
-
-    /// Where in a plane [W, H] of the file the pixels of a sample lie, row-major.
-    private var places: [Int] {
-        (0..<height).flatMap { y in (0..<width).map { x in x * height + y } }
     }
 
     private func depth(_ index: Int) throws -> LabelMap {

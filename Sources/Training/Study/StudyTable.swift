@@ -92,10 +92,9 @@ public struct StudyTable {
     /// The table.
     public func text(_ form: Form) -> String {
         let columns = columns
-        if form == .csv { return csv(columns) }
         func cell(_ values: [Double], isSigned: Bool) -> String {
             guard let spread = Spread(values) else { return "–" }
-            let mean = isSigned ? signedNumber(spread.mean) : readable(spread.mean)
+            let mean = isSigned ? signed(spread.mean) : readable(spread.mean)
             // To the digits of the mean; costs that are the same for every seed say nothing.
             guard let deviation = spread.deviation, deviation > 0 else { return mean }
             let decimals = mean.split(separator: ".").dropFirst().first?.count ?? 0
@@ -110,7 +109,8 @@ public struct StudyTable {
             }
         let header = [""] + columns.map(\.title)
         switch form {
-        case .text, .csv:
+        case .csv: return csv(columns)
+        case .text:
             var table = Table(header)
             for row in rows { table.add(row) }
             return table.text
@@ -145,11 +145,6 @@ public struct StudyTable {
                 [row.name, ""] + columns.flatMap { [$0.published(row).map { "\($0)" } ?? "", ""] }
             }
         return ([["", "seeds"] + titles] + rows).map { $0.map(quoted).joined(separator: ",") }.joined(separator: "\n")
-    }
-
-    private func signedNumber(_ value: Double) -> String {
-        let text = readable(abs(value), digits: 2)
-        return (value < 0 ? "−" : "+") + text
     }
 
     private static func latex(_ text: String) -> String {
