@@ -54,7 +54,9 @@ public struct LabelFormat: Sendable, Hashable {
     /// Whether the numbers of a pixel or image are a label: not all absent, and as a direction that is stored as a
     /// colour without a channel of 255.
     ///
-    /// - Parameter marker: another value that says that there is none.
+    /// - Parameters:
+    ///   - values: all channels of one pixel or image.
+    ///   - marker: another value that says that there is none.
     public func isLabel(_ values: some Collection<Float>, marker: Float? = nil) -> Bool {
         let none = Float(absent)
         return values.contains { $0 != none && $0 != marker }
