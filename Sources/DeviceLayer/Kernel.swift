@@ -100,12 +100,25 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
         }
     }
 
-    /// Exchanges one buffer among arguments that are set.
+    /// Exchanges buffers among arguments that are set.
     ///
-    /// - Throws: `DeviceError` if that argument is not a buffer.
-    public func setBuffer(_ buffer: DeviceBuffer, at index: Int) throws(DeviceError) {
-        try check(set(index, Optional(buffer.handle)), of: .buffer(buffer), at: index)
-        buffers[index] = buffer
+    /// - Parameters:
+    ///   - indices: which arguments.
+    ///   - buffer: the new one of each; nil leaves what is there.
+    /// - Throws: `DeviceError` if such an argument is not a buffer.
+    public func setBuffers(at indices: [Int], _ buffer: (Int) -> DeviceBuffer?) throws(DeviceError) {
+        try exchange(in: &buffers, at: indices, buffer)
+    }
+
+    /// One access to the list for all of them: plans exchange thousands.
+    private func exchange(
+        in buffers: inout [DeviceBuffer?], at indices: [Int], _ buffer: (Int) -> DeviceBuffer?
+    ) throws(DeviceError) {
+        for index in indices {
+            guard let buffer = buffer(index) else { continue }
+            try check(set(index, Optional(buffer.handle)), of: .buffer(buffer), at: index)
+            buffers[index] = buffer
+        }
     }
 
     /// Lets go of buffers; each must be set again before the next launch.

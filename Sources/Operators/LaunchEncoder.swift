@@ -149,8 +149,8 @@ public final class Encoding {
     private let library: KernelLibrary
     private let inputs, outputs: [Shape]
     private let workspaceByteCount: Int
-    /// Of each launch, those that no plan holds.
-    private var idle: [[BoundLaunch]]
+    /// Those that no plan holds.
+    private var idle: [Application] = []
     /// Whether the kernels have been compiled.
     var isPrepared = false
 
@@ -163,7 +163,6 @@ public final class Encoding {
         self.inputs = inputs
         self.outputs = outputs
         workspaceByteCount = operation.workspaceByteCount(inputs: inputs, outputs: outputs, family: library.family)
-        idle = launches.map { _ in [] }
         multiplyAccumulates = operation.multiplyAccumulates(inputs: inputs, outputs: outputs)
     }
 
@@ -193,60 +192,56 @@ public final class Encoding {
         }
     }
 
-    /// Appends the launches of one application to a list.
+    /// Gives the launches memory.
     ///
     /// - Parameters:
-    ///   - inputs: memory of the operator's inputs.
-    ///   - outputs: memory of its outputs.
+    ///   - inputs: what the operator reads.
+    ///   - outputs: what it computes.
+    ///   - memory: of values, by id.
     ///   - workspace: scratch memory; nil where the operator asks for none.
-    ///   - label: what profiles call them; empty for the kernels' own names.
-    ///   - list: what they are appended to.
-    /// - Precondition: the buffers fit the shapes; there is a workspace if the operator asks for one.
+    ///   - label: what profiles call the launches; empty for the kernels' own names.
+    /// - Precondition: the memory fits the shapes; there is a workspace if the operator asks for one.
     /// - Throws: `DeviceError` if a kernel does not compile, or the device has no room for a kernel object.
     public func bind(
-        inputs: [DeviceBuffer], outputs: [DeviceBuffer], workspace: DeviceBuffer?, label: String,
-        to list: inout [BoundLaunch]
-    ) throws {
-        for (position, launch) in launches.enumerated() {
-            func buffer(_ argument: LaunchArgument) -> DeviceBuffer? {
-                switch argument {
-                case .input(let i): return inputs[i]
-                case .output(let i): return outputs[i]
-                case .workspace:
-                    guard let workspace else {
-                        preconditionFailure("a launch has a workspace its operator did not ask for")
-                    }
-                    return workspace
-                case .zeros, .int, .int4, .uint, .float, .local: return nil
-                }
+        inputs: [Value], outputs: [Value], memory: [DeviceBuffer?], workspace: DeviceBuffer?, label: String
+    ) throws -> Application {
+        func buffer(_ argument: LaunchArgument) -> DeviceBuffer? {
+            let found: DeviceBuffer?
+            switch argument {
+            case .input(let i): found = memory[inputs[i].id]
+            case .output(let i): found = memory[outputs[i].id]
+            case .workspace: found = workspace
+            case .zeros, .int, .int4, .uint, .float, .local: return nil
             }
-            let bound: BoundLaunch
-            if let known = idle[position].popLast() {
-                bound = known
-                switch known.work {
-                case .kernel(let kernel, _):
-                    for index in launch.bound {
-                        if let memory = buffer(launch.arguments[index]) { try kernel.setBuffer(memory, at: index) }
-                    }
-                case .product(let site): site.buffers = launch.arguments.compactMap(buffer)
-                }
-            } else {
-                bound = try make(launch, buffer)
-            }
-            bound.site.label = label.isEmpty ? bound.site.name : label
-            list.append(bound)
+            precondition(found != nil, "a value without memory, or a workspace that was not asked for")
+            return found
         }
+        guard let application = idle.popLast() else {
+            return Application(try launches.map { try make($0, label, buffer) })
+        }
+        for (launch, bound) in zip(launches, application.launches) {
+            switch bound.work {
+            case .kernel(let kernel, _):
+                kernel.label = label.isEmpty ? kernel.name : label
+                try kernel.setBuffers(at: launch.bound) { buffer(launch.arguments[$0]) }
+            case .product(let site):
+                site.label = label.isEmpty ? site.name : label
+                site.buffers = launch.arguments.compactMap(buffer)
+            }
+        }
+        return application
     }
 
     /// A launch with all its arguments.
-    private func make(_ launch: Launch, _ buffer: (LaunchArgument) -> DeviceBuffer?) throws -> BoundLaunch {
+    private func make(
+        _ launch: Launch, _ label: String, _ buffer: (LaunchArgument) -> DeviceBuffer?
+    ) throws -> BoundLaunch {
         switch launch.work {
         case .product(let product):
-            return BoundLaunch(
-                .product(
-                    MatrixProductSite(
-                        product, buffers: launch.arguments.compactMap(buffer),
-                        multiplyAccumulates: launch.multiplyAccumulates)))
+            let site = MatrixProductSite(
+                product, buffers: launch.arguments.compactMap(buffer), multiplyAccumulates: launch.multiplyAccumulates)
+            if !label.isEmpty { site.label = label }
+            return BoundLaunch(.product(site))
         case .kernel(let request):
             let kernel = try library.context.program(library.program(request)).kernel(request.kernel)
             let zeros = library.zeros
@@ -263,24 +258,29 @@ public final class Encoding {
                     }
                 })
             kernel.multiplyAccumulates = launch.multiplyAccumulates
+            if !label.isEmpty { kernel.label = label }
             return BoundLaunch(.kernel(kernel, request.size))
         }
     }
 
-    /// Takes back what `bind` gave for one application.
-    ///
-    /// - Parameters:
-    ///   - list: what `bind` appended to.
-    ///   - start: where it begins in the list; moves on behind it.
-    public func recycle(_ list: [BoundLaunch], from start: inout Int) {
-        for (position, launch) in launches.enumerated() {
-            let bound = list[start + position]
+    /// Takes back what `bind` gave: the next application only moves its pointers.
+    public func recycle(_ application: Application) {
+        for (launch, bound) in zip(launches, application.launches) {
             switch bound.work {
             case .kernel(let kernel, _): kernel.releaseBuffers(at: launch.bound)
             case .product(let site): site.buffers = []
             }
-            idle[position].append(bound)
         }
-        start += launches.count
+        idle.append(application)
+    }
+}
+
+extension Encoding {
+    /// One application of an operator: its launches, with memory while a plan holds it.
+    public final class Application {
+        /// In order.
+        public let launches: [BoundLaunch]
+
+        fileprivate init(_ launches: [BoundLaunch]) { self.launches = launches }
     }
 }

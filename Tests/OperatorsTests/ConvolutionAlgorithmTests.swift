@@ -53,7 +53,7 @@ extension OperatorsTests {
 
         /// What was launched is what the table counts, and all multiply-accumulates are some launch's.
         private func check(_ entry: ConvolutionSelection.Entry, _ plan: Plan) throws {
-            let launches = plan.prologue.flatMap(\.launches) + plan.launches
+            let launches = plan.prologue.flatMap(\.applied.launches) + plan.launches
             let products = launches.count { $0.site.name == MatrixProductSite.name }
             #expect(products == (entry.trial.algorithm == .clblast ? 1 : 0), "\(entry.trial)")
             let kernels = launches.map(\.site.name).filter { $0 != MatrixProductSite.name }

@@ -14,15 +14,19 @@ extension LoweredGraph {
 
 /// The encodings of operators that have been planned.
 final class EncodingCache {
+    /// A node, as its encoding sees it: the operator and the shapes it reads. One reference is quicker to copy than
+    /// both.
     private struct Key: Hashable {
-        let operation: any Operator
-        let inputs: [Shape]
+        let node: Graph.Node
 
-        static func == (a: Self, b: Self) -> Bool { a.operation.equals(b.operation) && a.inputs == b.inputs }
+        static func == (a: Self, b: Self) -> Bool {
+            a.node === b.node
+                || a.node.operation.equals(b.node.operation) && a.node.inputShapes == b.node.inputShapes
+        }
 
         func hash(into hasher: inout Hasher) {
-            hasher.combine(ObjectIdentifier(type(of: operation)))
-            for shape in inputs { hasher.combine(shape.storedCount) }
+            hasher.combine(ObjectIdentifier(type(of: node.operation)))
+            for shape in node.inputShapes { hasher.combine(shape.storedCount) }
         }
     }
 
@@ -34,7 +38,7 @@ final class EncodingCache {
     init(library: KernelLibrary) { self.library = library }
 
     func encoding(of node: Graph.Node) throws -> Encoding {
-        let key = Key(operation: node.operation, inputs: node.inputShapes)
+        let key = Key(node: node)
         if let known = encodings[key] { return known }
         if encodings.count >= Self.capacity { encodings.removeAll() }
         let encoding = try Encoding(

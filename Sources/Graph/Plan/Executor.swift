@@ -126,10 +126,12 @@ public final class Executor {
         for item in plan.prologue {
             let versions = item.parameters.map { store.version($0) }
             guard item.entry.versions != versions else { continue }
-            for launch in item.launches { try launch.enqueue(on: queue) }
+            for launch in item.applied.launches { try launch.enqueue(on: queue) }
             item.entry.versions = versions
         }
-        for launch in plan.launches { try launch.enqueue(on: queue) }
+        for item in plan.applied {
+            for launch in item.launches { try launch.enqueue(on: queue) }
+        }
         for name in plan.changed { store.markChanged(name) }
         lastRun = plan
     }

@@ -3,24 +3,20 @@ import AdaShareOperators
 
 /// An immutable list of kernel launches with resolved buffers: one step, ready to be enqueued any number of times.
 public final class Plan {
-    /// Launches of one step, in order.
-    public let launches: [BoundLaunch]
     /// Multiply-accumulates of the launched convolutions.
     public let multiplyAccumulates: Int
-    /// Operators executed per step, packing of frozen weights excluded.
-    public let operations: [any Operator]
     /// Bytes of the arena the step needs.
     public let arenaBytes: Int
 
-    /// Launches that run again only when the parameters they read have changed.
+    /// Operators executed per step, in order, packing of frozen weights excluded.
+    let applied: [Applied]
+    /// Those that run again only when the parameters they read have changed.
     let prologue: [Prologue]
     let outputs: [String: Output]
     /// Inputs read by the step, by name.
     let inputs: [String]
     /// Parameters changed by the step.
     let changed: [String]
-    /// Where `launches` came from, in order.
-    private let encodings: [Encoding]
 
     /// A named value that stays readable after the step.
     struct Output {
@@ -28,12 +24,26 @@ public final class Plan {
         let shape: Shape
     }
 
+    /// A node with the memory it works on.
+    struct Applied {
+        let node: Graph.Node
+        let encoding: Encoding
+        let application: Encoding.Application
+
+        var launches: [BoundLaunch] { application.launches }
+        func recycle() { encoding.recycle(application) }
+    }
+
     struct Prologue {
         let entry: DerivedTensors.Entry
-        let encoding: Encoding
-        let launches: [BoundLaunch]
+        let applied: Applied
         let parameters: [String]
     }
+
+    /// Launches of one step, in order.
+    public var launches: [BoundLaunch] { applied.flatMap(\.launches) }
+    /// Operators executed per step, packing of frozen weights excluded.
+    public var operations: [any Operator] { applied.map(\.node.operation) }
 
     /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `InputError` if a tensor is too
     ///   large for the device.
@@ -46,6 +56,7 @@ public final class Plan {
             buffers[external.value.id] = try store.tensor(external.name, external.value.shape)
         }
         var sliced: [MemoryPlan.Place: DeviceBuffer] = [:]
+        sliced.reserveCapacity(1 << 10)
         func buffer(_ place: MemoryPlan.Place) throws -> DeviceBuffer {
             if let known = sliced[place] { return known }
             let slice = try arena.slice(chunk: place.chunk, byteOffset: place.offset, byteCount: place.byteCount)
@@ -57,49 +68,34 @@ public final class Plan {
         }
 
         let labels = cache.library.context.queue.isProfiling ? graph.profileLabels() : nil
-        func located(_ value: Value) -> DeviceBuffer {
-            guard let memory = buffers[value.id] else { preconditionFailure("value without memory") }
-            return memory
-        }
-        let needed = schedule.hoisted + schedule.order
-        var encodings = [Encoding?](repeating: nil, count: graph.nodes.count)
-        for index in needed { encodings[index] = try cache.encoding(of: graph.nodes[index]) }
-        try cache.library.prepare(encodings.compactMap { $0 })
-        func encode(_ index: Int, to list: inout [BoundLaunch]) throws -> Encoding {
+        // All at once: what is missing is compiled side by side.
+        let encodings = try (schedule.hoisted + schedule.order).map { try cache.encoding(of: graph.nodes[$0]) }
+        try cache.library.prepare(encodings)
+        func bind(_ index: Int, _ encoding: Encoding) throws -> Applied {
             let node = graph.nodes[index]
-            guard let encoding = encodings[index] else { preconditionFailure("a node outside the schedule") }
-            try encoding.bind(
-                inputs: node.inputs.map(located), outputs: node.outputs.map(located),
-                workspace: try memory.workspaces[index].map(buffer), label: labels?[index] ?? node.label, to: &list)
-            return encoding
+            let application = try encoding.bind(
+                inputs: node.inputs, outputs: node.outputs, memory: buffers,
+                workspace: try memory.workspaces[index].map(buffer), label: labels?[index] ?? node.label)
+            return Applied(node: node, encoding: encoding, application: application)
         }
 
         var prologue: [Prologue] = []
-        for index in schedule.hoisted {
+        for (index, encoding) in zip(schedule.hoisted, encodings) {
             let node = graph.nodes[index]
             let parameters = node.inputs.map { graph.externalName($0) }
             let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputShapes)
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
-            var launches: [BoundLaunch] = []
-            let encoding = try encode(index, to: &launches)
-            prologue.append(Prologue(entry: entry, encoding: encoding, launches: launches, parameters: parameters))
+            prologue.append(Prologue(entry: entry, applied: try bind(index, encoding), parameters: parameters))
         }
         self.prologue = prologue
 
-        var launches: [BoundLaunch] = []
-        var total = 0
-        launches.reserveCapacity(2 * schedule.order.count)
-        var used: [Encoding] = []
-        used.reserveCapacity(schedule.order.count)
-        for index in schedule.order {
-            let encoding = try encode(index, to: &launches)
-            total += encoding.multiplyAccumulates
-            used.append(encoding)
+        var applied: [Applied] = []
+        applied.reserveCapacity(schedule.order.count)
+        for (index, encoding) in zip(schedule.order, encodings.dropFirst(schedule.hoisted.count)) {
+            applied.append(try bind(index, encoding))
         }
-        self.launches = launches
-        self.encodings = used
-        multiplyAccumulates = total
-        operations = schedule.order.map { graph.nodes[$0].operation }
+        self.applied = applied
+        multiplyAccumulates = applied.reduce(0) { $0 + $1.encoding.multiplyAccumulates }
         arenaBytes = memory.totalBytes
         var changed = [Bool](repeating: false, count: graph.valueCount)
         for index in schedule.order {
@@ -115,14 +111,10 @@ public final class Plan {
         self.outputs = outputs
     }
 
-    /// Gives the kernels back: the next plan with such an operator only moves their pointers.
+    /// Gives the kernels back.
     deinit {
-        for item in prologue {
-            var start = 0
-            item.encoding.recycle(item.launches, from: &start)
-        }
-        var start = 0
-        for encoding in encodings { encoding.recycle(launches, from: &start) }
+        for item in prologue { item.applied.recycle() }
+        for item in applied { item.recycle() }
     }
 }
 

@@ -9,10 +9,15 @@ public final class TensorStore {
     /// Numbers every change of any tensor.
     private var changes = 0
 
-    private struct Stored {
+    /// One reference: plans look up a thousand.
+    private final class Stored {
         let buffer: DeviceBuffer
         let shape: Shape
         var version: Int
+
+        init(buffer: DeviceBuffer, shape: Shape, version: Int) {
+            (self.buffer, self.shape, self.version) = (buffer, shape, version)
+        }
     }
 
     /// Creates an empty store.

@@ -11,18 +11,15 @@ public final class Graph: Recorder {
     /// What activations recorded from here on are stored as.
     public var activations = ElementType.float32
     /// In recorded order: each reads values of those before it.
-    public private(set) var nodes: [Node] = []
+    public var nodes: [Node] { recorded.nodes }
     /// Values that live outside a plan: parameters, state, inputs.
     public private(set) var externals: [External] = []
     /// Values kept until a plan has ended, by name.
     public private(set) var outputs: [(name: String, value: Value)] = []
 
-    private var sources: [Source] = []
-    private var numbering: [NodeKey: Int] = [:]
+    private var recorded = Recorded()
     private var externalsByName: [String: Value] = [:]
     private var outputNames: Set<String> = []
-    /// By value id, how often it has been changed in place.
-    private var mutations: [Int] = []
     /// Labels of the open scopes, each with those around it.
     private var scopes: [String] = []
     private var isRecomputing = false
@@ -114,21 +111,59 @@ public final class Graph: Recorder {
         }
     }
 
+    /// Values and the nodes that compute them. A structure of its own, so that recording a node is one access to it.
+    private struct Recorded {
+        var nodes: [Node] = []
+        var sources: [Source] = []
+        private var numbering: [NodeKey: Int] = [:]
+        /// By value id, how often it has been changed in place.
+        private var mutations: [Int] = []
+
+        init() {
+            nodes.reserveCapacity(1 << 11)
+            numbering.reserveCapacity(1 << 11)
+            sources.reserveCapacity(1 << 12)
+            mutations.reserveCapacity(1 << 12)
+        }
+
+        mutating func value(_ shape: Shape, _ source: Source) -> Value {
+            sources.append(source)
+            mutations.append(0)
+            return Value(id: sources.count - 1, shape: shape)
+        }
+
+        mutating func apply(
+            _ operation: any Operator, _ inputs: [Value], isRecomputed: Bool, label: String
+        ) -> [Value] {
+            let key = NodeKey(operation, inputs, mutations: mutations, isRecomputed: isRecomputed)
+            if let known = numbering[key] { return nodes[known].outputs }
+            let index = nodes.count
+            let inputShapes = inputs.map(\.shape)
+            let outputShapes = operation.outputShapes(inputShapes)
+            let outputs = outputShapes.map { value($0, .node(index)) }
+            let node = Node(
+                operation, inputs: inputs, outputs: outputs, shapes: (inputShapes, outputShapes), label: label)
+            nodes.append(node)
+            numbering[key] = index
+            for position in node.mutated {
+                guard case .external = sources[inputs[position].id] else {
+                    preconditionFailure("\(operation) changes a computed value in place")
+                }
+                mutations[inputs[position].id] += 1
+            }
+            return outputs
+        }
+    }
+
     /// Name of the step buffer among externals.
     public static let stepName = "step"
 
     /// Creates a graph that knows the step buffer alone.
     public init() {
-        step = Value(id: 0, shape: StepState.shape)
-        sources = [.external(0)]
-        mutations = [0]
-        nodes.reserveCapacity(1 << 11)
-        numbering.reserveCapacity(1 << 11)
-        externalsByName.reserveCapacity(1 << 10)
+        step = recorded.value(StepState.shape, .external(0))
         externals = [External(name: Self.stepName, value: step, role: .input)]
-        sources.reserveCapacity(1 << 12)
-        mutations.reserveCapacity(1 << 12)
         externals.reserveCapacity(1 << 10)
+        externalsByName.reserveCapacity(1 << 10)
         externalsByName[Self.stepName] = step
     }
 
@@ -140,7 +175,7 @@ public final class Graph: Recorder {
             precondition(known.shape == shape, "\(name) used as \(known.shape) and as \(shape)")
             return known
         }
-        let value = newValue(shape, .external(externals.count))
+        let value = recorded.value(shape, .external(externals.count))
         externals.append(External(name: name, value: value, role: role))
         externalsByName[name] = value
         return value
@@ -159,23 +194,7 @@ public final class Graph: Recorder {
     public func input(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .input) }
 
     public func record(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
-        let key = NodeKey(operation, inputs, mutations: mutations, isRecomputed: isRecomputing)
-        if let known = numbering[key] { return nodes[known].outputs }
-        let index = nodes.count
-        let inputShapes = inputs.map(\.shape)
-        let outputShapes = operation.outputShapes(inputShapes)
-        let results = outputShapes.map { newValue($0, .node(index)) }
-        let node = Node(
-            operation, inputs: inputs, outputs: results, shapes: (inputShapes, outputShapes), label: scopes.last ?? "")
-        nodes.append(node)
-        numbering[key] = index
-        for position in node.mutated {
-            guard case .external = sources[inputs[position].id] else {
-                preconditionFailure("\(operation) changes a computed value in place")
-            }
-            mutations[inputs[position].id] += 1
-        }
-        return results
+        recorded.apply(operation, inputs, isRecomputed: isRecomputing, label: scopes.last ?? "")
     }
 
     /// Keeps a value until the plan has ended, readable under `name`.
@@ -197,7 +216,7 @@ public final class Graph: Recorder {
     /// again.
     public func again(_ value: Value) -> Value {
         if let known = recomputed[value.id] { return known }
-        guard case .node(let index) = sources[value.id] else { return value }
+        guard case .node(let index) = source(of: value) else { return value }
         let operation = nodes[index].operation
         switch operation.recomputation {
         case .never: return value
@@ -218,12 +237,6 @@ public final class Graph: Recorder {
 
     static let recomputationLabel = "recompute"
 
-    func source(of value: Value) -> Source { sources[value.id] }
-    var valueCount: Int { sources.count }
-
-    private func newValue(_ shape: Shape, _ source: Source) -> Value {
-        sources.append(source)
-        mutations.append(0)
-        return Value(id: sources.count - 1, shape: shape)
-    }
+    func source(of value: Value) -> Source { recorded.sources[value.id] }
+    var valueCount: Int { recorded.sources.count }
 }
