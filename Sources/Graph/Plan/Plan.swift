@@ -51,10 +51,19 @@ public final class Plan {
         _ graph: LoweredGraph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
         arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
     ) throws {
+        var isChanged = [Bool](repeating: false, count: graph.valueCount)
+        for index in schedule.order {
+            let node = graph.nodes[index]
+            for position in node.mutated { isChanged[node.inputs[position].id] = true }
+        }
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
+        var (inputs, changed): ([String], [String]) = ([], [])
         for external in graph.externals {
             buffers[external.value.id] = try store.tensor(external.name, external.value.shape)
+            if external.role == .input { inputs.append(external.name) }
+            if isChanged[external.value.id] { changed.append(external.name) }
         }
+        (self.inputs, self.changed) = (inputs, changed)
         var sliced: [MemoryPlan.Place: DeviceBuffer] = [:]
         sliced.reserveCapacity(1 << 10)
         func buffer(_ place: MemoryPlan.Place) throws -> DeviceBuffer {
@@ -97,13 +106,6 @@ public final class Plan {
         self.applied = applied
         multiplyAccumulates = applied.reduce(0) { $0 + $1.encoding.multiplyAccumulates }
         arenaBytes = memory.totalBytes
-        var changed = [Bool](repeating: false, count: graph.valueCount)
-        for index in schedule.order {
-            let node = graph.nodes[index]
-            for position in node.mutated { changed[node.inputs[position].id] = true }
-        }
-        self.changed = graph.externals.filter { changed[$0.value.id] }.map(\.name)
-        inputs = graph.externals.filter { $0.role == .input }.map(\.name)
         var outputs: [String: Output] = [:]
         for (name, value) in graph.outputs {
             outputs[name] = buffers[value.id].map { Output(buffer: $0, shape: value.shape) }

@@ -36,12 +36,13 @@ struct Schedule {
         for (index, node) in graph.nodes.enumerated() where node.isEager && !isHoisted[index] {
             followers[position[index] + 1].append(index)
         }
-        order =
-            followers[0]
-            + graph.nodes.indices.flatMap { index -> [Int] in
-                let node = isHoisted[index] || graph.nodes[index].isEager ? [] : [index]
-                return node + followers[index + 1]
-            }
+        var order = followers[0]
+        order.reserveCapacity(graph.nodes.count)
+        for (index, node) in graph.nodes.enumerated() {
+            if !isHoisted[index] && !node.isEager { order.append(index) }
+            order += followers[index + 1]
+        }
+        self.order = order
     }
 
     private static func hoistable(_ graph: LoweredGraph) -> [Int] {

@@ -29,7 +29,7 @@ extension Graph {
             scope("backward/" + node.label) {
                 differentiate(node, wanted: wanted, &contributions)
                 // Nothing below adds to these targets: their gradients can be used, and forgotten, from here on.
-                for id in firstReaders[index] ?? [] where contributions[id].count > 1 {
+                for id in firstReaders[index] where contributions[id].count > 1 {
                     contributions[id] = record(Sum(), contributions[id])
                 }
             }
@@ -64,13 +64,17 @@ extension Graph {
         return reached
     }
 
-    /// Targets, as value ids, by the first node that reads them.
-    private func firstReaders(of targets: [Value]) -> [Int: [Int]] {
-        var open = Set(targets.map(\.id))
-        var readers: [Int: [Int]] = [:]
-        for (index, node) in nodes.enumerated() {
-            for input in node.inputs where open.remove(input.id) != nil { readers[index, default: []].append(input.id) }
+    /// For each node, the targets, as value ids, that it is the first to read.
+    private func firstReaders(of targets: [Value]) -> [[Int]] {
+        var isOpen = [Bool](repeating: false, count: valueCount)
+        for target in targets { isOpen[target.id] = true }
+        return nodes.map { node in
+            var found: [Int] = []
+            for input in node.inputs where isOpen[input.id] {
+                isOpen[input.id] = false
+                found.append(input.id)
+            }
+            return found
         }
-        return readers
     }
 }
