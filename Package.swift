@@ -44,6 +44,8 @@ let package = Package(
             name: "CAdaShareLibJPEG", path: "Sources/CLibJPEG", pkgConfig: "libjpeg",
             providers: [.apt(["libjpeg-dev"])]),
         .target(name: "CAdaShareJPEG", dependencies: ["CAdaShareLibJPEG"], path: "Sources/CJPEG"),
+        .systemLibrary(
+            name: "CAdaShareZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Calls of libhdf5, which is loaded where a file is opened, with its errors as text.
         .target(name: "CAdaShareHDF5", path: "Sources/CHDF5", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CAdaShareKernels", path: "Sources/CKernels"),
@@ -61,7 +63,7 @@ let package = Package(
         .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
         .target(
             name: "AdaShareFiles",
-            dependencies: ["AdaShareSupport", "CAdaSharePNG", "CAdaShareJPEG", "CAdaShareHDF5"],
+            dependencies: ["AdaShareSupport", "CAdaSharePNG", "CAdaShareJPEG", "CAdaShareHDF5", "CAdaShareZlib"],
             path: "Sources/Files", swiftSettings: tested),
         .target(
             name: "AdaShareLayers",

@@ -52,7 +52,8 @@ TYPES(DECLARE_TYPE)
 static bool is_loaded;
 
 static bool missing(void *library, const char *name, adashare_hdf5_message *message) {
-    snprintf(message->text, sizeof message->text, "a libhdf5 without %s, expected version 1.10.7 or newer", name);
+    snprintf(message->text, sizeof message->text, "a libhdf5 without %s", name);
+    message->lacks_library = true;
     dlclose(library);
     return false;
 }
@@ -67,7 +68,8 @@ static bool load(adashare_hdf5_message *message) {
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     }
     if (library == NULL) {
-        snprintf(message->text, sizeof message->text, "no libhdf5 on this machine (Debian package libhdf5-103-1)");
+        snprintf(message->text, sizeof message->text, "no libhdf5 on this machine");
+        message->lacks_library = true;
         return false;
     }
 #define FIND(name, result, parameters) \

@@ -102,7 +102,8 @@ extension ConfigurationReference {
                     + "tasks share its convolutions. Needs images of its own for every task, `tasks[].dataset`."),
             .key(
                 "model.initial_checkpoint", \.model.initialCheckpoint,
-                "Safetensors file with weights to start from, in the published names."),
+                "Safetensors file with weights to start from, in the published names or in torchvision's, such as a "
+                    + "resnet34 that has learned on ImageNet; heads that it lacks start anew."),
         ]
     }
 
@@ -256,6 +257,9 @@ extension ConfigurationReference {
             .key(
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
                 "Weight of the distance between expected cost and budget."),
+            .key(
+                "policy.curriculum", \.policy.curriculum,
+                "Whether blocks get a free policy one after another; otherwise every block has one from the start."),
             .key(
                 "policy.curriculum_speed", \.policy.curriculumSpeed, in: 1...1_000_000,
                 "Policy epochs after which the curriculum opens one block more, from the top."),

@@ -36,13 +36,24 @@ public struct ExperimentConfiguration: Sendable {
         objective = ChosenKind(vocabulary.objectives.all)
     }
 
-    /// Reads a YAML file and applies `path=value` overrides to it.
+    /// Reads a YAML file and applies `path=value` overrides to it. One of the published code is translated first, as
+    /// ``PublishedConfiguration`` says.
     ///
     /// - Throws: `InputError` if the file cannot be read, is not YAML, or has an unknown key, a wrong type or a
     ///   value out of range.
     public static func load(
         _ url: URL, overrides: [String] = [], vocabulary: Vocabulary = .standard
     ) throws -> ExperimentConfiguration {
+        let text = try Self.text(of: url)
+        guard let published = try PublishedConfiguration.translate(text, file: url.path, vocabulary: vocabulary) else {
+            return try parse(yaml: text, file: url.path, overrides: overrides, vocabulary: vocabulary)
+        }
+        return try parse(
+            yaml: published.yaml, file: "\(url.path), translated", overrides: overrides, vocabulary: vocabulary)
+    }
+
+    /// The text of a configuration file.
+    static func text(of url: URL) throws -> String {
         guard let data = try? Data(contentsOf: url) else {
             throw InputError(file: url.path, found: "no readable file", expected: "a YAML configuration")
         }
@@ -50,7 +61,7 @@ public struct ExperimentConfiguration: Sendable {
             throw InputError(
                 file: url.path, found: "bytes that are not UTF-8", expected: "a YAML configuration")
         }
-        return try parse(yaml: text, file: url.path, overrides: overrides, vocabulary: vocabulary)
+        return text
     }
 
     /// Decodes YAML text; `file` names it in errors.

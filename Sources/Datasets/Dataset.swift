@@ -36,6 +36,9 @@ public protocol Dataset: Sendable {
     var splits: DatasetSplits { get }
     /// How its colours enter the network.
     var normalisation: ImageNormalisation { get }
+    /// The words that classes stand for, in the order of their numbers, by the label's name: of labels whose classes
+    /// are words, which are numbered as they are found.
+    var classNames: [String: [String]] { get }
     /// Whether a sample carries a label, known without decoding it.
     ///
     /// - Precondition: `index` lies in `0..<count`.
@@ -50,6 +53,8 @@ public protocol Dataset: Sendable {
 extension Dataset {
     /// As the published networks of pixels have it.
     public var normalisation: ImageNormalisation { .published }
+    /// Classes are numbers.
+    public var classNames: [String: [String]] { [:] }
     /// Every sample carries every label.
     public func carries(_ label: String, at index: Int) -> Bool { labels.contains(label) }
 

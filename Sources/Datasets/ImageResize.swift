@@ -117,6 +117,7 @@ struct ResizedDataset: Dataset {
     var labels: Set<String> { base.labels }
     var splits: DatasetSplits { base.splits }
     var normalisation: ImageNormalisation { base.normalisation }
+    var classNames: [String: [String]] { base.classNames }
 
     func carries(_ label: String, at index: Int) -> Bool { base.carries(label, at: index) }
 

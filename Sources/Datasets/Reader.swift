@@ -69,6 +69,8 @@ public struct DatasetRequest: Sendable {
 public protocol Reader: ConfigurationKind {
     /// Whether it needs `dataset.root`.
     static var needsRoot: Bool { get }
+    /// What the published code's configurations call the data set; nil for one that it does not read.
+    static var published: PublishedDataset? { get }
     /// How colours of its images enter the network, as the data set it opens says too: those who predict open none.
     var normalisation: ImageNormalisation { get }
     /// Checks its keys, where another reader may be the chosen one.
@@ -83,6 +85,7 @@ public protocol Reader: ConfigurationKind {
 
 extension Reader {
     public static var needsRoot: Bool { true }
+    public static var published: PublishedDataset? { nil }
     public var normalisation: ImageNormalisation { .published }
     public func validate(chosen: String?, file: String) throws {}
 }

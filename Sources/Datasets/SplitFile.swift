@@ -22,7 +22,7 @@ struct SplitFile {
     /// Split name → indices into `entries`.
     let named: [String: [Int]]
 
-    /// Reads the file and checks that every file it names is there.
+    /// Reads the file and checks that every file it names is there; what is missing is one error, which names them all.
     ///
     /// - Parameters:
     ///   - file: the JSON.
@@ -44,6 +44,14 @@ struct SplitFile {
                 expected: "a JSON object of split name → list of \(row) paths")
         }
         var splits: [String: [SampleFiles]] = [:]
+        var missing: [InputError] = []
+        var known: [String: Bool] = [:]
+        func exists(_ path: String) -> Bool {
+            if let answer = known[path] { return answer }
+            let answer = FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
+            known[path] = answer
+            return answer
+        }
         for (name, rows) in lists.sorted(by: { $0.key < $1.key }) {
             splits[name] = try rows.enumerated().map { number, paths in
                 let place = "split '\(name)', entry \(number)"
@@ -55,15 +63,15 @@ struct SplitFile {
                 var entry = SampleFiles(image: image, labels: [:])
                 for (label, column) in columns { entry.labels[label] = paths[column] }
                 complete(&entry)
-                for path in [entry.image] + entry.labels.values.sorted() {
-                    guard FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path) else {
-                        throw InputError(
-                            file: file.path, place: place, found: "'\(path)'", expected: "a file below \(root.path)")
-                    }
+                for path in [entry.image] + entry.labels.values.sorted() where known[path] == nil && !exists(path) {
+                    missing.append(
+                        InputError(
+                            file: file.path, place: place, found: "'\(path)'", expected: "a file below \(root.path)"))
                 }
                 return entry
             }
         }
+        if let error = InputError.all(missing) { throw error }
         entries = Set(splits.values.joined()).sorted { a, b in
             func order(_ entry: SampleFiles) -> [String] {
                 [entry.image] + entry.labels.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }

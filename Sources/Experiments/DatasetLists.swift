@@ -17,6 +17,24 @@ extension [any Dataset] {
         return images.contains(where: \.isEmpty) ? nil : images
     }
 
+    /// The images that results are scored on: of the first of test, validation and train that every data set has.
+    ///
+    /// - Returns: the split, its images in each data set, and what to say where it is not test.
+    package var scored: (split: String, images: [[Int]], remark: String?) {
+        let subject = count == 1 ? "the data set has" : "one of the data sets has"
+        if let test = all(\.test) { return ("test", test, nil) }
+        if let validation = all(\.validation) {
+            return (
+                "validation", validation,
+                "\(subject) no test images: scoring on validation, which also chooses the best"
+            )
+        }
+        return (
+            "train", map(\.splits.train),
+            "\(subject) neither test nor validation images: scoring on the training images"
+        )
+    }
+
     /// Their names, for messages.
     package var names: String { map(\.name).joined(separator: ", ") }
 }

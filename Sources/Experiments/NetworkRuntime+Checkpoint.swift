@@ -34,7 +34,7 @@ extension NetworkRuntime {
     /// - Parameters:
     ///   - file: tensors in disk order, by the names of the catalogue.
     ///   - partial: also accept missing heads and batch counters, for initial weights; batch norms per task may begin
-    ///     from those of a network whose tasks share them.
+    ///     from those of a network whose tasks share them, and tensors may be called as torchvision calls them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
@@ -107,7 +107,8 @@ extension ParameterCatalog {
     private func names(of spec: ParameterSpec, in file: TensorFile, partial: Bool) -> [String] {
         let own = fileNames(of: spec).filter { file.tensors[$0] != nil }
         guard own.isEmpty, partial else { return own }
-        return [commonName(of: spec) ?? spec.name].filter { file.tensors[$0] != nil }
+        let others = [commonName(of: spec) ?? spec.name, imageNetName(of: spec)].compactMap { $0 }
+        return others.first { file.tensors[$0] != nil }.map { [$0] } ?? []
     }
 
     private static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {

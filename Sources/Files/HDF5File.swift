@@ -89,13 +89,18 @@ package final class HDF5File: Sendable {
     private static func check(
         _ path: String, _ place: String?, _ call: (inout adashare_hdf5_message) -> Bool
     ) throws {
-        let complaint: String? = library.withLock { _ in
+        let complaint: (text: String, lacksLibrary: Bool)? = library.withLock { _ in
             var message = adashare_hdf5_message()
-            return call(&message) ? nil : line(ofCharacters: message.text)
+            return call(&message) ? nil : (line(ofCharacters: message.text), message.lacks_library)
         }
         guard let complaint else { return }
+        guard !complaint.lacksLibrary else {
+            throw InputError(
+                file: path, found: complaint.text,
+                expected: "libhdf5 1.10.7 or newer, which reads it: Debian's package libhdf5-103-1")
+        }
         throw InputError(
-            file: path, place: place, found: "what libhdf5 cannot read: \(complaint)",
+            file: path, place: place, found: "what libhdf5 cannot read: \(complaint.text)",
             expected: place == nil ? "an HDF5 file, as MATLAB 7.3 writes" : "that array, whole")
     }
 }

@@ -149,6 +149,16 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// The tensor of a network without batch norms per task that one of a task may begin from; nil for others.
     public func commonName(of spec: ParameterSpec) -> String? { common[spec.name] }
 
+    /// What torchvision calls a tensor of the backbone in its networks for images, whose weights those of ImageNet are
+    /// distributed with; nil for other tensors.
+    public func imageNetName(of spec: ParameterSpec) -> String? {
+        let parts = (common[spec.name] ?? spec.name).split(separator: ".").map(String.init)
+        guard parts[0] == "backbone", parts.count > 1 else { return nil }
+        guard parts.count > 3, let stage = Int(parts[2]) else { return parts.dropFirst().joined(separator: ".") }
+        let place = parts[1] == "ds" ? ["0", "downsample"] : []
+        return (["layer\(stage + 1)"] + place + parts[3...]).joined(separator: ".")
+    }
+
     /// Whether a file of this network may hold a tensor of that name.
     public func mayHold(_ name: String) -> Bool {
         self[name].map { published[$0.name] == nil } ?? published.values.contains { $0.contains(name) }

@@ -119,7 +119,8 @@ package struct ConfigurationTree {
         }
     }
 
-    private static func insert(_ value: Node, at path: ArraySlice<String>, into tree: inout Node) {
+    /// Puts a value at a path, below mappings that are made where there are none.
+    package static func insert(_ value: Node, at path: ArraySlice<String>, into tree: inout Node) {
         guard let name = path.first else {
             tree = value
             return

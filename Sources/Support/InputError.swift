@@ -16,6 +16,8 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
     public let found: String
     /// What is wanted there.
     public let expected: String
+    /// Further ones that were found with it, all of one kind, such as other files that are missing.
+    public private(set) var others: [InputError] = []
 
     /// Creates an error about `place` in `file`.
     public init(file: String, place: String? = nil, found: String, expected: String) {
@@ -25,13 +27,34 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
         self.expected = expected
     }
 
+    /// Several of one kind as one; nil of none.
+    package static func all(_ errors: [InputError]) -> InputError? {
+        guard var first = errors.first else { return nil }
+        first.others = Array(errors.dropFirst())
+        return first
+    }
+
+    /// This one alone, then those that were found with it.
+    public var each: [InputError] {
+        [InputError(file: file, place: place, found: found, expected: expected)] + others
+    }
+
     /// The failure of a system call on `file`, with the system's reason.
     package static func system(_ call: String, _ file: String, expected: String) -> InputError {
         InputError(file: file, found: "\(call) failed (\(String(cString: strerror(errno))))", expected: expected)
     }
 
+    /// Of the others, as many as a line names.
+    private static let mostNamed = 100
+
     /// The message, one line.
     public var description: String {
-        "\(file): " + (place.map { "\($0): " } ?? "") + "found \(found), expected \(expected)"
+        let own = "\(file): " + (place.map { "\($0): " } ?? "") + "found \(found), expected \(expected)"
+        guard !others.isEmpty else { return own }
+        let named = others.prefix(Self.mostNamed).map { other in
+            (other.file == file ? "" : "\(other.file): ") + (other.place.map { "\($0): " } ?? "") + other.found
+        }
+        let rest = others.count - named.count
+        return own + "; likewise " + named.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : "")
     }
 }

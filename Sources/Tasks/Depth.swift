@@ -5,6 +5,7 @@ import Foundation
 /// A distance in metres for each pixel; absolute error.
 public struct Depth: TaskKind {
     public static let name = "depth"
+    public static let publishedName: String? = "depth"
     public static let meaning = "a distance in metres for each pixel"
     public static let channels: Int? = 1
     public static let defaultWeight = 3.0

@@ -5,6 +5,7 @@ import Foundation
 /// A surface normal for each pixel; cosine loss.
 public struct Normals: TaskKind {
     public static let name = "normals"
+    public static let publishedName: String? = "sn"
     public static let meaning = "a surface normal for each pixel"
     public static let channels: Int? = 3
     public static let defaultWeight = 20.0

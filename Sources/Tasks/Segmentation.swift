@@ -3,6 +3,7 @@ import AdaShareDatasets
 /// A class for each pixel; cross-entropy.
 public struct Segmentation: ClassKind {
     public static let name = "segmentation"
+    public static let publishedName: String? = "seg"
     public static let meaning = "a class for each pixel"
 
     public let classes: Int

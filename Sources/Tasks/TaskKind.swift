@@ -5,6 +5,8 @@ import AdaShareOperators
 public protocol TaskKind: Sendable {
     /// The word in `tasks[].kind`, and the label that is read where a task names none.
     static var name: String { get }
+    /// The word for such a task in configurations of the published code; nil where it names none.
+    static var publishedName: String? { get }
     /// What is predicted, one clause for the reference.
     static var meaning: String { get }
     /// Outputs that every task of the kind has; nil where they are classes, whose number a task gives.
@@ -48,6 +50,7 @@ public protocol TaskKind: Sendable {
 }
 
 extension TaskKind {
+    public static var publishedName: String? { nil }
     public static var extent: LabelFormat.Extent { .pixels }
     public static var conventionKey: ConventionKey? { nil }
     public var isMap: Bool { false }

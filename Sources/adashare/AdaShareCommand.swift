@@ -21,7 +21,7 @@ struct AdaShareCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Train.self, Evaluate.self, Predict.self, Cost.self, Policy.self, Tune.self, Benchmark.self, Devices.self,
-            DataCommand.self, ExperimentCommand.self, CompileKernels.self,
+            DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,
         ])
 
     static func main() {

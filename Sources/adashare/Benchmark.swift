@@ -88,7 +88,7 @@ struct Benchmark: ParsableCommand {
         }
 
         func run(on console: Console) throws {
-            let experiment = try Experiment(try loadConfiguration())
+            let experiment = try Experiment(try loadConfiguration(on: console))
             let policies = try policy.map { (name: $0.name, policy: try experiment.policy($0)) }
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
@@ -117,9 +117,9 @@ struct Benchmark: ParsableCommand {
             }
         }
 
-        private func loadConfiguration() throws -> ExperimentConfiguration {
+        private func loadConfiguration(on console: Console) throws -> ExperimentConfiguration {
             guard let config else { return try .published(PublishedPolicies.nyu3, overrides: overrides) }
-            return try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+            return try readConfiguration(config, overrides, on: console)
         }
     }
 }

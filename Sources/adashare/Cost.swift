@@ -39,7 +39,7 @@ struct Cost: ConsoleCommand {
     }
 
     func run(on console: Console) throws {
-        var experiment = try Experiment(part.select(options.load()))
+        var experiment = try Experiment(part.select(options.load(on: console)))
         let progress = ProgressPrinter(console)
         let context = time ? try device.makeContext(progress: progress) : nil
         let family = device.kernelFamily ?? context.map { KernelFamily(for: $0.device) } ?? .cpu

@@ -19,7 +19,7 @@ struct DataCheck: ConsoleCommand {
     @Flag(help: "Print JSON, with every problem.") var json = false
 
     func run(on console: Console) throws {
-        let experiment = try Experiment(part.select(options.load()))
+        let experiment = try Experiment(part.select(options.load(on: console)))
         let progress = ProgressPrinter(console)
         var answer = Answer()
         for source in experiment.sources {
@@ -32,8 +32,8 @@ struct DataCheck: ConsoleCommand {
                 answer.dataSets.append(Answer.Placed(place: source.place, found: report.facts))
                 answer.problems += report.problems.map { Answer.Placed(place: source.place, found: $0) }
             } catch {
-                answer.problems.append(
-                    Answer.Placed(place: source.place, found: DatasetProblem(.error, "\(error)")))
+                let lines = (error as? InputError)?.each.map(\.description) ?? ["\(error)"]
+                answer.problems += lines.map { Answer.Placed(place: source.place, found: DatasetProblem(.error, $0)) }
             }
         }
         progress.finish()

@@ -37,7 +37,7 @@ struct DataPreview: ConsoleCommand {
     }
 
     func run(on console: Console) throws {
-        let experiment = try Experiment(part.select(options.load()))
+        let experiment = try Experiment(part.select(options.load(on: console)))
         try checkWritable(output, "the picture")
         let perSource = max(1, count / experiment.sources.count)
         var rows: [[Image]] = []

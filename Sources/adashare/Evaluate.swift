@@ -17,7 +17,8 @@ struct Evaluate: ConsoleCommand {
 
     @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
     @Option(help: "Checkpoint to score instead.") var checkpoint: String?
-    @Option(help: "Split: train, train1, train2, validation or test.") var split = "test"
+    @Option(help: "Split: train, train1, train2, validation or test. Default: test; where there is none, as in train.")
+    var split: String?
     @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
     var policy: PolicySource?
     @Flag(help: "Print JSON.") var json = false
@@ -28,7 +29,10 @@ struct Evaluate: ConsoleCommand {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
         let given = try Experiment(part.select(folder.readConfiguration()))
         let datasets = try given.makeDatasets()
-        let splits = try datasets.map { try $0.splits[split] }
+        try folder.keepClasses(of: datasets, given)
+        let scored = datasets.scored
+        let splits = try self.split.map { name in try datasets.map { try $0.splits[name] } } ?? scored.images
+        let split = self.split ?? scored.split
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: nil)] } ?? folder.results(of: given)
         let file = try TensorFile.read(results[0].weights)
@@ -36,6 +40,7 @@ struct Evaluate: ConsoleCommand {
         let session = try ExperimentSession.open(
             given, on: device.makeContext(progress: progress), family: device.kernelFamily,
             algorithms: .recorded(folder), report: progress.report)
+        if self.split == nil, let remark = scored.remark { progress.report(.notice(remark)) }
         let experiment = session.experiment
         let budgets = experiment.configuration.policy.budgets
         if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue {
@@ -59,16 +64,16 @@ struct Evaluate: ConsoleCommand {
             try network.load(try TensorFile.read(part.weights))
             result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, splits: splits))
         }
-        let scored = results.map { $0.weights.path }.joined(separator: ", ")
+        let weights = results.map { $0.weights.path }.joined(separator: ", ")
         if json {
             let answer = Scored(
-                split: split, checkpoint: scored, trainedAs: experiment.configuration.facts,
+                split: split, checkpoint: weights, trainedAs: experiment.configuration.facts,
                 images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut,
                 skipped: result.skipped)
             try console.print(try JSONText.pretty(answer))
             return
         }
-        try console.print(scored)
+        try console.print(weights)
         for convention in MetricConvention.allCases {
             try console.print(
                 "\n\(convention.rawValue) convention, \(result.images) images of split \(split)"

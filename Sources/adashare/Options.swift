@@ -142,7 +142,10 @@ struct TaskOptions: ParsableArguments {
 
 /// The configuration file and changes to it.
 struct ConfigurationOptions: ParsableArguments {
-    @Option(help: "Experiment configuration, YAML; docs/configuration.md lists every key.")
+    @Option(
+        help: ArgumentHelp(
+            "Experiment configuration, YAML; docs/configuration.md lists every key.",
+            discussion: "Files of the published code are taken too; `adashare config translate` shows what they say."))
     var config: String
 
     @Option(
@@ -150,9 +153,16 @@ struct ConfigurationOptions: ParsableArguments {
         help: ArgumentHelp("Change one key, for example training.batch=8; repeatable.", valueName: "path=value"))
     var overrides: [String] = []
 
-    func load() throws -> ExperimentConfiguration {
-        try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+    func load(on console: Console) throws -> ExperimentConfiguration {
+        try readConfiguration(config, overrides, on: console)
     }
+}
+
+/// Reads a configuration; what one of the published code says here is remarked.
+func readConfiguration(_ path: String, _ overrides: [String], on console: Console) throws -> ExperimentConfiguration {
+    let url = URL(fileURLWithPath: path)
+    if let published = try PublishedConfiguration.read(url) { console.remark(published.text + "\n") }
+    return try ExperimentConfiguration.load(url, overrides: overrides)
 }
 
 /// Where the time on the device goes.

@@ -50,7 +50,7 @@ struct Predict: ConsoleCommand {
     }
 
     func run(on console: Console) throws {
-        let (configuration, run) = try source()
+        let (configuration, run) = try source(on: console)
         let given = try Experiment(part.select(configuration))
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: [String]?.none)] }
@@ -100,13 +100,13 @@ struct Predict: ConsoleCommand {
     }
 
     /// The network, and the run its weights are of, whose algorithms then compute it: the same bits as there.
-    private func source() throws -> (ExperimentConfiguration, RunDirectory?) {
+    private func source(on console: Console) throws -> (ExperimentConfiguration, RunDirectory?) {
         if let path {
             let run = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
             return (try run.readConfiguration(), run)
         }
         guard let config, let checkpoint else { preconditionFailure("validated before") }
-        let configuration = try ExperimentConfiguration.load(URL(fileURLWithPath: config), overrides: overrides)
+        let configuration = try readConfiguration(config, overrides, on: console)
         return (configuration, RunDirectory.holding(checkpoint: URL(fileURLWithPath: checkpoint)))
     }
 

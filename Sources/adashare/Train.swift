@@ -71,7 +71,7 @@ struct Train: ConsoleCommand {
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 
     func run(on console: Console) throws {
-        var configuration = try part.select(options.load())
+        var configuration = try part.select(options.load(on: console))
         // Absolute, so that the run can be evaluated and resumed from any folder.
         configuration.dataset.root = configuration.dataset.root.map(absolute)
         configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)

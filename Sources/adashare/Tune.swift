@@ -30,7 +30,7 @@ struct Tune: ConsoleCommand {
     @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
     func run(on console: Console) throws {
-        let given = try Experiment(options.load())
+        let given = try Experiment(options.load(on: console))
         if let json { try checkWritable(json, "the results") }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(progress: progress)

@@ -104,6 +104,11 @@ extension CommandLineTests {
             let url = file(damage.file)
             try damage.apply(url)
             Command.run(train()).expectFailure(damage.parts + [url.path])
+            // The check finds the same without training.
+            let check = Command.run(["data", "check", "--config", configuration.path])
+            #expect(check.status == 1)
+            let line = check.output.split(separator: "\n").first { $0.hasPrefix("error: \(url.path)") } ?? ""
+            for part in damage.parts { #expect(line.contains(part), "\(check.output)") }
         }
 
         @Test func repairedDataLetsTheRunContinue() throws {
@@ -142,7 +147,13 @@ extension CommandLineTests {
 
         @Test func emptySplitIsNamed() throws {
             // Eight scenes have no test split.
-            #expect(Command.run(train()).status == 0)
+            let trained = Command.run(train("--set", "training.evaluate_every=1"))
+            #expect(trained.status == 0)
+            #expect(trained.errors.contains("training.evaluate_every is without effect"), "\(trained.errors)")
+            // Unless a split is named, what there is: as train does at its end.
+            let scored = Command.run(["evaluate", "--run", run.path, "--json"])
+            #expect(scored.status == 0 && scored.errors.contains("neither test nor validation images"))
+            #expect(try scored.json()["split"] == "train")
             expectFailure(["evaluate", "--run", run.path, "--split", "test"], "split 'test': found no sample")
             expectFailure(["evaluate", "--run", run.path, "--split", "tset"], "'tset'", "train1", "validation")
             let index = file("nyu_v2_3task.json")

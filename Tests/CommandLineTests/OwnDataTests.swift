@@ -154,6 +154,14 @@ extension CommandLineTests {
             ]).json()
             let top = scored["tasks"]?["shade"]?["exact"]?.items.first
             #expect(top?["name"] == "top_1" && (top?["value"]?.double ?? 0) > 60, "\(scored["tasks"]?.text ?? "")")
+            // Which class is which is kept: another folder would number them anew.
+            let classes = folder.file("run/classes.json")
+            #expect(try JSONValue.parse(Data(contentsOf: classes)) == ["shade": ["dark", "grey", "light"]])
+            try FileManager.default.moveItem(at: folder.file("data/images/grey"), to: folder.file("data/images/azure"))
+            for command in [["train", "--config", config, "--output", run, "--resume"], ["evaluate", "--run", run]] {
+                expectFailure(command, classes.path, "shade, class 0", "'azure' in the data set", "'dark'")
+            }
+            try FileManager.default.moveItem(at: folder.file("data/images/azure"), to: folder.file("data/images/grey"))
             let image = folder.file("data/images/grey/3.png").path
             let predicted = Command.run(["predict", "--run", run, "--output", folder.file("p").path, image])
             #expect(predicted.status == 0, "\(predicted.errors)")

@@ -55,6 +55,44 @@ import Testing
         #expect(batch.labels["classification"]?.classes == [344])
     }
 
+    /// Lists of all domains together, as the authors have them.
+    @Test func readsListsOfAllDomains() throws {
+        try writeImages()
+        try files.text("train.txt", "real/apple/b.png 2\nsketch/apple/b.png 2\nsketch/The_Eiffel_Tower/a.png 344")
+        try files.text("test.txt", "sketch/apple/c d.png 2\nreal/apple/b.png 2")
+        // Without the file of splits a domain's images are those of its folder.
+        let plain = try open()
+        #expect(plain.splits.train == [0, 1] && plain.splits.test == [2])
+        #expect(
+            try (0..<3).map { try plain.sample($0).name.split(separator: "/").last } == ["b.png", "a.png", "c d.png"])
+        func splits(_ text: String) throws { try files.text("DomainNet.json", text) }
+        try splits(
+            """
+            {"train": {"sketch": [1, 2]}, "train1": {"sketch": [2]}, "train2": {"sketch": [1]},
+             "val": {"sketch": [0]}, "test": {"sketch": [0], "real": [1]}}
+            """)
+        let named = try open()
+        #expect(named.splits.train == [0, 1] && named.splits.train1 == [1] && named.splits.train2 == [0])
+        // Images to test by choose nothing.
+        #expect(named.splits.test == [2] && named.splits.validation.isEmpty)
+        try splits(#"{"train": {"real": [0]}, "test": {"real": [1]}}"#)
+        expectError("DomainNet.json: train", "no domain 'sketch'", "one of real") { _ = try open() }
+        try splits(#"{"train": {"sketch": [7]}}"#)
+        expectError("DomainNet.json: train, sketch", "found 7", "the number of a line of") { _ = try open() }
+        try splits(#"{"train": [1, 2]}"#)
+        expectError("DomainNet.json", "split name → domain → numbers of lines") { _ = try open() }
+    }
+
+    @Test func everyMissingImageIsNamed() throws {
+        try writeImages()
+        try files.text("sketch_train.txt", "sketch/apple/b.png 2\nsketch/apple/x.png 2\nsketch/apple/y.png 3")
+        try files.text("sketch_test.txt", "sketch/apple/z.png 2")
+        expectError(
+            "sketch_train.txt: line 2", "'sketch/apple/x.png'", "line 3: 'sketch/apple/y.png'",
+            "line 1: 'sketch/apple/z.png'"
+        ) { _ = try open() }
+    }
+
     /// R,G,B in this order, standardised; what the reader says is what the data set says.
     @Test func coloursEnterStandardised() throws {
         try writeImages()
@@ -84,7 +122,9 @@ import Testing
 
     @Test func namesWhatIsWrong() throws {
         expectError("dataset.domain", "found nothing", "quickdraw") { _ = try open("") }
-        expectError(files.root, "neither sketch_train.txt nor sketch/train.txt", "sketch_test.txt") { _ = try open() }
+        expectError(files.root, "neither sketch_train.txt nor sketch/train.txt nor train.txt", "sketch_test.txt") {
+            _ = try open()
+        }
         try writeImages()
         try files.text("sketch_train.txt", "sketch/apple/b.png 2\nsketch/apple/x.png 2")
         try files.text("sketch_test.txt", "sketch/apple/c d.png 2")

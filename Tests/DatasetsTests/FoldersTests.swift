@@ -225,6 +225,20 @@ import Testing
         }
     }
 
+    /// Paths below the folder of the images are as good as those below the root.
+    @Test func namesMayBeBelowTheImages() throws {
+        for name in ["a/1", "b/1", "b/2"] { try image("images/\(name).png") }
+        try text("test.txt", "b/1.png\nimages/b/2.png")
+        try text("table.csv", "image,scene\na/1.png,2\nb/2,1\n")
+        let dataset = try open("{labels: [{name: scene, path: table.csv}], splits: {test: test.txt}}", [Self.scene])
+        #expect(dataset.splits.test == [1, 2] && dataset.splits.train == [0])
+        #expect(try dataset.sample(0).labels["scene"]?.values == .integers([2]))
+        try text("test.txt", "1.png")
+        expectError("test.txt: line 1", "'1.png', which 2 images are called", "images/a/1.png") {
+            _ = try open("{labels: [{name: scene, path: table.csv}], splits: {test: test.txt}}", [Self.scene])
+        }
+    }
+
     @Test func splitsByListShareAndFolder() throws {
         for index in 0..<20 { try image("images/\(index < 10 ? "0" : "")\(index).png") }
         for index in 0..<20 { try image("parts/\(index < 10 ? "0" : "")\(index).png", 1, channels: 1) }

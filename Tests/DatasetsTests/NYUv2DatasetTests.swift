@@ -127,6 +127,16 @@ import Testing
         #expect(try dataset.splits.test.map { try dataset.sample($0).name } == ["0"])
         try writeSplits("{\"train\": [\(row(4)), \(row(7))]}")
         expectError("nyu_v2_3task.json", "'train', entry 1", "7", "a file below") { _ = try open() }
+        // All that is missing is named, each once.
+        try writeSplits("{\"train\": [\(row(7)), \(row(1)), \(row(8))], \"test\": [\(row(7))]}")
+        do {
+            _ = try open()
+            Issue.record("opened without its files")
+        } catch let error as InputError {
+            #expect(error.each.count == 8 && error.each.allSatisfy { $0.others.isEmpty })
+            #expect(error.description.contains("likewise split 'test', entry 0: 'depth/7.npy'"), "\(error)")
+            #expect(error.description.contains("'seg/8.png'") && !error.description.contains("\n"))
+        }
         try writeSplits("{\"train\": [[\"img/1.png\"]]}")
         expectError("nyu_v2_3task.json", "entry 0", "1 paths") { _ = try open() }
         try writeSplits("{\"train\": []}")

@@ -75,10 +75,39 @@ import Testing
         expectError("nowhere.txt", "no such file") { _ = try open(request, keys: "class_map: nowhere.txt") }
     }
 
+    /// The files that come with it, as MATLAB 5 has them.
+    @Test func splitsAndClassesComeFromMatlab() throws {
+        try copy(isListed: false)
+        func distribute(_ name: String) throws {
+            try FileManager.default.copyItem(
+                at: Self.golden.appendingPathComponent("nyu_v2_splits.mat"), to: files.folder.file(name))
+        }
+        try distribute("splits.mat")
+        let dataset = try open()
+        #expect(dataset.splits.train == [2, 0] && dataset.splits.test == [1])
+        try distribute("classMapping.mat")
+        let request = LabelRequest.standard(["segmentation"], classes: 3)
+        let mapped = try open(request, keys: "class_map: classMapping.mat").sample(0)
+        #expect(mapped.segmentation == [255, 0, 1, 2, 1, 255, 0, 255])
+        expectError("classMapping.mat: mapClass, 6", "found 3.0", "a class, or 0 for none, 0 to 2") {
+            _ = try open(
+                LabelRequest.standard(["segmentation"], classes: 2), keys: "class_map: classMapping.mat")
+        }
+        // Lists of one's own count before them.
+        try files.text("train.txt", "1\n2")
+        #expect(try open().splits.train == [0, 1] && open().splits.test.isEmpty)
+        try files.remove("train.txt")
+        try copy("nyu_v2_mat", isListed: false)
+        try FileManager.default.removeItem(at: files.folder.file("splits.mat"))
+        try FileManager.default.copyItem(
+            at: files.folder.file("nyu_depth_v2_labeled.mat"), to: files.folder.file("splits.mat"))
+        expectError("splits.mat", "MATLAB 7.3, which is HDF5") { _ = try open() }
+    }
+
     @Test func namesWhatIsWrong() throws {
         expectError(files.root, "no nyu_depth_v2_labeled.mat", "splits.mat", "train.txt") { _ = try open() }
         try copy(isListed: false)
-        expectError(files.root, "no train.txt", "trainNdxs") { _ = try open() }
+        expectError(files.root, "neither splits.mat nor train.txt", "numbers of images from 1") { _ = try open() }
         try copy()
         for line in ["0", "4", "one", "1.5"] {
             try files.text("train.txt", "1\n\(line)")

@@ -322,6 +322,32 @@ import Testing
         #expect(configuration.tasks.first?.channels == dataset.classes.names.count)
     }
 
+    /// Every file that is shipped loads, and could train: configurations, and each row of the studies.
+    @Test func shippedFilesAreValid() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("configs")
+        let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+            .compactMap { $0 as? URL }.filter { $0.pathExtension == "yml" }
+        var studies: Set<String> = []
+        for file in files {
+            guard file.deletingLastPathComponent().lastPathComponent == "experiments" else {
+                try ExperimentConfiguration.load(file).validateForTraining(file: file.path)
+                continue
+            }
+            let study = try Study.read(file)
+            studies.insert(file.deletingPathExtension().lastPathComponent)
+            let tasks = Set(try study.configuration(study.rows[0], seed: study.seeds[0]).tasks.map(\.name))
+            for row in study.rows { _ = try study.configuration(row, seed: study.seeds[0]) }
+            for row in study.published { #expect(tasks.isSuperset(of: try #require(row.values).keys), "\(row.name)") }
+        }
+        let known = ["nyu_v2_2task", "nyu_v2_3task", "cityscapes", "taskonomy", "domainnet", "ablations"]
+        #expect(studies.isSuperset(of: known), "\(studies)")
+        func names(_ folder: String) -> [String] {
+            files.filter { $0.deletingLastPathComponent().lastPathComponent == folder }.map(\.lastPathComponent)
+        }
+        #expect(names("published").count == 5 && Set(names("published")) == Set(names("laptop")))
+    }
+
     @Test func missingFileIsAnError() {
         #expect(throws: InputError.self) {
             try ExperimentConfiguration.load(URL(fileURLWithPath: "/nonexistent.yml"), overrides: [])

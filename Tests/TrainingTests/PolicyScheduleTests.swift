@@ -48,6 +48,13 @@ import Testing
         #expect(schedule.openBlocks(after: 0) == 0)
     }
 
+    /// Without a curriculum.
+    @Test func everyBlockMayBeOpenFromTheStart() throws {
+        let open = schedule(speed: 0)
+        #expect((0..<20).allSatisfy { open.step($0).open == 8 } && open.openBlocks(after: 1) == 8)
+        #expect(open.iterationsToOpenAll == open.cycle)
+    }
+
     @Test(arguments: [(8, 1), (8, 3), (16, 3), (33, 2), (1, 3)])
     func iterationsToOpenAllIsTheFirstEpochWithEveryBlock(blocks: Int, speed: Int) {
         let schedule = schedule(blocks: blocks, speed: speed)

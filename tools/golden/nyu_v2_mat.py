@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the small files of MATLAB 7.3 that Tests/DatasetsTests/NYUv2MatTests.swift reads.
+"""Writes the small files of MATLAB 7.3 and 5 that Tests/DatasetsTests/NYUv2MatTests.swift reads.
 
-    python -m pip install h5py==3.16.0
+    python -m pip install h5py==3.16.0 scipy==1.17.1
     python tools/golden/nyu_v2_mat.py --output Tests/Golden
 
 They are laid out as nyu_depth_v2_labeled.mat is: a MATLAB header before the HDF5 file, axes from the other end, arrays
 in compressed chunks, names as references. Every value is a formula of its place, which the test repeats. h5py 3.16.0
-writes the same bytes on every run.
+writes the same bytes on every run. nyu_v2_splits.mat is as splits.mat and classMapping40.mat are, of MATLAB 5.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import scipy.io
 
 IMAGES, WIDTH, HEIGHT, LABELS = 3, 4, 2, 6
 
@@ -47,6 +48,15 @@ def main():
     # Depths as if somebody had turned them round, labels of another type.
     wrong = {"images": images, "depths": depths.transpose(0, 2, 1).copy(), "labels": labels.astype(np.float64)}
     write(folder / "nyu_v2_mat_wrong.mat", wrong)
+    splits = folder / "nyu_v2_splits.mat"
+    scipy.io.savemat(splits, {
+        "trainNdxs": np.array([[3], [1]], np.float64), "testNdxs": np.array([[2]], np.uint16),
+        "mapClass": np.array([[2, 1, 0, 2, 1, 3]], np.float64), "className": np.array(["wall", "floor"], object),
+        "signed": np.array([[-1, 2], [300, -70000]], np.int32), "single": np.array([[0.5]], np.float32),
+    }, do_compression=True)
+    with open(splits, "r+b") as file:
+        # scipy writes the date.
+        file.write(b"MATLAB 5.0 MAT-file, written by tools/golden/nyu_v2_mat.py".ljust(116))
 
 
 if __name__ == "__main__":

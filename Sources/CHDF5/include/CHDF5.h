@@ -12,6 +12,8 @@
 /// What libhdf5 had against a file: one line, null-terminated.
 typedef struct {
     char text[256];
+    /// Whether it is the library that is missing, not the file that is wrong.
+    bool lacks_library;
 } adashare_hdf5_message;
 
 /// What the elements of an array are, in memory and in the file.

@@ -8,6 +8,7 @@ public struct CityscapesReader: Reader {
     public static let kind = "cityscapes"
     public static let meaning = "Cityscapes in the authors' format or as it is distributed"
     public static var fields: [ConfigurationField<CityscapesReader>] { [] }
+    public static var published: PublishedDataset? { PublishedDataset(name: "CityScapes", ignoredClass: -1) }
 
     public init() {}
 

@@ -23,6 +23,17 @@ public struct DomainNet: Reader {
         ]
     }
 
+    public static var published: PublishedDataset? {
+        PublishedDataset(
+            name: "DomainNet", parts: (key: "domain", label: "classification"), isResized: true,
+            remarks: [
+                "a training image is a part of 60 to 100 % of its area, stretched; here it is scaled and cropped as "
+                    + "dataset.augmentation says",
+                "weights are updated by Adam in policy learning too, with decaying rates; here by SGD with "
+                    + "training.momentum, and rates stay",
+            ])
+    }
+
     public var normalisation: ImageNormalisation { .standardisedRGB }
 
     public func open(_ request: DatasetRequest) throws -> any Dataset {
@@ -38,9 +49,11 @@ public struct DomainNet: Reader {
 
 /// One domain of DomainNet: images with a class for each, label `classification`.
 ///
-/// Two lists, `<domain>_train.txt` and `<domain>_test.txt` beside the domains' folders, or `train.txt` and `test.txt`
-/// in the domain's own, hold a line "path class" for each image, classes counted from 0. Paths are relative to the data
-/// set's folder, or to the domain's.
+/// Lists hold a line "path class" for each image, classes counted from 0, paths relative to the data set's folder or to
+/// the domain's. They are those of the domain, `<domain>_train.txt` and `<domain>_test.txt` beside the domains'
+/// folders, or `train.txt` and `test.txt` in its own; or, as the authors have them, `train.txt` and `test.txt` of all
+/// domains together. Beside these `DomainNet.json` says which lines, from 0, are whose: split name → domain → numbers,
+/// of `train.txt` for `train`, `train1` and `train2`, of `test.txt` for `test`; without it a path's first folder does.
 public struct DomainNetDataset: Dataset {
     /// Its label: a class of the image.
     public static let offers = ["classification": LabelFormat(.classes, extent: .image, absent: -1)]
@@ -65,78 +78,45 @@ public struct DomainNetDataset: Dataset {
     public init(root: URL, domain: String, _ request: DatasetRequest) throws {
         name = "\(DomainNet.kind) \(domain)"
         try request.check(against: Self.offers, source: name)
-        let hint =
-            "the folder of DomainNet: for each domain its images and its lists of training and test images from "
-            + "ai.bu.edu/M3SDA, unpacked as \(domain)/<class>/<image>, \(domain)_train.txt and \(domain)_test.txt"
-        try SplitFile.checkFolder(root, expected: hint)
+        let lists = try DomainNetLists(root: root, domain: domain)
         var listed: [(path: String, label: Int32)] = []
         var places: [String: Int] = [:]
         var named: [String: [Int]] = [:]
+        var missing: [InputError] = []
         let classes = request.labels.compactMap(\.classes).min()
-        for split in ["train", "test"] {
-            let candidates = ["\(domain)_\(split).txt", "\(domain)/\(split).txt"]
-            let list = candidates.first {
-                FileManager.default.fileExists(atPath: root.appendingPathComponent($0).path)
-            }
-            guard let list else {
-                throw InputError(
-                    file: root.path, found: "neither \(candidates.joined(separator: " nor "))", expected: hint)
-            }
-            let lines = try Self.lines(of: root.appendingPathComponent(list), root: root, domain: domain)
-            for line in lines {
-                if let classes, line.label >= classes {
-                    throw InputError(
-                        file: root.appendingPathComponent(list).path, place: "line \(line.number)",
-                        found: "class \(line.label)",
-                        expected: "0...\(classes - 1), as \(request.labels[0].place).channels says")
+        for split in DatasetSplits.names {
+            guard let list = lists.splits[split] else { continue }
+            // An empty list is a mistake that splits tell.
+            named[split] = []
+            for line in list.lines {
+                func fail(_ found: String, _ expected: String) -> InputError {
+                    InputError(file: list.file, place: "line \(line.number)", found: found, expected: expected)
                 }
-                let place = places[line.path] ?? listed.count
+                if let classes, line.label >= classes {
+                    throw fail(
+                        "class \(line.label)", "0...\(classes - 1), as \(request.labels[0].place).channels says")
+                }
+                guard let path = lists.path(of: line) else {
+                    missing.append(
+                        fail("'\(line.path)'", "a file below \(root.path) or its folder \(domain)"))
+                    continue
+                }
+                let place = places[path] ?? listed.count
                 if place == listed.count {
-                    places[line.path] = place
-                    listed.append((line.path, line.label))
+                    places[path] = place
+                    listed.append((path, line.label))
                 } else if listed[place].label != line.label {
-                    throw InputError(
-                        file: root.appendingPathComponent(list).path, place: "line \(line.number)",
-                        found: "class \(line.label) for \(line.path)", expected: "\(listed[place].label) as before")
+                    throw fail("class \(line.label) for \(path)", "\(listed[place].label) as before")
                 }
                 named[split, default: []].append(place)
             }
-            // An empty list is a mistake that splits tell.
-            named[split] = named[split] ?? []
         }
+        if let error = InputError.all(missing) { throw error }
         images = listed
         labels = Set(request.labels.map(\.name))
         splits = try DatasetSplits(named: named, source: root.path, seed: request.seed, validation: request.validation)
         self.root = root
         cache = SampleCache(limit: request.cacheBytes)
-    }
-
-    private static func lines(
-        of url: URL, root: URL, domain: String
-    ) throws -> [(path: String, label: Int32, number: Int)] {
-        guard let text = String(data: try WholeFile.read(url), encoding: .utf8) else {
-            throw InputError(file: url.path, found: "bytes that are not UTF-8", expected: "lines of a path and a class")
-        }
-        var found: [(path: String, label: Int32, number: Int)] = []
-        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-            let line = line.trimmingCharacters(in: .whitespaces)
-            if line.isEmpty { continue }
-            let place = "line \(index + 1)"
-            guard let space = line.lastIndex(of: " "), let label = Int32(line[line.index(after: space)...]), label >= 0
-            else {
-                throw InputError(
-                    file: url.path, place: place, found: "'\(line)'", expected: "a path and a class from 0")
-            }
-            let path = line[..<space].trimmingCharacters(in: .whitespaces)
-            let exists = { FileManager.default.fileExists(atPath: root.appendingPathComponent($0).path) }
-            guard let image = [path, "\(domain)/\(path)"].first(where: exists) else {
-                throw InputError(
-                    file: url.path, place: place, found: "'\(path)'",
-                    expected: "a file below \(root.path) or its folder \(domain)")
-            }
-            found.append((image, label, index + 1))
-        }
-        return found
     }
 
     public func sample(_ index: Int) throws -> Sample {

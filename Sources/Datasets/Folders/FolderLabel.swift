@@ -86,16 +86,21 @@ extension FolderLabel {
 }
 
 /// Labels of whole images by the images' keys; those without one are left out.
-enum ImageLabels {
+struct ImageLabels {
+    var values: [String: LabelMap.Values]
+    /// The words that classes stand for; nil where the values are stored as numbers.
+    var names: [String]?
+
     /// Classes by the folders that images lie in, in alphabetical order.
-    static func classes(foldersOf images: [String: String]) -> [String: LabelMap.Values] {
+    static func classes(foldersOf images: [String: String]) -> ImageLabels {
         numbered(images.mapValues { path in path.split(separator: "/").dropLast().last.map(String.init) ?? "" })
     }
 
     /// Classes by words, in alphabetical order.
-    private static func numbered(_ words: [String: String]) -> [String: LabelMap.Values] {
-        let order = Dictionary(uniqueKeysWithValues: Set(words.values).sorted().enumerated().map { ($1, Int32($0)) })
-        return words.compactMapValues { word in order[word].map { .integers([$0]) } }
+    private static func numbered(_ words: [String: String]) -> ImageLabels {
+        let names = Set(words.values).sorted()
+        let order = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
+        return ImageLabels(values: words.compactMapValues { word in order[word].map { .integers([$0]) } }, names: names)
     }
 
     /// A column of a table.
@@ -107,7 +112,7 @@ enum ImageLabels {
     /// - Throws: `InputError` naming the file and line.
     static func values(
         of label: FolderLabel, in url: URL, images: [String: String], isClass: Bool
-    ) throws -> [String: LabelMap.Values] {
+    ) throws -> ImageLabels {
         var cells: [String: (text: String, line: Int)] = [:]
         for cell in try self.cells(of: label.column ?? label.name, in: url, images: images) {
             if let other = cells.updateValue((cell.text, cell.line), forKey: cell.key), other.text != cell.text {
@@ -125,7 +130,7 @@ enum ImageLabels {
             }
             return numbered(cells.mapValues(\.text))
         }
-        return try cells.compactMapValues { cell in
+        let values = try cells.compactMapValues { cell -> LabelMap.Values? in
             func fail(_ expected: String) -> InputError {
                 InputError(file: url.path, place: "line \(cell.line)", found: "'\(cell.text)'", expected: expected)
             }
@@ -147,6 +152,7 @@ enum ImageLabels {
             guard let value = Int32(exactly: number), value >= 0 else { throw fail("a class from 0") }
             return .integers([value])
         }
+        return ImageLabels(values: values)
     }
 
     private static func cells(

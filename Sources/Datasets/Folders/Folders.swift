@@ -71,8 +71,10 @@ struct FolderDataset: Dataset {
         let reader: LabelFile
         /// Files of pixels by the images' keys.
         var files: [String: String] = [:]
-        /// Values of whole images by the images' keys.
-        var values: [String: LabelMap.Values] = [:]
+        /// Of whole images.
+        var whole = ImageLabels(values: [:])
+
+        var values: [String: LabelMap.Values] { whole.values }
 
         func carries(_ key: String) -> Bool { files[key] != nil || values[key] != nil }
     }
@@ -129,7 +131,7 @@ struct FolderDataset: Dataset {
                         file: "configuration", place: "dataset.labels", found: "'\(path)' for \(label.name)",
                         expected: "a .csv file, or no path for the folder of an image: \(wanted.format.summary)")
                 }
-                source.values = try ImageLabels.values(
+                source.whole = try ImageLabels.values(
                     of: label, in: root.appendingPathComponent(path), images: images, isClass: isClass)
             } else {
                 guard isClass else {
@@ -137,7 +139,7 @@ struct FolderDataset: Dataset {
                         file: "configuration", place: "dataset.labels", found: "no path for \(label.name)",
                         expected: "a .csv file: \(wanted.format.summary)")
                 }
-                source.values = ImageLabels.classes(foldersOf: images)
+                source.whole = ImageLabels.classes(foldersOf: images)
             }
             for (key, value) in source.values.sorted(by: { $0.key < $1.key }) {
                 guard case .integers(let classes) = value, let limit = wanted.classes, classes[0] >= limit else {
@@ -174,6 +176,10 @@ struct FolderDataset: Dataset {
                 expected: "at least one")
         }
         return source
+    }
+
+    var classNames: [String: [String]] {
+        sources.reduce(into: [:]) { $0[$1.request.name] = $1.whole.names }
     }
 
     func carries(_ label: String, at index: Int) -> Bool {

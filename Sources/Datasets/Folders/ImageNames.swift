@@ -1,7 +1,8 @@
 import AdaShareSupport
 import Foundation
 
-/// Images by what lists and tables call them: their key, their path, or their file's name where only one has it.
+/// Images by what lists and tables call them: their key, their path below the data set's folder or that of the images,
+/// or their file's name where only one has it.
 struct ImageNames {
     private var keys: [String: String] = [:]
     /// File names that several images have.
@@ -16,6 +17,10 @@ struct ImageNames {
             if owners.count == 1 { keys[name] = owners[0].key } else { shared[name] = owners.map(\.value).sorted() }
         }
         // What names one image exactly counts before what only ends as it does.
+        for (key, path) in images {
+            let below = key + "." + (path as NSString).pathExtension
+            if path.hasSuffix("/" + below) { keys[below] = key }
+        }
         for (key, path) in images { keys[path] = key }
         for key in images.keys { keys[key] = key }
     }

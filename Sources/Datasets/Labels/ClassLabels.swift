@@ -29,8 +29,13 @@ enum ClassLabels {
     static func refusal(
         _ value: Int32, at: Int, count: Int, width: Int, file: String, absent: String?
     ) -> InputError {
-        InputError(
+        // As in the labels that NYU v2 was published with: 0 for none, classes 1 to 40.
+        let hint =
+            Int(value) == count
+            ? "; classes count from 0: where a file has 0 for none and counts from 1, dataset.kind \(Folders.kind) "
+                + "reads it with values: [1, 2, …] of the label" : ""
+        return InputError(
             file: file, place: "row \(at / width), column \(at % width)", found: "label \(value)",
-            expected: "0...\(count - 1)" + (absent.map { " or \($0) for none" } ?? ""))
+            expected: "0...\(count - 1)" + (absent.map { " or \($0) for none" } ?? "") + hint)
     }
 }

@@ -8,6 +8,7 @@ public struct NYUv2: Reader {
     public static let kind = "nyu_v2"
     public static let meaning = "NYU v2 in the authors' format"
     public static var fields: [ConfigurationField<NYUv2>] { [] }
+    public static var published: PublishedDataset? { PublishedDataset(name: "NYU_v2") }
 
     public init() {}
 

@@ -17,9 +17,9 @@ public struct NYUv2Mat: Reader {
         [
             .key(
                 "class_map", \.classMap, defaultText: "null",
-                "NYU v2 as distributed: a text file below the root with a whole number for each of the file's own 894 "
-                    + "labels, in their order: the class from 1, or 0 for none, such as `mapClass` of "
-                    + "`classMapping40.mat` for the usual 40. null takes the file's own labels for classes.")
+                "NYU v2 as distributed: a file below the root with a whole number for each of the file's own 894 "
+                    + "labels, in their order: the class from 1, or 0 for none. Text, or `classMapping40.mat` with "
+                    + "`mapClass` for the usual 40. null takes the file's own labels for classes.")
         ]
     }
 
@@ -33,8 +33,8 @@ public struct NYUv2Mat: Reader {
 /// The file holds `images` [N, 3, W, H] of uint8, `depths` [N, W, H] of float32, metres, and `labels` [N, W, H] of
 /// uint16, 0 for none: MATLAB's axes from the other end. Labels are `depth` and `segmentation`; the classes of the
 /// usual benchmark are a map of the file's own 894 labels that is distributed elsewhere, and normals are not in the
-/// file. Splits are lists beside it, `train.txt`, `test.txt` and others, with the number of an image, from 1, in each
-/// line.
+/// file. Splits are those of `splits.mat` beside it, or lists, `train.txt`, `test.txt` and others, with the number of
+/// an image, from 1, in each line.
 public struct NYUv2MatDataset: Dataset {
     /// Its labels, by name: classes, metres.
     public static let offers: [String: LabelFormat] = [
@@ -66,8 +66,8 @@ public struct NYUv2MatDataset: Dataset {
     public init(root: URL, classMap: String? = nil, _ request: DatasetRequest) throws {
         try request.check(against: Self.offers, source: name)
         let hint =
-            "\(Self.fileName) from cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html, and beside it train.txt and "
-            + "test.txt with the numbers in trainNdxs and testNdxs of its splits.mat, one in each line"
+            "\(Self.fileName) from cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html, and beside it its splits.mat, or "
+            + "train.txt and test.txt with numbers of images from 1, one in each line"
         try SplitFile.checkFolder(root, expected: "a folder with " + hint)
         let url = root.appendingPathComponent(Self.fileName)
         guard FileManager.default.fileExists(atPath: url.path) else {
@@ -104,7 +104,18 @@ public struct NYUv2MatDataset: Dataset {
             guard FileManager.default.fileExists(atPath: list.path) else { continue }
             named[split] = try Self.numbers(in: list, range: 1...count, "the number of an image").map { $0 - 1 }
         }
-        guard !named.isEmpty else { throw InputError(file: root.path, found: "no train.txt", expected: hint) }
+        let distributed = root.appendingPathComponent("splits.mat")
+        if named.isEmpty, FileManager.default.fileExists(atPath: distributed.path) {
+            let splits = try MATFile(distributed)
+            for (split, array) in [("train", "trainNdxs"), ("test", "testNdxs")] {
+                named[split] = try Self.numbers(
+                    array, of: splits, distributed, range: 1...count, "the number of an image"
+                ).map { $0 - 1 }
+            }
+        }
+        guard !named.isEmpty else {
+            throw InputError(file: root.path, found: "neither splits.mat nor train.txt", expected: hint)
+        }
         splits = try DatasetSplits(
             named: named, source: root.path, seed: request.seed, validation: request.validation)
         requests = request.labels
@@ -130,6 +141,24 @@ public struct NYUv2MatDataset: Dataset {
         }
     }
 
+    /// Whole numbers of an array in a file of MATLAB.
+    private static func numbers(
+        _ name: String, of file: MATFile, _ url: URL, range: ClosedRange<Int>, _ what: String
+    ) throws -> [Int] {
+        guard let values = file.arrays[name] else {
+            let known = file.arrays.keys.sorted().joined(separator: ", ")
+            throw InputError(file: url.path, found: "the arrays \(known)", expected: name)
+        }
+        return try values.enumerated().map { index, value in
+            guard let number = Int(exactly: value), range.contains(number) else {
+                throw InputError(
+                    file: url.path, place: "\(name), \(index + 1)", found: "\(value)",
+                    expected: "\(what), \(range.lowerBound) to \(range.upperBound)")
+            }
+            return number
+        }
+    }
+
     /// The classes of the file's own labels.
     private static func map(_ url: URL?, for label: LabelRequest, in file: HDF5File) throws -> [Int32]? {
         // The names of the labels: as many as there are.
@@ -139,12 +168,18 @@ public struct NYUv2MatDataset: Dataset {
             guard classes >= own else {
                 throw InputError(
                     file: "configuration", place: "\(label.place).channels", found: "\(classes)",
-                    expected: "\(own), the labels that the file holds; or dataset.class_map, a text file with a class "
-                        + "from 1 (or 0 for none) for each of them, such as mapClass of classMapping40.mat")
+                    expected:
+                        "\(own), the labels that the file holds; or dataset.class_map, a file with a class from 1 "
+                        + "(or 0 for none) for each of them, such as classMapping40.mat")
             }
             return nil
         }
-        let map = try numbers(in: url, range: 0...classes, "a class, or 0 for none")
+        let isMatlab = url.pathExtension.lowercased() == "mat"
+        let (range, what) = (0...classes, "a class, or 0 for none")
+        let map =
+            isMatlab
+            ? try numbers("mapClass", of: MATFile(url), url, range: range, what)
+            : try numbers(in: url, range: range, what)
         guard map.count == own else {
             throw InputError(file: url.path, found: "\(map.count) numbers", expected: "\(own), one for each label")
         }

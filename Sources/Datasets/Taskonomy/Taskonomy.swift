@@ -8,6 +8,15 @@ public struct Taskonomy: Reader {
     public static let kind = "taskonomy"
     public static let meaning = "Tiny-Taskonomy in the authors' format"
     public static var fields: [ConfigurationField<Taskonomy>] { [] }
+    public static var published: PublishedDataset? {
+        PublishedDataset(
+            name: "Taskonomy", trainsColours: false,
+            remarks: [
+                "the loss of classes is weighted by the data set's semseg_prior_factor.npy; here classes weigh the "
+                    + "same unless class_weights of that task names the file",
+                "checkpoints are chosen on split test_small; here on images held out of train",
+            ])
+    }
 
     public init() {}
 

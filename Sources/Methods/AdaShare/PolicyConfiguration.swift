@@ -92,6 +92,8 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var budgetSchedule = BudgetSchedule.constant
     /// Weight of the distance from the budget.
     public var budgetWeight = 1.0
+    /// Whether blocks get a free policy one after another, from the top; otherwise all have one from the start.
+    public var curriculum = true
     /// Policy epochs per block that the curriculum opens.
     public var curriculumSpeed = 3
     /// τ of the first policy epoch.

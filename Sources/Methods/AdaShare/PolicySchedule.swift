@@ -11,7 +11,7 @@ public struct PolicySchedule: Sendable, Equatable {
     public let logitSteps: Int
     /// Number of residual blocks L.
     public let blocks: Int
-    /// Policy epochs per block that the curriculum opens.
+    /// Policy epochs per block that the curriculum opens; 0 where all are open from the start.
     public let curriculumSpeed: Int
     /// Gumbel-Softmax temperature τ of the first policy epoch.
     public let temperature: Double
@@ -26,10 +26,10 @@ public struct PolicySchedule: Sendable, Equatable {
     ///   - weightSteps: weight steps of one policy epoch.
     ///   - logitSteps: logit steps of one policy epoch.
     ///   - blocks: number of residual blocks L.
-    ///   - curriculumSpeed: policy epochs per block that the curriculum opens.
+    ///   - curriculumSpeed: policy epochs per block that the curriculum opens; 0 without a curriculum.
     ///   - temperature: τ of the first policy epoch.
     ///   - temperatureDecay: factor on τ after each policy epoch.
-    /// - Precondition: an epoch has a step, and `curriculumSpeed` is at least 1.
+    /// - Precondition: an epoch has a step.
     public init(
         weightSteps: Int, logitSteps: Int, blocks: Int, curriculumSpeed: Int, temperature: Double,
         temperatureDecay: Double
@@ -80,7 +80,9 @@ public struct PolicySchedule: Sendable, Equatable {
     }
 
     /// Blocks the curriculum has opened in an epoch.
-    public func openBlocks(epoch: Int) -> Int { min(blocks, epoch / curriculumSpeed + 1) }
+    public func openBlocks(epoch: Int) -> Int {
+        curriculumSpeed == 0 ? blocks : min(blocks, epoch / curriculumSpeed + 1)
+    }
 
     /// Steps of each kind among the first `iterations`.
     public func counts(_ iterations: Int) -> (weights: Int, logits: Int) {
@@ -115,7 +117,7 @@ extension PolicySchedule {
         guard weights > 0, logits > 0 else { return nil }
         self.init(
             weightSteps: weights, logitSteps: logits, blocks: settings.architecture.blocks.count,
-            curriculumSpeed: policy.curriculumSpeed, temperature: policy.temperature,
+            curriculumSpeed: policy.curriculum ? policy.curriculumSpeed : 0, temperature: policy.temperature,
             temperatureDecay: policy.temperatureDecay)
     }
 

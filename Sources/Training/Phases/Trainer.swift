@@ -72,6 +72,7 @@ public final class Trainer {
                 expected: "the checkpoints `train` wrote, or another --output for a new run")
         }
         datasets = try opened ?? given.makeDatasets()
+        try run.keepClasses(of: datasets, given)
         settings = given.methodSettings
         settings.splits = datasets.longestSplits
         for (source, dataset) in zip(given.sources, datasets) {
@@ -196,6 +197,12 @@ public final class Trainer {
         }
         if !wanted.isEmpty, wanted.allSatisfy({ state.finished.contains($0.phase) }) {
             report(.notice("every phase asked for is finished"))
+        }
+        if experiment.configuration.training.evaluateEvery > 0, datasets.all(\.validation) == nil {
+            report(
+                .notice(
+                    "training.evaluate_every is without effect: there are no validation images, so each phase keeps "
+                        + "its last weights"))
         }
         for outline in wanted where !state.finished.contains(outline.phase) {
             let isContinued = isResumed && state.phase == outline.phase

@@ -66,7 +66,8 @@ extension Trainer {
     public func summarise() throws -> RunSummary? {
         let results = experiment.results(where: state.finished.contains)
         guard let phase = results.first?.phase else { return nil }
-        let (name, splits) = evaluationSplits()
+        let (name, splits, remark) = datasets.scored
+        if let remark { report(.notice(remark)) }
         let images = splits.reduce(0) { $0 + $1.count }
         func evaluate(_ phase: Phase) throws -> (result: EvaluationResult, policy: DiscretePolicy) {
             let file = try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors"))
@@ -109,18 +110,6 @@ extension Trainer {
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
         return summary
-    }
-
-    /// The first of test, validation and train that every data set has.
-    private func evaluationSplits() -> (String, [[Int]]) {
-        let subject = datasets.count == 1 ? "the data set has" : "one of the data sets has"
-        if let test = datasets.all(\.test) { return ("test", test) }
-        if let validation = datasets.all(\.validation) {
-            report(.notice("\(subject) no test images: scoring on validation, which also chooses the best"))
-            return ("validation", validation)
-        }
-        report(.notice("\(subject) neither test nor validation images: scoring on the training images"))
-        return ("train", datasets.map(\.splits.train))
     }
 }
 

@@ -1,0 +1,45 @@
+import AdaShareSchema
+import AdaShareSupport
+import Foundation
+import Yams
+
+/// A configuration file of the published code, said in this project's keys.
+///
+/// - Source: github.com/sunxm2357/AdaShare, the code published with Sun, Panda, Feris, Saenko 2020, and its `domainnet`
+///   branch.
+public struct PublishedConfiguration: Sendable {
+    /// The keys that it sets, as YAML.
+    public let yaml: String
+    /// What has no counterpart and what is done instead, each a line that begins with the file's own key.
+    public let remarks: [String]
+    /// Where it was read.
+    private let file: String
+
+    /// The YAML below its remarks as comments: a configuration of this project.
+    public var text: String {
+        let head = ["\(file) is a configuration of the published code. In this project's keys it says:"]
+        let without = remarks.isEmpty ? [] : ["", "Without a counterpart:"] + remarks.map { "- \($0)" }
+        return (head + without).map { $0.isEmpty ? "#" : "# \($0)" }.joined(separator: "\n") + "\n" + yaml
+    }
+
+    /// Translates a file; nil where it is none of the published code's.
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - vocabulary: the names of task kinds and readers, with those that they have in published files.
+    /// - Throws: `InputError` if it cannot be read, lacks a key, or asks for what is not to be had here.
+    public static func read(_ url: URL, vocabulary: Vocabulary = .standard) throws -> PublishedConfiguration? {
+        try translate(ExperimentConfiguration.text(of: url), file: url.path, vocabulary: vocabulary)
+    }
+
+    /// The same of text; `file` names it in errors.
+    static func translate(_ text: String, file: String, vocabulary: Vocabulary) throws -> PublishedConfiguration? {
+        let tree = try ConfigurationTree(yaml: text, file: file, overrides: [])
+        let names = Set((tree.root.mapping ?? [:]).compactMap { $0.key.scalar?.string })
+        // Ours have neither.
+        guard !names.isDisjoint(with: ["dataload", "tasks_num_class"]) else { return nil }
+        var translation = PublishedTranslation(tree, vocabulary: vocabulary)
+        try translation.run()
+        return PublishedConfiguration(yaml: try translation.yaml(), remarks: translation.remarks, file: file)
+    }
+}

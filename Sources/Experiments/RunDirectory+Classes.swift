@@ -1,0 +1,39 @@
+import AdaShareDatasets
+import AdaShareSupport
+import Foundation
+
+extension RunDirectory {
+    /// The words that classes stand for, by task: of tasks whose data set has such.
+    public var classes: URL { url.appendingPathComponent("classes.json") }
+
+    /// Checks that words stand for the classes that the run has learned them as: another word among them would number
+    /// them anew. A run that has none yet keeps these, unless it is only read.
+    ///
+    /// - Parameters:
+    ///   - datasets: in the order of the experiment's sources.
+    ///   - experiment: says which tasks learn from which.
+    /// - Throws: `InputError` naming the first class that is another.
+    package func keepClasses(of datasets: [any Dataset], _ experiment: Experiment) throws {
+        var found: [String: [String]] = [:]
+        for (source, dataset) in zip(experiment.sources, datasets) {
+            for index in source.tasks {
+                let task = experiment.configuration.tasks[index]
+                if let names = dataset.classNames[task.labelName] { found[task.name] = names }
+            }
+        }
+        guard FileManager.default.fileExists(atPath: classes.path) else {
+            guard mode != .read, !found.isEmpty else { return }
+            return try AtomicFile.write(Data(try JSONText.pretty(found).utf8), to: classes)
+        }
+        let known = try JSONText.read([String: [String]].self, Data(contentsOf: classes))
+        for (task, names) in found.sorted(by: { $0.key < $1.key }) {
+            guard let learned = known[task], learned != names else { continue }
+            let shorter = min(learned.count, names.count)
+            let place = (0..<shorter).first { learned[$0] != names[$0] } ?? shorter
+            func name(_ list: [String]) -> String { list.indices.contains(place) ? "'\(list[place])'" : "none" }
+            throw InputError(
+                file: classes.path, place: "\(task), class \(place)", found: "\(name(names)) in the data set",
+                expected: "\(name(learned)), as the run has learned it: the same folders or words as then")
+        }
+    }
+}
