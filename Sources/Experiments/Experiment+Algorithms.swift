@@ -8,9 +8,13 @@ import AdaShareTuning
 import Foundation
 
 extension Experiment {
-    /// Every distinct convolution of a training step, all passes.
+    /// Every distinct convolution of a training step, all passes: of all blocks, or of the method's own network.
     public func convolutionProblems(_ shape: BatchShape) -> [ConvolutionProblem] {
-        graph(.hardSharing, shape).convolutionProblems
+        guard method.hasOwnNetwork(methodSettings) else { return graph(.hardSharing, shape).convolutionProblems }
+        var seen: Set<ConvolutionProblem> = []
+        return method.namedKinds(methodSettings, policy: methodSettings.allSelected).flatMap {
+            graph($0.kind, shape).convolutionProblems
+        }.filter { seen.insert($0).inserted }
     }
 
     /// Chooses the algorithms of all of a step's convolutions.

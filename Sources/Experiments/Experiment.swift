@@ -50,10 +50,12 @@ public struct Experiment: Sendable {
             case .normal: .normal(std: scale)
             case .allChosen: .allChosen(skip: -scale)
             }
+        let method = configuration.method.chosen
+        let (learned, isOwn) = (method.parameters(architecture), method.hasOwnNetwork(methodSettings))
         catalog = ParameterCatalog(
             architecture, policyInitial: initial,
-            besides: methodSettings.objective.parameters(architecture)
-                + configuration.method.chosen.parameters(architecture))
+            besides: methodSettings.objective.parameters(architecture) + (isOwn ? [] : learned),
+            own: isOwn ? learned : [], joinsTasks: method.joinsTasks)
         tasks = configuration.tasks.map(TaskSettings.init)
     }
 
@@ -89,7 +91,18 @@ public struct Experiment: Sendable {
 
     /// Multiply-accumulates at the size of a training crop.
     public var trainingCost: CostModel {
-        CostModel(architecture, height: configuration.dataset.crop.height, width: configuration.dataset.crop.width)
+        cost(height: configuration.dataset.crop.height, width: configuration.dataset.crop.width)
+    }
+
+    /// Multiply-accumulates and parameters at an image size, of the network that the method trains.
+    ///
+    /// - Parameters:
+    ///   - height: rows of an image, in pixels.
+    ///   - width: columns of an image, in pixels.
+    public func cost(height: Int, width: Int) -> CostModel {
+        var model = CostModel(architecture, height: height, width: width)
+        model.network = method.cost(model)
+        return model
     }
 
     /// What budgets are counted in: measured times once they are known, else multiply-accumulates.
@@ -104,6 +117,7 @@ public struct Experiment: Sendable {
                 beta1: training.adam.beta1, beta2: training.adam.beta2, epsilon: training.adam.epsilon,
                 weightDecay: training.weightDecay))
         graphs.objective = methodSettings.objective
+        graphs.inference = { [method] in method.inference($0) }
         graphs.recomputesBranches = training.recompute
         graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)
         return graphs
@@ -243,7 +257,22 @@ extension Experiment {
     }
 
     /// As `policy(_:)`, with the probabilities that a file has.
-    public func selection(_ source: PolicySource) throws -> SelectionPolicy { try source.selection(for: architecture) }
+    ///
+    /// - Throws: also what `requirePolicies` throws.
+    public func selection(_ source: PolicySource) throws -> SelectionPolicy {
+        try requirePolicies()
+        return try source.selection(for: architecture)
+    }
+
+    /// Refuses what is about policies where the method has a network of its own, that none has an effect on.
+    ///
+    /// - Throws: `InputError` naming the method.
+    public func requirePolicies() throws {
+        guard method.hasOwnNetwork(methodSettings) else { return }
+        throw InputError(
+            file: "policy", found: "method \(configuration.method.kind), whose network no policy changes",
+            expected: "a method whose tasks share one backbone")
+    }
 }
 
 extension KernelLibrary {

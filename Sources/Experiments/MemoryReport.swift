@@ -45,7 +45,7 @@ extension Experiment {
     public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
     {
         let policy = policy ?? methodSettings.allSelected
-        let kinds = [("inference", StepKind.inference(policy))] + method.namedKinds(methodSettings, policy: policy)
+        let kinds = [("inference", method.inference(policy))] + method.namedKinds(methodSettings, policy: policy)
         return MemoryReport(
             batch: shape.count, height: shape.height, width: shape.width,
             steps: try kinds.map { name, kind in

@@ -29,12 +29,13 @@ extension NetworkRuntime {
     /// Sets every parameter from a checkpoint of the same architecture.
     ///
     /// Logits may be missing: published checkpoints of the warm-up and ImageNet weights have none. A part of a network
-    /// leaves other tasks' tensors unread.
+    /// leaves other tasks' tensors unread, unless its tasks read each other's features.
     ///
     /// - Parameters:
     ///   - file: tensors in disk order, by the names of the catalogue.
-    ///   - partial: also accept missing heads and batch counters, for initial weights; batch norms per task may begin
-    ///     from those of a network whose tasks share them, and tensors may be called as torchvision calls them.
+    ///   - partial: also accept missing heads, batch counters and layers of a method's own, for initial weights; batch
+    ///     norms and backbones per task may begin from those of a network whose tasks share them, and tensors may be
+    ///     called as torchvision calls them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
         let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
@@ -80,13 +81,18 @@ extension ParameterCatalog {
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
         }
+        if joinsTasks, !partial, let other = file.names.first(where: architecture.leavesOut(tensor:)) {
+            throw InputError(
+                file: file.file, place: other, found: "a network of more tasks, whose features these tasks read",
+                expected: "all of its tasks: such a network cannot be used for some of them")
+        }
         var loaded: [(ParameterSpec, [Float])] = []
         for spec in specs {
             let names = self.names(of: spec, in: file, partial: partial)
             guard let name = names.first else {
                 let optional =
                     spec.group == .policy || beside.contains(spec.name)
-                    || (partial && (spec.group == .heads || spec.layout == .counter))
+                    || (partial && (spec.group == .heads || spec.layout == .counter || own.contains(spec.name)))
                 if optional { continue }
                 throw InputError(
                     file: file.file, place: fileNames(of: spec)[0], found: "no such tensor",

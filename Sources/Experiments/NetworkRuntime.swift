@@ -213,7 +213,7 @@ public final class NetworkRuntime {
         _ batch: Batch, policy: DiscretePolicy, tasks: [Int]? = nil
     ) throws -> [String: Prediction] {
         let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
-        let plan = try plan(.inference(policy), shape, tasks: tasks)
+        let plan = try plan(graphs.inference(policy), shape, tasks: tasks)
         let given = graphs.tasks.map { _ in batch }
         try upload(given, shape, images: tasks ?? Array(graphs.tasks.indices), labels: [])
         try executor.run(plan)

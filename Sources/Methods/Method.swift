@@ -16,7 +16,7 @@ public protocol Method: ConfigurationKind {
     /// - Throws: `InputError` naming the key.
     func validate(_ settings: MethodSettings, file: String) throws
     /// What it learns beside the network's layers, in groups of any name (`ParameterCatalog.slot`); it lies in
-    /// checkpoints.
+    /// checkpoints. Of a network of its own (`inference`) these are layers, which weights cannot be without.
     func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec]
     /// The policy that a run will train under, as far as it is known before; nil where it is learned, or every block is
     /// selected.
@@ -67,6 +67,15 @@ public protocol Method: ConfigurationKind {
     func typicalSteps(
         of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String])
+    /// What its network predicts under a policy: that of all tasks' common backbone, unless it says otherwise.
+    func inference(_ policy: DiscretePolicy) -> StepKind
+    /// What everything below the heads costs for one image; nil where that is the common backbone under a policy.
+    ///
+    /// - Parameter model: counts the common backbone, at the size of the image.
+    func cost(_ model: CostModel) -> LayerCost?
+    /// Whether every task's prediction reads what is computed for the others: some of the tasks are another network
+    /// then, which the weights of all do not fit.
+    var joinsTasks: Bool { get }
     /// Kinds of steps by the names that reports give them, for their memory.
     func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)]
 }
@@ -90,6 +99,13 @@ extension Method {
     public var learner: Phase? { nil }
     public func validate(_ settings: MethodSettings, file: String) throws {}
     public var comparesCosts: Bool { false }
+    public func inference(_ policy: DiscretePolicy) -> StepKind { .inference(policy) }
+    public func cost(_ model: CostModel) -> LayerCost? { nil }
+    public var joinsTasks: Bool { false }
+    /// Whether its network is another one than the tasks' common backbone, which policies are about.
+    public func hasOwnNetwork(_ settings: MethodSettings) -> Bool {
+        inference(settings.allSelected) != .inference(settings.allSelected)
+    }
     public func policyCost(_ state: RunState) -> PolicyCost? { nil }
     public func use(_ given: SelectionPolicy, in run: any MethodRun) throws {
         throw InputError(

@@ -19,6 +19,14 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let images: Int?
     }
 
+    /// Everything below the heads, where that is another network than the backbone under a policy.
+    public struct Network: Sendable, Hashable, Codable {
+        /// Multiply-accumulates of one image, for all tasks.
+        public let macs: Int
+        /// Trainable parameters, scales and shifts of batch norms included.
+        public let parameters: Int
+    }
+
     /// All heads together.
     public struct Heads: Sendable, Hashable, Codable {
         /// Multiply-accumulates of one execution of each head.
@@ -45,10 +53,17 @@ public struct CostReport: Sendable, Hashable, Codable {
 
     /// Stem, projections and blocks, under the policy and under what it is compared with.
     public let backbone: Backbone
+    /// What is used instead of the backbone under a policy; nil where nothing is.
+    public let network: Network?
     /// Sums over the heads of all tasks; no policy changes them.
     public let heads: Heads
     /// Each residual block with the tasks that select it, bottom to top.
     public let blocks: [Block]
+
+    /// Multiply-accumulates below the heads: of a network of its own, or under the policy with common work once.
+    public var macs: Int { network?.macs ?? backbone.macsShared }
+    /// Trainable parameters below the heads.
+    public var parameters: Int { network?.parameters ?? backbone.parameters }
 
     /// The report as text for a person: totals with and without heads, then one line per block, counted from 1.
     public func table() -> String { totals + "\n" + perBlock }
@@ -61,11 +76,15 @@ public struct CostReport: Sendable, Hashable, Codable {
             total(
                 backbone.images.map { "hard sharing, one pass for each of \($0) images" }
                     ?? "hard sharing, one pass for all", backbone.macsHardSharing),
-            total("policy, one pass per task", backbone.macsSelected),
-            total("policy, shared once", backbone.macsShared),
-            ["parameters", mega(backbone.parameters), mega(backbone.parameters + heads.parameters)],
         ]
-        return Self.aligned(totals, left: [0])
+        let own =
+            network.map { [total("the method's network", $0.macs)] }
+            ?? [
+                total("policy, one pass per task", backbone.macsSelected),
+                total("policy, shared once", backbone.macsShared),
+            ]
+        let parameters = [["parameters", mega(parameters), mega(parameters + heads.parameters)]]
+        return Self.aligned(totals + own + parameters, left: [0])
     }
 
     private var perBlock: String {

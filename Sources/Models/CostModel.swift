@@ -48,6 +48,8 @@ public struct CostModel: Sendable {
     public let blocks: [Block]
     /// Costs of the heads, in task order.
     public let heads: [Head]
+    /// Everything below the heads, where that is another network than the backbone under a policy.
+    public var network: LayerCost?
 
     /// Counts a network at one image size.
     ///
@@ -107,6 +109,7 @@ public struct CostModel: Sendable {
                 macsAll: parts.hardSharing(.passes), macsSelected: parts.cost(of: policy, .passes),
                 macsShared: parts.cost(of: policy, .shared), macsHardSharing: parts.hardSharing(.shared),
                 parameters: backboneParameters, images: parts.passes > 1 ? parts.passes : nil),
+            network: network.map { CostReport.Network(macs: $0.multiplyAccumulates, parameters: $0.parameters) },
             heads: CostReport.Heads(
                 macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
             blocks: blocks.map { block in

@@ -25,7 +25,8 @@ public struct NetworkTrace {
     public let architecture: NetworkArchitecture
     /// Dropout probability of the heads.
     public let dropout: Double
-    private let network: Scope
+    /// The network's root: layers that are recorded in it have their statistics moved by `updateStatistics`.
+    public let network: Scope
 
     /// The selected blocks of each path: by path and block, the residual path and the block's output.
     public private(set) var selections: [[Int: (residual: Value, output: Value)]] = []

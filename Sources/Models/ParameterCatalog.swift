@@ -60,11 +60,16 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// Names of what is learned beside the network's layers: networks without it leave it unread, and have it from the
     /// start where a file has none.
     public let beside: Set<String>
+    /// Names of layers of the network's own, beside those of every network: without them it is another one.
+    public let own: Set<String>
+    /// Whether every task's prediction reads what is computed for the others, so that some of the tasks are another
+    /// network.
+    public let joinsTasks: Bool
     private let positions: [String: Int]
     private let slots: [ParameterGroup: RateSlot]
     /// Names in files by tensor, where they are not the tensor's own.
     private let published: [String: [String]]
-    /// What batch norms per task may begin from, by tensor.
+    /// What batch norms and backbones per task may begin from, by tensor.
     private let common: [String: String]
 
     /// Lists the tensors of a network: its layers, each applied once, say what they are.
@@ -72,11 +77,14 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// - Parameters:
     ///   - architecture: the network.
     ///   - policyInitial: how the logits start.
-    ///   - others: what is learned beside the network's layers, in at most ten groups of their own.
+    ///   - others: what is learned beside the network's layers.
+    ///   - own: layers of the network's own. A tensor of the name `task2.<tensor>` may begin from that tensor of every
+    ///     network. These and the others are in at most ten groups of their own.
+    ///   - joinsTasks: whether every task's prediction reads what is computed for the others.
     /// - Precondition: all names differ, and have no slash.
     public init(
         _ architecture: NetworkArchitecture, policyInitial: PolicyInitial = .equal(0.5),
-        besides others: [ParameterSpec] = []
+        besides others: [ParameterSpec] = [], own: [ParameterSpec] = [], joinsTasks: Bool = false
     ) {
         let list = ParameterList()
         let network = Scope(list)
@@ -101,12 +109,16 @@ public struct ParameterCatalog: Sendable, Hashable {
                 architecture.logitsParameter(task: task), [architecture.blocks.count, 2],
                 initial: policyInitial.initializer)
         }
-        specs = list.specs + others
+        let more = own + others
+        specs = list.specs + more
         beside = Set(others.map(\.name))
-        for (number, spec) in others.enumerated() {
-            let isNew =
-                !list.specs.contains { $0.name == spec.name } && !others[..<number].contains { $0.name == spec.name }
-            precondition(isNew && !spec.name.contains("/"), "a parameter named \(spec.name) beside the network's")
+        self.own = Set(own.map(\.name))
+        self.joinsTasks = joinsTasks
+        var names = Set(list.specs.map(\.name))
+        for spec in more {
+            precondition(
+                names.insert(spec.name).inserted && !spec.name.contains("/"),
+                "a parameter named \(spec.name) beside the network's")
         }
         positions = Dictionary(uniqueKeysWithValues: specs.enumerated().map { ($1.name, $0) })
         var slots = RateSlot.known
@@ -131,6 +143,10 @@ public struct ParameterCatalog: Sendable, Hashable {
                 if spec.name.hasPrefix("backbone."), name != spec.name { common[spec.name] = name }
             }
         }
+        for spec in own where spec.name.hasPrefix("task") {
+            let rest = spec.name.drop { $0 != "." }.dropFirst()
+            if !rest.isEmpty, positions[String(rest)] != nil { common[spec.name] = String(rest) }
+        }
         (self.published, self.common) = (published, common)
     }
 
@@ -146,7 +162,8 @@ public struct ParameterCatalog: Sendable, Hashable {
     /// batch norms of its own. Published files hold that once with each task's batch norm, all alike.
     public func fileNames(of spec: ParameterSpec) -> [String] { published[spec.name] ?? [spec.name] }
 
-    /// The tensor of a network without batch norms per task that one of a task may begin from; nil for others.
+    /// The tensor of a network without batch norms, or a backbone, per task that one of a task may begin from; nil for
+    /// others.
     public func commonName(of spec: ParameterSpec) -> String? { common[spec.name] }
 
     /// What torchvision calls a tensor of the backbone in its networks for images, whose weights those of ImageNet are

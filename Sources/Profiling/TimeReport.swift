@@ -127,6 +127,8 @@ extension PartTimer {
             ]
         }
 
+        if experiment.method.hasOwnNetwork(experiment.methodSettings) { sums.append(try ownNetwork(shape)) }
+
         let own = experiment.trainingShape
         let (phases, notes) =
             shape == own
@@ -144,6 +146,17 @@ extension PartTimer {
             bytes: memory.steps.map(\.totalBytes).max() ?? 0, notes: notes)
     }
 
+    /// What steps of the method's own network take, measured whole.
+    private func ownNetwork(_ shape: BatchShape) throws -> TimeReport.Sum {
+        let (method, settings) = (session.experiment.method, session.experiment.methodSettings)
+        let bench = try NetworkBench(session, shape: shape)
+        let training = method.namedKinds(settings, policy: settings.allSelected).map(\.kind)
+        return TimeReport.Sum(
+            name: "the method's network, measured",
+            inferenceMs: try bench.typicalMs(of: method.inference(settings.allSelected)),
+            trainingMs: try training.map { try bench.typicalMs(of: $0) }.max() ?? 0)
+    }
+
     /// Times the steps of the phases that the configuration asks for.
     private func phaseTimes(
         policy: DiscretePolicy?, datasets: [any Dataset]?
@@ -153,16 +166,7 @@ extension PartTimer {
         var known: [StepKind: Double] = [:]
         func time(_ kind: StepKind) throws -> Double {
             if let known = known[kind] { return known }
-            try bench.reserve(kind)
-            let step = try bench.prepare(kind)
-            _ = try bench.run(step)
-            // What a training takes is the sum of all its steps, disturbed ones included.
-            let ms = median(
-                try TimedRounds {
-                    try bench.run(step).ms
-                } times: {
-                    [$0]
-                }.rounds)
+            let ms = try bench.typicalMs(of: kind)
             known[kind] = ms
             return ms
         }
@@ -181,5 +185,21 @@ extension PartTimer {
         }
         if !settings.training.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
         return (phases, notes)
+    }
+}
+
+extension NetworkBench {
+    /// Milliseconds of a step in the middle of several: what a training takes is the sum of all its steps, disturbed
+    /// ones included.
+    fileprivate func typicalMs(of kind: StepKind) throws -> Double {
+        try reserve(kind)
+        let step = try prepare(kind)
+        _ = try run(step)
+        let rounds = try TimedRounds {
+            try run(step).ms
+        } times: {
+            [$0]
+        }.rounds
+        return median(rounds)
     }
 }

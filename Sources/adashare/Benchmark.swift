@@ -89,6 +89,7 @@ struct Benchmark: ParsableCommand {
 
         func run(on console: Console) throws {
             let experiment = try Experiment(try loadConfiguration(on: console))
+            try experiment.requirePolicies()
             let policies = try policy.map { (name: $0.name, policy: try experiment.policy($0)) }
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }

@@ -46,8 +46,7 @@ struct Cost: ConsoleCommand {
         // A device says for itself what it computes.
         if context == nil, let notice = experiment.settle(for: family) { progress.report(.notice(notice)) }
         let crop = experiment.configuration.dataset.crop
-        let model = CostModel(
-            experiment.architecture, height: size?.height ?? crop.height, width: size?.width ?? crop.width)
+        let model = experiment.cost(height: size?.height ?? crop.height, width: size?.width ?? crop.width)
         let foreseen = try experiment.method.foreseenPolicy(
             experiment.methodSettings, macs: experiment.trainingCost.parts)
         let chosen = try policy.map(experiment.policy) ?? foreseen

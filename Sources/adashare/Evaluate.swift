@@ -95,6 +95,10 @@ struct Evaluate: ConsoleCommand {
         }
         if results.count > 1 {
             try console.print("\n\(results.count) networks, one for each task: a pass through every one")
+        } else if experiment.method.hasOwnNetwork(experiment.methodSettings) {
+            let report = experiment.trainingCost.report()
+            let share = Double(report.macs) / Double(report.backbone.macsHardSharing)
+            try console.print("\nbelow the heads: \(percent(share)) of hard sharing's multiply-accumulates")
         } else {
             let cost = experiment.trainingCost.parts
             let share = cost.share(of: policy, .shared)

@@ -100,7 +100,10 @@ struct SummaryText {
             return "\(summary.networks) networks, one for each task, cost \(percent(mine / shared)) of hard sharing's "
                 + "backbone, and as many times its parameters."
         }
-        let (mine, shared) = (Double(backbone.macsShared), Double(backbone.macsHardSharing))
+        let (mine, shared) = (Double(summary.cost.macs), Double(backbone.macsHardSharing))
+        if summary.cost.network != nil {
+            return "This network costs \(percent(mine / shared)) of hard sharing's backbone."
+        }
         return summary.costsMoreThanHardSharing
             ? "This policy costs \(percent(mine / shared)) of hard sharing's backbone: more than sharing everything."
             : "The backbone under this policy costs \(percent(mine / shared)) of hard sharing: "
@@ -114,10 +117,14 @@ struct SummaryText {
                 name, parameters.map { readable(Double($0) / 1e6) } ?? "", readable(Double(macs) / 1e6),
             ])
         }
-        if summary.networks > 1 {
-            row(
-                "backbones, \(summary.networks) networks", summary.networks * summary.cost.backbone.parameters,
-                summary.cost.backbone.macsAll)
+        if summary.networks > 1 || summary.cost.network != nil {
+            if let network = summary.cost.network {
+                row("everything below the heads", network.parameters, network.macs)
+            } else {
+                row(
+                    "backbones, \(summary.networks) networks", summary.networks * summary.cost.backbone.parameters,
+                    summary.cost.backbone.macsAll)
+            }
             row(
                 "backbone, hard sharing, one pass", summary.cost.backbone.parameters,
                 summary.cost.backbone.macsHardSharing)

@@ -93,9 +93,5 @@ struct InferenceStep: NetworkStep {
     let policy: DiscretePolicy
     var learns: Bool { false }
 
-    func record(in recorder: StepRecorder) {
-        for (task, prediction) in zip(recorder.present, recorder.paths(policy)) {
-            recorder.graph.output("output/\(recorder.network.tasks[task].name)", prediction)
-        }
-    }
+    func record(in recorder: StepRecorder) { recorder.predict(recorder.paths(policy)) }
 }

@@ -35,6 +35,8 @@ public struct StepGraphs: Sendable {
     public let dropout: Double
     /// How the tasks' losses become what is minimised.
     public var objective: any Objective = FixedWeights()
+    /// What the network predicts under a policy.
+    public var inference: @Sendable (DiscretePolicy) -> StepKind = { .inference($0) }
     /// How weights move where a step does not say otherwise.
     public let rule: UpdateRule
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.

@@ -17,8 +17,8 @@ public final class StepRecorder {
     public let batch: BatchShape
     /// The forward passes so far.
     public private(set) var trace: NetworkTrace
-    /// Of each task that takes part.
-    private let images: [Value]
+    /// Of each task that takes part, [N, H, W, 3]; the same value for tasks of the same images.
+    public let images: [Value]
     private let constants: [String: [Double]]
     private lazy var flag = graph.parameter(StepGraphs.flagName, StepGraphs.flagShape)
 
@@ -49,8 +49,7 @@ public final class StepRecorder {
     /// - Returns: for each task [N, h, w, channels].
     public func shared(blocks selected: [Bool]? = nil) -> [Value] {
         let decisions = (0..<blocks).map { selected?[$0] ?? true ? BlockDecision.select : .skip }
-        let features = trace.shared(tasks: present, images: images, decisions: decisions)
-        return zip(present, features).map { trace.head(task: $0, features: $1) }
+        return heads(trace.shared(tasks: present, images: images, decisions: decisions))
     }
 
     /// Predictions of the tasks, each along its path.
@@ -60,13 +59,31 @@ public final class StepRecorder {
     ///   - gates: [L, 2] for each task, where a decision is to mix.
     /// - Returns: for each task [N, h, w, channels].
     public func paths(_ decisions: [[BlockDecision]], gates: [Value] = []) -> [Value] {
-        let features = trace.features(images: images, decisions: decisions, gates: gates, tasks: present)
-        return zip(present, features).map { trace.head(task: $0, features: $1) }
+        heads(trace.features(images: images, decisions: decisions, gates: gates, tasks: present))
     }
 
     /// Predictions under a policy, which has a row for every task of the network.
     public func paths(_ policy: DiscretePolicy) -> [Value] {
         paths(present.map { policy.select[$0].map { $0 ? .select : .skip } })
+    }
+
+    /// What each task predicts from its features.
+    ///
+    /// - Parameter features: of each task that takes part, [N, h, w, C], computed in `scope` where they are not by
+    ///   `shared` or `paths`.
+    /// - Returns: for each task [N, h, w, channels].
+    public func heads(_ features: [Value]) -> [Value] {
+        zip(present, features).map { trace.head(task: $0, features: $1) }
+    }
+
+    /// The network's root: layers of one's own are recorded here, so that their statistics move with the others.
+    public var scope: Scope { trace.network }
+
+    /// Has a step that infers put out what the tasks predict, as outputs `output/<task>`.
+    public func predict(_ predictions: [Value]) {
+        for (task, prediction) in zip(present, predictions) {
+            graph.output("output/\(network.tasks[task].name)", prediction)
+        }
     }
 
     /// Numbers that the step has among its `constants`.

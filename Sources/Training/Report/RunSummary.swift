@@ -41,9 +41,9 @@ public struct RunSummary: Codable, Sendable {
     public var policy: SelectionPolicy?
     /// Whether the policy was learned; otherwise it was given, drawn at random or is hard sharing.
     public var isPolicyLearned: Bool
-    /// Whether the backbone does more work than hard sharing in one pass.
+    /// Whether there is more work below the heads than hard sharing has in one pass.
     public var costsMoreThanHardSharing: Bool {
-        networks > 1 || cost.backbone.macsShared > cost.backbone.macsHardSharing
+        networks > 1 || cost.macs > cost.backbone.macsHardSharing
     }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?

@@ -118,9 +118,9 @@ extension StudyResults.Entry {
     ) {
         let (backbone, heads) = (summary.cost.backbone, summary.cost.heads)
         let macs =
-            isHardSharing ? backbone.macsHardSharing : summary.networks > 1 ? backbone.macsAll : backbone.macsShared
+            isHardSharing ? backbone.macsHardSharing : summary.networks > 1 ? backbone.macsAll : summary.cost.macs
         self.init(
-            metrics: metrics, parameters: backbone.parameters * summary.networks + heads.parameters,
+            metrics: metrics, parameters: summary.cost.parameters * summary.networks + heads.parameters,
             macs: macs + heads.macs, inferenceMs: point?.inferenceMs)
     }
 }
