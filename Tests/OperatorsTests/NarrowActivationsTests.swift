@@ -31,6 +31,17 @@ struct NarrowCase: Sendable, CustomTestStringConvertible {
         pair("sum of two", Sum()),
         .init(name: "sum of three", operation: Sum(), activations: [shape, shape, shape]),
         .init(name: "sum of four", operation: Sum(), activations: [shape, shape, shape, shape]),
+        .init(
+            name: "channel mix", operation: ChannelMix(), activations: [shape, shape, shape], others: [[3, 40]]),
+        .init(name: "channel mix gradient", operation: ChannelMixGradient(), activations: [shape, shape, shape]),
+        .init(
+            name: "subspace mix", operation: SubspaceMix(subspaces: 1), activations: [shape, shape], others: [[1, 2]]),
+        .init(
+            name: "subspace mix gradient", operation: SubspaceMixGradient(subspaces: 1),
+            activations: [shape, shape, shape]),
+        pair("sigmoid product", SigmoidProduct()),
+        .init(
+            name: "sigmoid product gradient", operation: SigmoidProductGradient(), activations: [shape, shape, shape]),
         .init(name: "scale", operation: Scale(0.3), activations: [shape]),
         .init(name: "dropout", operation: ReLUDropout(probability: 0.4, name: "d"), activations: [shape]),
         pair("dropout gradient", ReLUDropoutGradient(probability: 0.4)),
