@@ -75,16 +75,16 @@ extension ParameterCatalog {
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, [Float])] {
         let theirs = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
+        if joinsTasks, !partial, let other = file.names.first(where: architecture.leavesOut(tensor:)) {
+            throw InputError(
+                file: file.file, place: other, found: "a network of more tasks, whose features these tasks read",
+                expected: "all of its tasks: such a network cannot be used for some of them")
+        }
         for name in file.names
         where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) && !theirs.contains(name) {
             throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
-        }
-        if joinsTasks, !partial, let other = file.names.first(where: architecture.leavesOut(tensor:)) {
-            throw InputError(
-                file: file.file, place: other, found: "a network of more tasks, whose features these tasks read",
-                expected: "all of its tasks: such a network cannot be used for some of them")
         }
         var loaded: [(ParameterSpec, [Float])] = []
         for spec in specs {

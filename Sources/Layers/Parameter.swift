@@ -23,6 +23,12 @@ public enum Initializer: Hashable, Sendable {
     case constant(Double)
     /// One constant per column of a matrix.
     case columns([Double])
+    /// One constant per row of a matrix.
+    case rows([Double])
+    /// Each element's own, in disk order.
+    case values([Double])
+    /// A 1×1 convolution that multiplies each channel by a constant.
+    case diagonal(Double)
 
     /// 0 everywhere.
     public static let zeros = Initializer.constant(0)

@@ -16,6 +16,12 @@ extension ParameterSpec {
             return [Float](repeating: Float(value), count: elementCount)
         case .columns(let values):
             return (0..<elementCount).map { Float(values[$0 % values.count]) }
+        case .rows(let values):
+            return (0..<elementCount).map { Float(values[$0 / (elementCount / values.count)]) }
+        case .values(let values):
+            return values.map { Float($0) }
+        case .diagonal(let value):
+            return (0..<elementCount).map { $0 % diskShape[1] == $0 / diskShape[1] ? Float(value) : 0 }
         case .uniform(let bound):
             return fill { block, place in
                 let w = words(block)

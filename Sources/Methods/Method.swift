@@ -198,6 +198,7 @@ public struct MethodKinds: Sendable {
     /// How this package trains.
     public static let standard = MethodKinds([
         AdaShare.self, HardSharing.self, SingleTask.self, RandomPolicy.self, StochasticDepth.self, FixedPolicy.self,
+        CrossStitch.self, Sluice.self, NDDR.self, MTAN.self,
     ])
 
     /// The same with one more.

@@ -1,4 +1,6 @@
+import AdaShareLayers
 import AdaShareModels
+import AdaShareOperators
 import AdaShareSupport
 
 /// A phase that trains weights, each step the same, on the whole training split.
@@ -14,22 +16,30 @@ struct WeightTraining: TrainingPhase {
     let judge: String?
     /// Whether nothing comes before it in a run.
     let isFirst: Bool
+    /// Learning rates of a method's own groups, as multiples of the backbone's.
+    let multiples: [ParameterGroup: Double]
     /// Prepares the weights; the run owns the phase, and this must not own the run.
     let start: (any MethodRun) throws -> Void
 
     /// - Parameter chosen: nil for hard sharing in one pass.
     init(
         _ run: any MethodRun, number: UInt32, kind: StepKind = .hardSharing, under chosen: SelectionPolicy? = nil,
-        judgedBy judge: String? = nil, isFirst: Bool = false,
+        judgedBy judge: String? = nil, multiples: [ParameterGroup: Double] = [:], isFirst: Bool = false,
         start: @escaping (any MethodRun) throws -> Void
     ) {
         (self.run, self.number, self.kind, self.chosen) = (run, number, kind, chosen)
-        (self.judge, self.isFirst, self.start) = (judge, isFirst, start)
+        (self.judge, self.multiples, self.isFirst, self.start) = (judge, multiples, isFirst, start)
     }
 
     func enter() throws { try start(run) }
     func step(_ iteration: Int) throws -> PhaseStep {
-        PhaseStep(kind, state: run.stepState(iteration, phase: number))
+        var state = run.stepState(iteration, phase: number)
+        for (group, multiple) in multiples {
+            var rate = state.rates[.backbone]
+            rate?.learningRate *= Float(multiple)
+            state.rates[run.catalog.slot(of: group)] = rate
+        }
+        return PhaseStep(kind, state: state)
     }
     var kinds: [StepKind] { [kind] }
     var judges: [String]? { judge.map { [$0] } }

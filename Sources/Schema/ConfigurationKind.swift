@@ -98,6 +98,30 @@ extension ConfigurationField {
                     set: { $0[keyPath: property][Kind.self] = $1 })
             }
         }
-        return [choice] + kinds.flatMap { own($0) }
+        // Kinds may have a key in common, of one meaning.
+        return kinds.flatMap { own($0) }.reduce(into: [choice]) { fields, field in
+            if let known = fields.firstIndex(where: { $0.path == field.path }) {
+                fields[known] = fields[known].together(with: field)
+            } else {
+                fields.append(field)
+            }
+        }
+    }
+
+    /// One key of several parts of a root: read into each, and written by the first that is.
+    ///
+    /// - Precondition: it is the same key of both.
+    private func together(with other: Self) -> Self {
+        precondition(
+            (path, expectation, defaultText) == (other.path, other.expectation, other.defaultText),
+            "\(path) is two different keys")
+        return Self(
+            path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, isRequired: isRequired,
+            integers: integers, items: items,
+            read: { root, node, tree, place in
+                try read(&root, node, tree, place)
+                try other.read(&root, node, tree, place)
+            },
+            write: { write($0) ?? other.write($0) })
     }
 }

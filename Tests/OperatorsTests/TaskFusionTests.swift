@@ -98,6 +98,21 @@ extension OperatorsTests {
             #expect(try results.error("dw", gradient) > 0.01, "negative control")
         }
 
+        /// Weights are float32 where activations are stored in 16 bits, and multiplied on matrix units all the same.
+        @Test(.enabled(if: TestDevice.families.contains(.gpu))) func subspaceOverlapOnMatrixUnits() throws {
+            let weights = Tensor.random(shape: [3, 3, 16, 64], seed: 1, scale: 0.25)
+            let trial = try Trial(try TestDevice.matrixLibrary())
+            trial.choices = AlgorithmChoices(.bfloat16)
+            let w = try trial.parameter("w", weights)
+            let y = trial.graph.subspaceOverlap(w, subspaces: 2)
+            trial.graph.output("y", y)
+            trial.keepGradients(of: trial.graph.record(Scale(0.5), [y])[0], for: ["dw": w])
+            let results = try trial.runTwice()
+            let (value, gradient) = Reference.subspaceOverlap(weights, subspaces: 2)
+            try results.expect("y", .scalar(value), tolerance: 2e-2)
+            try results.expect("dw", gradient.map { 0.5 * $0 }, tolerance: 2e-2)
+        }
+
         /// Far from 0 the exponential overflows; the sigmoid does not. A broken activation must reach the loss.
         @Test(arguments: TestDevice.families)
         func extremesAndNaN(family: KernelFamily) throws {

@@ -49,7 +49,9 @@ struct GoldenSteps: Sendable {
             }
             if golden.steps > 1 {
                 try network.compareWeights()
-                try network.compareStatistics("statistics at the end", prefix: "bn_final")
+                if golden.hasEnd {
+                    try network.compareStatistics("statistics at the end", prefix: "bn_final")
+                }
             }
             var steps = try GoldenSteps(network, losses)
             if golden.hasLogitGradients {

@@ -67,10 +67,12 @@ extension TrainingTests {
         /// Every method, its phases, and what its policy must be.
         @Test(arguments: [
             ("hard_sharing", ["train"]), ("single_task", ["single_1", "single_2"]), ("random_policy", ["train"]),
-            ("stochastic_depth", ["train"]), ("fixed", ["train"]),
+            ("stochastic_depth", ["train"]), ("fixed", ["train"]), ("cross_stitch", ["train"]), ("sluice", ["train"]),
+            ("nddr", ["train"]), ("mtan", ["train"]),
         ])
         func trainsAndGoesOnToTheSameBits(kind: String, phases: [String]) throws {
-            let overrides = ["method=\(kind)"] + (kind == "fixed" ? ["method.policy=random:0.5:3"] : [])
+            let more = ["fixed": ["method.policy=random:0.5:3"], "sluice": ["model.width=0.5"]]
+            let overrides = ["method=\(kind)"] + (more[kind] ?? [])
             let whole = try Run(overrides)
             #expect(try whole.trainer.train().map(\.rawValue) == phases)
             let summary = try #require(try whole.trainer.summarise())

@@ -151,11 +151,14 @@ class Network:
     window's maximum over its runner-up. Rounding below it cannot change which gradient flows.
     """
 
-    def __init__(self, spec, initial, dtype=torch.float32):
-        """`initial(name, shape, kind)` returns a float32 tensor; running means start at 0 and variances at 1."""
+    def __init__(self, spec, initial, dtype=torch.float32, table=None):
+        """`initial(name, shape, kind)` returns a float32 tensor; running means start at 0 and variances at 1.
+
+        `table`: of a network with other parameters than `parameter_table` lists.
+        """
         self.spec, self.training, self.momentum, self.margin = spec, True, BN_MOMENTUM, math.inf
         self.parameters, self.buffers = OrderedDict(), OrderedDict()
-        for name, (shape, kind) in parameter_table(spec).items():
+        for name, (shape, kind) in (table or parameter_table(spec)).items():
             self.parameters[name] = initial(name, shape, kind).to(dtype).requires_grad_(True)
             if kind == "bn_weight":
                 stem = name.removesuffix("weight")

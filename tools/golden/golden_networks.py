@@ -29,6 +29,9 @@ FOUR_RATE = Spec("resnet18", 0.25, OUTPUTS, "four_rate", head_hidden=16)
 class Run:
     """One network with its data in one dtype, and what it has produced so far."""
 
+    # Elements of a tensor that is stored whole.
+    digest_limit = DIGEST_LIMIT
+
     def __init__(self, spec, salt, dtype):
         self.salt, self.dtype, self.results = salt, dtype, OrderedDict()
         self.first_margin = self.margin = math.inf
@@ -68,14 +71,18 @@ class Run:
         return [losses.cross_entropy(outputs[0][a], segmentation[a]), losses.cosine(outputs[1][b], normals[b], "exact"),
                 losses.masked_l1(outputs[2][c], depth[c], losses.depth_mask(depth[c]))]
 
+    def penalty(self):
+        """What is minimised beside the losses."""
+        return 0.0
+
     def put_batch_norm(self, prefix):
         for name, value in self.network.buffers.items():
             self.results[f"{prefix}/{name}"] = value.clone()
 
     def put(self, prefix, name, value):
-        """The tensor itself up to 2048 elements, else [probe . t, |t|, 64 strided elements] as `<prefix>_digest`."""
+        """The tensor up to `digest_limit` elements, else [probe . t, |t|, 64 strided elements] as `<prefix>_digest`."""
         value = value.detach().clone()
-        if value.numel() <= DIGEST_LIMIT:
+        if value.numel() <= self.digest_limit:
             self.results[f"{prefix}/{name}"] = value
             return
         flat = value.flatten()
@@ -98,7 +105,7 @@ def weight_steps(run, forward, optimiser, steps=STEPS, logits=None):
         outputs = forward(run, step)
         run.keep_margin(step)
         values = run.task_losses(outputs)
-        total = weighted(values)
+        total = weighted(values) + run.penalty()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         history.append(torch.stack([*values, total]).detach())

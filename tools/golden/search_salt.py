@@ -10,11 +10,12 @@ import argparse
 
 import torch
 
+import golden_fusion
 import golden_images
 import golden_networks
 from golden_networks import agreement
 
-NETWORKS = golden_networks.NETWORKS | golden_images.NETWORKS
+NETWORKS = golden_networks.NETWORKS | golden_images.NETWORKS | golden_fusion.NETWORKS
 
 
 def main():

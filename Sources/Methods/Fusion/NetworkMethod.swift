@@ -1,0 +1,84 @@
+import AdaShareLayers
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+
+/// A method that trains a network of its own from the beginning to the end, in one phase.
+public protocol NetworkMethod: Method {
+    /// The kind of network.
+    associatedtype Network: TaskNetwork
+    /// Everything below the heads.
+    var network: Network { get }
+    /// Learning rates of groups of its own, as multiples of the backbone's.
+    var multiples: [ParameterGroup: Double] { get }
+    /// Refuses networks that it cannot be made of.
+    ///
+    /// - Throws: `InputError` naming the key.
+    func check(_ architecture: NetworkArchitecture, file: String) throws
+}
+
+extension NetworkMethod {
+    public var multiples: [ParameterGroup: Double] { [:] }
+    public func check(_ architecture: NetworkArchitecture, file: String) throws {}
+
+    public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] {
+        let list = ParameterList()
+        _ = record(list.value(Shape([1, 1, 1, 3], compact: true)), architecture, in: Scope(list))
+        // Those of the common backbone are every network's.
+        return list.specs.filter { !$0.name.hasPrefix("backbone.") }
+    }
+
+    public func cost(_ model: CostModel) -> LayerCost? {
+        let counter = CostCounter()
+        let image = counter.value(Shape([1, model.height, model.width, 3], compact: true))
+        return counter.cost { _ = record(image, model.architecture, in: Scope(counter)) }
+    }
+
+    private func record(_ image: Value, _ architecture: NetworkArchitecture, in s: Scope) -> [Value] {
+        network.features(image, tasks: Array(architecture.tasks.indices), of: architecture, in: s)
+    }
+
+    public func inference(_ policy: DiscretePolicy) -> StepKind { StepKind(NetworkInference(network: network)) }
+
+    /// A step of its only phase.
+    var step: StepKind { StepKind(NetworkTraining(network: network)) }
+
+    public func validate(_ settings: MethodSettings, file: String) throws {
+        let architecture = settings.architecture
+        guard architecture.tasks.count > 1 else {
+            throw InputError(
+                file: file, place: "tasks", found: "one task with method \(Self.kind)", expected: "at least two")
+        }
+        guard !architecture.hasSeparateImages else {
+            throw InputError(
+                file: file, place: "tasks[].dataset", found: "tasks of different images with method \(Self.kind)",
+                expected: "the same images for all tasks, whose features meet")
+        }
+        try check(architecture, file: file)
+    }
+
+    public func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy? {
+        try validate(settings, file: "configuration")
+        return nil
+    }
+
+    public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
+        [PhaseOutline(.train, iterations: settings.wholeLength)]
+    }
+
+    public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+        WeightTraining(run, number: PhaseNumber.train, kind: step, multiples: multiples, isFirst: true) {
+            try $0.initialise(nil, keepingLogits: false)
+        }
+    }
+
+    public func typicalSteps(
+        of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
+    ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
+        ([(step, 1)], [])
+    }
+
+    public func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)] {
+        [("training", step)]
+    }
+}
