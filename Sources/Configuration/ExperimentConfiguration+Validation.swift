@@ -53,10 +53,12 @@ extension ExperimentConfiguration {
 
     /// What the method knows before a run.
     ///
-    /// - Throws: as `architecture`.
+    /// - Throws: as `architecture`, or `InputError` where the method cannot be made of that network.
     public func methodSettings() throws -> MethodSettings {
-        MethodSettings(
-            training: training, policy: policy, architecture: try architecture(), objective: objective.chosen,
+        let architecture = try architecture()
+        try method.chosen.check(architecture, file: "configuration")
+        return MethodSettings(
+            training: training, policy: policy, architecture: architecture, objective: objective.chosen,
             hasInitialWeights: model.initialCheckpoint != nil)
     }
 

@@ -15,6 +15,10 @@ public protocol Method: ConfigurationKind {
     ///
     /// - Throws: `InputError` naming the key.
     func validate(_ settings: MethodSettings, file: String) throws
+    /// Refuses networks that it cannot be made of, before anything asks for its parameters.
+    ///
+    /// - Throws: `InputError` naming the key.
+    func check(_ architecture: NetworkArchitecture, file: String) throws
     /// What it learns beside the network's layers, in groups of any name (`ParameterCatalog.slot`); it lies in
     /// checkpoints. Of a network of its own (`inference`) these are layers, which weights cannot be without.
     func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec]
@@ -93,6 +97,7 @@ public struct PhaseResult: Sendable, Hashable {
 
 extension Method {
     public static var lossNames: [String] { [] }
+    public func check(_ architecture: NetworkArchitecture, file: String) throws {}
     public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] { [] }
     public func resolved(_ absolute: (String) -> String) -> Self { self }
     public var reference: Phase? { nil }

@@ -260,8 +260,8 @@ extension TrainingTests {
             #expect(separate?.description.contains("different images") == true)
         }
 
-        /// Subspaces that are kept apart come to overlap less than others.
-        @Test func orthogonalityIsMinimised() throws {
+        /// The penalty is part of what is minimised; its gradient is in the golden steps.
+        @Test func orthogonalityIsAddedToTheTotal() throws {
             var totals: [Double] = []
             for weight in [0.0, 0.5] {
                 let experiment = try experiment("sluice", "method.orthogonality=\(weight)")
@@ -276,10 +276,16 @@ extension TrainingTests {
                 totals.append(try #require(losses["total"]) - tasks)
             }
             #expect(abs(totals[0]) < 1e-4 && totals[1] > 1e-3, "\(totals)")
-            let narrow = #expect(throws: InputError.self) {
-                try configuration(["method=sluice"]).validateForTraining()
+        }
+
+        /// Also where only some stages have channels that halve into subspaces, and whatever command asks.
+        @Test(arguments: [0.125, 0.75, 0.9]) func channelsThatDoNotHalveAreRefused(width: Double) throws {
+            let made = try configuration(["method=sluice", "model.width=\(width)"])
+            for open in [{ try made.validateForTraining() }, { _ = try Experiment(made) }] {
+                let refusal = #expect(throws: InputError.self) { try open() }
+                #expect(refusal?.description.contains("model.width") == true)
             }
-            #expect(narrow?.description.contains("model.width") == true)
+            _ = try Experiment(try configuration(["method=sluice", "model.width=0.5"]))
         }
 
         @Test func keysAreThoseOfSeveralMethods() throws {

@@ -9,17 +9,24 @@ public protocol NetworkMethod: Method {
     associatedtype Network: TaskNetwork
     /// Everything below the heads.
     var network: Network { get }
-    /// Learning rates of groups of its own, as multiples of the backbone's.
+    /// Learning rates of groups of its own, as multiples of the backbone's, which is that of all others.
     var multiples: [ParameterGroup: Double] { get }
-    /// Refuses networks that it cannot be made of.
-    ///
-    /// - Throws: `InputError` naming the key.
-    func check(_ architecture: NetworkArchitecture, file: String) throws
 }
 
 extension NetworkMethod {
     public var multiples: [ParameterGroup: Double] { [:] }
-    public func check(_ architecture: NetworkArchitecture, file: String) throws {}
+    public func check(_ architecture: NetworkArchitecture, file: String) throws {
+        try requireSameImages(architecture, file: file)
+    }
+
+    /// Refuses tasks of different images.
+    func requireSameImages(_ architecture: NetworkArchitecture, file: String) throws {
+        guard !architecture.hasSeparateImages else {
+            throw InputError(
+                file: file, place: "tasks[].dataset", found: "tasks of different images with method \(Self.kind)",
+                expected: "the same images for all tasks, whose features meet")
+        }
+    }
 
     public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] {
         let list = ParameterList()
@@ -44,22 +51,10 @@ extension NetworkMethod {
     var step: StepKind { StepKind(NetworkTraining(network: network)) }
 
     public func validate(_ settings: MethodSettings, file: String) throws {
-        let architecture = settings.architecture
-        guard architecture.tasks.count > 1 else {
+        guard settings.tasks.count > 1 else {
             throw InputError(
                 file: file, place: "tasks", found: "one task with method \(Self.kind)", expected: "at least two")
         }
-        guard !architecture.hasSeparateImages else {
-            throw InputError(
-                file: file, place: "tasks[].dataset", found: "tasks of different images with method \(Self.kind)",
-                expected: "the same images for all tasks, whose features meet")
-        }
-        try check(architecture, file: file)
-    }
-
-    public func foreseenPolicy(_ settings: MethodSettings, macs: PartCosts) throws -> DiscretePolicy? {
-        try validate(settings, file: "configuration")
-        return nil
     }
 
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
@@ -67,7 +62,10 @@ extension NetworkMethod {
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
-        WeightTraining(run, number: PhaseNumber.train, kind: step, multiples: multiples, isFirst: true) {
+        let own = parameters(run.settings.architecture).filter(\.isTrainable).map(\.group)
+        let equal = own.filter { $0 != .backbone && $0 != .heads }.map { ($0, 1.0) }
+        let multiples = self.multiples.merging(equal) { given, _ in given }
+        return WeightTraining(run, number: PhaseNumber.train, kind: step, multiples: multiples, isFirst: true) {
             try $0.initialise(nil, keepingLogits: false)
         }
     }

@@ -11,7 +11,8 @@ import AdaShareSupport
 ///     y₍ᵢ,g₎ = Σ₍ⱼ,h₎ α₍ᵢ,g₎₍ⱼ,h₎ · x₍ⱼ,h₎,  head's input = Σ_b β_b · x_b
 ///
 /// Beside the losses, λ · Σ ‖G₁ᵀ G₂‖² is minimised, over the convolutions that end where features meet: G₁ and G₂ are
-/// the columns of their weights that give the two subspaces.
+/// the columns of their weights that give the two subspaces. Batch norm follows these convolutions, so small weights
+/// lower it as orthogonal ones do.
 ///
 /// - Source: Ruder, Bingel, Augenstein, Søgaard, "Latent multi-task architecture learning", AAAI 2019; there for
 ///   recurrent layers, all of one shape. Here β joins the blocks of the last stage, which are.
@@ -37,13 +38,16 @@ public struct Sluice: FusionMethod {
     public var unit: SluiceUnit { SluiceUnit(selfWeight: selfWeight, orthogonality: orthogonality) }
 
     public func check(_ architecture: NetworkArchitecture, file: String) throws {
-        guard architecture.stem.channels % (SluiceUnit.subspaces * Shape.lanes) == 0 else {
+        try requireSameImages(architecture, file: file)
+        let multiple = SluiceUnit.subspaces * Shape.lanes
+        let widths = [architecture.stem.channels] + architecture.stages.map(\.outputChannels)
+        guard widths.allSatisfy({ $0.isMultiple(of: multiple) }) else {
             throw InputError(
                 file: file, place: "model.width",
-                found: "\(architecture.width), a stem of \(architecture.stem.channels) channels",
-                expected:
-                    "at least 0.5: method \(Self.kind) divides channels into \(SluiceUnit.subspaces) subspaces of "
-                    + "multiples of \(Shape.lanes)")
+                found: "\(architecture.width), stem and stages of \(widths.map(String.init).joined(separator: ", ")) "
+                    + "channels",
+                expected: "multiples of \(multiple), such as 0.5 or 1 gives: method \(Self.kind) divides them into "
+                    + "\(SluiceUnit.subspaces) subspaces of multiples of \(Shape.lanes)")
         }
     }
 }

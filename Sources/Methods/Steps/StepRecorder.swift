@@ -112,11 +112,14 @@ public final class StepRecorder {
             _ = graph.record(FiniteCheck(task: task), [loss, flag, graph.step])
         }
         // A weighted sum of finite losses is finite; what others make of them need not be.
-        if !(network.objective is FixedWeights) {
-            _ = graph.record(FiniteCheck(task: network.tasks.count), [total, flag, graph.step])
-        }
+        if !(network.objective is FixedWeights) { requireFinite(total) }
         if network.objective.readsHistory { accumulate(losses, flag: flag) }
         return (losses, total)
+    }
+
+    /// Has no update happen from the step on in which a total is not finite.
+    public func requireFinite(_ total: Value) {
+        _ = graph.record(FiniteCheck(task: network.tasks.count), [total, flag, graph.step])
     }
 
     private func loss(_ index: Int, prediction: Value) -> Value {
