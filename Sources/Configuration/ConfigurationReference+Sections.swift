@@ -13,11 +13,14 @@ extension ConfigurationReference {
                 empty: { ReaderConfiguration(readers: vocabulary.readers) }, isWritten: { _ in true },
                 set: { $0.dataset.source = $1 })
         }
+        let augmentation = Augmentation.fields.map { field in
+            field.lifted(
+                "dataset.augmentation.", part: { (whole: ExperimentConfiguration) in whole.dataset.augmentation },
+                empty: { DatasetConfiguration().augmentation }, isWritten: { _ in true },
+                set: { $0.dataset.augmentation = $1 })
+        }
+        let crop = Field.key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop.")
         let common: [ConfigurationField<ExperimentConfiguration>] = [
-            .key("dataset.crop", \.dataset.crop, in: 1...8192, "Size of a training crop."),
-            .key(
-                "dataset.augmentation", \.dataset.augmentation,
-                "`none`: centre crop, no flip. `dense`: random scale 0.5–1.5, mirror, crop."),
             .key("dataset.shuffle", \.dataset.shuffle, "Whether each pass takes the images in a new order."),
             .key(
                 "dataset.on_error", \.dataset.onError,
@@ -29,7 +32,8 @@ extension ConfigurationReference {
             "Share of `train` kept out of training for validation, if the data set has no split `validation` (scenes "
                 + "have: 80 % train, 10 % validation, 10 % test).")
         // Kind and folder first, what readers have of their own last.
-        return Array(source[..<2]) + common + vocabulary.tasks.all.compactMap(conventionField) + [validation]
+        return Array(source[..<2]) + [crop] + augmentation + common + vocabulary.tasks.all.compactMap(conventionField)
+            + [validation]
             + Array(source[2...])
     }
 

@@ -7,7 +7,7 @@ public struct DatasetConfiguration: Sendable {
     /// Size of a training crop, pixels.
     public var crop = ImageSize(height: 321, width: 321)
     /// What is done to training images.
-    public var augmentation = AugmentationKind.dense
+    public var augmentation = Augmentation.dense
     /// Whether each pass takes the images in a new order.
     public var shuffle = true
     /// What is done about samples that cannot be decoded.

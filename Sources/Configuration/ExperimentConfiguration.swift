@@ -71,7 +71,8 @@ public struct ExperimentConfiguration: Sendable {
         yaml: String, file: String, overrides: [String] = [], vocabulary: Vocabulary = .standard
     ) throws -> ExperimentConfiguration {
         let tree = try ConfigurationTree(
-            yaml: yaml, file: file, overrides: overrides, abbreviated: ["method": "kind", "objective": "kind"])
+            yaml: yaml, file: file, overrides: overrides,
+            abbreviated: ["method": "kind", "objective": "kind", "dataset.augmentation": "kind"])
         var result = ExperimentConfiguration(vocabulary: vocabulary)
         try tree.decode(ConfigurationReference(vocabulary).fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)

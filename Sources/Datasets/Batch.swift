@@ -47,9 +47,36 @@ public struct Batch: Sendable, Equatable {
     }
 
     /// Crops a sample and appends its pixels and, of the labels that are asked for, those it has.
-    mutating func append(_ sample: Sample, _ transform: CropTransform) {
+    mutating func append(_ sample: Sample, _ transform: CropTransform, colours: ColourTransform? = nil) {
+        appendImage(sample, transform, colours)
+        appendLabels(sample, transform)
+    }
+
+    /// Crops a sample's image, changes its colours and appends them as the network takes them.
+    mutating func appendImage(_ sample: Sample, _ transform: CropTransform, _ colours: ColourTransform? = nil) {
         names.append(sample.name)
-        appendImage(sample, transform)
+        let start = image.count
+        image.append(contentsOf: repeatElement(0, count: 3 * transform.pixelCount))
+        let (order, mean, factor) = (normalisation.order, normalisation.mean, normalisation.factor)
+        func normalised(_ colour: Float, _ channel: Int) -> Float { (colour - mean[channel]) * factor[channel] }
+        image.withUnsafeMutableBufferPointer { image in
+            let target = UnsafeMutableBufferPointer(rebasing: image[start...])
+            sample.image.withUnsafeBufferPointer { source in
+                guard let colours else {
+                    transform.interpolate(source, order: order, into: target, finish: normalised)
+                    return
+                }
+                transform.interpolate(source, order: order, into: target) { colour, _ in colour }
+                colours.apply(to: target, order: order, isImage: transform.isImage)
+                for at in target.indices where transform.isImage(at / 3) {
+                    target[at] = normalised(target[at], at % 3)
+                }
+            }
+        }
+    }
+
+    /// Crops a sample's labels and appends those that are asked for.
+    mutating func appendLabels(_ sample: Sample, _ transform: CropTransform) {
         let sources = transform.sources(width: sample.width)
         for name in labels.keys {
             labels[name]?.append(sample.labels[name], at: sources, isMirrored: transform.isMirrored)
@@ -78,39 +105,6 @@ public struct Batch: Sendable, Equatable {
             found: "\(label) label \(labels.classes[place])\(spot)",
             expected: "0 to \(classes - 1), the classes of task \(task), or \(ignored) for none")
     }
-
-    private mutating func appendImage(_ sample: Sample, _ transform: CropTransform) {
-        let (rows, columns) = (transform.rows, transform.columns)
-        let (order, mean, factor) = (normalisation.order, normalisation.mean, normalisation.factor)
-        sample.image.withUnsafeBufferPointer { source in
-            for y in rows.nearest.indices {
-                let top = rows.low[y] * sample.width
-                let bottom = rows.high[y] * sample.width
-                let down = rows.share[y]
-                for x in columns.nearest.indices {
-                    guard rows.nearest[y] >= 0, columns.nearest[x] >= 0 else {
-                        image.append(0)
-                        image.append(0)
-                        image.append(0)
-                        continue
-                    }
-                    let (left, right, along) = (columns.low[x], columns.high[x], columns.share[x])
-                    let corners = (3 * (top + left), 3 * (top + right), 3 * (bottom + left), 3 * (bottom + right))
-                    func blend(_ channel: Int) -> Float {
-                        let a = Float(source[corners.0 + channel])
-                        let b = Float(source[corners.1 + channel])
-                        let c = Float(source[corners.2 + channel])
-                        let d = Float(source[corners.3 + channel])
-                        let upper = a + (b - a) * along
-                        return upper + (c + (d - c) * along - upper) * down
-                    }
-                    image.append((blend(order.x) - mean.x) * factor.x)
-                    image.append((blend(order.y) - mean.y) * factor.y)
-                    image.append((blend(order.z) - mean.z) * factor.z)
-                }
-            }
-        }
-    }
 }
 
 extension Batch {
@@ -124,6 +118,32 @@ extension Batch {
             normalisation: dataset.normalisation)
         reserve(labels)
         append(sample, CropTransform(identity: sample.height, sample.width))
+    }
+
+    /// The same images at another size, mirrored or not, without their labels.
+    ///
+    /// - Parameters:
+    ///   - scale: factor on both sides, which are rounded to whole pixels; images are interpolated as in training.
+    ///   - isMirrored: whether left and right are exchanged.
+    package func viewed(scale: Double, isMirrored: Bool) -> Batch {
+        let size = CropTransform.scaled((height, width), by: scale)
+        let transform = CropTransform(height: height, width: width, scaled: size, isMirrored: isMirrored)
+        var result = self
+        (result.height, result.width, result.labels) = (size.height, size.width, [:])
+        result.image = [Float](repeating: 0, count: 3 * count * transform.pixelCount)
+        result.image.withUnsafeMutableBufferPointer { target in
+            image.withUnsafeBufferPointer { source in
+                for index in 0..<count {
+                    let (from, to) = (3 * height * width, 3 * transform.pixelCount)
+                    transform.interpolate(
+                        UnsafeBufferPointer(rebasing: source[index * from..<(index + 1) * from]),
+                        order: SIMD3(0, 1, 2),
+                        into: UnsafeMutableBufferPointer(rebasing: target[index * to..<(index + 1) * to])
+                    ) { value, _ in value }
+                }
+            }
+        }
+        return result
     }
 }
 

@@ -4,11 +4,15 @@ import AdaShareSupport
 ///
 /// Step s belongs to pass s / ``stepsPerPass``; the leftover of a pass is dropped. The order of a pass and the
 /// augmentation of each place in it are pure functions of (seed, phase, pass, place), so the batch of a step does not
-/// depend on the number of threads, on timing, or on where the loader started.
+/// depend on the number of threads, on timing, or on where the loader started. No more than ``ahead`` batches are ever
+/// ready or being made, beside the one that `next()` has given.
 public final class BatchLoader: Sendable {
     /// Batches in one pass over the indices: ⌊indices / batch⌋.
     public let stepsPerPass: Int
+    /// Batches made ahead of the one asked for.
+    public let ahead: Int
     private let queue: PrefetchQueue<Batch>
+    private let maker: BatchMaker
 
     /// Creates a loader and starts its threads; they end when it is released.
     ///
@@ -17,22 +21,22 @@ public final class BatchLoader: Sendable {
     ///   - indices: the samples of the split, in the order used when `shuffle` is false.
     ///   - batch: images per step.
     ///   - crop: size of every image, pixels.
-    ///   - augmentation: how images are scaled, cropped and mirrored at random.
+    ///   - augmentation: how images are scaled, cropped, mirrored and coloured at random.
     ///   - shuffle: whether every pass has an order of its own.
     ///   - labels: what batches hold beside the images.
     ///   - seed: what order and augmentation are a function of, with phase and step.
     ///   - phase: names the phase, so that phases see different orders and augmentations.
     ///   - onError: what is done about samples that cannot be decoded.
     ///   - startStep: the step the first `next()` returns.
-    ///   - prefetch: steps made ahead of the one asked for, at least 1.
+    ///   - prefetch: steps made ahead of the one asked for, at least 1; nil for one for each thread, at least 4.
     ///   - threads: worker threads, at least 1.
     /// - Throws: `InputError` if the batch is larger than the data, a size is not positive, an index is not in the
     ///   data set, or the data set lacks a label.
     public init(
         dataset: any Dataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
-        augmentation: AugmentationKind, shuffle: Bool, labels: [LabelRequest], seed: UInt64, phase: String,
+        augmentation: Augmentation, shuffle: Bool, labels: [LabelRequest], seed: UInt64, phase: String,
         onError: OnError = .stop, startStep: Int,
-        prefetch: Int = 4, threads: Int = 2
+        prefetch: Int? = nil, threads: Int = 2
     ) throws {
         func fail(_ found: String, _ expected: String) -> InputError {
             InputError(file: dataset.name, place: "phase '\(phase)'", found: found, expected: expected)
@@ -56,7 +60,9 @@ public final class BatchLoader: Sendable {
             dataset: dataset, indices: indices, batch: batch, height: crop.height, width: crop.width,
             augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase,
             onError: onError)
-        queue = PrefetchQueue(start: startStep, ahead: max(1, prefetch), threads: max(1, threads)) { step in
+        self.maker = maker
+        ahead = max(1, prefetch ?? max(4, threads))
+        queue = PrefetchQueue(start: startStep, ahead: ahead, threads: max(1, threads)) { step in
             try maker.make(step)
         }
     }
@@ -72,6 +78,17 @@ public final class BatchLoader: Sendable {
         try queue.take()
     }
 
+    /// Measures how fast batches are made. The loader's own threads end: no batch can be asked for any more.
+    ///
+    /// - Parameters:
+    ///   - images: made for each number of threads.
+    ///   - threads: numbers of threads to measure.
+    /// - Throws: what making a batch throws.
+    package func times(images: Int, threads: [Int]) throws -> PipelineTimes {
+        queue.stop()
+        return try PipelineTimes(images: images, threads: threads, maker: maker)
+    }
+
     /// The order of a pass: a permutation of `0..<count`.
     public static func permutation(count: Int, seed: UInt64, phase: String, pass: Int) -> [Int] {
         var random = CounterRandom(seed: seed, name: "shuffle/" + phase, UInt64(pass))
@@ -84,7 +101,7 @@ struct BatchMaker: Sendable {
     var dataset: any Dataset
     var indices: [Int]
     var batch, height, width: Int
-    var augmentation: AugmentationKind
+    var augmentation: Augmentation
     var shuffle: Bool
     var labels: [LabelRequest]
     var seed: UInt64
@@ -103,12 +120,22 @@ struct BatchMaker: Sendable {
         result.reserve(labels)
         for place in places {
             let sample = try sample(at: place, order, in: &result)
-            var random = CounterRandom(seed: seed, name: "augment/" + phase, UInt64(pass), UInt64(place))
-            let transform = CropTransform(
-                augmentation, height: sample.height, width: sample.width, crop: (height, width), random: &random)
-            result.append(sample, transform)
+            let (transform, colours) = draw(for: sample, pass: pass, place: place)
+            result.append(sample, transform, colours: colours)
         }
         return result
+    }
+
+    /// Draws what is done to the sample of a place in a pass.
+    func draw(for sample: Sample, pass: Int, place: Int) -> (CropTransform, ColourTransform?) {
+        func random(_ name: String) -> CounterRandom {
+            CounterRandom(seed: seed, name: "\(name)/" + phase, UInt64(pass), UInt64(place))
+        }
+        var (geometry, colour) = (random("augment"), random("colour"))
+        let transform = CropTransform(
+            augmentation, height: sample.height, width: sample.width, crop: (height, width), random: &geometry)
+        let jitter = augmentation.colourJitter
+        return (transform, jitter.isOff ? nil : ColourTransform(jitter, random: &colour))
     }
 
     /// The sample of a place in a pass, or the next one of the pass that can be decoded, round its end: what stands in

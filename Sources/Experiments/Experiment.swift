@@ -180,8 +180,12 @@ public struct Experiment: Sendable {
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
             augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle,
             labels: sources[source].labels, seed: UInt64(configuration.training.seed), phase: phase,
-            onError: configuration.dataset.onError, startStep: startStep,
-            threads: max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count))
+            onError: configuration.dataset.onError, startStep: startStep, threads: loaderThreads)
+    }
+
+    /// Threads that make the batches of one data set.
+    package var loaderThreads: Int {
+        max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count)
     }
 
     /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not

@@ -78,8 +78,28 @@ public struct NPYArray: Sendable, Equatable {
         try AtomicFile.write(data, to: url)
     }
 
+    /// Two axes exchanged, in squares that stay in cache.
+    private static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
+        let side = 16
+        return [Float](unsafeUninitializedCapacity: values.count) { result, initialized in
+            values.withUnsafeBufferPointer { values in
+                for top in stride(from: 0, to: rows, by: side) {
+                    for left in stride(from: 0, to: columns, by: side) {
+                        for row in top..<min(top + side, rows) {
+                            for column in left..<min(left + side, columns) {
+                                result[row * columns + column] = values[column * rows + row]
+                            }
+                        }
+                    }
+                }
+            }
+            initialized = values.count
+        }
+    }
+
     /// Reorders column-major elements (first axis fastest) to row-major (last axis fastest).
     private static func rowMajor(_ values: [Float], shape: [Int]) -> [Float] {
+        if shape.count == 2 { return transposed(values, rows: shape[0], columns: shape[1]) }
         var strides = [Int](repeating: 1, count: shape.count)
         for axis in 1..<shape.count { strides[axis] = strides[axis - 1] * shape[axis - 1] }
         let inner = shape[shape.count - 1]

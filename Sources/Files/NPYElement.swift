@@ -36,6 +36,13 @@ struct NPYElement {
         }
         switch (kind, size) {
         case ("f", 2): return map(bytes, count) { (stored: UInt16, _) in Float(Float16(bitPattern: stored)) }
+        case ("f", 4) where isBigEndian == (1.bigEndian == 1):
+            // The bytes as they are.
+            return [Float](unsafeUninitializedCapacity: count) { values, initialized in
+                UnsafeMutableRawBufferPointer(values).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: bytes[..<(count * size)]))
+                initialized = count
+            }
         case ("f", 4): return map(bytes, count) { (stored: UInt32, _) in Float(bitPattern: stored) }
         case ("f", _): return map(bytes, count) { (stored: UInt64, _) in Float(Double(bitPattern: stored)) }
         case ("b", _): return map(bytes, count) { (stored: UInt8, _) in stored == 0 ? 0 : 1 }

@@ -30,6 +30,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var losses = LossHistory()
     /// Seconds spent, by phase.
     public var seconds: [String: Double] = [:]
+    /// What steps waited for images, by phase.
+    public var dataWaits: [String: DataWait] = [:]
     /// Bytes held on the device at the end of a phase.
     public var bytes: [String: Int] = [:]
     /// Length of the log when the checkpoint was written.
@@ -42,7 +44,7 @@ public struct RunState: Codable, Sendable, Equatable {
         // The name on disk is that of the first version, so that every run can be resumed.
         case phase = "stage"
         case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy
-        case method, losses, seconds, bytes, logOffset
+        case method, losses, seconds, dataWaits, bytes, logOffset
     }
 
     public init(from decoder: any Decoder) throws {
@@ -58,6 +60,7 @@ public struct RunState: Codable, Sendable, Equatable {
         policy = try values.decodeIfPresent(SelectionPolicy.self, forKey: .policy)
         losses = try values.decodeIfPresent(LossHistory.self, forKey: .losses) ?? LossHistory()
         seconds = try values.decode([String: Double].self, forKey: .seconds)
+        dataWaits = try values.decodeIfPresent([String: DataWait].self, forKey: .dataWaits) ?? [:]
         bytes = try values.decodeIfPresent([String: Int].self, forKey: .bytes) ?? [:]
         logOffset = try values.decode(UInt64.self, forKey: .logOffset)
         if let known = try values.decodeIfPresent([String: JSONValue].self, forKey: .method) {

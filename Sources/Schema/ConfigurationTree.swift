@@ -12,7 +12,7 @@ package struct ConfigurationTree {
 
     /// Parses the text and applies the `path=value` overrides.
     ///
-    /// - Parameter abbreviated: sections by name that may be one word, and the key whose value that word then is.
+    /// - Parameter abbreviated: sections by path that may be one word, and the key whose value that word then is.
     package init(yaml: String, file: String, overrides: [String], abbreviated: [String: String] = [:]) throws {
         self.file = file
         root = try Self.compose(yaml, file: file, place: nil) ?? .emptyMapping
@@ -31,18 +31,31 @@ package struct ConfigurationTree {
     }
 
     private func isOnly(_ key: String, in section: String) -> Bool {
-        let value = root.mapping?.first { $0.key.scalar?.string == section }?.value
+        let value = Self.find(section, in: root)
         return value?.mapping?.count == 1 && value?.mapping?.first?.key.scalar?.string == key
     }
 
     /// Writes out sections that are one word.
     private mutating func expand(_ abbreviated: [String: String]) {
-        func key(_ name: Node, _ value: Node) -> String? {
-            value.scalar == nil || value.isNull ? nil : name.scalar.flatMap { abbreviated[$0.string] }
+        for (section, key) in abbreviated {
+            guard let value = Self.find(section, in: root), value.scalar != nil, !value.isNull else { continue }
+            root = Self.replacing(section.split(separator: ".")[...], in: root) { Node([(Node(key), $0)]) }
         }
-        guard let mapping = root.mapping, mapping.contains(where: { key($0.key, $0.value) != nil }) else { return }
-        root = Node(
-            mapping.map { name, value in (name, key(name, value).map { Node([(Node($0), value)]) } ?? value) })
+    }
+
+    /// What stands at a dotted path.
+    private static func find(_ path: String, in node: Node) -> Node? {
+        path.split(separator: ".").reduce(Node?.some(node)) { node, name in
+            node?.mapping?.first { $0.key.scalar?.string == String(name) }?.value
+        }
+    }
+
+    private static func replacing(_ path: ArraySlice<Substring>, in node: Node, _ change: (Node) -> Node) -> Node {
+        guard let name = path.first, let mapping = node.mapping else { return change(node) }
+        return Node(
+            mapping.map { key, value in
+                (key, key.scalar?.string == String(name) ? replacing(path.dropFirst(), in: value, change) : value)
+            })
     }
 
     /// An error at a key; a value from an override is blamed on the option, not on the file.
@@ -63,11 +76,7 @@ package struct ConfigurationTree {
     ) throws {
         try refuseUnknown(paths: fields.map(\.path), at: node, prefix: prefix, section: "")
         for field in fields {
-            var place: Node? = node
-            for name in field.path.split(separator: ".") {
-                place = place?.mapping?.first { $0.key.scalar?.string == String(name) }?.value
-            }
-            if let place {
+            if let place = Self.find(field.path, in: node) {
                 try field.read(&root, place, self, prefix + field.path)
             } else if field.isRequired {
                 throw error(prefix + field.path, found: "nothing", expected: field.expectation)

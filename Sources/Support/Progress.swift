@@ -26,15 +26,17 @@ public struct StepReport: Sendable {
     public let losses: [String: Double]
     /// Images per second over the last steps.
     public let imagesPerSecond: Double
+    /// Share of the last steps' time in which they waited for images; nil while nothing is known of it.
+    public let waitShare: Double?
     /// Seconds that the rest of the phase will take at that pace.
     public let secondsLeft: Double
 
     /// Creates a report.
     package init(
         phase: String, iteration: Int, total: Int, losses: [String: Double], imagesPerSecond: Double,
-        secondsLeft: Double
+        waitShare: Double? = nil, secondsLeft: Double
     ) {
         (self.phase, self.iteration, self.total, self.losses) = (phase, iteration, total, losses)
-        (self.imagesPerSecond, self.secondsLeft) = (imagesPerSecond, secondsLeft)
+        (self.imagesPerSecond, self.waitShare, self.secondsLeft) = (imagesPerSecond, waitShare, secondsLeft)
     }
 }

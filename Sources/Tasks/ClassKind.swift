@@ -1,4 +1,5 @@
 import AdaShareOperators
+import Foundation
 
 /// A kind that predicts one of several classes by cross-entropy.
 public protocol ClassKind: TaskKind {
@@ -20,6 +21,18 @@ extension ClassKind {
 
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess {
         ClassFrequencies(classes: classes, ignored: ignored, weights: classWeights)
+    }
+
+    /// The mean of the classes' probabilities, softmax of the scores.
+    public func mean(of predictions: [Prediction]) -> Prediction {
+        .mean(of: predictions.map { prediction in prediction.mappingPixels { Self.probabilities($0) } })
+    }
+
+    private static func probabilities(_ scores: [Double]) -> [Double] {
+        let most = scores.max() ?? 0
+        let powers = scores.map { exp($0 - most) }
+        let sum = powers.reduce(0, +)
+        return powers.map { $0 / sum }
     }
 
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.classes(prediction) }

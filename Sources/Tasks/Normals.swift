@@ -29,6 +29,23 @@ public struct Normals: TaskKind {
     public func metrics() -> any TaskMetrics { NormalMetrics(order: space) }
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MeanDirection(space: space) }
 
+    /// With x negated. Directions of raw colours cannot be mirrored: each belongs to up to two normals.
+    public func mirrored(_ prediction: Prediction) -> Prediction? {
+        guard space == .exact else { return nil }
+        return prediction.flipped.mappingPixels { [-$0[0], $0[1], $0[2]] }
+    }
+
+    /// The direction of the mean of the directions.
+    public func mean(of predictions: [Prediction]) -> Prediction {
+        func directions(_ prediction: Prediction) -> Prediction {
+            prediction.mappingPixels { pixel in
+                let unit = normalised(SIMD3(pixel[0], pixel[1], pixel[2]))
+                return [unit.x, unit.y, unit.z]
+            }
+        }
+        return directions(.mean(of: predictions.map(directions)))
+    }
+
     /// Always R, G, B = x, y, z.
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] {
         (0..<prediction.height * prediction.width).map { pixel in

@@ -39,6 +39,12 @@ public protocol TaskKind: Sendable {
     ///
     /// - Parameter classWeights: of the loss; nil for equal ones.
     func constantGuess(classWeights: [Double]?) -> any ConstantGuess
+    /// The prediction for an image, from that for the same image mirrored; nil where it cannot be told.
+    func mirrored(_ prediction: Prediction) -> Prediction?
+    /// The mean of predictions of one image in several forms, all in the frame of the image itself.
+    ///
+    /// - Precondition: at least one prediction, all of one size.
+    func mean(of predictions: [Prediction]) -> Prediction
     /// A colour R, G, B for every pixel of the first image of a prediction, row-major.
     func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)]
     /// A colour R, G, B for every value of a label, as predictions are drawn, row-major; nil where there is no label.
@@ -55,6 +61,11 @@ extension TaskKind {
     public static var conventionKey: ConventionKey? { nil }
     public var isMap: Bool { false }
     public var ignoredClass: Int? { nil }
+
+    /// Left and right exchanged.
+    public func mirrored(_ prediction: Prediction) -> Prediction? { prediction.flipped }
+    /// The mean of each number.
+    public func mean(of predictions: [Prediction]) -> Prediction { .mean(of: predictions) }
 }
 
 /// A key that chooses between what the published code trains and what the name of the kind says.

@@ -10,7 +10,7 @@ import Foundation
 
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what the engine claims.", subcommands: [Skip.self, Primitives.self])
+        abstract: "Measure what the engine claims.", subcommands: [Skip.self, Primitives.self, Pipeline.self])
 
     struct Skip: ConsoleCommand {
         static let configuration = CommandConfiguration(

@@ -21,9 +21,29 @@ struct Evaluate: ConsoleCommand {
     var split: String?
     @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
     var policy: PolicySource?
+    @Flag(
+        help: ArgumentHelp(
+            "Average with the predictions of each image mirrored, and mirrored back.",
+            discussion: "Averaged are the probabilities of classes, the directions of normals, and other numbers as "
+                + "they are; metrics are those of the average."))
+    var flip = false
+    @Option(
+        help: "Average the predictions of each image at these scales, comma-separated, each once, from 0.25 to 4.")
+    var scales = ScaleList(scales: [1])
     @Flag(help: "Print JSON.") var json = false
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
+
+    struct ScaleList: ExpressibleByArgument {
+        let scales: [Double]
+        init(scales: [Double]) { self.scales = scales }
+        init?(argument: String) {
+            let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+            scales = parts.compactMap { $0 }.filter { (0.25...4).contains($0) }
+            guard scales.count == parts.count, Set(scales).count == scales.count else { return nil }
+        }
+        var defaultValueDescription: String { "1" }
+    }
 
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
@@ -58,22 +78,33 @@ struct Evaluate: ConsoleCommand {
         }
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
-        var result = try evaluator.evaluate(network, policy: policy, splits: splits)
+        let forms = TestTimeForms(scales: scales.scales, flips: flip)
+        func evaluate() throws -> EvaluationResult {
+            try evaluator.evaluate(network, policy: policy, splits: splits, forms: forms)
+        }
+        var result = try evaluate()
         if let tasks = results[0].tasks ?? EvaluationResult.tasks(of: file) { result = result.of(tasks) }
         for part in results.dropFirst() {
             try network.load(try TensorFile.read(part.weights))
-            result.take(part.tasks ?? [], of: try evaluator.evaluate(network, policy: policy, splits: splits))
+            result.take(part.tasks ?? [], of: try evaluate())
         }
         let weights = results.map { $0.weights.path }.joined(separator: ", ")
         if json {
             let answer = Scored(
                 split: split, checkpoint: weights, trainedAs: experiment.configuration.facts,
-                images: result.images, labelled: result.labelled, tasks: result.tasks, leftOut: result.leftOut,
-                skipped: result.skipped)
+                images: result.images, labelled: result.labelled,
+                forms: forms == .image ? nil : Scored.Forms(flip: forms.flips, scales: forms.scales),
+                tasks: result.tasks, leftOut: result.leftOut, skipped: result.skipped)
             try console.print(try JSONText.pretty(answer))
             return
         }
         try console.print(weights)
+        if forms != .image {
+            let list = forms.scales.map { readable($0) }.joined(separator: ", ")
+            try console.print(
+                "\npredictions averaged over \(forms.scales.count > 1 ? "scales \(list)" : "scale \(list)")"
+                    + (forms.flips ? ", each also mirrored" : ""))
+        }
         for convention in MetricConvention.allCases {
             try console.print(
                 "\n\(convention.rawValue) convention, \(result.images) images of split \(split)"
@@ -119,9 +150,16 @@ struct Evaluate: ConsoleCommand {
         let images: Int
         /// Images that carried a task's label, where some did not.
         let labelled: [String: Int]?
+        /// Of each image, where they are not the image itself alone.
+        let forms: Forms?
         let tasks: [String: [String: [Metric]]]
         let leftOut: [String: [String: Int]]
         /// Why images were left out.
         let skipped: [String]?
+
+        struct Forms: Encodable {
+            let flip: Bool
+            let scales: [Double]
+        }
     }
 }

@@ -85,7 +85,9 @@ final class ProgressPrinter {
             step.losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }
             .map { "\($0.key) \(readable($0.value))" } + ["total \(readable(step.losses["total"] ?? .nan))"]
         return "\(step.phase)  \(step.iteration)/\(step.total)  \(losses.joined(separator: "  "))  "
-            + "\(readable(step.imagesPerSecond)) images/s  \(readableDuration(seconds: step.secondsLeft)) left"
+            + "\(readable(step.imagesPerSecond)) images/s  "
+            + (step.waitShare.map { "waiting for data \(readable(100 * $0, digits: 2)) %  " } ?? "")
+            + "\(readableDuration(seconds: step.secondsLeft)) left"
     }
 
     private func write(_ text: String) { console.remark(text) }

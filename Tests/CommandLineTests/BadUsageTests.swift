@@ -44,6 +44,10 @@ extension CommandLineTests {
                 ["predict", "--config", "F/c.yml", "--checkpoint", "F/w", "--output", "F/o", "a/x.png", "b/x.png"],
                 "same name"
             ),
+            (["evaluate", "--run", "F/r", "--scales", "1,1"], "--scales"),
+            (["evaluate", "--run", "F/r", "--scales", "0.5,8"], "--scales"),
+            (["benchmark", "data", "--config", "F/c.yml", "--threads", "0"], "--threads"),
+            (["benchmark", "data", "--config", "F/c.yml", "--images", "0"], "--images"),
             (["evaluate", "--run", "F/r", "--nosuch"], "--nosuch"), (["nosuch"], "nosuch"),
         ])
         func wrongUsageIs64(arguments: [String], part: String) throws {

@@ -84,6 +84,22 @@ extension CommandLineTests {
             #expect(two.output.contains("tasks.2.dataset: scenes, 30 images of 16x16"), "\(two.output)")
         }
 
+        @Test func thePipelineIsTimed() throws {
+            let rows = folder.file("rows.json")
+            // A batch is more than the split has.
+            let outcome = Command.run([
+                "benchmark", "data", "--config", configuration.path, "--set", "training.batch=18", "--threads", "1,3",
+                "--images", "18", "--json", rows.path,
+            ])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.output.hasPrefix("nyu_v2, crops of 32x32, batches of 18\n\nthreads "))
+            #expect(outcome.output.contains("\none image on one thread: decoding "))
+            let times = try #require(try JSONValue.parse(Data(contentsOf: rows)).items.first?["times"])
+            #expect(times["rows"]?.items.compactMap { $0["threads"]?.integer } == [1, 3])
+            #expect(times["rows"]?.items.allSatisfy { $0["images_per_second"]?.double ?? 0 > 1 } == true)
+            #expect(times["parts"]?.keys == ["decode_ms", "image_ms", "labels_ms"])
+        }
+
         private func preview(_ more: String...) -> Outcome {
             Command.run(
                 ["data", "preview", "--config", configuration.path, "--output", folder.file("sheet.png").path] + more)

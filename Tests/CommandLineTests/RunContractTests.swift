@@ -110,6 +110,9 @@ extension CommandLineTests {
             let summary = try JSONValue.parse(Data(contentsOf: run.folder.appendingPathComponent("summary.json")))
             #expect(summary["phase"] == "retrain" && summary["split"] == "test" && summary["images"] == 4)
             #expect(summary["seconds_per_phase"]?.keys == ["baseline", "policy", "retrain", "warmup"])
+            #expect(summary["data_wait_per_phase"]?.keys == ["baseline", "policy", "retrain", "warmup"])
+            let waited = try #require(summary["data_wait_per_phase"]?["policy"]?.double)
+            #expect((0..<1).contains(waited) && run.outcome.errors.contains("  waiting for data "))
             let evaluation = try Program.run(["evaluate", "--run", run.folder.path, "--json"]).json()
             #expect(evaluation["images"] == 4)
             #expect(evaluation["tasks"] == summary["metrics"])
@@ -127,6 +130,31 @@ extension CommandLineTests {
                 "evaluate", "--run", run.folder.path, "--json", "--checkpoint", run.checkpoint("baseline").path,
             ]).json()
             #expect(baseline["tasks"] == summary["hard_sharing"])
+        }
+
+        @Test func evaluationAveragesForms() throws {
+            func evaluate(_ more: String...) throws -> JSONValue {
+                let outcome = Command.run(["evaluate", "--run", run.folder.path, "--json"] + more)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return try outcome.json()
+            }
+            let plain = try evaluate()
+            #expect(try evaluate("--scales", "1") == plain && plain["forms"] == nil)
+            let flipped = try evaluate("--flip")
+            #expect(
+                flipped["forms"]?["flip"] == true && flipped["forms"]?["scales"]?.items.compactMap(\.integer) == [1])
+            let all = try evaluate("--flip", "--scales", "0.75,1,1.25")
+            for other in [flipped, all] {
+                #expect(other["images"] == plain["images"] && other["tasks"]?.keys == plain["tasks"]?.keys)
+                // So small a network says the same class everywhere, whatever it sees.
+                for task in ["normals", "depth"] { #expect(other["tasks"]?[task] != plain["tasks"]?[task], "\(task)") }
+                for task in tasks {
+                    let metrics = other["tasks"]?[task]?["exact"]?.items ?? []
+                    #expect(!metrics.isEmpty && metrics.allSatisfy { $0["value"]?.double != nil })
+                }
+            }
+            let text = Command.run(["evaluate", "--run", run.folder.path, "--flip", "--scales", "0.75,1"])
+            #expect(text.output.contains("\npredictions averaged over scales 0.750, 1.000, each also mirrored\n"))
         }
 
         @Test func predictNeedsTasksAndModelOnly() throws {

@@ -75,7 +75,7 @@ private struct Lines {
         (
             "step",
             #"\#(phase)  \d+/\d+(?:  \#(task) \#(number))+  total \#(number)  \#(number) images/s  "#
-                + #"(?:\d+ h )?(?:\d+ min ?)?(?:\d+ s)? left"#
+                + #"(?:waiting for data \#(number) %  )?(?:\d+ h )?(?:\d+ min ?)?(?:\d+ s)? left"#
         ),
         (
             "curriculum",

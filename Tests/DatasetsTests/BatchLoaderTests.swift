@@ -10,11 +10,12 @@ import Testing
     private func loader(
         _ dataset: any Dataset, indices: [Int]? = nil, batch: Int = 3, shuffle: Bool = true,
         labels: Set<String> = ["depth"], phase: String = "warmup", start: Int = 0, threads: Int = 2, seed: UInt64 = 1,
-        onError: OnError = .stop
+        onError: OnError = .stop, augmentation: Augmentation = .dense
     ) throws -> BatchLoader {
         try BatchLoader(
             dataset: dataset, indices: indices ?? Array(0..<dataset.count), batch: batch, crop: (12, 16),
-            augmentation: .dense, shuffle: shuffle, labels: LabelRequest.standard(labels), seed: seed, phase: phase,
+            augmentation: augmentation, shuffle: shuffle, labels: LabelRequest.standard(labels), seed: seed,
+            phase: phase,
             onError: onError, startStep: start,
             threads: threads)
     }
@@ -31,11 +32,29 @@ import Testing
             return try (start..<11).map { _ in try loader.next() }
         }
         let one = try batches(threads: 1, start: 0)
-        #expect(try batches(threads: 4, start: 0) == one)
+        for threads in [2, 5] { #expect(try batches(threads: threads, start: 0) == one) }
         #expect(try batches(threads: 3, start: 5) == Array(one[5...]))
         #expect(try batches(threads: 1, start: 0, phase: "retrain") != one)
         #expect(try batches(threads: 1, start: 0, seed: 2) != one)
         #expect(Set(one.map(\.indices)).count > 8, "every pass has its own order")
+    }
+
+    /// Colours are drawn by place and pass like the rest, and apart from it.
+    @Test func coloursDependOnTheStepAlone() throws {
+        let dataset = try scenes()
+        var augmentation = Augmentation.dense
+        augmentation.colourJitter.brightness = 0.3
+        augmentation.colourJitter.hue = 0.1
+        func batches(threads: Int, start: Int = 0, _ augmentation: Augmentation) throws -> [Batch] {
+            let loader = try loader(dataset, start: start, threads: threads, augmentation: augmentation)
+            return try (start..<8).map { _ in try loader.next() }
+        }
+        let one = try batches(threads: 1, augmentation)
+        for threads in [2, 5] { #expect(try batches(threads: threads, augmentation) == one) }
+        #expect(try batches(threads: 5, start: 4, augmentation) == Array(one[4...]))
+        let plain = try batches(threads: 2, .dense)
+        #expect(one.map(\.labels) == plain.map(\.labels) && one.map(\.indices) == plain.map(\.indices))
+        #expect(zip(one, plain).allSatisfy { $0.image != $1.image })
     }
 
     /// Data sets of different lengths side by side: the shorter begins again, each in its own order, from any step.
@@ -138,6 +157,32 @@ import Testing
                 #expect(try loader.next().indices == [step])
             }
         }
+    }
+
+    /// However many threads there are and however slowly batches are taken, as many as are said wait.
+    @Test(arguments: [(threads: 1, ahead: 4), (threads: 6, ahead: 6)])
+    func batchesInMemoryAreBounded(threads: Int, ahead: Int) throws {
+        let counter = Counter()
+        let dataset = try FakeDataset(count: 10, labels: ["depth"]) { _ in
+            counter.increment()
+            return Sample(name: "", height: 1, width: 1, image: [0, 0, 0], segmentation: nil, depth: [1])
+        }
+        let loader = try loader(dataset, batch: 1, threads: threads)
+        #expect(loader.ahead == ahead)
+        for taken in 1...12 {
+            _ = try loader.next()
+            let deadline = Date(timeIntervalSinceNow: 20)
+            while counter.value < taken + ahead, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
+            Thread.sleep(forTimeInterval: 0.005)
+            #expect(counter.value == taken + ahead)
+        }
+    }
+
+    @Test func pipelineTimesAreOfEveryPart() throws {
+        let loader = try loader(scenes())
+        let times = try loader.times(images: 9, threads: [1, 3])
+        #expect(times.rows.map(\.threads) == [1, 3] && times.rows.allSatisfy { $0.imagesPerSecond > 1 })
+        #expect(times.parts.decodeMs > 0 && times.parts.imageMs > 0 && times.parts.labelsMs > 0)
     }
 
     @Test func prefetchIsBoundedAndThreadsEnd() throws {

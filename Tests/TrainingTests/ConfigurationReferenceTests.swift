@@ -32,7 +32,8 @@ import Testing
         let paths = Set(ConfigurationReference().keys.map(\.path))
         let promised = [
             "tasks[]": "name kind channels weight",
-            "dataset": "kind root crop augmentation shuffle normals validation",
+            "dataset":
+                "kind root crop augmentation.kind augmentation.scale augmentation.mirror shuffle normals validation",
             "model": "backbone width head dropout initial_checkpoint",
             "training": "seed batch log_every checkpoint_every warmup.iterations policy.iterations retrain.iterations "
                 + "learning_rate.heads learning_rate.backbone",

@@ -105,6 +105,47 @@ import Testing
         #expect(configuration.differences(to: back).isEmpty)
     }
 
+    /// `augmentation: KIND` as every file had it, and the keys that change a part of a kind.
+    @Test func augmentationIsAWordOrKeys() throws {
+        func augmentation(_ value: String, _ overrides: [String] = []) throws -> Augmentation {
+            try parse(Self.three + "dataset: { kind: scenes, augmentation: \(value) }", overrides).dataset.augmentation
+        }
+        #expect(try parse(Self.three).dataset.augmentation == .dense)
+        #expect(try augmentation("dense") == .dense && augmentation("none") == .none && augmentation("null") == .dense)
+        #expect(try augmentation("{kind: none}") == .none)
+        #expect(try augmentation("none", ["dataset.augmentation=dense"]) == .dense)
+        var changed = Augmentation.none
+        changed.mirror = true
+        changed.colourJitter.hue = 0.25
+        let hue = "colour_jitter: {hue: 0.25}"
+        #expect(try augmentation("{kind: none, mirror: true, \(hue)}") == changed)
+        #expect(try augmentation("none", ["dataset.augmentation={kind: none, mirror: true, \(hue)}"]) == changed)
+        // What options have said of it stays where another one chooses the kind.
+        let options = ["dataset.augmentation.mirror=true", "dataset.augmentation.colour_jitter.hue=0.25"]
+        #expect(try augmentation("dense", options + ["dataset.augmentation=none"]) == changed)
+        #expect(try augmentation("{scale: [0.75, 2], crop: centre}").scale == ScaleRange(0.75, 2))
+        let resolved = try parse(Self.three, options).yaml()
+        #expect(resolved.contains("augmentation:\n    kind: dense\n    scale: [0.5, 1.5]\n    mirror: true\n"))
+
+        func expectError(_ key: String, _ value: String, _ expected: String) {
+            let option = "dataset.augmentation.\(key)=\(value)"
+            #expect(
+                message(Self.three, [option])
+                    == "--set \(option): dataset.augmentation.\(key): found \(value), expected \(expected)")
+        }
+        let scale = "[smallest, largest], each from 0.1 to 10"
+        for wrong in ["[1.5, 0.5]", "[0.05, 1]", "[1, 11]", "[1]", "1"] { expectError("scale", wrong, scale) }
+        expectError("mirror", "1", "true or false")
+        for name in ["brightness", "contrast", "saturation"] {
+            expectError("colour_jitter.\(name)", "1.5", "a number from 0 to 1")
+        }
+        expectError("colour_jitter.hue", "-0.1", "a number from 0 to 0.5")
+        #expect(message(Self.three, ["dataset.augmentation=heavy"]).contains("expected one of none, dense"))
+        #expect(
+            message(Self.three, ["dataset.augmentation.color_jitter=1"]).hasSuffix(
+                "the nearest is dataset.augmentation.colour_jitter"))
+    }
+
     /// One word chooses the kind; what other options say of it stays, what the file says of another kind goes.
     @Test func kindsAreChosenByOneWordAmongOptions() throws {
         func density(_ overrides: [String]) throws -> Double? {

@@ -70,12 +70,12 @@ public struct BatchLabels: Sendable, Equatable {
         }
         precondition(map.channels == format.channels, "\(map.channels) channels for \(format)")
         switch (format.element, map.values) {
-        case (.classes, .bytes(let values)): appendClasses(places, map) { Int32(values[$0]) }
-        case (.classes, .integers(let values)): appendClasses(places, map) { values[$0] }
+        case (.classes, .bytes(let values)): appendClasses(places, map, values)
+        case (.classes, .integers(let values)): appendClasses(places, map, values)
         case (.classes, .numbers): preconditionFailure("numbers where classes are wanted")
-        case (.numbers, .bytes(let values)): appendNumbers(places, map, isMirrored) { Float(values[$0]) }
-        case (.numbers, .integers(let values)): appendNumbers(places, map, isMirrored) { Float(values[$0]) }
-        case (.numbers, .numbers(let values)): appendNumbers(places, map, isMirrored) { values[$0] }
+        case (.numbers, .bytes(let values)): appendNumbers(places, map, isMirrored, values) { Float($0) }
+        case (.numbers, .integers(let values)): appendNumbers(places, map, isMirrored, values) { Float($0) }
+        case (.numbers, .numbers(let values)): appendNumbers(places, map, isMirrored, values) { $0 }
         }
         let isClass = format.element == .classes
         isCarried.append(
@@ -84,37 +84,45 @@ public struct BatchLabels: Sendable, Equatable {
                 : numbers.suffix(places.count * format.channels).contains { $0 != Float(format.absent) })
     }
 
-    private mutating func appendClasses(_ places: [Int], _ map: LabelMap, _ value: (Int) -> Int32) {
+    private mutating func appendClasses<Stored: FixedWidthInteger>(
+        _ places: [Int], _ map: LabelMap, _ values: [Stored]
+    ) {
         let absent = Int32(format.absent)
         let marker = map.absent.map { Int32($0) } ?? absent
-        for place in places {
-            guard place >= 0 else {
-                classes.append(absent)
-                continue
+        let start = classes.count
+        classes.append(contentsOf: repeatElement(absent, count: places.count))
+        classes.withUnsafeMutableBufferPointer { classes in
+            values.withUnsafeBufferPointer { values in
+                for (offset, place) in places.enumerated() where place >= 0 {
+                    let found = Int32(values[place])
+                    if found != marker { classes[start + offset] = found }
+                }
             }
-            let found = value(place)
-            classes.append(found == marker ? absent : found)
         }
     }
 
-    private mutating func appendNumbers(
-        _ places: [Int], _ map: LabelMap, _ isMirrored: Bool, _ value: (Int) -> Float
+    private mutating func appendNumbers<Stored>(
+        _ places: [Int], _ map: LabelMap, _ isMirrored: Bool, _ values: [Stored], _ number: (Stored) -> Float
     ) {
         let (channels, absent) = (format.channels, Float(format.absent))
         let marker = map.absent.map { Float($0) } ?? absent
         let reflects = isMirrored && format.mirroring == .reflectsFirstChannel
-        for place in places {
-            guard place >= 0 else {
-                numbers += repeatElement(absent, count: channels)
-                continue
+        let start = numbers.count
+        numbers.append(contentsOf: repeatElement(absent, count: places.count * channels))
+        numbers.withUnsafeMutableBufferPointer { numbers in
+            values.withUnsafeBufferPointer { values in
+                for (offset, place) in places.enumerated() where place >= 0 {
+                    let at = start + offset * channels
+                    var isBelow = true
+                    for channel in 0..<channels {
+                        let found = number(values[place * channels + channel])
+                        if found != marker { numbers[at + channel] = found }
+                        isBelow = isBelow && numbers[at + channel] < 255
+                    }
+                    // 255 would make a valid pixel invalid.
+                    if reflects, isBelow { numbers[at] = min(254, 255 - numbers[at]) }
+                }
             }
-            let start = numbers.count
-            for channel in 0..<channels {
-                let found = value(place * channels + channel)
-                numbers.append(found == marker ? absent : found)
-            }
-            // 255 would make a valid pixel invalid.
-            if reflects, numbers[start...].allSatisfy({ $0 < 255 }) { numbers[start] = min(254, 255 - numbers[start]) }
         }
     }
 }

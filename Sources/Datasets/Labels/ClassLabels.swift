@@ -23,6 +23,31 @@ enum ClassLabels {
         return LabelMap(.bytes(values.map { $0 == none ? 255 : UInt8($0) }), absent: 255)
     }
 
+    /// The same in one pass over stored values, where a byte holds every class; nil where it does not, or where a value
+    /// is no class.
+    ///
+    /// - Parameters:
+    ///   - stored: shape [height, width], row-major.
+    ///   - translation: for each stored value the class, or ``none``; 2¹⁶ of them.
+    ///   - count: how many classes there are.
+    static func map(_ stored: [UInt16], _ translation: [Int32], count: Int) -> LabelMap? {
+        precondition(translation.count > UInt16.max, "\(translation.count) translations")
+        guard count <= 255 else { return nil }
+        var areClasses = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: stored.count) { bytes, initialized in
+            translation.withUnsafeBufferPointer { translation in
+                for (at, value) in stored.enumerated() {
+                    let found = translation[Int(value)]
+                    let isClass = found >= 0 && found < Int32(count)
+                    areClasses = areClasses && (isClass || found == none)
+                    bytes[at] = isClass ? UInt8(truncatingIfNeeded: found) : 255
+                }
+            }
+            initialized = stored.count
+        }
+        return areClasses ? LabelMap(.bytes(bytes), absent: 255) : nil
+    }
+
     /// The error for a value that is no class; parameters as those of ``map(_:count:width:file:absent:)``.
     ///
     /// - Parameter at: which pixel it is of, row-major.

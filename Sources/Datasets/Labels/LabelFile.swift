@@ -51,14 +51,6 @@ struct LabelFile {
     private func readClasses(_ url: URL, _ format: LabelFormat, count: Int?, size: (height: Int, width: Int)) throws
         -> LabelMap
     {
-        let stored: [Int32]
-        if Self.isArray(url) {
-            stored = try wholeNumbers(url, array(url, format, size: size), size: size)
-        } else {
-            let image = try Image.readNumbers(url)
-            try Self.check(url, (image.height, image.width), size)
-            stored = image.values.map { Int32($0) }
-        }
         let none = ClassLabels.none
         let limit = count ?? Int(none)
         var translation = (0..<none).map { classes == nil ? $0 : none }
@@ -67,6 +59,16 @@ struct LabelFile {
         let absent = Int32(exactly: format.absent).flatMap { (0..<limit).contains(Int($0)) ? nil : $0 }
         let without = [invalid.flatMap { Int32(exactly: $0) }, absent].compactMap { $0 }
         for value in without where translation.indices.contains(Int(value)) { translation[Int(value)] = none }
+        let stored: [Int32]
+        if Self.isArray(url) {
+            stored = try wholeNumbers(url, array(url, format, size: size), size: size)
+        } else {
+            let image = try Image.readNumbers(url)
+            try Self.check(url, (image.height, image.width), size)
+            // As good as every file; what is wrong with another is found below.
+            if let map = ClassLabels.map(image.values, translation, count: limit) { return map }
+            stored = image.values.map { Int32($0) }
+        }
         let said = invalid.flatMap { Int(exactly: $0) }.map(String.init)
         let values = try stored.enumerated().map { at, value in
             if translation.indices.contains(Int(value)) { return translation[Int(value)] }

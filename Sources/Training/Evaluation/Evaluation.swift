@@ -57,7 +57,7 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     }
 }
 
-/// Scores a network, or a constant, on whole unaugmented images, one at a time.
+/// Scores a network, or a constant, on whole images, one at a time.
 public struct Evaluator {
     /// Whose tasks are scored, with their labels and metrics.
     public let experiment: Experiment
@@ -91,11 +91,19 @@ public struct Evaluator {
     ///   - network: with the weights that are scored.
     ///   - policy: which task executes which block.
     ///   - splits: in the order of the data sets.
+    ///   - forms: of each image, whose predictions are averaged.
     ///   - progress: told how many images are done, of all data sets.
+    /// - Throws: what reading images or the device throws, and `InputError` if a task's predictions cannot be mirrored
+    ///   where `forms` does.
     public func evaluate(
-        _ network: NetworkRuntime, policy: DiscretePolicy, splits: [[Int]], progress: ((Int) -> Void)? = nil
+        _ network: NetworkRuntime, policy: DiscretePolicy, splits: [[Int]], forms: TestTimeForms = .image,
+        progress: ((Int) -> Void)? = nil
     ) throws -> EvaluationResult {
-        try score(splits, progress: progress) { try network.predict($0, policy: policy, tasks: $1) }
+        try forms.check(experiment.configuration.tasks)
+        let kinds = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind) })
+        return try score(splits, progress: progress) { batch, tasks in
+            try forms.predict(batch, kinds: kinds) { try network.predict($0, policy: policy, tasks: tasks) }
+        }
     }
 
     /// Scores constant outputs, one vector per task.

@@ -17,14 +17,16 @@ extension Trainer {
             try experiment.loaders(datasets, split: source.split, phase: source.name, startStep: done)
         }
         try reportMemory(name, phase)
-        var pace = Pace()
+        var pace = Pace(cold: 4)
         let context = network.executor.context
         while state.iteration < total {
             let (start, compiled) = (Date(), context.compileSeconds)
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
             let step = try phase.step(state.iteration)
+            let asked = Date()
             let batches = try loaders[step.source].next()
+            let waiting = Date().timeIntervalSince(asked)
             try noteSkipped(batches.flatMap { $0.skipped.map(\.reason) })
             let images = batches.reduce(0) { $0 + $1.count }
             let history = state.losses
@@ -38,15 +40,15 @@ extension Trainer {
                 let losses = try plan.map(network.losses) ?? [:]
                 try checkFinite()
                 try logStep(step, losses, history, carriers: batches.labelCounts(experiment.sources))
-                pace.add(images: images, seconds: elapsed())
+                pace.add(images: images, seconds: elapsed(), waiting: waiting)
                 report(
                     .step(
                         StepReport(
                             phase: name.rawValue, iteration: state.iteration, total: total, losses: losses,
-                            imagesPerSecond: pace.imagesPerSecond,
+                            imagesPerSecond: pace.imagesPerSecond, waitShare: pace.waitShare,
                             secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
             } else {
-                pace.add(images: images, seconds: elapsed())
+                pace.add(images: images, seconds: elapsed(), waiting: waiting)
             }
             let isEvaluated = training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast
             let isKept = state.iteration % training.checkpointEvery == 0 && !isLast
@@ -54,20 +56,27 @@ extension Trainer {
                 // What both would wait for are steps.
                 let start = Date()
                 try context.queue.finish()
-                pace.wait(seconds: Date().timeIntervalSince(start))
+                pace.finish(seconds: Date().timeIntervalSince(start))
             }
             if isEvaluated {
-                state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
+                keepTimes(of: name, &pace)
                 _ = try validate()
             }
             if isKept {
-                state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
+                keepTimes(of: name, &pace)
                 try saveCheckpoint()
             }
         }
+        let start = Date()
         try context.queue.finish()
-        state.seconds[name.rawValue, default: 0] += pace.takeElapsed()
+        pace.finish(seconds: Date().timeIntervalSince(start))
+        keepTimes(of: name, &pace)
         state.bytes[name.rawValue] = network.executor.byteCount
+    }
+
+    private func keepTimes(of phase: Phase, _ pace: inout Pace) {
+        state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
+        state.dataWaits[phase.rawValue, default: DataWait()].add(pace.takeWait())
     }
 
     /// Says what memory the phase plans for.

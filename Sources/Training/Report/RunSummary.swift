@@ -53,6 +53,8 @@ public struct RunSummary: Codable, Sendable {
     public var networks: Int
     /// Seconds spent in each phase, by phase.
     public var secondsPerPhase: [String: Double]
+    /// Share of their time in which steps waited for images, once threads could make them ahead, by phase.
+    public var dataWaitPerPhase: [String: Double]?
     /// Bytes held on the device at the end of each phase, by phase.
     public var bytesPerPhase: [String: Int]
     /// Seconds that the process which wrote this spent making kernels, from source or from the cache.
@@ -106,7 +108,8 @@ extension Trainer {
             isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
             policyCost: experiment.method.policyCost(state), cost: experiment.trainingCost.report(policy: policy),
             networks: results.count,
-            secondsPerPhase: state.seconds, bytesPerPhase: state.bytes,
+            secondsPerPhase: state.seconds, dataWaitPerPhase: state.dataWaits.compactMapValues(\.share),
+            bytesPerPhase: state.bytes,
             compileSeconds: executor.context.compileSeconds)
         try AtomicFile.write(Data(try JSONText.pretty(summary).utf8), to: run.summary)
         return summary
