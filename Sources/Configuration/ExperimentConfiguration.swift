@@ -48,8 +48,11 @@ public struct ExperimentConfiguration: Sendable {
         guard let published = try PublishedConfiguration.translate(text, file: url.path, vocabulary: vocabulary) else {
             return try parse(yaml: text, file: url.path, overrides: overrides, vocabulary: vocabulary)
         }
-        return try parse(
-            yaml: published.yaml, file: "\(url.path), translated", overrides: overrides, vocabulary: vocabulary)
+        do {
+            return try parse(yaml: published.yaml, file: url.path, overrides: overrides, vocabulary: vocabulary)
+        } catch let error as InputError {
+            throw published.located(error)
+        }
     }
 
     /// The text of a configuration file.

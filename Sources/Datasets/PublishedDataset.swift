@@ -13,6 +13,8 @@ public struct PublishedDataset: Sendable {
     public var parts: (key: String, label: String)?
     /// Whether images are brought to the size of a crop as they are read, not cropped out of the file's.
     public var isResized: Bool
+    /// The file below the data set's folder with a weight for each class; nil where classes weigh the same.
+    public var classWeights: String?
     /// What is otherwise there than here, one clause each, with the key that comes nearer where there is one.
     public var remarks: [String]
 
@@ -24,16 +26,18 @@ public struct PublishedDataset: Sendable {
     ///   - trainsColours: whether directions are trained as the colours they are stored as.
     ///   - parts: the reader's key for the part that a task has to itself, and the label; nil where tasks share images.
     ///   - isResized: whether images are brought to the size of a crop as they are read.
+    ///   - classWeights: the file below the data set's folder with a weight for each class; nil for equal ones.
     ///   - remarks: what is otherwise there than here.
     public init(
         name: String, ignoredClass: Int = 255, trainsColours: Bool = true, parts: (key: String, label: String)? = nil,
-        isResized: Bool = false, remarks: [String] = []
+        isResized: Bool = false, classWeights: String? = nil, remarks: [String] = []
     ) {
         self.name = name
         self.ignoredClass = ignoredClass
         self.trainsColours = trainsColours
         self.parts = parts
         self.isResized = isResized
+        self.classWeights = classWeights
         self.remarks = remarks
     }
 }

@@ -1,4 +1,5 @@
 import AdaShareDatasets
+import AdaShareFiles
 import AdaShareSupport
 import Foundation
 
@@ -7,12 +8,13 @@ extension RunDirectory {
     public var classes: URL { url.appendingPathComponent("classes.json") }
 
     /// Checks that words stand for the classes that the run has learned them as: another word among them would number
-    /// them anew. A run that has none yet keeps these, unless it is only read.
+    /// them anew. Of tasks that it has none of yet it keeps these, unless it is only
+    /// read.
     ///
     /// - Parameters:
     ///   - datasets: in the order of the experiment's sources.
     ///   - experiment: says which tasks learn from which.
-    /// - Throws: `InputError` naming the first class that is another.
+    /// - Throws: `InputError` naming the first class that is another, or what is wrong with the file.
     package func keepClasses(of datasets: [any Dataset], _ experiment: Experiment) throws {
         var found: [String: [String]] = [:]
         for (source, dataset) in zip(experiment.sources, datasets) {
@@ -21,11 +23,7 @@ extension RunDirectory {
                 if let names = dataset.classNames[task.labelName] { found[task.name] = names }
             }
         }
-        guard FileManager.default.fileExists(atPath: classes.path) else {
-            guard mode != .read, !found.isEmpty else { return }
-            return try AtomicFile.write(Data(try JSONText.pretty(found).utf8), to: classes)
-        }
-        let known = try JSONText.read([String: [String]].self, Data(contentsOf: classes))
+        let known = try readClasses()
         for (task, names) in found.sorted(by: { $0.key < $1.key }) {
             guard let learned = known[task], learned != names else { continue }
             let shorter = min(learned.count, names.count)
@@ -34,6 +32,20 @@ extension RunDirectory {
             throw InputError(
                 file: classes.path, place: "\(task), class \(place)", found: "\(name(names)) in the data set",
                 expected: "\(name(learned)), as the run has learned it: the same folders or words as then")
+        }
+        guard mode != .read, found.keys.contains(where: { known[$0] == nil }) else { return }
+        let all = known.merging(found) { learned, _ in learned }
+        try AtomicFile.write(Data(try JSONText.pretty(all).utf8), to: classes)
+    }
+
+    private func readClasses() throws -> [String: [String]] {
+        guard FileManager.default.fileExists(atPath: classes.path) else { return [:] }
+        do {
+            return try JSONText.read([String: [String]].self, WholeFile.read(classes))
+        } catch let error as DecodingError {
+            throw InputError(
+                file: classes.path, found: error.summary,
+                expected: "a JSON object of task → the words of its classes, as the run has written it")
         }
     }
 }

@@ -34,6 +34,7 @@ extension CommandLineTests {
                   warm_up_iters: 2
                   lr: 0.001
                   backbone_lr: 0.001
+                  reg_w: 0.001
                   weight_iter_alternate: 1
                   alpha_iter_alternate: 1
                   print_freq: 1

@@ -162,6 +162,13 @@ extension CommandLineTests {
                 expectFailure(command, classes.path, "shade, class 0", "'azure' in the data set", "'dark'")
             }
             try FileManager.default.moveItem(at: folder.file("data/images/azure"), to: folder.file("data/images/grey"))
+            try Data("{\"shade\": [".utf8).write(to: classes)
+            expectFailure(["evaluate", "--run", run], classes.path, "invalid JSON", "a JSON object of task")
+            // What is not known of a task is kept when the run goes on.
+            try Data("{}".utf8).write(to: classes)
+            let resumed = Command.run(["train", "--config", config, "--output", run, "--resume", "--no-search"])
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(try JSONValue.parse(Data(contentsOf: classes)) == ["shade": ["dark", "grey", "light"]])
             let image = folder.file("data/images/grey/3.png").path
             let predicted = Command.run(["predict", "--run", run, "--output", folder.file("p").path, image])
             #expect(predicted.status == 0, "\(predicted.errors)")

@@ -79,6 +79,10 @@ import Testing
         expectError("DomainNet.json: train", "no domain 'sketch'", "one of real") { _ = try open() }
         try splits(#"{"train": {"sketch": [7]}}"#)
         expectError("DomainNet.json: train, sketch", "found 7", "the number of a line of") { _ = try open() }
+        for number in ["-1", "9223372036854775807", "-9223372036854775808"] {
+            try splits(#"{"train": {"sketch": [\#(number)]}}"#)
+            expectError("DomainNet.json: train, sketch", "found \(number)") { _ = try open() }
+        }
         try splits(#"{"train": [1, 2]}"#)
         expectError("DomainNet.json", "split name → domain → numbers of lines") { _ = try open() }
     }
@@ -91,6 +95,27 @@ import Testing
             "sketch_train.txt: line 2", "'sketch/apple/x.png'", "line 3: 'sketch/apple/y.png'",
             "line 1: 'sketch/apple/z.png'"
         ) { _ = try open() }
+    }
+
+    /// Once, though splits share images; and no line of another domain is looked at.
+    @Test func missingImagesOfSeveralSplitsAreNamedOnce() throws {
+        try writeImages()
+        try files.text("train.txt", "sketch/apple/x.png 2\nsketch/apple/b.png 2\nreal/apple/none.png two")
+        try files.text("test.txt", "sketch/apple/c d.png 2")
+        try files.text(
+            "DomainNet.json",
+            """
+            {"train": {"sketch": [0, 1]}, "train1": {"sketch": [0]}, "train2": {"sketch": [1]}, "test": {"sketch": [0]}}
+            """)
+        do {
+            _ = try open()
+            Issue.record("opened")
+        } catch let error as InputError {
+            #expect(error.each.map(\.found) == ["'sketch/apple/x.png'"], "\(error)")
+        }
+        try FileManager.default.removeItem(at: files.folder.file("DomainNet.json"))
+        try files.text("train.txt", "sketch/apple/b.png 2\nreal/apple/none.png two")
+        #expect(try open().count == 2)
     }
 
     /// R,G,B in this order, standardised; what the reader says is what the data set says.

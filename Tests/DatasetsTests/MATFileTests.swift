@@ -1,4 +1,5 @@
 import AdaShareFiles
+import AdaShareSupport
 import Foundation
 import TestSupport
 import Testing
@@ -45,24 +46,80 @@ import Testing
         return header + element(14, matrix)
     }
 
+    /// A zlib stream of so many zeros and a few more, without its checksum: fixed codes for a zero, then for "258 bytes
+    /// as the one before".
+    private static func packedZeros(_ count: Int) -> [UInt8] {
+        // Bits in the order of the stream: last block, fixed codes, literal 0.
+        var bits: [UInt8] = [1, 1, 0] + [0, 0, 1, 1, 0, 0, 0, 0]
+        // Length code 285, distance code 0.
+        let again: [UInt8] = [1, 1, 0, 0, 0, 1, 0, 1] + [0, 0, 0, 0, 0]
+        // Eight of them are whole bytes.
+        for _ in 0..<(count / (8 * 258) + 1) * 8 { bits += again }
+        var bytes: [UInt8] = [0x78, 0x9C]
+        for start in stride(from: 0, to: bits.count - 7, by: 8) {
+            bytes.append((0..<8).reduce(0) { $0 | bits[start + $1] << UInt8($1) })
+        }
+        return bytes
+    }
+
     @Test(arguments: [true, false]) func readsEitherByteOrder(isLittle: Bool) throws {
         #expect(try read(handmade(isLittle: isLittle)) == ["ndxs": [7, 300]])
+    }
+
+    @Test func onlyWhatIsAskedForIsKept() throws {
+        let file = try MATFile(Self.golden, arrays: ["testNdxs"])
+        #expect(file.arrays == ["testNdxs": [2]])
+        #expect(file.names.sorted() == ["mapClass", "signed", "single", "testNdxs", "trainNdxs"])
+    }
+
+    /// Neither a large file nor a small one with much in it is read into memory.
+    @Test func largeOnesAreRefused() throws {
+        let url = files.folder.file("a.mat")
+        try Data(handmade(isLittle: true)).write(to: url)
+        let handle = try FileHandle(forWritingTo: url)
+        try handle.truncate(atOffset: 1 << 27)
+        expectError("a.mat: found a file of 134217728 bytes", "at most 64 MiB") { _ = try MATFile(url) }
+        try handle.seek(toOffset: 125)
+        try handle.write(contentsOf: [2])
+        try handle.close()
+        expectError("a.mat", "MATLAB 7.3, which is HDF5") { _ = try MATFile(url) }
+        let packed = Self.packedZeros(80 << 20)
+        let word = withUnsafeBytes(of: UInt32(packed.count).littleEndian) { Array($0) }
+        let header = Array(handmade(isLittle: true).prefix(128))
+        expectError("a.mat: byte 128", "more than 64 MiB when unpacked", "at most 64 MiB") {
+            _ = try read(header + [15, 0, 0, 0] + word + packed)
+        }
     }
 
     @Test func damageIsNamed() throws {
         let whole = handmade(isLittle: true)
         expectError("a.mat: found no header of MATLAB 5") { _ = try read(Array(whole.prefix(100))) }
-        expectError("a.mat", "beyond the file", "a whole file of MATLAB 5") { _ = try read(whole.dropLast(4)) }
-        expectError("a.mat", "a damaged array") { _ = try read(handmade(isLittle: true, rows: 3)) }
+        expectError("a.mat", "byte 128: found an element that ends beyond", "a whole file of MATLAB 5") {
+            _ = try read(whole.dropLast(4))
+        }
+        expectError("a.mat", "ndxs, byte 128: found a damaged array") {
+            _ = try read(handmade(isLittle: true, rows: 3))
+        }
         var newer = whole
         newer[125] = 2
         expectError("a.mat", "MATLAB 7.3, which is HDF5", "save -v7") { _ = try read(newer) }
         var packed = [UInt8](try Data(contentsOf: Self.golden))
         for at in 140..<150 { packed[at] = 0xFF }
-        expectError("a.mat", "a damaged array") { _ = try read(packed) }
-        for length in stride(from: 128, to: packed.count, by: 7) {
-            // Whatever is cut off, reading ends, with what is left or an error.
-            _ = try? read(Array(try Data(contentsOf: Self.golden).prefix(length)))
+        expectError("a.mat: byte 128: found a damaged array") { _ = try read(packed) }
+        // Values are missing: the matrix ends behind its name.
+        var short = Array(whole.prefix(whole.count - 16))
+        short[132] -= 16
+        expectError("a.mat: ndxs, byte 128: found a damaged array") { _ = try read(short) }
+        let golden = [UInt8](try Data(contentsOf: Self.golden))
+        let all = try read(golden)
+        for length in stride(from: 128, to: golden.count, by: 7) {
+            // Whatever is cut off, reading ends, with some of the arrays or an error that names the file.
+            do {
+                let some = try read(Array(golden.prefix(length)))
+                #expect(some.count < all.count && some.allSatisfy { all[$0.key] == $0.value }, "\(length)")
+            } catch {
+                #expect(error is InputError && "\(error)".contains("a.mat: byte "), "\(length): \(error)")
+            }
         }
         expectError("nowhere.mat", "no such file") { _ = try MATFile(files.folder.file("nowhere.mat")) }
     }

@@ -378,7 +378,12 @@ import Testing
             let study = try Study.read(file)
             studies.insert(file.deletingPathExtension().lastPathComponent)
             let tasks = Set(try study.configuration(study.rows[0], seed: study.seeds[0]).tasks.map(\.name))
-            for row in study.rows { _ = try study.configuration(row, seed: study.seeds[0]) }
+            var known: [String: String] = [:]
+            for row in study.rows {
+                let text = try study.configuration(row, seed: study.seeds[0]).yaml()
+                let other = known.updateValue(row.name, forKey: text)
+                #expect(other == nil, "\(file.path): '\(row.name)' is the run of '\(other ?? "")'")
+            }
             for row in study.published { #expect(tasks.isSuperset(of: try #require(row.values).keys), "\(row.name)") }
         }
         let known = ["nyu_v2_2task", "nyu_v2_3task", "cityscapes", "taskonomy", "domainnet", "ablations"]

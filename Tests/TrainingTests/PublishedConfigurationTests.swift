@@ -153,9 +153,11 @@ import Testing
         let ours = try ExperimentConfiguration.load(
             repository.appendingPathComponent("configs/published/\(setting.name).yml"))
         let found = theirs.differences(to: ours)
-        let places = found.filter { $0.path.hasSuffix("dataset.root") }
-        #expect(!places.isEmpty && places.allSatisfy { $0.mine == "/data/sets" && $0.other.hasPrefix("data/") })
-        let rest = found.filter { !$0.path.hasSuffix("dataset.root") }.map { "\($0.path) \($0.mine) \($0.other)" }
+        func isPlace(_ path: String) -> Bool { path.hasSuffix("dataset.root") || path.hasSuffix("class_weights") }
+        let places = found.filter { isPlace($0.path) }
+        #expect(!places.isEmpty && places.allSatisfy { $0.mine.hasPrefix("/data/sets") && $0.other.hasPrefix("data/") })
+        #expect(places.contains { $0.path.hasSuffix("class_weights") } == (setting.name == "taskonomy_5task"))
+        let rest = found.filter { !isPlace($0.path) }.map { "\($0.path) \($0.mine) \($0.other)" }
         let often = setting.name == "taskonomy_5task" ? "1000 5000" : "400 1000"
         #expect(
             rest == ["training.seed 88 1", "training.log_every 100 20", "training.evaluate_every \(often)"], "\(rest)")
@@ -181,14 +183,32 @@ import Testing
                 "train.which_iter", "train.policy_iter", "train.decay_temp_freq", "train.val_freq",
                 "train.reg_w_hamming", "test",
             ], "\(keys)")
-        let taskonomy = try remarks("taskonomy_5task")
-        #expect(taskonomy.contains { $0.contains("semseg_prior_factor.npy") })
+        let weighted = Self.settings[3].text
+        let translated = try PublishedConfiguration.translate(weighted, file: "t.yml", vocabulary: .standard)
+        #expect(try #require(translated).yaml.contains("class_weights: /data/sets/semseg_prior_factor.npy"))
         let domains = try remarks("domainnet_6task")
         #expect(domains.contains { $0.hasPrefix("train.imagenet_pretrain: ") && $0.contains("resnet34_imagenet") })
         #expect(domains.contains { $0.contains("Adam in policy learning") })
         let odd = try remarks("nyu_v2_2task", ("train:\n", "train:\n  novel: 3\n  policy_decay_lr_freq: 5\n"))
         #expect(odd.contains("train.novel: unknown here, and without effect"))
         #expect(odd.contains("train.policy_decay_lr_freq: rates stay as they are in policy learning"))
+        func expect(_ change: (String, String), of name: String = "nyu_v2_2task", _ part: String) throws {
+            let found = try remarks(name, change)
+            #expect(found.contains { $0.contains(part) }, "\(found)")
+        }
+        try expect(("policy_lr: 0.01", "policy_lr: 0.2"), "train.policy_lr: 0.01, as the published code takes")
+        try expect(("diff_sparsity_weights: True", "diff_sparsity_weights: False"), "all blocks weigh the same")
+        try expect(("hard_sampling: False", "hard_sampling: True"), "train.hard_sampling: decisions are made")
+        try expect(("init_neg_logits:", "init_neg_logits: -10"), "init_neg_logits: without effect")
+        try expect((" lr: 0.001", " fc_lr: 0.1\n  lr: 0.001"), "train.fc_lr: not read by the published code for NYU_v2")
+        try expect(("train:\n", "train:\n  imagenet_pretrain: True\n"), "train.imagenet_pretrain: not read")
+        try expect(("train:\n", "train:\n  decay_fc_lr_freq: 5\n"), "train.decay_fc_lr_freq: not read")
+        try expect(("  decay_lr_rate: 0.5\n", ""), "train.decay_lr_freq: without effect")
+        try expect(("total_iters: 20000\n  ", ""), "train.warm_up_iters: without effect")
+        try expect(
+            ("imagenet_pretrain: True", "imagenet_pretrain: False\n  lr: 0.002"), of: "domainnet_6task",
+            "train.fc_lr: not read by the published code for DomainNet with imagenet_pretrain False")
+        _ = try remarks("nyu_v2_2task", ("train:\n", "train:\n  novel: 3\n"))
         // Every line of the head is a comment.
         let text = try #require(try PublishedConfiguration.read(folder.file("theirs.yml"))).text
         #expect(text.hasPrefix("# ") && text.contains("\n# - train.novel: unknown") && text.contains("\ntasks:\n"))
@@ -214,6 +234,17 @@ import Testing
             ("init_method: equal", "init_method: all_chosen"), ("init_neg_logits:", "init_neg_logits: -10"))
         #expect(chosen.policy.initial == .allChosen && chosen.policy.initialScale == 10)
         #expect(try load(("init_method: equal", "init_method: random")).policy.initial == .normal)
+        // Only logits that begin as chosen have a rate of their own there.
+        let slow = ("policy_lr: 0.01", "policy_lr: 0.2")
+        #expect(try load(slow).policy.learningRate == 0.01)
+        let both = try load(
+            slow, ("init_method: equal", "init_method: all_chosen"), ("init_neg_logits:", "init_neg_logits: -10"))
+        #expect(both.policy.learningRate == 0.2 && plain.policy.discrete == .argmax)
+        let domains = Self.settings[4].text.replacing("imagenet_pretrain: True", with: "imagenet_pretrain: False")
+        let single = try ExperimentConfiguration.load(
+            folder.write(domains.replacing("fc_lr: 0.001", with: "lr: 0.002"), "theirs.yml"))
+        #expect(single.training.learningRate.heads == 0.002 && single.training.learningRate.backbone == 0.002)
+        #expect(single.model.initialCheckpoint == nil && single.training.learningRateDecay.every == 0)
         let steady = try load(("  decay_lr_freq: 4000\n  decay_lr_rate: 0.5\n", ""))
         #expect(steady.training.learningRateDecay.every == 0)
     }
@@ -241,7 +272,17 @@ import Testing
         ("[1, 20]", "[1, 20, 3]", "lambdas: found [1, 20, 3], expected 2 numbers"),
         ("total_iters: 20000", "total_iters: 200", "train.total_iters: found 200, expected at least"),
         ("is_sparse: True", "is_sparse: maybe", "is_sparse: found 'maybe', expected True or False"),
-        ("[40, 3]", "[40, 4]", "tasks.1.channels: found 4, expected 3"),
+        ("[40, 3]", "[40, 4]", "tasks_num_class.1: found 4, expected 3"),
+        ("[40, 3]", "[1e30, 3]", "tasks_num_class: found [1e30, 3], expected 2 numbers"),
+        ("[40, 3]", "[40.7, 3]", "tasks_num_class: found [40.7, 3], expected 2 numbers"),
+        ("lambdas: [1, 20]", "lambdas: [1, -20]", "lambdas.1: found -20"),
+        ("reg_w: 0.05", "reg_w: -0.05", "train.reg_w: found -0.05"),
+        ("  reg_w: 0.05", "", "train.reg_w: found nothing, expected a number, as is_sparse is True"),
+        ("  reg_w_hamming: 0.05", "", "train.reg_w_hamming: found nothing, expected a number, as is_sharing"),
+        ("  crop_w: 321\n", "", "dataload.crop_w: found nothing, expected a number, as crop_h is"),
+        ("crop_h: 321", "crop_h: 0", "dataload.crop_h: found"),
+        ("init_temp: 5", "init_temp: -5", "train.init_temp: found -5"),
+        ("init_method: equal", "init_method: all_chosen", "init_neg_logits: found nothing, expected a number"),
         ("  dataroot: \"/data/sets\"\n", "", "dataload.dataroot: found nothing, expected a folder"),
     ])
     func whatIsNotToBeHadIsRefused(found: String, changed: String, expected: String) throws {
@@ -254,6 +295,14 @@ import Testing
         } catch {
             #expect("\(error)".contains(expected) && "\(error)".hasPrefix(url.path), "\(error)")
         }
+    }
+
+    @Test func positiveLogitsAreRefused() throws {
+        let text = Self.settings[0].text.replacing("init_neg_logits:", with: "init_neg_logits: 3")
+        let url = try folder.write(text.replacing("init_method: equal", with: "init_method: all_chosen"), "theirs.yml")
+        #expect(throws: InputError.self) { try ExperimentConfiguration.load(url) }
+        let drawn = Self.settings[4].text.replacing("hard_sampling: False", with: "hard_sampling: True")
+        #expect(throws: InputError.self) { try ExperimentConfiguration.load(folder.write(drawn, "theirs.yml")) }
     }
 
     @Test func ourOwnFilesAreNotTheirs() throws {

@@ -189,7 +189,10 @@ extension TrainingTests {
 
         @Test func taskonomy() throws {
             try writeTaskonomy()
-            let summary = try train("taskonomy_5task", ["dataset.resize=32"])
+            try NPYArray(shape: [17], values: (0..<17).map { 1 + Float($0) / 17 }).write(
+                to: place("semseg_prior_factor.npy"))
+            let weights = folder.file("semseg_prior_factor.npy").path
+            let summary = try train("taskonomy_5task", ["dataset.resize=32", "tasks.0.class_weights=\(weights)"])
             #expect(Set(summary.metrics.keys) == ["segmentation", "normals", "depth", "keypoints", "edges"])
         }
     }

@@ -12,6 +12,8 @@ public struct PublishedConfiguration: Sendable {
     public let yaml: String
     /// What has no counterpart and what is done instead, each a line that begins with the file's own key.
     public let remarks: [String]
+    /// Where in the file it is said what a key of ours is set to.
+    let places: [String: String]
     /// Where it was read.
     private let file: String
 
@@ -40,6 +42,16 @@ public struct PublishedConfiguration: Sendable {
         guard !names.isDisjoint(with: ["dataload", "tasks_num_class"]) else { return nil }
         var translation = PublishedTranslation(tree, vocabulary: vocabulary)
         try translation.run()
-        return PublishedConfiguration(yaml: try translation.yaml(), remarks: translation.remarks, file: file)
+        return PublishedConfiguration(
+            yaml: try translation.yaml(), remarks: translation.remarks, places: translation.places, file: file)
+    }
+
+    /// An error about a key of ours as one about the file's; of what an option has said it stays as it is.
+    func located(_ error: InputError) -> InputError {
+        guard error.file == file, var place = error.place else { return error }
+        while places[place] == nil, let dot = place.lastIndex(of: ".") { place = String(place[..<dot]) }
+        return InputError(
+            file: file, place: places[place] ?? error.place.map { "translated: \($0)" }, found: error.found,
+            expected: error.expected)
     }
 }

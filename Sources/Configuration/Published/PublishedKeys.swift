@@ -55,6 +55,14 @@ struct PublishedKeys {
         }
     }
 
+    /// A list with a number of outputs for each task.
+    mutating func integers(_ path: String, count: Int) throws -> [Int]? {
+        try take(path, "\(count) numbers, one for each task, each \(Int.expectation(in: .fromOne))") { node in
+            let values = (node.sequence ?? []).compactMap { Int(node: $0, in: .fromOne) }
+            return values.count == count && node.sequence?.count == count ? values : nil
+        }
+    }
+
     /// Python's True is true here.
     mutating func flag(_ path: String) throws -> Bool? {
         try take(path, "True or False") { node in

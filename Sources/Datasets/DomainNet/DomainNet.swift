@@ -83,6 +83,8 @@ public struct DomainNetDataset: Dataset {
         var places: [String: Int] = [:]
         var named: [String: [Int]] = [:]
         var missing: [InputError] = []
+        // An image is of several splits, and looked for once.
+        var known: [String: String?] = [:]
         let classes = request.labels.compactMap(\.classes).min()
         for split in DatasetSplits.names {
             guard let list = lists.splits[split] else { continue }
@@ -96,9 +98,13 @@ public struct DomainNetDataset: Dataset {
                     throw fail(
                         "class \(line.label)", "0...\(classes - 1), as \(request.labels[0].place).channels says")
                 }
-                guard let path = lists.path(of: line) else {
-                    missing.append(
-                        fail("'\(line.path)'", "a file below \(root.path) or its folder \(domain)"))
+                let isNew = known[line.path] == nil
+                let found = known[line.path] ?? lists.path(of: line)
+                known.updateValue(found, forKey: line.path)
+                guard let path = found else {
+                    if isNew {
+                        missing.append(fail("'\(line.path)'", "a file below \(root.path) or its folder \(domain)"))
+                    }
                     continue
                 }
                 let place = places[path] ?? listed.count

@@ -28,6 +28,7 @@ struct DomainNetLists {
         func has(_ name: String) -> Bool {
             FileManager.default.fileExists(atPath: root.appendingPathComponent(name).path)
         }
+        var named: [String: [String: [Int]]]?
         for split in ["train", "test"] {
             let candidates = ["\(domain)_\(split).txt", "\(domain)/\(split).txt"]
             if let list = candidates.first(where: has) {
@@ -40,16 +41,18 @@ struct DomainNetLists {
                     file: root.path, found: "neither \(candidates.joined(separator: " nor ")) nor \(common)",
                     expected: hint)
             }
-            let all = try lines(of: common)
             let file = root.appendingPathComponent(common).path
             guard has(Self.splitFile) else {
-                splits[split] = (file, all.filter { $0.path.hasPrefix("\(domain)/") })
+                splits[split] = (file, try lines(of: common, startingWith: "\(domain)/"))
                 continue
             }
-            let byNumber = Dictionary(uniqueKeysWithValues: all.map { ($0.number, $0) })
-            for (name, numbers) in try numbers(of: split) {
+            let known = try named ?? readSplits()
+            named = known
+            let texts = try Self.texts(of: URL(fileURLWithPath: file))
+            for (name, numbers) in try lineNumbers(of: split, in: known) {
                 let lines = try numbers.map { number in
-                    guard let line = byNumber[number + 1] else {
+                    guard texts.indices.contains(number), let line = try Self.line(texts[number], number, of: file)
+                    else {
                         throw InputError(
                             file: root.appendingPathComponent(Self.splitFile).path, place: "\(name), \(domain)",
                             found: "\(number)", expected: "the number of a line of \(file), from 0")
@@ -68,48 +71,61 @@ struct DomainNetLists {
         }
     }
 
-    /// The splits that are made of a list's lines, and the numbers of these.
-    private func numbers(of list: String) throws -> [(name: String, numbers: [Int])] {
+    /// Split name → domain → numbers of lines, from 0.
+    private func readSplits() throws -> [String: [String: [Int]]] {
         let url = root.appendingPathComponent(Self.splitFile)
-        let splits: [String: [String: [Int]]]
         do {
-            splits = try JSONDecoder().decode([String: [String: [Int]]].self, from: WholeFile.read(url))
+            return try JSONDecoder().decode([String: [String: [Int]]].self, from: WholeFile.read(url))
         } catch let error as DecodingError {
             throw InputError(
                 file: url.path, found: error.summary,
                 expected: "a JSON object of split name → domain → numbers of lines")
         }
+    }
+
+    /// The splits that are made of a list's lines, and the numbers of these.
+    private func lineNumbers(
+        of list: String, in splits: [String: [String: [Int]]]
+    ) throws -> [(name: String, numbers: [Int])] {
         // Those of `val` are test images too, and nothing may be chosen by these.
         return try (list == "train" ? ["train", "train1", "train2"] : ["test"]).compactMap { name in
             guard let domains = splits[name] else { return nil }
             guard let numbers = domains[domain] else {
                 throw InputError(
-                    file: url.path, place: name, found: "no domain '\(domain)'",
+                    file: root.appendingPathComponent(Self.splitFile).path, place: name, found: "no domain '\(domain)'",
                     expected: "one of " + domains.keys.sorted().joined(separator: ", "))
             }
             return (name, numbers)
         }
     }
 
-    private func lines(of list: String) throws -> [Line] {
+    /// The lines of a list; of one with other domains' images those that begin as this one's.
+    private func lines(of list: String, startingWith prefix: String = "") throws -> [Line] {
         let url = root.appendingPathComponent(list)
+        return try Self.texts(of: url).enumerated().compactMap { number, text in
+            guard prefix.isEmpty || text.utf8.drop(while: { $0 == 32 || $0 == 9 }).starts(with: prefix.utf8) else {
+                return nil
+            }
+            return try Self.line(text, number, of: url.path)
+        }
+    }
+
+    private static func texts(of url: URL) throws -> [Substring] {
         guard let text = String(data: try WholeFile.read(url), encoding: .utf8) else {
             throw InputError(file: url.path, found: "bytes that are not UTF-8", expected: "lines of a path and a class")
         }
-        var found: [Line] = []
-        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-            let line = line.trimmingCharacters(in: .whitespaces)
-            if line.isEmpty { continue }
-            guard let space = line.lastIndex(of: " "), let label = Int32(line[line.index(after: space)...]), label >= 0
-            else {
-                throw InputError(
-                    file: url.path, place: "line \(index + 1)", found: "'\(line)'",
-                    expected: "a path and a class from 0")
-            }
-            found.append(
-                Line(
-                    path: line[..<space].trimmingCharacters(in: .whitespaces), label: label, number: index + 1))
+        return text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Substring($0) }
+    }
+
+    /// What a line says; nil for an empty one. `number` counts from 0.
+    private static func line(_ text: Substring, _ number: Int, of file: String) throws -> Line? {
+        let line = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if line.isEmpty { return nil }
+        guard let space = line.lastIndex(of: " "), let label = Int32(line[line.index(after: space)...]), label >= 0
+        else {
+            throw InputError(
+                file: file, place: "line \(number + 1)", found: "'\(line)'", expected: "a path and a class from 0")
         }
-        return found
+        return Line(path: line[..<space].trimmingCharacters(in: .whitespaces), label: label, number: number + 1)
     }
 }

@@ -106,7 +106,7 @@ public struct NYUv2MatDataset: Dataset {
         }
         let distributed = root.appendingPathComponent("splits.mat")
         if named.isEmpty, FileManager.default.fileExists(atPath: distributed.path) {
-            let splits = try MATFile(distributed)
+            let splits = try MATFile(distributed, arrays: ["trainNdxs", "testNdxs"])
             for (split, array) in [("train", "trainNdxs"), ("test", "testNdxs")] {
                 named[split] = try Self.numbers(
                     array, of: splits, distributed, range: 1...count, "the number of an image"
@@ -146,7 +146,7 @@ public struct NYUv2MatDataset: Dataset {
         _ name: String, of file: MATFile, _ url: URL, range: ClosedRange<Int>, _ what: String
     ) throws -> [Int] {
         guard let values = file.arrays[name] else {
-            let known = file.arrays.keys.sorted().joined(separator: ", ")
+            let known = file.names.sorted().joined(separator: ", ")
             throw InputError(file: url.path, found: "the arrays \(known)", expected: name)
         }
         return try values.enumerated().map { index, value in
@@ -178,7 +178,7 @@ public struct NYUv2MatDataset: Dataset {
         let (range, what) = (0...classes, "a class, or 0 for none")
         let map =
             isMatlab
-            ? try numbers("mapClass", of: MATFile(url), url, range: range, what)
+            ? try numbers("mapClass", of: MATFile(url, arrays: ["mapClass"]), url, range: range, what)
             : try numbers(in: url, range: range, what)
         guard map.count == own else {
             throw InputError(file: url.path, found: "\(map.count) numbers", expected: "\(own), one for each label")

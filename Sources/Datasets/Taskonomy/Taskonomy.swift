@@ -10,12 +10,8 @@ public struct Taskonomy: Reader {
     public static var fields: [ConfigurationField<Taskonomy>] { [] }
     public static var published: PublishedDataset? {
         PublishedDataset(
-            name: "Taskonomy", trainsColours: false,
-            remarks: [
-                "the loss of classes is weighted by the data set's semseg_prior_factor.npy; here classes weigh the "
-                    + "same unless class_weights of that task names the file",
-                "checkpoints are chosen on split test_small; here on images held out of train",
-            ])
+            name: "Taskonomy", trainsColours: false, classWeights: "semseg_prior_factor.npy",
+            remarks: ["checkpoints are chosen on split test_small; here on images held out of train"])
     }
 
     public init() {}
