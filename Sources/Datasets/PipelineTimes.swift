@@ -28,17 +28,18 @@ package struct PipelineTimes: Sendable, Codable, Equatable {
     /// Measures a loader.
     ///
     /// - Parameters:
-    ///   - images: made for each row, rounded up to whole batches, after as many batches as are made ahead.
+    ///   - images: made for each row at least: as many batches for each thread, and four.
     ///   - threads: of each row.
     ///   - maker: makes the batches.
     /// - Throws: what making a batch throws.
     init(images: Int, threads: [Int], maker: BatchMaker) throws {
-        let steps = (images + maker.batch - 1) / maker.batch
         rows = try threads.map { count in
+            // Threads finish together: a part of what they are making at the end would count for nothing or twice.
+            let rounds = max(4, (images + maker.batch * count - 1) / (maker.batch * count))
+            let steps = rounds * count
+            let start = Date()
             let queue = PrefetchQueue(start: 0, ahead: count + 1, threads: count) { try maker.make($0) }
             defer { queue.stop() }
-            for _ in 0...count { _ = try queue.take() }
-            let start = Date()
             for _ in 0..<steps { _ = try queue.take() }
             let seconds = Date().timeIntervalSince(start)
             return Row(threads: count, imagesPerSecond: Double(steps * maker.batch) / seconds)

@@ -25,7 +25,8 @@ struct Evaluate: ConsoleCommand {
         help: ArgumentHelp(
             "Average with the predictions of each image mirrored, and mirrored back.",
             discussion: "Averaged are the probabilities of classes, the directions of normals, and other numbers as "
-                + "they are; metrics are those of the average."))
+                + "they are; metrics are those of the average. Not for normals that were trained in the published "
+                + "convention: a colour's direction has no mirror image."))
     var flip = false
     @Option(
         help: "Average the predictions of each image at these scales, comma-separated, each once, from 0.25 to 4.")
@@ -48,6 +49,8 @@ struct Evaluate: ConsoleCommand {
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
         let given = try Experiment(part.select(folder.readConfiguration()))
+        let forms = TestTimeForms(scales: scales.scales, flips: flip)
+        try forms.check(given.configuration.tasks)
         let datasets = try given.makeDatasets()
         try folder.keepClasses(of: datasets, given)
         let scored = datasets.scored
@@ -78,7 +81,6 @@ struct Evaluate: ConsoleCommand {
         }
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
-        let forms = TestTimeForms(scales: scales.scales, flips: flip)
         func evaluate() throws -> EvaluationResult {
             try evaluator.evaluate(network, policy: policy, splits: splits, forms: forms)
         }

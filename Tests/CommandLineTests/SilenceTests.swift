@@ -121,8 +121,8 @@ private struct Lines {
                 + #"all tasks [+−]\#(number) % against hard sharing"#
         ),
         ("seconds title", "Seconds per phase"),
-        ("seconds header", "phase +seconds"),
-        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number)"#),
+        ("seconds header", "phase +seconds +waiting for data"),
+        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number)(?: +\#(number) %)? *"#),
     ])
 
     func name(of line: String) throws -> String? {

@@ -26,7 +26,7 @@ public struct TestTimeForms: Sendable, Equatable {
     /// Checks that mirrored images say something about the image.
     ///
     /// - Throws: `InputError` naming the task whose predictions cannot be mirrored.
-    func check(_ tasks: [TaskConfiguration]) throws {
+    package func check(_ tasks: [TaskConfiguration]) throws {
         guard flips else { return }
         for task in tasks {
             let zeros = [Float](repeating: 0, count: task.channels)

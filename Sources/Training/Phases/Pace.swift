@@ -39,7 +39,8 @@ struct Pace {
     /// Steps were waited for that had been enqueued before.
     mutating func finish(seconds elapsed: Double) {
         seconds += elapsed
-        guard cold == 0 else { return }
+        // What was enqueued may be cold steps alone.
+        guard recent.share != nil else { return }
         wait.add(seconds: elapsed, waiting: 0)
         recent.add(seconds: elapsed, waiting: 0)
     }
