@@ -143,10 +143,10 @@ struct SummaryText {
         var table = Table(["phase", "seconds", "waiting for data"])
         for phase in phases {
             guard let spent = summary.secondsPerPhase[phase.rawValue] else { continue }
-            let wait = summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? ""
+            let wait = summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? "–"
             table.add([phase.rawValue, readable(spent), wait])
         }
-        table.add(["(compiling, in all)", readable(summary.compileSeconds), ""])
+        table.add(["(compiling, in all)", readable(summary.compileSeconds), "–"])
         return table.text
     }
 }

@@ -122,7 +122,7 @@ private struct Lines {
         ),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
-        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number)(?: +\#(number) %)? *"#),
+        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
     ])
 
     func name(of line: String) throws -> String? {

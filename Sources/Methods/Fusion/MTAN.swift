@@ -8,8 +8,8 @@ import AdaShareOperators
 ///
 ///     a = sigmoid(BN(W₂ · ReLU(BN(W₁ · [u; f(a′)])))) ⊙ p
 ///
-/// f is a 3×3 convolution, batch norm and ReLU that tasks share, and a max pool where the stage has a stride; W₁ gives a
-/// quarter of the stage's channels. The last stage's a goes to the head.
+/// f is a 3×3 convolution, batch norm and ReLU that tasks share, and a max pool where the stage has a stride; W₁ gives
+/// a quarter of the stage's channels. The last stage's a goes to the head.
 ///
 /// - Source: Liu, Johns, Davison, "End-to-end multi-task learning with attention", CVPR 2019.
 public struct MTAN: NetworkMethod {

@@ -6,8 +6,8 @@ import AdaShareOperators
 ///
 ///     yᵢ = ReLU(BN(Wᵢ · [x₁; …; x_T]))
 ///
-/// - Source: Gao, Ma, Zhao, Liu, Yuille, "NDDR-CNN: layerwise feature fusing in multi-task CNNs by neural discriminative
-///   dimensionality reduction", CVPR 2019, with the diagonal initial weights.
+/// - Source: Gao, Ma, Zhao, Liu, Yuille, "NDDR-CNN: layerwise feature fusing in multi-task CNNs by neural
+/// discriminative   dimensionality reduction", CVPR 2019, with the diagonal initial weights.
 public struct NDDR: FusionMethod {
     public static let kind = "nddr"
     public static let meaning =

@@ -5,8 +5,8 @@ import AdaShareOperators
 import AdaShareSchema
 import AdaShareSupport
 
-/// A backbone for each task, whose features are two subspaces each; behind the stem and behind every stage a subspace of
-/// a task goes on with a combination of all tasks' subspaces, and the head is given one of the last layers.
+/// A backbone for each task, whose features are two subspaces each; behind the stem and behind every stage a subspace
+/// of a task goes on with a combination of all tasks' subspaces, and the head is given one of the last layers.
 ///
 ///     y₍ᵢ,g₎ = Σ₍ⱼ,h₎ α₍ᵢ,g₎₍ⱼ,h₎ · x₍ⱼ,h₎,  head's input = Σ_b β_b · x_b
 ///
