@@ -42,7 +42,7 @@ extension Benchmark {
         }
 
         func run(on console: Console) throws {
-            let experiment = try Experiment(part.select(options.load()))
+            let experiment = try Experiment(part.select(options.load(on: console)))
             if let json { try checkWritable(json, "the rows") }
             let configuration = experiment.configuration
             let counts = threads?.counts ?? Set([1, experiment.loaderThreads]).sorted()
