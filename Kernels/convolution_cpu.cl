@@ -38,7 +38,7 @@
 
 #define LOAD_WEIGHTS(base)                 \
     float16 wv[KV];                        \
-    __attribute__((opencl_unroll_hint))    \
+    UNROLLED                               \
     for (int j = 0; j < KV; ++j) wv[j] = vload16(j, base);
 
 // All pixels of the tile, all of them inside the image.
@@ -46,10 +46,10 @@
     for (int c = 0; c < COUNT; ++c) {                                            \
         LOAD_WEIGHTS(wp)                                                         \
         wp += KT;                                                                \
-        __attribute__((opencl_unroll_hint))                                      \
+        UNROLLED                                                                 \
         for (int i = 0; i < PT; ++i) {                                           \
             const float16 value = (float16)(xp[i * step + c]);                   \
-            __attribute__((opencl_unroll_hint))                                  \
+            UNROLLED                                                             \
             for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, wv[j], acc[i][j]); \
         }                                                                        \
     }
@@ -62,16 +62,16 @@
     if (from < CHUNK_FROM((B) + 1) && to > CHUNK_FROM(B)) {                      \
         enum { FROM = CHUNK_FROM(B), COUNT = CHUNK_FROM((B) + 1) - FROM };       \
         __global const float *pixels[COUNT];                                     \
-        __attribute__((opencl_unroll_hint))                                      \
+        UNROLLED                                                                 \
         for (int i = 0; i < COUNT; ++i)                                          \
             pixels[i] = FROM + i >= from && FROM + i < to                        \
                             ? row + (ptrdiff_t)(column + (FROM + i) * STR) * XS : zeros;         \
         for (int c = 0; c < C; ++c) {                                            \
             LOAD_WEIGHTS(wp + (size_t)c * KT)                                    \
-            __attribute__((opencl_unroll_hint))                                  \
+            UNROLLED                                                             \
             for (int i = 0; i < COUNT; ++i) {                                    \
                 const float16 value = (float16)(pixels[i][c]);                   \
-                __attribute__((opencl_unroll_hint))                              \
+                UNROLLED                                                         \
                 for (int j = 0; j < KV; ++j) acc[FROM + i][j] = fma(value, wv[j], acc[FROM + i][j]); \
             }                                                                    \
         }                                                                        \
@@ -112,10 +112,10 @@ void convolution_gather(__global const float *restrict x, __global const float *
 
     for (int kt = begin_kt; kt < min(begin_kt + group, YS / KT); ++kt) {
         float16 acc[PT][KV];
-        __attribute__((opencl_unroll_hint))
+        UNROLLED
         for (int j = 0; j < KV; ++j) {
             const float16 start = flags & HAS_BIAS ? vload16(0, bias + kt * KT + 16 * j) : (float16)(0.0f);
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < PT; ++i) acc[i][j] = start;
         }
 
@@ -174,13 +174,13 @@ void convolution_gather(__global const float *restrict x, __global const float *
         }
 
         if ((flags & ~HAS_BIAS) == 0) {
-            STORE_TILE(__attribute__((opencl_unroll_hint)), acc[i][j])
+            STORE_TILE(UNROLLED, acc[i][j])
         } else {
             // PT x KV copies of the epilogue would take longer to compile than all else.
             float16 sums[PT][KV];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < PT; ++i)
-                __attribute__((opencl_unroll_hint))
+                UNROLLED
                 for (int j = 0; j < KV; ++j) sums[i][j] = acc[i][j];
             STORE_TILE(__attribute__((opencl_unroll_hint(1))),
                        epilogue(sums[i][j], scale + k, shift + k, residual + o, flags))

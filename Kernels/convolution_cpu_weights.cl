@@ -129,9 +129,9 @@ void convolution_weights(__global const float *restrict x, __global const float 
 #endif
                 __global float *sums = out + (size_t)c * KS + k;
                 float16 acc[CT][KV];
-                __attribute__((opencl_unroll_hint))
+                UNROLLED
                 for (int i = 0; i < CT; ++i)
-                    __attribute__((opencl_unroll_hint))
+                    UNROLLED
                     for (int j = 0; j < KV; ++j)
                         acc[i][j] = is_first || c + i >= channels ? 0.0f : vload16(j, sums + (size_t)i * KS);
                 if (!is_first && c + CT < channels)
@@ -139,19 +139,19 @@ void convolution_weights(__global const float *restrict x, __global const float 
                 __local const float *xp = xb + c, *yp = yb + k;
                 for (int pixel = 0; pixel < count; ++pixel, xp += x_pitch, yp += y_pitch) {
                     float16 gradient[KV];
-                    __attribute__((opencl_unroll_hint))
+                    UNROLLED
                     for (int j = 0; j < KV; ++j) gradient[j] = vload16(j, yp);
-                    __attribute__((opencl_unroll_hint))
+                    UNROLLED
                     for (int i = 0; i < CT; ++i) {
                         const float16 value = (float16)(xp[i]);
-                        __attribute__((opencl_unroll_hint))
+                        UNROLLED
                         for (int j = 0; j < KV; ++j) acc[i][j] = fma(value, gradient[j], acc[i][j]);
                     }
                 }
-                __attribute__((opencl_unroll_hint))
+                UNROLLED
                 for (int i = 0; i < CT; ++i) {
                     if (c + i >= channels) continue;
-                    __attribute__((opencl_unroll_hint))
+                    UNROLLED
                     for (int j = 0; j < KV; ++j) vstore16(acc[i][j], j, sums + (size_t)i * KS);
                 }
             }

@@ -23,11 +23,11 @@ __kernel void convolution_pack(__global const float *w, __global float *out, int
         __global const float *from = w + ((size_t)(R * S - 1 - tap) * C + outer) * KS;
         for (int k = 0; k < K; k += 16) {
             float16 rows[16];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < 16; ++i)
                 rows[i] = outer + i < C ? vload16(0, from + (size_t)i * KS + k) : (float16)(0.0f);
             TRANSPOSE(rows)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < 16; ++i)
                 if (k + i < K) vstore16(rows[i], 0, to + (size_t)(k + i) * KT + j);
         }

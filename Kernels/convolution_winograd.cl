@@ -69,7 +69,7 @@
 #if CPU_FAMILY
 #define ROLLED __attribute__((opencl_unroll_hint(1)))
 #else
-#define ROLLED __attribute__((opencl_unroll_hint))
+#define ROLLED UNROLLED
 #endif
 
 // Tile t of an image batch: image n, and the output pixel (p, q) of its first element; its neighbours lie DIL apart.
@@ -104,10 +104,10 @@ void winograd_input(__global const float *restrict x, __global const float *rest
         ROLLED
         for (int j = 0; j < MC + 2; ++j) {
             floatW d[MR + 2], column[ER];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < MR + 2; ++i) d[i] = VLOAD(0, source[(MC + 2) * i + j] + c);
             ALONG(INPUT_TRANSFORM_, ER)(d, column)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
         const size_t at = blocked ? (size_t)(c / 8 * 8) * T + 8 * t + c % 8 : (size_t)t * PITCH(depth) + c;
@@ -116,7 +116,7 @@ void winograd_input(__global const float *restrict x, __global const float *rest
         for (int i = 0; i < ER; ++i) {
             floatW row[EC];
             ALONG(INPUT_TRANSFORM_, EC)(rows[i], row)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int j = 0; j < EC; ++j) {
                 __global float *to = out + (size_t)(EC * i + j) * stride;
 #if CPU_FAMILY
@@ -151,10 +151,10 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
         __global const float *block = w + at;
 #if CPU_FAMILY
         floatW rows[ROWS];
-        __attribute__((opencl_unroll_hint))
+        UNROLLED
         for (int i = 0; i < ROWS; ++i) rows[i] = VLOAD(0, block + (size_t)i * K);
         if (flipped) { TRANSPOSE(rows) }
-        __attribute__((opencl_unroll_hint))
+        UNROLLED
         for (int i = 0; i < ROWS; ++i) g[tap][i] = rows[i];
 #else
         g[tap][0] = flipped ? (float4)(block[0], block[K], block[2 * K], block[3 * K]) : VLOAD(0, block);
@@ -168,7 +168,7 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
         for (int s = 0; s < 3; ++s) {
             floatW column[ER];
             ALONG(WEIGHT_TRANSFORM_, ER)(g[s][i], g[3 + s][i], g[6 + s][i], column)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int r = 0; r < ER; ++r) rows[r][s] = column[r];
         }
         __global float *out = scratch + u_at + ((size_t)(k / 32) * depth + c + i) * 32 + k % 32;
@@ -176,7 +176,7 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
         for (int r = 0; r < ER; ++r) {
             floatW row[EC];
             ALONG(WEIGHT_TRANSFORM_, EC)(rows[r][0], rows[r][1], rows[r][2], row)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int s = 0; s < EC; ++s) VSTORE(row[s], 0, out + (size_t)(EC * r + s) * stride);
         }
     }
@@ -198,10 +198,10 @@ void winograd_output(__global const float *restrict scratch, int m_at, __global 
         ROLLED
         for (int j = 0; j < EC; ++j) {
             floatW d[ER], column[MR];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < ER; ++i) d[i] = VLOAD(0, in + (size_t)(EC * i + j) * stride);
             ALONG(OUTPUT_TRANSFORM_, ER)(d, column)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < MR; ++i) half_way[i][j] = column[i];
         }
         floatW start = 0.0f;
@@ -244,10 +244,10 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
         ROLLED
         for (int j = 0; j < MC; ++j) {
             floatW d[MR], column[ER];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < MR; ++i) d[i] = VLOAD(0, source[MC * i + j] + k);
             ALONG(OUTPUT_ADJOINT_, ER)(d, column)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < ER; ++i) rows[i][j] = column[i];
         }
         __global float *out = scratch + z_at + ((size_t)(k / 32) * T + t) * 32 + k % 32;
@@ -255,7 +255,7 @@ void winograd_output_gradient(__global const float *restrict dy, __global const 
         for (int i = 0; i < ER; ++i) {
             floatW row[EC];
             ALONG(OUTPUT_ADJOINT_, EC)(rows[i], row)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int j = 0; j < EC; ++j) VSTORE(row[j], 0, out + (size_t)(EC * i + j) * stride);
         }
     }
@@ -278,17 +278,17 @@ void winograd_weight_gradient(__global const float *restrict scratch, int u_at, 
         ROLLED
         for (int j = 0; j < EC; ++j) {
             floatW m[ER], column[3];
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < ER; ++i) m[i] = VLOAD(0, in + (size_t)(EC * i + j) * stride);
             ALONG(WEIGHT_ADJOINT_, ER)(m, column)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int i = 0; i < 3; ++i) half_way[i][j] = column[i];
         }
         ROLLED
         for (int r = 0; r < 3; ++r) {
             floatW row[3];
             ALONG(WEIGHT_ADJOINT_, EC)(half_way[r], row)
-            __attribute__((opencl_unroll_hint))
+            UNROLLED
             for (int s = 0; s < 3; ++s) {
                 __global float *to = dw + ((size_t)(3 * r + s) * C + c_first + c) * K + k_first + k;
                 VSTORE(accumulate ? VLOAD(0, to) + row[s] : row[s], 0, to);

@@ -111,11 +111,14 @@ typedef float activation;
          i += (int)get_global_size(0), v = i % (vectors))
 #endif
 
+// Before loops over arrays that registers hold. Compilers know one of the two, and without it the arrays go to memory.
+#define UNROLLED _Pragma("unroll") __attribute__((opencl_unroll_hint))
+
 // Vectors side by side per step of a work-item, where the host says that rows are that wide.
 #ifndef VG
 #define VG 1
 #endif
-#define EACH(k) __attribute__((opencl_unroll_hint)) for (int k = 0; k < VG; ++k)
+#define EACH(k) UNROLLED for (int k = 0; k < VG; ++k)
 
 // max(v, 0) that keeps NaN, so that a broken activation reaches the loss and the finite check.
 static inline floatW rectify(floatW v) { return select(v, (floatW)(0.0f), v < 0.0f); }
@@ -142,7 +145,7 @@ static inline floatW epilogue(floatW sum, __global const float *scale, __global 
 
 // 16 x 16 floats in place: rows[i].s[j] <-> rows[j].s[i], by halves, quarters, pairs and neighbours.
 #define SWAP_BLOCKS(rows, distance, first, second)                    \
-    __attribute__((opencl_unroll_hint))                               \
+    UNROLLED                                                          \
     for (int i = 0; i < 16; ++i)                                      \
         if ((i & (distance)) == 0) {                                  \
             const float16 a = (rows)[i], b = (rows)[i + (distance)];  \

@@ -43,7 +43,7 @@
 #if MMA == 2
 #define UNROLL __attribute__((opencl_unroll_hint(1)))
 #else
-#define UNROLL __attribute__((opencl_unroll_hint))
+#define UNROLL UNROLLED
 #endif
 // Sums are in registers only where everything that sees them is one function.
 #define INLINE static inline __attribute__((always_inline))

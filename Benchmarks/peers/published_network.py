@@ -1,12 +1,15 @@
-"""AdaShare's network and losses in the published style, the peer the engine is timed against.
+"""AdaShare's network and losses in two styles, the peers the engine is timed against.
 
-Every residual block is computed for every task and mixed with its residual path by two gates, also where a gate is 0;
-the backbone, stem included, runs once per task. Written from the method's definitions with the layers PyTorch offers.
+`forward`, the published style: every residual block is computed for every task and mixed with its residual path by two
+gates, also where a gate is 0; the backbone, stem included, runs once per task. `selected`, what a user who wants speed
+would write: blocks that a task skips are not computed for it, and tasks that have gone the same way share what they
+have computed. Written from the method's definitions with the layers PyTorch offers.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 BACKBONES = {
     "resnet18": (False, (2, 2, 2, 2)),
@@ -92,6 +95,38 @@ class PublishedNetwork(nn.Module):
         """`image`: [N, 3, H, W]; `gates`: L pairs per task. Returns one [N, outputs, h, w] per task."""
         features = [self.features(image, task) for task in gates]
         return [head(x) for head, x in zip(self.heads, features, strict=True)]
+
+    def selected(self, image, gates):
+        """The same predictions with only the work that they need.
+
+        `gates`: L per task, each True, False, or a pair of soft gates as for `forward`. Tasks part where their gates
+        differ.
+        """
+        groups = [(range(len(gates)), self.stem(image))]
+        for block, projection, gate in zip(self.blocks, self.projections, zip(*gates, strict=True), strict=True):
+            parted = []
+            for tasks, x in groups:
+                selecting, skipping = ([task for task in tasks if gate[task] is value] for value in (True, False))
+                residual = projection(x)
+                if len(skipping) < len(tasks):
+                    full = F.relu(residual + block(x), inplace=True)
+                mixed = [([task], gate[task][0] * full + gate[task][1] * residual)
+                         for task in tasks if not isinstance(gate[task], bool)]
+                parted += mixed
+                parted += [(selecting, full)] if selecting else []
+                parted += [(skipping, residual)] if skipping else []
+            groups = parted
+        features = {task: x for tasks, x in groups for task in tasks}
+        return [head(features[task]) for task, head in enumerate(self.heads)]
+
+    def fuse(self):
+        """Folds every batch norm into the convolution before it, for inference."""
+        for module in self.modules():
+            if isinstance(module, nn.Sequential):
+                for index, norm in enumerate(module):
+                    if isinstance(norm, nn.BatchNorm2d):
+                        module[index - 1] = fuse_conv_bn_eval(module[index - 1], norm)
+                        module[index] = nn.Identity()
 
     def shared(self, image):
         """Hard sharing in one backbone pass, as the published warm-up runs it."""

@@ -1,4 +1,5 @@
-"""Times AdaShare's steps in PyTorch, in the published style: every block computed for every task, one pass per task.
+"""Times AdaShare's steps in PyTorch: as published, every block computed for every task, one pass per task; or, with
+`--style strong`, only selected blocks, shared by tasks that have gone the same way.
 
     python Benchmarks/peers/torch_adashare.py --backbone resnet34 --head light --size 224x224 --batch 4 \
         --policy configs/published/nyu_v2_3task.policy.json --open 4,16 --json torch.json
@@ -34,6 +35,9 @@ def parse_arguments():
                         help="policy.json for inference and retrain, repeatable; without one all blocks are selected")
     parser.add_argument("--all-selected", action="store_true", help="also time all_selected beside the policies")
     parser.add_argument("--hard-sharing", action="store_true", help="also time all blocks in one pass for all tasks")
+    parser.add_argument("--style", choices=("published", "strong"), default="published",
+                        help="strong: skips blocks, shares what tasks have in common, folds batch norms in inference")
+    parser.add_argument("--compile", action="store_true", help="has torch.compile translate the network first")
     parser.add_argument("--steps", default=",".join(STEPS))
     parser.add_argument("--open", help="blocks with a free policy in weights and logits; default L/4,L")
     parser.add_argument("--repeats", type=int, default=9)
@@ -115,6 +119,9 @@ class Setting:
         torch.manual_seed(options.seed)
         device, (height, width) = torch.device(options.device), options.size
         network = PublishedNetwork(options.backbone, options.head, [c for _, c in options.tasks])
+        self.is_strong = options.style == "strong"
+        if self.is_strong and step == "inference":
+            network.eval().fuse()
         self.network = network.to(device, memory_format=torch.channels_last)
         generator = torch.Generator().manual_seed(options.seed)
         image = torch.randn(options.batch, 3, height, width, generator=generator) * 60
@@ -126,8 +133,15 @@ class Setting:
         self.is_narrow = options.precision == "bfloat16"
         self.opened, self.optimiser, self.trained = opened, None, []
         self.closed = torch.tensor([1.0, 0.0], device=device).repeat(blocks - (opened or 0), 1)
-        self.gates = decisions and [
-            torch.tensor([[d, 1 - d] for d in row], dtype=torch.float32, device=device) for row in decisions]
+        if self.is_strong:
+            self.gates = decisions and [[bool(decision) for decision in row] for row in decisions]
+            self.closed = [True] * len(self.closed)
+        else:
+            self.gates = decisions and [
+                torch.tensor([[d, 1 - d] for d in row], dtype=torch.float32, device=device) for row in decisions]
+        forward = self.network.selected if self.is_strong else self.network.forward
+        self.forward = torch.compile(forward) if options.compile else forward
+        self.shared = torch.compile(self.network.shared) if options.compile else self.network.shared
         self.logits = [torch.zeros(blocks, 2, device=device, requires_grad=step == "logits") for _ in self.names]
         self.step = getattr(self, f"run_{step}")
         self.network.train(step != "inference")
@@ -146,7 +160,7 @@ class Setting:
     def predict(self, gates):
         """Predictions in float32, whatever the network computes in."""
         with torch.autocast(self.image.device.type, dtype=torch.bfloat16, enabled=self.is_narrow):
-            predictions = self.network.shared(self.image) if gates is None else self.network(self.image, gates)
+            predictions = self.shared(self.image) if gates is None else self.forward(self.image, gates)
         return [prediction.float() for prediction in predictions]
 
     def mixed_gates(self):
@@ -224,7 +238,8 @@ def main():
     environment = {
         "torch": torch.__version__, "device": device, "threads": options.threads, "precision": used_precision(options),
         "backbone": options.backbone, "head": options.head, "tasks": dict(options.tasks),
-        "size": options.size, "batch": options.batch, "repeats": options.repeats, "seed": options.seed,
+        "style": options.style + (", compiled" if options.compile else ""), "size": options.size,
+        "batch": options.batch, "repeats": options.repeats, "seed": options.seed,
     }
     print(" ".join(f"{key}={value}" for key, value in environment.items()), file=sys.stderr)
     print(f"{'step':<10}{'policy':<20}{'open':>5}{'ms':>11}{'spread':>8}{'GMAC':>9}{'MB':>9}{'saved MB':>10}"

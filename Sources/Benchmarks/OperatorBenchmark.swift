@@ -136,7 +136,7 @@ public struct OperatorBenchmark {
         let probe = PeakProbe(items: library.family == .cpu ? 64 : 1 << 16, rounds: 20_000)
         graph.output("peak", graph.record(probe, [])[0])
         let times = try time(try executor.makePlan(graph), on: executor)
-        return 2e-6 * Double(probe.multiplyAdds(library.family)) / (times.min() ?? .infinity)
+        return 2e-6 * Double(probe.multiplyAdds(library)) / (times.min() ?? .infinity)
     }
 
     /// GB/s, read and written together, of copying more than most caches hold: the best of a few runs.

@@ -18,6 +18,7 @@
 #embed "../../Kernels/matrix_units.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_pack.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_cpu.cl" suffix(, 0, )
+#embed "../../Kernels/convolution_cpu_panels.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_cpu_weights.cl" suffix(, 0, )
 #embed "../../Kernels/peak.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_winograd.cl" suffix(, 0, )

@@ -93,8 +93,9 @@ public final class CommandQueue: @unchecked Sendable {
     ///
     /// - Throws: `DeviceError` if the device failed.
     public func finish() throws(DeviceError) {
+        let last = uploads.last
         try check(clFinish(handle), "clFinish", device: device)
-        try uploads.sweep(device: device)
+        try uploads.sweep(device: device, finished: last)
     }
 
     /// Marks this point of the queue and sends everything before it to the device.

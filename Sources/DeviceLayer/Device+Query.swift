@@ -70,7 +70,11 @@ extension Device {
         maximumAllocationBytes = Int(clamping: try query.scalar(CL_DEVICE_MAX_MEM_ALLOC_SIZE, as: cl_ulong(0)))
         localMemoryBytes = Int(clamping: try query.scalar(CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong(0)))
         maximumWorkGroupSize = try query.scalar(CL_DEVICE_MAX_WORK_GROUP_SIZE, as: 0)
-        preferredFloatVectorWidth = Int(try query.scalar(CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, as: cl_uint(0)))
+        // Compilers that vectorise by themselves prefer a width of 1, whatever the registers are.
+        floatVectorWidth = Int(
+            max(
+                try query.scalar(CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, as: cl_uint(0)),
+                try query.scalar(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, as: cl_uint(0))))
         // OpenCL reports this one in bits.
         baseAddressAlignmentBytes = max(1, Int(try query.scalar(CL_DEVICE_MEM_BASE_ADDR_ALIGN, as: cl_uint(0))) / 8)
         extensions = try query.string(CL_DEVICE_EXTENSIONS).split(separator: " ").map(String.init)

@@ -10,10 +10,11 @@ extension Device {
     /// Finds the device a user asks for.
     ///
     /// - Parameter selector: `nil` or empty for the GPU with most compute units, or else a CPU; `gpu` or `cpu` for the
-    ///   largest of that type; `0:1` for platform 0, device 1; anything else is part of a device's name, in any case.
+    ///   largest of that type; `0:1` for platform 0, device 1; anything else is a device's name, or else a part of it,
+    ///   or else a part of its platform's or vendor's name, in any case.
     /// - Returns: the device; the first one if several devices that match are the same model under the same driver.
-    /// - Throws: `DeviceError` listing the devices there are if none or several different ones match, or naming the
-    ///   package that brings a CPU device if there is none at all.
+    /// - Throws: `DeviceError` listing the devices there are if none or several different ones match, naming the
+    ///   package that brings a CPU device if there is none at all, or saying why what is meant cannot run kernels.
     public static func select(_ selector: String?) throws(DeviceError) -> Device {
         try select(selector, from: try all())
     }
@@ -32,23 +33,43 @@ extension Device {
             for type in [DeviceType.gpu, .cpu, .accelerator, .other] {
                 if let device = largest(type, in: devices) { return device }
             }
-            throw refusal("no usable OpenCL device")
+            throw refusal("no usable OpenCL device; there is \(list(devices))")
         case "gpu", "cpu":
             let type: DeviceType = wanted == "gpu" ? .gpu : .cpu
             if let device = largest(type, in: devices) { return device }
-            throw refusal("no OpenCL device of type \(wanted); there is \(list(devices))")
+            throw refusal("no usable OpenCL device of type \(wanted); there is \(list(devices))")
         default:
-            return try named(wanted, from: devices)
+            let device = try named(wanted, from: devices)
+            if let reason = device.whyUnusable { throw refusal("\(device): \(reason)") }
+            return device
         }
+    }
+
+    /// The version that kernels are written for.
+    private static let leastVersion = (1, 2)
+
+    /// Why no kernel runs on the device, for people; nil where they should.
+    public var whyUnusable: String? {
+        let words = version.split(separator: " ")
+        let numbers = words.dropFirst().first?.split(separator: ".").compactMap { Int($0) } ?? []
+        guard words.first == "OpenCL", numbers.count == 2 else { return nil }
+        let least = Self.leastVersion
+        return (numbers[0], numbers[1]) < least
+            ? "found \(version), expected OpenCL \(least.0).\(least.1) or later" : nil
     }
 
     private static func named(_ wanted: String, from devices: [Device]) throws(DeviceError) -> Device {
         if let device = devices.first(where: { $0.selector == wanted }) { return device }
-        let matches = devices.filter { $0.name.lowercased().contains(wanted) }
+        let rules: [(Device) -> Bool] = [
+            { $0.name.lowercased() == wanted },
+            { $0.name.lowercased().contains(wanted) },
+            { [$0.platformName, $0.vendor].contains { $0.lowercased().contains(wanted) } },
+        ]
+        let matches = rules.lazy.map { devices.filter($0) }.first { !$0.isEmpty } ?? []
         guard let first = matches.first else {
             throw refusal(
-                "no OpenCL device matches '\(wanted)' (gpu, cpu, an index such as 0:0, or part of a name); "
-                    + "there is \(list(devices))")
+                "no OpenCL device matches '\(wanted)' (gpu, cpu, an index such as 0:0, or part of a device's or "
+                    + "platform's name); there is \(list(devices))")
         }
         guard matches.allSatisfy({ $0.isSameModel(as: first) }) else {
             throw refusal(
@@ -58,10 +79,11 @@ extension Device {
         return first
     }
 
-    /// The device of a type with most compute units, the first of equals.
+    /// The usable device of a type with most compute units, the first of equals.
     private static func largest(_ type: DeviceType, in devices: [Device]) -> Device? {
         var best: Device?
-        for device in devices where device.type == type && device.computeUnits > (best?.computeUnits ?? -1) {
+        for device in devices
+        where device.type == type && device.whyUnusable == nil && device.computeUnits > (best?.computeUnits ?? -1) {
             best = device
         }
         return best

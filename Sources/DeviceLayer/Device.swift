@@ -40,8 +40,8 @@ public struct Device: Sendable, Hashable, CustomStringConvertible {
     public let localMemoryBytes: Int
     /// Most work-items in one work-group.
     public let maximumWorkGroupSize: Int
-    /// Number of floats in the vector the device likes best.
-    public let preferredFloatVectorWidth: Int
+    /// Floats of the device's registers: of the vector it prefers or, where that is longer, of the one it has.
+    public let floatVectorWidth: Int
     /// What the offset of every slice must be a multiple of, in bytes.
     public let baseAddressAlignmentBytes: Int
     /// Names of the extensions the device offers.

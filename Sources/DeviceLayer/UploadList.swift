@@ -16,7 +16,15 @@ final class StagedBytes {
 /// The uploads of one in-order queue that the device may still be reading, oldest first.
 final class UploadList: @unchecked Sendable {
     private let lock = NSLock()
-    private var pending: [(bytes: StagedBytes, event: DeviceEvent)] = []
+    private var pending: [(number: Int, bytes: StagedBytes, event: DeviceEvent)] = []
+    private var number = 0
+
+    /// The number of the last upload; they count from 1.
+    var last: Int {
+        lock.lock()
+        defer { lock.unlock() }
+        return number
+    }
 
     /// Number of uploads whose memory is still held.
     var count: Int {
@@ -42,22 +50,27 @@ final class UploadList: @unchecked Sendable {
             status.pointee = body(&event)
             return event
         }
-        pending.append((bytes, DeviceEvent(handle: event, device: device)))
+        number += 1
+        pending.append((number, bytes, DeviceEvent(handle: event, device: device)))
     }
 
     /// Lets go of the memory of uploads that are complete.
     ///
+    /// - Parameter finished: the last upload that the queue is known to have come past; some drivers' events do not say
+    ///   so at once.
     /// - Throws: `DeviceError` if one of them failed.
-    func sweep(device: Device) throws(DeviceError) {
+    func sweep(device: Device, finished: Int = 0) throws(DeviceError) {
         lock.lock()
         defer { lock.unlock() }
         var done = 0
         defer { pending.removeFirst(done) }
         while done < pending.count {
             let status = try pending[done].event.status()
-            guard status <= CL_COMPLETE else { return }
+            guard status <= CL_COMPLETE || pending[done].number <= finished else { return }
             done += 1
-            try check(status, "clEnqueueWriteBuffer", device: device, detail: "an upload failed on the device")
+            try check(
+                min(status, CL_COMPLETE), "clEnqueueWriteBuffer", device: device,
+                detail: "an upload failed on the device")
         }
     }
 }

@@ -22,8 +22,9 @@ public final class KernelLibrary: @unchecked Sendable {
     public let context: DeviceContext
     /// Which form of kernels is compiled.
     public let family: KernelFamily
-    /// Sums of 16 floats that a CPU's work-item keeps in registers: `RegisterTile.wideAccumulators` where a register
-    /// holds 16 floats; 6 where each takes two of 16 registers or four of 32.
+    /// Sums of 16 floats that a CPU's work-item keeps in registers beside their operands:
+    /// `RegisterTile.wideAccumulators` where a register holds 16 floats; 6 where each takes two of 16 registers or four
+    /// of 32, 2 where four of 16.
     let accumulators: Int
     /// Whether a register holds 16 floats.
     var hasWideRegisters: Bool { accumulators == RegisterTile.wideAccumulators }
@@ -32,8 +33,10 @@ public final class KernelLibrary: @unchecked Sendable {
     let cachedWeightBytes: Int
     /// Local memory that a work-group of the CPU family takes at most: half of the device's, unless set.
     let localBytes: Int
-    /// Whether kernels may ask for memory ahead. Oclgrind's interpreter stops at what that compiles to.
-    private var hasPrefetch: Bool { context.device.type == .cpu && context.device.platformName != "Oclgrind" }
+    /// Whether kernels may ask for memory ahead: on platforms where that is known to work. Elsewhere an interpreter
+    /// stops at what it compiles to, or a compiler ends the process over it.
+    private var hasPrefetch: Bool { family == .cpu && Self.prefetching.contains(context.device.platformName) }
+    private static let prefetching: Set = ["Portable Computing Language", "Intel(R) OpenCL"]
     /// Whether the compiler takes a limit of registers per work-item. Left alone, NVIDIA's assembler gives the largest
     /// tile's weight gradient 161, and a multiprocessor then holds one group of 256 items; with 128 it holds two, for
     /// nine words of spilling.
@@ -78,8 +81,7 @@ public final class KernelLibrary: @unchecked Sendable {
         knownUnits = matrixUnits.mapValues { .units($0) }
         self.localBytes = localBytes ?? context.device.localMemoryBytes / 2
         self.cachedWeightBytes = cachedWeightBytes
-        accumulators =
-            (vectorWidth ?? context.device.preferredFloatVectorWidth) >= Shape.lanes ? RegisterTile.wideAccumulators : 6
+        accumulators = RegisterTile.accumulators(vectorWidth: vectorWidth ?? context.device.floatVectorWidth)
         self.family = family ?? KernelFamily(for: context.device)
         guard self.family == .cpu || context.device.maximumWorkGroupSize >= Self.gpuWorkGroup else {
             throw UnsupportedDevice(device: context.device)

@@ -8,8 +8,10 @@ public struct PeakProbe: Operator {
     public let items: Int
     /// Passes over the chains of each.
     public let rounds: Int
-    /// Independent sums of each, as in the kernel.
-    private static let chains = 12
+    /// Independent sums of each, one vector of the family: on CPUs two or three registers more have to hold operands.
+    private static func chains(_ library: KernelLibrary) -> Int {
+        library.family == .gpu ? 12 : min(12, library.accumulators)
+    }
 
     /// Creates the operator.
     public init(items: Int, rounds: Int) {
@@ -19,12 +21,17 @@ public struct PeakProbe: Operator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] { [Shape([items])] }
 
-    /// Multiply-adds of one run on a kernel family.
-    public func multiplyAdds(_ family: KernelFamily) -> Int { items * rounds * Self.chains * family.vectorWidth }
+    /// Multiply-adds of one run.
+    ///
+    /// - Parameter library: the kernels that it runs with.
+    public func multiplyAdds(_ library: KernelLibrary) -> Int {
+        items * rounds * Self.chains(library) * library.family.vectorWidth
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
         e.launch(
-            "peak", "fma_peak", [.output(0), .int(rounds), .float(0.999)],
+            "peak", "fma_peak", options: ["-DCHAINS=\(Self.chains(e.library))"],
+            [.output(0), .int(rounds), .float(0.999)],
             WorkSize(global: [items], local: [e.library.family == .cpu ? 1 : 64]))
     }
 }

@@ -70,14 +70,29 @@ public struct AlgorithmSearch {
     /// Compiles every candidate for some problems on all cores. What does not compile is left out where it is measured.
     func prepare(_ problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) {
         let encodings = problems.flatMap { problem in
-            ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
-                .flatMap { candidate -> [Encoding] in
-                    let choices = AlgorithmChoices(arithmetic, measured: [problem: candidate])
-                    let graph = OperatorCase(problem).graph(arithmetic).lowered(for: library.family, choices: choices)
-                    return (try? graph.encodings(library: library)) ?? []
-                }
+            candidates(for: problem, arithmetic: arithmetic).flatMap { candidate in
+                (try? self.encodings(of: candidate, for: problem, arithmetic: arithmetic)) ?? []
+            }
         }
         try? library.prepare(encodings)
+    }
+
+    /// Every algorithm that computes a problem here, the heuristic's choice first; those that launch what an earlier
+    /// one launches are left out.
+    func candidates(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> [ConvolutionAlgorithm] {
+        var known: Set<[String]> = []
+        return ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).filter {
+            guard let encodings = try? self.encodings(of: $0, for: problem, arithmetic: arithmetic) else { return true }
+            return known.insert(encodings.flatMap(\.signature)).inserted
+        }
+    }
+
+    private func encodings(
+        of candidate: ConvolutionAlgorithm, for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic
+    ) throws -> [Encoding] {
+        let choices = AlgorithmChoices(arithmetic, measured: [problem: candidate])
+        return try OperatorCase(problem).graph(arithmetic).lowered(for: library.family, choices: choices)
+            .encodings(library: library)
     }
 
     /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
@@ -89,7 +104,7 @@ public struct AlgorithmSearch {
     ///   - arithmetic: how algorithms may round.
     /// - Throws: `DeviceError` or `InputError` if none can run.
     public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
-        var candidates = ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
+        var candidates = self.candidates(for: problem, arithmetic: arithmetic)
         var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])
         var samples: ConvolutionSamples?
         var failure: (any Error)?

@@ -170,6 +170,6 @@ public struct AlgorithmTuner {
         // larger is refused when its step is planned.
         problem.multiplyAccumulates >= Self.leastWork
             && max(problem.input.count, problem.output.count) <= Int(Int32.max) / 4
-            && ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).count > 1
+            && AlgorithmSearch(library: library).candidates(for: problem, arithmetic: arithmetic).count > 1
     }
 }

@@ -16,10 +16,12 @@ struct Devices: ConsoleCommand {
         let index, name, type, platform, version, driver: String
         let computeUnits, globalMemoryBytes, maximumAllocationBytes, localMemoryBytes: Int
         let precisions: [String]
+        let refusal: String?
     }
 
     /// What `model.precision` can be; nothing where the kernels do not run at all.
     private func precisions(_ device: Device) -> [ModelPrecision] {
+        guard device.whyUnusable == nil else { return [] }
         let context = try? DeviceContext(device: device, cacheDirectory: ProgramCache.directory(for: device))
         guard let context, let library = try? KernelLibrary(context: context) else { return [] }
         return ModelPrecision.allCases.filter { (try? library.computes($0)) == true }
@@ -31,7 +33,8 @@ struct Devices: ConsoleCommand {
                 index: $0.selector, name: $0.name, type: $0.type.rawValue, platform: $0.platformName,
                 version: $0.version, driver: $0.driverVersion, computeUnits: $0.computeUnits,
                 globalMemoryBytes: $0.globalMemoryBytes, maximumAllocationBytes: $0.maximumAllocationBytes,
-                localMemoryBytes: $0.localMemoryBytes, precisions: precisions($0).map(\.rawValue))
+                localMemoryBytes: $0.localMemoryBytes, precisions: precisions($0).map(\.rawValue),
+                refusal: $0.whyUnusable)
         }
         if json {
             try console.print(try JSONText.pretty(rows))
@@ -39,12 +42,15 @@ struct Devices: ConsoleCommand {
         }
         // Fails with the advice on which package brings a device when there is none.
         let chosen = try Device.select(nil).selector
-        var table = Table(["device", "name", "type", "compute units", "memory GiB", "precisions", "driver"])
+        var table = Table([
+            "device", "name", "platform", "type", "compute units", "memory GiB", "precisions", "driver",
+        ])
         for row in rows {
             table.add([
-                row.index + (row.index == chosen ? " *" : ""), row.name, row.type, String(row.computeUnits),
+                row.index + (row.index == chosen ? " *" : ""), row.name, row.platform, row.type,
+                String(row.computeUnits),
                 readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2),
-                row.precisions.isEmpty ? "–" : row.precisions.joined(separator: ", "),
+                row.refusal ?? (row.precisions.isEmpty ? "–" : row.precisions.joined(separator: ", ")),
                 row.driver,
             ])
         }

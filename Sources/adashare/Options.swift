@@ -13,7 +13,7 @@ import Foundation
 struct DeviceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "OpenCL device: gpu, cpu, an index such as 0:1, or part of a name.",
+            "OpenCL device: gpu, cpu, an index such as 0:1, or part of its or its platform's name.",
             discussion: "Default: ADASHARE_DEVICE, else the GPU with most compute units, else a CPU."))
     var device: String?
 

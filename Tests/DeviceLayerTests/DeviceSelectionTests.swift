@@ -37,6 +37,28 @@ import Testing
         #expect(!error.description.contains("Host Processor"))
     }
 
+    /// A name that another device's name begins with, and what only the platform is called.
+    @Test func exactNamesAndPlatformsCount() throws {
+        let short = Self.make(3, 0, "Host", .cpu, units: 1)
+        #expect(try Device.select("host", from: [cpu, short]) == short)
+        #expect(try Device.select("platform 0", from: all) == cpu)
+        #expect(throws: DeviceError.self) { try Device.select("platform 1", from: all) }
+    }
+
+    @Test func olderVersionsAreRefusedAndNotTaken() throws {
+        let old = Self.make(4, 0, "Old", .gpu, units: 1000, version: "OpenCL 1.1 Mesa 22.3.6")
+        #expect(try Device.select(nil, from: [old, cpu]) == cpu)
+        #expect(try Device.select("gpu", from: [old] + all) == large)
+        for selector in ["old", "4:0", "gpu"] {
+            let error = try TestDevice.error { _ = try Device.select(selector, from: [old, cpu]) }
+            #expect(error.description.contains("Old") && !error.description.contains("\n"))
+            #expect(selector == "gpu" || error.description.contains("OpenCL 1.1 Mesa 22.3.6, expected OpenCL 1.2"))
+        }
+        for version in ["OpenCL 1.2", "OpenCL 3.0 PoCL", "OpenCL 10.0"] {
+            #expect(Self.make(0, 0, "New", .cpu, units: 1, version: version).whyUnusable == nil)
+        }
+    }
+
     @Test(arguments: ["3:0", "nothing like it"]) func noMatchListsWhatThereIs(selector: String) throws {
         let error = try TestDevice.error { _ = try Device.select(selector, from: all) }
         #expect(error.description.contains(selector))
@@ -68,13 +90,15 @@ import Testing
         #expect(DeviceError(call: "clFoo", code: -11, buildLog: "line").description.hasSuffix("\nline"))
     }
 
-    private static func make(_ platform: Int, _ index: Int, _ name: String, _ type: DeviceType, units: Int) -> Device {
+    private static func make(
+        _ platform: Int, _ index: Int, _ name: String, _ type: DeviceType, units: Int, version: String = "OpenCL 1.2"
+    ) -> Device {
         let handle = OpaquePointer(bitPattern: 16 + 256 * platform + index)!
         return Device(
             platformIndex: platform, deviceIndex: index, platformName: "platform \(platform)", name: name,
-            vendor: "vendor", version: "OpenCL 1.2", openCLCVersion: "OpenCL C 1.2", driverVersion: "1", type: type,
+            vendor: "vendor", version: version, openCLCVersion: "OpenCL C 1.2", driverVersion: "1", type: type,
             computeUnits: units, globalMemoryBytes: 1 << 30, maximumAllocationBytes: 1 << 28,
-            localMemoryBytes: 1 << 15, maximumWorkGroupSize: 256, preferredFloatVectorWidth: 1,
+            localMemoryBytes: 1 << 15, maximumWorkGroupSize: 256, floatVectorWidth: 1,
             baseAddressAlignmentBytes: 128, extensions: [], platformVersion: "OpenCL 1.2",
             handle: DeviceHandle(platform: handle, device: handle))
     }

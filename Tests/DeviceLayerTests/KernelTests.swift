@@ -19,7 +19,7 @@ extension DeviceLayerTests {
                 #expect(device.maximumAllocationBytes > 0)
                 #expect(device.maximumAllocationBytes <= device.globalMemoryBytes)
                 #expect(device.baseAddressAlignmentBytes >= 16)
-                #expect(device.preferredFloatVectorWidth >= 1)
+                #expect(device.floatVectorWidth >= 1)
                 #expect(device.extensions.allSatisfy { !$0.isEmpty })
             }
             #expect(Set(devices.map(\.selector)).count == devices.count)

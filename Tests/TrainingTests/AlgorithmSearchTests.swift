@@ -231,6 +231,14 @@ extension TrainingTests {
             #expect(Set(results.map(\.error)).count == 1, "the same bits")
         }
 
+        /// Where weights stay in a cache and pixels walk, tiles of pixels are the same kernel.
+        @Test func whatLaunchesTheSameIsMeasuredOnce() throws {
+            let narrow = try KernelLibrary(context: TestDevice.context(), family: .cpu, vectorWidth: 8)
+            let problem = ConvolutionProblem.strided(.forward)
+            #expect(AlgorithmSearch(library: narrow).candidates(for: problem, arithmetic: .float32) == [.direct()])
+            #expect(AlgorithmSearch(library: try library()).candidates(for: problem, arithmetic: .float32).count == 3)
+        }
+
         @Test(arguments: [ConvolutionProblem.Pass.forward, .dataGradient, .weightGradient])
         func exactSearchesLeaveOutWhatRoundsOtherwise(pass: ConvolutionProblem.Pass) throws {
             let problem = ConvolutionProblem.plain(pass)

@@ -8,10 +8,11 @@ import Testing
 struct TrainingTests {}
 
 extension TestDevice {
-    /// The kernels of CPUs, which run on any device: what algorithms there are is a matter of the family.
-    static func cpuLibrary() throws -> KernelLibrary {
-        try families.contains(.cpu) ? library(.cpu) : KernelLibrary(context: context(), family: .cpu)
+    /// The kernels of CPUs with registers of 16 floats, which run on any device: they have tiles to choose from.
+    private static let tiled = Result<KernelLibrary, any Error> {
+        try KernelLibrary(context: context(), family: .cpu, vectorWidth: 16)
     }
+    static func cpuLibrary() throws -> KernelLibrary { try tiled.get() }
 
     /// The kernels made for the device.
     static func nativeLibrary() throws -> KernelLibrary { try library(nativeFamily()) }

@@ -33,29 +33,45 @@ struct ConvolutionGather {
         _ e: inout LaunchEncoder, x: Shape, y: Shape, _ packed: LaunchArgument, _ epilogue: ConvolutionEpilogue,
         _ multiplyAccumulates: Int
     ) throws {
+        let row = isForward ? KernelRow(geometry, x: x) : nil
+        let width = RegisterTile.width(channels: y.storedChannels)
+        let sizes: [LaunchArgument] = [
+            .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(y.height), .int(y.width),
+            .int(y.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(stride),
+            .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags,
+        ]
+        let across = y.storedChannels / width
+        // Few sums are no work-item's worth: then one takes several tiles of channels.
+        let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
+        let group = max(1, min(across, Self.fewestTerms / terms))
+        let groups = (across + group - 1) / group
+        if row == nil, !e.library.hasWideRegisters {
+            let pixels = PixelPanel.pixels(channels: x.storedChannels, cacheBytes: e.library.localBytes)
+            e.launch(
+                "convolution_cpu_panels", "convolution_panels",
+                options: PixelPanel.options(width: width, accumulators: e.library.accumulators),
+                [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [
+                    .int(group), .int(pixels), .int(y.rows),
+                ], e.library.grid(groups, (y.rows + pixels - 1) / pixels), multiplyAccumulates: multiplyAccumulates)
+            return
+        }
         var pixels: Int?
         if case .direct(.pixels(let chosen)?) = algorithm { pixels = chosen }
         let tile = RegisterTile(
             columns: y.width, divisor: divisor, storedChannels: y.storedChannels, inputs: x.storedChannels,
             accumulators: e.library.accumulators, pixels: pixels)
-        let across = y.storedChannels / tile.width
-        let weightBytes = 4 * geometry.kernelHeight * geometry.kernelWidth * x.channels * y.storedChannels
+        let weightBytes = 4 * terms * y.storedChannels
         let isOuter = weightBytes > e.library.cachedWeightBytes
         let tiles = y.height * tile.tiles * divisor
-        // Few sums are no work-item's worth: then one takes several tiles of channels.
-        let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
-        let group = isOuter ? 1 : max(1, min(across, Self.fewestTerms / terms))
-        let groups = (across + group - 1) / group
-        let size = WorkSize(global: isOuter ? [tiles, y.batch, groups] : [groups, tiles, y.batch], local: [1, 1, 1])
-        let row = isForward ? KernelRow(geometry, x: x) : nil
+        let size =
+            isOuter
+            ? WorkSize(global: [tiles, y.batch, across], local: [1, 1, 1])
+            : WorkSize(global: [groups, tiles, y.batch], local: [1, 1, 1])
         e.launch(
             "convolution_cpu", "convolution_gather",
             options: (isOuter ? ["-DWEIGHTS_OUTER=1"] : []) + tile.options + (row?.options ?? []),
-            [.input(0), packed, .zeros] + epilogue.operands + [
-                .output(0), .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(y.height),
-                .int(y.width), .int(y.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth),
-                .int(stride), .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags, .int(group),
-            ], size, multiplyAccumulates: multiplyAccumulates)
+            [.input(0), packed, .zeros] + epilogue.operands + [.output(0)] + sizes + [.int(isOuter ? 1 : group)],
+            size, multiplyAccumulates: multiplyAccumulates)
     }
 
     private func encodeGPU(
@@ -116,6 +132,21 @@ struct KernelRow {
     }
 }
 
+/// How the CPU family sums where registers hold fewer than 16 floats (`convolution_cpu_panels.cl`).
+private enum PixelPanel {
+    /// The most pixels of a work-item, as in the kernel, and the fewest that pay for reading the weights.
+    private static let counts = 96...192
+
+    /// Pixels of a work-item: with all their channels they stay in a cache.
+    static func pixels(channels: Int, cacheBytes: Int) -> Int {
+        min(max(cacheBytes / (4 * channels) / 48 * 48, counts.lowerBound), counts.upperBound)
+    }
+
+    static func options(width: Int, accumulators: Int) -> [String] {
+        ["-DPT=\(accumulators)", "-DKV=\(width / Shape.lanes)"]
+    }
+}
+
 /// The CPU family's register tile: `pixels` of one row times `width` channels.
 struct RegisterTile {
     let pixels: Int
@@ -143,6 +174,20 @@ struct RegisterTile {
 
     /// Sums of 16 floats that fit registers of as many: 28 of 32, 30 where they share their operands.
     static let wideAccumulators = 28
+
+    /// Sums of 16 floats that fit registers of so many floats, beside one vector of weights and a pixel's value.
+    static func accumulators(vectorWidth: Int) -> Int {
+        switch vectorWidth {
+        case 16...: wideAccumulators
+        case 8...: 6
+        default:
+            #if arch(arm64)
+                6
+            #else
+                2
+            #endif
+        }
+    }
 
     /// Tiles of at most a row's pixels, those that waste least first: a tile costs its pixels, but few do not fill the
     /// pipeline, plus about two pixels' worth of loading weights.

@@ -117,9 +117,11 @@ struct WinogradConvolution {
         switch e.library.family {
         case .cpu:
             let pixels = Self.pixels(tiles, accumulators: e.library.accumulators)
+            // On few registers, weights stay in a first-level cache for so many tiles.
+            let (span, options) = e.library.hasWideRegisters ? (pixels, []) : (16 * pixels, ["-DKR=1"])
             e.launch(
-                "convolution_winograd_products_cpu", "winograd_products", options: ["-DPT=\(pixels)"], arguments,
-                e.library.grid((tiles + pixels - 1) / pixels, channels / 32, places),
+                "convolution_winograd_products_cpu", "winograd_products", options: ["-DPT=\(pixels)"] + options,
+                arguments + [.int(span)], e.library.grid((tiles + span - 1) / span, channels / 32, places),
                 multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: tiles, columns: channels, products: places)
@@ -133,7 +135,7 @@ struct WinogradConvolution {
     /// Tiles per work-item of the products: those that waste least, as in `RegisterTile`, and never more than there
     /// are.
     static func pixels(_ count: Int, accumulators: Int) -> Int {
-        guard accumulators == RegisterTile.wideAccumulators else { return min(count, accumulators / 2) }
+        guard accumulators == RegisterTile.wideAccumulators else { return min(count, accumulators) }
         func cost(_ pixels: Int) -> Int { (count + pixels - 1) / pixels * (pixels + 2) }
         return [15, 14, 13, 12, 10, 8].filter { $0 <= count }.min { cost($0) < cost($1) } ?? count
     }
@@ -210,8 +212,8 @@ struct WinogradWeightGradient {
         case .cpu:
             e.launch(
                 "convolution_winograd_products_cpu", "winograd_weight_products",
-                options: e.library.hasWideRegisters ? [] : ["-DCB=2"], parts + sizes,
-                e.library.grid(outputs / 32, inputs / 8, places), multiplyAccumulates: multiplyAccumulates)
+                options: e.library.hasWideRegisters ? [] : ["-DCB=4", "-DKR=1"], parts + sizes,
+                e.library.grid(outputs / 32, inputs / 16, places), multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: inputs, columns: outputs, products: places)
             try e.launch(

@@ -1,0 +1,100 @@
+// Convolution for CPUs whose registers hold fewer than 16 floats: weights stay in the first-level cache.
+//
+// The index formula is that of convolution_cpu.cl, and so are the sums, term by term: the bits are the same.
+//
+// A work-item has up to `pixels` neighbouring output pixels and tiles of KT = 16 KV output channels. For each tap it
+// lists the pixels whose source is whole and inside the image; then a panel of DEPTH input x KT output channels, 16 KB,
+// is read once and stays, while PT listed pixels at a time, whichever they are, walk under it, 16 channels in turn:
+//   acc[PT] += x[pixel][c] * w[c][16]           PT broadcasts and two registers of weights for 2 PT multiply-adds
+// Between panels the sums wait in `sums`. Pixels outside the image cost nothing, and no row has a remainder.
+//
+// Layout: global (groups of channel tiles, groups of pixels), neighbours share pixels. Weights [K/KT][R][S][C][KT].
+// Tunables: PT, as many vectors of 16 floats as registers hold beside the operands; KV 1 or 2.
+
+#ifndef PT
+#define PT 6
+#endif
+#ifndef KV
+#define KV 2
+#endif
+#define KT (16 * KV)
+#define DEPTH (256 / KV)
+// The most pixels of a work-item, and where sums go that nobody asked for.
+#define PIXELS 192
+#define SPARE PIXELS
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void convolution_panels(__global const float *restrict x, __global const float *restrict w,
+                        __global const float *bias, __global const float *scale, __global const float *shift,
+                        __global const float *residual, __global float *y, int H, int Wd, int C, int XS, int P, int Q,
+                        int YS, int R, int S, int STR, int DIL, int PAD, int DIV, int flags, int group, int pixels,
+                        int total) {
+    const int start = (int)get_global_id(1) * pixels, end = min(start + pixels, total);
+    const int begin_kt = (int)get_global_id(0) * group, end_kt = min(begin_kt + group, YS / KT);
+    float sums[PIXELS + 1][KT];
+    __global const float *source[PIXELS + PT];
+    int target[PIXELS + PT];
+
+    for (int kt = begin_kt; kt < end_kt; ++kt) {
+        for (int v = 0; v < KV; ++v) {
+            const float16 first = flags & HAS_BIAS ? vload16(kt * KV + v, bias) : (float16)(0.0f);
+            for (int i = 0; i < end - start; ++i) vstore16(first, v, sums[i]);
+        }
+
+        for (int tap = 0; tap < R * S; ++tap) {
+            const int down = tap / S * DIL - PAD, right = tap % S * DIL - PAD;
+            // Columns q0, q0 + DIV, ... q1 - 1 of y have a source among those of x.
+            int q0 = right < 0 ? (-right + STR - 1) / STR : 0;
+            while ((q0 * STR + right) % DIV != 0) ++q0;
+            const int q1 = min(Q, (Wd * DIV - right + STR - 1) / STR);
+            int count = 0;
+            for (int row = start / Q; row * Q < end; ++row) {
+                const int above = row % P * STR + down;
+                if (above < 0 || above % DIV != 0 || above / DIV >= H) continue;
+                int q = q0;
+                if (row * Q + q < start) q += (start - row * Q - q + DIV - 1) / DIV * DIV;
+                const int stop = min(q1, end - row * Q);
+                __global const float *from =
+                    x + ((ptrdiff_t)(row / P * H + above / DIV) * Wd + (q * STR + right) / DIV) * XS;
+                for (; q < stop; q += DIV, from += STR * XS, ++count) {
+                    source[count] = from;
+                    target[count] = row * Q + q - start;
+                }
+            }
+            if (count == 0) continue;
+            for (int i = count; i % PT != 0; ++i) {
+                source[i] = source[count - 1];
+                target[i] = SPARE;
+            }
+
+            __global const float *panel = w + (size_t)(kt * R * S + tap) * C * KT;
+            for (int c0 = 0; c0 < C; c0 += DEPTH, panel += DEPTH * KT) {
+                const int depth = min(DEPTH, C - c0);
+                for (int i = 0; i < count; i += PT)
+                    for (int v = 0; v < KV; ++v) {
+                        __global const float *xp[PT], *wp = panel + 16 * v;
+                        float16 acc[PT];
+                        UNROLLED
+                        for (int j = 0; j < PT; ++j) {
+                            xp[j] = source[i + j] + c0;
+                            acc[j] = vload16(v, sums[target[i + j]]);
+                        }
+                        for (int c = 0; c < depth; ++c, wp += KT) {
+                            const float16 weights = vload16(0, wp);
+                            UNROLLED
+                            for (int j = 0; j < PT; ++j) acc[j] = fma((float16)(xp[j][c]), weights, acc[j]);
+                        }
+                        UNROLLED
+                        for (int j = 0; j < PT; ++j) vstore16(acc[j], v, sums[target[i + j]]);
+                    }
+            }
+        }
+
+        for (int i = 0; i < end - start; ++i)
+            for (int v = 0; v < KV; ++v) {
+                const int k = kt * KT + 16 * v;
+                const size_t o = (size_t)(start + i) * YS + k;
+                vstore16(epilogue(vload16(v, sums[i]), scale + k, shift + k, residual + o, flags), 0, y + o);
+            }
+    }
+}
