@@ -2,11 +2,12 @@
 //
 // The index formula is that of convolution_cpu.cl, and so are the sums, term by term: the bits are the same.
 //
-// A work-item has up to `pixels` neighbouring output pixels and tiles of KT = 16 KV output channels. For each tap it
+// A work-item has PIXELS neighbouring output pixels and tiles of KT = 16 KV output channels. For each tap it
 // lists the pixels whose source is whole and inside the image; then a panel of DEPTH input x KT output channels, 16 KB,
 // is read once and stays, while PT listed pixels at a time, whichever they are, walk under it, 16 channels in turn:
 //   acc[PT] += x[pixel][c] * w[c][16]           PT broadcasts and two registers of weights for 2 PT multiply-adds
-// Between panels the sums wait in `sums`. Pixels outside the image cost nothing, and no row has a remainder.
+// Between panels the sums wait in `sums`; where every pixel has one tap, they start and end in registers. Pixels outside
+// the image cost nothing, and no row has a remainder.
 //
 // Layout: global (groups of channel tiles, groups of pixels), neighbours share pixels. Weights [K/KT][R][S][C][KT].
 // Tunables: PT, as many vectors of 16 floats as registers hold beside the operands; KV 1 or 2.
@@ -19,7 +20,7 @@
 #endif
 #define KT (16 * KV)
 #define DEPTH (256 / KV)
-// The most pixels of a work-item, and where sums go that nobody asked for.
+// Pixels of a work-item, as on the host, and where sums go that nobody asked for.
 #define PIXELS 192
 #define SPARE PIXELS
 
@@ -27,16 +28,16 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution_panels(__global const float *restrict x, __global const float *restrict w,
                         __global const float *bias, __global const float *scale, __global const float *shift,
                         __global const float *residual, __global float *y, int H, int Wd, int C, int XS, int P, int Q,
-                        int YS, int R, int S, int STR, int DIL, int PAD, int DIV, int flags, int group, int pixels,
-                        int total) {
-    const int start = (int)get_global_id(1) * pixels, end = min(start + pixels, total);
+                        int YS, int R, int S, int STR, int DIL, int PAD, int DIV, int flags, int group, int total) {
+    const int start = (int)get_global_id(1) * PIXELS, end = min(start + PIXELS, total);
     const int begin_kt = (int)get_global_id(0) * group, end_kt = min(begin_kt + group, YS / KT);
+    const bool has_one_tap = R * S == 1 && PAD == 0 && DIV == 1;
     float sums[PIXELS + 1][KT];
     __global const float *source[PIXELS + PT];
     int target[PIXELS + PT];
 
     for (int kt = begin_kt; kt < end_kt; ++kt) {
-        for (int v = 0; v < KV; ++v) {
+        for (int v = 0; v < KV && !has_one_tap; ++v) {
             const float16 first = flags & HAS_BIAS ? vload16(kt * KV + v, bias) : (float16)(0.0f);
             for (int i = 0; i < end - start; ++i) vstore16(first, v, sums[i]);
         }
@@ -68,27 +69,48 @@ void convolution_panels(__global const float *restrict x, __global const float *
             }
 
             __global const float *panel = w + (size_t)(kt * R * S + tap) * C * KT;
-            for (int c0 = 0; c0 < C; c0 += DEPTH, panel += DEPTH * KT) {
-                const int depth = min(DEPTH, C - c0);
-                for (int i = 0; i < count; i += PT)
+            for (int c0 = 0, depth = min(DEPTH, C); c0 < C; c0 += depth, panel += depth * KT) {
+                depth = min(DEPTH, C - c0);
+                const bool starts = has_one_tap && c0 == 0, ends = has_one_tap && c0 + depth == C;
+                // The next panel lies behind this one.
+                const int ahead = depth * KT * PT / count / 16 * 16;
+                for (int i = 0; i < count; i += PT) {
+                    PREFETCH(panel + depth * KT + i / PT * ahead, ahead)
                     for (int v = 0; v < KV; ++v) {
                         __global const float *xp[PT], *wp = panel + 16 * v;
                         float16 acc[PT];
                         UNROLLED
-                        for (int j = 0; j < PT; ++j) {
-                            xp[j] = source[i + j] + c0;
-                            acc[j] = vload16(v, sums[target[i + j]]);
+                        for (int j = 0; j < PT; ++j) xp[j] = source[i + j] + c0;
+                        if (starts) {
+                            const float16 first = flags & HAS_BIAS ? vload16(kt * KV + v, bias) : (float16)(0.0f);
+                            UNROLLED
+                            for (int j = 0; j < PT; ++j) acc[j] = first;
+                        } else {
+                            UNROLLED
+                            for (int j = 0; j < PT; ++j) acc[j] = vload16(v, sums[target[i + j]]);
                         }
                         for (int c = 0; c < depth; ++c, wp += KT) {
                             const float16 weights = vload16(0, wp);
                             UNROLLED
                             for (int j = 0; j < PT; ++j) acc[j] = fma((float16)(xp[j][c]), weights, acc[j]);
                         }
-                        UNROLLED
-                        for (int j = 0; j < PT; ++j) vstore16(acc[j], v, sums[target[i + j]]);
+                        if (ends) {
+                            const int k = kt * KT + 16 * v;
+                            UNROLLED
+                            for (int j = 0; j < PT; ++j) {
+                                if (i + j >= count) continue;
+                                const size_t o = (size_t)(start + i + j) * YS + k;
+                                vstore16(epilogue(acc[j], scale + k, shift + k, residual + o, flags), 0, y + o);
+                            }
+                        } else {
+                            UNROLLED
+                            for (int j = 0; j < PT; ++j) vstore16(acc[j], v, sums[target[i + j]]);
+                        }
                     }
+                }
             }
         }
+        if (has_one_tap) continue;
 
         for (int i = 0; i < end - start; ++i)
             for (int v = 0; v < KV; ++v) {

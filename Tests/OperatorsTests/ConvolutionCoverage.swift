@@ -77,8 +77,7 @@ extension ConvolutionTrial {
             let tile = request.option("PT") ?? 1
             along("pixels", problem.geometry.isPointwise ? target.rows : target.width, tile)
         case ("convolution_cpu_panels", _):
-            let counts = request.arguments.suffix(2).map { if case .int(let count) = $0 { Int(count) } else { 0 } }
-            along("pixels", counts[1], counts[0])
+            along("pixels", target.rows, 192)
             along("depth", source.channels, 256 / (request.option("KV") ?? 1))
         case ("convolution_gpu", "convolution_gather"):
             along("rows", target.rows, request.option("TM") ?? 1)

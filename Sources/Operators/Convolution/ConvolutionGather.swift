@@ -46,13 +46,12 @@ struct ConvolutionGather {
         let group = max(1, min(across, Self.fewestTerms / terms))
         let groups = (across + group - 1) / group
         if row == nil, !e.library.hasWideRegisters {
-            let pixels = PixelPanel.pixels(channels: x.storedChannels, cacheBytes: e.library.localBytes)
             e.launch(
                 "convolution_cpu_panels", "convolution_panels",
                 options: PixelPanel.options(width: width, accumulators: e.library.accumulators),
-                [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [
-                    .int(group), .int(pixels), .int(y.rows),
-                ], e.library.grid(groups, (y.rows + pixels - 1) / pixels), multiplyAccumulates: multiplyAccumulates)
+                [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [.int(group), .int(y.rows)],
+                e.library.grid(groups, (y.rows + PixelPanel.pixels - 1) / PixelPanel.pixels),
+                multiplyAccumulates: multiplyAccumulates)
             return
         }
         var pixels: Int?
@@ -134,13 +133,8 @@ struct KernelRow {
 
 /// How the CPU family sums where registers hold fewer than 16 floats (`convolution_cpu_panels.cl`).
 private enum PixelPanel {
-    /// The most pixels of a work-item, as in the kernel, and the fewest that pay for reading the weights.
-    private static let counts = 96...192
-
-    /// Pixels of a work-item: with all their channels they stay in a cache.
-    static func pixels(channels: Int, cacheBytes: Int) -> Int {
-        min(max(cacheBytes / (4 * channels) / 48 * 48, counts.lowerBound), counts.upperBound)
-    }
+    /// Pixels of a work-item, as in the kernel.
+    static let pixels = 192
 
     static func options(width: Int, accumulators: Int) -> [String] {
         ["-DPT=\(accumulators)", "-DKV=\(width / Shape.lanes)"]
