@@ -27,8 +27,8 @@ extension LaunchEncoder {
     /// - Parameters:
     ///   - file: name of the kernel's file, without ending.
     ///   - kernel: name of the function, whose arguments are four tensors, the weights, the output and `others`.
-    ///   - others: the arguments of a launch by its first tensor, how many of the four there are, and whether it adds to
-    ///     the output.
+    ///   - others: the arguments of a launch by its first tensor, how many of the four there are, and whether it adds
+    ///     to the output.
     mutating func launchInFours(
         _ file: String, _ kernel: String, others: (_ first: Int, _ count: Int, _ adds: Bool) -> [LaunchArgument]
     ) {

@@ -183,7 +183,8 @@ final class GoldenNetwork {
 
     /// What a step is told, beside data and noise.
     ///
-    /// - Parameter own: the learning rate of what a network has in a group of its own, by default ten times the others'.
+    /// - Parameter own: the learning rate of what a network has in a group of its own, by default ten times the
+    ///   others'.
     static func state(step: Int, learningRate: Double, own: Double? = nil) -> StepState {
         var state = StepState()
         state.step = UInt32(step)
