@@ -1,12 +1,13 @@
 // Slices of channels: what joins the features of several tasks slice by slice, and what keeps slices apart.
 //
-//   subspace_mix         y[r][g] = sum over `count` of four tensors x, and h, of weight(g, h) x[r][h]
-//                        `adds`: on top of what y holds
-//                        weight(g, h) = w[g][first + h] for the first one; transposed: w[h][first + g]
-//   subspace_mix_sums    (pair of slices g, h; chunk): partial[g][term][h][chunk] = sum of dy[g] x[h] over the chunk
-//   subspace_mix_totals  a group per number of dw: the sum of its chunks; pads 0
-//   subspace_overlap     one group: y = sum of squares of p[k][l] over slices of k below that of l
-//   subspace_between     p[k][l] 2 dy where k and l are of different slices, else 0
+//   subspace_mix           y[r][g] = sum over `count` of four tensors x, and h, of weight(g, h) x[r][h]
+//                          `adds`: on top of what y holds
+//                          weight(g, h) = w[g][first + h] for the first one; transposed: w[h][first + g]
+//   subspace_mix_sums      (pair of slices g, h; chunk): partial[g][term][h][chunk] = sum of dy[g] x[h] over the chunk
+//   subspace_mix_totals    a group per number of dw: the sum of its chunks; pads 0
+//   subspace_overlap_rows  a group per row k of p: partial[k] = sum of squares of p[k][l] over slices behind that of k
+//   subspace_overlap_total one group: y = sum of the rows' partials
+//   subspace_between       p[k][l] 2 dy where k and l are of different slices, else 0
 //
 // w, dw: [G, T G] in float32, rows of `stride`; p: [K, K], rows of `stored`. A slice is whole vectors, `span` channels
 // of p. Layout of subspace_mix: FOR_CHANNELS over n vectors, `vectors` of them in a row; y aliases nothing.
@@ -63,13 +64,21 @@ __kernel void subspace_mix_totals(__global const float *partial, __global float 
     if (get_local_id(0) == 0) dw[place] = sum;
 }
 
-__kernel void subspace_overlap(__global const float *p, __global float *y, int channels, int stored, int span) {
+__kernel void subspace_overlap_rows(__global const float *p, __global float *partial, int channels, int stored,
+                                    int span) {
+    GROUP_MEMORY
+    const int k = (int)get_group_id(0);
+    float sum = 0.0f;
+    for (int l = (k / span + 1) * span + (int)get_local_id(0); l < channels; l += GROUP_ITEMS)
+        sum = fma(p[(size_t)k * stored + l], p[(size_t)k * stored + l], sum);
+    sum = group_sum(sum);
+    if (get_local_id(0) == 0) partial[k] = sum;
+}
+
+__kernel void subspace_overlap_total(__global const float *partial, __global float *y, int channels) {
     GROUP_MEMORY
     float sum = 0.0f;
-    for (int i = (int)get_local_id(0); i < channels * channels; i += GROUP_ITEMS) {
-        const int k = i / channels, l = i - k * channels;
-        if (k / span < l / span) sum = fma(p[(size_t)k * stored + l], p[(size_t)k * stored + l], sum);
-    }
+    for (int k = (int)get_local_id(0); k < channels; k += GROUP_ITEMS) sum += partial[k];
     sum = group_sum(sum);
     if (get_local_id(0) == 0) store_scalar(y, sum);
 }

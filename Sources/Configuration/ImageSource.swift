@@ -37,6 +37,16 @@ extension ExperimentConfiguration {
         }
     }
 
+    /// What readers are told in vain, a line for each data set: keys of kinds that are not chosen.
+    package var idleReaderKeys: [String] {
+        let own = tasks.enumerated().compactMap { index, task in task.dataset.map { ("tasks.\(index).dataset", $0) } }
+        return ([("dataset", dataset.source)] + own).compactMap { place, reader in
+            let keys = reader.idleKeys.map { "\(place).\($0)" }
+            guard let kind = reader.kind, !keys.isEmpty else { return nil }
+            return "without effect with \(place).kind \(kind): \(keys.joined(separator: ", "))"
+        }
+    }
+
     /// The labels that some tasks learn, each once.
     private func labelRequests(of indices: [Int]) throws -> [LabelRequest] {
         var requests: [LabelRequest] = []

@@ -58,18 +58,17 @@ public struct Batch: Sendable, Equatable {
         let start = image.count
         image.append(contentsOf: repeatElement(0, count: 3 * transform.pixelCount))
         let (order, mean, factor) = (normalisation.order, normalisation.mean, normalisation.factor)
-        func normalised(_ colour: Float, _ channel: Int) -> Float { (colour - mean[channel]) * factor[channel] }
         image.withUnsafeMutableBufferPointer { image in
             let target = UnsafeMutableBufferPointer(rebasing: image[start...])
             sample.image.withUnsafeBufferPointer { source in
                 guard let colours else {
-                    transform.interpolate(source, order: order, into: target, finish: normalised)
+                    transform.interpolate(source, order: order, into: target, mean: mean, factor: factor)
                     return
                 }
-                transform.interpolate(source, order: order, into: target) { colour, _ in colour }
+                transform.interpolate(source, order: order, into: target)
                 colours.apply(to: target, order: order, isImage: transform.isImage)
                 for at in target.indices where transform.isImage(at / 3) {
-                    target[at] = normalised(target[at], at % 3)
+                    target[at] = (target[at] - mean[at % 3]) * factor[at % 3]
                 }
             }
         }
@@ -138,8 +137,7 @@ extension Batch {
                     transform.interpolate(
                         UnsafeBufferPointer(rebasing: source[index * from..<(index + 1) * from]),
                         order: SIMD3(0, 1, 2),
-                        into: UnsafeMutableBufferPointer(rebasing: target[index * to..<(index + 1) * to])
-                    ) { value, _ in value }
+                        into: UnsafeMutableBufferPointer(rebasing: target[index * to..<(index + 1) * to]))
                 }
             }
         }

@@ -7,6 +7,9 @@ import AdaShareSupport
 /// depend on the number of threads, on timing, or on where the loader started. No more than ``ahead`` batches are ever
 /// ready or being made, beside the one that `next()` has given.
 public final class BatchLoader: Sendable {
+    /// Memory of the batches made ahead, where it holds two of them.
+    private static let mostBytesAhead = 4 << 30
+
     /// Batches in one pass over the indices: ⌊indices / batch⌋.
     public let stepsPerPass: Int
     /// Batches made ahead of the one asked for.
@@ -28,7 +31,8 @@ public final class BatchLoader: Sendable {
     ///   - phase: names the phase, so that phases see different orders and augmentations.
     ///   - onError: what is done about samples that cannot be decoded.
     ///   - startStep: the step the first `next()` returns.
-    ///   - prefetch: steps made ahead of the one asked for, at least 1; nil for one for each thread, at least 4.
+    ///   - prefetch: steps made ahead of the one asked for, at least 1; nil for one for each thread, at least 4, of
+    ///     batches so large that these would take more than 4 GiB as many as take that, at least 2.
     ///   - threads: worker threads, at least 1.
     /// - Throws: `InputError` if the batch is larger than the data, a size is not positive, an index is not in the
     ///   data set, or the data set lacks a label.
@@ -61,7 +65,7 @@ public final class BatchLoader: Sendable {
             augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase,
             onError: onError)
         self.maker = maker
-        ahead = max(1, prefetch ?? max(4, threads))
+        ahead = max(1, prefetch ?? Self.ahead(threads: threads, batchBytes: maker.byteCount))
         queue = PrefetchQueue(start: startStep, ahead: ahead, threads: max(1, threads)) { step in
             try maker.make(step)
         }
@@ -71,9 +75,14 @@ public final class BatchLoader: Sendable {
         queue.stop()
     }
 
+    /// How many batches are made ahead where nobody says.
+    static func ahead(threads: Int, batchBytes: Int) -> Int {
+        min(max(4, threads), max(2, mostBytesAhead / batchBytes))
+    }
+
     /// The batch of the next step; waits only if the threads are behind.
     ///
-    /// - Throws: what making the batch of this very step threw.
+    /// - Throws: what making the batch of this very step threw; `CancellationError` where the loader has been measured.
     public func next() throws -> Batch {
         try queue.take()
     }
@@ -108,6 +117,14 @@ struct BatchMaker: Sendable {
     var phase: String
     var onError: OnError
 
+    /// Host memory that the numbers of a batch take, bytes.
+    var byteCount: Int {
+        let ofLabels = labels.reduce(0) { sum, label in
+            sum + label.format.channels * (label.format.extent == .pixels ? height * width : 1)
+        }
+        return 4 * batch * (3 * height * width + ofLabels)
+    }
+
     /// Decodes, augments and packs the batch of a step.
     func make(_ step: Int) throws -> Batch {
         let stepsPerPass = indices.count / batch
@@ -140,7 +157,7 @@ struct BatchMaker: Sendable {
 
     /// The sample of a place in a pass, or the next one of the pass that can be decoded, round its end: what stands in
     /// does not depend on what other steps have met.
-    private func sample(at place: Int, _ order: [Int]?, in result: inout Batch) throws -> Sample {
+    func sample(at place: Int, _ order: [Int]?, in result: inout Batch) throws -> Sample {
         var failure: (any Error)?
         for distance in indices.indices {
             let next = (place + distance) % indices.count

@@ -60,7 +60,9 @@ extension BatchMaker {
         for place in 0..<images {
             var batch = Batch(count: 1, height: height, width: width, indices: [], normalisation: dataset.normalisation)
             batch.reserve(labels)
-            let sample = try timed(&seconds.decode) { try dataset.sample(indices[place % indices.count]) }
+            let sample = try timed(&seconds.decode) {
+                try self.sample(at: place % indices.count, nil, in: &batch)
+            }
             let (transform, colours) = draw(for: sample, pass: 0, place: place)
             timed(&seconds.image) { batch.appendImage(sample, transform, colours) }
             timed(&seconds.labels) { batch.appendLabels(sample, transform) }

@@ -32,16 +32,19 @@ final class PrefetchQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// What the next step needs, waiting for it if need be.
+    ///
+    /// - Throws: what making it threw; `CancellationError` once the queue is stopped.
     func take() throws -> Element {
         condition.lock()
         defer { condition.unlock() }
         let step = untaken
         untaken += 1
         condition.broadcast()
-        while true {
+        while !isStopped {
             if let result = ready.removeValue(forKey: step) { return try result.get() }
             condition.wait()
         }
+        throw CancellationError()
     }
 
     /// Ends the threads and waits until they have finished what they have in hand.

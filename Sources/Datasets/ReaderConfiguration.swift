@@ -76,6 +76,14 @@ public struct ReaderConfiguration: Sendable {
         }
     }
 
+    /// Keys that are set and that the chosen reader does not read, relative to `dataset`.
+    package var idleKeys: [String] {
+        guard let reader else { return [] }
+        let chosen = type(of: reader)
+        let others = known.all.filter { $0.kind != chosen.kind }.flatMap { readers[$0.kind]?.changedKeys ?? [] }
+        return (root == nil || chosen.needsRoot ? [] : ["root"]) + others.filter { !chosen.keys.contains($0) }
+    }
+
     /// The chosen reader, with a folder if it needs one.
     ///
     /// - Throws: `InputError` naming the key that is missing.

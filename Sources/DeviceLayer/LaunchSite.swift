@@ -3,7 +3,7 @@ public protocol LaunchSite: AnyObject {
     /// Name of the kernel.
     var name: String { get }
     /// What a profile calls this launch site.
-    var label: String { get set }
+    var label: String { get }
     /// Multiply-accumulates of one launch, for profiles.
     var multiplyAccumulates: Int { get }
     /// Bytes of its buffers, for profiles; what is read and written in place counts twice.

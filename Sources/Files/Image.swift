@@ -69,17 +69,32 @@ public struct Image: Sendable, Equatable {
         return Image(width: header.width, height: header.height, channels: 3, pixels: try file.pixels(channels: 3))
     }
 
+    /// Numbers of 8 or 16 bits, as a file stores them.
+    package enum Numbers {
+        case bytes([UInt8])
+        case words([UInt16])
+    }
+
     /// Reads a PNG file of one channel as numbers: 8-bit grey values or palette indices, or 16-bit grey values.
     ///
     /// - Returns: shape [height, width], row-major.
     /// - Throws: `InputError` if the file is missing, truncated, corrupt, or of another kind.
     public static func readNumbers(_ url: URL) throws -> (width: Int, height: Int, values: [UInt16]) {
+        let (width, height, values) = try readStored(url)
+        switch values {
+        case .bytes(let values): return (width, height, values.map(UInt16.init))
+        case .words(let values): return (width, height, values)
+        }
+    }
+
+    /// The same in as many bits as the file has.
+    package static func readStored(_ url: URL) throws -> (width: Int, height: Int, values: Numbers) {
         let file = try exact(WholeFile.read(url), url, "8- or 16-bit grey or palette PNG")
         guard file.header.kind == .grey, file.header.bitDepth == 16, !file.header.hasTransparency else {
             let image = try label(file, url)
-            return (image.width, image.height, image.pixels.map(UInt16.init))
+            return (image.width, image.height, .bytes(image.pixels))
         }
-        return (file.header.width, file.header.height, try file.samples16())
+        return (file.header.width, file.header.height, .words(try file.samples16()))
     }
 
     /// A file of labels.

@@ -5,6 +5,9 @@ import Foundation
 /// Arrays of numbers in a file of MATLAB 5 to 7.2, such as the small files that come with data sets. Files of MATLAB
 /// 7.3 are ``HDF5File``'s.
 ///
+/// Not read through libmatio: that of version 1.5 makes zeros of the values that a damaged array lacks, and says so to
+/// nobody.
+///
 /// - Source: "MAT-File Format", MathWorks.
 package struct MATFile {
     /// Numbers by the name of their array, in MATLAB's order: the first axis varies fastest. Of complex numbers the

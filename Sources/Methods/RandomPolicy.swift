@@ -55,7 +55,7 @@ public struct RandomPolicy: Method {
     /// Decisions in an order drawn at random: so many of them, or as many as fit into the budget and then each of the
     /// others that still does, once. To go on until none fits would give policies on which all tasks agree, since what
     /// makes them agree costs nothing.
-    private func draw(_ settings: MethodSettings, _ costs: PartCosts) throws -> DiscretePolicy {
+    func draw(_ settings: MethodSettings, _ costs: PartCosts) throws -> DiscretePolicy {
         let (tasks, blocks) = (settings.tasks.count, settings.architecture.blocks.count)
         let seed = UInt64(settings.training.seed)
         guard let budget = settings.policy.budget else {
@@ -66,10 +66,11 @@ public struct RandomPolicy: Method {
         func first(_ count: Int) -> DiscretePolicy { .selecting(order.prefix(count), tasks: tasks, blocks: blocks) }
         // Not the first that exceeds it: tasks that come to agree share work again.
         guard let count = (0...order.count).last(where: { draw.isWithinBudget(first($0)) }) else {
+            var least = draw.text(of: first(0))
+            if case .share = budget { least += " of \(settings.policy.cost.base)" }
             throw InputError(
                 file: "configuration", place: "policy.budget", found: budget.name,
-                expected: "at least \(percent(costs.share(of: first(0), settings.policy.cost))) of "
-                    + "\(settings.policy.cost.base), what a network costs that skips every block")
+                expected: "at least \(least), what a network costs that skips every block")
         }
         var policy = first(count)
         for (task, block) in order.dropFirst(count) {

@@ -17,29 +17,17 @@ public struct ChannelMix: DifferentiableOperator {
 
     /// - Precondition: a row of weights for each tensor, all tensors of one shape.
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        let (terms, weights) = (inputs.dropLast(), inputs[inputs.count - 1])
-        precondition(!terms.isEmpty && terms.allSatisfy { $0 == inputs[0] }, "cannot mix \(inputs)")
-        precondition(
-            weights.channels == inputs[0].channels && weights.rows >= row + terms.count
-                && weights.element == .float32, "weights \(weights) of \(terms.count) tensors \(inputs[0])")
-        return [inputs[0]]
+        let mixed = MixedTensors(inputs) {
+            $0.weights.channels == $0.shape.channels && $0.weights.rows >= row + $0.count
+        }
+        return [mixed.shape]
     }
 
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (shape, terms) = (e.inputs[0], e.inputs.count - 1)
-        let n = e.vectors(shape)
-        for first in stride(from: 0, to: terms, by: 4) {
-            let count = min(4, terms - first)
-            // What is not there is not read.
-            let operands = (0..<4).map { LaunchArgument.input(first + min($0, count - 1)) }
-            e.launch(
-                "channel_mix", "channel_mix",
-                operands + [
-                    .input(terms), .output(0), .int(row + first), .int(count), .flag(first > 0), .int(n),
-                    .int(e.rowVectors(shape)),
-                ], e.library.range(n))
+        e.launchInFours("channel_mix", "channel_mix") { first, count, adds in
+            [.int(row + first), .int(count), .flag(adds)]
         }
     }
 

@@ -25,31 +25,22 @@ public struct SubspaceMix: DifferentiableOperator {
 
     /// - Precondition: tensors of one shape, slices of whole vectors, and weights for each.
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
-        let (terms, weights) = (inputs.dropLast(), inputs[inputs.count - 1])
-        precondition(!terms.isEmpty && terms.allSatisfy { $0 == inputs[0] }, "cannot mix \(inputs)")
+        let mixed = MixedTensors(inputs) {
+            $0.weights.rows == subspaces && $0.weights.channels >= (first + $0.count) * subspaces
+        }
         precondition(
-            subspaces == 1 || inputs[0].channels % (subspaces * Shape.lanes) == 0,
-            "\(subspaces) subspaces of \(inputs[0])")
-        precondition(
-            weights.rows == subspaces && weights.channels >= (first + terms.count) * subspaces
-                && weights.element == .float32, "weights \(weights) of \(terms.count) tensors \(inputs[0])")
-        return [inputs[0]]
+            subspaces == 1 || mixed.shape.channels % (subspaces * Shape.lanes) == 0,
+            "\(subspaces) subspaces of \(mixed.shape)")
+        return [mixed.shape]
     }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let (shape, terms) = (e.inputs[0], e.inputs.count - 1)
-        let n = e.vectors(shape)
-        for next in stride(from: 0, to: terms, by: 4) {
-            let count = min(4, terms - next)
-            // What is not there is not read.
-            let operands = (0..<4).map { LaunchArgument.input(next + min($0, count - 1)) }
-            e.launch(
-                "subspaces", "subspace_mix",
-                operands + [
-                    .input(terms), .output(0), .int((first + next) * subspaces), .int(count), .int(subspaces),
-                    .int(e.inputs[terms].storedChannels), .flag(isGradient), .flag(next > 0), .int(n),
-                    .int(e.rowVectors(shape)),
-                ], e.library.range(n))
+        let stride = e.inputs[e.inputs.count - 1].storedChannels
+        e.launchInFours("subspaces", "subspace_mix") { next, count, adds in
+            [
+                .int((first + next) * subspaces), .int(count), .int(subspaces), .int(stride), .flag(isGradient),
+                .flag(adds),
+            ]
         }
     }
 

@@ -23,7 +23,8 @@ extension Recorder {
 ///
 ///     ∂/∂W = W · B,  B = 2 WᵀW between different slices, 0 within one
 ///
-/// - Source: the constraint of Ruder et al. 2019; kernels `subspace_overlap` and `subspace_between` in `subspaces.cl`.
+/// - Source: the constraint of Ruder et al. 2019; kernels `subspace_overlap_rows`, `subspace_overlap_total` and
+///   `subspace_between` in `subspaces.cl`.
 public struct SubspaceOverlap: DifferentiableOperator {
     /// Slices of the K channels.
     public let subspaces: Int
@@ -41,14 +42,18 @@ public struct SubspaceOverlap: DifferentiableOperator {
         return [.scalar]
     }
 
+    public func workspaceByteCount(inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Int {
+        inputs[1].channels * 4
+    }
+
     public func encode(_ e: inout LaunchEncoder) throws {
-        let products = e.inputs[1]
+        let (products, channels) = (e.inputs[1], e.inputs[1].channels)
         e.launch(
-            "subspaces", "subspace_overlap",
-            [
-                .input(1), .output(0), .int(products.channels), .int(products.storedChannels),
-                .int(products.channels / subspaces),
-            ], e.library.groups(1))
+            "subspaces", "subspace_overlap_rows",
+            [.input(1), .workspace, .int(channels), .int(products.storedChannels), .int(channels / subspaces)],
+            e.library.groups(channels))
+        e.launch(
+            "subspaces", "subspace_overlap_total", [.workspace, .output(0), .int(channels)], e.library.groups(1))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {

@@ -14,6 +14,11 @@ public protocol ConfigurationKind: Sendable {
 
 extension ConfigurationKind {
     public static var fields: [ConfigurationField<Self>] { [] }
+
+    /// Its own keys, relative to the section.
+    package static var keys: [String] { fields.map(\.path) }
+    /// Those that differ from their defaults.
+    package var changedKeys: [String] { Self.fields.filter { $0.write(self) != $0.write(Self()) }.map(\.path) }
 }
 
 /// A section that chooses one kind of `Part`, such as `any Method`, with the keys of every kind, whichever is chosen.
@@ -55,15 +60,9 @@ public struct ChosenKind<Part>: Sendable {
     /// - Parameter section: in the file, such as `method`.
     /// - Throws: `InputError` naming the key.
     package func refuseIdleKeys(section: String, file: String) throws {
-        func keys<Kind: ConfigurationKind>(_ part: Kind) -> [String] { Kind.fields.map(\.path) }
-        func changed<Kind: ConfigurationKind>(_ part: Kind) -> [String] {
-            Kind.fields.filter { $0.write(part) != $0.write(Kind()) }.map(\.path)
-        }
-        let known = parts[kind].map { keys($0) } ?? []
+        let known = parts[kind].map { type(of: $0).keys } ?? []
         for other in order where other != kind {
-            guard let part = parts[other], let key = changed(part).first(where: { !known.contains($0) }) else {
-                continue
-            }
+            guard let key = parts[other]?.changedKeys.first(where: { !known.contains($0) }) else { continue }
             throw InputError(
                 file: file, place: "\(section).\(key)",
                 found: "a key that is without effect with \(section).kind \(kind)", expected: "no such key")

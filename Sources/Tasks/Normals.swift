@@ -29,7 +29,10 @@ public struct Normals: TaskKind {
     public func metrics() -> any TaskMetrics { NormalMetrics(order: space) }
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MeanDirection(space: space) }
 
-    /// With x negated. Directions of raw colours cannot be mirrored: each belongs to up to two normals.
+    /// With x negated.
+    ///
+    /// Directions of raw colours cannot be mirrored. A colour B, G, R becomes B, G, 255 − R, which takes its length,
+    /// and that the direction does not say: it belongs to up to two normals, whose mirror images differ.
     public func mirrored(_ prediction: Prediction) -> Prediction? {
         guard space == .exact else { return nil }
         return prediction.flipped.mappingPixels { [-$0[0], $0[1], $0[2]] }

@@ -1,4 +1,5 @@
 import AdaShareMethods
+import AdaShareSupport
 import ArgumentParser
 import Foundation
 
@@ -26,6 +27,7 @@ struct AdaShareCommand: ParsableCommand {
 
     static func main() {
         keepStandardStreams()
+        HostMemory.keepFreed()
         Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
     }
 

@@ -121,7 +121,9 @@ struct Evaluate: ConsoleCommand {
         }
         for task in experiment.tasks {
             guard let count = result.labelled?[task.name], count < result.images else { continue }
-            try console.print("\n\(task.name): scored on the \(count) of \(result.images) images that carry its label")
+            // Of the images of several data sets, only its own could.
+            let all = datasets.count > 1 ? "" : " of \(result.images)"
+            try console.print("\n\(task.name): scored on the \(count)\(all) images that carry its label")
         }
         if let skipped = result.skipped {
             try console.print("\nleft out, since they cannot be decoded: \(skipped.count), the first is \(skipped[0])")

@@ -158,11 +158,13 @@ struct ConfigurationOptions: ParsableArguments {
     }
 }
 
-/// Reads a configuration; what one of the published code says here is remarked.
+/// Reads a configuration; what one of the published code says here, and what is without effect, is remarked.
 func readConfiguration(_ path: String, _ overrides: [String], on console: Console) throws -> ExperimentConfiguration {
     let url = URL(fileURLWithPath: path)
     if let published = try PublishedConfiguration.read(url) { console.remark(published.text + "\n") }
-    return try ExperimentConfiguration.load(url, overrides: overrides)
+    let configuration = try ExperimentConfiguration.load(url, overrides: overrides)
+    for line in configuration.idleReaderKeys { console.remark("note: \(line)\n") }
+    return configuration
 }
 
 /// Where the time on the device goes.

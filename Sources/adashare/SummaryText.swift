@@ -48,13 +48,15 @@ struct SummaryText {
         }
         parts.append(gains)
         if let reached = summary.policyCost {
+            // Where the budget is milliseconds, all of it is said in them too.
+            let perShare = reached.askedMilliseconds.flatMap { ms in reached.asked.map { ms / $0 } }
+            func spelled(_ share: Double) -> String {
+                (perShare.map { "\(readable(share * $0)) ms or " } ?? "") + percent(share)
+            }
             parts.append(
                 "\(what(reached)) (\(reached.form), of \(CostForm(rawValue: reached.form)?.base ?? "everything")): "
-                    + (reached.askedMilliseconds.map { "asked \(readable($0)) ms or " } ?? reached.asked.map { _ in
-                        "asked "
-                    } ?? "")
-                    + (reached.asked.map { "\(percent($0)), " } ?? "")
-                    + "expected \(percent(reached.expected)), discrete policy \(percent(reached.discrete))")
+                    + (reached.asked.map { "asked \(spelled($0)), " } ?? "")
+                    + "expected \(spelled(reached.expected)), discrete policy \(spelled(reached.discrete))")
         }
         parts.append("Cost of one image\n\n\(cost)\n\n\(verdict)")
         parts.append("Seconds per phase\n\n\(seconds)")
@@ -86,7 +88,7 @@ struct SummaryText {
             guard let mine = summary.metrics[task]?[convention]?.first,
                 let base = summary.constantGuess[task]?[convention]?.first(where: { $0.name == mine.name }),
                 let gain = RelativeGain.ofTask([mine], over: [base])
-            else { return "\(task): nothing to compare" }
+            else { return "\(task): no score and constant guess that can be compared (exact convention)" }
             return "\(task): \(mine.name) \(readable(mine.value)), best constant guess \(readable(base.value)): "
                 + "\(readable(abs(gain), digits: 2)) % \(gain < 0 ? "worse" : "better") (exact convention)"
         }.joined(separator: "\n")

@@ -66,7 +66,10 @@ extension CommandLineTests {
             #expect(json.status == 1)
             #expect(try json.json()["problems"]?.items.map { $0["severity"] } == ["error", "error", "warning"])
             // Another data set has nothing that is bad.
-            #expect(check("--set", "dataset.kind=scenes", "--set", "dataset.count=20").status == 0)
+            let scenes = check("--set", "dataset.kind=scenes", "--set", "dataset.count=20")
+            #expect(scenes.status == 0)
+            #expect(
+                scenes.errors == "note: without effect with dataset.kind scenes: dataset.root\n", "\(scenes.errors)")
         }
 
         @Test func aDataSetThatDoesNotOpenIsAnError() throws {

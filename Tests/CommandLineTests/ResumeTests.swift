@@ -140,6 +140,22 @@ extension CommandLineTests {
             #expect(try Data(contentsOf: run.appendingPathComponent("metrics.jsonl")) == log)
         }
 
+        /// The log says what a run has done; what it goes on with is in its checkpoints.
+        @Test func aLostLogBeginsAnew() throws {
+            try finished.copy(to: run)
+            let log = run.appendingPathComponent("metrics.jsonl")
+            let whole = try Data(contentsOf: log)
+            try FileManager.default.removeItem(at: log)
+            let outcome = Command.run(train("--resume"))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.errors.contains("note: \(log.path) is gone: it begins anew"), "\(outcome.errors)")
+            #expect(events().first?["event"] == "resume" && stepsDone() == 0)
+            #expect(Command.run(train("--resume")).status == 0)
+            // A log that is there and not the run's is another matter.
+            try whole.prefix(whole.count / 2).write(to: log)
+            expectFailure(train("--resume"), log.path, "at least the")
+        }
+
         @Test func changedConfigurationIsRefused() throws {
             try finished.copy(to: run)
             expectFailure(

@@ -178,11 +178,56 @@ import Testing
         }
     }
 
-    @Test func pipelineTimesAreOfEveryPart() throws {
+    /// Large batches are fewer, and never fewer than one to take and one in the making.
+    @Test func batchesAheadAreBoundedByBytes() throws {
+        func ahead(_ threads: Int, _ bytes: Int) -> Int { BatchLoader.ahead(threads: threads, batchBytes: bytes) }
+        let found: [Int] = [ahead(1, 1 << 20), ahead(16, 1 << 20), ahead(16, 1 << 29), ahead(16, 1 << 40)]
+        #expect(found == [4, 16, 8, 2])
+        let maker = BatchMaker(
+            dataset: try scenes(), indices: [0, 1, 2], batch: 3, height: 5, width: 7, augmentation: .none,
+            shuffle: false,
+            labels: LabelRequest.standard(["depth", "normals"]), seed: 1, phase: "warmup", onError: .stop)
+        let batch = try maker.make(0)
+        let labels = batch.labels.values.reduce(0) { $0 + $1.classes.count + $1.numbers.count }
+        #expect(maker.byteCount == 4 * (batch.image.count + labels))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func pipelineTimesAreOfEveryPart() throws {
         let loader = try loader(scenes())
         let times = try loader.times(images: 9, threads: [1, 3])
         #expect(times.rows.map(\.threads) == [1, 3] && times.rows.allSatisfy { $0.imagesPerSecond > 1 })
         #expect(times.parts.decodeMs > 0 && times.parts.imageMs > 0 && times.parts.labelsMs > 0)
+        #expect(throws: CancellationError.self) { _ = try loader.next() }
+    }
+
+    /// As training does, which takes the next one.
+    @Test func pipelineTimesSkipWhatTrainingSkips() throws {
+        let scenes = try scenes()
+        let dataset = try FakeDataset(count: 4, labels: ["depth"]) { index in
+            if index == 0 { throw InputError(file: "file 0", found: "nothing", expected: "an image") }
+            return try scenes.sample(index)
+        }
+        let times = try loader(dataset, onError: .skip).times(images: 4, threads: [1])
+        #expect(times.parts.decodeMs > 0)
+        expectError("file 0") { _ = try loader(dataset).times(images: 4, threads: [1]) }
+    }
+
+    /// Someone who waits while a queue is stopped is told, as is whoever asks later.
+    @Test(.timeLimit(.minutes(1))) func aStoppedQueueGivesNothing() throws {
+        let made = DispatchSemaphore(value: 0)
+        let queue = PrefetchQueue(start: 0, ahead: 1, threads: 1) { step in
+            if step == 1 { made.wait() }
+            return step
+        }
+        #expect(try queue.take() == 0)
+        Thread {
+            Thread.sleep(forTimeInterval: 0.02)
+            // Ends when what is in hand has been made, which nobody takes any more.
+            Thread { made.signal() }.start()
+            queue.stop()
+        }.start()
+        #expect(throws: CancellationError.self) { while true { _ = try queue.take() } }
+        #expect(throws: CancellationError.self) { _ = try queue.take() }
     }
 
     @Test func prefetchIsBoundedAndThreadsEnd() throws {

@@ -17,6 +17,8 @@ struct NarrowCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     private static let shape = [2, 13, 11, 40]
+    /// Of two slices of whole vectors.
+    private static let even = [2, 13, 11, 64]
     private static let channels = [40]
     private static let gates = [8, 2]
     private static let pool = MaxPool(ceilMode: true)
@@ -37,8 +39,14 @@ struct NarrowCase: Sendable, CustomTestStringConvertible {
         .init(
             name: "subspace mix", operation: SubspaceMix(subspaces: 1), activations: [shape, shape], others: [[1, 2]]),
         .init(
+            name: "mix of two subspaces", operation: SubspaceMix(subspaces: 2), activations: [even, even, even],
+            others: [[2, 6]]),
+        .init(
             name: "subspace mix gradient", operation: SubspaceMixGradient(subspaces: 1),
             activations: [shape, shape, shape]),
+        .init(
+            name: "gradient of two subspaces", operation: SubspaceMixGradient(subspaces: 2),
+            activations: [even, even, even]),
         pair("sigmoid product", SigmoidProduct()),
         .init(
             name: "sigmoid product gradient", operation: SigmoidProductGradient(), activations: [shape, shape, shape]),

@@ -59,7 +59,7 @@ extension OperatorsTests {
 
         @Test(arguments: TestDevice.families, [1, 2, 4])
         func subspaceMix(family: KernelFamily, subspaces: Int) throws {
-            for (shape, count) in [([2, 5, 7, 64], 3), ([1, 40, 52, 128], 2)]
+            for (shape, count) in [([2, 5, 7, 64], 3), ([2, 3, 3, 64], 9), ([1, 40, 52, 128], 2)]
                 + (subspaces == 1 ? [([1, 3, 3, 19], 5)] : [])
             {
                 let terms = (0..<count).map { Tensor.random(shape: shape, seed: UInt64(1 + $0)) }

@@ -334,6 +334,23 @@ import Testing
         #expect(old.differences(to: other).map(\.path) == ["dataset.classes"])
     }
 
+    /// Keys of readers that are not chosen; a file without a reader may have any of them.
+    @Test func keysOfOtherReadersAreSaid() throws {
+        func idle(_ dataset: String, _ overrides: [String] = []) throws -> [String] {
+            try parse(Self.three + "dataset: \(dataset)\n", overrides).idleReaderKeys
+        }
+        #expect(try idle("{ kind: scenes, count: 20, seed: 1 }").isEmpty && idle("{ count: 20, root: rooms }").isEmpty)
+        #expect(try idle("{ kind: nyu_v2, root: rooms, seed: 1 }").isEmpty, "a default changes nothing")
+        #expect(
+            try idle("{ kind: nyu_v2, root: rooms, count: 20, images: img }") == [
+                "without effect with dataset.kind nyu_v2: dataset.count, dataset.images"
+            ])
+        #expect(
+            try idle("{ kind: scenes }", ["tasks.1.dataset={kind: scenes, root: rooms, domain: real}"]) == [
+                "without effect with tasks.1.dataset.kind scenes: tasks.1.dataset.root, tasks.1.dataset.domain"
+            ])
+    }
+
     @Test(arguments: [("shape", 6), ("pattern", 4)])
     func scenesNeedAChannelPerClass(classes: String, count: Int) throws {
         func message(_ channels: Int) throws -> String {

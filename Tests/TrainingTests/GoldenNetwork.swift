@@ -165,26 +165,33 @@ final class GoldenNetwork {
 
     /// Runs step `step` (from 0).
     ///
-    /// - Parameter noise: the step whose Gumbel uniforms are used, by default its own.
-    func run(_ kind: StepKind, step: Int, learningRate: Double, noise: Int? = nil) throws -> Plan {
+    /// - Parameters:
+    ///   - noise: the step whose Gumbel uniforms are used, by default its own.
+    ///   - own: as that of `state(step:learningRate:own:)`.
+    func run(
+        _ kind: StepKind, step: Int, learningRate: Double, noise: Int? = nil, own: Double? = nil
+    ) throws -> Plan {
         for task in 1...Self.tasks.count {
             try runtime.executor.store.write(
                 "noise/task\(task)", Shape([Self.blocks, 2]),
                 formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
         }
         return try #require(
-            try runtime.step(kind, batch: batch, state: Self.state(step: step, learningRate: learningRate)))
+            try runtime.step(
+                kind, batch: batch, state: Self.state(step: step, learningRate: learningRate, own: own)))
     }
 
     /// What a step is told, beside data and noise.
-    static func state(step: Int, learningRate: Double) -> StepState {
+    ///
+    /// - Parameter own: the learning rate of what a network has in a group of its own, by default ten times the
+    ///   others'.
+    static func state(step: Int, learningRate: Double, own: Double? = nil) -> StepState {
         var state = StepState()
         state.step = UInt32(step)
         state.temperature = temperature
         state.rates[.backbone] = .init(learningRate: learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
         state.rates[.heads] = state.rates[.backbone]
-        // Of what a network has in a group of its own.
-        state.rates[RateSlot(4)] = .init(learningRate: 10 * learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
+        state.rates[RateSlot(4)] = .init(learningRate: own ?? 10 * learningRate, beta1: 0.5, beta2: 0.999, t: step + 1)
         state.rates[.policy] = .init(learningRate: learningRate, beta1: 0.9, beta2: 0.999, t: step + 1)
         return state
     }

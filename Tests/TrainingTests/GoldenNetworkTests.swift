@@ -82,12 +82,26 @@ extension TrainingTests {
             }
         }
 
-        /// Negative control: twice the learning rate must not pass, in backbones and in what joins them.
-        @Test(arguments: [GoldenCase.crossStitch, .mtan]) func anotherRateOfJoinedNetworksDiffers(
+        /// Negative control: twice the learning rate of what joins the backbones must not pass, with theirs as it was.
+        @Test(arguments: [GoldenCase.crossStitch, .sluice, .nddr]) func anotherRateOfWhatJoinsDiffers(
             golden: GoldenCase
         ) throws {
             let network = try GoldenNetwork(golden)
-            for step in 0..<5 { _ = try network.run(golden.kind, step: step, learningRate: 2e-5) }
+            for step in 0..<5 {
+                _ = try network.run(
+                    golden.kind, step: step, learningRate: golden.learningRate, own: 20 * golden.learningRate)
+            }
+            try network.compareWeights()
+            let worst = try #require(network.agreement.worst["delta"])
+            #expect(worst.difference > 5 * Self.changeOfJoined)
+            let joining = network.catalog.specs.filter { $0.group == "fusion" }.map(\.name)
+            #expect(joining.contains { worst.tensor.hasSuffix("/\($0)") }, "\(worst.tensor)")
+        }
+
+        /// Negative control: twice the learning rate must not pass, in attention that learns as its backbone does.
+        @Test func anotherRateOfAttentionDiffers() throws {
+            let network = try GoldenNetwork(.mtan)
+            for step in 0..<5 { _ = try network.run(GoldenCase.mtan.kind, step: step, learningRate: 2e-5) }
             try network.compareWeights()
             #expect(network.agreement["delta"] > 5 * Self.changeOfJoined)
         }

@@ -171,6 +171,20 @@ extension TrainingTests {
             #expect(whole == .hardSharing(tasks: 2, blocks: 8))
         }
 
+        /// A budget that nothing fits into is answered in what it was asked in.
+        @Test(arguments: [("1ms", "1.500 ms"), ("0.1", "15.79 % of hard sharing")])
+        func aBudgetBelowTheLeastIsRefused(budget: String, least: String) throws {
+            let overrides = ["method=random_policy", "policy.budget=\(budget)", "policy.budget_for=inference"]
+            let settings = try Experiment(
+                ExperimentConfiguration.parse(yaml: Self.yaml, file: "c.yml", overrides: overrides)
+            ).methodSettings
+            let costs = PartCosts(
+                unit: .nanoseconds, tasks: 2, stem: 1_000_000, once: 500_000,
+                blocks: Array(repeating: .init(branch: 1_000_000), count: 8))
+            let error = #expect(throws: InputError.self) { _ = try RandomPolicy().draw(settings, costs) }
+            #expect(error?.expected == "at least \(least), what a network costs that skips every block")
+        }
+
         @Test func aGivenPolicyIsTrained() throws {
             let folder = try TemporaryFolder()
             let given = SelectionPolicy(tasks: [

@@ -100,6 +100,22 @@ import Testing
         #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-5 })
     }
 
+    /// Two normals whose colours have one direction, and those of their mirror images two.
+    @Test func directionsOfColoursHaveNoOneMirrorImage() {
+        // Where a line from black meets the sphere of normals: |c · t − 1| = 1 for the direction c.
+        let direction = SIMD3<Double>(0.5, 0.6, 0.65)
+        let (square, sum) = ((direction * direction).sum(), direction.sum())
+        let root = (sum * sum - 2 * square).squareRoot()
+        let normals = [sum - root, sum + root].map { direction * ($0 / square) - 1 }
+        func cosine(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Double {
+            (a * b).sum() / ((a * a).sum() * (b * b).sum()).squareRoot()
+        }
+        #expect(normals.allSatisfy { abs(($0 * $0).sum() - 1) < 1e-12 })
+        #expect(abs(cosine(normals[0] + 1, normals[1] + 1) - 1) < 1e-12)
+        let mirrored = normals.map { SIMD3(-$0.x, $0.y, $0.z) + 1 }
+        #expect(cosine(mirrored[0], mirrored[1]) < 0.8)
+    }
+
     @Test func directionsOfColoursCannotBeMirrored() throws {
         let tasks = [
             TaskConfiguration(name: "depth", kind: Depth.self),

@@ -392,6 +392,18 @@ extension TrainingTests {
 
         // MARK: - Losses that are not finite
 
+        /// Where every loss is finite no task is blamed, nor the objective's rate where it has none.
+        @Test func whatIsMinimisedIsToBlameAlone() {
+            func text(_ task: String, _ objectiveLearns: Bool) -> String {
+                NonFiniteLoss(phase: .train, iteration: 3, task: task, objectiveLearns: objectiveLearns).description
+            }
+            #expect(text("depth", true).hasPrefix("train step 3: the loss of task depth is not finite;"))
+            #expect(!text("depth", true).contains("objective"))
+            #expect(text("total", false).hasPrefix("train step 3: the tasks' losses are finite, but what is minimised"))
+            #expect(!text("total", false).contains("objective"))
+            #expect(text("total", true).hasSuffix("(training.learning_rate, objective.learning_rate)"))
+        }
+
         @Test(arguments: [1, 6]) func notANumberStopsAtItsStep(logEvery: Int) throws {
             let run = try Run([
                 "training.learning_rate.backbone=1e30", "training.warmup.iterations=6",
@@ -400,6 +412,7 @@ extension TrainingTests {
             let error = #expect(throws: NonFiniteLoss.self) { try run.trainer.train(phases: [.warmup]) }
             #expect(error?.phase == .warmup && error?.iteration == 2)
             #expect(["segmentation", "depth"].contains(error?.task))
+            #expect(error?.description.contains("(training.learning_rate)") == true)
             let saved = try run.trainer.checkpoints.load()
             #expect(saved.state.iteration == 0)
             try run.trainer.network.load(saved.model)

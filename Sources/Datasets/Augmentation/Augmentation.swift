@@ -25,10 +25,14 @@ public struct ScaleRange: Sendable, Equatable {
 
     /// Creates a range.
     ///
-    /// - Precondition: `smallest` is above 0 and not above `largest`.
+    /// - Precondition: `smallest` is not above `largest`; both are from 0.1 to 10.
     public init(_ smallest: Double, _ largest: Double) {
-        precondition(smallest > 0 && smallest <= largest, "scales from \(smallest) to \(largest)")
+        precondition(Self.isValid(smallest, largest), "scales from \(smallest) to \(largest)")
         (self.smallest, self.largest) = (smallest, largest)
+    }
+
+    private static func isValid(_ smallest: Double, _ largest: Double) -> Bool {
+        smallest <= largest && limits.contains(smallest) && limits.contains(largest)
     }
 }
 
@@ -37,9 +41,9 @@ extension ScaleRange: ConfigurationValue {
         "[smallest, largest], each from \(limits.lowerBound) to \(Int(limits.upperBound))"
     }
     public init?(node: Node) {
-        guard let values = [Double](node: node), values.count == 2, values[0] <= values[1],
-            values.allSatisfy(Self.limits.contains)
-        else { return nil }
+        guard let values = [Double](node: node), values.count == 2, Self.isValid(values[0], values[1]) else {
+            return nil
+        }
         self.init(values[0], values[1])
     }
     public var node: Node { [smallest, largest].node }
@@ -86,9 +90,10 @@ public struct Augmentation: Sendable, Equatable {
                 + AugmentationKind.allCases.map { "\($0.rawValue) \(value(Augmentation($0)))" }.joined(separator: "; ")
         }
         func strength(
-            _ name: String, _ property: WritableKeyPath<Augmentation, Double>, _ meaning: String, most: Double = 1
+            _ name: String, _ property: WritableKeyPath<Augmentation, Double>, _ meaning: String,
+            in range: ClosedRange<Double> = ColourJitter.strengths
         ) -> ConfigurationField<Augmentation> {
-            .key("colour_jitter.\(name)", property, limit: .between(0, most), meaning)
+            .key("colour_jitter.\(name)", property, limit: .between(range.lowerBound, range.upperBound), meaning)
         }
         return [
             .choice(
@@ -122,7 +127,7 @@ public struct Augmentation: Sendable, Equatable {
                 "Differences from a pixel's own grey are multiplied by a factor from 1 − this to 1 + this."),
             strength(
                 "hue", \.colourJitter.hue,
-                "Hues are turned by a part of the circle from −this to this.", most: 0.5),
+                "Hues are turned by a part of the circle from −this to this.", in: ColourJitter.turns),
         ]
     }
 }

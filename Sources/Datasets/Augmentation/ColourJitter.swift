@@ -2,13 +2,24 @@ import AdaShareSupport
 
 /// How far colours are changed at random; 0 leaves them as they are.
 public struct ColourJitter: Sendable, Equatable {
-    /// Half widths of the ranges around 1 that factors are drawn from.
-    public var brightness = 0.0, contrast = 0.0, saturation = 0.0
-    /// Half width of the range around 0 that the turn of the hue is drawn from, in parts of the circle.
-    public var hue = 0.0
+    /// Half widths of the ranges around 1 that factors are drawn from, 0 to 1.
+    public var brightness = 0.0 { didSet { Self.check(brightness, Self.strengths) } }
+    /// As ``brightness``.
+    public var contrast = 0.0 { didSet { Self.check(contrast, Self.strengths) } }
+    /// As ``brightness``.
+    public var saturation = 0.0 { didSet { Self.check(saturation, Self.strengths) } }
+    /// Half width of the range around 0 that the turn of the hue is drawn from, in parts of the circle, 0 to ½.
+    public var hue = 0.0 { didSet { Self.check(hue, Self.turns) } }
+
+    static let strengths = 0.0...1
+    static let turns = 0.0...0.5
 
     /// Changes nothing.
     public init() {}
+
+    private static func check(_ value: Double, _ range: ClosedRange<Double>) {
+        precondition(range.contains(value), "\(value) of a colour jitter, expected \(range)")
+    }
 
     /// Whether nothing is changed.
     public var isOff: Bool { brightness == 0 && contrast == 0 && saturation == 0 && hue == 0 }

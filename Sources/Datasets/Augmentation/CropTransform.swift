@@ -69,6 +69,41 @@ package struct AxisMap: Sendable {
     }
 }
 
+/// A row of an image, interpolated between columns.
+private struct AcrossRow {
+    /// Which one; −1 at first.
+    var row = -1
+    var values: [Float]
+
+    init(count: Int) { values = Array(repeating: 0, count: count) }
+}
+
+extension AxisMap {
+    /// Interpolates a row of an image between its columns, unless that has been done: three values for each position
+    /// that is not padding.
+    fileprivate func interpolate<Stored: SampledValue>(
+        _ image: UnsafePointer<Stored>, _ row: Int, _ order: SIMD3<Int>, into result: inout AcrossRow
+    ) {
+        guard result.row != row else { return }
+        result.row = row
+        let pixels = image + 3 * row * source
+        let channels = (order.x, order.y, order.z)
+        result.values.withUnsafeMutableBufferPointer { values in
+            var at = 0
+            for x in inside {
+                let (left, right, share) = (pixels + 3 * low[x], pixels + 3 * high[x], share[x])
+                func value(_ channel: Int) -> Float {
+                    left[channel].float + (right[channel].float - left[channel].float) * share
+                }
+                values[at] = value(channels.0)
+                values[at + 1] = value(channels.1)
+                values[at + 2] = value(channels.2)
+                at += 3
+            }
+        }
+    }
+}
+
 /// The geometric part of one sample's augmentation, the same for the image and all its labels.
 ///
 /// Labels keep their values: depth in particular stays in metres and is not divided by the scale, about which the
@@ -132,36 +167,39 @@ struct CropTransform: Sendable {
 
     /// Interpolates three values of each pixel; padding is left as it is.
     ///
+    ///     y = (x − mean) · factor
+    ///
     /// - Parameters:
     ///   - source: the image, shape [height, width, 3].
     ///   - order: which of the source's channels each of the crop's is.
     ///   - target: the crop, shape [rows, columns, 3].
-    ///   - finish: makes of an interpolated value and its channel in the crop what is kept.
-    @inline(__always)
+    ///   - mean: of the crop's channels.
+    ///   - factor: of the crop's channels.
     func interpolate<Stored: SampledValue>(
         _ source: UnsafeBufferPointer<Stored>, order: SIMD3<Int>, into target: UnsafeMutableBufferPointer<Float>,
-        finish: (Float, Int) -> Float
+        mean: SIMD3<Float> = .zero, factor: SIMD3<Float> = .one
     ) {
         precondition(
             source.count == 3 * rows.source * columns.source && target.count == 3 * pixelCount, "another image")
-        guard let from = source.baseAddress, let to = target.baseAddress else { return }
-        let width = columns.nearest.count
-        columns.low.withUnsafeBufferPointer { left in
-            columns.high.withUnsafeBufferPointer { right in
-                columns.share.withUnsafeBufferPointer { along in
-                    for y in rows.nearest.indices where rows.nearest[y] >= 0 {
-                        let top = from + 3 * rows.low[y] * columns.source
-                        let bottom = from + 3 * rows.high[y] * columns.source
-                        let down = rows.share[y]
-                        let row = to + 3 * y * width
-                        for x in columns.inside {
-                            let (a, b) = (top + 3 * left[x], top + 3 * right[x])
-                            let (c, d) = (bottom + 3 * left[x], bottom + 3 * right[x])
-                            for channel in 0..<3 {
-                                let at = order[channel]
-                                let upper = a[at].float + (b[at].float - a[at].float) * along[x]
-                                let lower = c[at].float + (d[at].float - c[at].float) * along[x]
-                                row[3 * x + channel] = finish(upper + (lower - upper) * down, channel)
+        let inside = columns.inside
+        guard let from = source.baseAddress, !inside.isEmpty else { return }
+        let numbers = 3 * inside.count
+        func repeated(_ values: SIMD3<Float>) -> [Float] { (0..<numbers).map { values[$0 % 3] } }
+        let (means, factors) = (repeated(mean), repeated(factor))
+        // Rows of the source interpolated along, and which: the next row of the crop may lie between the same ones.
+        var (upper, lower) = (AcrossRow(count: numbers), AcrossRow(count: numbers))
+        for y in rows.nearest.indices where rows.nearest[y] >= 0 {
+            if lower.row == rows.low[y] { swap(&upper, &lower) }
+            columns.interpolate(from, rows.low[y], order, into: &upper)
+            columns.interpolate(from, rows.high[y], order, into: &lower)
+            let (down, start) = (rows.share[y], 3 * (y * columns.nearest.count + inside.lowerBound))
+            upper.values.withUnsafeBufferPointer { above in
+                lower.values.withUnsafeBufferPointer { below in
+                    means.withUnsafeBufferPointer { means in
+                        factors.withUnsafeBufferPointer { factors in
+                            for i in 0..<numbers {
+                                let colour = above[i] + (below[i] - above[i]) * down
+                                target[start + i] = (colour - means[i]) * factors[i]
                             }
                         }
                     }
@@ -173,11 +211,11 @@ struct CropTransform: Sendable {
     /// For every pixel of the crop the pixel of the source it is nearest to, row-major; −1 for padding.
     ///
     /// - Parameter width: of the source.
-    func sources(width: Int) -> [Int] {
-        [Int](unsafeUninitializedCapacity: pixelCount) { pixels, initialized in
+    func sources(width: Int) -> [Int32] {
+        [Int32](unsafeUninitializedCapacity: pixelCount) { pixels, initialized in
             for y in rows.nearest {
                 for x in columns.nearest {
-                    pixels[initialized] = y < 0 || x < 0 ? -1 : y * width + x
+                    pixels[initialized] = y < 0 || x < 0 ? -1 : Int32(truncatingIfNeeded: y * width + x)
                     initialized += 1
                 }
             }

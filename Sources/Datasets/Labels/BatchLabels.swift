@@ -58,7 +58,7 @@ public struct BatchLabels: Sendable, Equatable {
     ///   - map: nil for an image without the label.
     ///   - pixels: for every pixel of the crop the one it is taken from, row-major; −1 for padding.
     ///   - isMirrored: whether the crop is.
-    mutating func append(_ map: LabelMap?, at pixels: [Int], isMirrored: Bool) {
+    mutating func append(_ map: LabelMap?, at pixels: [Int32], isMirrored: Bool) {
         let places = format.extent == .pixels ? pixels : [0]
         guard let map else {
             isCarried.append(false)
@@ -85,7 +85,7 @@ public struct BatchLabels: Sendable, Equatable {
     }
 
     private mutating func appendClasses<Stored: FixedWidthInteger>(
-        _ places: [Int], _ map: LabelMap, _ values: [Stored]
+        _ places: [Int32], _ map: LabelMap, _ values: [Stored]
     ) {
         let absent = Int32(format.absent)
         let marker = map.absent.map { Int32($0) } ?? absent
@@ -94,15 +94,15 @@ public struct BatchLabels: Sendable, Equatable {
         classes.withUnsafeMutableBufferPointer { classes in
             values.withUnsafeBufferPointer { values in
                 for (offset, place) in places.enumerated() where place >= 0 {
-                    let found = Int32(values[place])
-                    if found != marker { classes[start + offset] = found }
+                    let found = Int32(values[Int(place)])
+                    classes[start + offset] = found == marker ? absent : found
                 }
             }
         }
     }
 
     private mutating func appendNumbers<Stored>(
-        _ places: [Int], _ map: LabelMap, _ isMirrored: Bool, _ values: [Stored], _ number: (Stored) -> Float
+        _ places: [Int32], _ map: LabelMap, _ isMirrored: Bool, _ values: [Stored], _ number: (Stored) -> Float
     ) {
         let (channels, absent) = (format.channels, Float(format.absent))
         let marker = map.absent.map { Float($0) } ?? absent
@@ -115,8 +115,8 @@ public struct BatchLabels: Sendable, Equatable {
                     let at = start + offset * channels
                     var isBelow = true
                     for channel in 0..<channels {
-                        let found = number(values[place * channels + channel])
-                        if found != marker { numbers[at + channel] = found }
+                        let found = number(values[Int(place) * channels + channel])
+                        numbers[at + channel] = found == marker ? absent : found
                         isBelow = isBelow && numbers[at + channel] < 255
                     }
                     // 255 would make a valid pixel invalid.

@@ -28,24 +28,31 @@ enum ClassLabels {
     ///
     /// - Parameters:
     ///   - stored: shape [height, width], row-major.
-    ///   - translation: for each stored value the class, or ``none``; 2¹⁶ of them.
+    ///   - translation: for each value that can be stored the class, or ``none``.
     ///   - count: how many classes there are.
-    static func map(_ stored: [UInt16], _ translation: [Int32], count: Int) -> LabelMap? {
-        precondition(translation.count > UInt16.max, "\(translation.count) translations")
+    static func map<Stored: FixedWidthInteger & UnsignedInteger>(
+        _ stored: [Stored], _ translation: [Int32], count: Int
+    ) -> LabelMap? {
+        precondition(translation.count > Int(Stored.max), "\(translation.count) translations")
         guard count <= 255 else { return nil }
-        var areClasses = true
+        // With a bit above the byte for what is neither a class nor none.
+        let wrong: UInt16 = 1 << 8
+        let codes = translation.map { found -> UInt16 in
+            if found == none { return 255 }
+            return found >= 0 && found < Int32(count) ? UInt16(found) : wrong
+        }
+        var met: UInt16 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: stored.count) { bytes, initialized in
-            translation.withUnsafeBufferPointer { translation in
+            codes.withUnsafeBufferPointer { codes in
                 for (at, value) in stored.enumerated() {
-                    let found = translation[Int(value)]
-                    let isClass = found >= 0 && found < Int32(count)
-                    areClasses = areClasses && (isClass || found == none)
-                    bytes[at] = isClass ? UInt8(truncatingIfNeeded: found) : 255
+                    let code = codes[Int(value)]
+                    met |= code
+                    bytes[at] = UInt8(truncatingIfNeeded: code)
                 }
             }
             initialized = stored.count
         }
-        return areClasses ? LabelMap(.bytes(bytes), absent: 255) : nil
+        return met & wrong == 0 ? LabelMap(.bytes(bytes), absent: 255) : nil
     }
 
     /// The error for a value that is no class; parameters as those of ``map(_:count:width:file:absent:)``.

@@ -53,22 +53,35 @@ struct LabelFile {
     {
         let none = ClassLabels.none
         let limit = count ?? Int(none)
-        var translation = (0..<none).map { classes == nil ? $0 : none }
-        for (value, index) in classes ?? [:] { translation[value] = Int32(index) }
         // What tasks leave out need not be a class.
         let absent = Int32(exactly: format.absent).flatMap { (0..<limit).contains(Int($0)) ? nil : $0 }
         let without = [invalid.flatMap { Int32(exactly: $0) }, absent].compactMap { $0 }
-        for value in without where translation.indices.contains(Int(value)) { translation[Int(value)] = none }
+        /// The class of each of the first values.
+        func table(_ count: Int32) -> [Int32] {
+            var translation = (0..<count).map { classes == nil ? $0 : none }
+            for (value, index) in classes ?? [:] where translation.indices.contains(value) {
+                translation[value] = Int32(index)
+            }
+            for value in without where translation.indices.contains(Int(value)) { translation[Int(value)] = none }
+            return translation
+        }
         let stored: [Int32]
         if Self.isArray(url) {
             stored = try wholeNumbers(url, array(url, format, size: size), size: size)
         } else {
-            let image = try Image.readNumbers(url)
+            let image = try Image.readStored(url)
             try Self.check(url, (image.height, image.width), size)
             // As good as every file; what is wrong with another is found below.
-            if let map = ClassLabels.map(image.values, translation, count: limit) { return map }
-            stored = image.values.map { Int32($0) }
+            switch image.values {
+            case .bytes(let values):
+                if let map = ClassLabels.map(values, table(1 << 8), count: limit) { return map }
+                stored = values.map { Int32($0) }
+            case .words(let values):
+                if let map = ClassLabels.map(values, table(1 << 16), count: limit) { return map }
+                stored = values.map { Int32($0) }
+            }
         }
+        let translation = table(none)
         let said = invalid.flatMap { Int(exactly: $0) }.map(String.init)
         let values = try stored.enumerated().map { at, value in
             if translation.indices.contains(Int(value)) { return translation[Int(value)] }
@@ -109,7 +122,9 @@ struct LabelFile {
         of stored: [Float], _ url: URL, _ format: LabelFormat, size: (height: Int, width: Int)
     ) throws -> LabelMap {
         let map = numbers(stored, format)
-        if case .numbers(let values) = map.values, let at = values.firstIndex(where: { !$0.isFinite }) {
+        if case .numbers(let values) = map.values, !Self.areFinite(values),
+            let at = values.firstIndex(where: { !$0.isFinite })
+        {
             throw InputError(
                 file: url.path, place: Self.place(at / format.channels, size), found: "\(stored[at])",
                 expected: stored[at].isFinite
@@ -117,6 +132,12 @@ struct LabelFile {
                     : "finite numbers, or an invalid value for pixels without a label")
         }
         return map
+    }
+
+    /// Whether all are, without a branch for each.
+    private static func areFinite(_ values: [Float]) -> Bool {
+        let exponent: UInt32 = 0x7F80_0000
+        return values.reduce(UInt32(0)) { $0 | ($1.bitPattern & exponent == exponent ? 1 : 0) } == 0
     }
 
     /// Scales numbers; pixels without a label get what the format says that they have.

@@ -62,7 +62,7 @@ extension NetworkMethod {
     }
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
-        let own = parameters(run.settings.architecture).filter(\.isTrainable).map(\.group)
+        let own = run.catalog.specs.filter { run.catalog.own.contains($0.name) && $0.isTrainable }.map(\.group)
         let equal = own.filter { $0 != .backbone && $0 != .heads }.map { ($0, 1.0) }
         let multiples = self.multiples.merging(equal) { given, _ in given }
         return WeightTraining(run, number: PhaseNumber.train, kind: step, multiples: multiples, isFirst: true) {

@@ -99,14 +99,16 @@ public struct PolicyDraw: Sendable {
         }
     }
 
+    /// What a policy costs, for people: milliseconds where the budget is, or a share of the form's base.
+    func text(of policy: DiscretePolicy) -> String {
+        if case .milliseconds? = budget { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
+        return readable(100 * costs.share(of: policy, form)) + " %"
+    }
+
     /// What people should know of a policy taken from these probabilities.
     public func remarks(on policy: DiscretePolicy, from probabilities: [[Double]]) -> [String] {
         var lines: [String] = []
         if let budget {
-            func name(_ policy: DiscretePolicy) -> String {
-                if case .milliseconds = budget { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
-                return readable(100 * costs.share(of: policy, form)) + " %"
-            }
             let most = budget.text(form)
             let cheapest = cheapest(probabilities)
             let choices = policy.taskCount * (policy.blockCount - open)
@@ -115,12 +117,12 @@ public struct PolicyDraw: Sendable {
             }
             if !isWithinBudget(cheapest) {
                 lines.append(
-                    "no policy is within the budget of \(most): this one costs \(name(policy)), the cheapest "
-                        + name(cheapest))
+                    "no policy is within the budget of \(most): this one costs \(text(of: policy)), the cheapest "
+                        + text(of: cheapest))
             } else if !isWithinBudget(policy) {
                 lines.append(
-                    "the policy is over the budget of \(most): it costs \(name(policy)); the cheapest would cost "
-                        + name(cheapest))
+                    "the policy is over the budget of \(most): it costs \(text(of: policy)); the cheapest would cost "
+                        + text(of: cheapest))
             } else if against > 0 {
                 let why = isWithinBudget(thresholded(probabilities)) ? "" : ", to stay within \(most)"
                 lines.append("\(against) of \(choices) decisions go against their probability\(why)")

@@ -165,7 +165,7 @@ public struct NonFiniteWeights: Error, CustomStringConvertible, Sendable {
 
     public var description: String {
         "\(phase.rawValue) step \(iteration): \(name) has values that are not finite. The last checkpoint is kept; try "
-            + "lower rates (training.learning_rate) or task weights (tasks[].weight)"
+            + "lower rates (training.learning_rate; of logits policy.learning_rate) or task weights (tasks[].weight)"
     }
 
     static func check(_ file: TensorFile, state: RunState) throws {

@@ -96,10 +96,14 @@ public final class Trainer {
         guard let first = outlines.first?.phase else { preconditionFailure("a method without phases") }
         state = saved?.state ?? RunState(phase: first)
         log = try EventLog(run.log)
+        var seen = saved?.state.logOffset ?? 0
+        // Gone, or begun anew since and nothing saved.
+        let isLost = try log.offset < seen && log.events(after: 0).first.map { $0["event"] == "resume" } ?? true
+        if isLost { seen = 0 }
         // A checkpoint that cannot be continued from leaves the log as it is.
         if let saved { try restore(saved) }
-        let resumes = try log.events(after: saved?.state.logOffset ?? 0).filter { $0["event"] == "resume" }
-        try log.truncate(to: saved?.state.logOffset ?? 0)
+        let resumes = try log.events(after: seen).filter { $0["event"] == "resume" }
+        try log.truncate(to: seen)
         if given.configuration.dataset.onError == .skip {
             skipped = Set(try log.events(after: 0).filter { $0["event"] == "skip" }.compactMap { $0["reason"]?.string })
         }
@@ -107,6 +111,7 @@ public final class Trainer {
         for event in resumes { try log.append(event) }
         if saved != nil {
             report(.notice("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)"))
+            if isLost { report(.notice("\(run.log.path) is gone: it begins anew, without the steps before")) }
         }
     }
 
@@ -291,7 +296,9 @@ public final class Trainer {
     /// - Throws: `NonFiniteLoss`; the last checkpoint is untouched.
     func checkFinite() throws {
         if let failure = try network.failure() {
-            throw NonFiniteLoss(phase: state.phase, iteration: failure.step + 1, task: failure.task)
+            throw NonFiniteLoss(
+                phase: state.phase, iteration: failure.step + 1, task: failure.task,
+                objectiveLearns: settings.objective.learningRate > 0)
         }
     }
 
@@ -306,14 +313,17 @@ public struct NonFiniteLoss: Error, CustomStringConvertible, Sendable {
     public let phase: Phase
     /// Counted from 1.
     public let iteration: Int
-    /// The task whose loss it was, or `total` for what the objective makes of all losses.
+    /// The first task whose loss it was, or `total` where all of them are finite and what is made of them is not.
     public let task: String
+    /// Whether the weighting of the losses learns at a rate of its own.
+    public let objectiveLearns: Bool
 
     public var description: String {
-        "\(phase.rawValue) step \(iteration): "
-            + (task == StepGraphs.totalName ? "what the objective minimises" : "the loss of task \(task)")
+        let isTotal = task == StepGraphs.totalName
+        return "\(phase.rawValue) step \(iteration): "
+            + (isTotal ? "the tasks' losses are finite, but what is minimised" : "the loss of task \(task)")
             + " is not finite; nothing was updated since. The last checkpoint is kept; try a lower learning rate "
             + "(training.learning_rate"
-            + (task == StepGraphs.totalName ? ", objective.learning_rate)" : ")")
+            + (isTotal && objectiveLearns ? ", objective.learning_rate)" : ")")
     }
 }
