@@ -76,8 +76,8 @@ public protocol Method: ConfigurationKind {
     /// How each image comes to a path of its own in inference; nil where all of a batch take the same. `inference` is
     /// then what is predicted with nothing left out.
     var routing: ImageRouting? { get }
-    /// What everything below the heads costs for one image, at most where images take paths of their own; nil where that
-    /// is the common backbone under a policy.
+    /// What everything below the heads costs for one image, at most where images take paths of their own; nil where
+    /// that is the common backbone under a policy.
     ///
     /// - Parameter model: counts the common backbone, at the size of the image.
     func cost(_ model: CostModel) -> LayerCost?

@@ -39,7 +39,7 @@ extension OperatorsTests {
                 try results.expect("decided", z.map { $0 >= 0 ? 1 : 0 })
                 let dz = sample.slope.zip(dv, *)
                 try results.expect("dz", Tensor(shape: [size[0], 1, 1, size[1]], values: dz.values))
-                // A Gumbel-Softmax of two classes, one of which has the noise of ½, the other what makes the difference.
+                // A Gumbel-Softmax of two classes: the noise of one is that of ½, of the other what makes the rest.
                 let two = Tensor(shape: [z.count, 2], values: z.values.flatMap { [$0, 0] })
                 let noise = Tensor(
                     shape: two.shape,

@@ -38,7 +38,8 @@ public struct PolicyNetwork: Hashable, Sendable {
         }
     }
 
-    /// Records a sample of decisions, which gradients pass straight through; the same for the same seed, phase and step.
+    /// Records a sample of decisions, which gradients pass straight through; the same for the same seed, phase and
+    /// step.
     ///
     /// - Parameters:
     ///   - logits: for each row.
