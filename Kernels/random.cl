@@ -1,12 +1,13 @@
 // Counter-based random numbers: dropout masks and uniform noise.
 //
-// Philox key = seed XOR the operation's 64-bit name hash; counter = (index, step, phase, 0). A draw depends on
+// Philox key = seed XOR the operation's 64-bit name hash; counter = (index, step, phase, part). A draw depends on
 // nothing else, so it is the same in every plan, on every device and after recomputation.
 //
 //   dropout  y[e] = max(x[e], 0) / (1 - p) where u >= p, else 0.
 //            Element e uses counter (e/64)*16 + e%16 and word (e/16)%4, so 64 elements share 16 counters.
 //   dropout_backward  dx = dy / (1 - p) where y > 0, else 0
-//   uniform  u[row, column] in (0, 1), column < 4, row stride 16: counter = row, word = column.
+//   uniform  u[row, column] in (0, 1), rows of `stored`: counter = row, part = column / 4, word = column % 4;
+//            the part of dropout is 0.
 
 __kernel void dropout(__global const activation *x, __global activation *y, __global const uint *step, uint name_low,
                       uint name_high, float probability, int groups) {
@@ -32,12 +33,15 @@ __kernel void dropout_backward(__global const activation *y, __global const acti
     FOR_RANGE(i, n) { ASTORE(select((floatW)(0.0f), ALOAD(i, dy) * keep_scale, ALOAD(i, y) > 0.0f), i, dx); }
 }
 
-__kernel void uniform(__global float *u, __global const uint *step, uint name_low, uint name_high, int columns) {
+__kernel void uniform(__global float *u, __global const uint *step, uint name_low, uint name_high, int columns,
+                      int stored) {
     const int row = (int)get_global_id(0);
-    uint c0 = (uint)row, c1 = step[STEP_INDEX], c2 = step[STEP_PHASE], c3 = 0u;
-    uint k0 = step[STEP_SEED_LOW] ^ name_low, k1 = step[STEP_SEED_HIGH] ^ name_high;
-    PHILOX_ROUNDS(uint)
-    const uint words[4] = {c0, c1, c2, c3};
-    for (int column = 0; column < 16; ++column)
-        u[row * 16 + column] = column < columns ? UNIT_UNIFORM(words[column & 3], convert_float) : 0.0f;
+    for (int first = 0; first < stored; first += 4) {
+        uint c0 = (uint)row, c1 = step[STEP_INDEX], c2 = step[STEP_PHASE], c3 = (uint)first / 4u;
+        uint k0 = step[STEP_SEED_LOW] ^ name_low, k1 = step[STEP_SEED_HIGH] ^ name_high;
+        PHILOX_ROUNDS(uint)
+        const uint words[4] = {c0, c1, c2, c3};
+        for (int word = 0; word < 4; ++word)
+            u[row * stored + first + word] = first + word < columns ? UNIT_UNIFORM(words[word], convert_float) : 0.0f;
+    }
 }

@@ -14,6 +14,7 @@
 #embed "../../Kernels/sigmoid_product.cl" suffix(, 0, )
 #embed "../../Kernels/subspaces.cl" suffix(, 0, )
 #embed "../../Kernels/policy.cl" suffix(, 0, )
+#embed "../../Kernels/image_gates.cl" suffix(, 0, )
 #embed "../../Kernels/optimizers.cl" suffix(, 0, )
 #embed "../../Kernels/matrix_units.cl" suffix(, 0, )
 #embed "../../Kernels/convolution_pack.cl" suffix(, 0, )

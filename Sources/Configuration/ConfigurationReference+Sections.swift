@@ -268,11 +268,12 @@ extension ConfigurationReference {
                 "policy.curriculum_speed", \.policy.curriculumSpeed, in: 1...1_000_000,
                 "Policy epochs after which the curriculum opens one block more, from the top."),
             .key(
-                "policy.temperature", \.policy.temperature, limit: .above(0), "Temperature τ of the first policy epoch."
-            ),
+                "policy.temperature", \.policy.temperature, limit: .above(0),
+                "Temperature τ of the first policy epoch; of methods that decide on each image, of the first pass over "
+                    + "the training images."),
             .key(
                 "policy.temperature_decay", \.policy.temperatureDecay, limit: .above(0, to: 1),
-                "Factor on τ after each policy epoch."),
+                "Factor on τ after each policy epoch, or each such pass."),
             .key(
                 "policy.learning_rate", \.policy.learningRate, limit: .above(0),
                 "Adam's learning rate for the logits."),

@@ -119,6 +119,18 @@ extension Batch {
         append(sample, CropTransform(identity: sample.height, sample.width))
     }
 
+    /// Some of the images, without their labels.
+    ///
+    /// - Parameter images: their places in the batch, in the order of the result.
+    package func selecting(_ images: [Int]) -> Batch {
+        let size = 3 * height * width
+        var result = Batch(
+            count: images.count, height: height, width: width, indices: images.map { indices[$0] }, dataset: dataset,
+            normalisation: normalisation)
+        result.image = images.flatMap { image[$0 * size..<($0 + 1) * size] }
+        return result
+    }
+
     /// The same images at another size, mirrored or not, without their labels.
     ///
     /// - Parameters:

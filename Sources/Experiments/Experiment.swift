@@ -102,6 +102,7 @@ public struct Experiment: Sendable {
     public func cost(height: Int, width: Int) -> CostModel {
         var model = CostModel(architecture, height: height, width: width)
         model.network = method.cost(model)
+        model.isMost = method.routing != nil
         return model
     }
 
@@ -118,6 +119,7 @@ public struct Experiment: Sendable {
                 weightDecay: training.weightDecay))
         graphs.objective = methodSettings.objective
         graphs.inference = { [method] in method.inference($0) }
+        graphs.routing = method.routing
         graphs.recomputesBranches = training.recompute
         graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)
         return graphs

@@ -22,6 +22,8 @@ public final class NetworkRuntime {
     private let uploads: UploadStream?
     /// Numbers that steps have read so far, by name.
     private var constants: [String: [Double]] = [:]
+    /// Paths that images have taken in inference, where each takes its own, since they were last asked for.
+    var paths: [[[Bool]]: Int] = [:]
     /// Tasks whose class weights were not given.
     private let tasksWithoutWeights: [String]
 
@@ -202,31 +204,6 @@ public final class NetworkRuntime {
         try store.write(StepGraphs.flagName, StepGraphs.flagShape, [Int32](repeating: 0, count: 2))
     }
 
-    /// Head outputs for a batch under a policy, inference mode.
-    ///
-    /// - Parameters:
-    ///   - batch: images; labels are not read.
-    ///   - policy: which task executes which block.
-    ///   - tasks: those that are given the images, as indices in order, whosever images they are; nil for all.
-    /// - Returns: per task, [N, h, w, channels] row-major.
-    public func predict(
-        _ batch: Batch, policy: DiscretePolicy, tasks: [Int]? = nil
-    ) throws -> [String: Prediction] {
-        let shape = BatchShape(count: batch.count, height: batch.height, width: batch.width)
-        let plan = try plan(graphs.inference(policy), shape, tasks: tasks)
-        let given = graphs.tasks.map { _ in batch }
-        try upload(given, shape, images: tasks ?? Array(graphs.tasks.indices), labels: [])
-        try executor.run(plan)
-        var predictions: [String: Prediction] = [:]
-        for task in graphs.tasks {
-            let name = "output/\(task.name)"
-            guard let extents = executor.shape(name, of: plan) else { continue }
-            predictions[task.name] = Prediction(
-                height: extents[1], width: extents[2], channels: extents[3], values: try executor.read(name, of: plan))
-        }
-        return predictions
-    }
-
     /// Class labels are indices: the device reads a pixel's score and its class's weight by them.
     private func checkClasses(_ batches: [Batch]) throws {
         for (batch, (task, head)) in zip(batches, zip(graphs.tasks, graphs.architecture.tasks)) {
@@ -239,7 +216,7 @@ public final class NetworkRuntime {
     ///   - batches: of every task.
     ///   - images: the tasks that are given the images.
     ///   - labels: the tasks whose labels are written.
-    private func upload(_ batches: [Batch], _ shape: BatchShape, images: [Int], labels: [Int]) throws {
+    func upload(_ batches: [Batch], _ shape: BatchShape, images: [Int], labels: [Int]) throws {
         typealias Input = TensorStore.Input
         var inputs: [Input] = []
         var written: Set<String> = []

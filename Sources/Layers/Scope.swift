@@ -58,26 +58,35 @@ public struct Scope {
     public let path: String
     /// Of the parameters declared here, unless they say otherwise.
     public let group: ParameterGroup
+    /// Whether nothing moves here, whatever the network learns.
+    private let isFrozen: Bool
 
     /// The root of a network.
     public init(_ recorder: any LayerRecorder, mode: Mode = .training, group: ParameterGroup = .default) {
-        self.init(Trace(recorder, mode: mode), path: "", group: group)
+        self.init(Trace(recorder, mode: mode), path: "", group: group, isFrozen: false)
     }
 
-    private init(_ trace: Trace, path: String, group: ParameterGroup) {
-        (self.trace, self.path, self.group) = (trace, path, group)
+    private init(_ trace: Trace, path: String, group: ParameterGroup, isFrozen: Bool) {
+        (self.trace, self.path, self.group, self.isFrozen) = (trace, path, group, isFrozen)
     }
 
     /// Whether layers behave as in training or in use.
-    public var mode: Mode { trace.mode }
+    public var mode: Mode { isFrozen ? .inference : trace.mode }
     /// The step buffer (`StepState`).
     public var step: Value { trace.recorder.step }
 
     /// The scope of that name within this one.
-    public func callAsFunction(_ name: String) -> Scope { Scope(trace, path: joined(name), group: group) }
+    public func callAsFunction(_ name: String) -> Scope {
+        Scope(trace, path: joined(name), group: group, isFrozen: isFrozen)
+    }
 
     /// The same place, with another group for what is declared here and within.
-    public func grouped(_ group: ParameterGroup) -> Scope { Scope(trace, path: path, group: group) }
+    public func grouped(_ group: ParameterGroup) -> Scope {
+        Scope(trace, path: path, group: group, isFrozen: isFrozen)
+    }
+
+    /// The same place, where layers behave as in use and no parameter is moved, within too.
+    public var frozen: Scope { Scope(trace, path: path, group: group, isFrozen: true) }
 
     /// Declares a parameter and gives its value.
     ///
@@ -95,7 +104,7 @@ public struct Scope {
         trace.recorder.parameter(
             ParameterSpec(
                 name: joined(name), diskShape: shape, layout: layout ?? (shape.count == 2 ? .matrix : .vector),
-                group: group ?? self.group, initializer: initial, isTrainable: isTrainable))
+                group: group ?? self.group, initializer: initial, isTrainable: isTrainable && !isFrozen))
     }
 
     /// Applies an operator, named after the scope.

@@ -73,7 +73,11 @@ public protocol Method: ConfigurationKind {
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String])
     /// What its network predicts under a policy: that of all tasks' common backbone, unless it says otherwise.
     func inference(_ policy: DiscretePolicy) -> StepKind
-    /// What everything below the heads costs for one image; nil where that is the common backbone under a policy.
+    /// How each image comes to a path of its own in inference; nil where all of a batch take the same. `inference` is
+    /// then what is predicted with nothing left out.
+    var routing: ImageRouting? { get }
+    /// What everything below the heads costs for one image, at most where images take paths of their own; nil where
+    /// that is the common backbone under a policy.
     ///
     /// - Parameter model: counts the common backbone, at the size of the image.
     func cost(_ model: CostModel) -> LayerCost?
@@ -105,6 +109,7 @@ extension Method {
     public func validate(_ settings: MethodSettings, file: String) throws {}
     public var comparesCosts: Bool { false }
     public func inference(_ policy: DiscretePolicy) -> StepKind { .inference(policy) }
+    public var routing: ImageRouting? { nil }
     public func cost(_ model: CostModel) -> LayerCost? { nil }
     public var joinsTasks: Bool { false }
     /// Whether its network is another one than the tasks' common backbone, which policies are about.
@@ -203,7 +208,7 @@ public struct MethodKinds: Sendable {
     /// How this package trains.
     public static let standard = MethodKinds([
         AdaShare.self, HardSharing.self, SingleTask.self, RandomPolicy.self, StochasticDepth.self, FixedPolicy.self,
-        CrossStitch.self, Sluice.self, NDDR.self, MTAN.self,
+        CrossStitch.self, Sluice.self, NDDR.self, MTAN.self, AdaShareInstance.self, BlockDrop.self, SpotTune.self,
     ])
 
     /// The same with one more.

@@ -25,6 +25,8 @@ public struct CostReport: Sendable, Hashable, Codable {
         public let macs: Int
         /// Trainable parameters, scales and shifts of batch norms included.
         public let parameters: Int
+        /// True where images take paths of their own, none of which costs more; nil where all cost the same.
+        public let isMost: Bool?
     }
 
     /// All heads together.
@@ -78,7 +80,7 @@ public struct CostReport: Sendable, Hashable, Codable {
                     ?? "hard sharing, one pass for all", backbone.macsHardSharing),
         ]
         let own =
-            network.map { [total("the method's network", $0.macs)] }
+            network.map { [total("the method's network" + ($0.isMost == true ? ", at most" : ""), $0.macs)] }
             ?? [
                 total("policy, one pass per task", backbone.macsSelected),
                 total("policy, shared once", backbone.macsShared),

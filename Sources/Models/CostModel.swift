@@ -50,6 +50,8 @@ public struct CostModel: Sendable {
     public let heads: [Head]
     /// Everything below the heads, where that is another network than the backbone under a policy.
     public var network: LayerCost?
+    /// Whether that is the most that an image costs, as each takes a path of its own.
+    public var isMost = false
 
     /// Counts a network at one image size.
     ///
@@ -109,7 +111,10 @@ public struct CostModel: Sendable {
                 macsAll: parts.hardSharing(.passes), macsSelected: parts.cost(of: policy, .passes),
                 macsShared: parts.cost(of: policy, .shared), macsHardSharing: parts.hardSharing(.shared),
                 parameters: backboneParameters, images: parts.passes > 1 ? parts.passes : nil),
-            network: network.map { CostReport.Network(macs: $0.multiplyAccumulates, parameters: $0.parameters) },
+            network: network.map {
+                CostReport.Network(
+                    macs: $0.multiplyAccumulates, parameters: $0.parameters, isMost: isMost ? true : nil)
+            },
             heads: CostReport.Heads(
                 macs: heads.reduce(0) { $0 + $1.macs }, parameters: heads.reduce(0) { $0 + $1.parameters }),
             blocks: blocks.map { block in

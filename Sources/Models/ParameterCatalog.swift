@@ -78,8 +78,8 @@ public struct ParameterCatalog: Sendable, Hashable {
     ///   - architecture: the network.
     ///   - policyInitial: how the logits start.
     ///   - others: what is learned beside the network's layers.
-    ///   - own: layers of the network's own. A tensor of the name `task2.<tensor>` may begin from that tensor of every
-    ///     network. These and the others are in at most ten groups of their own.
+    ///   - own: layers of the network's own. A tensor named `<word>.<tensor>`, such as `task2.<tensor>`, may begin from
+    ///     that tensor of every network. These and the others are in at most ten groups of their own.
     ///   - joinsTasks: whether every task's prediction reads what is computed for the others.
     /// - Precondition: all names differ, and have no slash.
     public init(
@@ -143,7 +143,7 @@ public struct ParameterCatalog: Sendable, Hashable {
                 if spec.name.hasPrefix("backbone."), name != spec.name { common[spec.name] = name }
             }
         }
-        for spec in own where spec.name.hasPrefix("task") {
+        for spec in own {
             let rest = spec.name.drop { $0 != "." }.dropFirst()
             if !rest.isEmpty, positions[String(rest)] != nil { common[spec.name] = String(rest) }
         }

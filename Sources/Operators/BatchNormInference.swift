@@ -42,8 +42,9 @@ extension Recorder {
 /// Batch normalisation with running statistics and its tail; inputs x, γ, β, running mean, running variance, and as the
 /// tail wants them, residual and gates.
 ///
-/// Behind a convolution it becomes that one's epilogue; alone, it is normalised as scale · (x − 0) · 1 + shift.
-public struct BatchNormInference: LowerableOperator {
+/// Behind a convolution it becomes that one's epilogue; alone, it is normalised as scale · (x − 0) · 1 + shift. Its
+/// gradient is that of a scale and a shift which nothing moves: γ, β and the statistics have none.
+public struct BatchNormInference: LowerableOperator, DifferentiableOperator {
     /// ε, added to the variance.
     public let epsilon: Double
     /// What becomes of z.
@@ -65,6 +66,23 @@ public struct BatchNormInference: LowerableOperator {
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         BatchNormNormalise(tail: tail).outputShapes(inputs)
+    }
+
+    /// - Precondition: no gradient is wanted of γ, β and the statistics.
+    public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
+        precondition(!call.wanted[Self.statistics].contains(true), "running statistics with a gradient")
+        var gradients = [Value?](repeating: nil, count: call.inputs.count)
+        guard let dy = call.gradients[0] else { return gradients }
+        let dz: Value
+        switch tail {
+        case .none: dz = dy
+        case .relu, .addReLU: dz = recorder.record(ReLUGradient(), [call.outputs[0], dy])[0]
+        case .mix: preconditionFailure("the gradient of a mix with running statistics")
+        }
+        let scale = recorder.record(affine, Array(call.inputs[Self.statistics]))[0]
+        if call.wanted[0] { gradients[0] = recorder.record(ChannelMix(), [dz, scale])[0] }
+        if tail == .addReLU, call.wanted[BatchNormNormalise.residual] { gradients[BatchNormNormalise.residual] = dz }
+        return gradients
     }
 
     public func lowered(_ inputs: [Value], _ outputs: [Value], in lowering: any Lowering) -> LoweredApplication {

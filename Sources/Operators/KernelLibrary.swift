@@ -145,8 +145,9 @@ public final class KernelLibrary: @unchecked Sendable {
 
     /// Files whose kernels need no options of their own.
     private static let plain = [
-        "batchnorm", "channel_mix", "convolution_pack", "elementwise", "losses", "objective", "optimizers", "policy",
-        "pooling", "random", "reduction", "residual", "resize", "scalar_product", "sigmoid_product", "subspaces",
+        "batchnorm", "channel_mix", "convolution_pack", "elementwise", "image_gates", "losses", "objective",
+        "optimizers", "policy", "pooling", "random", "reduction", "residual", "resize", "scalar_product",
+        "sigmoid_product", "subspaces",
     ]
 
     /// The program that has a launch's kernel, not yet compiled.

@@ -20,13 +20,15 @@ public enum Philox {
     /// A uniform in (0, 1) from 23 random bits, (k + ½)·2⁻²³: exact in float32, never 0 or 1.
     public static func uniform(_ word: UInt32) -> Float { (Float(word >> 9) + 0.5) * 0x1p-23 }
 
-    /// What `UniformNoise` draws on the device: [rows, columns] uniforms, columns ≤ 4.
+    /// What `UniformNoise` draws on the device: [rows, columns] uniforms.
     public static func uniforms(rows: Int, columns: Int, name: String, state: StepState) -> [Float] {
         let key = state.seed ^ nameHash(name)
         let halves = SIMD2(UInt32(truncatingIfNeeded: key), UInt32(truncatingIfNeeded: key >> 32))
         return (0..<rows).flatMap { row in
-            let words = block(counter: SIMD4(UInt32(row), state.step, state.phase, 0), key: halves)
-            return (0..<columns).map { uniform(words[$0]) }
+            let words = (0..<(columns + 3) / 4).map { part in
+                block(counter: SIMD4(UInt32(row), state.step, state.phase, UInt32(part)), key: halves)
+            }
+            return (0..<columns).map { uniform(words[$0 / 4][$0 % 4]) }
         }
     }
 

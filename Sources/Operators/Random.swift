@@ -64,7 +64,7 @@ public struct ReLUDropoutGradient: Operator {
     }
 }
 
-/// Uniform noise in (0, 1), [rows, columns] with at most four columns; input: the step buffer.
+/// Uniform noise in (0, 1), [rows, columns]; input: the step buffer.
 public struct UniformNoise: Operator {
     /// Of the noise.
     public let rows, columns: Int
@@ -72,10 +72,7 @@ public struct UniformNoise: Operator {
     public let name: String
 
     /// Creates the operator.
-    ///
-    /// - Precondition: 1 to 4 columns.
     public init(rows: Int, columns: Int, name: String) {
-        precondition((1...4).contains(columns), "uniform noise has 1 to 4 columns, not \(columns)")
         self.rows = rows
         self.columns = columns
         self.name = name
@@ -86,7 +83,8 @@ public struct UniformNoise: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let (low, high) = nameWords(name)
         e.launch(
-            "random", "uniform", [.output(0), .input(0), .uint(low), .uint(high), .int(columns)],
+            "random", "uniform",
+            [.output(0), .input(0), .uint(low), .uint(high), .int(columns), .int(e.outputs[0].storedChannels)],
             e.library.grid(rows))
     }
 }

@@ -96,7 +96,7 @@ struct Evaluate: ConsoleCommand {
                 split: split, checkpoint: weights, trainedAs: experiment.configuration.facts,
                 images: result.images, labelled: result.labelled,
                 forms: forms == .image ? nil : Scored.Forms(flip: forms.flips, scales: forms.scales),
-                tasks: result.tasks, leftOut: result.leftOut, skipped: result.skipped)
+                tasks: result.tasks, leftOut: result.leftOut, skipped: result.skipped, paths: result.paths)
             try console.print(try JSONText.pretty(answer))
             return
         }
@@ -130,6 +130,8 @@ struct Evaluate: ConsoleCommand {
         }
         if results.count > 1 {
             try console.print("\n\(results.count) networks, one for each task: a pass through every one")
+        } else if let paths = result.paths {
+            try console.print("\nbelow the heads: \(paths.text)")
         } else if experiment.method.hasOwnNetwork(experiment.methodSettings) {
             let report = experiment.trainingCost.report()
             let share = Double(report.macs) / Double(report.backbone.macsHardSharing)
@@ -160,6 +162,8 @@ struct Evaluate: ConsoleCommand {
         let leftOut: [String: [String: Int]]
         /// Why images were left out.
         let skipped: [String]?
+        /// The paths that images took, where each took its own.
+        let paths: ImagePaths?
 
         struct Forms: Encodable {
             let flip: Bool

@@ -103,6 +103,7 @@ struct SummaryText {
                 + "backbone, and as many times its parameters."
         }
         let (mine, shared) = (Double(summary.cost.macs), Double(backbone.macsHardSharing))
+        if let paths = summary.paths { return "Below the heads: \(paths.text)." }
         if summary.cost.network != nil {
             return "This network costs \(percent(mine / shared)) of hard sharing's backbone."
         }
@@ -121,7 +122,9 @@ struct SummaryText {
         }
         if summary.networks > 1 || summary.cost.network != nil {
             if let network = summary.cost.network {
-                row("everything below the heads", network.parameters, network.macs)
+                let most = network.isMost == true ? ", at most" : ""
+                row("everything below the heads" + most, network.parameters, network.macs)
+                if let paths = summary.paths { row("the same, mean over the images", nil, paths.macs) }
             } else {
                 row(
                     "backbones, \(summary.networks) networks", summary.networks * summary.cost.backbone.parameters,

@@ -60,5 +60,33 @@ extension CommandLineTests {
             expectFailure(["cost", "--config", configuration.path, "--policy", "all"], "cross_stitch")
             expectFailure(["benchmark", "skip", "--config", configuration.path], "cross_stitch")
         }
+
+        /// Where images take paths of their own every command says what they cost.
+        @Test func imagesOfTheirOwnPaths() throws {
+            let folder = try TemporaryFolder()
+            let text = Self.text.replacing("{ kind: cross_stitch, self_weight: 0.75 }", with: "block_drop")
+            let configuration = try folder.write(text, "c.yml")
+            let run = folder.file("run")
+            let trained = try Program.run(
+                ["train", "--config", configuration.path, "--output", run.path, "--no-search"])
+            #expect(trained.status == 0, "\(trained.errors)")
+            #expect(trained.output.contains("everything below the heads, at most"))
+            let summary = try JSONText.read(
+                RunSummary.self, Data(contentsOf: run.appendingPathComponent("summary.json")))
+            let paths = try #require(summary.paths)
+            #expect(trained.output.contains("below the heads: \(paths.text)".dropFirst()))
+            let scored = try Command.run(["evaluate", "--run", run.path, "--json"]).json()
+            #expect(scored["paths"]?["macs"]?.integer == paths.macs)
+            #expect(scored["paths"]?["different"]?.integer == paths.different)
+            #expect(Command.run(["evaluate", "--run", run.path]).output.contains(paths.text))
+            let image = folder.file("picture.png")
+            try Image(width: 24, height: 20, channels: 3, pixels: (0..<1440).map { UInt8($0 % 251) }).write(to: image)
+            let predicted = Command.run(
+                ["predict", "--run", run.path, "--output", folder.file("out").path, "--raw", image.path])
+            #expect(predicted.status == 0, "\(predicted.errors)")
+            let cost = Command.run(["cost", "--config", configuration.path]).output
+            #expect(cost.contains("the method's network, at most"))
+            expectFailure(["evaluate", "--run", run.path, "--policy", "all"], "block_drop")
+        }
     }
 }

@@ -50,6 +50,10 @@ struct NarrowCase: Sendable, CustomTestStringConvertible {
         pair("sigmoid product", SigmoidProduct()),
         .init(
             name: "sigmoid product gradient", operation: SigmoidProductGradient(), activations: [shape, shape, shape]),
+        .init(name: "image select", operation: ImageSelect(column: 3), activations: [shape, shape], others: [[2, 8]]),
+        .init(
+            name: "image select gates", operation: ImageSelectGatesGradient(column: 3, gates: Shape([2, 8])),
+            activations: [shape, shape, shape]),
         .init(name: "scale", operation: Scale(0.3), activations: [shape]),
         .init(name: "dropout", operation: ReLUDropout(probability: 0.4, name: "d"), activations: [shape]),
         pair("dropout gradient", ReLUDropoutGradient(probability: 0.4)),

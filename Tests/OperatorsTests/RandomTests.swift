@@ -31,7 +31,7 @@ extension OperatorsTests {
             #expect(Philox.nameHash("foobar") == 0x8594_4171_f739_67e8)
         }
 
-        @Test(arguments: TestDevice.families, [1, 2, 4])
+        @Test(arguments: TestDevice.families, [1, 2, 4, 8, 33])
         func noiseEqualsTheHosts(family: KernelFamily, columns: Int) throws {
             let trial = try Trial(family)
             trial.state = Self.state

@@ -54,6 +54,7 @@ import Testing
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
                 "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
                 "policy.curriculum_speed", "policy.alternation.weights", "policy.alternation.logits", "policy.samples",
+                "method.policy_width", "method.warmup",
             ])
         for key in Self.keys {
             #expect(key.expectation.contains("from \(key.range.lowerBound) to \(key.range.upperBound)"))
@@ -68,7 +69,9 @@ import Testing
     func limitsAreAccepted(key: IntegerKey) throws {
         for value in [key.range.lowerBound, key.range.upperBound] {
             let scenes = "dataset: {kind: scenes}"
-            let yaml = Self.tasks.replacingOccurrences(of: "2}", with: "2, \(scenes)}") + scenes + "\n"
+            let yaml =
+                Self.tasks.replacingOccurrences(of: "2}", with: "2, \(scenes)}") + scenes + "\n"
+                + (key.path.hasPrefix("method.") ? "method: {kind: block_drop}\n" : "")
             let written = leaf(key.path, of: try decode("\(key.path)=\(value)", yaml: yaml))
             #expect(written == "\(value)" || written == "[\(value), \(value)]", "\(written ?? "nothing")")
         }
@@ -127,7 +130,8 @@ import Testing
     @Test func nothingOverflowsAtTheLimits() throws {
         let tasks = (0..<64).map { "  - {name: t\($0), kind: segmentation, channels: 4096}\n" }.joined()
         let overrides =
-            Self.keys.filter { !$0.path.hasPrefix("tasks") }.map { "\($0.path)=\($0.range.upperBound)" }
+            Self.keys.filter { !$0.path.hasPrefix("tasks") && !$0.path.hasPrefix("method") }
+            .map { "\($0.path)=\($0.range.upperBound)" }
             + ["dataset.kind=scenes", "model.backbone=resnet101", "model.width=8"]
         let configuration = try ExperimentConfiguration.parse(
             yaml: "tasks:\n" + tasks, file: "c.yml", overrides: overrides)
@@ -149,6 +153,13 @@ import Testing
         let crop = configuration.dataset.crop
         let shape = BatchShape(count: training.batch, height: crop.height, width: crop.width)
         #expect(throws: InputError.self) { try experiment.memory(shape, policy: nil, family: .cpu) }
+
+        let gated = try ExperimentConfiguration.parse(
+            yaml: "tasks:\n" + tasks, file: "c.yml",
+            overrides: overrides + ["method=adashare_instance", "method.policy_width=1024", "method.warmup=\(most)"])
+        #expect(throws: InputError.self, "a warm-up as long as the phase") { try gated.validateForTraining() }
+        let own = try Experiment(gated).cost(height: 16_384, width: 16_384).report()
+        #expect(own.macs > cost.backbone.macsShared && own.parameters > cost.backbone.parameters)
     }
 
     @Test func manyTasksAreRefused() throws {

@@ -36,7 +36,12 @@ struct GoldenFormula: Hashable, Sendable {
 
     /// Gumbel uniforms in (0, 1).
     func noise(step: Int, task: Int, blocks: Int) -> [Float] {
-        values("noise/\(step)/task\(task)", blocks * 2) { Float((Double($0 >> 41) + 0.5) * 0x1p-23) }
+        noise("task\(task)", step: step, count: blocks * 2)
+    }
+
+    /// Uniforms in (0, 1) of that name.
+    func noise(_ name: String, step: Int, count: Int) -> [Float] {
+        values("noise/\(step)/\(name)", count) { Float((Double($0 >> 41) + 0.5) * 0x1p-23) }
     }
 
     func probe(_ name: String, _ count: Int) -> [Float] { symmetric("probe/\(name)", count, scale: 1) }

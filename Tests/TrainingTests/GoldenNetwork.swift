@@ -23,7 +23,7 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     var width = 0.25
     /// Whose own network it is; nil for the common backbone.
     var method: (any NetworkMethod)?
-    let kind: StepKind
+    var kind: StepKind
     /// Whether the file has the logits' gradients at the first step.
     var hasLogitGradients = false
     var steps = 10
@@ -60,17 +60,37 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     static let nddr = GoldenCase(file: "network_nddr", salt: "58", of: NDDR())
     static let mtan = GoldenCase(file: "network_mtan", salt: "84", of: MTAN())
 
+    static let blockDrop = GoldenCase(file: "network_block_drop", salt: "1", of: BlockDrop(), .blockUse(0.5))
+    static let blockDropTasks: GoldenCase = {
+        var method = BlockDrop()
+        method.policyOf = .task
+        return GoldenCase(file: "network_block_drop_tasks", salt: "74", of: method, .blockUse(0.5))
+    }()
+    static let adaShareInstance = GoldenCase(
+        file: "network_adashare_instance", salt: "74", of: AdaShareInstance(),
+        .adaShare(PolicySettings(sparsity: 0.05, sharing: 0.05)))
+    static let spotTune = GoldenCase(file: "network_spot_tune", salt: "165", of: SpotTune(), .none)
+
     /// The policy of `network_retrain`, counted from 1; block 6 is skipped by all.
     static let policy = DiscretePolicy(skipped: [[4, 6], [3, 6], [4, 5, 6, 8]], blocks: 8)
 }
 
 extension GoldenCase {
     /// Five steps of a method's own network.
-    init(file: String, salt: String, width: Double = 0.125, of method: any NetworkMethod) {
+    init(file: String, salt: String, width: Double = 0.125, of method: some NetworkMethod) {
         self.init(
-            file: file, salt: salt, width: width, method: method, kind: method.step, steps: 5, learningRate: 1e-5,
-            hasEnd: false)
+            file: file, salt: salt, width: width, method: method,
+            kind: StepKind(NetworkTraining(network: method.network)), steps: 5, learningRate: 1e-5, hasEnd: false)
     }
+
+    /// Five steps of a method that decides on each image, of given noise.
+    init(file: String, salt: String, of method: some GatedMethod, _ penalty: GatePenalty) {
+        self.init(file: file, salt: salt, width: 0.125, of: method)
+        kind = StepKind(GatedTraining(network: method.network, penalty: penalty, noiseGiven: true))
+    }
+
+    /// Whether decisions are each image's own.
+    var isGated: Bool { method?.routing != nil }
 }
 
 /// A golden case's network on a device, with its data.
@@ -175,6 +195,11 @@ final class GoldenNetwork {
             try runtime.executor.store.write(
                 "noise/task\(task)", Shape([Self.blocks, 2]),
                 formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
+        }
+        for row in golden.isGated ? ["all", "task1", "task2", "task3"] : [] {
+            let shape = Shape([batch.count, Self.blocks])
+            let uniforms = formula.noise("\(row)_gates", step: noise ?? step, count: shape.count)
+            try runtime.executor.store.write("noise/\(row)_gates", shape, uniforms)
         }
         return try #require(
             try runtime.step(

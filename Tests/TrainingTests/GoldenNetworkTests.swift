@@ -22,7 +22,7 @@ extension TrainingTests {
             arguments: TestDevice.families,
             [
                 GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain, .partial, .crossStitch, .sluice,
-                .nddr, .mtan,
+                .nddr, .mtan, .blockDrop, .blockDropTasks, .adaShareInstance, .spotTune,
             ])
         func stepsFollowPyTorch(family: KernelFamily, golden: GoldenCase) throws {
             let steps = try GoldenSteps.of(golden, family)
@@ -47,9 +47,10 @@ extension TrainingTests {
         }
 
         /// Negative control: the noise of another step must not pass.
-        @Test func anotherNoiseDiffers() throws {
-            let network = try GoldenNetwork(.mixed)
-            let plan = try network.run(GoldenCase.mixed.kind, step: 0, learningRate: 1e-4, noise: 1)
+        @Test(arguments: [GoldenCase.mixed, .blockDrop, .adaShareInstance, .spotTune])
+        func anotherNoiseDiffers(golden: GoldenCase) throws {
+            let network = try GoldenNetwork(golden)
+            let plan = try network.run(golden.kind, step: 0, learningRate: 1e-4, noise: 1)
             try network.compareOutputs(plan)
             try network.compareGradients(plan)
             for kind in ["samples", "outputs", "gradients"] {

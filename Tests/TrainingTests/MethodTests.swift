@@ -68,10 +68,22 @@ extension TrainingTests {
         @Test(arguments: [
             ("hard_sharing", ["train"]), ("single_task", ["single_1", "single_2"]), ("random_policy", ["train"]),
             ("stochastic_depth", ["train"]), ("fixed", ["train"]), ("cross_stitch", ["train"]), ("sluice", ["train"]),
-            ("nddr", ["train"]), ("mtan", ["train"]),
+            ("nddr", ["train"]), ("mtan", ["train"]), ("adashare_instance", ["train"]), ("block_drop", ["train"]),
+            ("spot_tune", ["train"]),
         ])
         func trainsAndGoesOnToTheSameBits(kind: String, phases: [String]) throws {
-            let more = ["fixed": ["method.policy=random:0.5:3"], "sluice": ["model.width=0.5"]]
+            let folder = try TemporaryFolder()
+            let begun = folder.url.appendingPathComponent("begun.safetensors")
+            if kind == "spot_tune" {
+                let network = try Run(["method=hard_sharing"]).trainer.network
+                try network.initialise(seed: 9)
+                try network.checkpoint().write(to: begun)
+            }
+            let more = [
+                "fixed": ["method.policy=random:0.5:3"], "sluice": ["model.width=0.5"],
+                "block_drop": ["method.warmup=2", "method.policy_of=task"],
+                "spot_tune": ["model.initial_checkpoint=\(begun.path)"],
+            ]
             let overrides = ["method=\(kind)"] + (more[kind] ?? [])
             let whole = try Run(overrides)
             #expect(try whole.trainer.train().map(\.rawValue) == phases)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import formula
 import golden_fusion
+import golden_gates
 import golden_images
 import golden_networks as networks
 import golden_operators
@@ -53,7 +54,8 @@ def build_all(strict):
     yield "formula", {k: stored(v) for k, v in formula_file(salt).items()}, {"salt": salt}
     yield "operators_convolution", golden_operators.convolutions(), {}
     yield "operators", golden_operators.operators(), {}
-    for name, (salt, build, settings) in (networks.NETWORKS | golden_images.NETWORKS | golden_fusion.NETWORKS).items():
+    cases = networks.NETWORKS | golden_images.NETWORKS | golden_fusion.NETWORKS | golden_gates.NETWORKS
+    for name, (salt, build, settings) in cases.items():
         exact, single = build(salt, torch.float64), build(salt, torch.float32)
         worst = networks.agreement(exact.results, single.results)
         differences = ", ".join(f"{kind} {value:.1e}" for kind, value in worst.items())
@@ -61,8 +63,9 @@ def build_all(strict):
               f"float32 against float64: {differences}", flush=True)
         for kind, value in worst.items():
             limit = LIMITS.get(kind, STEP_LIMIT)
-            if name in golden_fusion.NETWORKS:
-                limit = golden_fusion.LIMITS.get(kind, limit)
+            for module in (golden_fusion, golden_gates):
+                if name in module.NETWORKS:
+                    limit = module.LIMITS.get(kind, limit)
             if strict and value > limit:
                 raise SystemExit(f"{name}: {kind} parts by {value:.1e}, expected at most {limit:.0e}; try another salt")
         metadata = {"salt": salt, **settings}

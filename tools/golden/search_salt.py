@@ -11,11 +11,12 @@ import argparse
 import torch
 
 import golden_fusion
+import golden_gates
 import golden_images
 import golden_networks
 from golden_networks import agreement
 
-NETWORKS = golden_networks.NETWORKS | golden_images.NETWORKS | golden_fusion.NETWORKS
+NETWORKS = golden_networks.NETWORKS | golden_images.NETWORKS | golden_fusion.NETWORKS | golden_gates.NETWORKS
 
 
 def main():

@@ -11,10 +11,16 @@ public protocol NetworkMethod: Method {
     var network: Network { get }
     /// Learning rates of groups of its own, as multiples of the backbone's, which is that of all others.
     var multiples: [ParameterGroup: Double] { get }
+    /// What errors expect of tasks, whose images have to be the same ones.
+    var needsSameImages: String { get }
+    /// A step of its only phase.
+    func step(_ settings: MethodSettings) -> StepKind
 }
 
 extension NetworkMethod {
     public var multiples: [ParameterGroup: Double] { [:] }
+    public var needsSameImages: String { "the same images for all tasks, whose features meet" }
+    public func step(_ settings: MethodSettings) -> StepKind { StepKind(NetworkTraining(network: network)) }
     public func check(_ architecture: NetworkArchitecture, file: String) throws {
         try requireSameImages(architecture, file: file)
     }
@@ -24,7 +30,7 @@ extension NetworkMethod {
         guard !architecture.hasSeparateImages else {
             throw InputError(
                 file: file, place: "tasks[].dataset", found: "tasks of different images with method \(Self.kind)",
-                expected: "the same images for all tasks, whose features meet")
+                expected: needsSameImages)
         }
     }
 
@@ -47,9 +53,6 @@ extension NetworkMethod {
 
     public func inference(_ policy: DiscretePolicy) -> StepKind { StepKind(NetworkInference(network: network)) }
 
-    /// A step of its only phase.
-    var step: StepKind { StepKind(NetworkTraining(network: network)) }
-
     public func validate(_ settings: MethodSettings, file: String) throws {
         guard settings.tasks.count > 1 else {
             throw InputError(
@@ -65,7 +68,9 @@ extension NetworkMethod {
         let own = run.catalog.specs.filter { run.catalog.own.contains($0.name) && $0.isTrainable }.map(\.group)
         let equal = own.filter { $0 != .backbone && $0 != .heads }.map { ($0, 1.0) }
         let multiples = self.multiples.merging(equal) { given, _ in given }
-        return WeightTraining(run, number: PhaseNumber.train, kind: step, multiples: multiples, isFirst: true) {
+        return WeightTraining(
+            run, number: PhaseNumber.train, kind: step(run.settings), multiples: multiples, isFirst: true
+        ) {
             try $0.initialise(nil, keepingLogits: false)
         }
     }
@@ -73,10 +78,10 @@ extension NetworkMethod {
     public func typicalSteps(
         of outline: PhaseOutline, _ settings: MethodSettings, policy: DiscretePolicy?
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
-        ([(step, 1)], [])
+        ([(step(settings), 1)], [])
     }
 
     public func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)] {
-        [("training", step)]
+        [("training", step(settings))]
     }
 }

@@ -37,6 +37,8 @@ public struct StepGraphs: Sendable {
     public var objective: any Objective = FixedWeights()
     /// What the network predicts under a policy.
     public var inference: @Sendable (DiscretePolicy) -> StepKind = { .inference($0) }
+    /// How each image comes to a path of its own in inference; nil where all of a batch take the same.
+    public var routing: ImageRouting?
     /// How weights move where a step does not say otherwise.
     public let rule: UpdateRule
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.

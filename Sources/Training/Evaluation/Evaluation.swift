@@ -19,6 +19,8 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
     public var labelled: [String: Int]?
     /// Why images were left out that could not be decoded, a line each, where any were.
     public var skipped: [String]?
+    /// The paths that images took, where each took its own.
+    public var paths: ImagePaths?
 
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
@@ -101,9 +103,12 @@ public struct Evaluator {
     ) throws -> EvaluationResult {
         try forms.check(experiment.configuration.tasks)
         let kinds = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind) })
-        return try score(splits, progress: progress) { batch, tasks in
+        _ = network.takePaths()
+        var result = try score(splits, progress: progress) { batch, tasks in
             try forms.predict(batch, kinds: kinds) { try network.predict($0, policy: policy, tasks: tasks) }
         }
+        result.paths = network.takePaths().flatMap { ImagePaths($0, experiment) }
+        return result
     }
 
     /// Scores constant outputs, one vector per task.

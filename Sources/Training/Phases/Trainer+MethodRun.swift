@@ -111,6 +111,7 @@ extension Trainer: MethodRun {
             try noteSkipped(skipped)
         }
         if let labelled = result.labelled { event["labelled"] = .object(labelled.mapValues { .integer($0) }) }
+        if let paths = result.paths { event["paths"] = paths.json }
         event["metrics"] = JSONValue(result.tasks)
         let (name, training) = (state.phase.rawValue, experiment.configuration.training)
         let judges = phase.judges

@@ -37,13 +37,15 @@ public struct RunSummary: Codable, Sendable {
     public var trainedAs: [String: String]?
     /// Images that carried a task's label, where some did not.
     public var labelled: [String: Int]?
+    /// The paths that these images took, where each took its own: `cost` is then the most that one may cost.
+    public var paths: ImagePaths?
     /// Decisions and probabilities by task; nil where none is recorded: every task selects every block.
     public var policy: SelectionPolicy?
     /// Whether the policy was learned; otherwise it was given, drawn at random or is hard sharing.
     public var isPolicyLearned: Bool
     /// Whether there is more work below the heads than hard sharing has in one pass.
     public var costsMoreThanHardSharing: Bool {
-        networks > 1 || cost.macs > cost.backbone.macsHardSharing
+        networks > 1 || paths?.macs ?? cost.macs > cost.backbone.macsHardSharing
     }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?
@@ -104,7 +106,8 @@ extension Trainer {
             // A network that is retrained elsewhere is not compared with one that is finished.
             gainOverHardSharing: !outlines.contains(where: \.isElsewhere)
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
-            trainedAs: experiment.configuration.facts, labelled: ours.labelled, policy: state.policy,
+            trainedAs: experiment.configuration.facts, labelled: ours.labelled,
+            paths: ours.paths, policy: state.policy,
             isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
             policyCost: experiment.method.policyCost(state), cost: experiment.trainingCost.report(policy: policy),
             networks: results.count,

@@ -10,7 +10,8 @@ public struct StudyResults: Sendable {
     public struct Entry: Sendable {
         /// Task → convention → metrics.
         public let metrics: [String: [String: [Metric]]]
-        /// Trainable parameters, and multiply-accumulates for one image, heads included.
+        /// Trainable parameters, and multiply-accumulates for one image, heads included; where images take paths of
+        /// their own, the mean over those that were scored.
         public let parameters, macs: Int
         /// A measured inference step; nil where a run measured none.
         public let inferenceMs: Double?
@@ -118,7 +119,9 @@ extension StudyResults.Entry {
     ) {
         let (backbone, heads) = (summary.cost.backbone, summary.cost.heads)
         let macs =
-            isHardSharing ? backbone.macsHardSharing : summary.networks > 1 ? backbone.macsAll : summary.cost.macs
+            isHardSharing
+            ? backbone.macsHardSharing
+            : summary.networks > 1 ? backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
         self.init(
             metrics: metrics, parameters: summary.cost.parameters * summary.networks + heads.parameters,
             macs: macs + heads.macs, inferenceMs: point?.inferenceMs)
