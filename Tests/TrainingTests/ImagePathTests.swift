@@ -78,7 +78,7 @@ extension TrainingTests {
             return network
         }
 
-        /// The same predictions, to the bit, as all blocks computed for all images, and chosen between by gates of 0 and 1.
+        /// The same predictions, to the bit, as all blocks computed for all images and chosen between by gates.
         @Test(arguments: TestDevice.families, methods)
         func groupsPredictWhatGatesDo(family: KernelFamily, method: [String]) throws {
             let experiment = try Experiment(configuration(method))
