@@ -2,12 +2,13 @@
 //
 // The index formula is that of convolution_cpu.cl, and so are the sums, term by term: the bits are the same.
 //
-// A work-item has PIXELS neighbouring output pixels and tiles of KT = 16 KV output channels. For each tap it
-// lists the pixels whose source is whole and inside the image; then a panel of DEPTH input x KT output channels, 16 KB,
-// is read once and stays, while PT listed pixels at a time, whichever they are, walk under it, 16 channels in turn:
+// A work-item has `span` neighbouring output pixels, at most PIXELS, and tiles of KT = 16 KV output channels. For each
+// tap it lists the pixels whose source is whole and inside the image; then a panel of DEPTH input x KT output channels,
+// 16 KB, is read once and stays, while PT listed pixels at a time, whichever they are, walk under it, 16 channels in
+// turn:
 //   acc[PT] += x[pixel][c] * w[c][16]           PT broadcasts and two registers of weights for 2 PT multiply-adds
-// Between panels the sums wait in `sums`; where every pixel has one tap, they start and end in registers. Pixels outside
-// the image cost nothing, and no row has a remainder.
+// Between panels the sums wait in `sums`; where every pixel has one tap, they start and end in registers. Pixels
+// outside the image cost nothing, and no row has a remainder.
 //
 // Layout: global (groups of channel tiles, groups of pixels), neighbours share pixels. Weights [K/KT][R][S][C][KT].
 // Tunables: PT, as many vectors of 16 floats as registers hold beside the operands; KV 1 or 2.
@@ -20,16 +21,19 @@
 #endif
 #define KT (16 * KV)
 #define DEPTH (256 / KV)
-// Pixels of a work-item, as on the host, and where sums go that nobody asked for.
+// The most pixels of a work-item, and where sums go that nobody asked for.
+#ifndef PIXELS
 #define PIXELS 192
+#endif
 #define SPARE PIXELS
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution_panels(__global const float *restrict x, __global const float *restrict w,
                         __global const float *bias, __global const float *scale, __global const float *shift,
                         __global const float *residual, __global float *y, int H, int Wd, int C, int XS, int P, int Q,
-                        int YS, int R, int S, int STR, int DIL, int PAD, int DIV, int flags, int group, int total) {
-    const int start = (int)get_global_id(1) * PIXELS, end = min(start + PIXELS, total);
+                        int YS, int R, int S, int STR, int DIL, int PAD, int DIV, int flags, int group, int span,
+                        int total) {
+    const int start = (int)get_global_id(1) * span, end = min(start + span, total);
     const int begin_kt = (int)get_global_id(0) * group, end_kt = min(begin_kt + group, YS / KT);
     const bool has_one_tap = R * S == 1 && PAD == 0 && DIV == 1;
     float sums[PIXELS + 1][KT];
@@ -73,7 +77,7 @@ void convolution_panels(__global const float *restrict x, __global const float *
                 depth = min(DEPTH, C - c0);
                 const bool starts = has_one_tap && c0 == 0, ends = has_one_tap && c0 + depth == C;
                 // The next panel lies behind this one.
-                const int ahead = depth * KT * PT / count / 16 * 16;
+                const int ahead = depth * KT / ((count + PT - 1) / PT) / 16 * 16;
                 for (int i = 0; i < count; i += PT) {
                     PREFETCH(panel + depth * KT + i / PT * ahead, ahead)
                     for (int v = 0; v < KV; ++v) {

@@ -85,7 +85,7 @@ typedef float activation;
 #endif
 #endif
 #ifndef PREFETCH
-#define PREFETCH(from, count)
+#define PREFETCH(from, count) { (void)(from); (void)(count); }
 #endif
 
 // Loop over i in [0, n): a contiguous range per work-item on CPUs, a grid stride on GPUs. `n` is an int.

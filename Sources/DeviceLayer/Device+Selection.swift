@@ -65,7 +65,9 @@ extension Device {
             { $0.name.lowercased().contains(wanted) },
             { [$0.platformName, $0.vendor].contains { $0.lowercased().contains(wanted) } },
         ]
-        let matches = rules.lazy.map { devices.filter($0) }.first { !$0.isEmpty } ?? []
+        let meant = rules.lazy.map { devices.filter($0) }.first { !$0.isEmpty } ?? []
+        let usable = meant.filter { $0.whyUnusable == nil }
+        let matches = usable.isEmpty ? meant : usable
         guard let first = matches.first else {
             throw refusal(
                 "no OpenCL device matches '\(wanted)' (gpu, cpu, an index such as 0:0, or part of a device's or "
@@ -96,7 +98,7 @@ extension Device {
     }
 
     private static func list(_ devices: [Device]) -> String {
-        devices.map(\.description).joined(separator: ", ")
+        devices.map { device in "\(device)" + (device.whyUnusable.map { ": \($0)" } ?? "") }.joined(separator: ", ")
     }
 
     private static func refusal(_ message: String) -> DeviceError {

@@ -171,7 +171,7 @@ public final class Encoding {
         launches.compactMap { if case .kernel(let request) = $0.work { request } else { nil } }
     }
 
-    /// What it launches, in words: the same where the same kernels run on the same sizes.
+    /// What it launches of this package's kernels, in words: the same where the same ones run on the same sizes.
     public var signature: [String] {
         requests.map { "\($0.file) \($0.kernel) \($0.options) \($0.arguments) \($0.size)" }
     }

@@ -41,7 +41,7 @@ struct Devices: ConsoleCommand {
             return
         }
         // Fails with the advice on which package brings a device when there is none.
-        let chosen = try Device.select(nil).selector
+        let chosen = rows.isEmpty ? try Device.select(nil).selector : try? Device.select(nil).selector
         var table = Table([
             "device", "name", "platform", "type", "compute units", "memory GiB", "precisions", "driver",
         ])

@@ -77,7 +77,7 @@ extension ConvolutionTrial {
             let tile = request.option("PT") ?? 1
             along("pixels", problem.geometry.isPointwise ? target.rows : target.width, tile)
         case ("convolution_cpu_panels", _):
-            along("pixels", target.rows, 192)
+            along("pixels", target.rows, PixelPanel.split(target.rows, accumulators: 6).span)
             along("depth", source.channels, 256 / (request.option("KV") ?? 1))
         case ("convolution_gpu", "convolution_gather"):
             along("rows", target.rows, request.option("TM") ?? 1)

@@ -229,7 +229,7 @@ extension OperatorsTests {
         /// A work-item of Winograd's products takes no more tiles than there are.
         @Test func winogradTilesPerWorkItem() {
             for count in 1...200 {
-                for accumulators in [6, RegisterTile.wideAccumulators] {
+                for accumulators in [2, 6, RegisterTile.wideAccumulators] {
                     let pixels = WinogradConvolution.pixels(count, accumulators: accumulators)
                     #expect((1...count).contains(pixels), "\(count) tiles, \(accumulators) accumulators")
                 }

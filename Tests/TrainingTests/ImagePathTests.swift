@@ -176,6 +176,10 @@ extension TrainingTests {
             let phase = try trainer.experiment.method.begin(
                 trainer.experiment.method.phases(trainer.settings)[0], in: trainer)
             #expect(try phase.step(0).kind == .hardSharing && phase.step(1).kind != .hardSharing)
+            // Adam's corrections count the updates that a group has had.
+            let first = try #require(try phase.step(0).state.rates[.backbone])
+            let second = try phase.step(1).state.rates
+            #expect(second[trainer.catalog.slot(of: "gates")] == first && second[.backbone] != first)
             try trainer.train()
             let summary = try #require(try trainer.summarise())
             let paths = try #require(summary.paths)

@@ -64,12 +64,19 @@ extension NetworkMethod {
         [PhaseOutline(.train, iterations: settings.wholeLength)]
     }
 
-    public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
+    public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase { training(run) }
+
+    /// Its only phase, in which its own groups learn at their multiples of the backbone's rate, or at that rate.
+    ///
+    /// - Parameters:
+    ///   - run: the run.
+    ///   - alone: steps at the beginning that leave the own groups alone.
+    func training(_ run: any MethodRun, alone: Int = 0) -> WeightTraining {
         let own = run.catalog.specs.filter { run.catalog.own.contains($0.name) && $0.isTrainable }.map(\.group)
         let equal = own.filter { $0 != .backbone && $0 != .heads }.map { ($0, 1.0) }
         let multiples = self.multiples.merging(equal) { given, _ in given }
         return WeightTraining(
-            run, number: PhaseNumber.train, kind: step(run.settings), multiples: multiples, isFirst: true
+            run, number: PhaseNumber.train, kind: step(run.settings), multiples: multiples, alone: alone, isFirst: true
         ) {
             try $0.initialise(nil, keepingLogits: false)
         }

@@ -66,11 +66,8 @@ extension GatedMethod {
 
     public func begin(_ outline: PhaseOutline, in run: any MethodRun) throws -> any TrainingPhase {
         let settings = run.settings
-        let weights = WeightTraining(
-            run, number: PhaseNumber.train, kind: step(settings), multiples: multiples, isFirst: true
-        ) { try $0.initialise(nil, keepingLogits: false) }
         return GatedPhase(
-            weights: weights, warmup: warmup,
+            weights: training(run, alone: warmup), warmup: warmup,
             epoch: max(1, run.splits[.train].count / settings.training.batch),
             temperature: settings.policy.temperature, decay: settings.policy.temperatureDecay)
     }
@@ -100,14 +97,13 @@ private struct GatedPhase: TrainingPhase {
     func enter() throws { try weights.enter() }
 
     func step(_ iteration: Int) throws -> PhaseStep {
-        var step = try weights.step(iteration)
+        let step = try weights.step(iteration)
         let epochs = Double(max(0, iteration - warmup) / epoch)
         let now = max(PolicySchedule.leastTemperature, temperature * pow(decay, epochs))
         var state = step.state
         state.temperature = Float(now)
         if iteration < warmup { return PhaseStep(.hardSharing, state: state) }
-        step = PhaseStep(step.kind, state: state, facts: ["temperature": .number(now)])
-        return step
+        return PhaseStep(step.kind, state: state, facts: ["temperature": .number(now)])
     }
 
     var kinds: [StepKind] { (warmup > 0 ? [.hardSharing] : []) + weights.kinds }

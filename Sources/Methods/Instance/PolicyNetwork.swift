@@ -43,7 +43,6 @@ public struct PolicyNetwork: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - logits: for each row.
-    ///   - tasks: as given to `logits`.
     ///   - recorder: of the step.
     ///   - noiseGiven: reads the uniforms from inputs `noise/<row>` instead of drawing them.
     /// - Returns: for each row, gates [N, L].

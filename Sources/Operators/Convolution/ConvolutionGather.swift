@@ -46,12 +46,13 @@ struct ConvolutionGather {
         let group = max(1, min(across, Self.fewestTerms / terms))
         let groups = (across + group - 1) / group
         if row == nil, !e.library.hasWideRegisters {
+            let (span, count) = PixelPanel.split(y.rows, accumulators: e.library.accumulators)
             e.launch(
                 "convolution_cpu_panels", "convolution_panels",
                 options: PixelPanel.options(width: width, accumulators: e.library.accumulators),
-                [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [.int(group), .int(y.rows)],
-                e.library.grid(groups, (y.rows + PixelPanel.pixels - 1) / PixelPanel.pixels),
-                multiplyAccumulates: multiplyAccumulates)
+                [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [
+                    .int(group), .int(span), .int(y.rows),
+                ], e.library.grid(groups, count), multiplyAccumulates: multiplyAccumulates)
             return
         }
         var pixels: Int?
@@ -132,12 +133,19 @@ struct KernelRow {
 }
 
 /// How the CPU family sums where registers hold fewer than 16 floats (`convolution_cpu_panels.cl`).
-private enum PixelPanel {
-    /// Pixels of a work-item, as in the kernel.
-    static let pixels = 192
+enum PixelPanel {
+    /// The most pixels of a work-item, `PIXELS` in the kernel.
+    private static let most = 192
+
+    /// Pixels of each work-item, about as many, and how many work-items those are.
+    static func split(_ pixels: Int, accumulators: Int) -> (span: Int, count: Int) {
+        let items = (pixels + most - 1) / most
+        let span = min(most, roundUp((pixels + items - 1) / items, to: accumulators))
+        return (span, (pixels + span - 1) / span)
+    }
 
     static func options(width: Int, accumulators: Int) -> [String] {
-        ["-DPT=\(accumulators)", "-DKV=\(width / Shape.lanes)"]
+        ["-DPIXELS=\(most)", "-DPT=\(accumulators)", "-DKV=\(width / Shape.lanes)"]
     }
 }
 
