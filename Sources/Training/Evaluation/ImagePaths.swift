@@ -38,8 +38,8 @@ public struct ImagePaths: Codable, Sendable, Equatable {
 
     /// A line for people.
     public var text: String {
-        "images took \(different) different \(different == 1 ? "path" : "paths"), which select "
-            + "\(percent(selected)) of the decisions and cost \(percent(share)) of hard sharing's multiply-accumulates"
+        "images took \(different) different \(different == 1 ? "path" : "paths"), with \(percent(selected)) of the "
+            + "decisions selecting and \(percent(share)) of hard sharing's multiply-accumulates"
     }
 
     /// For the log.

@@ -82,7 +82,7 @@ public struct StudyTable {
             guard results.lines.contains(where: { !values($0).isEmpty }) else { return }
             columns.append(Column(title: title, values: values, published: { _ in nil }, isSigned: isSigned))
         }
-        own("Δ %", isSigned: true) { results.gains($0) }
+        own(convention == .exact ? "Δ %" : "Δ % (exact)", isSigned: true) { results.gains($0) }
         own("M parameters") { $0.entries.values.first.map { [Double($0.parameters) / 1e6] } ?? [] }
         own("M MACs") { line in line.entries.keys.sorted().map { Double(line.entries[$0]?.macs ?? 0) / 1e6 } }
         own("ms") { line in line.entries.keys.sorted().compactMap { line.entries[$0]?.inferenceMs } }
