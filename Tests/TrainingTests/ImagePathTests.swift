@@ -163,16 +163,22 @@ extension TrainingTests {
             }
         }
 
-        /// Evaluation says what paths images took, and a run keeps it.
-        @Test func evaluationMeasuresPaths() throws {
-            let folder = try TemporaryFolder()
-            let configuration = try configuration(["method=block_drop", "method.warmup=1"])
+        /// A trainer with a run of its own.
+        private func trainer(_ overrides: [String], in folder: TemporaryFolder) throws -> (Trainer, RunDirectory) {
+            let configuration = try configuration(overrides)
             try configuration.validateForTraining()
             let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
             try run.prepare(configuration)
             let trainer = try Trainer(
                 experiment: Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
             ) { _ in }
+            return (trainer, run)
+        }
+
+        /// Evaluation says what paths images took, and a run keeps it.
+        @Test func evaluationMeasuresPaths() throws {
+            let folder = try TemporaryFolder()
+            let (trainer, run) = try trainer(["method=block_drop", "method.warmup=1"], in: folder)
             let phase = try trainer.experiment.method.begin(
                 trainer.experiment.method.phases(trainer.settings)[0], in: trainer)
             #expect(try phase.step(0).kind == .hardSharing && phase.step(1).kind != .hardSharing)
@@ -213,13 +219,7 @@ extension TrainingTests {
             let start = try plain.makeNetwork(library: TestDevice.nativeLibrary())
             try start.initialise(seed: 9)
             try start.checkpoint().write(to: begun)
-            let configuration = try configuration(method + ["model.initial_checkpoint=\(begun.path)"])
-            try configuration.validateForTraining()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(configuration)
-            let trainer = try Trainer(
-                experiment: Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
-            ) { _ in }
+            let (trainer, _) = try trainer(method + ["model.initial_checkpoint=\(begun.path)"], in: folder)
             try trainer.train()
             let (file, first) = (try trainer.network.checkpoint(), try TensorFile.read(begun))
             for spec in trainer.catalog.specs where spec.group != .policy && spec.layout != .counter {
@@ -234,7 +234,7 @@ extension TrainingTests {
             }
             let names = trainer.catalog.specs.map(\.name)
             #expect(names.contains { $0.hasPrefix("frozen.") } == (trainer.experiment.method is SpotTune))
-            let part = try Experiment(configuration.selecting(["depth"]))
+            let part = try Experiment(trainer.experiment.configuration.selecting(["depth"]))
             let some = try part.makeNetwork(library: TestDevice.nativeLibrary(), infersOnly: true)
             try some.load(file)
             let batch = try batch(part)
