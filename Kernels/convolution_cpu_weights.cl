@@ -3,17 +3,17 @@
 //   dw[r,s,c,k] = sum over n,p,q of x[n, p STR + r DIL - PAD, q STR + s DIL - PAD, c] dy[n,p,q,k]
 //
 // A work-item has one tap, up to `inputs` input channels and up to `outputs` output channels. It copies the pixels that
-// the tap finds inside the image, `block` at a time, side by side: `xb` of x, `yb` of dy. Then 8 input times KT = 16 KV
-// output channels at a time sum in registers over the block: 8 broadcasts and 8 KV fused multiply-adds per pixel. Sums
-// wait in dw between blocks. Rows of the copies lie an odd number of cache lines apart, whatever the shape; they stay
-// in the second-level cache, and KT channels of dy in the first.
+// the tap finds inside the image, `block` at a time, side by side: `xb` of x, `yb` of dy. Then CT input times KT = 16
+// KV output channels at a time sum in registers over the block: CT broadcasts and CT KV fused multiply-adds per pixel.
+// Sums wait in dw between blocks. Rows of the copies lie an odd number of cache lines apart, whatever the shape; they
+// stay in the second-level cache, and KT channels of dy in the first.
 // With WS taps of WC channels side by side (the stem), all taps of a pixel are copied as R WS WC input channels, zeros
 // for what is outside the image.
 //
 // Layout: global (groups of c, groups of k, taps * splits); split j takes rows [j span, (j+1) span) of N*P, and has its
 // own [R][S][C][KS] of dw.
-// Local memory: block PITCH(inputs) and block PITCH(outputs) floats; both counts are multiples of 16.
-// Tunables: CT 8 or 4, KV 1 or 2.
+// Local memory: block PITCH(inputs) + 16 and block PITCH(outputs) floats; both counts are multiples of 16.
+// Tunables: CT at most 8, KV 1 or 2: CT KV vectors of 16 floats in registers beside their operands.
 
 #ifndef CT
 #define CT 8

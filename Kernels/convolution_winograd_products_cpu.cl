@@ -22,41 +22,50 @@
 #define PITCH(C) ((C) + 16)
 
 #ifdef PT
-// Layout: global (blocks of `span` tiles, KS / 32, places): neighbours share the weights.
+// Layout: global (blocks of `span` tiles, groups of `group` x 32 channels, places). Where a block is long, its pixels
+// stay in a second-level cache for all channels; where it is PT tiles, neighbours share the weights.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
-                       int u_stride, int m_stride, int span) {
-    const int e = (int)get_global_id(2), kt = (int)get_global_id(1);
+                       int u_stride, int m_stride, int span, int group) {
+    const int e = (int)get_global_id(2), first_kt = (int)get_global_id(1) * group;
     const int start = (int)get_global_id(0) * span, end = min(start + span, T);
     __global const float *v = scratch + v_at + (size_t)e * v_stride;
-    __global const float *u = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
-    __global float *m = scratch + m_at + (size_t)e * m_stride + kt * 32;
-    for (int begin = 0; begin < C; begin += SUMMED)
-        for (int tile = start; tile < end; tile += PT)
-            for (int k = 0; k < 32; k += 16 * KR) {
-                // The last tiles are moved left to stay as many and store only what their neighbours do not.
-                const int t = min(tile, T - PT), first = tile - t;
-                __global const float *vp = v + (size_t)t * PITCH(C), *up = u + (size_t)begin * 32 + k;
-                float16 acc[PT][KR];
-                UNROLLED
-                for (int i = 0; i < PT; ++i)
-                    EACH_VECTOR(j) acc[i][j] = 0.0f;
-                for (int c = begin; c < min(begin + SUMMED, C); ++c, up += 32) {
-                    float16 weights[KR];
-                    EACH_VECTOR(j) weights[j] = vload16(j, up);
+    for (int kt = first_kt; kt < min(first_kt + group, KS / 32); ++kt) {
+        __global const float *u = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
+        __global float *m = scratch + m_at + (size_t)e * m_stride + kt * 32;
+        for (int begin = 0; begin < C; begin += SUMMED) {
+            const int depth = min(SUMMED, C - begin);
+            // A share of the next weights for each step of tiles; they lie behind these.
+            const int ahead = KR == 1 ? depth * 32 / ((end - start + PT - 1) / PT) / 16 * 16 : 0;
+            for (int tile = start; tile < end; tile += PT) {
+                PREFETCH(u + (size_t)(begin + depth) * 32 + (tile - start) / PT * ahead, ahead)
+                for (int k = 0; k < 32; k += 16 * KR) {
+                    // The last tiles are moved left to stay as many and store only what their neighbours do not.
+                    const int t = min(tile, T - PT), first = tile - t;
+                    __global const float *vp = v + (size_t)t * PITCH(C) + begin, *up = u + (size_t)begin * 32 + k;
+                    float16 acc[PT][KR];
+                    UNROLLED
+                    for (int i = 0; i < PT; ++i)
+                        EACH_VECTOR(j) acc[i][j] = 0.0f;
+                    for (int c = 0; c < depth; ++c, up += 32) {
+                        float16 weights[KR];
+                        EACH_VECTOR(j) weights[j] = vload16(j, up);
+                        UNROLLED
+                        for (int i = 0; i < PT; ++i) {
+                            const float16 value = (float16)(vp[i * PITCH(C) + c]);
+                            EACH_VECTOR(j) acc[i][j] = fma(value, weights[j], acc[i][j]);
+                        }
+                    }
                     UNROLLED
                     for (int i = 0; i < PT; ++i) {
-                        const float16 value = (float16)(vp[i * PITCH(C) + c]);
-                        EACH_VECTOR(j) acc[i][j] = fma(value, weights[j], acc[i][j]);
+                        if (i < first) continue;
+                        __global float *sum = m + (size_t)(t + i) * KS + k;
+                        EACH_VECTOR(j) vstore16(begin > 0 ? vload16(j, sum) + acc[i][j] : acc[i][j], j, sum);
                     }
                 }
-                UNROLLED
-                for (int i = 0; i < PT; ++i) {
-                    if (i < first) continue;
-                    __global float *sum = m + (size_t)(t + i) * KS + k;
-                    EACH_VECTOR(j) vstore16(begin > 0 ? vload16(j, sum) + acc[i][j] : acc[i][j], j, sum);
-                }
             }
+        }
+    }
 }
 #else
 

@@ -77,8 +77,13 @@ extension ConvolutionTrial {
             let tile = request.option("PT") ?? 1
             along("pixels", problem.geometry.isPointwise ? target.rows : target.width, tile)
         case ("convolution_cpu_panels", _):
-            along("pixels", target.rows, PixelPanel.split(target.rows, accumulators: 6).span)
-            along("depth", source.channels, 256 / (request.option("KV") ?? 1))
+            let width = 16 * (request.option("KV") ?? 1)
+            let panel = PixelPanel(
+                pixels: target.rows, tiles: target.storedChannels / width, width: width, depth: source.channels,
+                hasOneTap: problem.geometry.isPointwise, accumulators: 6)
+            along("pixels", target.rows, panel.span)
+            along("tiles", target.storedChannels / width, panel.group)
+            along("depth", source.channels, 4096 / width)
         case ("convolution_gpu", "convolution_gather"):
             along("rows", target.rows, request.option("TM") ?? 1)
             along("columns", target.storedChannels, request.option("TN") ?? 1)

@@ -84,18 +84,21 @@ struct DirectWeightGradient {
         _ e: inout LaunchEncoder, _ target: LaunchArgument, _ split: (span: Int, count: Int),
         _ multiplyAccumulates: Int
     ) throws {
+        // The last tile of input channels may reach beyond the last pixel's.
+        let slack = 4 * Shape.lanes
         /// From pixel to pixel of a copy, as `PITCH` in the kernel.
         func pitchBytes(_ channels: Int) -> Int { 4 * (channels / 16 | 1) * 16 }
         func fitting(_ most: Int) -> Int {
             let (inputs, outputs) = channels(most: most)
-            return e.library.localBytes / (pitchBytes(inputs) + pitchBytes(outputs))
+            return (e.library.localBytes - slack) / (pitchBytes(inputs) + pitchBytes(outputs))
         }
         let most = [Self.mostChannels, 128, 64].first { fitting($0) >= Self.fewestPixels } ?? 32
         let pixels = max(1, min(Self.mostPixels, fitting(most)))
         let ((inputs, outputs), items) = (channels(most: most), items(most: most))
         let arguments: [LaunchArgument] = [
-            .input(0), .input(1), target, .local(pixels * pitchBytes(inputs)), .local(pixels * pitchBytes(outputs)),
-            .int(x.batch), .int(x.height), .int(x.width), .int(x.channels), .int(x.storedChannels), .int(dy.height),
+            .input(0), .input(1), target, .local(pixels * pitchBytes(inputs) + slack),
+            .local(pixels * pitchBytes(outputs)), .int(x.batch), .int(x.height), .int(x.width), .int(x.channels),
+            .int(x.storedChannels), .int(dy.height),
             .int(dy.width),
             .int(dy.storedChannels), .int(geometry.kernelHeight), .int(geometry.kernelWidth), .int(geometry.stride),
             .int(geometry.dilation), .int(geometry.padding), .int(split.span), .int(inputs), .int(outputs),
@@ -103,7 +106,8 @@ struct DirectWeightGradient {
         ]
         let isWide = e.library.hasWideRegisters
         let vectors = isWide ? RegisterTile.width(channels: weights.storedChannels) / Shape.lanes : 1
-        let options = (row?.options ?? []) + ["-DCT=\(isWide ? 8 : 4)", "-DKV=\(vectors)"]
+        let tile = isWide ? 8 : min(e.library.accumulators, 6)
+        let options = (row?.options ?? []) + ["-DCT=\(tile)", "-DKV=\(vectors)"]
         let size = WorkSize(global: [items[0], items[1], items[2] * split.count], local: [1, 1, 1])
         e.launch(
             "convolution_cpu_weights", "convolution_weights", options: options, arguments, size,

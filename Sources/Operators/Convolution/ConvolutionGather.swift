@@ -41,20 +41,22 @@ struct ConvolutionGather {
             .int(geometry.dilation), .int(padding), .int(divisor), epilogue.flags,
         ]
         let across = y.storedChannels / width
-        // Few sums are no work-item's worth: then one takes several tiles of channels.
         let terms = geometry.kernelHeight * geometry.kernelWidth * x.channels
-        let group = max(1, min(across, Self.fewestTerms / terms))
-        let groups = (across + group - 1) / group
         if row == nil, !e.library.hasWideRegisters {
-            let (span, count) = PixelPanel.split(y.rows, accumulators: e.library.accumulators)
+            let hasOneTap = geometry.kernelHeight * geometry.kernelWidth == 1 && padding == 0 && divisor == 1
+            let panel = PixelPanel(
+                pixels: y.rows, tiles: across, width: width, depth: x.channels, hasOneTap: hasOneTap,
+                accumulators: e.library.accumulators)
             e.launch(
-                "convolution_cpu_panels", "convolution_panels",
-                options: PixelPanel.options(width: width, accumulators: e.library.accumulators),
+                "convolution_cpu_panels", "convolution_panels", options: panel.options,
                 [.input(0), packed] + epilogue.operands + [.output(0)] + sizes + [
-                    .int(group), .int(span), .int(y.rows),
-                ], e.library.grid(groups, count), multiplyAccumulates: multiplyAccumulates)
+                    .int(panel.group), .int(panel.span), .int(y.rows),
+                ], e.library.grid(panel.groups, panel.spans), multiplyAccumulates: multiplyAccumulates)
             return
         }
+        // Few sums are no work-item's worth: then one takes several tiles of channels.
+        let group = max(1, min(across, Self.fewestTerms / terms))
+        let groups = (across + group - 1) / group
         var pixels: Int?
         if case .direct(.pixels(let chosen)?) = algorithm { pixels = chosen }
         let tile = RegisterTile(
@@ -132,20 +134,44 @@ struct KernelRow {
     }
 }
 
-/// How the CPU family sums where registers hold fewer than 16 floats (`convolution_cpu_panels.cl`).
-enum PixelPanel {
-    /// The most pixels of a work-item, `PIXELS` in the kernel.
-    private static let most = 192
+/// The work-items of the CPU family where registers hold fewer than 16 floats (`convolution_cpu_panels.cl`).
+struct PixelPanel {
+    /// The most pixels of a work-item, `PIXELS` in the kernel: what they copy stays in a second-level cache.
+    private static let most = 96
+    /// The most tiles of channels of a work-item whose sums wait, `TILES` in the kernel.
+    private static let mostTiles = 8
+    /// Work-items that a pass has, if there are as many.
+    private static let fewest = 32
 
-    /// Pixels of each work-item, about as many, and how many work-items those are.
-    static func split(_ pixels: Int, accumulators: Int) -> (span: Int, count: Int) {
-        let items = (pixels + most - 1) / most
-        let span = min(most, roundUp((pixels + items - 1) / items, to: accumulators))
-        return (span, (pixels + span - 1) / span)
-    }
+    /// Pixels of each work-item, and how many have others.
+    let span, spans: Int
+    /// Tiles of channels of each work-item, and how many have others.
+    let group, groups: Int
+    let options: [String]
 
-    static func options(width: Int, accumulators: Int) -> [String] {
-        ["-DPIXELS=\(most)", "-DPT=\(accumulators)", "-DKV=\(width / Shape.lanes)"]
+    /// - Parameters:
+    ///   - pixels: of what is computed.
+    ///   - tiles: of its channels.
+    ///   - width: channels of a tile, 16 or 32.
+    ///   - depth: channels of what is read.
+    ///   - hasOneTap: whether each pixel is a sum over just one other.
+    ///   - accumulators: of the library.
+    init(pixels: Int, tiles: Int, width: Int, depth: Int, hasOneTap: Bool, accumulators: Int) {
+        /// Extents of about the same size, of which none is above `most`.
+        func even(_ extent: Int, most: Int) -> Int {
+            let parts = (extent + most - 1) / most
+            return (extent + parts - 1) / parts
+        }
+        span = min(Self.most, roundUp(even(pixels, most: Self.most), to: accumulators))
+        spans = (pixels + span - 1) / span
+        // What the kernel has copied serves all of them.
+        let waits = !hasOneTap || depth > 256 * Shape.lanes / width
+        group = even(tiles, most: max(1, min(waits ? Self.mostTiles : tiles, tiles * spans / Self.fewest)))
+        groups = (tiles + group - 1) / group
+        options = [
+            "-DPIXELS=\(Self.most)", "-DTILES=\(Self.mostTiles)", "-DPT=\(accumulators)",
+            "-DKV=\(width / Shape.lanes)",
+        ]
     }
 }
 

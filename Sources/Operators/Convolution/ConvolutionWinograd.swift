@@ -117,11 +117,16 @@ struct WinogradConvolution {
         switch e.library.family {
         case .cpu:
             let pixels = Self.pixels(tiles, accumulators: e.library.accumulators)
-            // On few registers, weights stay in a first-level cache for so many tiles.
-            let (span, options) = e.library.hasWideRegisters ? (pixels, []) : (16 * pixels, ["-DKR=1"])
+            // On few registers, weights stay in a first-level cache for so many tiles, and those in the second for all
+            // channels, as long as there are 32 work-items.
+            let isWide = e.library.hasWideRegisters
+            let span = isWide ? pixels : 16 * pixels
+            let (blocks, columns) = ((tiles + span - 1) / span, channels / 32)
+            let group = isWide ? 1 : max(1, min(columns, columns * blocks * places / 32))
             e.launch(
-                "convolution_winograd_products_cpu", "winograd_products", options: ["-DPT=\(pixels)"] + options,
-                arguments + [.int(span)], e.library.grid((tiles + span - 1) / span, channels / 32, places),
+                "convolution_winograd_products_cpu", "winograd_products",
+                options: ["-DPT=\(pixels)"] + (isWide ? [] : ["-DKR=1"]), arguments + [.int(span), .int(group)],
+                e.library.grid(blocks, (columns + group - 1) / group, places),
                 multiplyAccumulates: multiplyAccumulates)
         case .gpu:
             let tile = WorkGroupTile.suiting(rows: tiles, columns: channels, products: places)
