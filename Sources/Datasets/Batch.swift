@@ -119,6 +119,17 @@ extension Batch {
         append(sample, CropTransform(identity: sample.height, sample.width))
     }
 
+    /// Images of several batches, one behind the other, without their labels.
+    ///
+    /// - Precondition: at least one batch, all of one data set and size.
+    package init(joining batches: [Batch]) {
+        let first = batches[0]
+        self.init(
+            count: batches.reduce(0) { $0 + $1.count }, height: first.height, width: first.width,
+            indices: batches.flatMap(\.indices), dataset: first.dataset, normalisation: first.normalisation)
+        image = batches.flatMap(\.image)
+    }
+
     /// Some of the images, without their labels.
     ///
     /// - Parameter images: their places in the batch, in the order of the result.

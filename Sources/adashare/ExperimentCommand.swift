@@ -33,7 +33,9 @@ struct ExperimentCommand: ParsableCommand {
                 Every row and seed is a run of its own, as `adashare train` makes it, in <row>/seed-<n> of the folder; \
                 what it prints
                 lies beside it, in <row>/seed-<n>.log. What is finished stays, what was stopped goes on. A run that \
-                fails hides no other.
+                fails hides no other. In the end the predictions of all are timed in one process, in turns with those \
+                of the reference
+                (times.json).
                 """)
 
         @OptionGroup var place: Place
@@ -79,7 +81,16 @@ struct ExperimentCommand: ParsableCommand {
                     file: place.file, found: "\(failed.count) runs that failed: \(failed.joined(separator: ", "))",
                     expected: "none; their logs say why, and the same command goes on")
             }
-            try console.print("\n" + StudyTable(StudyResults(study, in: place.folder)).text(.text))
+            var results = try StudyResults(study, in: place.folder)
+            if !results.areTimed {
+                progress.line("timing predictions in turns with those of \(study.reference ?? "the first row")")
+                var device = DeviceOptions()
+                device.device = selectors.first
+                try results.measureTimes(
+                    in: place.folder, on: device.makeContext(progress: progress), report: progress.report)
+                results = try StudyResults(study, in: place.folder)
+            }
+            try console.print("\n" + StudyTable(results).text(.text))
         }
     }
 

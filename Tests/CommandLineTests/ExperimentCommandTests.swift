@@ -46,7 +46,14 @@ extension CommandLineTests {
             let run = ["experiment", "run"] + place + ["--no-search"]
             let first = try Program.run(run + ["--jobs", "2"])
             #expect(first.status == 0, "\(first.errors)")
-            #expect(first.output.contains("±") && first.output.contains("Δ %"))
+            #expect(first.output.contains("±") && first.output.contains("Δ %") && first.output.contains("ms an image"))
+            let times = try JSONText.read(
+                StudyTimes.self, Data(contentsOf: output.appendingPathComponent("times.json")))
+            let timed = Set(times.times.map(\.line))
+            #expect(timed == Set(["single, task", "hard sharing", "AdaShare", "AdaShare, hard sharing"]))
+            #expect(times.times.count == 8 && times.times.allSatisfy { $0.milliseconds > 0 })
+            // Four training crops, which here are whole images.
+            #expect(times.images == 4 && times.height == 16 && times.width == 16)
             for row in ["single-task", "hard-sharing", "adashare"] {
                 for seed in [1, 2] {
                     #expect(
@@ -60,10 +67,18 @@ extension CommandLineTests {
             try FileManager.default.removeItem(at: gone)
             let unfinished = Command.run(["experiment", "table"] + place)
             #expect(unfinished.errors.contains("not finished: hard-sharing/seed-2"))
+            #expect(unfinished.output.contains("ms an image"))
             let second = try Program.run(run)
             #expect(second.status == 0 && second.errors.contains("5 of 6 runs are finished"))
             #expect(second.lines.count { $0.hasPrefix("finished ") } == 1)
             #expect(try Data(contentsOf: gone.appendingPathComponent("checkpoints/train.safetensors")) == before)
+            #expect(!second.errors.contains("timing"))
+            // Times that are missing are measured, nothing else.
+            try FileManager.default.removeItem(at: output.appendingPathComponent("times.json"))
+            #expect(!Command.run(["experiment", "table"] + place).output.contains("ms an image"))
+            let third = try Program.run(run)
+            #expect(third.errors.contains("6 of 6 runs are finished") && third.errors.contains("timing predictions"))
+            #expect(third.output.contains("ms an image"))
 
             // The table says what the runs' summaries say.
             let csv = Command.run(["experiment", "table"] + place + ["--form", "csv"]).output

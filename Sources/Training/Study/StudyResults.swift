@@ -6,6 +6,14 @@ import Foundation
 
 /// What the finished runs of a study reached.
 public struct StudyResults: Sendable {
+    /// Where a network's weights lie.
+    struct Network {
+        /// A run's folder.
+        let run: URL
+        /// Every task selects every block, whatever policy the weights were trained with.
+        let sharesAll: Bool
+    }
+
     /// One network with one seed.
     public struct Entry: Sendable {
         /// Task → convention → metrics.
@@ -13,8 +21,9 @@ public struct StudyResults: Sendable {
         /// Trainable parameters, and multiply-accumulates for one image, heads included; where images take paths of
         /// their own, the mean over those that were scored.
         public let parameters, macs: Int
-        /// A measured inference step; nil where a run measured none.
-        public let inferenceMs: Double?
+        /// What predictions for one image take; nil where that was not measured.
+        public internal(set) var milliseconds: Double?
+        let network: Network
     }
 
     /// One line of a table: a row of the study, or one of the networks that belong to its runs.
@@ -37,6 +46,7 @@ public struct StudyResults: Sendable {
     /// - Throws: `InputError` naming a damaged file.
     public init(_ study: Study, in folder: URL) throws {
         self.study = study
+        let times = try StudyTimes.read(in: folder)
         var (lines, unfinished): ([Line], [String]) = ([], [])
         for row in study.rows {
             var own: [Line] = []
@@ -46,7 +56,8 @@ public struct StudyResults: Sendable {
                     unfinished.append(study.folder(row, seed: seed))
                     continue
                 }
-                for (name, entry) in try Self.entries(of: run, row: row.name) {
+                for (name, var entry) in try Self.entries(of: run, row: row.name) {
+                    entry.milliseconds = times?.milliseconds(line: name, seed: seed, macs: entry.macs)
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[seed] = entry
                     } else {
@@ -59,6 +70,9 @@ public struct StudyResults: Sendable {
         (self.lines, self.unfinished) = (lines, unfinished)
     }
 
+    /// Whether it is known of every network what its predictions take.
+    public var areTimed: Bool { lines.allSatisfy { $0.entries.values.allSatisfy { $0.milliseconds != nil } } }
+
     /// Whether a run has come to its end.
     public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) -> Bool {
         let last = SideRuns.areWanted(configuration) ? "tradeoff.json" : "summary.json"
@@ -70,22 +84,23 @@ public struct StudyResults: Sendable {
     private static func entries(of run: URL, row: String) throws -> [(String, Entry)] {
         let summary: RunSummary = try read(run.appendingPathComponent("summary.json"))
         let compared = run.appendingPathComponent("tradeoff.json")
-        guard FileManager.default.fileExists(atPath: compared.path) else { return [(row, Entry(summary))] }
+        guard FileManager.default.fileExists(atPath: compared.path) else {
+            return [(row, Entry(summary, metrics: summary.metrics, in: run))]
+        }
         let tradeoff: Tradeoff = try read(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
         return try tradeoff.points.compactMap { point in
             switch point.kind {
             case .hardSharing:
                 return summary.hardSharing.map {
-                    ("\(row), hard sharing", Entry(summary, metrics: $0, point, isHardSharing: true))
+                    ("\(row), hard sharing", Entry(summary, metrics: $0, in: run, sharesAll: true))
                 }
             case .policy, .narrow:
+                let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
                 let own: RunSummary =
-                    point.folder == "."
-                    ? summary
-                    : try read(run.appendingPathComponent(point.folder).appendingPathComponent("summary.json"))
+                    point.folder == "." ? summary : try read(folder.appendingPathComponent("summary.json"))
                 let isOnly = point.kind == .policy && policies.count == 1
-                return (isOnly ? row : "\(row), \(point.name)", Entry(own, metrics: own.metrics, point))
+                return (isOnly ? row : "\(row), \(point.name)", Entry(own, metrics: own.metrics, in: folder))
             }
         }
     }
@@ -111,19 +126,16 @@ public struct StudyResults: Sendable {
 }
 
 extension StudyResults.Entry {
-    fileprivate init(_ summary: RunSummary) { self.init(summary, metrics: summary.metrics, nil) }
-
     fileprivate init(
-        _ summary: RunSummary, metrics: [String: [String: [Metric]]], _ point: Tradeoff.Point?,
-        isHardSharing: Bool = false
+        _ summary: RunSummary, metrics: [String: [String: [Metric]]], in run: URL, sharesAll: Bool = false
     ) {
         let (backbone, heads) = (summary.cost.backbone, summary.cost.heads)
         let macs =
-            isHardSharing
+            sharesAll
             ? backbone.macsHardSharing
             : summary.networks > 1 ? backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
         self.init(
             metrics: metrics, parameters: summary.cost.parameters * summary.networks + heads.parameters,
-            macs: macs + heads.macs, inferenceMs: point?.inferenceMs)
+            macs: macs + heads.macs, network: StudyResults.Network(run: run, sharesAll: sharesAll))
     }
 }

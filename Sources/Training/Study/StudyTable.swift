@@ -85,7 +85,7 @@ public struct StudyTable {
         own(convention == .exact ? "Δ %" : "Δ % (exact)", isSigned: true) { results.gains($0) }
         own("M parameters") { $0.entries.values.first.map { [Double($0.parameters) / 1e6] } ?? [] }
         own("M MACs") { line in line.entries.keys.sorted().map { Double(line.entries[$0]?.macs ?? 0) / 1e6 } }
-        own("ms") { line in line.entries.keys.sorted().compactMap { line.entries[$0]?.inferenceMs } }
+        own("ms an image") { line in line.entries.keys.sorted().compactMap { line.entries[$0]?.milliseconds } }
         return columns
     }
 
@@ -175,10 +175,10 @@ extension StudyResults {
     public var chart: Chart? {
         let gained = lines.filter { !gains($0).isEmpty }
         guard !gained.isEmpty else { return nil }
-        let isTimed = gained.allSatisfy { $0.entries.values.allSatisfy { $0.inferenceMs != nil } }
+        let isTimed = gained.allSatisfy { $0.entries.values.allSatisfy { $0.milliseconds != nil } }
         func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
         let spots = gained.map { line in
-            let cost = line.entries.values.map { isTimed ? $0.inferenceMs ?? 0 : Double($0.macs) / 1e9 }
+            let cost = line.entries.values.map { isTimed ? $0.milliseconds ?? 0 : Double($0.macs) / 1e9 }
             return Chart.Point(mean(cost.sorted()), mean(gains(line)), label: line.name)
         }
         return Chart(
@@ -187,7 +187,7 @@ extension StudyResults {
             panels: [
                 Chart.Panel(
                     "", note: "up and left is better",
-                    x: Chart.Axis(isTimed ? "ms per inference step" : "G multiply-accumulates per image"),
+                    x: Chart.Axis(isTimed ? "ms an image" : "G multiply-accumulates per image"),
                     y: Chart.Axis("accuracy against \(study.reference ?? "")", unit: " %"),
                     series: [Chart.Series("", .vermillion, .square, points: spots)],
                     lines: [Chart.ReferenceLine(study.reference ?? "", at: 0)])

@@ -1,0 +1,159 @@
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareExperiments
+import AdaShareFiles
+import AdaShareModels
+import AdaShareOperators
+import AdaShareSupport
+import AdaShareTuning
+import Foundation
+
+/// What the networks of a study take to predict, `times.json` of its folder.
+public struct StudyTimes: Codable, Sendable, Equatable {
+    /// One network with one seed.
+    public struct Time: Codable, Sendable, Equatable {
+        /// The line of the table, and the seed.
+        public let line: String
+        /// Of the run.
+        public let seed: Int
+        /// Multiply-accumulates for one image, by which a network is known again.
+        public let macs: Int
+        /// What all tasks' predictions for one image take.
+        public let milliseconds: Double
+    }
+
+    /// Where the times were measured.
+    public let device: String
+    /// Images that were given together, and their size in pixels.
+    public let images, height, width: Int
+    /// Of every line and seed.
+    public let times: [Time]
+
+    /// Milliseconds for one image; nil where that network was not timed.
+    func milliseconds(line: String, seed: Int, macs: Int) -> Double? {
+        times.first { $0.line == line && $0.seed == seed && $0.macs == macs }?.milliseconds
+    }
+
+    static func file(in folder: URL) -> URL { folder.appendingPathComponent("times.json") }
+
+    /// nil where nothing was timed.
+    ///
+    /// - Throws: `InputError` if the file is damaged.
+    static func read(in folder: URL) throws -> StudyTimes? {
+        let file = file(in: folder)
+        guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+        guard let data = try? Data(contentsOf: file), let times = try? JSONText.read(StudyTimes.self, data) else {
+            throw InputError(
+                file: file.path, found: "no file that `experiment run` wrote",
+                expected: "that of a study; without it `experiment run` measures again")
+        }
+        return times
+    }
+}
+
+extension StudyResults {
+    /// Times the predictions of every network in turns with those of the reference's, so that a machine that slows
+    /// down for a while does so for both, and writes `times.json`.
+    ///
+    /// All networks get the same images, the first ones that the reference is scored on, as many of one size as have
+    /// the pixels of a training batch. What is timed is what `predict` waits for: images to the device, what each task
+    /// selects of the network, predictions back; for networks that decide by image, with the decision.
+    ///
+    /// - Parameters:
+    ///   - folder: of the study.
+    ///   - context: the device.
+    ///   - report: told what comes out otherwise than wanted.
+    /// - Throws: `InputError` if a run's files are damaged; `DeviceError`.
+    public func measureTimes(
+        in folder: URL, on context: DeviceContext, report: @escaping (ProgressEvent) -> Void
+    ) throws {
+        let lines = lines.filter { $0.name == study.reference } + lines.filter { $0.name != study.reference }
+        guard let first = lines.first?.entries.min(by: { $0.key < $1.key })?.value else { return }
+        let images = try Self.images(of: first.network.run)
+        var references: [Int: Timed] = [:]
+        var (shares, referenceMs): ([(line: String, seed: Int, macs: Int, share: Double)], [Double]) = ([], [])
+        var areSettled = true
+        for line in lines {
+            for (seed, entry) in line.entries.sorted(by: { $0.key < $1.key }) {
+                let reference =
+                    try references[seed]
+                    ?? Timed(
+                        (lines[0].entries[seed] ?? first).network, on: context, images: images, report: report)
+                references[seed] = reference
+                let subject =
+                    line.name == lines[0].name
+                    ? reference : try Timed(entry.network, on: context, images: images, report: report)
+                let rounds = try TimedRounds {
+                    (try reference.milliseconds(), try subject.milliseconds())
+                } times: {
+                    [$0.0, $0.1]
+                }
+                areSettled = areSettled && rounds.isSettled
+                let (base, own) = (rounds.smallest(\.0), rounds.smallest(\.1))
+                referenceMs.append(base)
+                shares.append((line.name, seed, entry.macs, subject === reference ? 1 : own / base))
+            }
+        }
+        if !areSettled { report(.notice("other work disturbed the timing: times may be some percent off")) }
+        let base = (referenceMs.min() ?? 0) / Double(images.count)
+        let times = StudyTimes(
+            device: context.device.name, images: images.count, height: images.height, width: images.width,
+            times: shares.map {
+                StudyTimes.Time(line: $0.line, seed: $0.seed, macs: $0.macs, milliseconds: $0.share * base)
+            })
+        try AtomicFile.write(Data(try JSONText.pretty(times).utf8), to: StudyTimes.file(in: folder))
+    }
+
+    /// The first images that a run is scored on.
+    private static func images(of url: URL) throws -> Batch {
+        let run = try RunDirectory(url, mode: .read)
+        let experiment = try Experiment(run.readConfiguration())
+        let datasets = try experiment.makeDatasets()
+        let (dataset, indices) = (datasets[0], datasets.scored.images[0])
+        var images = [try Batch(whole: indices[0], of: dataset, labels: [])]
+        let shape = experiment.trainingShape
+        let count = shape.count * shape.height * shape.width / (images[0].height * images[0].width)
+        for index in indices.dropFirst() where images.count < count {
+            let next = try Batch(whole: index, of: dataset, labels: [])
+            if (next.height, next.width) == (images[0].height, images[0].width) { images.append(next) }
+        }
+        return Batch(joining: images)
+    }
+}
+
+/// A network that predicts the same images again and again.
+private final class Timed {
+    private let parts: [(network: NetworkRuntime, policy: DiscretePolicy, tasks: [Int]?)]
+    private let images: Batch
+
+    init(
+        _ source: StudyResults.Network, on context: DeviceContext, images: Batch,
+        report: @escaping (ProgressEvent) -> Void
+    ) throws {
+        self.images = images
+        let run = try RunDirectory(source.run, mode: .read)
+        let session = try ExperimentSession.open(
+            try Experiment(run.readConfiguration()), on: context, family: nil, algorithms: .recorded(run),
+            report: report)
+        let experiment = session.experiment
+        let names = experiment.tasks.map(\.name)
+        parts = try run.results(of: experiment).map { weights, tasks in
+            let file = try TensorFile.read(weights)
+            let network = try session.makeNetwork(infersOnly: true)
+            try network.load(file)
+            let policy =
+                source.sharesAll
+                ? .hardSharing(tasks: names.count, blocks: experiment.architecture.blocks.count)
+                : try experiment.policy(recordedIn: file)
+            return (network, policy, tasks.map { $0.compactMap { names.firstIndex(of: $0) } })
+        }
+        _ = try milliseconds()
+    }
+
+    func milliseconds() throws -> Double {
+        let start = ContinuousClock.now
+        for part in parts { _ = try part.network.predict(images, policy: part.policy, tasks: part.tasks) }
+        return (ContinuousClock.now - start).milliseconds
+    }
+}
