@@ -107,7 +107,7 @@ extension ConfigurationReference {
             .key(
                 "model.initial_checkpoint", \.model.initialCheckpoint,
                 "Safetensors file with weights to start from, in the published names or in torchvision's, such as a "
-                    + "resnet34 that has learned on ImageNet; heads that it lacks start anew."),
+                    + "resnet34 that has learned on ImageNet; heads that it lacks start anew. A run keeps a copy."),
         ]
     }
 

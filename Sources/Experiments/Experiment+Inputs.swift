@@ -11,9 +11,10 @@ extension Experiment {
     ///
     /// - Parameter phases: the phases that are to run, nil for all; each must have a batch in every split it draws
     ///   from.
+    /// - Parameter initialWeights: what a run has kept of `model.initial_checkpoint`; nil reads that file.
     /// - Returns: the data sets, in the order of `sources`.
     /// - Throws: `InputError` naming the file or key.
-    public func openInputs(phases: Set<Phase>? = nil) throws -> [any Dataset] {
+    public func openInputs(phases: Set<Phase>? = nil, initialWeights: URL? = nil) throws -> [any Dataset] {
         let training = configuration.training
         let asked = method.phases(methodSettings).filter { $0.companion == nil && phases?.contains($0.phase) ?? true }
         let wanted = asked.filter { $0.iterations > 0 }
@@ -47,8 +48,8 @@ extension Experiment {
         }
         for task in configuration.tasks { _ = try classWeights(task) }
         if let path = configuration.model.initialCheckpoint {
-            _ = try catalog.values(
-                in: try TensorFile.read(URL(fileURLWithPath: path)), partial: true, of: architecture)
+            let file = initialWeights ?? URL(fileURLWithPath: path)
+            _ = try catalog.values(in: try TensorFile.read(file), partial: true, of: architecture)
         }
         return datasets
     }

@@ -46,6 +46,14 @@ public final class RunDirectory: Sendable {
     /// The folder of checkpoints.
     public var checkpoints: URL { url.appendingPathComponent("checkpoints") }
 
+    /// The weights that the run began from, `checkpoints/initial.safetensors`: what `model.initial_checkpoint` named
+    /// when they were first read. Phases that begin anew read them again, whatever has become of that file.
+    public var initialWeights: URL { Self.initialWeights(in: url) }
+    /// Those of the run in a folder; no file where there is none, or it has begun from new weights.
+    public static func initialWeights(in folder: URL) -> URL {
+        folder.appendingPathComponent(checkpointsName).appendingPathComponent("initial.safetensors")
+    }
+
     private static let lockName = "run.lock"
     private static let checkpointsName = "checkpoints"
 

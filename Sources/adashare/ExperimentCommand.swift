@@ -1,4 +1,5 @@
 import AdaShareConfiguration
+import AdaShareDeviceLayer
 import AdaShareSupport
 import AdaShareTasks
 import AdaShareTraining
@@ -52,13 +53,14 @@ struct ExperimentCommand: ParsableCommand {
         func run(on console: Console) throws {
             let study = try place.study()
             let progress = ProgressPrinter(console)
+            let selectors = (devices ?? "").split(separator: ",").map(String.init)
+            for selector in selectors { _ = try Device.select(selector) }
             var pending = try study.rows.flatMap { row in
                 try study.seeds.map { try StudyRun(study, row, $0, in: place.folder) }
             }
             .filter { !$0.isFinished }
             let total = study.rows.count * study.seeds.count
             progress.line("\(total - pending.count) of \(total) runs are finished; folder \(place.folder.relativePath)")
-            let selectors = (devices ?? "").split(separator: ",").map(String.init)
             var (running, failed): ([(run: StudyRun, slot: Int)], [String]) = ([], [])
             while !pending.isEmpty || !running.isEmpty {
                 while running.count < jobs, !pending.isEmpty {

@@ -86,7 +86,13 @@ struct Train: ConsoleCommand {
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         try checkPhases(experiment)
-        let datasets = try experiment.openInputs(phases: phases?.phases)
+        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
+        let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
+        let exists = FileManager.default.fileExists(atPath: folder.path)
+        let kept = RunDirectory.initialWeights(in: folder)
+        let datasets = try experiment.openInputs(
+            phases: phases?.phases,
+            initialWeights: resume && FileManager.default.fileExists(atPath: kept.path) ? kept : nil)
         let given = try policy.map(experiment.selection)
         let outlines = experiment.method.phases(experiment.methodSettings)
         func isAsked(_ phase: Phase) -> Bool { phases?.phases.contains(phase) ?? true }
@@ -102,9 +108,6 @@ struct Train: ConsoleCommand {
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context)
-        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
-        let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
-        let exists = FileManager.default.fileExists(atPath: folder.path)
         let run = try RunDirectory(folder, mode: resume && exists ? .resume : .create)
         try run.prepare(configuration)
 

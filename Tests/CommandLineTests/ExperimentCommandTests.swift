@@ -127,6 +127,10 @@ extension CommandLineTests {
                 #expect(!FileManager.default.fileExists(atPath: folder.file("none").path))
             }
             try refuse(("x", "x"), "rows.1.name", "the folder of row 0")
+            let good = try write(folder, Self.study.replacing("Hard sharing!", with: "first"))
+            Command.run(["experiment", "run", good, "--output", folder.file("none").path, "--devices", "cpu,nowhere"])
+                .expectFailure(["nowhere"])
+            #expect(!FileManager.default.fileExists(atPath: folder.file("none").path))
             let names = ("Hard sharing!", "first")
             func named(_ change: (String, String), _ parts: String...) throws {
                 let file = try write(

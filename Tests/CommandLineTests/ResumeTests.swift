@@ -121,6 +121,39 @@ extension CommandLineTests {
             try expectSameBits()
         }
 
+        /// What a run begins from is kept with it: another file under that name, or none, changes nothing.
+        @Test func startWeightsAreKept() throws {
+            let start = folder.file("start.safetensors")
+            let (manager, weights) = (FileManager.default, finished.folder.appendingPathComponent("checkpoints"))
+            func begin(from phase: String) throws {
+                try? manager.removeItem(at: start)
+                try manager.copyItem(at: weights.appendingPathComponent("\(phase).safetensors"), to: start)
+            }
+            let set = ["--set", "model.initial_checkpoint=\(start.path)"]
+            // Both phases begin anew.
+            func results() throws -> [Data] {
+                try ["retrain", "baseline"].map {
+                    try Data(contentsOf: run.appendingPathComponent("checkpoints/\($0).safetensors"))
+                }
+            }
+            try begin(from: "warmup")
+            let whole = try Program.run(train() + set)
+            #expect(whole.status == 0, "\(whole.errors)")
+            let expected = try results()
+            try manager.removeItem(at: run)
+
+            #expect(try Program.run(train("--phases", "warmup") + set).status == 0)
+            try begin(from: "retrain")
+            let other = try Program.run(train("--resume", "--phases", "policy") + set)
+            try manager.removeItem(at: start)
+            let none = try Program.run(train("--resume") + set)
+            #expect(other.status == 0 && none.status == 0, "\(other.errors)\(none.errors)")
+            #expect(try results() == expected)
+            // A new run has nothing of its own.
+            try manager.removeItem(at: run)
+            Command.run(train("--resume") + set).expectFailure(["start.safetensors", "no readable file"])
+        }
+
         @Test func damagedStateIsNamedAndNothingIsLost() throws {
             try finished.copy(to: run)
             let checkpoints = run.appendingPathComponent("checkpoints")

@@ -25,7 +25,13 @@ extension Trainer: MethodRun {
         let seed = UInt64(experiment.configuration.training.seed)
         try network.initialise(seed: name.map { seed ^ Philox.nameHash($0) } ?? seed, keepingLogits: keepingLogits)
         guard let path = experiment.configuration.model.initialCheckpoint else { return }
-        try network.load(try TensorFile.read(URL(fileURLWithPath: path)), partial: true)
+        let kept = run.initialWeights
+        if !FileManager.default.fileExists(atPath: kept.path) {
+            let given = try TensorFile.read(URL(fileURLWithPath: path))
+            try AtomicFile.write(
+                try Data(contentsOf: URL(fileURLWithPath: given.file), options: .mappedIfSafe), to: kept)
+        }
+        try network.load(try TensorFile.read(kept), partial: true)
     }
 
     public func load(weightsOf phase: Phase) throws {
