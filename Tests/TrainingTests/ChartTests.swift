@@ -152,7 +152,7 @@ struct Picture {
         }
         #expect(boxes.count == 7)
         for (index, box) in boxes.enumerated() {
-            #expect(box.x >= 0 && box.x + box.width <= ChartPanel.width && box.y >= 0)
+            #expect(box.x >= 0 && box.x + box.width <= 440 && box.y >= 0)
             for other in boxes[..<index] { #expect(box.overlap(other) == 0) }
         }
         for tick in picture.all("text", "tick-y") {
@@ -168,7 +168,7 @@ struct Picture {
         #expect(picture.all("text", "tick-x").count % 3 == 0)
         #expect(picture.elements.count { $0.name == "g" } == 3)
         #expect(picture.elements.count { $0.text == "dots" } == 1, "one legend")
-        #expect(picture.elements[0].number("width") == 2 * ChartPanel.width)
+        #expect(picture.elements[0].number("width") == 2 * 440)
         // The subtitle takes several lines.
         #expect(picture.elements.count { $0.text.hasPrefix("word word") } >= 3)
     }

@@ -165,11 +165,38 @@ public struct Chart: Sendable {
     public var panels: [Panel]
     /// Panels beside each other; further ones go below.
     public var columns: Int
+    /// Of every panel, with its titles and axes.
+    public var panelSize: Size
 
+    /// A width and a height in pixels.
+    public struct Size: Sendable {
+        /// In pixels.
+        public var width, height: Double
+
+        /// Creates a size.
+        ///
+        /// - Parameters:
+        ///   - width: in pixels.
+        ///   - height: in pixels.
+        public init(width: Double, height: Double) { (self.width, self.height) = (width, height) }
+    }
+
+    /// Creates a picture.
+    ///
+    /// - Parameters:
+    ///   - title: its heading.
+    ///   - subtitle: the smaller text below it.
+    ///   - panels: from left to right, then downwards.
+    ///   - columns: panels beside each other.
+    ///   - panelSize: of every panel, with its titles and axes.
     /// - Precondition: `columns` is at least 1.
-    public init(_ title: String, subtitle: String = "", panels: [Panel], columns: Int = 2) {
+    public init(
+        _ title: String, subtitle: String = "", panels: [Panel], columns: Int = 2,
+        panelSize: Size = Size(width: 440, height: 336)
+    ) {
         precondition(columns >= 1)
         (self.title, self.subtitle, self.panels, self.columns) = (title, subtitle, panels, columns)
+        self.panelSize = panelSize
     }
 
     /// Writes the picture, whole or not at all.
@@ -180,7 +207,7 @@ public struct Chart: Sendable {
     /// The whole picture. Titles, subtitles and the legend take as many lines as they need.
     public var svg: String {
         let across = max(1, min(columns, panels.count))
-        let (panelWidth, panelHeight) = (ChartPanel.width, ChartPanel.height)
+        let (panelWidth, panelHeight) = (panelSize.width, panelSize.height)
         let width = Double(across) * panelWidth
         var (body, y) = ("", 8.0)
         for (string, size, weight) in [(title, 16.0, "bold"), (subtitle, 12.0, "normal")] {
@@ -193,7 +220,7 @@ public struct Chart: Sendable {
         for (position, panel) in panels.enumerated() {
             let (row, column) = (position / across, position % across)
             let origin = "\(svgNumber(Double(column) * panelWidth)),\(svgNumber(y + Double(row) * panelHeight))"
-            body += "<g transform=\"translate(\(origin))\">\n\(ChartPanel(panel).svg)</g>\n"
+            body += "<g transform=\"translate(\(origin))\">\n\(ChartPanel(panel, panelSize).svg)</g>\n"
         }
         y += Double((panels.count + across - 1) / across) * panelHeight + 14
         var x = 12.0

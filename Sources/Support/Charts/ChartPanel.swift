@@ -2,16 +2,12 @@ import Foundation
 
 /// One panel of a chart, drawn from its upper left corner.
 struct ChartPanel {
-    /// Of every panel, with its titles and axes.
-    static let width = 440.0
-    static let height = 336.0
-
     private let panel: Chart.Panel
     private let x, y: Scale
     /// The axes' corners.
     private let frame: Box
 
-    init(_ panel: Chart.Panel) {
+    init(_ panel: Chart.Panel, _ size: Chart.Size) {
         func shown(_ value: Double) -> Bool { abs(value) <= 1e15 }
         var panel = panel
         for index in panel.series.indices { panel.series[index].points.removeAll { !shown($0.x) || !shown($0.y) } }
@@ -23,7 +19,7 @@ struct ChartPanel {
         func margin(_ labels: [String]) -> Double { labels.map { ChartText.width($0, size: 12) }.max() ?? 0 }
         let left = 18 + margin(y.labels)
         let right = 10 + margin(x.labels.suffix(1)) / 2
-        frame = Box(x: left, y: 50, width: Self.width - left - right, height: Self.height - 50 - 46)
+        frame = Box(x: left, y: 50, width: size.width - left - right, height: size.height - 50 - 46)
     }
 
     var svg: String {

@@ -30,6 +30,10 @@ public struct StudyResults: Sendable {
     public struct Line: Sendable {
         /// What tables call it.
         public let name: String
+        /// The row, and what the network is called within it.
+        let row, part: String
+        /// What belongs to a row beside its network, and a policy that a budget chose; nil for the row's network.
+        let kind: Tradeoff.Point.Kind?
         /// By seed.
         public var entries: [Int: Entry]
     }
@@ -56,12 +60,13 @@ public struct StudyResults: Sendable {
                     unfinished.append(study.folder(row, seed: seed))
                     continue
                 }
-                for (name, var entry) in try Self.entries(of: run, row: row.name) {
+                for (part, kind, var entry) in try Self.entries(of: run) {
+                    let name = part.isEmpty ? row.name : "\(row.name), \(part)"
                     entry.milliseconds = times?.milliseconds(line: name, seed: seed, macs: entry.macs)
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[seed] = entry
                     } else {
-                        own.append(Line(name: name, entries: [seed: entry]))
+                        own.append(Line(name: name, row: row.name, part: part, kind: kind, entries: [seed: entry]))
                     }
                 }
             }
@@ -80,12 +85,12 @@ public struct StudyResults: Sendable {
     }
 
     /// The networks of a run: its own, or where budgets are retrained in runs of their own those; hard sharing and
-    /// narrower networks where they were trained.
-    private static func entries(of run: URL, row: String) throws -> [(String, Entry)] {
+    /// narrower networks where they were trained. The only network of a row has no name of its own.
+    private static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
         let summary: RunSummary = try read(run.appendingPathComponent("summary.json"))
         let compared = run.appendingPathComponent("tradeoff.json")
         guard FileManager.default.fileExists(atPath: compared.path) else {
-            return [(row, Entry(summary, metrics: summary.metrics, in: run))]
+            return [("", nil, Entry(summary, metrics: summary.metrics, in: run))]
         }
         let tradeoff: Tradeoff = try read(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
@@ -93,14 +98,14 @@ public struct StudyResults: Sendable {
             switch point.kind {
             case .hardSharing:
                 return summary.hardSharing.map {
-                    ("\(row), hard sharing", Entry(summary, metrics: $0, in: run, sharesAll: true))
+                    ("hard sharing", .hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
                 }
             case .policy, .narrow:
                 let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
                 let own: RunSummary =
                     point.folder == "." ? summary : try read(folder.appendingPathComponent("summary.json"))
                 let isOnly = point.kind == .policy && policies.count == 1
-                return (isOnly ? row : "\(row), \(point.name)", Entry(own, metrics: own.metrics, in: folder))
+                return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
             }
         }
     }

@@ -168,29 +168,3 @@ public struct StudyTable {
         return result
     }
 }
-
-extension StudyResults {
-    /// Δ over the reference against multiply-accumulates, or milliseconds where every line has been timed; nil where
-    /// nothing is compared.
-    public var chart: Chart? {
-        let gained = lines.filter { !gains($0).isEmpty }
-        guard !gained.isEmpty else { return nil }
-        let isTimed = gained.allSatisfy { $0.entries.values.allSatisfy { $0.milliseconds != nil } }
-        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
-        let spots = gained.map { line in
-            let cost = line.entries.values.map { isTimed ? $0.milliseconds ?? 0 : Double($0.macs) / 1e9 }
-            return Chart.Point(mean(cost.sorted()), mean(gains(line)), label: line.name)
-        }
-        return Chart(
-            "Accuracy against \(isTimed ? "time" : "work")",
-            subtitle: "mean over \(study.seeds.count) seeds, tasks and metrics, exact convention",
-            panels: [
-                Chart.Panel(
-                    "", note: "up and left is better",
-                    x: Chart.Axis(isTimed ? "ms an image" : "G multiply-accumulates per image"),
-                    y: Chart.Axis("accuracy against \(study.reference ?? "")", unit: " %"),
-                    series: [Chart.Series("", .vermillion, .square, points: spots)],
-                    lines: [Chart.ReferenceLine(study.reference ?? "", at: 0)])
-            ])
-    }
-}
