@@ -168,7 +168,7 @@ struct Picture {
         #expect(picture.all("text", "tick-x").count % 3 == 0)
         #expect(picture.elements.count { $0.name == "g" } == 3)
         #expect(picture.elements.count { $0.text == "dots" } == 1, "one legend")
-        #expect(picture.elements[0].number("width") == 2 * 440)
+        #expect(picture.elements[0].number("width") == 2 * 440.0)
         // The subtitle takes several lines.
         #expect(picture.elements.count { $0.text.hasPrefix("word word") } >= 3)
     }
