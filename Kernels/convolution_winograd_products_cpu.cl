@@ -24,12 +24,12 @@
 #ifdef PT
 // Layout: global (blocks of `span` tiles, KS / 32, places): neighbours share the weights.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
-                       int u_stride, int m_stride, int span) {
+void winograd_products(__global float *scratch, __global const float *weights, int v_at, int u_at, int m_at, int C,
+                       int KS, int T, int v_stride, int u_stride, int m_stride, int span) {
     const int e = (int)get_global_id(2), kt = (int)get_global_id(1);
     const int start = (int)get_global_id(0) * span, end = min(start + span, T);
     __global const float *v = scratch + v_at + (size_t)e * v_stride;
-    __global const float *u = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
+    __global const float *u = weights + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
     __global float *m = scratch + m_at + (size_t)e * m_stride + kt * 32;
     for (int begin = 0; begin < C; begin += SUMMED)
         for (int tile = start; tile < end; tile += PT)

@@ -47,7 +47,7 @@ extension Experiment {
         }
         for task in configuration.tasks { _ = try classWeights(task) }
         if let path = configuration.model.initialCheckpoint {
-            _ = try catalog.values(
+            _ = try catalog.names(
                 in: try TensorFile.read(URL(fileURLWithPath: path)), partial: true, of: architecture)
         }
         return datasets
