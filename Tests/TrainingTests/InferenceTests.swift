@@ -17,7 +17,7 @@ import Testing
 extension TrainingTests {
     /// Networks that only infer: what is computed of weights alone is computed once, and takes their place.
     @Suite struct InferenceTests {
-        private static let shape = BatchShape(count: 2, height: 64, width: 96)
+        private static let shape = BatchShape(count: 2, height: 128, width: 192)
         /// What is launched for weights alone.
         private static let preparations: Set = ["winograd_weights", "convolution_pack", "batchnorm_affine"]
 
@@ -28,7 +28,7 @@ extension TrainingTests {
                         tasks:
                           - { name: segmentation, kind: segmentation, channels: 6 }
                           - { name: depth, kind: depth }
-                        dataset: { kind: scenes, count: 20, size: [64, 96], crop: [64, 96], augmentation: none }
+                        dataset: { kind: scenes, count: 20, size: [128, 192], crop: [128, 192], augmentation: none }
                         model: { backbone: resnet18, width: 0.25, head: light, dropout: 0 }
                         """, file: "c.yml"))
         }
