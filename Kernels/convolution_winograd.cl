@@ -21,7 +21,8 @@
 //   winograd_weights  U[e][k/32][c][k%32]
 //   winograd_products M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 //   winograd_output   y
-// and for the weight gradient, over slices of both kinds of channels,
+// where U may be a buffer of its own, of all output channels; and for the weight gradient, over slices of both kinds
+// of channels,
 //   winograd_input             V[e][c/8][t][c%8]      (`blocked`)
 //   winograd_output_gradient   Z[e][k/32][t][k%32]
 //   winograd_weight_products   U[e][c][k] = sum_t V[e][t][c] Z[e][t][k], added to U but for the first chunk
@@ -132,8 +133,8 @@ void winograd_input(__global const float *restrict x, __global const float *rest
     }
 }
 
-// Canonical weights w[3][3][C][K] to U for output channels first, first + 1, ...; `flipped`: taps reversed and channels
-// exchanged, for the input gradient, whose output channels are the C.
+// Canonical weights w[3][3][C][K] to U, in `scratch`, for output channels first, first + 1, ...; `flipped`: taps
+// reversed and channels exchanged, for the input gradient, whose output channels are the C.
 // Layout: one work-item per (W output channels, ROWS input channels).
 #if CPU_FAMILY
 #define ROWS 16

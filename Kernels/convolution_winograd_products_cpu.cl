@@ -25,13 +25,13 @@
 // Layout: global (blocks of `span` tiles, groups of `group` x 32 channels, places). Where a block is long, its pixels
 // stay in a second-level cache for all channels; where it is PT tiles, neighbours share the weights.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
-                       int u_stride, int m_stride, int span, int group) {
+void winograd_products(__global float *scratch, __global const float *weights, int v_at, int u_at, int m_at, int C,
+                       int KS, int T, int v_stride, int u_stride, int m_stride, int span, int group) {
     const int e = (int)get_global_id(2), first_kt = (int)get_global_id(1) * group;
     const int start = (int)get_global_id(0) * span, end = min(start + span, T);
     __global const float *v = scratch + v_at + (size_t)e * v_stride;
     for (int kt = first_kt; kt < min(first_kt + group, KS / 32); ++kt) {
-        __global const float *u = scratch + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
+        __global const float *u = weights + u_at + (size_t)e * u_stride + (size_t)kt * C * 32;
         __global float *m = scratch + m_at + (size_t)e * m_stride + kt * 32;
         for (int begin = 0; begin < C; begin += SUMMED) {
             const int depth = min(SUMMED, C - begin);

@@ -11,12 +11,12 @@ INLINE float4 blocked(__global const float *p, int depth, int d, int column) {
 // M[e][t][k] = sum_c V[e][t][c] U[e][c][k]
 // Layout: groups (tiles of T, tiles of KS, places).
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
-void winograd_products(__global float *scratch, int v_at, int u_at, int m_at, int C, int KS, int T, int v_stride,
-                       int u_stride, int m_stride) {
+void winograd_products(__global float *scratch, __global const float *weights, int v_at, int u_at, int m_at, int C,
+                       int KS, int T, int v_stride, int u_stride, int m_stride) {
     LOCAL_MEMORY
     const int item = (int)get_local_id(0);
     const int row0 = (int)get_group_id(0) * TM, column0 = (int)get_group_id(1) * TN, e = (int)get_group_id(2);
-    __global const float *left = scratch + v_at + (size_t)e * v_stride, *right = scratch + u_at + (size_t)e * u_stride;
+    __global const float *left = scratch + v_at + (size_t)e * v_stride, *right = weights + u_at + (size_t)e * u_stride;
     float4 sums[RM][RN / 4];
     clear(sums);
     const int steps = (C + TK - 1) / TK;

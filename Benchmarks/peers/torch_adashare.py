@@ -8,10 +8,12 @@ Rows and the way memory is measured: README.md beside this file.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import sys
+import tempfile
 
 import measure
 import torch
@@ -37,7 +39,9 @@ def parse_arguments():
     parser.add_argument("--hard-sharing", action="store_true", help="also time all blocks in one pass for all tasks")
     parser.add_argument("--style", choices=("published", "strong"), default="published",
                         help="strong: skips blocks, shares what tasks have in common, folds batch norms in inference")
-    parser.add_argument("--compile", action="store_true", help="has torch.compile translate the network first")
+    parser.add_argument("--runtime", choices=("eager", "compile", "onnxruntime"), default="eager",
+                        help="what runs the network: PyTorch, what torch.compile makes of it, or ONNX Runtime, which "
+                             "only infers, in the strong style")
     parser.add_argument("--steps", default=",".join(STEPS))
     parser.add_argument("--open", help="blocks with a free policy in weights and logits; default L/4,L")
     parser.add_argument("--repeats", type=int, default=9)
@@ -84,6 +88,12 @@ def parse_arguments():
                               ("--warm-up", options.warm_up, 1), ("--threads", options.threads, 1)):
         if value < least:
             fail(key, value, f"at least {least}")
+    if options.runtime == "onnxruntime":
+        for key, value, expected in (("--style", options.style, "strong"), ("--device", options.device, "cpu"),
+                                     ("--precision", options.precision, "float32"),
+                                     ("--steps", ",".join(options.steps), "inference")):
+            if value != expected:
+                fail(key, value, f"{expected} with --runtime onnxruntime")
     if options.device != "cpu" and not torch.cuda.is_available():
         fail("--device", options.device, "cpu, as this PyTorch sees no CUDA device")
     options.policies = [read_policy(path, tasks, blocks, parser) for path in options.policy]
@@ -140,11 +150,14 @@ class Setting:
             self.gates = decisions and [
                 torch.tensor([[d, 1 - d] for d in row], dtype=torch.float32, device=device) for row in decisions]
         forward = self.network.selected if self.is_strong else self.network.forward
-        self.forward = torch.compile(forward) if options.compile else forward
-        self.shared = torch.compile(self.network.shared) if options.compile else self.network.shared
+        self.forward, self.shared = forward, self.network.shared
+        if options.runtime == "compile":
+            self.forward, self.shared = torch.compile(self.forward), torch.compile(self.shared)
         self.logits = [torch.zeros(blocks, 2, device=device, requires_grad=step == "logits") for _ in self.names]
         self.step = getattr(self, f"run_{step}")
         self.network.train(step != "inference")
+        if options.runtime == "onnxruntime":
+            self.step = onnx_step(self.network, self.image, self.gates, options.threads)
         parameters = list(self.network.parameters())
         if step == "retrain":
             self.trained = parameters
@@ -198,25 +211,64 @@ class Setting:
             self.optimiser.zero_grad(set_to_none=True)
 
 
+def onnx_step(network, image, gates, threads):
+    """One inference of a strong network in ONNX Runtime, on as many threads."""
+    import onnxruntime
+
+    class Inference(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, image):
+            return tuple(self.network.shared(image) if gates is None else self.network.selected(image, gates))
+
+    image = image.contiguous()
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "network.onnx")
+        with contextlib.redirect_stdout(sys.stderr):
+            torch.onnx.export(Inference().eval(), (image,), path, input_names=["image"], dynamo=True)
+        session = onnxruntime.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
+    pixels = {"image": image.numpy()}
+    with torch.no_grad():
+        wanted = Inference()(image)
+    for ours, theirs in zip(wanted, session.run(None, pixels), strict=True):
+        # Another network, or another input, would be as fast.
+        torch.testing.assert_close(torch.from_numpy(theirs), ours, rtol=1e-3, atol=1e-3 * ours.abs().max().item())
+    return lambda: session.run(None, pixels)
+
+
+def count_macs(options, blocks, step, decisions, opened):
+    """What the step computes in PyTorch, whatever runs it here."""
+    eager = argparse.Namespace(**{**vars(options), "runtime": "eager"})
+    setting = Setting(eager, blocks, step, decisions, opened)
+    return measure.convolution_macs(setting.network, setting.step)
+
+
 def measure_row(options, blocks, step, policy, decisions, opened, resident):
     """One row of the table; `resident` is the process's resident bytes before anything was built."""
+    macs = count_macs(options, blocks, step, decisions, opened)
     setting = Setting(options, blocks, step, decisions, opened)
     device = setting.image.device
     ms, spread = measure.median_ms(setting.step, device, options.warm_up, options.repeats)
     fixed = [*setting.network.parameters(), *setting.network.buffers(), *setting.logits]
     data = [setting.image, *setting.labels]
     gradients = measure.tensor_bytes(p.grad for p in setting.trained)
-    macs = measure.convolution_macs(setting.network, setting.step)
     saved = measure.saved_bytes(setting.step, [*fixed, *data])
     parameters, optimiser = measure.tensor_bytes(fixed), measure.optimiser_bytes(setting.optimiser)
     setting.clear_gradients()
-    transient = measure.allocated_peak(setting.step, device)
+    # ONNX Runtime's memory does not come from PyTorch's allocator, and PyTorch's network is beside it.
+    is_counted = options.runtime != "onnxruntime"
+    transient = measure.allocated_peak(setting.step, device) if is_counted else None
     setting.clear_gradients()
-    process = measure.resident_peak(setting.step) - resident if device.type == "cpu" else None
+    process = measure.resident_peak(setting.step) - resident if device.type == "cpu" and is_counted else None
     kept = [d for row in decisions or [] for d in row]
     return {
         "step": step, "policy": policy, "density": sum(kept) / len(kept) if kept else None, "open": opened,
-        "ms": ms, "spread": spread, "macs": macs, "bytes": parameters + optimiser + transient,
+        "ms": ms, "spread": spread, "macs": macs,
+        "bytes": parameters + optimiser + transient if is_counted else None,
         "parameter_bytes": parameters, "gradient_bytes": gradients, "optimiser_bytes": optimiser,
         "saved_bytes": saved, "transient_peak_bytes": transient, "input_bytes": measure.tensor_bytes(data),
         "resident_bytes": process,
@@ -238,7 +290,7 @@ def main():
     environment = {
         "torch": torch.__version__, "device": device, "threads": options.threads, "precision": used_precision(options),
         "backbone": options.backbone, "head": options.head, "tasks": dict(options.tasks),
-        "style": options.style + (", compiled" if options.compile else ""), "size": options.size,
+        "style": options.style, "runtime": options.runtime, "size": options.size,
         "batch": options.batch, "repeats": options.repeats, "seed": options.seed,
     }
     print(" ".join(f"{key}={value}" for key, value in environment.items()), file=sys.stderr)
@@ -253,9 +305,10 @@ def main():
         for policy, decisions, opened in cases:
             row = measure_row(options, blocks, step, policy, decisions, opened, resident)
             rows.append(row)
-            process = "-" if row["resident_bytes"] is None else f"{row['resident_bytes'] / 1e6:.1f}"
+            process, total = ("-" if row[key] is None else f"{row[key] / 1e6:.1f}"
+                              for key in ("resident_bytes", "bytes"))
             print(f"{step:<10}{policy:<20}{opened or '-':>5}{row['ms']:>11.2f}{row['spread']:>8.3f}"
-                  f"{row['macs'] / 1e9:>9.2f}{row['bytes'] / 1e6:>9.1f}{row['saved_bytes'] / 1e6:>10.1f}{process:>13}",
+                  f"{row['macs'] / 1e9:>9.2f}{total:>9}{row['saved_bytes'] / 1e6:>10.1f}{process:>13}",
                   flush=True)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

@@ -199,7 +199,7 @@ public struct SkipBenchmark {
             if case .notice = event { return }
             report(event)
         }
-        let bench = try NetworkBench(session, shape: shape, profile: profile)
+        let bench = try NetworkBench(session, shape: shape, infersOnly: step == .inference, profile: profile)
         let name = "\(experiment.architecture.backbone.rawValue), \(experiment.tasks.count) tasks"
         let reference = bench.reference(step)
         let singles = try experiment.configuration.tasks.map {

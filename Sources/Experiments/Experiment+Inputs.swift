@@ -49,7 +49,7 @@ extension Experiment {
         for task in configuration.tasks { _ = try classWeights(task) }
         if let path = configuration.model.initialCheckpoint {
             let file = initialWeights ?? URL(fileURLWithPath: path)
-            _ = try catalog.values(in: try TensorFile.read(file), partial: true, of: architecture)
+            _ = try catalog.names(in: try TensorFile.read(file), partial: true, of: architecture)
         }
         return datasets
     }

@@ -218,12 +218,14 @@ public struct Experiment: Sendable {
 extension Experiment {
     /// A network on a device, with memory for its parameters and the class weights of its losses.
     ///
-    /// - Parameter infersOnly: it needs no class weights, so their files are not read.
+    /// - Parameter infersOnly: it needs no class weights, so their files are not read, and no memory for parameters
+    ///   that are only read transformed.
     /// - Throws: `DeviceError`, or what reading class weights throws.
     func makeNetwork(library: KernelLibrary, infersOnly: Bool = false) throws -> NetworkRuntime {
         var weights: [String: [Float]] = [:]
         for task in configuration.tasks where !infersOnly { weights[task.name] = try classWeights(task) }
-        return try NetworkRuntime(library: library, graphs: stepGraphs, classWeights: weights)
+        return try NetworkRuntime(
+            library: library, graphs: stepGraphs, classWeights: weights, infersOnly: infersOnly)
     }
 
     /// The tasks as a checkpoint says that they were trained; as the configuration says where it records nothing.

@@ -113,7 +113,8 @@ public struct ExperimentSession {
 
     /// A network with memory for its parameters and the class weights of its losses.
     ///
-    /// - Parameter infersOnly: it needs no class weights, so their files are not read.
+    /// - Parameter infersOnly: it needs no class weights, so their files are not read, and no memory for parameters
+    ///   that are only read transformed.
     /// - Throws: `DeviceError`, or `InputError` if class weights cannot be read.
     public func makeNetwork(infersOnly: Bool = false) throws -> NetworkRuntime {
         try experiment.makeNetwork(library: library, infersOnly: infersOnly)

@@ -38,8 +38,8 @@ extension NetworkRuntime {
     ///     called as torchvision calls them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
-        let loaded = try graphs.catalog.values(in: file, partial: partial, of: graphs.architecture)
-        for (spec, values) in loaded { try write(spec, values) }
+        let found = try graphs.catalog.names(in: file, partial: partial, of: graphs.architecture)
+        for (spec, name) in found { try write(spec) { try ParameterCatalog.values(of: spec, named: name, in: file) } }
     }
 
     /// The optimisers' state, stored layout, by name.
@@ -68,12 +68,12 @@ extension ParameterCatalog {
     /// Where a file names tensors that were learned beside the network, which a network without them leaves unread.
     static let besideKey = "beside_network"
 
-    /// The parameters a checkpoint holds, in disk order, checked against this network.
+    /// The parameters a checkpoint holds and what it calls them, checked against this network.
     ///
     /// - Throws: as `NetworkRuntime.load`.
-    func values(
+    func names(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
-    ) throws -> [(ParameterSpec, [Float])] {
+    ) throws -> [(ParameterSpec, String)] {
         let theirs = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
         if joinsTasks, !partial, let other = file.names.first(where: architecture.leavesOut(tensor:)) {
             throw InputError(
@@ -86,7 +86,7 @@ extension ParameterCatalog {
                 file: file.file, place: name, found: "a tensor this network does not have",
                 expected: "a checkpoint of \(architecture.summary)")
         }
-        var loaded: [(ParameterSpec, [Float])] = []
+        var found: [(ParameterSpec, String)] = []
         for spec in specs {
             let names = self.names(of: spec, in: file, partial: partial)
             guard let name = names.first else {
@@ -104,9 +104,9 @@ extension ParameterCatalog {
                     file: file.file, place: other, found: "other values than in \(name)",
                     expected: "the same: one convolution of all tasks")
             }
-            loaded.append((spec, values))
+            found.append((spec, name))
         }
-        return loaded
+        return found
     }
 
     /// Under which of its names a file holds a tensor, or what it may begin from.
@@ -117,7 +117,7 @@ extension ParameterCatalog {
         return others.first { file.tensors[$0] != nil }.map { [$0] } ?? []
     }
 
-    private static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
+    static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
         guard spec.layout == .counter else {
             let values = try file.floats(name, shape: spec.diskShape)
             if let bad = values.firstIndex(where: { !$0.isFinite }) {

@@ -26,20 +26,28 @@ public final class NetworkRuntime {
     var paths: [[[Bool]]: Int] = [:]
     /// Tasks whose class weights were not given.
     private let tasksWithoutWeights: [String]
+    /// Whether parameters are on the device only where steps read them as they are.
+    private let infersOnly: Bool
 
-    /// Allocates every parameter on the device; values are set by `initialise`, or by loading a checkpoint.
+    /// Takes memory for every parameter, unless it only infers; values are set by `initialise`, or by loading a
+    /// checkpoint.
     ///
     /// - Parameters:
     ///   - library: the kernels of the device.
     ///   - graphs: the network, and what its steps have in common.
     ///   - classWeights: by task, for each whose loss has them; a network without them can only infer.
+    ///   - infersOnly: no step changes a parameter. Those that are packed or transformed for the steps are read again
+    ///     where they come from when they are needed again, and take no memory in between.
     /// - Throws: `DeviceError` if memory cannot be had.
-    public init(library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:]) throws {
+    public init(
+        library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:], infersOnly: Bool = false
+    ) throws {
         // Tasks take part or not as a batch has labels of them: a plan for each set of them that comes.
         executor = Executor(library: library, capacity: max(16, 4 << min(4, graphs.tasks.count)))
         self.graphs = graphs
+        self.infersOnly = infersOnly
         uploads = library.family == .gpu ? try UploadStream(context: library.context) : nil
-        for spec in graphs.catalog.specs {
+        for spec in graphs.catalog.specs where !infersOnly {
             try executor.store.tensor(spec.name, spec.storedShape)
         }
         try executor.store.tensor(StepGraphs.flagName, StepGraphs.flagShape)
@@ -67,7 +75,7 @@ public final class NetworkRuntime {
     ///   - keepingLogits: leave the policy as it is.
     public func initialise(seed: UInt64, keepingLogits: Bool = false) throws {
         for spec in graphs.catalog.specs where !(keepingLogits && spec.group == .policy) {
-            try write(spec, spec.initialValues(seed: seed))
+            try write(spec) { spec.initialValues(seed: seed) }
         }
     }
 
@@ -82,6 +90,16 @@ public final class NetworkRuntime {
         } else {
             try store.write(spec.name, spec.storedShape, spec.deviceOrder(values))
         }
+    }
+
+    /// Sets one parameter.
+    ///
+    /// - Parameters:
+    ///   - spec: the parameter.
+    ///   - source: its values in disk order, the same each time.
+    func write(_ spec: ParameterSpec, from source: @escaping () throws -> [Float]) throws {
+        guard infersOnly, spec.layout != .counter else { return try write(spec, source()) }
+        try store.supply(spec.name, spec.storedShape) { try spec.deviceOrder(source()) }
     }
 
     /// One parameter in disk order; waits for the device.
@@ -102,6 +120,7 @@ public final class NetworkRuntime {
         precondition(
             !kind.step.learns || tasksWithoutWeights.isEmpty,
             "a network without the class weights of \(tasksWithoutWeights)")
+        precondition(!kind.step.learns || !infersOnly, "a step that learns of a network that only infers")
         let present = present ?? Array(graphs.tasks.indices)
         let key = PlanKey(kind: kind, shape: shape, present: present)
         for (name, values) in kind.step.constants { try write(constant: name, values) }

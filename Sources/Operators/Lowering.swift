@@ -35,6 +35,8 @@ public protocol Lowering: AnyObject {
     var family: KernelFamily { get }
     /// Which algorithm computes each convolution.
     var choices: AlgorithmChoices { get }
+    /// Whether a value stays as it is from step to step: a parameter, where the graph changes none.
+    func isConstant(_ value: Value) -> Bool
     /// The algorithm of a problem under these choices.
     func algorithm(for problem: ConvolutionProblem) -> ConvolutionAlgorithm
     /// Applies an operator before the one that is being lowered; equal applications give the same values.

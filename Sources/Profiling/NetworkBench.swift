@@ -27,15 +27,16 @@ package final class NetworkBench {
 
     /// - Parameters:
     ///   - session: of the network.
+    ///   - infersOnly: all steps infer, and take the memory they take without training.
     ///   - profile: also gets every launch, where the queue records them.
     /// - Throws: `DeviceError` if memory cannot be had.
     package init(
-        _ session: ExperimentSession, shape: BatchShape, profile: ProfileRecorder? = nil
+        _ session: ExperimentSession, shape: BatchShape, infersOnly: Bool = false, profile: ProfileRecorder? = nil
     ) throws {
         self.session = session
         self.shape = shape
         self.profile = profile
-        let network = try session.makeNetwork()
+        let network = try session.makeNetwork(infersOnly: infersOnly)
         try network.initialise(seed: Self.seed)
         executor = network.executor
         var state = StepState()

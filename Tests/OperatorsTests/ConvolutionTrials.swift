@@ -44,7 +44,13 @@ struct ConvolutionTrial: Hashable, Sendable, CustomStringConvertible {
     let algorithm: ConvolutionAlgorithm
 
     var description: String { "\(a.testDescription) on \(kernels) by \(algorithm)" }
-    var choices: AlgorithmChoices { AlgorithmChoices(kernels.arithmetic, measured: [a.problem(pass): algorithm]) }
+    /// Weights are transformed in the pass, and as much is held at a time as in training.
+    var choices: AlgorithmChoices {
+        var choices = AlgorithmChoices(kernels.arithmetic, measured: [a.problem(pass): algorithm])
+        choices.keptTransforms = .none
+        choices.fitsWorkspaces = false
+        return choices
+    }
 
     /// Every algorithm that computes a pass of a case, not only what its shape suggests.
     static func all(

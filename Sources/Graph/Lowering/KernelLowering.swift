@@ -9,15 +9,21 @@ final class KernelLowering: Lowering {
     private(set) var sources: [Graph.Source?]
     /// By value id, how often it has been changed in place by the nodes so far.
     private var mutations: [Int]
+    /// Values of parameters, where no node changes one.
+    private let constants: Set<Int>
     private var preparations: [Graph.NodeKey: [Value]] = [:]
     private var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     /// The node whose operator is being replaced.
     private var current: Graph.Node?
 
-    init(_ family: KernelFamily, _ choices: AlgorithmChoices, externals: [Graph.External], valueCount: Int) {
+    /// - Parameter infers: whether no node changes a parameter.
+    init(
+        _ family: KernelFamily, _ choices: AlgorithmChoices, externals: [Graph.External], valueCount: Int, infers: Bool
+    ) {
         (self.family, self.choices) = (family, choices)
         sources = [Graph.Source?](repeating: nil, count: valueCount)
         mutations = [Int](repeating: 0, count: valueCount)
+        constants = infers ? Set(externals.filter { $0.role == .parameter }.map(\.value.id)) : []
         nodes.reserveCapacity(1 << 11)
         for (index, external) in externals.enumerated() { sources[external.value.id] = .external(index) }
     }
@@ -30,6 +36,8 @@ final class KernelLowering: Lowering {
         current = nil
         add(Graph.Node(lowered.operation, inputs: lowered.inputs, outputs: node.outputs, label: node.label))
     }
+
+    func isConstant(_ value: Value) -> Bool { constants.contains(value.id) }
 
     func algorithm(for problem: ConvolutionProblem) -> ConvolutionAlgorithm {
         if let known = algorithms[problem] { return known }

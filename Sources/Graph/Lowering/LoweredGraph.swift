@@ -14,6 +14,8 @@ public struct LoweredGraph {
     let sources: [Graph.Source?]
 
     var valueCount: Int { sources.count }
+    /// Whether it leaves all parameters as they are.
+    var infers: Bool { !nodes.contains(where: \.isUpdate) }
 
     func source(of value: Value) -> Graph.Source? { sources[value.id] }
 
@@ -25,7 +27,8 @@ public struct LoweredGraph {
 
 extension Graph {
     /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what
-    /// a convolution computes in the same launch, chooses algorithms, and packs weights for them.
+    /// a convolution computes in the same launch, chooses algorithms, packs weights for them, and where parameters stay
+    /// as they are fits workspaces beside the activations.
     ///
     /// - Precondition: activations are stored as the choices' arithmetic stores them.
     public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {
@@ -34,10 +37,12 @@ extension Graph {
             var fusion = Fusion(live, of: self)
             live = fusion.fused()
         }
-        let lowering = KernelLowering(family, choices, externals: externals, valueCount: valueCount)
+        let lowering = KernelLowering(
+            family, choices, externals: externals, valueCount: valueCount, infers: !live.contains(where: \.isUpdate))
         for node in live { lowering.append(node) }
-        return LoweredGraph(
+        let graph = LoweredGraph(
             family: family, nodes: lowering.nodes, externals: externals, outputs: outputs, sources: lowering.sources)
+        return choices.fitsWorkspaces ? graph.withFittingWorkspaces() : graph
     }
 
     /// Dead-code elimination: what outputs and updates need, in recorded order.

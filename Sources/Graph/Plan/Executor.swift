@@ -123,11 +123,12 @@ public final class Executor {
     public func run(_ plan: Plan) throws {
         let queue = context.queue
         lastRun = nil
-        for item in plan.prologue {
-            let versions = item.parameters.map { store.version($0) }
-            guard item.entry.versions != versions else { continue }
-            for launch in item.applied.launches { try launch.enqueue(on: queue) }
-            item.entry.versions = versions
+        for item in plan.prologue where item.entry.versions != item.parameters.map(store.version) {
+            let application = try item.bind(store)
+            for launch in application.launches { try launch.enqueue(on: queue) }
+            item.encoding.recycle(application)
+            item.entry.versions = item.parameters.map(store.version)
+            try store.release(item.parameters)
         }
         for item in plan.applied {
             for launch in item.launches { try launch.enqueue(on: queue) }

@@ -4,7 +4,7 @@ import AdaShareSupport
 /// Where every computed value of a schedule lives in the arena.
 ///
 /// Values are placed in schedule order, best fit among the gaps that earlier values have left; an operator that allows
-/// it writes over an input that dies there. No value crosses a chunk.
+/// it writes over an input that dies there. No value crosses a chunk. A step that infers is packed once more.
 struct MemoryPlan {
     struct Place: Hashable {
         let chunk: Int
@@ -13,13 +13,15 @@ struct MemoryPlan {
     }
 
     /// Place of each arena value, by value id; nil for what lives elsewhere.
-    private(set) var places: [Place?]
+    var places: [Place?]
     /// Workspace of each node, by node index; nil without one.
-    private(set) var workspaces: [Place?]
+    var workspaces: [Place?]
     /// High-water mark of each chunk in bytes.
-    private(set) var chunkBytes: [Int] = []
+    var chunkBytes: [Int] = []
     /// The largest number of bytes in use at once, before fragmentation.
     private(set) var peakLiveBytes = 0
+    /// By node index, the bytes in use while it runs, its workspace excepted.
+    private(set) var liveBytesAt: [Int]
 
     private var gaps: [[(offset: Int, byteCount: Int)]] = []
     private var liveBytes = 0
@@ -30,12 +32,16 @@ struct MemoryPlan {
     ///   - alignment: of every place, in bytes; sizes are rounded up to it, which also covers kernels that finish a
     ///     last group of 64 elements.
     ///   - chunkLimit: the device's allocation limit in bytes.
+    ///   - hasWorkspaces: whether nodes get their workspaces.
     /// - Throws: `InputError` if one value alone exceeds the limit.
-    init(_ graph: LoweredGraph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int) throws {
+    init(
+        _ graph: LoweredGraph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int, hasWorkspaces: Bool = true
+    ) throws {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
         places = [Place?](repeating: nil, count: graph.valueCount)
         workspaces = [Place?](repeating: nil, count: graph.nodes.count)
+        liveBytesAt = [Int](repeating: 0, count: graph.nodes.count)
         let lastUse = Self.lastUses(graph, schedule)
         var dying: [Int] = []
 
@@ -62,9 +68,10 @@ struct MemoryPlan {
                     places[value.id] = try allocate(size, of: value.shape.element, for: node)
                 }
             }
+            liveBytesAt[index] = liveBytes
             let scratch = node.operation.workspaceByteCount(
                 inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family)
-            if scratch > 0 {
+            if hasWorkspaces, scratch > 0 {
                 let place = try allocate(roundUp(scratch, to: alignment), for: node)
                 workspaces[index] = place
                 release(place)
@@ -74,12 +81,13 @@ struct MemoryPlan {
                 if let place = places[value.id] { release(place) }
             }
         }
+        if hasWorkspaces, graph.infers { pack(graph, schedule) }
     }
 
     var totalBytes: Int { chunkBytes.reduce(0, +) }
 
     /// Position in the schedule where each value is read last, −1 for never; named outputs outlive it.
-    private static func lastUses(_ graph: LoweredGraph, _ schedule: Schedule) -> [Int] {
+    static func lastUses(_ graph: LoweredGraph, _ schedule: Schedule) -> [Int] {
         var last = [Int](repeating: -1, count: graph.valueCount)
         for (position, index) in schedule.order.enumerated() {
             for value in graph.nodes[index].inputs { last[value.id] = position }

@@ -34,10 +34,22 @@ public final class Plan {
         func recycle() { encoding.recycle(application) }
     }
 
+    /// What is computed of parameters alone. It has memory for them only while it runs: they need not stay.
     struct Prologue {
         let entry: DerivedTensors.Entry
-        let applied: Applied
+        let node: Graph.Node
+        let encoding: Encoding
+        let label: String
         let parameters: [String]
+
+        /// Its launches on the parameters of the store; `encoding` takes them back.
+        func bind(_ store: TensorStore) throws -> Encoding.Application {
+            let memory = try zip(parameters, node.inputShapes).map { try store.tensor($0, $1) } + entry.buffers
+            let values = zip(memory.indices, node.inputShapes + node.outputShapes).map { Value(id: $0, shape: $1) }
+            return try encoding.bind(
+                inputs: Array(values.prefix(parameters.count)), outputs: Array(values.dropFirst(parameters.count)),
+                memory: memory, workspace: nil, label: label)
+        }
     }
 
     /// Launches of one step, in order.
@@ -56,9 +68,10 @@ public final class Plan {
             let node = graph.nodes[index]
             for position in node.mutated { isChanged[node.inputs[position].id] = true }
         }
+        let isRead = schedule.reads(graph)
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         var (inputs, changed): ([String], [String]) = ([], [])
-        for external in graph.externals {
+        for external in graph.externals where isRead[external.value.id] || external.role == .input {
             buffers[external.value.id] = try store.tensor(external.name, external.value.shape)
             if external.role == .input { inputs.append(external.name) }
             if isChanged[external.value.id] { changed.append(external.name) }
@@ -94,7 +107,10 @@ public final class Plan {
             let parameters = node.inputs.map { graph.externalName($0) }
             let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputShapes)
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
-            prologue.append(Prologue(entry: entry, applied: try bind(index, encoding), parameters: parameters))
+            prologue.append(
+                Prologue(
+                    entry: entry, node: node, encoding: encoding, label: labels?[index] ?? node.label,
+                    parameters: parameters))
         }
         self.prologue = prologue
 
@@ -115,7 +131,6 @@ public final class Plan {
 
     /// Gives the kernels back.
     deinit {
-        for item in prologue { item.applied.recycle() }
         for item in applied { item.recycle() }
     }
 }

@@ -6,7 +6,7 @@ public struct PlannedMemory: Sendable, Hashable {
     public let arena: Int
     /// Parameters, optimiser state and inputs, pads included.
     public let tensors: Int
-    /// Packed copies of parameters that stay between steps.
+    /// Packed and transformed copies of parameters that stay between steps.
     public let derived: Int
 
     /// Everything.
@@ -15,7 +15,7 @@ public struct PlannedMemory: Sendable, Hashable {
 
 extension PlannedMemory {
     /// Plans steps that alternate on one device: they share the arena, and what one of them keeps stays beside the
-    /// others.
+    /// others. Where none of them changes a parameter, those of which only copies are read are not on the device.
     ///
     /// - Parameter graphs: one of each step.
     /// - Parameter parameters: shapes, by name, of what is on the device whether or not a step reads it.
@@ -24,11 +24,15 @@ extension PlannedMemory {
         var arena = 0
         var tensors = parameters
         var derived: [DerivedTensors.Key: [Shape]] = [:]
+        let infers = graphs.allSatisfy(\.infers)
         for graph in graphs {
             let schedule = Schedule(graph)
             arena = max(
                 arena, try MemoryPlan(graph, schedule: schedule, chunkLimit: Int.max / 2).totalBytes)
-            for external in graph.externals { tensors[external.name] = external.value.shape }
+            let isRead = schedule.reads(graph)
+            for external in graph.externals where !infers || external.role == .input || isRead[external.value.id] {
+                tensors[external.name] = external.value.shape
+            }
             for index in schedule.hoisted {
                 let node = graph.nodes[index]
                 let key = DerivedTensors.Key(node.operation, parameters: node.inputs.map(graph.externalName))

@@ -45,6 +45,16 @@ struct Schedule {
         self.order = order
     }
 
+    /// By value id, what is read in every step, or kept behind it.
+    func reads(_ graph: LoweredGraph) -> [Bool] {
+        var isRead = [Bool](repeating: false, count: graph.valueCount)
+        for index in order {
+            for value in graph.nodes[index].inputs { isRead[value.id] = true }
+        }
+        for output in graph.outputs { isRead[output.value.id] = true }
+        return isRead
+    }
+
     private static func hoistable(_ graph: LoweredGraph) -> [Int] {
         var changed = [Bool](repeating: false, count: graph.valueCount)
         for node in graph.nodes {

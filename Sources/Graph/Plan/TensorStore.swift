@@ -11,13 +11,20 @@ public final class TensorStore {
 
     /// One reference: plans look up a thousand.
     private final class Stored {
-        let buffer: DeviceBuffer
+        /// Nil while it is nowhere but at its source.
+        var buffer: DeviceBuffer?
+        /// The same while somebody uses it, though it has been released.
+        weak var used: DeviceBuffer?
         let shape: Shape
         var version: Int
+        /// Where its values can be had again, as long as nobody has changed them.
+        var source: (() throws -> [Float])?
 
-        init(buffer: DeviceBuffer, shape: Shape, version: Int) {
+        init(buffer: DeviceBuffer?, shape: Shape, version: Int) {
             (self.buffer, self.shape, self.version) = (buffer, shape, version)
         }
+
+        var present: DeviceBuffer? { buffer ?? used }
     }
 
     /// Creates an empty store.
@@ -31,12 +38,49 @@ public final class TensorStore {
     public func tensor(_ name: String, _ shape: Shape) throws -> DeviceBuffer {
         if let known = tensors[name] {
             precondition(known.shape == shape, "\(name) is stored as \(known.shape), not \(shape)")
-            return known.buffer
+            return try buffer(of: known)
         }
         let buffer = try context.makeBuffer(byteCount: roundUp(shape.byteCount, to: 512))
         changes += 1
         tensors[name] = Stored(buffer: buffer, shape: shape, version: changes)
         return buffer
+    }
+
+    private func buffer(of stored: Stored) throws -> DeviceBuffer {
+        if let buffer = stored.present {
+            stored.buffer = buffer
+            return buffer
+        }
+        guard let source = stored.source else { preconditionFailure("a tensor that is nowhere") }
+        let buffer = try context.makeBuffer(byteCount: roundUp(stored.shape.byteCount, to: 512))
+        try write(stored.shape.padded(source()), as: stored.shape.element, to: buffer)
+        stored.buffer = buffer
+        return buffer
+    }
+
+    /// Sets a tensor to values that can be had again: it takes memory while steps read it.
+    ///
+    /// - Parameters:
+    ///   - name: of the tensor.
+    ///   - shape: as it is stored.
+    ///   - source: the logical values, the same each time.
+    public func supply(_ name: String, _ shape: Shape, from source: @escaping () throws -> [Float]) throws {
+        if let known = tensors[name], known.present != nil {
+            try write(name, shape, source())
+        } else {
+            changes += 1
+            tensors[name] = Stored(buffer: nil, shape: shape, version: changes)
+        }
+        tensors[name]?.source = source
+    }
+
+    /// Gives memory back of which nothing is lost: that of tensors whose values can be had again. Waits for what still
+    /// reads them.
+    func release(_ names: [String]) throws {
+        let spare = names.compactMap { tensors[$0] }.filter { $0.source != nil && $0.buffer != nil }
+        guard !spare.isEmpty else { return }
+        try context.queue.finish()
+        for stored in spare { (stored.used, stored.buffer) = (stored.buffer, nil) }
     }
 
     /// Forgets a tensor; plans that use it must be forgotten too.
@@ -45,7 +89,7 @@ public final class TensorStore {
     /// Of all tensors, sorted.
     public var names: [String] { tensors.keys.sorted() }
     /// Bytes of all tensors.
-    public var byteCount: Int { tensors.values.reduce(0) { $0 + $1.buffer.byteCount } }
+    public var byteCount: Int { tensors.values.reduce(0) { $0 + ($1.present?.byteCount ?? 0) } }
 
     /// Which contents a tensor has: another number after every change by the host or a step, so that whatever was
     /// computed from it or read of it knows when it is stale. 0 for a tensor that does not exist.
@@ -54,18 +98,22 @@ public final class TensorStore {
     func markChanged(_ name: String) {
         changes += 1
         tensors[name]?.version = changes
+        tensors[name]?.source = nil
     }
 
     /// Writes logical values, rounded to what is stored (pads are added); asynchronous, in queue order.
     ///
     /// - Precondition: the value count fits the shape.
     public func write(_ name: String, _ shape: Shape, _ values: [Float]) throws {
-        let (stored, buffer) = (shape.padded(values), try tensor(name, shape))
-        switch shape.element {
+        try write(shape.padded(values), as: shape.element, to: try tensor(name, shape))
+        markChanged(name)
+    }
+
+    private func write(_ stored: [Float], as element: ElementType, to buffer: DeviceBuffer) throws {
+        switch element {
         case .float32: try context.queue.write(stored, to: buffer)
         case .bfloat16: try context.queue.write(stored.map { BFloat16($0) }, to: buffer)
         }
-        markChanged(name)
     }
 
     /// Writes logical integer values.
@@ -123,13 +171,15 @@ public final class TensorStore {
     /// - Precondition: the tensor exists.
     public func read(_ name: String) throws -> [Float] {
         let stored = stored(name)
-        return try context.queue.readValues(stored.shape, from: stored.buffer)
+        let values = try context.queue.readValues(stored.shape, from: buffer(of: stored))
+        try release([name])
+        return values
     }
 
     /// Reads logical integer values.
     public func readIntegers(_ name: String) throws -> [Int32] {
         let stored = stored(name)
-        let elements = try context.queue.read(Int32.self, count: stored.shape.storedCount, from: stored.buffer)
+        let elements = try context.queue.read(Int32.self, count: stored.shape.storedCount, from: buffer(of: stored))
         return stored.shape.unpadded(elements)
     }
 

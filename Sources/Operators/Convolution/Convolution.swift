@@ -112,9 +112,25 @@ public struct Convolution: ConvolutionPass, DifferentiableOperator {
         return winograd(inputs[0], outputs[0])?.workspaceByteCount ?? 0
     }
 
+    /// The same with a workspace of at most so many bytes, if holding less at a time loses little time.
+    package func fitting(_ bytes: Int, inputs: [Shape], outputs: [Shape], family: KernelFamily) -> Convolution {
+        guard let choice, algorithm.isWinograd else { return self }
+        let forms = [choice.memory, .slim, .frugal].map { memory in
+            var form = self
+            form.choice?.memory = choice.memory.limited(by: memory)
+            return form
+        }
+        func needs(_ form: Convolution) -> Int {
+            form.workspaceByteCount(inputs: inputs, outputs: outputs, family: family)
+        }
+        return forms.first { needs($0) <= bytes } ?? forms[forms.count - 1]
+    }
+
     private func winograd(_ x: Shape, _ y: Shape) -> WinogradConvolution? {
         cover(of: y).map {
-            WinogradConvolution(x: x, y: y, padding: geometry.padding, flipped: false, cover: $0)
+            WinogradConvolution(
+                x: x, y: y, padding: geometry.padding, flipped: false, cover: $0,
+                readsTransforms: choice?.readsTransforms ?? false)
         }
     }
 

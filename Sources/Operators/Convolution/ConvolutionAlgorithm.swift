@@ -65,7 +65,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
     /// Whether results round as the plain sum does.
     var isExact: Bool { if case .direct = self { true } else { false } }
 
-    private var isWinograd: Bool {
+    var isWinograd: Bool {
         switch self {
         case .winograd, .winogradPhases: true
         case .direct, .matrixUnits, .clblast: false
@@ -156,7 +156,7 @@ public enum ConvolutionAlgorithm: Hashable, Sendable {
                 let products = cover.reduce(0) { $0 + $1.perImage * $1.places }
                 // Transforming a weight takes about as long as ten products; tiles of five have to pay for their
                 // rounding.
-                let cost = products + 10 * cover.reduce(0) { $0 + $1.places }
+                let cost = products + WinogradWeights.cost * cover.reduce(0) { $0 + $1.places }
                 let isCoarse = cover.contains { max($0.rows.outputs, $0.columns.outputs) > 4 }
                 return (
                     algorithm, cover.reduce(0) { $0 + $1.perImage }, products, isCoarse ? cost * 23 / 20 : cost
@@ -292,6 +292,10 @@ public struct AlgorithmChoices: Sendable, Hashable {
     public var measured: [ConvolutionProblem: ConvolutionAlgorithm]
     /// How much Winograd's algorithms hold at a time: tests force many parts of small problems.
     var winogradMemory = WinogradMemory()
+    /// Which transforms of weights are kept where nothing changes those.
+    package var keptTransforms = KeptTransforms.whereWorthIt
+    /// Whether less is held at a time where nothing changes parameters and the activations leave no room.
+    package var fitsWorkspaces = true
 
     /// Creates choices; without measurements the heuristic decides.
     public init(

@@ -3,6 +3,8 @@ public struct ConvolutionChoice: Hashable, Sendable {
     /// The algorithm.
     public let algorithm: ConvolutionAlgorithm
     var memory = WinogradMemory()
+    /// Whether its weights are those of `WinogradWeights`.
+    var readsTransforms = false
 }
 
 /// A pass of a convolution: in a traced graph only what it computes, lowered also how, with weights packed for that.
@@ -42,7 +44,13 @@ extension ConvolutionPass {
         operation.choice = ConvolutionChoice(algorithm: algorithm, memory: lowering.choices.winogradMemory)
         var inputs = inputs
         if let packsFlipped {
-            inputs[1] = lowering.packedWeights(inputs[1], flipped: packsFlipped, algorithm)
+            let cover = packsFlipped ? nil : operation.cover(of: outputs[0].shape)
+            if let transforms = cover.flatMap({ lowering.keptTransforms(inputs[1], $0) }) {
+                inputs[1] = transforms
+                operation.choice?.readsTransforms = true
+            } else {
+                inputs[1] = lowering.packedWeights(inputs[1], flipped: packsFlipped, algorithm)
+            }
         }
         return LoweredApplication(operation, inputs)
     }

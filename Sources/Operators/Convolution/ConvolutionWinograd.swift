@@ -41,6 +41,8 @@ struct WinogradConvolution {
     let flipped: Bool
     /// What covers y.
     let cover: [WinogradTiles]
+    /// Whether weights come transformed, by `WinogradWeights`.
+    var readsTransforms = false
 
     /// One part of the cover, with its memory.
     private struct Part {
@@ -54,7 +56,8 @@ struct WinogradConvolution {
             chunks = tiles.chunks(channels: max(pass.x.channels, slices[0].count))
             let (most, slice) = (chunks.map(\.count).max() ?? 0, slices[0].count)
             layout = WinogradLayout(
-                places: tiles.places, most * (pass.x.channels + 16), slice * pass.x.channels, most * slice)
+                places: tiles.places, most * (pass.x.channels + 16), pass.readsTransforms ? 0 : slice * pass.x.channels,
+                most * slice)
         }
     }
 
@@ -64,7 +67,7 @@ struct WinogradConvolution {
 
     /// - Precondition: the shared zeros cover a pixel.
     /// - Parameters:
-    ///   - weights: canonical, of that shape.
+    ///   - weights: of that shape: canonical, or transformed.
     ///   - multiplyAccumulates: of the direct sum; the products count as those.
     func encode(
         _ e: inout LaunchEncoder, weights: LaunchArgument, of shape: Shape, epilogue: ConvolutionEpilogue,
@@ -72,7 +75,9 @@ struct WinogradConvolution {
     ) throws {
         let canonical = shape
         var work = WorkShare(of: multiplyAccumulates, over: cover, channels: y.channels)
-        for part in parts {
+        let stride = WinogradWeights.stride(inputs: x.channels, outputs: y.channels)
+        let offsets = WinogradWeights.offsets(cover.map(\.places), inputs: x.channels, outputs: y.channels)
+        for (part, offset) in zip(parts, offsets) {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for chunk in part.chunks {
                 e.launch(
@@ -83,7 +88,7 @@ struct WinogradConvolution {
                     ] + tiles.location(of: chunk) + [.int(strides[0]), .flag(false)],
                     WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
                 for slice in part.slices {
-                    if chunk.lowerBound == 0 || part.slices.count > 1 {
+                    if !readsTransforms, chunk.lowerBound == 0 || part.slices.count > 1 {
                         e.launch(
                             "convolution_winograd", "winograd_weights", options: tiles.options,
                             [
@@ -91,8 +96,12 @@ struct WinogradConvolution {
                                 .int(slice.lowerBound), .int(strides[1]), .flag(flipped),
                             ], WinogradTiles.weightGrid(slice.count, by: x.channels, e.library))
                     }
+                    let transforms: [LaunchArgument] =
+                        readsTransforms
+                        ? [weights, .int(offset + slice.lowerBound * x.channels), .int(stride)]
+                        : [.workspace, .int(at[1]), .int(strides[1])]
                     try encodeProducts(
-                        &e, part, tiles: chunk.count, channels: slice.count,
+                        &e, part, transforms, tiles: chunk.count, channels: slice.count,
                         multiplyAccumulates: work.next(chunk.count * tiles.places * slice.count))
                     e.launch(
                         "convolution_winograd", "winograd_output", options: tiles.options,
@@ -107,12 +116,13 @@ struct WinogradConvolution {
     }
 
     private func encodeProducts(
-        _ e: inout LaunchEncoder, _ part: Part, tiles: Int, channels: Int, multiplyAccumulates: Int
+        _ e: inout LaunchEncoder, _ part: Part, _ transforms: [LaunchArgument], tiles: Int, channels: Int,
+        multiplyAccumulates: Int
     ) throws {
         let (at, strides, places) = (part.layout.offsets, part.layout.strides, part.tiles.places)
         let arguments: [LaunchArgument] = [
-            .workspace, .int(at[0]), .int(at[1]), .int(at[2]), .int(x.channels), .int(channels), .int(tiles),
-            .int(strides[0]), .int(strides[1]), .int(strides[2]),
+            .workspace, transforms[0], .int(at[0]), transforms[1], .int(at[2]), .int(x.channels), .int(channels),
+            .int(tiles), .int(strides[0]), transforms[2], .int(strides[2]),
         ]
         switch e.library.family {
         case .cpu:

@@ -45,6 +45,19 @@ struct WinogradMemory: Hashable, Sendable {
     var gradientBytes = 10 << 20
     /// Tiles that pay for transforming all weights again, whatever memory they take.
     var fewestTogether = 384
+
+    /// The same pixels, weights in more slices.
+    static let slim = WinogradMemory(weightBytes: 2 << 20)
+    /// Half the pixels, at the cost of transforming weights as often again.
+    static let frugal = WinogradMemory(pixelBytes: 10 << 20, weightBytes: 2 << 20, fewestTogether: 96)
+
+    /// Of each the smaller.
+    func limited(by other: WinogradMemory) -> WinogradMemory {
+        WinogradMemory(
+            pixelBytes: min(pixelBytes, other.pixelBytes), weightBytes: min(weightBytes, other.weightBytes),
+            gradientBytes: min(gradientBytes, other.gradientBytes),
+            fewestTogether: min(fewestTogether, other.fewestTogether))
+    }
 }
 
 /// Tiles of one size and the pixels of an output they cover.

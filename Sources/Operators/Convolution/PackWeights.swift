@@ -1,6 +1,13 @@
 import AdaShareDeviceLayer
 
 extension Lowering {
+    /// Weights as Winograd's products read them, where that is computed once for many steps; else nil.
+    func keptTransforms(_ weights: Value, _ cover: [WinogradTiles]) -> Value? {
+        guard isConstant(weights), WinogradWeights.areKept(choices.keptTransforms, for: cover, weights: weights.shape)
+        else { return nil }
+        return prepare(WinogradWeights(cover), [weights])[0]
+    }
+
     /// Weights in the layout the algorithm reads: packed once and shared by everyone who needs them.
     func packedWeights(_ weights: Value, flipped: Bool, _ algorithm: ConvolutionAlgorithm) -> Value {
         if algorithm.readsCanonicalWeights { return weights }
