@@ -19,7 +19,7 @@ final class KernelLowering: Lowering {
         sources = [Graph.Source?](repeating: nil, count: valueCount)
         mutations = [Int](repeating: 0, count: valueCount)
         nodes.reserveCapacity(1 << 11)
-        for (index, external) in externals.enumerated() { sources[external.value.id] = .external(index) }
+        for index in externals.indices { sources[externals[index].value.id] = .external(index) }
     }
 
     /// Appends a node of the traced graph and what it needs before.
