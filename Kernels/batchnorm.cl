@@ -15,6 +15,7 @@
 //   batchnorm_backward_merge (channel vector, a group each): dbeta, dgamma
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
 //   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
+//   batchnorm_update_tensors  the same for several batch norms, TENSOR_SPAN vectors of one in a group
 //
 // `relu` 1: z passed through ReLU and gradients are masked by y > 0, which is computed from x as y was.
 // C = stored channels; M = rows; a chunk covers `span` rows.
@@ -196,13 +197,41 @@ __kernel void batchnorm_backward_input(__global const activation *x, __global co
     }
 }
 
+static inline void move_statistics(int i, __global const float *mean, __global const float *unbiased,
+                                   __global float *running_mean, __global float *running_variance,
+                                   __global int *tracked, float keep, int batches) {
+    const floatW m = VLOAD(i, mean), s = VLOAD(i, unbiased);
+    VSTORE(fma((floatW)(keep), VLOAD(i, running_mean) - m, m), i, running_mean);
+    VSTORE(fma((floatW)(keep), VLOAD(i, running_variance) - s, s), i, running_variance);
+    if (i == 0) tracked[0] += batches;
+}
+
 __kernel void batchnorm_update(__global const float *mean, __global const float *unbiased, __global float *running_mean,
                                __global float *running_variance, __global int *tracked, __global const int *flag,
-                               int C, float keep, int batches) {
+                               float keep, int batches, int n) {
+    const int i = (int)get_global_id(0);
+    if (flag[0] != 0 || i >= n) return;
+    move_statistics(i, mean, unbiased, running_mean, running_variance, tracked, keep, batches);
+}
+
+#define STATISTICS_TENSOR(i)                                                                    \
+    __global const float *mean##i, __global const float *unbiased##i, __global float *running_mean##i, \
+        __global float *running_variance##i, __global int *tracked##i,
+#define STATISTICS_PICK(i)                                                                      \
+    if (index == i) {                                                                           \
+        mean = mean##i;                                                                         \
+        unbiased = unbiased##i;                                                                 \
+        running_mean = running_mean##i;                                                         \
+        running_variance = running_variance##i;                                                 \
+        tracked = tracked##i;                                                                   \
+    }
+__kernel void batchnorm_update_tensors(TENSORS_24(STATISTICS_TENSOR) __global const int *flag, float keep, int batches,
+                                       int n) {
     if (flag[0] != 0) return;
-    const int vector = (int)get_global_id(0);
-    const floatW m = VLOAD(vector, mean), s = VLOAD(vector, unbiased);
-    VSTORE(fma((floatW)(keep), VLOAD(vector, running_mean) - m, m), vector, running_mean);
-    VSTORE(fma((floatW)(keep), VLOAD(vector, running_variance) - s, s), vector, running_variance);
-    if (vector == 0) tracked[0] += batches;
+    const int index = TENSOR_INDEX(n);
+    __global const float *mean = mean0, *unbiased = unbiased0;
+    __global float *running_mean = running_mean0, *running_variance = running_variance0;
+    __global int *tracked = tracked0;
+    TENSORS_24(STATISTICS_PICK)
+    FOR_TENSOR(i, n) move_statistics(i, mean, unbiased, running_mean, running_variance, tracked, keep, batches);
 }

@@ -111,6 +111,24 @@ typedef float activation;
          i += (int)get_global_size(0), v = i % (vectors))
 #endif
 
+// Kernels for several tensors of n vectors each: T(i) for each that there can be, in lists of parameters and to pick
+// what is i-th; a group works on TENSOR_SPAN vectors of one tensor. Mirrors `MultiTensorOperator` on the host.
+#define TENSORS_24(T)                                                                           \
+    T(0) T(1) T(2) T(3) T(4) T(5) T(6) T(7) T(8) T(9) T(10) T(11)                               \
+    T(12) T(13) T(14) T(15) T(16) T(17) T(18) T(19) T(20) T(21) T(22) T(23)
+#define TENSORS_28(T) TENSORS_24(T) T(24) T(25) T(26) T(27)
+#if CPU_FAMILY
+#define TENSOR_SPAN 256
+#else
+#define TENSOR_SPAN 64
+#endif
+#define TENSOR_GROUPS(n) (((n) + TENSOR_SPAN - 1) / TENSOR_SPAN)
+#define TENSOR_INDEX(n) ((int)get_group_id(0) / TENSOR_GROUPS(n))
+#define FOR_TENSOR(i, n)                                                                        \
+    const int i##_begin = (int)get_group_id(0) % TENSOR_GROUPS(n) * TENSOR_SPAN;                \
+    const int i##_end = min(i##_begin + TENSOR_SPAN, (int)(n));                                 \
+    for (int i = i##_begin + (int)get_local_id(0); i < i##_end; i += GROUP_ITEMS)
+
 // Before loops over arrays that registers hold. Compilers know one of the two, and without it the arrays go to memory.
 #define UNROLLED _Pragma("unroll") __attribute__((opencl_unroll_hint))
 

@@ -31,15 +31,15 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
     /// Multiply-accumulates of one launch, for profiles; 0 unless set.
     public var multiplyAccumulates = 0
     /// Bytes of the buffers among the arguments, for profiles: each argument once, so a buffer read and written in
-    /// place under two arguments counts twice. What one launch moves if every byte is touched once.
-    public var argumentByteCount: Int { buffers.reduce(-sharedByteCount) { $0 + ($1?.byteCount ?? 0) } }
+    /// place under two arguments counts twice, and a shared one not. What one launch moves if every byte is touched
+    /// once.
+    public private(set) var argumentByteCount = 0
 
     let handle: OpaquePointer
     private let program: Program
     private let parameterCount: Int
     /// By argument; nil for what is not a buffer.
     private var buffers: [DeviceBuffer?] = []
-    private var sharedByteCount = 0
 
     init(program: Program, name: String) throws(DeviceError) {
         let device = program.device
@@ -79,16 +79,16 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
                     + "that has \(parameterCount) parameters")
         }
         buffers = Array(repeating: nil, count: parameterCount)
-        sharedByteCount = 0
+        argumentByteCount = 0
         for (index, argument) in arguments.enumerated() {
             let status: cl_int
             switch argument {
             case .buffer(let buffer):
                 buffers[index] = buffer
+                argumentByteCount += buffer.byteCount
                 status = set(index, Optional(buffer.handle))
             case .shared(let buffer):
                 buffers[index] = buffer
-                sharedByteCount += buffer.byteCount
                 status = set(index, Optional(buffer.handle))
             case .int(let value): status = set(index, value)
             case .int4(let value): status = set(index, value)
@@ -100,30 +100,21 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
         }
     }
 
-    /// Exchanges buffers among arguments that are set.
+    /// Exchanges buffers among arguments that are set to a `shared` one. Whoever launches the kernel keeps them alive:
+    /// plans exchange thousands, and hold each once.
     ///
     /// - Parameters:
     ///   - indices: which arguments.
-    ///   - buffer: the new one of each; nil leaves what is there.
+    ///   - buffer: the new one of each.
     /// - Throws: `DeviceError` if such an argument is not a buffer.
-    public func setBuffers(at indices: [Int], _ buffer: (Int) -> DeviceBuffer?) throws(DeviceError) {
-        try exchange(in: &buffers, at: indices, buffer)
-    }
-
-    /// One access to the list for all of them: plans exchange thousands.
-    private func exchange(
-        in buffers: inout [DeviceBuffer?], at indices: [Int], _ buffer: (Int) -> DeviceBuffer?
-    ) throws(DeviceError) {
-        for index in indices {
-            guard let buffer = buffer(index) else { continue }
+    public func lendBuffers(at indices: [Int], _ buffer: (Int) -> DeviceBuffer) throws(DeviceError) {
+        var byteCount = 0
+        for (position, index) in indices.enumerated() {
+            let buffer = buffer(position)
+            byteCount += buffer.byteCount
             try check(set(index, Optional(buffer.handle)), of: .buffer(buffer), at: index)
-            buffers[index] = buffer
         }
-    }
-
-    /// Lets go of buffers; each must be set again before the next launch.
-    public func releaseBuffers(at indices: [Int]) {
-        for index in indices { buffers[index] = nil }
+        argumentByteCount = byteCount
     }
 
     private func check(

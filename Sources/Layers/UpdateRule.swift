@@ -42,7 +42,7 @@ extension UpdateRule {
             }
         let state = kinds.map { OptimizerState(spec: spec, kind: $0) }
         let own = state.map { graph.parameter($0.name, parameter.shape) }
-        _ = graph.scope("update/\(spec.name)") {
+        _ = graph.scope("update/" + spec.name) {
             graph.record(operation, [parameter, gradient] + own + [graph.step, flag])
         }
         return state
@@ -59,5 +59,10 @@ package struct OptimizerState {
     package static let prefix = "optimizer/"
 
     /// In the tensor store and in files.
-    var name: String { "\(Self.prefix)\(spec.name)/\(kind)" }
+    let name: String
+
+    init(spec: ParameterSpec, kind: String) {
+        (self.spec, self.kind) = (spec, kind)
+        name = Self.prefix + spec.name + "/" + kind
+    }
 }

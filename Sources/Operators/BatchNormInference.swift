@@ -113,28 +113,30 @@ public struct BatchNormAffine: Operator {
 
 /// Moves running statistics by n equal updates: r ← (1−m)ⁿ r + (1−(1−m)ⁿ) s, and counts n batches.
 ///
-/// Inputs: μ, unbiased σ², running mean, running variance, batches tracked, non-finite flag.
-public struct BatchNormUpdate: Operator {
+/// Inputs: of each batch norm μ, unbiased σ², running mean, running variance, batches tracked; then the non-finite
+/// flag.
+public struct BatchNormUpdate: MultiTensorOperator {
     /// m, the share of the new statistics in one update.
     public let momentum: Double
     /// n, the number of task paths through the node.
     public let batches: Int
+    public let tensors: Int
 
-    /// Creates the operator.
-    public init(momentum: Double = 0.1, batches: Int) {
+    /// Creates the operator for one batch norm, or for several of as many channels.
+    public init(momentum: Double = 0.1, batches: Int, tensors: Int = 1) {
         self.momentum = momentum
         self.batches = batches
+        self.tensors = tensors
     }
 
-    public func outputShapes(_ inputs: [Shape]) -> [Shape] { [] }
-    public var mutatedInputs: [Int] { [2, 3, 4] }
+    public static let (inputsPerTensor, mutatedPerTensor, mostTensors) = (5, [2, 3, 4], 24)
+    public func of(tensors: Int) -> BatchNormUpdate {
+        BatchNormUpdate(momentum: momentum, batches: batches, tensors: tensors)
+    }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let shape = e.inputs[0]
-        let buffers = (0..<6).map(LaunchArgument.input)
-        e.launch(
-            "batchnorm", "batchnorm_update",
-            buffers + [.int(shape.storedChannels), .float(power(1 - momentum, batches)), .int(batches)],
-            e.library.grid(e.rowVectors(shape)))
+        let n = e.rowVectors(e.inputs[0])
+        let numbers: [LaunchArgument] = [.float(power(1 - momentum, batches)), .int(batches)]
+        launch("batchnorm", "batchnorm_update", numbers, vectors: n, e.library.grid(n), on: &e)
     }
 }

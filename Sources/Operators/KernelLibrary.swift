@@ -240,6 +240,10 @@ public final class KernelLibrary: @unchecked Sendable {
             ? WorkSize(global: [count], local: [1]) : WorkSize(global: [count * 64], local: [64])
     }
 
+    /// Vectors of a tensor that one of such groups takes, where a launch is for several tensors: `TENSOR_SPAN` in the
+    /// kernels.
+    var tensorSpan: Int { family == .cpu ? 256 : 64 }
+
     /// One work-item per grid point.
     func grid(_ extents: Int...) -> WorkSize { grid(extents) }
 

@@ -62,6 +62,16 @@ struct LaunchRequest {
     let size: WorkSize
 }
 
+extension LaunchArgument {
+    /// Whether it is memory that differs between applications.
+    var isBound: Bool {
+        switch self {
+        case .input, .output, .workspace: true
+        case .zeros, .int, .int4, .uint, .float, .local: false
+        }
+    }
+}
+
 /// Collects the launches of one operator on given shapes.
 public struct LaunchEncoder {
     /// Whose kernels are launched.
@@ -94,7 +104,9 @@ public struct LaunchEncoder {
         let request = LaunchRequest(
             file: file, kernel: kernel, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []), arguments: arguments,
             size: size)
-        launches.append(Encoding.Launch(.kernel(request), arguments, multiplyAccumulates: multiplyAccumulates))
+        launches.append(
+            Encoding.Launch(
+                .kernel(request), arguments, inputs: inputs.count, multiplyAccumulates: multiplyAccumulates))
     }
 
     /// Appends a matrix product of the CLBlast library, whose copies go to the workspace.
@@ -106,7 +118,8 @@ public struct LaunchEncoder {
         product.tile = library.productTile
         launches.append(
             Encoding.Launch(
-                .product(product), [left, right, result, .workspace], multiplyAccumulates: multiplyAccumulates))
+                .product(product), [left, right, result, .workspace], inputs: inputs.count,
+                multiplyAccumulates: multiplyAccumulates))
     }
 
     /// The vectors of a tensor, as kernels of this family count them.
@@ -129,15 +142,20 @@ public final class Encoding {
         let work: Work
         let arguments: [LaunchArgument]
         let multiplyAccumulates: Int
-        /// Which arguments are memory that differs between applications.
+        /// Which arguments are memory that differs between applications, and of these what each is: an input, an output
+        /// behind all inputs, −1 for the workspace.
         let bound: [Int]
+        let operands: [Int]
 
-        init(_ work: Work, _ arguments: [LaunchArgument], multiplyAccumulates: Int) {
+        init(_ work: Work, _ arguments: [LaunchArgument], inputs: Int, multiplyAccumulates: Int) {
             (self.work, self.arguments, self.multiplyAccumulates) = (work, arguments, multiplyAccumulates)
-            bound = arguments.indices.filter {
-                switch arguments[$0] {
-                case .input, .output, .workspace: true
-                case .zeros, .int, .int4, .uint, .float, .local: false
+            bound = arguments.indices.filter { arguments[$0].isBound }
+            operands = arguments.compactMap { argument in
+                switch argument {
+                case .input(let number): number
+                case .output(let number): inputs + number
+                case .workspace: -1
+                case .zeros, .int, .int4, .uint, .float, .local: nil
                 }
             }
         }
@@ -148,7 +166,8 @@ public final class Encoding {
     private let launches: [Launch]
     private let library: KernelLibrary
     private let inputs, outputs: [Shape]
-    private let workspaceByteCount: Int
+    /// Scratch memory of one application.
+    public let workspaceByteCount: Int
     /// Those that no plan holds.
     private var idle: [Application] = []
     /// Whether the kernels have been compiled.
@@ -197,7 +216,7 @@ public final class Encoding {
         }
     }
 
-    /// Gives the launches memory.
+    /// Gives the launches memory, which the caller keeps as long as it launches them.
     ///
     /// - Parameters:
     ///   - inputs: what the operator reads.
@@ -210,51 +229,43 @@ public final class Encoding {
     public func bind(
         inputs: [Value], outputs: [Value], memory: [DeviceBuffer?], workspace: DeviceBuffer?, label: String
     ) throws -> Application {
-        func buffer(_ argument: LaunchArgument) -> DeviceBuffer? {
-            let found: DeviceBuffer?
-            switch argument {
-            case .input(let i): found = memory[inputs[i].id]
-            case .output(let i): found = memory[outputs[i].id]
-            case .workspace: found = workspace
-            case .zeros, .int, .int4, .uint, .float, .local: return nil
-            }
-            precondition(found != nil, "a value without memory, or a workspace that was not asked for")
-            return found
-        }
-        guard let application = idle.popLast() else {
-            return Application(try launches.map { try make($0, label, buffer) })
-        }
+        let application = try idle.popLast() ?? Application(launches.map(make))
         for (launch, bound) in zip(launches, application.launches) {
+            func buffer(_ position: Int) -> DeviceBuffer {
+                let operand = launch.operands[position]
+                let found =
+                    operand < 0
+                    ? workspace
+                    : memory[operand < inputs.count ? inputs[operand].id : outputs[operand - inputs.count].id]
+                guard let found else { preconditionFailure("a value without memory, or a workspace not asked for") }
+                return found
+            }
             switch bound.work {
             case .kernel(let kernel, _):
                 kernel.label = label.isEmpty ? kernel.name : label
-                try kernel.setBuffers(at: launch.bound) { buffer(launch.arguments[$0]) }
+                try kernel.lendBuffers(at: launch.bound, buffer)
             case .product(let site):
                 site.label = label.isEmpty ? site.name : label
-                site.buffers = launch.arguments.compactMap(buffer)
+                site.buffers = launch.operands.indices.map(buffer)
             }
         }
         return application
     }
 
-    /// A launch with all its arguments.
-    private func make(
-        _ launch: Launch, _ label: String, _ buffer: (LaunchArgument) -> DeviceBuffer?
-    ) throws -> BoundLaunch {
+    /// A launch with all its arguments, zeros where it has no memory yet.
+    private func make(_ launch: Launch) throws -> BoundLaunch {
+        let zeros = library.zeros
         switch launch.work {
         case .product(let product):
             let site = MatrixProductSite(
-                product, buffers: launch.arguments.compactMap(buffer), multiplyAccumulates: launch.multiplyAccumulates)
-            if !label.isEmpty { site.label = label }
+                product, buffers: launch.operands.map { _ in zeros }, multiplyAccumulates: launch.multiplyAccumulates)
             return BoundLaunch(.product(site))
         case .kernel(let request):
             let kernel = try library.context.program(library.program(request)).kernel(request.kernel)
-            let zeros = library.zeros
             try kernel.setArguments(
                 launch.arguments.map { argument in
                     switch argument {
-                    case .input, .output, .workspace: .buffer(buffer(argument) ?? zeros)
-                    case .zeros: .shared(zeros)
+                    case .input, .output, .workspace, .zeros: .shared(zeros)
                     case .int(let value): .int(value)
                     case .int4(let value): .int4(value)
                     case .uint(let value): .uint(value)
@@ -263,18 +274,14 @@ public final class Encoding {
                     }
                 })
             kernel.multiplyAccumulates = launch.multiplyAccumulates
-            if !label.isEmpty { kernel.label = label }
             return BoundLaunch(.kernel(kernel, request.size))
         }
     }
 
     /// Takes back what `bind` gave: the next application only moves its pointers.
     public func recycle(_ application: Application) {
-        for (launch, bound) in zip(launches, application.launches) {
-            switch bound.work {
-            case .kernel(let kernel, _): kernel.releaseBuffers(at: launch.bound)
-            case .product(let site): site.buffers = []
-            }
+        for launch in application.launches {
+            if case .product(let site) = launch.work { site.buffers = [] }
         }
         idle.append(application)
     }

@@ -32,6 +32,8 @@ public protocol Operator: Hashable, Sendable {
     var differentiable: (any DifferentiableOperator)? { get }
     /// The operator itself if lowering replaces it, else nil.
     var lowerable: (any LowerableOperator)? { get }
+    /// The operator itself if one launch can do several, else nil.
+    var multiTensor: (any MultiTensorOperator)? { get }
     /// Appends the kernel launches that compute the outputs.
     ///
     /// - Throws: `DeviceError` if a kernel does not compile.
@@ -45,6 +47,7 @@ extension Operator {
     public func multiplyAccumulates(inputs: [Shape], outputs: [Shape]) -> Int { 0 }
     public var differentiable: (any DifferentiableOperator)? { nil }
     public var lowerable: (any LowerableOperator)? { nil }
+    public var multiTensor: (any MultiTensorOperator)? { nil }
     public var isEager: Bool { false }
     public var recomputation: Recomputation { .never }
     public func equals(_ other: any Operator) -> Bool { (other as? Self).map { $0 == self } ?? false }

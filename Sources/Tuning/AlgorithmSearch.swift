@@ -67,24 +67,28 @@ public struct AlgorithmSearch {
         self.measuring = measuring
     }
 
-    /// Compiles every candidate for some problems on all cores. What does not compile is left out where it is measured.
-    func prepare(_ problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) {
-        let encodings = problems.flatMap { problem in
-            candidates(for: problem, arithmetic: arithmetic).flatMap { candidate in
-                (try? self.encodings(of: candidate, for: problem, arithmetic: arithmetic)) ?? []
-            }
-        }
-        try? library.prepare(encodings)
+    /// An algorithm that computes a problem here.
+    struct Candidate {
+        let algorithm: ConvolutionAlgorithm
+        /// What it launches; empty where that cannot be told, which is said when it is measured.
+        let encodings: [Encoding]
     }
+
+    /// Compiles candidates on all cores. What does not compile is left out where it is measured.
+    func prepare(_ candidates: some Sequence<Candidate>) { try? library.prepare(candidates.flatMap(\.encodings)) }
 
     /// Every algorithm that computes a problem here, the heuristic's choice first; those that launch what an earlier
     /// one launches are left out.
-    func candidates(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> [ConvolutionAlgorithm] {
+    func candidates(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> [Candidate] {
         var known: Set<[String]> = []
-        return ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic).filter {
-            guard let encodings = try? self.encodings(of: $0, for: problem, arithmetic: arithmetic) else { return true }
-            return known.insert(encodings.flatMap(\.signature)).inserted
-        }
+        return ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
+            .compactMap { algorithm in
+                guard let encodings = try? encodings(of: algorithm, for: problem, arithmetic: arithmetic) else {
+                    return Candidate(algorithm: algorithm, encodings: [])
+                }
+                let isNew = known.insert(encodings.flatMap(\.signature)).inserted
+                return isNew ? Candidate(algorithm: algorithm, encodings: encodings) : nil
+            }
     }
 
     private func encodings(
@@ -95,20 +99,22 @@ public struct AlgorithmSearch {
             .encodings(library: library)
     }
 
-    /// Times every candidate for a problem and checks it against float64; the heuristic's choice comes first.
+    /// Times candidates for a problem and checks them against float64.
     ///
-    /// Candidates that cannot run here, for want of memory, are left out.
+    /// Those that cannot run here, for want of memory, are left out.
     ///
     /// - Parameters:
+    ///   - candidates: algorithms of the problem, the heuristic's choice first.
     ///   - problem: shapes and geometry of a convolution, and which of its passes.
     ///   - arithmetic: how algorithms may round.
     /// - Throws: `DeviceError` or `InputError` if none can run.
-    public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
-        var candidates = self.candidates(for: problem, arithmetic: arithmetic)
+    func results(
+        of candidates: [ConvolutionAlgorithm], for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic
+    ) throws -> [Result] {
         var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])
         var samples: ConvolutionSamples?
         var failure: (any Error)?
-        candidates = try candidates.filter { candidate in
+        let running = try candidates.filter { candidate in
             let (run, time): (OperatorRun, Double)
             do {
                 run = try OperatorRun(
@@ -133,7 +139,7 @@ public struct AlgorithmSearch {
             return true
         }
         if runs.isEmpty, let failure { throw failure }
-        return try Self.results(of: Array(zip(candidates, errors)), first: first, measuring) {
+        return try Self.results(of: Array(zip(running, errors)), first: first, measuring) {
             try measuring.clock(runs[$0])
         }
     }

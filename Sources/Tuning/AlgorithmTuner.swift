@@ -88,25 +88,30 @@ public struct AlgorithmTuner {
         chooseProductTile(for: problems, arithmetic: arithmetic, root: root, again: again)
         let database = root.map { AlgorithmDatabase(root: $0, library: library, arithmetic: arithmetic) }
         let search = AlgorithmSearch(library: library, measuring: measuring)
-        let wanted = problems.filter { isWorthIt($0, arithmetic: arithmetic) }.map { problem in
+        let wanted = problems.filter(isWorthIt).compactMap { problem -> Subject? in
             let known = database?.results(for: problem)
-            let isNew = known.map { again == .always || again == .uncertain && AlgorithmSearch.isUncertain($0) } ?? true
-            return (problem: problem, known: known, isNew: isNew)
+            if let known, again == .never || again == .uncertain && !AlgorithmSearch.isUncertain(known) {
+                return Subject(problem: problem, known: known, candidates: [])
+            }
+            let candidates = search.candidates(for: problem, arithmetic: arithmetic)
+            return candidates.count > 1 ? Subject(problem: problem, known: known, candidates: candidates) : nil
         }
-        let unknown = wanted.filter(\.isNew).map(\.problem)
+        let unknown = wanted.filter(\.isNew)
         if !unknown.isEmpty {
             report(.notice("measuring the convolutions' algorithms, once for this device and these shapes"))
-            search.prepare(unknown, arithmetic: arithmetic)
+            search.prepare(unknown.lazy.flatMap(\.candidates))
         }
         var findings: [Finding] = []
         var measured = 0
         defer { if !unknown.isEmpty { report(.measuring(done: unknown.count, total: unknown.count)) } }
-        for (problem, known, isNew) in wanted {
+        for subject in wanted {
+            let (problem, known, isNew) = (subject.problem, subject.known, subject.isNew)
             var results = known ?? []
             if isNew {
                 report(.measuring(done: measured, total: unknown.count))
                 measured += 1
-                results = try search.results(for: problem, arithmetic: arithmetic).map { now in
+                let algorithms = subject.candidates.map(\.algorithm)
+                results = try search.results(of: algorithms, for: problem, arithmetic: arithmetic).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
             }
@@ -144,7 +149,7 @@ public struct AlgorithmTuner {
         let search = ProductTileSearch(library: library, root: root, clock: measuring.clock)
         var known = search.known()
         let products = problems.filter {
-            isWorthIt($0, arithmetic: arithmetic)
+            isWorthIt($0)
                 && ConvolutionAlgorithm.candidates(for: $0, family: library.family, arithmetic: arithmetic)
                     .contains(.clblast)
         }
@@ -165,11 +170,20 @@ public struct AlgorithmTuner {
         if let known { library.productTile = ProductTileSearch.winner(of: known.results) }
     }
 
-    private func isWorthIt(_ problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> Bool {
+    private func isWorthIt(_ problem: ConvolutionProblem) -> Bool {
         // Winograd's transforms have up to four numbers for each of the input's, and kernels count in 32 bits; what is
         // larger is refused when its step is planned.
         problem.multiplyAccumulates >= Self.leastWork
             && max(problem.input.count, problem.output.count) <= Int(Int32.max) / 4
-            && AlgorithmSearch(library: library).candidates(for: problem, arithmetic: arithmetic).count > 1
+    }
+
+    /// A problem with several algorithms.
+    private struct Subject {
+        let problem: ConvolutionProblem
+        /// What the database has.
+        let known: [AlgorithmSearch.Result]?
+        /// What is measured now; empty where the database says enough.
+        let candidates: [AlgorithmSearch.Candidate]
+        var isNew: Bool { !candidates.isEmpty }
     }
 }

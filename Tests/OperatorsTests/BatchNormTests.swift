@@ -115,6 +115,41 @@ extension OperatorsTests {
             #expect(try trial.executor.store.readIntegers("tracked") == [count])
         }
 
+        /// One launch for some batch norms gives the bits of one launch for each.
+        @Test(arguments: TestDevice.families, [(2, 19), (24, 40), (3, 5000)])
+        func runningStatisticsMoveTogetherAsAlone(family: KernelFamily, setting: (count: Int, channels: Int)) throws {
+            func record(_ numbers: Range<Int>) throws -> Trial {
+                let trial = try Trial(family)
+                var inputs: [Value] = []
+                for number in numbers {
+                    for (place, name) in ["mean", "unbiased", "running_mean", "running_variance"].enumerated() {
+                        let tensor = Tensor.random(shape: [setting.channels], seed: UInt64(10 * number + place))
+                        inputs.append(
+                            try place < 2
+                                ? trial.input("\(name)\(number)", tensor) : trial.parameter("\(name)\(number)", tensor))
+                    }
+                    inputs.append(try trial.integers("tracked\(number)", [1], [Int32(number)]))
+                }
+                inputs.append(try trial.integers("flag", [2], [0, 0]))
+                _ = trial.graph.record(BatchNormUpdate(batches: 2, tensors: numbers.count), inputs)
+                _ = try trial.run()
+                return trial
+            }
+            let together = try record(0..<setting.count)
+            #expect(try #require(together.plan).launches.map(\.site.name) == ["batchnorm_update_tensors"])
+            for number in 0..<setting.count {
+                let alone = try record(number..<number + 1)
+                #expect(try #require(alone.plan).launches.map(\.site.name) == ["batchnorm_update"])
+                for name in ["running_mean", "running_variance"].map({ "\($0)\(number)" }) {
+                    let (a, b) = (
+                        try together.stored(name, [setting.channels]), try alone.stored(name, [setting.channels])
+                    )
+                    #expect(a.outputs[name]?.stored == b.outputs[name]?.stored, "\(name), pads included")
+                }
+                #expect(try together.executor.store.readIntegers("tracked\(number)") == [Int32(number + 2)])
+            }
+        }
+
         /// From running statistics: alone, and as the epilogue of a convolution that copies.
         @Test(arguments: TestDevice.families, [[1, 1, 1, 16], [2, 5, 7, 19]])
         func inferenceMatchesReference(family: KernelFamily, shape: [Int]) throws {

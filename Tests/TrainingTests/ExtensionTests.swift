@@ -88,14 +88,9 @@ extension TrainingTests {
             #expect(configuration.tasks[0].weight == 0.5 && configuration.tasks[0].channels == 1)
             #expect(configuration.yaml().contains("squares: 12"))
             let folder = try TemporaryFolder()
-            let experiment = try Experiment(configuration)
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(experiment.configuration)
-            let trainer = try Trainer(
-                experiment: experiment, context: TestDevice.nativeLibrary().context, run: run
-            ) { _ in }
+            let trainer = try Trainer(configuration, in: folder)
             try trainer.train(phases: [.warmup])
-            let losses = try EventLog.read(run.log).compactMap { $0["loss"]?["light"]?.double }
+            let losses = try EventLog.read(trainer.run.log).compactMap { $0["loss"]?["light"]?.double }
             let (first, last) = (losses.prefix(5).reduce(0, +), losses.suffix(5).reduce(0, +))
             #expect(losses.count == 30 && last < 0.7 * first, "\(losses)")
             let summary = try trainer.summarise()

@@ -152,13 +152,9 @@ extension TrainingTests {
                 yaml: Self.yaml, file: "c.yml", overrides: overrides, vocabulary: Self.vocabulary)
             try configuration.validateForTraining()
             let folder = try TemporaryFolder()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(configuration)
-            let trainer = try Trainer(
-                experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
-            ) { _ in }
+            let trainer = try Trainer(configuration, in: folder)
             try trainer.train()
-            return (trainer, try EventLog.read(run.log).filter { $0["event"]?.string == "step" }, folder)
+            return (trainer, try EventLog.read(trainer.run.log).filter { $0["event"]?.string == "step" }, folder)
         }
 
         @Test func aMethodOfOnesOwnTrains() throws {

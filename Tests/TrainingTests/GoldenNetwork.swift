@@ -191,19 +191,24 @@ final class GoldenNetwork {
     func run(
         _ kind: StepKind, step: Int, learningRate: Double, noise: Int? = nil, own: Double? = nil
     ) throws -> Plan {
-        for task in 1...Self.tasks.count {
-            try runtime.executor.store.write(
-                "noise/task\(task)", Shape([Self.blocks, 2]),
-                formula.noise(step: noise ?? step, task: task, blocks: Self.blocks))
-        }
-        for row in golden.isGated ? ["all", "task1", "task2", "task3"] : [] {
-            let shape = Shape([batch.count, Self.blocks])
-            let uniforms = formula.noise("\(row)_gates", step: noise ?? step, count: shape.count)
-            try runtime.executor.store.write("noise/\(row)_gates", shape, uniforms)
-        }
+        try writeNoise(step: noise ?? step)
         return try #require(
             try runtime.step(
                 kind, batch: batch, state: Self.state(step: step, learningRate: learningRate, own: own)))
+    }
+
+    /// Writes the uniforms of a step's samples.
+    func writeNoise(step: Int) throws {
+        for task in 1...Self.tasks.count {
+            try runtime.executor.store.write(
+                "noise/task\(task)", Shape([Self.blocks, 2]),
+                formula.noise(step: step, task: task, blocks: Self.blocks))
+        }
+        for row in golden.isGated ? ["all", "task1", "task2", "task3"] : [] {
+            let shape = Shape([batch.count, Self.blocks])
+            let uniforms = formula.noise("\(row)_gates", step: step, count: shape.count)
+            try runtime.executor.store.write("noise/\(row)_gates", shape, uniforms)
+        }
     }
 
     /// What a step is told, beside data and noise.

@@ -167,12 +167,8 @@ extension TrainingTests {
         private func trainer(_ overrides: [String], in folder: TemporaryFolder) throws -> (Trainer, RunDirectory) {
             let configuration = try configuration(overrides)
             try configuration.validateForTraining()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(configuration)
-            let trainer = try Trainer(
-                experiment: Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
-            ) { _ in }
-            return (trainer, run)
+            let trainer = try Trainer(configuration, in: folder)
+            return (trainer, trainer.run)
         }
 
         /// Evaluation says what paths images took, and a run keeps it.

@@ -27,7 +27,7 @@ extension TrainingTests {
 
         private final class Run {
             let folder: TemporaryFolder
-            let directory: RunDirectory
+            var directory: RunDirectory { trainer.run }
             let trainer: Trainer
             /// The folder as it was after the fourth step of the last phase.
             var killed: TemporaryFolder? { copy.folder }
@@ -40,16 +40,12 @@ extension TrainingTests {
                 let configuration = try ExperimentConfiguration.parse(
                     yaml: MethodTests.yaml, file: "c.yml", overrides: overrides)
                 try configuration.validateForTraining()
-                let url = folder.url.appendingPathComponent("run")
-                directory = try RunDirectory(url, mode: given == nil ? .create : .resume)
-                try directory.prepare(configuration)
+                let url = folder.file("run")
                 let experiment = try Experiment(configuration)
                 let last = experiment.method.phases(experiment.methodSettings).last?.phase
                 let copy = Copy()
                 self.copy = copy
-                trainer = try Trainer(
-                    experiment: experiment, context: TestDevice.nativeLibrary().context, run: directory
-                ) { event in
+                trainer = try Trainer(configuration, in: folder, mode: given == nil ? .create : .resume) { event in
                     guard case .step(let step) = event, step.phase == last?.rawValue, step.iteration == 4 else {
                         return
                     }

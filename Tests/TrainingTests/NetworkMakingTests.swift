@@ -130,11 +130,7 @@ extension TrainingTests {
         @Test func aTrainingOnSuchLabelsEnds() throws {
             let folder = try TemporaryFolder()
             let experiment = try experiment()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(experiment.configuration)
-            let trainer = try Trainer(
-                experiment: experiment, dataset: Foreign(77), context: TestDevice.library(.cpu).context, run: run
-            ) { _ in }
+            let trainer = try Trainer(experiment.configuration, in: folder, dataset: Foreign(77))
             let error = #expect(throws: InputError.self) { try trainer.train(phases: [.warmup]) }
             #expect(error?.description.contains("label 77") == true)
         }
@@ -145,11 +141,7 @@ extension TrainingTests {
         @Test func drawsFollowLoadedLogits() throws {
             let folder = try TemporaryFolder()
             let experiment = try experiment()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(experiment.configuration)
-            let trainer = try Trainer(
-                experiment: experiment, context: TestDevice.library(.cpu).context, run: run
-            ) { _ in }
+            let trainer = try Trainer(experiment.configuration, in: folder)
             let network = trainer.network
             try network.initialise(seed: 1)
             func drawn(_ logits: [Float]) throws -> [Bool] {

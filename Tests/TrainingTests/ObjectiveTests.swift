@@ -31,7 +31,7 @@ extension TrainingTests {
 
         private struct Run {
             let folder: TemporaryFolder
-            let directory: RunDirectory
+            var directory: RunDirectory { trainer.run }
             let trainer: Trainer
             /// Losses in the order of the tasks, and the total, step by step.
             var steps: [(losses: [Double], total: Double)] {
@@ -54,12 +54,7 @@ extension TrainingTests {
                 let configuration = try ExperimentConfiguration.parse(
                     yaml: ObjectiveTests.yaml, file: "c.yml", overrides: overrides)
                 try configuration.validateForTraining()
-                directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-                try directory.prepare(configuration)
-                trainer = try Trainer(
-                    experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context,
-                    run: directory
-                ) { _ in }
+                trainer = try Trainer(configuration, in: folder)
                 try trainer.train()
             }
         }
@@ -159,17 +154,11 @@ extension TrainingTests {
             ]
             let configuration = try ExperimentConfiguration.parse(yaml: yaml, file: "c.yml", overrides: overrides)
             func run(in folder: TemporaryFolder, mode: RunDirectory.Mode, copyTo copy: URL? = nil) throws -> Trainer {
-                let url = folder.url.appendingPathComponent("run")
-                let directory = try RunDirectory(url, mode: mode)
-                try directory.prepare(configuration)
-                let trainer = try Trainer(
-                    experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context,
-                    run: directory
-                ) { event in
+                let trainer = try Trainer(configuration, in: folder, mode: mode) { event in
                     guard let copy, case .step(let step) = event, step.phase == "policy", step.iteration == 11 else {
                         return
                     }
-                    try? FileManager.default.copyItem(at: url, to: copy)
+                    try? FileManager.default.copyItem(at: folder.file("run"), to: copy)
                 }
                 try trainer.train()
                 return trainer

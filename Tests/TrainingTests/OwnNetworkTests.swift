@@ -154,11 +154,7 @@ extension TrainingTests {
                 let configuration = try configuration(
                     Self.choice(method) + ["method.fusion_rate=\(rate)", "training.weight_decay=0"])
                 try configuration.validateForTraining()
-                let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-                try run.prepare(configuration)
-                let trainer = try Trainer(
-                    experiment: Experiment(configuration), context: TestDevice.nativeLibrary().context, run: run
-                ) { _ in }
+                let trainer = try Trainer(configuration, in: folder)
                 try trainer.train()
                 let state = try trainer.currentPhase().step(0).state
                 let (units, backbone) = (state.rates[trainer.catalog.slot(of: .fusion)], state.rates[.backbone])

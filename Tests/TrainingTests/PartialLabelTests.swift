@@ -139,14 +139,12 @@ extension TrainingTests {
         @Test func logAndMetricsCountLabelledImages() throws {
             let folder = try TemporaryFolder()
             let experiment = try Self.experiment()
-            let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
-            try run.prepare(experiment.configuration)
             let whole = try experiment.makeDataset()
             let dataset = Lacking(base: whole)
             var notices: [String] = []
-            let trainer = try Trainer(
-                experiment: experiment, dataset: dataset, context: TestDevice.nativeLibrary().context, run: run
-            ) { if case .notice(let text) = $0 { notices.append(text) } }
+            let trainer = try Trainer(experiment.configuration, in: folder, dataset: dataset) {
+                if case .notice(let text) = $0 { notices.append(text) }
+            }
             try trainer.train(phases: [.warmup])
             #expect(
                 notices.contains {
@@ -154,7 +152,7 @@ extension TrainingTests {
                         && $0.contains("1 of 2 images of test")
                 }, "\(notices)")
             #expect(!notices.contains { $0.contains("label edges") })
-            let steps = try EventLog.read(run.log).filter { $0["event"] == "step" }
+            let steps = try EventLog.read(trainer.run.log).filter { $0["event"] == "step" }
             #expect(steps.count == 4)
             let lacking = steps.filter { $0["labelled"] != nil }
             #expect(!lacking.isEmpty, "two of 16 images at a time")

@@ -121,13 +121,9 @@ extension TrainingTests {
                 configuration.tasks[index].dataset?.root = folder.url.path
             }
             try configuration.validateForTraining()
-            let directory = try RunDirectory(folder.file("run"), mode: .create)
-            try directory.prepare(configuration)
-            let trainer = try Trainer(
-                experiment: try Experiment(configuration), context: TestDevice.nativeLibrary().context, run: directory
-            ) { _ in }
+            let trainer = try Trainer(configuration, in: folder)
             #expect(try trainer.train() == [.warmup, .policy, .retrain])
-            let steps = try EventLog.read(directory.log).filter { $0["event"]?.string == "step" }
+            let steps = try EventLog.read(trainer.run.log).filter { $0["event"]?.string == "step" }
             #expect(
                 steps.compactMap { $0["phase"]?.string } == [
                     "warmup", "warmup", "policy", "policy", "retrain", "retrain",

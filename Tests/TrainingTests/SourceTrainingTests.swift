@@ -40,11 +40,9 @@ extension TrainingTests {
         ) throws -> Trainer {
             let configuration = try ExperimentConfiguration.parse(
                 yaml: Self.yaml, file: "c.yml", overrides: overrides)
-            let directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: mode)
-            try directory.prepare(configuration)
-            return try Trainer(
-                experiment: Experiment(configuration), context: TestDevice.context(), run: directory
-            ) { if case .step(let step) = $0 { onStep(step) } }
+            return try Trainer(configuration, in: folder, mode: mode) {
+                if case .step(let step) = $0 { onStep(step) }
+            }
         }
 
         /// Every phase runs on a batch of each data set; a run continued from disk ends in the same bits.

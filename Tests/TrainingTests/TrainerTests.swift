@@ -58,7 +58,7 @@ extension TrainingTests {
         private final class Run {
             let folder: TemporaryFolder
             let trainer: Trainer
-            let directory: RunDirectory
+            var directory: RunDirectory { trainer.run }
 
             init(
                 _ overrides: [String] = [], dataset: (any Dataset)? = nil, in given: TemporaryFolder? = nil,
@@ -67,13 +67,8 @@ extension TrainingTests {
                 folder = try given ?? TemporaryFolder()
                 let configuration = try ExperimentConfiguration.parse(
                     yaml: TrainerTests.yaml, file: "c.yml", overrides: overrides)
-                directory = try RunDirectory(folder.url.appendingPathComponent("run"), mode: mode)
-                try directory.prepare(configuration)
                 let box = Box()
-                trainer = try Trainer(
-                    experiment: try Experiment(configuration), dataset: dataset,
-                    context: TestDevice.context(), run: directory
-                ) { event in
+                trainer = try Trainer(configuration, in: folder, mode: mode, dataset: dataset) { event in
                     if case .notice(let text) = event { box.texts.append(text) }
                     if case .step(let step) = event { onStep(step) }
                 }

@@ -25,7 +25,7 @@ final class KernelLowering: Lowering {
         mutations = [Int](repeating: 0, count: valueCount)
         constants = infers ? Set(externals.filter { $0.role == .parameter }.map(\.value.id)) : []
         nodes.reserveCapacity(1 << 11)
-        for (index, external) in externals.enumerated() { sources[external.value.id] = .external(index) }
+        for index in externals.indices { sources[externals[index].value.id] = .external(index) }
     }
 
     /// Appends a node of the traced graph and what it needs before.

@@ -15,7 +15,8 @@ extension LoweredGraph {
         for (index, node) in nodes.enumerated() where served[index] == 0 {
             // The gradients that arrive decide; where none does yet (a loss), the values it is taken at do.
             var (gradients, values): (UInt64, UInt64) = (0, 0)
-            for case .node(let source)? in node.inputs.map(source(of:)) {
+            for input in node.inputs {
+                guard case .node(let source)? = source(of: input) else { continue }
                 if isBackward[source] { gradients |= served[source] }
                 values |= served[source]
             }
@@ -54,7 +55,9 @@ extension LoweredGraph {
             served[node] |= 1 << position
         }
         for index in nodes.indices.reversed() where served[index] != 0 {
-            for case .node(let source)? in nodes[index].inputs.map(source(of:)) { served[source] |= served[index] }
+            for input in nodes[index].inputs {
+                if case .node(let source)? = source(of: input) { served[source] |= served[index] }
+            }
         }
         return served
     }

@@ -27,16 +27,22 @@ public struct LoweredGraph {
 
 extension Graph {
     /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what
-    /// a convolution computes in the same launch, chooses algorithms, packs weights for them, and where parameters stay
-    /// as they are fits workspaces beside the activations.
+    /// a convolution computes in the same launch, joins small updates, chooses algorithms, packs weights for them, and
+    /// where parameters stay as they are fits workspaces beside the activations.
     ///
     /// - Precondition: activations are stored as the choices' arithmetic stores them.
     public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {
+        lowered(for: family, choices: choices, joining: MultiTensor.mostElements)
+    }
+
+    /// - Parameter elements: of the largest tensors whose updates are joined.
+    func lowered(for family: KernelFamily, choices: AlgorithmChoices, joining elements: Int) -> LoweredGraph {
         var live = liveNodes()
         if Fusion.isWorthIt(live, of: self) {
             var fusion = Fusion(live, of: self)
             live = fusion.fused()
         }
+        live = MultiTensor.joined(live, valueCount: valueCount, mostElements: elements)
         let lowering = KernelLowering(
             family, choices, externals: externals, valueCount: valueCount, infers: !live.contains(where: \.isUpdate))
         for node in live { lowering.append(node) }

@@ -25,8 +25,12 @@ final class EncodingCache {
         }
 
         func hash(into hasher: inout Hasher) {
-            hasher.combine(ObjectIdentifier(type(of: node.operation)))
-            for shape in node.inputShapes { hasher.combine(shape.storedCount) }
+            // One number: dictionaries mix each that they are given.
+            var mixed = UInt(bitPattern: ObjectIdentifier(type(of: node.operation)).hashValue)
+            for shape in node.inputShapes {
+                mixed = (mixed ^ UInt(shape.storedCount << 8 | shape.channels)) &* 0x9E37_79B9_7F4A_7C15
+            }
+            hasher.combine(mixed)
         }
     }
 

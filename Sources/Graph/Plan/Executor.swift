@@ -97,10 +97,12 @@ public final class Executor {
     public func makePlan(_ graph: LoweredGraph) throws -> Plan {
         precondition(graph.family == library.family, "a graph for \(graph.family) kernels on \(library.family)")
         let schedule = Schedule(graph)
+        let encodings = try graph.nodes.map { try self.encodings.encoding(of: $0) }
         let device = context.device
         let alignment = max(512, device.baseAddressAlignmentBytes)
         let memory = try MemoryPlan(
-            graph, schedule: schedule, alignment: alignment, chunkLimit: device.maximumAllocationBytes)
+            graph, schedule: schedule, workspaceBytes: encodings.map(\.workspaceByteCount), alignment: alignment,
+            chunkLimit: device.maximumAllocationBytes)
         if arena.mustReplaceChunks(for: memory.chunkBytes) {
             // Earlier plans hold the old chunks; without them old and new memory need not fit side by side.
             try context.queue.finish()
@@ -108,8 +110,8 @@ public final class Executor {
         }
         _ = try arena.grow(to: memory.chunkBytes)
         return try Plan(
-            graph, encodings: encodings, store: store, derived: derived, arena: arena, schedule: schedule,
-            memory: memory)
+            graph, encodings: encodings, library: library, store: store, derived: derived, arena: arena,
+            schedule: schedule, memory: memory)
     }
 
     /// Forgets all plans with their memory, inputs and derived values, after tensors have been removed from the store.

@@ -10,6 +10,8 @@ struct MemoryPlan {
         let chunk: Int
         let offset: Int
         let byteCount: Int
+
+        func hash(into hasher: inout Hasher) { hasher.combine(offset ^ byteCount << 24 ^ chunk << 56) }
     }
 
     /// Place of each arena value, by value id; nil for what lives elsewhere.
@@ -29,13 +31,15 @@ struct MemoryPlan {
     private let chunkLimit: Int
 
     /// - Parameters:
+    ///   - known: scratch memory of each node, by node index; nil to work it out.
     ///   - alignment: of every place, in bytes; sizes are rounded up to it, which also covers kernels that finish a
     ///     last group of 64 elements.
     ///   - chunkLimit: the device's allocation limit in bytes.
     ///   - hasWorkspaces: whether nodes get their workspaces.
     /// - Throws: `InputError` if one value alone exceeds the limit.
     init(
-        _ graph: LoweredGraph, schedule: Schedule, alignment: Int = 512, chunkLimit: Int, hasWorkspaces: Bool = true
+        _ graph: LoweredGraph, schedule: Schedule, workspaceBytes known: [Int]? = nil, alignment: Int = 512,
+        chunkLimit: Int, hasWorkspaces: Bool = true
     ) throws {
         self.alignment = alignment
         self.chunkLimit = chunkLimit / alignment * alignment
@@ -69,8 +73,10 @@ struct MemoryPlan {
                 }
             }
             liveBytesAt[index] = liveBytes
-            let scratch = node.operation.workspaceByteCount(
-                inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family)
+            let scratch =
+                known?[index]
+                ?? node.operation.workspaceByteCount(
+                    inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family)
             if hasWorkspaces, scratch > 0 {
                 let place = try allocate(roundUp(scratch, to: alignment), for: node)
                 workspaces[index] = place

@@ -17,6 +17,9 @@ public final class Plan {
     let inputs: [String]
     /// Parameters changed by the step.
     let changed: [String]
+    /// What the launches were lent: of values, by id, and of workspaces.
+    private let memory: [DeviceBuffer?]
+    private let workspaces: [DeviceBuffer?]
 
     /// A named value that stays readable after the step.
     struct Output {
@@ -59,9 +62,11 @@ public final class Plan {
 
     /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `InputError` if a tensor is too
     ///   large for the device.
+    ///
+    /// - Parameter encodings: of the graph's nodes.
     init(
-        _ graph: LoweredGraph, encodings cache: EncodingCache, store: TensorStore, derived: DerivedTensors,
-        arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
+        _ graph: LoweredGraph, encodings: [Encoding], library: KernelLibrary, store: TensorStore,
+        derived: DerivedTensors, arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
     ) throws {
         var isChanged = [Bool](repeating: false, count: graph.valueCount)
         for index in schedule.order {
@@ -71,10 +76,12 @@ public final class Plan {
         let isRead = schedule.reads(graph)
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         var (inputs, changed): ([String], [String]) = ([], [])
-        for external in graph.externals where isRead[external.value.id] || external.role == .input {
-            buffers[external.value.id] = try store.tensor(external.name, external.value.shape)
-            if external.role == .input { inputs.append(external.name) }
-            if isChanged[external.value.id] { changed.append(external.name) }
+        for index in graph.externals.indices {
+            let (value, role) = (graph.externals[index].value, graph.externals[index].role)
+            guard isRead[value.id] || role == .input else { continue }
+            buffers[value.id] = try store.tensor(graph.externals[index].name, value.shape)
+            if role == .input { inputs.append(graph.externals[index].name) }
+            if isChanged[value.id] { changed.append(graph.externals[index].name) }
         }
         (self.inputs, self.changed) = (inputs, changed)
         var sliced: [MemoryPlan.Place: DeviceBuffer] = [:]
@@ -89,37 +96,36 @@ public final class Plan {
             if let place { buffers[id] = try buffer(place) }
         }
 
-        let labels = cache.library.context.queue.isProfiling ? graph.profileLabels() : nil
+        let workspaces = try memory.workspaces.map { try $0.map(buffer) }
+        let labels = library.context.queue.isProfiling ? graph.profileLabels() : nil
         // All at once: what is missing is compiled side by side.
-        let encodings = try (schedule.hoisted + schedule.order).map { try cache.encoding(of: graph.nodes[$0]) }
-        try cache.library.prepare(encodings)
-        func bind(_ index: Int, _ encoding: Encoding) throws -> Applied {
+        try library.prepare(encodings)
+        func bind(_ index: Int) throws -> Applied {
             let node = graph.nodes[index]
-            let application = try encoding.bind(
-                inputs: node.inputs, outputs: node.outputs, memory: buffers,
-                workspace: try memory.workspaces[index].map(buffer), label: labels?[index] ?? node.label)
-            return Applied(node: node, encoding: encoding, application: application)
+            let application = try encodings[index].bind(
+                inputs: node.inputs, outputs: node.outputs, memory: buffers, workspace: workspaces[index],
+                label: labels?[index] ?? node.label)
+            return Applied(node: node, encoding: encodings[index], application: application)
         }
 
         var prologue: [Prologue] = []
-        for (index, encoding) in zip(schedule.hoisted, encodings) {
+        for index in schedule.hoisted {
             let node = graph.nodes[index]
             let parameters = node.inputs.map { graph.externalName($0) }
             let entry = try derived.entry(node.operation, parameters: parameters, shapes: node.outputShapes)
             for (value, memory) in zip(node.outputs, entry.buffers) { buffers[value.id] = memory }
             prologue.append(
                 Prologue(
-                    entry: entry, node: node, encoding: encoding, label: labels?[index] ?? node.label,
+                    entry: entry, node: node, encoding: encodings[index], label: labels?[index] ?? node.label,
                     parameters: parameters))
         }
         self.prologue = prologue
 
         var applied: [Applied] = []
         applied.reserveCapacity(schedule.order.count)
-        for (index, encoding) in zip(schedule.order, encodings.dropFirst(schedule.hoisted.count)) {
-            applied.append(try bind(index, encoding))
-        }
+        for index in schedule.order { applied.append(try bind(index)) }
         self.applied = applied
+        (self.memory, self.workspaces) = (buffers, workspaces)
         multiplyAccumulates = applied.reduce(0) { $0 + $1.encoding.multiplyAccumulates }
         arenaBytes = memory.totalBytes
         var outputs: [String: Output] = [:]

@@ -91,15 +91,16 @@ struct Schedule {
 
         mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {
             var found: [Int] = []
-            for value in node.inputs where changing[value.id] {
+            for position in node.mutated {
+                let id = node.inputs[position].id
+                if let writer = lastWriter[id] { found.append(writer) }
+                found += readers[id]
+                readers[id] = []
+                lastWriter[id] = index
+            }
+            for value in node.inputs where changing[value.id] && lastWriter[value.id] != index {
                 if let writer = lastWriter[value.id] { found.append(writer) }
-                if node.mutated.contains(where: { node.inputs[$0].id == value.id }) {
-                    found += readers[value.id]
-                    readers[value.id] = []
-                    lastWriter[value.id] = index
-                } else {
-                    readers[value.id].append(index)
-                }
+                readers[value.id].append(index)
             }
             return found
         }

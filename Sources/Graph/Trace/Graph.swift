@@ -25,7 +25,8 @@ public final class Graph: Recorder {
     private var isRecomputing = false
     /// Whether the backward pass computes whole branches again, keeping only what lies between blocks.
     public var recomputesBranches = false
-    private var recomputed: [Int: Value] = [:]
+    /// By value id, as far as any has been computed again.
+    private var recomputed: [Value?] = []
 
     /// One application of an operator.
     public final class Node {
@@ -86,7 +87,7 @@ public final class Graph: Recorder {
         case node(Int)
     }
 
-    /// What value numbering compares. Inputs come first: nearly all nodes differ in them, and integers compare fast.
+    /// What preparations are known by. Inputs come first: nearly all differ in them, and integers compare fast.
     struct NodeKey: Hashable {
         /// Each input's id and how often it had been changed in place when it was read.
         let inputs: [Int]
@@ -115,28 +116,45 @@ public final class Graph: Recorder {
     private struct Recorded {
         var nodes: [Node] = []
         var sources: [Source] = []
-        private var numbering: [NodeKey: Int] = [:]
-        /// By value id, how often it has been changed in place.
-        private var mutations: [Int] = []
+        /// Of each node, what it is found by.
+        private var hashes: [Int] = []
+        /// Nodes by their hash, in a table that is never full: each in the first free place from there on; −1 for none.
+        private var table = [Int32](repeating: -1, count: 1 << 12)
+        /// By value id, the last node that changed it in place; −1 for none.
+        private var lastChange: [Int] = []
 
         init() {
             nodes.reserveCapacity(1 << 11)
-            numbering.reserveCapacity(1 << 11)
+            hashes.reserveCapacity(1 << 11)
             sources.reserveCapacity(1 << 12)
-            mutations.reserveCapacity(1 << 12)
+            lastChange.reserveCapacity(1 << 12)
         }
 
         mutating func value(_ shape: Shape, _ source: Source) -> Value {
             sources.append(source)
-            mutations.append(0)
+            lastChange.append(-1)
             return Value(id: sources.count - 1, shape: shape)
         }
 
+        /// Nearly all nodes differ in their inputs: the operator, which takes longest to compare, is compared last.
         mutating func apply(
             _ operation: any Operator, _ inputs: [Value], isRecomputed: Bool, label: String
         ) -> [Value] {
-            let key = NodeKey(operation, inputs, mutations: mutations, isRecomputed: isRecomputed)
-            if let known = numbering[key] { return nodes[known].outputs }
+            var hash = isRecomputed ? 1 : 0
+            for input in inputs { hash = (hash ^ input.id) &* 0x1E37_79B9_7F4A_7C15 }
+            var place = self.place(of: hash)
+            while table[place] >= 0 {
+                let known = Int(table[place])
+                let node = nodes[known]
+                if hashes[known] == hash, node.isRecomputation == isRecomputed,
+                    node.inputs.elementsEqual(inputs, by: { $0.id == $1.id }), node.operation.equals(operation),
+                    // What it read is still what it was.
+                    inputs.allSatisfy({ lastChange[$0.id] < known })
+                {
+                    return node.outputs
+                }
+                place = (place + 1) & (table.count - 1)
+            }
             let index = nodes.count
             let inputShapes = inputs.map(\.shape)
             let outputShapes = operation.outputShapes(inputShapes)
@@ -144,14 +162,27 @@ public final class Graph: Recorder {
             let node = Node(
                 operation, inputs: inputs, outputs: outputs, shapes: (inputShapes, outputShapes), label: label)
             nodes.append(node)
-            numbering[key] = index
+            hashes.append(hash)
+            table[place] = Int32(index)
+            if 2 * nodes.count > table.count { widen() }
             for position in node.mutated {
                 guard case .external = sources[inputs[position].id] else {
                     preconditionFailure("\(operation) changes a computed value in place")
                 }
-                mutations[inputs[position].id] += 1
+                lastChange[inputs[position].id] = index
             }
             return outputs
+        }
+
+        private func place(of hash: Int) -> Int { (hash ^ hash >> 32) & (table.count - 1) }
+
+        private mutating func widen() {
+            table = [Int32](repeating: -1, count: 2 * table.count)
+            for index in nodes.indices {
+                var place = self.place(of: hashes[index])
+                while table[place] >= 0 { place = (place + 1) & (table.count - 1) }
+                table[place] = Int32(index)
+            }
         }
     }
 
@@ -207,7 +238,7 @@ public final class Graph: Recorder {
 
     /// Labels everything recorded by `body`.
     public func scope<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
-        scopes.append(scopes.last.map { "\($0)/\(name)" } ?? name)
+        scopes.append(scopes.last.map { $0 + "/" + name } ?? name)
         defer { scopes.removeLast() }
         return try body()
     }
@@ -215,7 +246,7 @@ public final class Graph: Recorder {
     /// The value a backward node is to read in place of one of the forward pass: itself, or what gives the same bits
     /// again.
     public func again(_ value: Value) -> Value {
-        if let known = recomputed[value.id] { return known }
+        if value.id < recomputed.count, let known = recomputed[value.id] { return known }
         guard case .node(let index) = source(of: value) else { return value }
         let operation = nodes[index].operation
         switch operation.recomputation {
@@ -231,6 +262,7 @@ public final class Graph: Recorder {
         let outputs = operation.recompute(inputs: inputs, outputs: node.outputs, in: self)
         isRecomputing = false
         scopes = outer
+        while recomputed.count < valueCount { recomputed.append(nil) }
         for (old, new) in zip(node.outputs, outputs) { recomputed[old.id] = new }
         return recomputed[value.id] ?? value
     }

@@ -161,7 +161,7 @@ public final class StepRecorder {
     ) {
         let flag = flag
         graph.output("loss/\(StepGraphs.totalName)", loss)
-        let targets = parameters.map { graph.parameter($0.name, Shape($0.deviceShape)) }
+        let targets = parameters.map(graph.parameter)
         var gradients = graph.gradients(of: loss, for: targets)
         adjust(&gradients)
         for (spec, (parameter, gradient)) in zip(parameters, zip(targets, gradients)) {

@@ -287,9 +287,11 @@ extension ConvolutionAlgorithm: LosslessStringConvertible, Codable {
 /// Which algorithm computes each convolution of a run: fixed before its first step, recorded with it.
 public struct AlgorithmChoices: Sendable, Hashable {
     /// How convolutions may round.
-    public var arithmetic: ConvolutionArithmetic
+    public var arithmetic: ConvolutionArithmetic { didSet { chosen = ChosenAlgorithms() } }
     /// What has been measured or was recorded; the heuristic decides the rest.
-    public var measured: [ConvolutionProblem: ConvolutionAlgorithm]
+    public var measured: [ConvolutionProblem: ConvolutionAlgorithm] { didSet { chosen = ChosenAlgorithms() } }
+    /// What problems have come to: every plan asks again.
+    private var chosen = ChosenAlgorithms()
     /// How much Winograd's algorithms hold at a time: tests force many parts of small problems.
     var winogradMemory = WinogradMemory()
     /// Which transforms of weights are kept where nothing changes those.
@@ -305,8 +307,22 @@ public struct AlgorithmChoices: Sendable, Hashable {
         self.measured = measured
     }
 
+    public static func == (a: Self, b: Self) -> Bool {
+        a.arithmetic == b.arithmetic && a.measured == b.measured && a.winogradMemory == b.winogradMemory
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(arithmetic)
+        hasher.combine(measured)
+        hasher.combine(winogradMemory)
+    }
+
     /// The algorithm of a problem; never one that does not apply to it, whatever was recorded elsewhere.
     public func algorithm(for problem: ConvolutionProblem, family: KernelFamily) -> ConvolutionAlgorithm {
+        chosen.algorithm(of: problem, family) { choose(problem, family) }
+    }
+
+    private func choose(_ problem: ConvolutionProblem, _ family: KernelFamily) -> ConvolutionAlgorithm {
         if let known = measured[problem] {
             if ConvolutionAlgorithm.candidates(for: problem, family: family, arithmetic: arithmetic).contains(known) {
                 return known
