@@ -74,6 +74,13 @@ struct ConvolutionGather {
             size, multiplyAccumulates: multiplyAccumulates)
     }
 
+    /// What the GPU family's kernels need not find out as they run; weight gradients say the same as most gathers, whose
+    /// programs they share. Without matrix units nothing is won by leaving the epilogue out, and registers are spilled.
+    static func known(divisor: Int, _ epilogue: ConvolutionEpilogue, _ algorithm: ConvolutionAlgorithm) -> [String] {
+        ["-DDIVISOR=\(divisor)"]
+            + (algorithm.operands != nil && epilogue == ConvolutionEpilogue() ? ["-DPLAIN=1"] : [])
+    }
+
     private func encodeGPU(
         _ e: inout LaunchEncoder, x: Shape, y: Shape, _ packed: LaunchArgument, _ epilogue: ConvolutionEpilogue,
         _ multiplyAccumulates: Int
@@ -84,7 +91,8 @@ struct ConvolutionGather {
             isRowwise: row != nil)
         try e.launch(
             "convolution_gpu", "convolution_gather",
-            options: tiled.tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: y),
+            options: tiled.tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: y)
+                + Self.known(divisor: divisor, epilogue, algorithm),
             [.input(0), packed] + epilogue.operands + [
                 .output(0), .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
                 .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),
