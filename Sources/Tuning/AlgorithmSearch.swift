@@ -62,19 +62,30 @@ public struct AlgorithmSearch {
     /// - Parameter library: the kernels of the device.
     public init(library: KernelLibrary) { self.init(library: library, measuring: Measuring()) }
 
+    /// A search that times each algorithm once: to see what is right, not what is fastest.
+    package static func glance(library: KernelLibrary) -> AlgorithmSearch {
+        var measuring = Measuring()
+        (measuring.fewestRounds, measuring.mostRounds, measuring.mostDeciding) = (1, 1, 0)
+        return AlgorithmSearch(library: library, measuring: measuring)
+    }
+
     init(library: KernelLibrary, measuring: Measuring) {
         self.library = library
         self.measuring = measuring
     }
 
     /// Compiles every candidate for some problems on all cores. What does not compile is left out where it is measured.
-    func prepare(_ problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) {
+    ///
+    /// - Returns: what is launched.
+    @discardableResult
+    package func prepare(_ problems: [ConvolutionProblem], arithmetic: ConvolutionArithmetic) -> [Encoding] {
         let encodings = problems.flatMap { problem in
             candidates(for: problem, arithmetic: arithmetic).flatMap { candidate in
                 (try? self.encodings(of: candidate, for: problem, arithmetic: arithmetic)) ?? []
             }
         }
         try? library.prepare(encodings)
+        return encodings
     }
 
     /// Every algorithm that computes a problem here, the heuristic's choice first; those that launch what an earlier
@@ -104,6 +115,16 @@ public struct AlgorithmSearch {
     ///   - arithmetic: how algorithms may round.
     /// - Throws: `DeviceError` or `InputError` if none can run.
     public func results(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) throws -> [Result] {
+        try results(for: problem, arithmetic: arithmetic, isWarm: false)
+    }
+
+    /// - Parameters:
+    ///   - isWarm: whether the device has just been at work.
+    ///   - failed: told what cannot run, and why.
+    package func results(
+        for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic, isWarm: Bool,
+        failed: (ConvolutionAlgorithm, any Error) -> Void = { _, _ in }
+    ) throws -> [Result] {
         var candidates = self.candidates(for: problem, arithmetic: arithmetic)
         var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])
         var samples: ConvolutionSamples?
@@ -120,6 +141,7 @@ public struct AlgorithmSearch {
                 time = try run.once()
             } catch {
                 failure = error
+                failed(candidate, error)
                 return false
             }
             let output = OperatorCase.output(problem.pass)
@@ -133,6 +155,7 @@ public struct AlgorithmSearch {
             return true
         }
         if runs.isEmpty, let failure { throw failure }
+        if !isWarm, library.context.device.type != .cpu { try runs[0].warm() }
         return try Self.results(of: Array(zip(candidates, errors)), first: first, measuring) {
             try measuring.clock(runs[$0])
         }

@@ -96,7 +96,14 @@ public struct AlgorithmTuner {
         let unknown = wanted.filter(\.isNew).map(\.problem)
         if !unknown.isEmpty {
             report(.notice("measuring the convolutions' algorithms, once for this device and these shapes"))
-            search.prepare(unknown, arithmetic: arithmetic)
+            let encodings = search.prepare(unknown, arithmetic: arithmetic)
+            let spilling = library.kernelMemory(encodings).filter { $0.privateBytes > 0 }
+            if !spilling.isEmpty {
+                report(
+                    .notice(
+                        "\(spilling.count) kernels keep in memory what registers should hold, and are slow: "
+                            + spilling.map(\.description).joined(separator: "; ")))
+            }
         }
         var findings: [Finding] = []
         var measured = 0
@@ -106,7 +113,7 @@ public struct AlgorithmTuner {
             if isNew {
                 report(.measuring(done: measured, total: unknown.count))
                 measured += 1
-                results = try search.results(for: problem, arithmetic: arithmetic).map { now in
+                results = try search.results(for: problem, arithmetic: arithmetic, isWarm: measured > 1).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
             }
