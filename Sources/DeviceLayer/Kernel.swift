@@ -67,7 +67,7 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
         checkRelease(clReleaseKernel(handle), "clReleaseKernel")
     }
 
-    /// Bytes of memory that a work-item has for what registers do not hold, as the driver says: sums that lie there make
+    /// Bytes of memory that a work-item has for what registers do not hold, as the driver says: sums there make
     /// a kernel ten times slower and more. Drivers for CPUs count otherwise.
     ///
     /// - Throws: `DeviceError` if the query fails.

@@ -25,8 +25,8 @@ extension KernelLibrary {
             ? WorkSize(global: [count], local: [1]) : WorkSize(global: [count * 64], local: [64])
     }
 
-    /// One work-item per grid point. Groups are stated: drivers choose them by what divides the extents, and may come to
-    /// one item, or a whole row.
+    /// One work-item per grid point. Groups are stated: drivers choose them by what divides the extents, perhaps one
+    /// item, perhaps a whole row.
     func grid(_ extents: Int...) -> WorkSize {
         var room = family == .cpu ? 1 : Self.groupItems
         let local = extents.map { extent in

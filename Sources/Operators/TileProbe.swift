@@ -10,8 +10,12 @@ struct TileProbe {
 
     init(_ operands: MatrixOperands) {
         self.operands = operands
-        x = (0..<pixels * inputs).map { Float($0 * 7 % 5 - 2) }
-        weights = (0..<inputs * outputs).map { Float($0 * 11 % 7 - 3) }
+        /// A whole number below `count`, in no pattern that rows or columns would repeat.
+        func mixed(_ index: Int, _ count: UInt32) -> Float {
+            Float((UInt32(index) &* 2_654_435_761) >> 12 % count)
+        }
+        x = (0..<pixels * inputs).map { mixed($0, 5) - 2 }
+        weights = (0..<inputs * outputs).map { mixed($0 + 7919, 7) - 3 }
     }
 
     private var element: ElementType { operands == .bfloat16 ? .bfloat16 : .float32 }

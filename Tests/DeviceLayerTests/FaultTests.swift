@@ -28,18 +28,20 @@ import Testing
     /// One bad kernel fails the test it is in, not all that come after it.
     @Test func whatTestsShareIsMadeAgainAfterAFault() throws {
         var (made, faults) = (0, 0)
-        let kept = KeptUntilFault(faults: { faults }) { () throws -> Int in
+        func one() throws -> Int {
             made += 1
             return made
         }
+        let kept = KeptUntilFault(faults: { faults }, one)
         #expect(try (kept.get(), kept.get()) == (1, 1))
         faults = 1
         #expect(try (kept.get(), kept.get()) == (2, 2))
         struct Failure: Error {}
-        let failing = KeptUntilFault(faults: { faults }) { () throws -> Int in
+        func none() throws -> Int {
             made += 1
             throw Failure()
         }
+        let failing = KeptUntilFault(faults: { faults }, none)
         for _ in 0..<2 { #expect(throws: Failure.self) { try failing.get() } }
         #expect(made == 3, "what cannot be made is not tried by each test")
     }

@@ -58,9 +58,9 @@ struct DirectWeightGradient {
     private var split: (span: Int, count: Int) {
         let items = self.items().reduce(1, *)
         guard family == .cpu else {
-            // Two waves of a large device; each tap's own pixels are cut in that many parts, of at least 256.
+            // Two waves of a large device; each tap's own pixels are cut in that many parts, of at least 192.
             let wanted = (2 * WorkGroupTile.places + items - 1) / items
-            return (dy.rows, max(1, min(wanted, dy.rows / 256)))
+            return (dy.rows, max(1, min(wanted, dy.rows / 192)))
         }
         let units = dy.batch * dy.height
         let parts = max(1, min(units, 32 / items))

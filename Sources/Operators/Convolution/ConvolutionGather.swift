@@ -74,8 +74,8 @@ struct ConvolutionGather {
             size, multiplyAccumulates: multiplyAccumulates)
     }
 
-    /// What the GPU family's kernels need not find out as they run; weight gradients say the same as most gathers, whose
-    /// programs they share. Without matrix units nothing is won by leaving the epilogue out, and registers are spilled.
+    /// What the GPU family need not find out as it runs; weight gradients say what most gathers do, and share
+    /// their programs. Without matrix units nothing is won by leaving the epilogue out, and registers are spilled.
     static func known(divisor: Int, _ epilogue: ConvolutionEpilogue, _ algorithm: ConvolutionAlgorithm) -> [String] {
         ["-DDIVISOR=\(divisor)"]
             + (algorithm.operands != nil && epilogue == ConvolutionEpilogue() ? ["-DPLAIN=1"] : [])
