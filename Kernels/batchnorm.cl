@@ -30,6 +30,7 @@
 __kernel void batchnorm_statistics(__global const activation *x, __global float *partial, int rows, int C, int span) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
+    if (begin >= rows) return;  // Groups reach beyond the last chunk.
     floatW mean[VG], deviations[VG], rest[VG];
     EACH(k) mean[k] = deviations[k] = rest[k] = 0.0f;
     for (int row = begin; row < end; ++row) {
@@ -140,6 +141,7 @@ __kernel void batchnorm_backward_sums(__global const activation *x, __global con
                                       __global float *partial, int rows, int C, int span, int relu) {
     const int vector = (int)get_global_id(0) * VG, chunk = (int)get_global_id(1);
     const int begin = chunk * span, end = min(begin + span, rows), vectors = C / W;
+    if (begin >= rows) return;
     floatW m[VG], s[VG], factor[VG], shift[VG], sum[VG], product[VG];
     EACH(k) {
         m[k] = VLOAD(vector + k, mean);

@@ -26,6 +26,7 @@ __kernel void channel_mix_sums(__global const activation *x, __global const acti
                                int rows, int vectors, int span, int chunks, int operand) {
     const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
     const int end = min((chunk + 1) * span, rows);
+    if (chunk * span >= rows) return;  // Groups reach beyond the last chunk.
     floatW sum = 0.0f;
     for (int row = chunk * span; row < end; ++row) {
         const size_t i = (size_t)row * vectors + vector;

@@ -14,8 +14,9 @@
 // the s-th part of them, the same for every tile.
 //
 // Tunables: those of tile.h. COMPACT: x is stored without channel padding. ROW: 0, or the channels of such an x whose
-// kernel rows are taken as one tap (their pixels lie side by side; S = 1, C = taps x channels). X16, Y16: x, and y or
-// dy, are bfloat16 in global memory; only with OPERAND16. Weights [R][S][C][YS], with stored output channels, in
+// kernel rows are taken as one tap (their pixels lie side by side; S = 1, C = taps x channels). DIVISOR: what DIV is.
+// PLAIN: nothing follows the sum, as in training. X16, Y16: x, and y or dy, are bfloat16 in global memory; only with
+// OPERAND16. Weights [R][S][C][YS], with stored output channels, in
 // float32, or with OPERAND16 in bfloat16.
 
 #include "tile.h"
@@ -25,6 +26,12 @@
 #endif
 #ifndef COMPACT
 #define COMPACT 0
+#endif
+#ifndef PLAIN
+#define PLAIN 0
+#endif
+#ifndef DIVISOR
+#define DIVISOR DIV
 #endif
 #ifndef X16
 #define X16 0
@@ -137,8 +144,9 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
                 tap = row_tap * S + column_tap;
                 UNROLL for (int v = 0; v < LEFT; ++v) {
                     const int h = above[v] + row_tap * DIL, q = (1 - (ROW > 0)) * (left[v] + column_tap * DIL);
-                    const int inside = h >= 0 && q >= 0 && h % DIV == 0 && q % DIV == 0 && h / DIV < H && q / DIV < Wd;
-                    source[v] = inside ? (image[v] * H + h / DIV) * Wd + q / DIV : -1;
+                    const int inside = h >= 0 && q >= 0 && h % DIVISOR == 0 && q % DIVISOR == 0 && h / DIVISOR < H &&
+                                       q / DIVISOR < Wd;
+                    source[v] = inside ? (image[v] * H + h / DIVISOR) * Wd + q / DIVISOR : -1;
                 }
             }
             UNROLL for (int v = 0; v < LEFT; ++v) {
@@ -174,8 +182,11 @@ void convolution_gather(__global const x_value *restrict x, __global const opera
             const int column = column0 + tile_column(item, u);
             if (column >= YS) continue;
             const size_t o = (((size_t)n * P + p) * Q + q) * YS + column;
-            float4 sum = sums[k][u] + (flags & HAS_BIAS ? read_columns(bias + column) : (float4)(0.0f));
-            EPILOGUE(sum, scale + column, shift + column, residual + o, flags, read_columns, READ_Y)
+            float4 sum = sums[k][u];
+            if (!PLAIN) {
+                if (flags & HAS_BIAS) sum += read_columns(bias + column);
+                EPILOGUE(sum, scale + column, shift + column, residual + o, flags, read_columns, READ_Y)
+            }
             WRITE_Y(sum, y + o);
         }
     }

@@ -32,7 +32,8 @@
 // The products, which know nothing of tiles, are in convolution_winograd_products_cpu.cl and, for GPUs, in
 // convolution_winograd_products_gpu.cl.
 //
-// Tunables: ER, EC: 1, 3, 4, 5, 6 or 7 places along each axis, for MR, MC = 1, 2, 2, 3, 4 or 5 pixels.
+// Tunables: ER, EC: 1, 3, 4, 5, 6 or 7 places along each axis, for MR, MC = 1, 2, 2, 3, 4 or 5 pixels. On GPUs, VECTOR:
+// 2 for tiles of 30 places and more, of whose vectors registers would not hold all.
 
 #include "winograd_transforms.h"
 
@@ -140,6 +141,11 @@ void winograd_input(__global const float *restrict x, __global const float *rest
 #define ROWS 16
 #else
 #define ROWS 1
+#if W == 2
+#define STRIDED(p, step) ((float2)((p)[0], (p)[step]))
+#else
+#define STRIDED(p, step) ((float4)((p)[0], (p)[step], (p)[2 * (step)], (p)[3 * (step)]))
+#endif
 #endif
 KERNEL
 void winograd_weights(__global const float *restrict w, __global float *restrict scratch, int u_at, int C, int K,
@@ -160,7 +166,7 @@ void winograd_weights(__global const float *restrict w, __global float *restrict
         UNROLLED
         for (int i = 0; i < ROWS; ++i) g[tap][i] = rows[i];
 #else
-        g[tap][0] = flipped ? (float4)(block[0], block[K], block[2 * K], block[3 * K]) : VLOAD(0, block);
+        g[tap][0] = flipped ? STRIDED(block, K) : VLOAD(0, block);
 #endif
     }
     const int depth = flipped ? K : C;

@@ -18,6 +18,11 @@
                      : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)                                                         \
                      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1))
 
+// The nearest number of 10 bits of mantissa, ties away from zero; and the nearest two of 7 bits, ties to even, first
+// the one in the lower half. What is no number stays so.
+#define ROUND_TF32(to, from) __asm__("cvt.rna.tf32.f32 %0, %1;" : "=r"(to) : "f"(from))
+#define ROUND_BFLOAT16(to, low, high) __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(to) : "f"(high), "f"(low))
+
 #define LOCAL_ADDRESS(p) "r"((uint)(size_t)(p))
 
 // Four 8 x 8 matrices of 16-bit values; lane 8 i + r names row r of the i-th, 16 bytes of local memory. An item gets

@@ -30,11 +30,7 @@ __kernel void maxpool_forward(__global const activation *x, __global activation 
         }
         const size_t o = ((size_t)n * P + p) * Q * vectors + i;
         ASTORE(best, o, y);
-#if CPU_FAMILY
-        VSTORE(as_float16(index), o, tap);
-#else
-        VSTORE(as_float4(index), o, tap);
-#endif
+        VSTORE(AS_FLOATW(index), o, tap);
     }
 }
 

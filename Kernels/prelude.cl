@@ -8,6 +8,8 @@
 //   OWN_BUILTINS  defined: builtins.h declares OpenCL's functions, the compiler's header is not read (pocl).
 //   CPU_FAMILY  1: one work-item per group, float16 vectors, each work-item owns a contiguous range.
 //               0: work-groups of many items, float4 vectors, neighbouring items read neighbouring vectors.
+//   VECTOR      with CPU_FAMILY 0, floats of a vector: 4; 8 where bfloat16 is moved, so that an item takes as many
+//               bytes; 2 where an item has more vectors than registers.
 
 #ifdef OWN_BUILTINS
 #include "builtins.h"
@@ -29,21 +31,32 @@ typedef ushort16 ushortW;
 #define CONVERT_USHORTW convert_ushort16
 #define LANE_INDEX ((uint16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 #else
-#define W 4
-typedef float4 floatW;
-typedef int4 intW;
-typedef uint4 uintW;
-typedef ushort4 ushortW;
+#ifndef VECTOR
+#define VECTOR 4
+#endif
+#define W VECTOR
+#define PASTE_NAMES(name, width) name##width
+#define OF_WIDTH(name, width) PASTE_NAMES(name, width)
+typedef OF_WIDTH(float, W) floatW;
+typedef OF_WIDTH(int, W) intW;
+typedef OF_WIDTH(uint, W) uintW;
+typedef OF_WIDTH(ushort, W) ushortW;
 // As vectors, not by vload4, which asks for the alignment of a float: compilers for GPUs make four loads of that.
-#define VLOAD(i, p) (((__global const float4 *)(p))[i])
-#define VSTORE(v, i, p) (((__global float4 *)(p))[i] = (v))
-#define AS_INTW as_int4
-#define AS_UINTW as_uint4
-#define AS_FLOATW as_float4
-#define CONVERT_FLOATW convert_float4
-#define CONVERT_UINTW convert_uint4
-#define CONVERT_USHORTW convert_ushort4
+#define VLOAD(i, p) (((__global const floatW *)(p))[i])
+#define VSTORE(v, i, p) (((__global floatW *)(p))[i] = (v))
+#define AS_INTW OF_WIDTH(as_int, W)
+#define AS_UINTW OF_WIDTH(as_uint, W)
+#define AS_FLOATW OF_WIDTH(as_float, W)
+#define CONVERT_FLOATW OF_WIDTH(convert_float, W)
+#define CONVERT_UINTW OF_WIDTH(convert_uint, W)
+#define CONVERT_USHORTW OF_WIDTH(convert_ushort, W)
+#if W == 2
+#define LANE_INDEX ((uint2)(0, 1))
+#elif W == 4
 #define LANE_INDEX ((uint4)(0, 1, 2, 3))
+#else
+#define LANE_INDEX ((uint8)(0, 1, 2, 3, 4, 5, 6, 7))
+#endif
 #endif
 
 // bfloat16 is the upper half of a float32: 7 bits of mantissa, the same range.
@@ -64,8 +77,8 @@ typedef ushort activation;
 #define ALOAD(i, p) widen(vload16((i), (p)))
 #define ASTORE(v, i, p) vstore16(narrow(v), (i), (p))
 #else
-#define ALOAD(i, p) widen(((__global const ushort4 *)(p))[i])
-#define ASTORE(v, i, p) (((__global ushort4 *)(p))[i] = narrow(v))
+#define ALOAD(i, p) widen(((__global const ushortW *)(p))[i])
+#define ASTORE(v, i, p) (((__global ushortW *)(p))[i] = narrow(v))
 #endif
 #else
 typedef float activation;
@@ -187,6 +200,7 @@ static inline void store_scalar(__global float *p, float value) {
     for (int i = 1; i < 16; ++i) p[i] = 0.0f;
 }
 
+#if CPU_FAMILY || W == 4
 static inline float horizontal_sum(floatW v) {
 #if CPU_FAMILY
     const float8 a = v.lo + v.hi;
@@ -208,6 +222,7 @@ static inline float horizontal_max(floatW v) {
     const float2 c = fmax(b.lo, b.hi);
     return fmax(c.x, c.y);
 }
+#endif
 
 // What adds up partial results: work-groups of GROUP_ITEMS items on GPUs, each item on CPUs. GROUP_MEMORY goes with the
 // kernel's variables; every item of a group calls `group_sum`, for numbers, and `group_sums`, for vectors, which add in

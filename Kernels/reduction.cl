@@ -9,6 +9,7 @@
 __kernel void column_sums(__global const activation *x, __global float *partial, int rows, int vectors, int span) {
     const int vector = (int)get_global_id(0), chunk = (int)get_global_id(1);
     const int end = min((chunk + 1) * span, rows);
+    if (chunk * span >= rows) return;  // Groups reach beyond the last chunk.
     floatW sum = 0.0f;
     for (int row = chunk * span; row < end; ++row) sum += ALOAD((size_t)row * vectors + vector, x);
     VSTORE(sum, (size_t)chunk * vectors + vector, partial);

@@ -44,6 +44,7 @@ __kernel void subspace_mix_sums(__global const activation *x, __global const act
     const int pair = (int)get_global_id(0), chunk = (int)get_global_id(1);
     const int g = pair / subspaces, h = pair - g * subspaces, span = vectors / subspaces;
     const int end = min((chunk + 1) * rowSpan, rows);
+    if (chunk * rowSpan >= rows) return;  // Groups reach beyond the last chunk.
     floatW sum = 0.0f;
     for (int row = chunk * rowSpan; row < end; ++row) {
         const size_t start = (size_t)row * vectors;

@@ -23,7 +23,17 @@
 // What an item moves at a time: neighbours in memory.
 #define PIECE 8
 typedef uint4 piece;
-INLINE piece rounded(float4 low, float4 high) { return as_uint4((ushort8)(narrow(low), narrow(high))); }
+#if MMA == 1
+INLINE uint2 rounded_pairs(float4 v) {
+    uint2 pairs;
+    ROUND_BFLOAT16(pairs.x, v.x, v.y);
+    ROUND_BFLOAT16(pairs.y, v.z, v.w);
+    return pairs;
+}
+#else
+INLINE uint2 rounded_pairs(float4 v) { return as_uint2(narrow(v)); }
+#endif
+INLINE piece rounded(float4 low, float4 high) { return (uint4)(rounded_pairs(low), rounded_pairs(high)); }
 #define PIECE_OF(four) rounded(four(0), four(4))
 
 // Rows lie 16 bytes further in a line of banks than the ones before, so that ldmatrix meets each bank once.
@@ -94,9 +104,9 @@ INLINE float4 read_columns16(__global const ushort *p) {
     return widen((ushort4)(*(__global const ushort2 *)p, *(__global const ushort2 *)(p + 8)));
 }
 INLINE void write_columns16(float4 sum, __global ushort *p) {
-    const ushort4 value = narrow(sum);
-    *(__global ushort2 *)p = value.xy;
-    *(__global ushort2 *)(p + 8) = value.zw;
+    const uint2 value = rounded_pairs(sum);
+    *(__global uint *)p = value.x;
+    *(__global uint *)(p + 8) = value.y;
 }
 
 // Rows that lanes name of the four matrices of a fragment: the left side's of 16 x 16, deep or not, the right side's of

@@ -124,10 +124,21 @@ INLINE void multiply(__local const float *a, __local const float *b, int item, f
 }
 
 // To the nearest number of 10 bits of mantissa, ties away from zero; what is none stays so.
+#if MMA == 1
+INLINE float4 operand(float4 v) {
+    uint4 rounded;
+    ROUND_TF32(rounded.x, v.x);
+    ROUND_TF32(rounded.y, v.y);
+    ROUND_TF32(rounded.z, v.z);
+    ROUND_TF32(rounded.w, v.w);
+    return as_float4(rounded);
+}
+#else
 INLINE float4 operand(float4 v) {
     const uint4 rounded = (as_uint4(v) + 0x1000u) & 0xffffe000u;
     return select(as_float4(rounded), v, isnan(v));
 }
+#endif
 #else
 INLINE void multiply(__local const float *a, __local const float *b, int item, float4 sums[RM][RN / 4],
                      __local exchanged *registers, int deep) {

@@ -11,7 +11,8 @@ import Foundation
 public struct OperatorBenchmark {
     /// Least timed runs of each row.
     public let repeats: Int
-    /// Only cases whose name, kind or pass contains this; upper and lower case, x and ×, -> and → are the same.
+    /// Only cases whose name, kind or pass contains this, or one of several parts between commas; upper and lower case,
+    /// x and ×, -> and → are the same.
     public let filter: String?
     let library: KernelLibrary
     private let arithmetic: ConvolutionArithmetic
@@ -99,7 +100,7 @@ public struct OperatorBenchmark {
     ) throws -> OperatorReport.Row {
         let run = try OperatorRun(item, choices: choices, library: library)
         let plan = run.plan
-        let times = try time(plan, on: run.executor)
+        let times = try time(run.once, on: run.executor)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
         let bytes = plan.launches.reduce(0) { $0 + $1.site.argumentByteCount }
@@ -116,11 +117,16 @@ public struct OperatorBenchmark {
     }
 
     /// Milliseconds of each timed run.
-    private func time(_ plan: Plan, on executor: Executor) throws -> [Double] {
+    private func time(_ once: () throws -> Double, on executor: Executor) throws -> [Double] {
         try executor.context.queue.finish()
-        _ = try OperatorRun.once(plan, on: executor)
-        let estimate = try OperatorRun.once(plan, on: executor)
-        return try (0..<Self.runs(of: estimate, atLeast: repeats)).map { _ in try OperatorRun.once(plan, on: executor) }
+        _ = try once()
+        let estimate = try once()
+        return try (0..<Self.runs(of: estimate, atLeast: repeats)).map { _ in try once() }
+    }
+
+    private func time(_ plan: Plan, on executor: Executor) throws -> [Double] {
+        let run = { try OperatorRun.time(plan, on: executor, repeats: 1) }
+        return try time(run, on: executor)
     }
 
     /// How often a launch of `ms` milliseconds runs; a clock too coarse for it may say 0.
@@ -158,12 +164,14 @@ extension OperatorCase {
     /// Of a convolution; all else is `other`.
     fileprivate var reportedPass: String { isConvolution ? pass.rawValue : "other" }
 
-    /// Whether name, kind or pass contain a text as people type it: `X` and `x` are ×, `->` is →.
+    /// Whether name, kind or pass contain a text as people type it, or a part of it between commas: `X` and `x` are ×,
+    /// `->` is →.
     fileprivate func matches(_ filter: String) -> Bool {
         func plain(_ text: String) -> String {
             text.lowercased().replacingOccurrences(of: "×", with: "x").replacingOccurrences(of: "→", with: "->")
         }
-        return [name, kind, reportedPass].contains { plain($0).contains(plain(filter)) }
+        let parts = plain(filter).split(separator: ",").map(String.init)
+        return [name, kind, reportedPass].contains { text in parts.contains { plain(text).contains($0) } }
     }
 
     /// Window of a convolution or pool, else zeros.

@@ -8,6 +8,7 @@ func check(
     detail: @autoclosure () -> String? = nil
 ) throws(DeviceError) {
     guard status != CL_SUCCESS else { return }
+    DeviceFaults.all.note(status, call)
     throw DeviceError(call: call, code: status, kernel: kernel, device: device()?.name, detail: detail())
 }
 
@@ -32,9 +33,10 @@ func create(
 
 /// Checks a release, which happens in `deinit` and so cannot throw.
 ///
-/// A failing release means the handle was already dead: a defect in this module, never the user's.
+/// A failing release means the handle was already dead: a defect in this module, never the user's. After a fault of the
+/// device releases fail as everything does, and the first error is the one to tell.
 func checkRelease(_ status: cl_int, _ call: StaticString) {
-    assert(status == CL_SUCCESS, "\(call) returned \(status)")
+    assert(status == CL_SUCCESS || DeviceFaults.all.count > 0, "\(call) returned \(status)")
 }
 
 /// Reads a variable-length list of elements in OpenCL's two-call manner: the size in bytes, then the contents.

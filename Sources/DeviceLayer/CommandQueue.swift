@@ -9,11 +9,20 @@ public final class CommandQueue: @unchecked Sendable {
     /// Whether each launch is recorded for `takeProfile()`.
     public let isProfiling: Bool
 
-    let handle: OpaquePointer
+    /// Where commands go now.
+    private(set) var handle: OpaquePointer
     let device: Device
     let uploads = UploadList()
+    private let handles: [OpaquePointer]
+    private let finishesEachLaunch: Bool
+    private var isRecording: Bool
     private let lock = NSLock()
     private var launches: [Launch] = []
+    private var launchesSinceFlush = 0
+
+    /// Launches that are sent to the device together at most: some drivers hold commands back until they are told, and
+    /// others stall when a thousand wait.
+    static let launchesPerFlush = 256
 
     /// What a profile keeps of a launch until its times are known.
     private struct Launch {
@@ -24,20 +33,53 @@ public final class CommandQueue: @unchecked Sendable {
         let event: DeviceEvent
     }
 
-    init(context: OpaquePointer, device: Device, profiling: Bool) throws(DeviceError) {
-        let properties = cl_command_queue_properties(profiling ? CL_QUEUE_PROFILING_ENABLE : 0)
-        handle = try create("clCreateCommandQueue", device: device) {
-            clCreateCommandQueue(context, device.handle.device, properties, $0)
+    /// - Parameter finishesEachLaunch: waits for every launch, so that one that fails is named.
+    init(
+        context: OpaquePointer, device: Device, profiling: Bool, finishesEachLaunch: Bool = false
+    ) throws(DeviceError) {
+        func make(_ properties: Int32) throws(DeviceError) -> OpaquePointer {
+            try create("clCreateCommandQueue", device: device) {
+                clCreateCommandQueue(context, device.handle.device, cl_command_queue_properties(properties), $0)
+            }
         }
+        let plain = try make(0)
+        do throws(DeviceError) {
+            handles = profiling ? [try make(CL_QUEUE_PROFILING_ENABLE), plain] : [plain]
+        } catch {
+            checkRelease(clReleaseCommandQueue(plain), "clReleaseCommandQueue")
+            throw error
+        }
+        handle = handles[0]
         self.device = device
+        self.finishesEachLaunch = finishesEachLaunch
         isProfiling = profiling
+        isRecording = profiling
     }
 
     deinit {
         // Host memory of pending uploads must outlive the device's use of it. A failure here has been seen, or will
         // be, by whoever waits for the results.
-        _ = clFinish(handle)
-        checkRelease(clReleaseCommandQueue(handle), "clReleaseCommandQueue")
+        for handle in handles {
+            _ = clFinish(handle)
+            checkRelease(clReleaseCommandQueue(handle), "clReleaseCommandQueue")
+        }
+    }
+
+    /// Does work whose launches are not recorded, on a queue that takes no times: on GPUs those cost microseconds a
+    /// launch and keep kernels from overlapping, so that what a step takes is measured without.
+    ///
+    /// Waits for the queue before and after. Used by one thread while no other uses the queue.
+    ///
+    /// - Parameter body: the work.
+    /// - Throws: `DeviceError` if the device failed, and what `body` throws.
+    public func withoutRecording<Result>(_ body: () throws -> Result) throws -> Result {
+        guard isProfiling, let plain = handles.last else { return try body() }
+        try finish()
+        (handle, isRecording) = (plain, false)
+        defer { (handle, isRecording) = (handles[0], true) }
+        let result = try body()
+        try finish()
+        return result
     }
 
     /// Enqueues a kernel with the arguments it has now.
@@ -45,11 +87,13 @@ public final class CommandQueue: @unchecked Sendable {
     /// - Throws: `DeviceError` if the device refuses, for example a work-group too large for the kernel.
     public func launch(_ kernel: Kernel, _ size: WorkSize) throws(DeviceError) {
         var event: cl_event?
-        let status = isProfiling ? enqueue(kernel, size, &event) : enqueue(kernel, size, nil)
-        try check(
-            status, "clEnqueueNDRangeKernel", device: device, kernel: kernel.name,
-            detail: "launch of '\(kernel.label)' with global size \(size.global), "
-                + "local size \(size.local.map { "\($0)" } ?? "of the driver's choice")")
+        let status = isRecording ? enqueue(kernel, size, &event) : enqueue(kernel, size, nil)
+        func detail() -> String {
+            "launch of '\(kernel.label)' with global size \(size.global), "
+                + "local size \(size.local.map { "\($0)" } ?? "of the driver's choice")"
+        }
+        try check(status, "clEnqueueNDRangeKernel", device: device, kernel: kernel.name, detail: detail())
+        try passOn(kernel.name, detail())
         guard let event else { return }
         record(
             Launch(
@@ -62,18 +106,33 @@ public final class CommandQueue: @unchecked Sendable {
     /// - Throws: `DeviceError` if the library or the device refuses.
     public func launch(_ site: MatrixProductSite) throws(DeviceError) {
         var event: cl_event?
-        let before = isProfiling ? try marker() : nil
+        let before = isRecording ? try marker() : nil
         let status =
-            isProfiling
+            isRecording
             ? try site.enqueue(on: handle, event: &event) : try site.enqueue(on: handle, event: nil)
         try check(
             status, "CLBlastSgemm", device: device, kernel: MatrixProductSite.name,
             detail: "launch of '\(site.label)': \(site.product)")
+        try passOn(MatrixProductSite.name, "launch of '\(site.label)': \(site.product)")
         guard let event else { return }
         record(
             Launch(
                 label: site.label, kernelName: MatrixProductSite.name, multiplyAccumulates: site.multiplyAccumulates,
                 byteCount: site.argumentByteCount, before: before, event: DeviceEvent(handle: event, device: device)))
+    }
+
+    /// What follows every launch: a flush now and then, or a wait that shows which launch fails.
+    private func passOn(_ kernel: String, _ detail: @autoclosure () -> String) throws(DeviceError) {
+        if finishesEachLaunch {
+            try check(clFinish(handle), "clFinish", device: device, kernel: kernel, detail: detail())
+            return
+        }
+        lock.lock()
+        launchesSinceFlush += 1
+        let isDue = launchesSinceFlush == Self.launchesPerFlush
+        if isDue { launchesSinceFlush = 0 }
+        lock.unlock()
+        if isDue { try flush() }
     }
 
     private func record(_ launch: Launch) {
@@ -137,21 +196,25 @@ public final class CommandQueue: @unchecked Sendable {
         var entries: [ProfileEntry] = []
         for launch in takeLaunches() {
             let name = launch.kernelName
-            let start: UInt64
-            if let before = launch.before {
-                start = try before.time(CL_PROFILING_COMMAND_END, kernel: name)
-            } else {
-                start = try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name)
-            }
+            let own = try launch.event.time(CL_PROFILING_COMMAND_START, kernel: name)
+            let end = try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name)
+            let before = launch.before.flatMap { try? $0.time(CL_PROFILING_COMMAND_END, kernel: name) }
             entries.append(
                 ProfileEntry(
                     label: launch.label, kernelName: name,
                     queuedNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_QUEUED, kernel: name),
-                    startNanoseconds: start,
-                    endNanoseconds: try launch.event.time(CL_PROFILING_COMMAND_END, kernel: name),
+                    startNanoseconds: Self.start(own: own, before: before),
+                    endNanoseconds: end,
                     multiplyAccumulates: launch.multiplyAccumulates, byteCount: launch.byteCount))
         }
         return entries
+    }
+
+    /// When work began that is several kernels: when what came before it ended, or its last kernel began where the
+    /// driver has no time of that; some answer 0, or that there is none, for markers.
+    static func start(own: UInt64, before: UInt64?) -> UInt64 {
+        guard let before, before > 0, before <= own else { return own }
+        return before
     }
 
     /// Launches since the last `takeProfile()`; does not wait.

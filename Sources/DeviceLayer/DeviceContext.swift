@@ -14,6 +14,7 @@ public final class DeviceContext: @unchecked Sendable {
     public var onProgress: ((_ done: Int, _ total: Int) -> Void)?
 
     private let context: ContextHandle
+    private let finishesEachLaunch: Bool
     private let cache: ProgramCacheDirectory?
     private let compilers: CompilerPool?
     private let state = NSCondition()
@@ -33,29 +34,37 @@ public final class DeviceContext: @unchecked Sendable {
     ///   nowhere. A directory that cannot be written is not an error: programs are then compiled in every run.
     /// - Parameter profiling: whether `queue` records when each launch ran.
     /// - Parameter compilers: processes that compile for a driver that does not do it on several cores of one process.
+    /// - Parameter finishesEachLaunch: waits for every launch, slowly, so that an error names the kernel that made it.
     /// - Throws: `DeviceError` if the driver refuses.
     public init(
-        device: Device, cacheDirectory: URL?, profiling: Bool = false, compilers: CompilerPool? = nil
+        device: Device, cacheDirectory: URL?, profiling: Bool = false, compilers: CompilerPool? = nil,
+        finishesEachLaunch: Bool = false
     ) throws(DeviceError) {
         self.device = device
         self.compilers = compilers
+        self.finishesEachLaunch = finishesEachLaunch
         context = try ContextHandle(device: device)
-        queue = try CommandQueue(context: context.pointer, device: device, profiling: profiling)
+        queue = try CommandQueue(
+            context: context.pointer, device: device, profiling: profiling, finishesEachLaunch: finishesEachLaunch)
         cache = cacheDirectory.map { ProgramCacheDirectory(url: $0) }
     }
 
-    /// Another context of the same device with the same caches, whose queue records when each launch ran.
+    /// Another context of the same device with the same caches: what goes wrong in it leaves this one as it is.
     ///
+    /// - Parameter profiling: whether its queue records when each launch ran.
     /// - Throws: `DeviceError` if the driver refuses.
-    public func makeProfilingContext() throws(DeviceError) -> DeviceContext {
-        try DeviceContext(device: device, cacheDirectory: cache?.url, profiling: true, compilers: compilers)
+    public func makeContext(profiling: Bool) throws(DeviceError) -> DeviceContext {
+        try DeviceContext(
+            device: device, cacheDirectory: cache?.url, profiling: profiling, compilers: compilers,
+            finishesEachLaunch: finishesEachLaunch)
     }
 
     /// Makes a further in-order queue, for example for transfers beside the computation.
     ///
     /// - Throws: `DeviceError` if the driver refuses.
     public func makeQueue(profiling: Bool) throws(DeviceError) -> CommandQueue {
-        try CommandQueue(context: context.pointer, device: device, profiling: profiling)
+        try CommandQueue(
+            context: context.pointer, device: device, profiling: profiling, finishesEachLaunch: finishesEachLaunch)
     }
 
     /// Allocates a buffer, rounded up to 512 bytes and filled with zeros by a command on the compute queue.

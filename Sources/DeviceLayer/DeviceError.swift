@@ -69,6 +69,6 @@ public struct DeviceError: Error, CustomStringConvertible, Sendable {
         -61: "CL_INVALID_BUFFER_SIZE", -62: "CL_INVALID_MIP_LEVEL", -63: "CL_INVALID_GLOBAL_WORK_SIZE",
         -64: "CL_INVALID_PROPERTY", -65: "CL_INVALID_IMAGE_DESCRIPTOR", -66: "CL_INVALID_COMPILER_OPTIONS",
         -67: "CL_INVALID_LINKER_OPTIONS", -68: "CL_INVALID_DEVICE_PARTITION_COUNT",
-        -1001: "CL_PLATFORM_NOT_FOUND_KHR", -9999: "illegal memory access (NVIDIA)",
+        -1001: "CL_PLATFORM_NOT_FOUND_KHR", illegalAccess: "illegal memory access (NVIDIA)",
     ]
 }

@@ -67,6 +67,23 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
         checkRelease(clReleaseKernel(handle), "clReleaseKernel")
     }
 
+    /// Bytes of memory that a work-item has for what registers do not hold, as the driver says: sums there make
+    /// a kernel ten times slower and more. Drivers for CPUs count otherwise.
+    ///
+    /// - Throws: `DeviceError` if the query fails.
+    public var privateByteCount: Int {
+        get throws(DeviceError) {
+            let bytes = try queryScalar(
+                cl_ulong(0), "clGetKernelWorkGroupInfo", device: program.device, kernel: name
+            ) {
+                clGetKernelWorkGroupInfo(
+                    handle, program.device.handle.device, cl_kernel_work_group_info(CL_KERNEL_PRIVATE_MEM_SIZE), $0, $1,
+                    $2)
+            }
+            return Int(clamping: bytes)
+        }
+    }
+
     /// Sets all arguments; they stay for every later launch, and their buffers stay alive with this kernel.
     ///
     /// - Parameter arguments: one for each parameter, in order.

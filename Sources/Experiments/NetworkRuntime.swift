@@ -175,9 +175,10 @@ public final class NetworkRuntime {
             graphs.tasks.indices.filter { given[$0].labels[graphs.tasks[$0].label]?.isAbsent == false })
         guard !present.isEmpty else { return nil }
         try checkClasses(given)
-        let plan = try plan(kind, shape, tasks: present)
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
+        // Under way while the step is planned: steps whose policy is drawn have a plan each.
         try upload(given, shape, images: present, labels: present)
+        let plan = try plan(kind, shape, tasks: present)
         if let weights = graphs.objective.weights(present, of: graphs.tasks.count, state: state, history: history) {
             try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights.map { Float($0) })
         }

@@ -86,13 +86,13 @@ public struct BatchNormStatistics: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
-        let vectors = e.rowVectors(shape)
+        let vectors = e.wideRowVectors(shape)
         let (rows, stored) = (LaunchArgument.int(shape.rows), LaunchArgument.int(shape.storedChannels))
         let group = e.library.vectorsSideBySide(shape)
         e.launch(
             "batchnorm", "batchnorm_statistics", options: group.options,
             [.input(0), .workspace, rows, stored, .int(chunks.span)],
-            e.library.grid(vectors / group.count, chunks.count))
+            e.library.columns(vectors / group.count, chunks: chunks.count))
         e.launch(
             "batchnorm", "batchnorm_merge",
             [
@@ -179,7 +179,7 @@ public struct BatchNormNormalise: DifferentiableOperator {
             "batchnorm", "batchnorm_normalise",
             (0..<Self.residual).map(LaunchArgument.input) + [
                 residual, gates, .output(0), .int(shape.rows), .int(shape.storedChannels), .int(kind), .int(row),
-            ], e.library.range(e.vectors(shape)))
+            ], e.library.range(e.wideVectors(shape)))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -229,7 +229,7 @@ public struct BatchNormGradient: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let shape = e.inputs[0]
         let chunks = ColumnChunks(shape, family: e.library.family)
-        let vectors = e.rowVectors(shape)
+        let vectors = e.wideRowVectors(shape)
         let rows = LaunchArgument.int(shape.rows)
         let stored = LaunchArgument.int(shape.storedChannels)
         let group = e.library.vectorsSideBySide(shape)
@@ -238,7 +238,7 @@ public struct BatchNormGradient: Operator {
             [
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .workspace, rows, stored,
                 .int(chunks.span), .flag(relu),
-            ], e.library.grid(vectors / group.count, chunks.count))
+            ], e.library.columns(vectors / group.count, chunks: chunks.count))
         e.launch(
             "batchnorm", "batchnorm_backward_merge",
             [.workspace, .output(1), .output(2), stored, .int(chunks.count)], e.library.groups(vectors))
@@ -247,7 +247,7 @@ public struct BatchNormGradient: Operator {
             [
                 .input(0), .input(1), .input(2), .input(3), .input(4), .input(5), .output(1), .output(2),
                 .output(0), rows, stored, .flag(relu),
-            ], e.library.range(e.vectors(shape)))
+            ], e.library.range(e.wideVectors(shape)))
     }
 }
 

@@ -107,7 +107,7 @@ public struct BatchNormAffine: Operator {
     public func encode(_ e: inout LaunchEncoder) throws {
         let buffers = (0..<4).map(LaunchArgument.input) + [.output(0), .output(1)]
         e.launch(
-            "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.rowVectors(e.inputs[0])))
+            "batchnorm", "batchnorm_affine", buffers + [.float(epsilon)], e.library.grid(e.wideRowVectors(e.inputs[0])))
     }
 }
 

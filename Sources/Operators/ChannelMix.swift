@@ -62,7 +62,7 @@ struct ChannelMixGradient: Operator {
                 [
                     .input(term), .input(terms), .workspace, .int(shape.rows), .int(vectors), .int(chunks.span),
                     .int(chunks.count), .int(term),
-                ], e.library.grid(vectors, chunks.count))
+                ], e.library.columns(vectors, chunks: chunks.count))
         }
         e.launch(
             "channel_mix", "channel_mix_totals", [.workspace, .output(0), .int(vectors), .int(chunks.count)],

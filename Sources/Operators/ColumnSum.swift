@@ -16,7 +16,7 @@ public struct ColumnSum: Operator {
         let vectors = e.rowVectors(shape)
         e.launch(
             "reduction", "column_sums", [.input(0), .workspace, .int(shape.rows), .int(vectors), .int(chunks.span)],
-            e.library.grid(vectors, chunks.count))
+            e.library.columns(vectors, chunks: chunks.count))
         e.launch(
             "reduction", "column_totals", [.workspace, .output(0), .int(vectors), .int(chunks.count)],
             e.library.groups(vectors))

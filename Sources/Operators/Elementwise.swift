@@ -13,7 +13,7 @@ public struct ReLUGradient: Operator {
     public func inPlaceInputs(output: Int) -> [Int] { [1, 0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0])
+        let n = e.wideVectors(e.inputs[0])
         let arguments: [LaunchArgument] = [.input(0), .input(1), .output(0), .int(n)]
         e.launch("elementwise", "relu_backward", arguments, e.library.range(n))
     }
@@ -35,7 +35,7 @@ public struct Sum: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [0, 1] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.outputs[0])
+        let n = e.wideVectors(e.outputs[0])
         let size = e.library.range(n)
         var position = 0
         while position < e.inputs.count {
@@ -63,7 +63,7 @@ public struct Scale: DifferentiableOperator {
     public func inPlaceInputs(output: Int) -> [Int] { [0] }
 
     public func encode(_ e: inout LaunchEncoder) throws {
-        let n = e.vectors(e.inputs[0])
+        let n = e.wideVectors(e.inputs[0])
         e.launch("elementwise", "scale", [.input(0), .output(0), .float(factor), .int(n)], e.library.range(n))
     }
 

@@ -121,7 +121,14 @@ public final class KernelLibrary: @unchecked Sendable {
     ///
     /// - Throws: `DeviceError` if the device could not be asked.
     public func whyNoMatrixUnits(_ operands: MatrixOperands) throws -> String? {
-        if case .none(let reason) = try finding(operands) { reason } else { nil }
+        if case .none(let reason, _) = try finding(operands) { reason } else { nil }
+    }
+
+    /// What the device's compiler said about such operands' instructions; nil where it took them, or was not asked.
+    ///
+    /// - Throws: `DeviceError` if the device could not be asked.
+    public func matrixUnitsBuildLog(_ operands: MatrixOperands) throws -> String? {
+        if case .none(_, let log) = try finding(operands) { log } else { nil }
     }
 
     /// The device is asked once.
@@ -215,44 +222,6 @@ public final class KernelLibrary: @unchecked Sendable {
         }
         return text
     }()
-
-    /// Work size of a `FOR_RANGE` loop over `count` items; a function of the count and family alone.
-    func range(_ count: Int) -> WorkSize {
-        switch family {
-        case .cpu: WorkSize(global: [min(64, (count + 255) / 256)], local: [1])
-        // As many as a large GPU holds at once (132 multiprocessors × 2048); not measured.
-        case .gpu: WorkSize(global: [roundUp(min(count, 1 << 18), to: 64)], local: [64])
-        }
-    }
-
-    /// A `FOR_RANGE` loop that leaves partial results, one for each group.
-    func partialRange(_ count: Int) -> (size: WorkSize, groups: Int) {
-        let size = family == .gpu && count > Self.mostPartials * 64 ? groups(Self.mostPartials) : range(count)
-        return (size, size.global[0] / (size.local?[0] ?? 1))
-    }
-
-    /// Partial results at most: one group adds them up.
-    static let mostPartials = 1024
-
-    /// So many groups of items that add up partial results: `GROUP_ITEMS` in the kernels.
-    func groups(_ count: Int) -> WorkSize {
-        family == .cpu
-            ? WorkSize(global: [count], local: [1]) : WorkSize(global: [count * 64], local: [64])
-    }
-
-    /// Vectors of a tensor that one of such groups takes, where a launch is for several tensors: `TENSOR_SPAN` in the
-    /// kernels.
-    var tensorSpan: Int { family == .cpu ? 256 : 64 }
-
-    /// One work-item per grid point.
-    func grid(_ extents: Int...) -> WorkSize { grid(extents) }
-
-    private func grid(_ extents: [Int]) -> WorkSize {
-        WorkSize(global: extents, local: family == .cpu ? extents.map { _ in 1 } : nil)
-    }
-
-    /// A loop over `count` items in each row of a grid: one work-item per row on CPUs, one per item on GPUs.
-    func rows(_ count: Int, _ extents: Int...) -> WorkSize { grid([family == .cpu ? 1 : count] + extents) }
 
     /// Vectors of a row that a work-item takes at each step, `VG` in the kernels: whole cache lines in a row.
     func vectorsSideBySide(_ shape: Shape) -> (count: Int, options: [String]) {

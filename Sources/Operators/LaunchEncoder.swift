@@ -100,10 +100,10 @@ public struct LaunchEncoder {
         _ file: String, _ kernel: String, options: [String] = [], _ arguments: [LaunchArgument], _ size: WorkSize,
         multiplyAccumulates: Int = 0
     ) {
-        let isNarrow = (inputs + outputs).contains { $0.element == .bfloat16 }
+        let narrow =
+            isNarrow ? ["-DBFLOAT16=1"] + (isWide && Self.wide.contains(file) ? ["-DVECTOR=\(wideVector)"] : []) : []
         let request = LaunchRequest(
-            file: file, kernel: kernel, options: options + (isNarrow ? ["-DBFLOAT16=1"] : []), arguments: arguments,
-            size: size)
+            file: file, kernel: kernel, options: options + narrow, arguments: arguments, size: size)
         launches.append(
             Encoding.Launch(
                 .kernel(request), arguments, inputs: inputs.count, multiplyAccumulates: multiplyAccumulates))
@@ -121,6 +121,18 @@ public struct LaunchEncoder {
                 .product(product), [left, right, result, .workspace], inputs: inputs.count,
                 multiplyAccumulates: multiplyAccumulates))
     }
+
+    private var isNarrow: Bool { (inputs + outputs).contains { $0.element == .bfloat16 } }
+    /// Whether vectors are twice as long as elsewhere, 16 bytes of bfloat16, in kernels that compute each channel by
+    /// itself: where channels are added up, longer vectors would add them in another order.
+    private var isWide: Bool { library.family == .gpu && isNarrow }
+    private var wideVector: Int { library.family.vectorWidth * (isWide ? 2 : 1) }
+    private static let wide: Set = ["batchnorm", "elementwise", "pooling"]
+
+    /// The vectors of a tensor, as kernels count them that compute each channel by itself.
+    func wideVectors(_ shape: Shape) -> Int { shape.storedCount / wideVector }
+    /// The same of one row of a tensor.
+    func wideRowVectors(_ shape: Shape) -> Int { shape.storedChannels / wideVector }
 
     /// The vectors of a tensor, as kernels of this family count them.
     func vectors(_ shape: Shape) -> Int { shape.storedCount / library.family.vectorWidth }

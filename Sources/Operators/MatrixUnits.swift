@@ -10,21 +10,22 @@ enum MatrixUnits {
     /// What asking a device came to.
     enum Finding {
         case units(MatrixUnits)
-        /// There are none, and why, for people.
-        case none(String)
+        /// There are none, why, for people, and what the compiler said.
+        case none(String, log: String? = nil)
 
         var units: MatrixUnits? { if case .units(let units) = self { units } else { nil } }
     }
 
-    /// Compiles the instructions for a device and checks what they compute.
+    /// Compiles the instructions for a device and checks what they compute, alone and in a convolution's tile, in a
+    /// context of their own: a kernel that goes astray there ends that one alone.
     ///
     /// Only drivers with extensions of NVIDIA's are asked: other compilers may stop the process at an instruction they
     /// do not know.
     ///
-    /// - Throws: `DeviceError` if that could not be found out.
+    /// - Throws: `DeviceError` if that could not be found out, for want of memory.
     static func find(
         _ operands: MatrixOperands, on context: DeviceContext, source: String
-    ) throws(DeviceError) -> Finding {
+    ) throws -> Finding {
         guard context.device.extensions.contains(where: { $0.hasPrefix("cl_nv_") }) else {
             return .none("only NVIDIA's are made use of")
         }
@@ -32,22 +33,37 @@ enum MatrixUnits {
         guard wanted <= context.device.localMemoryBytes else {
             return .none("\(context.device.localMemoryBytes) bytes of local memory, \(wanted) are needed")
         }
-        let program: Program
+        let own = try context.makeContext(profiling: false)
         do {
-            program = try context.program(
+            let program = try own.program(
                 name: "matrix_units", source: source,
                 options: ["-DCPU_FAMILY=0", "-DOPERAND16=\(operands == .bfloat16 ? 1 : 0)"])
-        } catch let error where error.call == "clBuildProgram" && !Self.wantOfMemory.contains(error.codeName) {
-            let log = error.buildLog?.split(whereSeparator: \.isNewline).first.map { ": \($0)" } ?? ""
-            return .none("its compiler refuses the instructions\(log)")
-        }
-        guard try MatrixUnitsProbe(operands).isRight(program, on: context) else {
-            return .none("the instructions compute something else there")
+            guard try MatrixUnitsProbe(operands).isRight(program, on: own) else {
+                return .none("the instructions compute something else there")
+            }
+            let library = try KernelLibrary(context: own, family: .gpu, matrixUnits: [operands: .instruction])
+            guard try TileProbe(operands).isRight(on: library) else {
+                return .none("a convolution's tile computes something else there")
+            }
+        } catch let error as DeviceError {
+            guard let reason = refusal(error) else { throw error }
+            return .none(reason, log: error.buildLog)
         }
         return .units(.instruction)
     }
 
-    private static let wantOfMemory = ["CL_OUT_OF_RESOURCES", "CL_OUT_OF_HOST_MEMORY", "CL_COMPILER_NOT_AVAILABLE"]
+    /// Why a device that answered so has no units that can be used, for people; nil where that says nothing about them.
+    static func refusal(_ error: DeviceError) -> String? {
+        let isMaking = ["clBuildProgram", "clCreateBuffer", "clEnqueueFillBuffer"].contains(error.call)
+        if isMaking, wantOfMemory.contains(error.codeName) { return nil }
+        let log = error.buildLog?.split(whereSeparator: \.isNewline).first.map { ": \($0)" } ?? ""
+        if error.call == "clBuildProgram" { return "its compiler refuses the instructions\(log)" }
+        return "they fail there: \(error.call) returned \(error.codeName)"
+    }
+
+    private static let wantOfMemory: Set = [
+        "CL_MEM_OBJECT_ALLOCATION_FAILURE", "CL_OUT_OF_RESOURCES", "CL_OUT_OF_HOST_MEMORY", "CL_COMPILER_NOT_AVAILABLE",
+    ]
 }
 
 /// A product of whole numbers that any operands represent, so that it is exact; kernel `matrix_units`.

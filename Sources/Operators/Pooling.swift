@@ -40,7 +40,7 @@ public struct MaxPool: DifferentiableOperator {
         e.launch(
             "pooling", "maxpool_forward",
             [.input(0), .output(0), .output(Self.taps)] + extents(x, y),
-            e.library.rows(e.rowVectors(y) * y.width, y.height, y.batch))
+            e.library.rows(e.wideRowVectors(y) * y.width, y.height, y.batch))
     }
 
     func extents(_ x: Shape, _ y: Shape) -> [LaunchArgument] {
@@ -74,7 +74,7 @@ public struct MaxPoolGradient: Operator {
         e.launch(
             "pooling", "maxpool_backward", options: e.library.vectorsSideBySide(x).options,
             [.input(0), .input(1), .output(0)] + pool.extents(x, y),
-            e.library.rows(e.rowVectors(x) * x.width, x.height, x.batch))
+            e.library.rows(e.wideRowVectors(x) * x.width, x.height, x.batch))
     }
 }
 
@@ -92,7 +92,7 @@ public struct GlobalAveragePool: DifferentiableOperator {
         e.launch(
             "pooling", "average_forward",
             [.input(0), .output(0), .int(x.height * x.width), .int(x.storedChannels)],
-            e.library.grid(e.rowVectors(x), x.batch))
+            e.library.grid(e.wideRowVectors(x), x.batch))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -113,6 +113,6 @@ public struct GlobalAveragePoolGradient: Operator {
         e.launch(
             "pooling", "average_backward",
             [.input(0), .output(0), .int(pixels), .int(inputShape.storedChannels)],
-            e.library.grid(e.rowVectors(inputShape), pixels, inputShape.batch))
+            e.library.grid(e.wideRowVectors(inputShape), pixels, inputShape.batch))
     }
 }

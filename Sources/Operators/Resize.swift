@@ -26,7 +26,7 @@ public struct NearestResize: DifferentiableOperator {
             [
                 .input(0), .output(0), .int(x.height), .int(x.width), .int(height), .int(width),
                 .int(x.storedChannels),
-            ], e.library.grid(y.width, y.height, y.batch))
+            ], e.library.pixels(y.width, y.height, y.batch))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
@@ -49,6 +49,6 @@ public struct NearestResizeGradient: Operator {
             [
                 .input(0), .output(0), .int(x.height), .int(x.width), .int(y.height), .int(y.width),
                 .int(x.storedChannels),
-            ], e.library.grid(x.width, x.height, x.batch))
+            ], e.library.pixels(x.width, x.height, x.batch))
     }
 }

@@ -79,7 +79,7 @@ struct SubspaceMixGradient: Operator {
                 [
                     .input(term), .input(terms), .workspace, .int(shape.rows), .int(e.rowVectors(shape)),
                     .int(chunks.span), .int(chunks.count), .int(term), .int(terms), .int(subspaces),
-                ], e.library.grid(pairs, chunks.count))
+                ], e.library.columns(pairs, chunks: chunks.count))
         }
         let stored = e.outputs[0].storedChannels
         e.launch(

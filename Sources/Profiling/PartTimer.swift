@@ -69,7 +69,7 @@ public struct PartTimer {
         let (experiment, library) = (session.experiment, session.library)
         let architecture = experiment.architecture
         let profiling = try KernelLibrary(
-            context: try library.context.makeProfilingContext(), family: library.family)
+            context: try library.context.makeContext(profiling: true), family: library.family)
         profiling.productTile = library.productTile
         let bench = try NetworkBench(session.on(profiling), shape: shape)
         let hard = DiscretePolicy.hardSharing(tasks: experiment.tasks.count, blocks: architecture.blocks.count)

@@ -62,24 +62,33 @@ public struct AlgorithmSearch {
     /// - Parameter library: the kernels of the device.
     public init(library: KernelLibrary) { self.init(library: library, measuring: Measuring()) }
 
+    /// A search that times each algorithm once: to see what is right, not what is fastest.
+    package static func glance(library: KernelLibrary) -> AlgorithmSearch {
+        var measuring = Measuring()
+        (measuring.fewestRounds, measuring.mostRounds, measuring.mostDeciding) = (1, 1, 0)
+        return AlgorithmSearch(library: library, measuring: measuring)
+    }
+
     init(library: KernelLibrary, measuring: Measuring) {
         self.library = library
         self.measuring = measuring
     }
 
     /// An algorithm that computes a problem here.
-    struct Candidate {
-        let algorithm: ConvolutionAlgorithm
+    package struct Candidate {
+        package let algorithm: ConvolutionAlgorithm
         /// What it launches; empty where that cannot be told, which is said when it is measured.
-        let encodings: [Encoding]
+        package let encodings: [Encoding]
     }
 
     /// Compiles candidates on all cores. What does not compile is left out where it is measured.
-    func prepare(_ candidates: some Sequence<Candidate>) { try? library.prepare(candidates.flatMap(\.encodings)) }
+    package func prepare(_ candidates: some Sequence<Candidate>) {
+        try? library.prepare(candidates.flatMap(\.encodings))
+    }
 
     /// Every algorithm that computes a problem here, the heuristic's choice first; those that launch what an earlier
     /// one launches are left out.
-    func candidates(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> [Candidate] {
+    package func candidates(for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic) -> [Candidate] {
         var known: Set<[String]> = []
         return ConvolutionAlgorithm.candidates(for: problem, family: library.family, arithmetic: arithmetic)
             .compactMap { algorithm in
@@ -107,9 +116,12 @@ public struct AlgorithmSearch {
     ///   - candidates: algorithms of the problem, the heuristic's choice first.
     ///   - problem: shapes and geometry of a convolution, and which of its passes.
     ///   - arithmetic: how algorithms may round.
+    ///   - isWarm: whether the device has just been at work.
+    ///   - failed: told what cannot run, and why.
     /// - Throws: `DeviceError` or `InputError` if none can run.
-    func results(
-        of candidates: [ConvolutionAlgorithm], for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic
+    package func results(
+        of candidates: [ConvolutionAlgorithm], for problem: ConvolutionProblem, arithmetic: ConvolutionArithmetic,
+        isWarm: Bool = false, failed: (ConvolutionAlgorithm, any Error) -> Void = { _, _ in }
     ) throws -> [Result] {
         var (runs, errors, first): ([OperatorRun], [Double], [Double]) = ([], [], [])
         var samples: ConvolutionSamples?
@@ -126,6 +138,7 @@ public struct AlgorithmSearch {
                 time = try run.once()
             } catch {
                 failure = error
+                failed(candidate, error)
                 return false
             }
             let output = OperatorCase.output(problem.pass)
@@ -139,6 +152,7 @@ public struct AlgorithmSearch {
             return true
         }
         if runs.isEmpty, let failure { throw failure }
+        if !isWarm, library.context.device.type != .cpu { try runs[0].warm() }
         return try Self.results(of: Array(zip(running, errors)), first: first, measuring) {
             try measuring.clock(runs[$0])
         }

@@ -99,7 +99,15 @@ public struct AlgorithmTuner {
         let unknown = wanted.filter(\.isNew)
         if !unknown.isEmpty {
             report(.notice("measuring the convolutions' algorithms, once for this device and these shapes"))
-            search.prepare(unknown.lazy.flatMap(\.candidates))
+            let candidates = unknown.flatMap(\.candidates)
+            search.prepare(candidates)
+            let spilling = library.kernelMemory(candidates.flatMap(\.encodings)).filter { $0.privateBytes > 0 }
+            if !spilling.isEmpty {
+                report(
+                    .notice(
+                        "\(spilling.count) kernels keep in memory what registers should hold, and are slow: "
+                            + spilling.map(\.description).joined(separator: "; ")))
+            }
         }
         var findings: [Finding] = []
         var measured = 0
@@ -111,7 +119,9 @@ public struct AlgorithmTuner {
                 report(.measuring(done: measured, total: unknown.count))
                 measured += 1
                 let algorithms = subject.candidates.map(\.algorithm)
-                results = try search.results(of: algorithms, for: problem, arithmetic: arithmetic).map { now in
+                results = try search.results(
+                    of: algorithms, for: problem, arithmetic: arithmetic, isWarm: measured > 1
+                ).map { now in
                     known?.first { $0.algorithm == now.algorithm }.map(now.best) ?? now
                 }
             }

@@ -9,6 +9,8 @@ package final class OperatorRun {
     /// What is computed, and how.
     let item: OperatorCase
     let choices: AlgorithmChoices
+    /// Runs that are timed together.
+    private var repeats = 1
 
     /// - Parameter executor: of the same case, with its data; nil for a new one, whose memory goes with it.
     /// - Throws: `DeviceError`, or `InputError` where a tensor is too large for the device.
@@ -53,13 +55,47 @@ package final class OperatorRun {
         try executor.run(try executor.makePlan(graph))
     }
 
-    /// Milliseconds of one run, from the first launch to the end of the last one.
-    func once() throws -> Double { try Self.once(plan, on: executor) }
+    /// Milliseconds of one run, from the first launch to the end of the last one. Short runs follow each other without
+    /// a wait: a GPU's kernels may take less than a launch and a wait do.
+    package func once() throws -> Double {
+        let (time, repeats) = try Self.once(repeats: repeats) { try Self.time(plan, on: executor, repeats: $0) }
+        self.repeats = repeats
+        return time
+    }
 
-    package static func once(_ plan: Plan, on executor: Executor) throws -> Double {
+    /// Milliseconds of one of several runs, of which as many are timed together as take `leastMs`.
+    ///
+    /// - Parameters:
+    ///   - repeats: a number that was found to do, or 1.
+    ///   - time: milliseconds that so many runs take together.
+    static func once(repeats: Int, time: (Int) throws -> Double) rethrows -> (milliseconds: Double, repeats: Int) {
+        var repeats = repeats
+        while true {
+            let whole = try time(repeats)
+            // Half of what was wished for is enough: times differ from run to run.
+            if whole >= leastMs / 2 || repeats == mostRepeats { return (whole / Double(repeats), repeats) }
+            let wanted = Double(repeats) * min(leastMs / max(whole, 1e-6), 16)
+            repeats = min(mostRepeats, max(repeats + 1, Int(wanted.rounded(.up))))
+        }
+    }
+
+    /// A clock that is read around it says little about less, and a launch with a wait takes up to 30 µs.
+    private static let leastMs = 2.0
+    private static let mostRepeats = 1024
+
+    /// Milliseconds that so many runs take together.
+    package static func time(_ plan: Plan, on executor: Executor, repeats: Int) throws -> Double {
         try ContinuousClock().measure {
-            try executor.run(plan)
+            for _ in 0..<repeats { try executor.run(plan) }
             try executor.context.queue.finish()
         }.milliseconds
+    }
+
+    /// Runs until the device has left the slow clocks that it idles at.
+    ///
+    /// - Parameter milliseconds: how long.
+    func warm(milliseconds: Double = 200) throws {
+        let (clock, start) = (ContinuousClock(), ContinuousClock.now)
+        while (clock.now - start).milliseconds < milliseconds { _ = try once() }
     }
 }

@@ -10,7 +10,8 @@ import Foundation
 
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what the engine claims.", subcommands: [Skip.self, Primitives.self, Pipeline.self])
+        abstract: "Measure what the engine claims.",
+        subcommands: [Skip.self, Primitives.self, Pipeline.self, FirstLook.self])
 
     struct Skip: ConsoleCommand {
         static let configuration = CommandConfiguration(
@@ -141,7 +142,7 @@ extension Benchmark {
         @Option(
             help: ArgumentHelp(
                 "Only cases whose name, kind or pass contains this, such as 1x1, \"29x29x512->1024\" or "
-                    + "weight_gradient.")
+                    + "weight_gradient; several with commas between them.")
         )
         var filter: String?
         @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")
@@ -170,6 +171,36 @@ extension Benchmark {
             ).run()
             if let json { try report.write(to: URL(fileURLWithPath: json)) }
             try console.print(report.table)
+        }
+    }
+}
+
+extension Benchmark {
+    struct FirstLook: ConsoleCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "device",
+            abstract: "Look at a device for the first time: is what it computes right?",
+            discussion: """
+                Every algorithm of twelve convolutions, three passes each, in every precision that the device has, \
+                against float64;
+                and on GPUs what kernels keep in memory instead of registers, which makes them slow. An answer a line, \
+                as it comes; exit
+                code 1 if any is wrong. tools/gpu-check first runs it.
+                """)
+
+        @Flag(help: "Only one convolution, to try the command itself.") var short = false
+        @OptionGroup var device: DeviceOptions
+
+        func run(on console: Console) throws {
+            let context = try device.makeContext(progress: ProgressPrinter(console))
+            let wrong = try DeviceCheck(context: context, family: device.kernelFamily, isShort: short) {
+                try console.print($0)
+            }.run()
+            guard wrong == 0 else {
+                throw InputError(
+                    file: "device \(context.device.name)", found: "\(wrong) wrong or failed results",
+                    expected: "those of the float64 reference")
+            }
         }
     }
 }

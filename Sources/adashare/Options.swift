@@ -30,7 +30,8 @@ struct DeviceOptions: ParsableArguments {
         let device = try Device.select(selector)
         let context = try DeviceContext(
             device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
-            compilers: CompileKernels.pool)
+            compilers: CompileKernels.pool,
+            finishesEachLaunch: ProcessInfo.processInfo.environment["ADASHARE_FINISH_LAUNCHES"] == "1")
         context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
         return context
     }

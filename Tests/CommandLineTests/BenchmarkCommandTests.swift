@@ -101,6 +101,18 @@ extension CommandLineTests {
             #expect(run.output.contains("GFLOP/s"))
         }
 
+        /// Each answer is a line that is there as soon as it is known.
+        @Test(.needsDevice) func aFirstLookSaysWhatIsRight() throws {
+            let run = try Program.run(["benchmark", "device", "--short"])
+            #expect(run.status == 0, "\(run.errors)")
+            let lines = run.output.split(separator: "\n")
+            #expect(lines.first?.hasPrefix("device ") == true && lines.last == "everything is right")
+            for pass in ["forward", "data_gradient", "weight_gradient"] {
+                let line = lines.first { $0.hasPrefix("float32 \(pass) 1x1 2x41x41x256-64 ") }
+                #expect(line?.contains(": direct") == true && line?.contains(" ms, error ") == true, "\(run.output)")
+            }
+        }
+
         @Test func wrongUsageIsRefused() throws {
             for arguments in [
                 ["--steps", "training"], ["--rows", "all"], ["--batch", "0"], ["--repeats", "0"], ["--size", "224"],

@@ -10,7 +10,7 @@ import Testing
 
 extension TestDevice {
     /// A context whose queue says what it launched; the one that all suites share does not profile.
-    private static let profiling = Result<DeviceContext, any Error> {
+    private static let profiling = KeptUntilFault {
         try DeviceContext(device: try device(), cacheDirectory: nil, profiling: true)
     }
 

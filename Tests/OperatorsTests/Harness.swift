@@ -23,18 +23,18 @@ enum Simulation {
 
 extension TestDevice {
     /// The CPU family for registers of 16 floats, whatever the device has.
-    private static let wide = Result<KernelLibrary, any Error> {
+    private static let wide = KeptUntilFault {
         try KernelLibrary(context: try context(), family: .cpu, vectorWidth: 16)
     }
 
     /// The CPU family for registers of 8 or 4 floats and small caches.
-    private static let narrow = Result<KernelLibrary, any Error> {
+    private static let narrow = KeptUntilFault {
         try KernelLibrary(
             context: try context(), family: .cpu, vectorWidth: 8, cachedWeightBytes: 1 << 12, localBytes: 16 << 10)
     }
 
     /// The GPU family's library whose matrix units are the device's, or emulated where it has none.
-    private static let matrix = Result<KernelLibrary, any Error> {
+    private static let matrix = KeptUntilFault<KernelLibrary> {
         let plain = try library(.gpu)
         let units = try MatrixOperands.allCases.map { ($0, try plain.matrixUnits($0) ?? .emulated) }
         // For reports: emulation says nothing about the instructions.

@@ -13,12 +13,13 @@ public enum TestDevice {
     private static let selected = Result<Device, any Error> {
         try Device.select(ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
     }
-    private static let shared = Result<DeviceContext, any Error> {
-        try DeviceContext(device: try device(), cacheDirectory: nil)
+    private static let shared = KeptUntilFault {
+        try DeviceContext(
+            device: try device(), cacheDirectory: nil,
+            finishesEachLaunch: ProcessInfo.processInfo.environment["ADASHARE_FINISH_LAUNCHES"] == "1")
     }
-    private static let libraries = Result<[KernelFamily: KernelLibrary], any Error> {
-        let pairs = try families.map { ($0, try KernelLibrary(context: try context(), family: $0)) }
-        return Dictionary(uniqueKeysWithValues: pairs)
+    private static let libraries = KernelFamily.allCases.map { family in
+        KeptUntilFault { try KernelLibrary(context: try context(), family: family) }
     }
 
     /// The device tests run on.
@@ -29,7 +30,7 @@ public enum TestDevice {
 
     /// The kernels of one family as the program compiles them for this device.
     public static func library(_ family: KernelFamily) throws -> KernelLibrary {
-        try #require(try libraries.get()[family])
+        try #require(zip(KernelFamily.allCases, libraries).first { $0.0 == family }).1.get()
     }
 
     /// The family made for the device.
@@ -43,6 +44,37 @@ public enum TestDevice {
         guard let device = try? device() else { return [] }
         return device.type == .cpu || device.platformName == "Oclgrind" ? KernelFamily.allCases : [.gpu]
     }()
+}
+
+/// What the tests of a process share, made at its first use, and again after a fault of the device: else one bad kernel
+/// would fail every test that comes after it.
+package final class KeptUntilFault<Value>: @unchecked Sendable {
+    private let make: () throws -> Value
+    private let faults: () -> Int
+    private let lock = NSLock()
+    private var kept: (result: Result<Value, any Error>, faults: Int)?
+
+    /// - Parameters:
+    ///   - faults: how many there have been.
+    ///   - make: makes it.
+    package init(
+        faults: @escaping () -> Int = { DeviceError.faultCount }, _ make: @escaping () throws -> Value
+    ) {
+        (self.faults, self.make) = (faults, make)
+    }
+
+    /// What there is.
+    ///
+    /// - Throws: what making it threw.
+    package func get() throws -> Value {
+        lock.lock()
+        defer { lock.unlock() }
+        let faults = faults()
+        if let kept, kept.faults == faults { return try kept.result.get() }
+        let result = Result { try make() }
+        kept = (result, faults)
+        return try result.get()
+    }
 }
 
 extension Trait where Self == ConditionTrait {

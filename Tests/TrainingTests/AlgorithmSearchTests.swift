@@ -184,6 +184,29 @@ extension AlgorithmSearch.Measuring {
         #expect(results[2].error == .greatestFiniteMagnitude, "a number, for the database")
     }
 
+    /// Runs that are shorter than a clock can tell are timed together until they take 2 ms, or nearly; the next time as
+    /// many as were found to do.
+    @Test func shortRunsAreTimedTogether() {
+        func measured(_ milliseconds: Double, from repeats: Int = 1) -> (time: Double, calls: [Int]) {
+            var calls: [Int] = []
+            // A launch and a wait take 0.02 ms however many runs there are.
+            let found = OperatorRun.once(repeats: repeats) { count in
+                calls.append(count)
+                return 0.02 + milliseconds * Double(count)
+            }
+            #expect(found.repeats == calls.last)
+            return (found.milliseconds, calls)
+        }
+        #expect(measured(30).calls == [1], "long runs one by one")
+        #expect(measured(1.2).calls == [1])
+        let short = measured(0.004)
+        #expect(abs(short.time / 0.004 - 1) < 0.02, "a run, not a launch and a wait: \(short)")
+        #expect(short.calls.last.map { 0.02 + 0.004 * Double($0) >= 1 } == true)
+        #expect(short.calls.count <= 5 && measured(0.004, from: short.calls.last ?? 1).calls.count == 1)
+        let empty = OperatorRun.once(repeats: 1) { _ in 0 }
+        #expect(empty.repeats == 1024 && empty.milliseconds == 0, "a clock that says nothing ends it too")
+    }
+
     @Test func aRunThatFailsEndsTheSearch() {
         struct Failure: Error {}
         #expect(throws: Failure.self) {

@@ -9,7 +9,7 @@ struct TrainingTests {}
 
 extension TestDevice {
     /// The kernels of CPUs with registers of 16 floats, which run on any device: they have tiles to choose from.
-    private static let tiled = Result<KernelLibrary, any Error> {
+    private static let tiled = KeptUntilFault {
         try KernelLibrary(context: context(), family: .cpu, vectorWidth: 16)
     }
     static func cpuLibrary() throws -> KernelLibrary { try tiled.get() }

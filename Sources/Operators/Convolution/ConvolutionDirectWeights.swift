@@ -38,7 +38,8 @@ struct DirectWeightGradient {
                 (depth + inputs - 1) / inputs, (weights.storedChannels + outputs - 1) / outputs, row == nil ? taps : 1,
             ]
         case .gpu:
-            let side = 64
+            // Of the largest tile: the parts are the same for all of them, so that all give the same bits.
+            let side = 128
             return [(gpuDepth + side - 1) / side, (weights.storedChannels + side - 1) / side, gpuTaps]
         }
     }
@@ -52,15 +53,19 @@ struct DirectWeightGradient {
         .suiting(rows: gpuDepth, columns: weights.storedChannels, products: gpuTaps * split.count, among: tiles)
     }
 
-    /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, if the pixels are enough
-    /// for that.
+    /// Independent parts of the sum over pixels, fixed by the shape: 32 work-items of a CPU, two waves of a GPU's
+    /// work-groups, if the pixels are enough for that.
     private var split: (span: Int, count: Int) {
-        let (units, wanted) = family == .cpu ? (dy.batch * dy.height, 32) : (dy.rows, 512)
-        let parts = max(1, min(units, wanted / items().reduce(1, *)))
+        let items = self.items().reduce(1, *)
+        guard family == .cpu else {
+            // Two waves of a large device; each tap's own pixels are cut in that many parts, of at least 192.
+            let wanted = (2 * WorkGroupTile.places + items - 1) / items
+            return (dy.rows, max(1, min(wanted, dy.rows / 192)))
+        }
+        let units = dy.batch * dy.height
+        let parts = max(1, min(units, 32 / items))
         let span = (units + parts - 1) / parts
-        // The GPU family cuts each tap's own pixels in that many parts, of its own span.
-        let count = family == .cpu ? (units + span - 1) / span : min(parts, (units + 255) / 256)
-        return (span, count)
+        return (span, (units + span - 1) / span)
     }
 
     /// One set of sums for each part.
@@ -120,7 +125,8 @@ struct DirectWeightGradient {
         let tile = WorkGroupTile(algorithm) ?? suitingTile()
         try e.launch(
             "convolution_gpu", "convolution_weights",
-            options: tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: dy),
+            options: tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: dy)
+                + ConvolutionGather.known(divisor: 1, ConvolutionEpilogue(), algorithm),
             [
                 .input(0), .input(1), target, .int(x.batch), .int(x.height), .int(x.width), .int(gpuDepth),
                 .int(x.storedChannels), .int(dy.height), .int(dy.width), .int(dy.storedChannels),

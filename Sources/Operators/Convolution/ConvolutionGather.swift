@@ -76,6 +76,13 @@ struct ConvolutionGather {
             size, multiplyAccumulates: multiplyAccumulates)
     }
 
+    /// What the GPU family need not find out as it runs; weight gradients say what most gathers do, and share
+    /// their programs. Without matrix units nothing is won by leaving the epilogue out, and registers are spilled.
+    static func known(divisor: Int, _ epilogue: ConvolutionEpilogue, _ algorithm: ConvolutionAlgorithm) -> [String] {
+        ["-DDIVISOR=\(divisor)"]
+            + (algorithm.operands != nil && epilogue == ConvolutionEpilogue() ? ["-DPLAIN=1"] : [])
+    }
+
     private func encodeGPU(
         _ e: inout LaunchEncoder, x: Shape, y: Shape, _ packed: LaunchArgument, _ epilogue: ConvolutionEpilogue,
         _ multiplyAccumulates: Int
@@ -86,7 +93,8 @@ struct ConvolutionGather {
             isRowwise: row != nil)
         try e.launch(
             "convolution_gpu", "convolution_gather",
-            options: tiled.tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: y),
+            options: tiled.tile.options(e.library) + KernelRow.gpuOptions(row, x: x, y: y)
+                + Self.known(divisor: divisor, epilogue, algorithm),
             [.input(0), packed] + epilogue.operands + [
                 .output(0), .int(x.batch), .int(x.height), .int(x.width), .int(row?.count ?? x.channels),
                 .int(x.storedChannels), .int(y.height), .int(y.width), .int(y.storedChannels),

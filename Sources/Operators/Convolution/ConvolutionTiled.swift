@@ -33,10 +33,14 @@ struct WorkGroupTile: Hashable, Sendable {
         }
     }
 
-    /// Work-groups that keep a large device busy.
-    private static let manyGroups = 512
+    /// Work-groups that a large device holds at once: two on each of 132 multiprocessors.
+    static let places = 264
+    /// Fewer leave a part of such a device idle.
+    static let fewestGroups = 250
 
-    /// The largest of which there are many, else the smallest; a function of the extents alone.
+    /// The one that should take least time, of those of which there are enough, else the smallest; a function of the
+    /// extents alone. Devices take groups in waves, each as long as a group: few groups of a large tile may end with a
+    /// wave that is nearly empty. A model, not measured.
     ///
     /// - Parameters:
     ///   - products: independent products of that size.
@@ -44,11 +48,17 @@ struct WorkGroupTile: Hashable, Sendable {
     static func suiting(
         rows: Int, columns: Int, products: Int = 1, among tiles: [WorkGroupTile] = all
     ) -> WorkGroupTile {
-        tiles.first { tile in
+        func groups(_ tile: WorkGroupTile) -> Int {
             let counts = tile.counts(rows: rows, columns: columns)
-            return tile.columns < columns + 32 && counts.rows * counts.columns * products >= manyGroups
-        } ?? tiles[tiles.count - 1]
+            return counts.rows * counts.columns * products
+        }
+        func time(_ tile: WorkGroupTile) -> Int { (groups(tile) + places - 1) / places * tile.cost }
+        let candidates = tiles.filter { $0.columns < columns + 32 && groups($0) >= fewestGroups }
+        return candidates.min { time($0) < time($1) } ?? tiles[tiles.count - 1]
     }
+
+    /// What a group takes, in multiply-adds: its products, and what it loads for them.
+    private var cost: Int { rows * columns + 32 * (rows + columns) }
 
     /// The one that suits a problem.
     static func suiting(_ problem: ConvolutionProblem, among tiles: [WorkGroupTile] = all) -> WorkGroupTile {

@@ -81,20 +81,20 @@ struct WinogradConvolution {
             let (tiles, at, strides) = (part.tiles, part.layout.offsets, part.layout.strides)
             for chunk in part.chunks {
                 e.launch(
-                    "convolution_winograd", "winograd_input", options: tiles.options,
+                    "convolution_winograd", "winograd_input", options: tiles.options(e.library.family),
                     [
                         .input(0), .zeros, .workspace, .int(at[0]), .int(x.height), .int(x.width), .int(x.channels),
                         .int(0), .int(x.channels), .int(padding),
                     ] + tiles.location(of: chunk) + [.int(strides[0]), .flag(false)],
-                    WinogradTiles.grid(chunk.count, channels: x.channels, e.library))
+                    tiles.grid(chunk.count, channels: x.channels, e.library))
                 for slice in part.slices {
                     if !readsTransforms, chunk.lowerBound == 0 || part.slices.count > 1 {
                         e.launch(
-                            "convolution_winograd", "winograd_weights", options: tiles.options,
+                            "convolution_winograd", "winograd_weights", options: tiles.options(e.library.family),
                             [
                                 weights, .workspace, .int(at[1]), .int(canonical[2]), .int(canonical[3]),
                                 .int(slice.lowerBound), .int(strides[1]), .flag(flipped),
-                            ], WinogradTiles.weightGrid(slice.count, by: x.channels, e.library))
+                            ], tiles.part.weightGrid(slice.count, by: x.channels, e.library))
                     }
                     let transforms: [LaunchArgument] =
                         readsTransforms
@@ -104,12 +104,12 @@ struct WinogradConvolution {
                         &e, part, transforms, tiles: chunk.count, channels: slice.count,
                         multiplyAccumulates: work.next(chunk.count * tiles.places * slice.count))
                     e.launch(
-                        "convolution_winograd", "winograd_output", options: tiles.options,
+                        "convolution_winograd", "winograd_output", options: tiles.options(e.library.family),
                         [.workspace, .int(at[2])] + epilogue.operands + [
                             .output(0), .int(y.height), .int(y.width), .int(y.channels), .int(slice.lowerBound),
                             .int(slice.count),
                         ] + tiles.location(of: chunk) + [.int(strides[2]), epilogue.flags],
-                        WinogradTiles.grid(chunk.count, channels: slice.count, e.library))
+                        tiles.grid(chunk.count, channels: slice.count, e.library))
                 }
             }
         }
@@ -203,12 +203,12 @@ struct WinogradWeightGradient {
                                 chunk.count * tiles.places * input.count * output.count))
                     }
                     e.launch(
-                        "convolution_winograd", "winograd_weight_gradient", options: tiles.options,
+                        "convolution_winograd", "winograd_weight_gradient", options: tiles.options(e.library.family),
                         [
                             .workspace, .int(at[2]), .output(0), .int(x.channels), .int(dy.channels),
                             .int(input.lowerBound), .int(output.lowerBound), .int(output.count), .int(strides[2]),
                             .flag(index > 0),
-                        ], WinogradTiles.weightGradientGrid(outputs: output.count, inputs: input.count, e.library))
+                        ], tiles.weightGradientGrid(outputs: output.count, inputs: input.count, e.library))
                 }
             }
         }
@@ -243,23 +243,23 @@ struct WinogradWeightGradient {
         _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
     ) throws {
         e.launch(
-            "convolution_winograd", "winograd_input", options: part.tiles.options,
+            "convolution_winograd", "winograd_input", options: part.tiles.options(e.library.family),
             [
                 .input(0), .zeros, .workspace, .int(part.layout.offsets[0]), .int(x.height), .int(x.width),
                 .int(x.channels), .int(channels.lowerBound), .int(channels.count), .int(padding),
             ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[0]), .flag(true)],
-            WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
+            part.tiles.grid(chunk.count, channels: channels.count, e.library))
     }
 
     private func transformGradient(
         _ e: inout LaunchEncoder, _ part: Part, _ chunk: Range<Int>, _ channels: Range<Int>
     ) throws {
         e.launch(
-            "convolution_winograd", "winograd_output_gradient", options: part.tiles.options,
+            "convolution_winograd", "winograd_output_gradient", options: part.tiles.options(e.library.family),
             [
                 .input(1), .zeros, .workspace, .int(part.layout.offsets[1]), .int(dy.height), .int(dy.width),
                 .int(dy.channels), .int(channels.lowerBound), .int(channels.count),
             ] + part.tiles.location(of: chunk) + [.int(part.layout.strides[1])],
-            WinogradTiles.grid(chunk.count, channels: channels.count, e.library))
+            part.tiles.grid(chunk.count, channels: channels.count, e.library))
     }
 }

@@ -99,7 +99,8 @@ struct WinogradTiles {
 
     /// Places in a tile, one product each.
     var places: Int { rows.places * columns.places }
-    var options: [String] { ["-DER=\(rows.places)", "-DEC=\(columns.places)"] }
+    var part: WinogradWeights.Part { WinogradWeights.Part(rows: rows.places, columns: columns.places) }
+    func options(_ family: KernelFamily) -> [String] { part.options(family) }
     var perImage: Int { rows.count * columns.count }
     var count: Int { batch * perImage }
 
@@ -144,32 +145,18 @@ struct WinogradTiles {
     }
 
     /// Work-items of a transform of some tiles: each takes up to 128 channels on CPUs, a vector on GPUs.
-    static func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
+    func grid(_ tiles: Int, channels: Int, _ library: KernelLibrary) -> WorkSize {
         switch library.family {
         case .cpu: library.grid(tiles, (channels + 127) / 128)
-        case .gpu: groups(channels, tiles)
-        }
-    }
-
-    /// Work-items of a transform of weights.
-    static func weightGrid(_ channels: Int, by others: Int, _ library: KernelLibrary) -> WorkSize {
-        switch library.family {
-        case .cpu: library.grid(channels / library.family.vectorWidth, others / library.family.vectorWidth)
-        case .gpu: groups(channels, others)
+        case .gpu: part.groups(channels, tiles)
         }
     }
 
     /// Work-items of the adjoint, of weight gradients.
-    static func weightGradientGrid(outputs: Int, inputs: Int, _ library: KernelLibrary) -> WorkSize {
+    func weightGradientGrid(outputs: Int, inputs: Int, _ library: KernelLibrary) -> WorkSize {
         switch library.family {
         case .cpu: library.grid(outputs / library.family.vectorWidth, inputs / 8)
-        case .gpu: groups(outputs, inputs)
+        case .gpu: part.groups(outputs, inputs)
         }
-    }
-
-    /// A GPU's work-items, a vector of channels each: eight neighbours are 128 bytes of memory.
-    private static func groups(_ channels: Int, _ others: Int) -> WorkSize {
-        WorkSize(
-            global: [roundUp(channels / KernelFamily.gpu.vectorWidth, to: 8), roundUp(others, to: 8)], local: [8, 8])
     }
 }

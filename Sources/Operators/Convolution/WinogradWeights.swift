@@ -20,13 +20,37 @@ struct WinogradWeights: Operator {
         let rows, columns: Int
 
         var places: Int { rows * columns }
+
+        /// Of the kernels that transform such tiles.
+        func options(_ family: KernelFamily) -> [String] {
+            ["-DER=\(rows)", "-DEC=\(columns)"]
+                + (family == .gpu && vectorWidth != family.vectorWidth ? ["-DVECTOR=\(vectorWidth)"] : [])
+        }
+
+        /// Floats of a GPU's vectors: an item has a vector of each place, and no more than 255 registers.
+        private var vectorWidth: Int {
+            places < 30 ? KernelFamily.gpu.vectorWidth : KernelFamily.gpu.vectorWidth / 2
+        }
+
+        /// A GPU's work-items, a vector of channels each: eight neighbours are 128 bytes of memory, or half as many.
+        func groups(_ channels: Int, _ others: Int) -> WorkSize {
+            WorkSize(global: [roundUp(channels / vectorWidth, to: 8), roundUp(others, to: 8)], local: [8, 8])
+        }
+
+        /// Work-items of a transform of weights.
+        func weightGrid(_ channels: Int, by others: Int, _ library: KernelLibrary) -> WorkSize {
+            switch library.family {
+            case .cpu: library.grid(channels / library.family.vectorWidth, others / library.family.vectorWidth)
+            case .gpu: groups(channels, others)
+            }
+        }
     }
 
     /// The same for all covers by tiles of these sizes, whatever the image and the batch.
     let parts: [Part]
 
     init(_ cover: [WinogradTiles]) {
-        parts = cover.map { Part(rows: $0.rows.places, columns: $0.columns.places) }
+        parts = cover.map(\.part)
     }
 
     /// Floats from one place of a tile to the next: a vector more than the data, so that places do not share cache sets.
@@ -49,11 +73,11 @@ struct WinogradWeights: Operator {
         let weights = e.inputs[0]
         for (part, offset) in zip(parts, offsets(weights)) {
             e.launch(
-                "convolution_winograd", "winograd_weights", options: ["-DER=\(part.rows)", "-DEC=\(part.columns)"],
+                "convolution_winograd", "winograd_weights", options: part.options(e.library.family),
                 [
                     .input(0), .output(0), .int(offset), .int(weights[2]), .int(weights[3]), .int(0),
                     .int(Self.stride(inputs: weights[2], outputs: weights[3])), .flag(false),
-                ], WinogradTiles.weightGrid(weights[3], by: weights[2], e.library))
+                ], part.weightGrid(weights[3], by: weights[2], e.library))
         }
     }
 }

@@ -1,0 +1,46 @@
+internal import CAdaShareOpenCL
+import Foundation
+
+/// Counts failures that end a context: after one of them every call that uses it fails, whatever it is for.
+final class DeviceFaults: @unchecked Sendable {
+    /// Those of this process.
+    static let all = DeviceFaults()
+
+    private let lock = NSLock()
+    private var number = 0
+
+    /// How many there have been.
+    var count: Int {
+        lock.lock()
+        defer { lock.unlock() }
+        return number
+    }
+
+    /// Counts a failed call if it is one of them.
+    func note(_ status: cl_int, _ call: String) {
+        guard Self.isFault(status, call) else { return }
+        lock.lock()
+        defer { lock.unlock() }
+        number += 1
+    }
+
+    /// A queue that is no more, work that failed, or NVIDIA's illegal access. Calls that wait answer that they are out
+    /// of resources where a kernel went astray; others say so of a launch or a program that asks for too much.
+    static func isFault(_ status: cl_int, _ call: String) -> Bool {
+        switch status {
+        case CL_INVALID_COMMAND_QUEUE, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, DeviceError.illegalAccess: true
+        case CL_OUT_OF_RESOURCES: waiting.contains(call)
+        default: false
+        }
+    }
+
+    private static let waiting: Set = ["clFinish", "clFlush", "clWaitForEvents", "clEnqueueReadBuffer"]
+}
+
+extension DeviceError {
+    /// What NVIDIA's driver answers after a kernel has read or written what is nobody's.
+    static let illegalAccess: Int32 = -9999
+
+    /// How many failures of this process have ended a context so far; who keeps one makes another when that changes.
+    package static var faultCount: Int { DeviceFaults.all.count }
+}
