@@ -53,7 +53,8 @@ struct WinogradWeights: Operator {
         parts = cover.map(\.part)
     }
 
-    /// Floats from one place of a tile to the next: a vector more than the data, so that places do not share cache sets.
+    /// Floats from one place of a tile to the next: a vector more than the data, so that places do not share cache
+    /// sets.
     static func stride(inputs: Int, outputs: Int) -> Int { inputs * outputs + Shape.lanes }
 
     /// Where each part begins, in floats, and behind them the end of all.
