@@ -92,8 +92,9 @@ extension TrainingTests {
             for step in report.steps where step.step != "inference" { #expect(step.tensorBytes > parameters) }
         }
 
-        /// In a second pass no kernel runs for weights alone, and benchmarks measure such a network.
-        @Test func aSecondPassLaunchesNoTransform() throws {
+        /// In a second pass nothing is packed or folded, and weights are transformed only where tiles are so many that
+        /// keeping that is not worth its memory; benchmarks measure such a network.
+        @Test func aSecondPassTransformsLess() throws {
             let experiment = try Self.experiment()
             let context = try DeviceContext(device: TestDevice.device(), cacheDirectory: nil, profiling: true)
             let session = ExperimentSession(settled: experiment, library: try KernelLibrary(context: context))
@@ -101,10 +102,12 @@ extension TrainingTests {
             let kind = experiment.method.inference(Self.all)
             try bench.reserve(kind)
             let step = try bench.prepare(kind)
-            let launched = try (0..<2).map { _ in Set(try bench.run(step).entries.map(\.kernelName)) }
+            let launched = try (0..<2).map { _ in try bench.run(step).entries.map(\.kernelName) }
             let expected = session.library.family == .cpu ? Self.preparations : ["batchnorm_affine"]
-            #expect(launched[0].isSuperset(of: expected), "negative control: \(launched[0])")
-            #expect(launched[1].isDisjoint(with: Self.preparations), "\(launched[1])")
+            #expect(expected.isSubset(of: launched[0]), "negative control: \(launched[0])")
+            let transforms = launched.map { $0.count { $0 == "winograd_weights" } }
+            #expect(transforms[1] < transforms[0] || session.library.family == .gpu, "\(transforms)")
+            #expect(Self.preparations.subtracting(["winograd_weights"]).isDisjoint(with: launched[1]), "\(launched[1])")
             #expect((0...512 * 64).contains(bench.executor.byteCount - step.bytes))
         }
 
