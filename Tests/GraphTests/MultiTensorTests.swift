@@ -15,7 +15,7 @@ extension GraphTests {
             _ = graph.record(
                 SGDUpdate(rate: RateSlot(rate), momentum: 0.5, weightDecay: 0),
                 [
-                    graph.parameter(name, shape), graph.input("gradient", shape), momentum, graph.step,
+                    graph.parameter(name, shape), graph.input("gradient of " + name, shape), momentum, graph.step,
                     graph.input("flag", Shape([2], compact: true)),
                 ])
         }
