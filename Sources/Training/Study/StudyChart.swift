@@ -21,7 +21,11 @@ extension StudyResults {
             points { $0.row == row && ($0.kind == .hardSharing || $0.kind == .narrow) }.sorted { $0.x > $1.x }
         }
         let series =
-            [Chart.Series("policies", .vermillion, .square, points: points { $0.kind == .policy })]
+            [
+                Chart.Series(
+                    "policies", .vermillion, .square,
+                    points: points { $0.kind == .policy && $0.name != study.reference })
+            ]
             + widths.map { Chart.Series("hard sharing at several widths", .blue, .circle, line: .thin, points: $0) }
             + [
                 Chart.Series(

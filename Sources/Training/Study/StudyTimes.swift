@@ -72,7 +72,9 @@ extension StudyResults {
         guard let first = lines.first?.entries.min(by: { $0.key < $1.key })?.value else { return }
         let images = try Self.images(of: first.network.run)
         var references: [Int: Timed] = [:]
-        var (shares, referenceMs): ([(line: String, seed: Int, macs: Int, share: Double)], [Double]) = ([], [])
+        var shares: [(line: String, seed: Int, macs: Int, share: Double)] = []
+        // The reference's smallest time, by seed: what it costs may differ.
+        var referenceMs: [Int: Double] = [:]
         var areSettled = true
         for line in lines {
             for (seed, entry) in line.entries.sorted(by: { $0.key < $1.key }) {
@@ -91,16 +93,17 @@ extension StudyResults {
                 }
                 areSettled = areSettled && rounds.isSettled
                 let (base, own) = (rounds.smallest(\.0), rounds.smallest(\.1))
-                referenceMs.append(base)
+                referenceMs[seed] = min(base, referenceMs[seed] ?? base)
                 shares.append((line.name, seed, entry.macs, subject === reference ? 1 : own / base))
             }
         }
         if !areSettled { report(.notice("other work disturbed the timing: times may be some percent off")) }
-        let base = (referenceMs.min() ?? 0) / Double(images.count)
         let times = StudyTimes(
             device: context.device.name, images: images.count, height: images.height, width: images.width,
             times: shares.map {
-                StudyTimes.Time(line: $0.line, seed: $0.seed, macs: $0.macs, milliseconds: $0.share * base)
+                StudyTimes.Time(
+                    line: $0.line, seed: $0.seed, macs: $0.macs,
+                    milliseconds: $0.share * (referenceMs[$0.seed] ?? 0) / Double(images.count))
             })
         try AtomicFile.write(Data(try JSONText.pretty(times).utf8), to: StudyTimes.file(in: folder))
     }
@@ -110,13 +113,21 @@ extension StudyResults {
         let run = try RunDirectory(url, mode: .read)
         let experiment = try Experiment(run.readConfiguration())
         let datasets = try experiment.makeDatasets()
-        let (dataset, indices) = (datasets[0], datasets.scored.images[0])
-        var images = [try Batch(whole: indices[0], of: dataset, labels: [])]
         let shape = experiment.trainingShape
-        let count = shape.count * shape.height * shape.width / (images[0].height * images[0].width)
-        for index in indices.dropFirst() where images.count < count {
-            let next = try Batch(whole: index, of: dataset, labels: [])
-            if (next.height, next.width) == (images[0].height, images[0].width) { images.append(next) }
+        var images: [Batch] = []
+        for index in datasets.scored.images[0] {
+            let next: Batch
+            do {
+                next = try Batch(whole: index, of: datasets[0], labels: [])
+            } catch  where experiment.configuration.dataset.onError == .skip {
+                continue
+            }
+            if let first = images.first, (next.height, next.width) != (first.height, first.width) { continue }
+            images.append(next)
+            if images.count >= shape.count * shape.height * shape.width / (next.height * next.width) { break }
+        }
+        guard !images.isEmpty else {
+            throw InputError(file: datasets[0].name, found: "no image that can be decoded", expected: "one to time")
         }
         return Batch(joining: images)
     }
