@@ -110,9 +110,11 @@ public struct StudyResults: Sendable {
         }
     }
 
-    private static func read<Value: Decodable>(_ url: URL) throws -> Value {
+    static func read<Value: Decodable>(
+        _ url: URL, writtenBy command: String = "train", expected: String = "that of a finished run"
+    ) throws -> Value {
         guard let data = try? Data(contentsOf: url), let value = try? JSONText.read(Value.self, data) else {
-            throw InputError(file: url.path, found: "no file that `train` wrote", expected: "that of a finished run")
+            throw InputError(file: url.path, found: "no file that `\(command)` wrote", expected: expected)
         }
         return value
     }

@@ -43,12 +43,9 @@ public struct StudyTimes: Codable, Sendable, Equatable {
     static func read(in folder: URL) throws -> StudyTimes? {
         let file = file(in: folder)
         guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-        guard let data = try? Data(contentsOf: file), let times = try? JSONText.read(StudyTimes.self, data) else {
-            throw InputError(
-                file: file.path, found: "no file that `experiment run` wrote",
-                expected: "that of a study; without it `experiment run` measures again")
-        }
-        return times
+        return try StudyResults.read(
+            file, writtenBy: "experiment run",
+            expected: "that of a study; without it `experiment run` measures again")
     }
 }
 
