@@ -100,6 +100,21 @@ public struct ExperimentConfiguration: Sendable {
         }
     }
 
+    /// With files and folders named from the root, so that a run can be evaluated and resumed from any folder.
+    public var withAbsolutePaths: ExperimentConfiguration {
+        func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+        var result = self
+        result.dataset.root = dataset.root.map(absolute)
+        result.model.initialCheckpoint = model.initialCheckpoint.map(absolute)
+        for index in tasks.indices {
+            result.tasks[index].dataset?.root = tasks[index].dataset?.root.map(absolute)
+            guard case .file(let path) = tasks[index].classWeights else { continue }
+            result.tasks[index].classWeights = .file(absolute(path))
+        }
+        result.method.choose(method.chosen.resolved(absolute))
+        return result
+    }
+
     /// The keys whose values differ, in the order of the reference, with both values as YAML text.
     public func differences(
         to other: ExperimentConfiguration

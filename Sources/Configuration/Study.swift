@@ -27,7 +27,7 @@ public struct Study: Sendable {
     public var set: [String] = []
     /// Values of `training.seed`.
     private var seedNumbers = [1.0]
-    /// The row that others are compared with; nil for none.
+    /// The line of the table that others are compared with, a row or one of a row's networks; nil for none.
     public var reference: String?
     /// At least one.
     public var rows: [Row] = []
@@ -49,7 +49,8 @@ public struct Study: Sendable {
                     !list.isEmpty && Set(list).count == list.count
                         && list.allSatisfy { $0 >= 0 && $0 <= 1e9 && $0.rounded() == $0 }
                 }, "Values of training.seed; every row is trained with each."),
-            .key("reference", \.reference, "Name of the row that the others are compared with."),
+            .key(
+                "reference", \.reference, "What the others are compared with: a row's name, or a line's of the table."),
             .list(
                 "rows", \.rows,
                 of: [
@@ -89,19 +90,22 @@ public struct Study: Sendable {
         var folders: [String: Int] = [:]
         for (index, row) in rows.enumerated() {
             guard !Self.slug(row.name).isEmpty else {
-                throw fail("rows.\(index).name", "'\(row.name)'", "letters or digits")
+                throw fail("rows.\(index).name", "'\(row.name)'", "ASCII letters or digits, which name its folder")
+            }
+            // Networks that belong to a row are called after it, with a comma.
+            if let other = rows.first(where: { row.name.hasPrefix($0.name + ",") }) {
+                throw fail(
+                    "rows.\(index).name", "'\(row.name)', as networks of row '\(other.name)' are called",
+                    "a name that does not begin with another row's and a comma")
             }
             if let other = folders.updateValue(index, forKey: Self.slug(row.name)) {
                 throw fail(
                     "rows.\(index).name", "'\(row.name)', with the folder of row \(other) '\(rows[other].name)'",
                     "names that differ in letters or digits")
             }
-            for text in set + row.set where text.hasPrefix("training.seed=") {
+            for text in set + row.set where text.drop(while: \.isWhitespace).hasPrefix("training.seed") {
                 throw fail("rows.\(index)", text, "seeds")
             }
-        }
-        if let reference, !rows.contains(where: { $0.name == reference }) {
-            throw fail("reference", "'\(reference)'", "one of " + rows.map(\.name).joined(separator: ", "))
         }
         for (index, row) in published.enumerated() where row.values == nil {
             throw fail("published.\(index).metrics", "\(row.metrics)", "a list, each `task metric=value`")
@@ -146,8 +150,9 @@ extension Study.Published {
         var result: [String: [String: Double]] = [:]
         for text in metrics {
             let sides = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard sides.count == 2, let value = Double(sides[1]), value.isFinite else { return nil }
             let words = sides[0].split(separator: " ").map(String.init)
-            guard sides.count == 2, words.count == 2, let value = Double(sides[1]), value.isFinite else { return nil }
+            guard words.count == 2 else { return nil }
             result[words[0], default: [:]][words[1]] = value
         }
         return result

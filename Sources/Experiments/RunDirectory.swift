@@ -3,15 +3,7 @@ import AdaShareMethods
 import AdaShareSupport
 import Foundation
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// The folder of one run: resolved config, log, policy, checkpoints and summary, held by at most one writing process.
-///
-/// The lock is `flock` on `run.lock`: the system releases it however the process ends, so a leftover file is harmless.
 public final class RunDirectory: Sendable {
     /// How a run directory is opened.
     public enum Mode: Sendable {
@@ -27,7 +19,7 @@ public final class RunDirectory: Sendable {
     public let url: URL
     /// How it was opened.
     public let mode: Mode
-    private let lock: Int32?
+    private let lock: FolderLock?
 
     /// The resolved configuration, `config.yml`.
     public var configuration: URL { url.appendingPathComponent("config.yml") }
@@ -77,7 +69,7 @@ public final class RunDirectory: Sendable {
             try Self.requireRun(at: url)
             return
         }
-        if !exists { try Self.makeFolder(url) }
+        if !exists { try AtomicFile.makeFolder(url) }
         // Before the lock file is made: a foreign folder is left as it was found.
         let contents = try Self.contents(of: url)
         if mode == .create, let name = contents.first {
@@ -86,15 +78,11 @@ public final class RunDirectory: Sendable {
                 expected: "an empty or new folder, or --resume to continue the run in it")
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
-        lock = try Self.takeLock(in: url)
-        try Self.makeFolder(checkpoints)
+        lock = try FolderLock(url, name: Self.lockName, of: "run")
+        try AtomicFile.makeFolder(checkpoints)
         AtomicFile.removeLeftovers(in: url)
         AtomicFile.removeLeftovers(in: checkpoints)
         AtomicFile.removeLeftovers(in: policies)
-    }
-
-    deinit {
-        if let lock { close(lock) }
     }
 
     /// Whether the run has stored its configuration; false for a new run and for one killed before it could.
@@ -117,22 +105,36 @@ public final class RunDirectory: Sendable {
         guard hasConfiguration else {
             return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
         }
+        let known = try readConfiguration()
+        if let changes = Self.changes(of: known, to: configuration, moving: key) {
+            throw InputError(
+                file: self.configuration.path, found: changes,
+                expected: "an unchanged configuration to resume with, or another --output for a new run")
+        }
+        guard !known.differences(to: configuration).isEmpty else { return }
+        try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
+    }
+
+    /// What differs between the stored configuration and another so that it would be another run; nil where that is
+    /// nothing.
+    ///
+    /// - Throws: `InputError` if the stored one is missing or not valid.
+    public func changes(to configuration: ExperimentConfiguration) throws -> String? {
+        Self.changes(of: try readConfiguration(), to: configuration, moving: nil)
+    }
+
+    private static func changes(
+        of known: ExperimentConfiguration, to configuration: ExperimentConfiguration, moving key: String?
+    ) -> String? {
         // A data set may have moved; whether it is the same one is checked against the checkpoint. A run that a bad
         // file has ended may go on without that file.
-        let all = try readConfiguration().differences(to: configuration)
-        let differences = all.filter {
+        let differences = known.differences(to: configuration).filter {
             !$0.path.hasSuffix("dataset.root") && $0.path != "dataset.on_error" && $0.path != key
         }
-        guard let first = differences.first else {
-            if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
-            return
-        }
+        guard let first = differences.first else { return nil }
         let others = differences.dropFirst().prefix(3).map(\.path)
-        throw InputError(
-            file: self.configuration.path,
-            found: "\(first.path): \(first.mine) in the run, \(first.other) now"
-                + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")"),
-            expected: "an unchanged configuration to resume with, or another --output for a new run")
+        return "\(first.path): \(first.mine) in the run, \(first.other) now"
+            + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")")
     }
 
     /// The configuration the run was started with.
@@ -171,7 +173,7 @@ public final class RunDirectory: Sendable {
     }
 
     /// Makes the folder for the policies of several budgets.
-    package func makePolicies() throws { try Self.makeFolder(policies) }
+    package func makePolicies() throws { try AtomicFile.makeFolder(policies) }
 
     /// What the folder holds, apart from what a run killed right after its start may leave.
     private static func contents(of url: URL) throws -> [String] {
@@ -189,32 +191,5 @@ public final class RunDirectory: Sendable {
         guard FileManager.default.fileExists(atPath: url.appendingPathComponent("config.yml").path) else {
             throw InputError(file: url.path, found: "no config.yml", expected: "the folder of an earlier run")
         }
-    }
-
-    private static func makeFolder(_ url: URL) throws {
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            throw InputError(
-                file: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
-        }
-    }
-
-    private static func takeLock(in url: URL) throws -> Int32 {
-        let path = url.appendingPathComponent(lockName).path
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-            let process = (try? String(contentsOfFile: path, encoding: .utf8))?
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-            close(file)
-            throw InputError(
-                file: url.path,
-                found: "another process on this run" + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
-                expected: "one process per run: wait for it or end it")
-        }
-        ftruncate(file, 0)
-        try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
-        return file
     }
 }

@@ -24,6 +24,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var bestIteration: [String: Int] = [:]
     /// The policy that the network is trained for, once it is known.
     public var policy: SelectionPolicy?
+    /// `ContentHash` of the weights that the run began from; nil where it began from new ones.
+    public var initialHash: String?
     /// What the method keeps.
     public var method: [String: JSONValue] = [:]
     /// Mean losses, where the objective looks at them.
@@ -43,7 +45,8 @@ public struct RunState: Codable, Sendable, Equatable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         // The name on disk is that of the first version, so that every run can be resumed.
         case phase = "stage"
-        case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy
+        case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy,
+            initialHash
         case method, losses, seconds, dataWaits, bytes, logOffset
     }
 
@@ -58,6 +61,7 @@ public struct RunState: Codable, Sendable, Equatable {
         bestLeftOut = try values.decodeIfPresent([String: Int].self, forKey: .bestLeftOut) ?? [:]
         bestIteration = try values.decode([String: Int].self, forKey: .bestIteration)
         policy = try values.decodeIfPresent(SelectionPolicy.self, forKey: .policy)
+        initialHash = try values.decodeIfPresent(String.self, forKey: .initialHash)
         losses = try values.decodeIfPresent(LossHistory.self, forKey: .losses) ?? LossHistory()
         seconds = try values.decode([String: Double].self, forKey: .seconds)
         dataWaits = try values.decodeIfPresent([String: DataWait].self, forKey: .dataWaits) ?? [:]

@@ -47,6 +47,18 @@ public enum AtomicFile {
         }
     }
 
+    /// Makes a folder, and those it lies in, where they are missing.
+    ///
+    /// - Throws: `InputError` where that cannot be.
+    public static func makeFolder(_ url: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw InputError(
+                file: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
+        }
+    }
+
     /// Whether `name` (without folder) is that of a temporary file, perhaps left behind by a killed process.
     public static func isTemporary(_ name: String) -> Bool {
         name.hasPrefix(".") && name.contains(marker)

@@ -81,12 +81,7 @@ public struct AlgorithmDatabase: Sendable {
     /// - Throws: `InputError` if the folder cannot be made or written.
     package static func write(_ entry: some Encodable, to file: URL) throws {
         let folder = file.deletingLastPathComponent()
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw InputError(
-                file: folder.path, found: "a folder that cannot be made", expected: "a place for algorithms")
-        }
+        try AtomicFile.makeFolder(folder)
         AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
         try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file)
     }

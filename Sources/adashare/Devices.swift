@@ -38,6 +38,7 @@ struct Devices: ConsoleCommand {
         }
         if json {
             try console.print(try JSONText.pretty(rows))
+            if rows.isEmpty { _ = try Device.select(nil) }
             return
         }
         // Fails with the advice on which package brings a device when there is none.

@@ -25,6 +25,25 @@ struct ExperimentCommand: ParsableCommand {
             let stem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
             return URL(fileURLWithPath: output ?? "runs/\(stem)")
         }
+
+        /// What is finished, saying what is not.
+        func finished(_ console: Console) throws -> StudyResults {
+            let results = try StudyResults(study(), in: folder)
+            let progress = ProgressPrinter(console)
+            if !results.unfinished.isEmpty {
+                progress.line("not finished: \(results.unfinished.joined(separator: ", "))")
+            }
+            for change in results.changed { progress.line("left out: \(change)") }
+            guard !results.lines.isEmpty else {
+                throw InputError(
+                    file: folder.relativePath, found: "no finished run",
+                    expected: "one; adashare experiment run \(file) trains them")
+            }
+            if let reference = results.study.reference, results.reference == nil {
+                progress.line("note: no Δ, since \(reference) has no finished run")
+            }
+            return results
+        }
     }
 
     struct Run: ConsoleCommand {
@@ -54,7 +73,28 @@ struct ExperimentCommand: ParsableCommand {
             let study = try place.study()
             let progress = ProgressPrinter(console)
             let selectors = (devices ?? "").split(separator: ",").map(String.init)
+            guard devices == nil || !selectors.isEmpty else {
+                throw ValidationError("--devices: found '\(devices ?? "")', expected one or more, comma-separated.")
+            }
             for selector in selectors { _ = try Device.select(selector) }
+            var results = try StudyResults(study, in: place.folder)
+            if let changed = InputError.all(results.changed) { throw changed }
+            try AtomicFile.makeFolder(place.folder)
+            let lock = try FolderLock(place.folder, name: "study.lock", of: "study")
+            defer { withExtendedLifetime(lock) {} }
+            let stop = StopRequest.listening()
+            try train(study, on: selectors, until: stop, progress)
+
+            results = try StudyResults(study, in: place.folder)
+            let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
+            try console.print("\n" + StudyTable(results).text(.text))
+            try timing.get()
+        }
+
+        /// Trains what is not finished, as many runs at a time as there are jobs.
+        private func train(
+            _ study: Study, on devices: [String], until stop: StopRequest, _ progress: ProgressPrinter
+        ) throws {
             var pending = try study.rows.flatMap { row in
                 try study.seeds.map { try StudyRun(study, row, $0, in: place.folder) }
             }
@@ -62,14 +102,20 @@ struct ExperimentCommand: ParsableCommand {
             let total = study.rows.count * study.seeds.count
             progress.line("\(total - pending.count) of \(total) runs are finished; folder \(place.folder.relativePath)")
             var (running, failed): ([(run: StudyRun, slot: Int)], [String]) = ([], [])
+            var isStopping = false
             while !pending.isEmpty || !running.isEmpty {
                 while running.count < jobs, !pending.isEmpty {
                     let slot = (0..<jobs).first { slot in !running.contains { $0.slot == slot } } ?? 0
                     let run = pending.removeFirst()
-                    let device = selectors.isEmpty ? [] : ["--device", selectors[slot % selectors.count]]
-                    try run.start(device + (noSearch ? ["--no-search"] : []))
-                    progress.line("training \(run.name), log \(run.log.relativePath)")
-                    running.append((run, slot))
+                    let device = devices.isEmpty ? [] : ["--device", devices[slot % devices.count]]
+                    do {
+                        try run.start(device + (noSearch ? ["--no-search"] : []))
+                        progress.line("training \(run.name), log \(run.log.relativePath)")
+                        running.append((run, slot))
+                    } catch {
+                        progress.line("failed \(run.name): \(error)")
+                        failed.append(run.name)
+                    }
                 }
                 Thread.sleep(forTimeInterval: 0.1)
                 for (run, _) in running.filter({ !$0.run.isRunning }) {
@@ -77,22 +123,38 @@ struct ExperimentCommand: ParsableCommand {
                     if !run.isFinished { failed.append(run.name) }
                 }
                 running.removeAll { !$0.run.isRunning }
+                if !isStopping, let reason = stop.reason {
+                    isStopping = true
+                    progress.line("\(reason.name): ending \(running.count) runs; the same command goes on")
+                    pending = []
+                    for (run, _) in running { run.end() }
+                }
             }
+            try stop.check()
             guard failed.isEmpty else {
                 throw InputError(
                     file: place.file, found: "\(failed.count) runs that failed: \(failed.joined(separator: ", "))",
                     expected: "none; their logs say why, and the same command goes on")
             }
-            var results = try StudyResults(study, in: place.folder)
-            if !results.areTimed {
-                progress.line("timing predictions in turns with those of \(study.reference ?? "the first row")")
-                var device = DeviceOptions()
-                device.device = selectors.first
-                try results.measureTimes(
-                    in: place.folder, on: device.makeContext(progress: progress), report: progress.report)
-                results = try StudyResults(study, in: place.folder)
+        }
+
+        /// Measures what predictions take where that is not known of every network.
+        private func time(
+            _ results: inout StudyResults, on device: String?, until stop: StopRequest, _ progress: ProgressPrinter
+        ) throws {
+            var options = DeviceOptions()
+            options.device = device
+            guard !results.areTimed else {
+                if let times = results.times, try times.device != options.select().name {
+                    progress.line(
+                        "note: times are of \(times.device); without times.json they are measured on this device")
+                }
+                return
             }
-            try console.print("\n" + StudyTable(results).text(.text))
+            progress.line("timing predictions in turns with those of \(results.reference?.name ?? "the first row")")
+            try results.measureTimes(
+                in: place.folder, on: options.makeContext(progress: progress), until: stop, report: progress.report)
+            results = try StudyResults(results.study, in: place.folder)
         }
     }
 
@@ -107,10 +169,7 @@ struct ExperimentCommand: ParsableCommand {
         @Flag(help: "Every metric, not each task's first one.") var all = false
 
         func run(on console: Console) throws {
-            let results = try StudyResults(place.study(), in: place.folder)
-            if !results.unfinished.isEmpty {
-                ProgressPrinter(console).line("not finished: \(results.unfinished.joined(separator: ", "))")
-            }
+            let results = try place.finished(console)
             try console.print(StudyTable(results, convention: convention, hasAllMetrics: all).text(form))
         }
     }
@@ -123,70 +182,14 @@ struct ExperimentCommand: ParsableCommand {
         @Option(help: "The picture, SVG.") var svg: String
 
         func run(on console: Console) throws {
-            let results = try StudyResults(place.study(), in: place.folder)
+            let results = try place.finished(console)
             guard let chart = results.chart else {
                 throw InputError(
                     file: place.file, place: "reference", found: results.study.reference ?? "none",
-                    expected: "a row that is finished, and another with the same seed")
+                    expected: "a line with a finished run, and another with the same seed")
             }
             try chart.write(to: URL(fileURLWithPath: svg))
             try console.print("wrote \(svg)")
         }
-    }
-}
-
-/// One run of a study: a process of this program.
-private final class StudyRun {
-    let name: String
-    let log: URL
-    private let folder: URL
-    private let study: Study
-    private let configuration: ExperimentConfiguration
-    private let overrides: [String]
-    private let process = Process()
-    private var started = Date()
-
-    init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) throws {
-        self.study = study
-        name = "\(row.name), seed \(seed)"
-        folder = parent.appendingPathComponent(study.folder(row, seed: seed))
-        log = folder.appendingPathExtension("log")
-        configuration = try study.configuration(row, seed: seed)
-        overrides = study.overrides(row, seed: seed)
-    }
-
-    var isFinished: Bool { StudyResults.isFinished(folder, configuration) }
-    var isRunning: Bool { process.isRunning }
-
-    func start(_ options: [String]) throws {
-        try FileManager.default.createDirectory(
-            at: folder.deletingLastPathComponent(), withIntermediateDirectories: true)
-        if !FileManager.default.fileExists(atPath: log.path) {
-            FileManager.default.createFile(atPath: log.path, contents: nil)
-        }
-        let output = try FileHandle(forWritingTo: log)
-        try output.seekToEnd()
-        guard let program = Bundle.main.executablePath else {
-            throw InputError(file: "this program", found: "no path of its own", expected: "one")
-        }
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments =
-            ["train", "--config", study.configURL.path, "--output", folder.path, "--resume"] + options
-            + overrides.flatMap { ["--set", $0] }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        started = Date()
-        do {
-            try process.run()
-        } catch {
-            throw InputError(file: program, found: "no process (\(error.localizedDescription))", expected: "one")
-        }
-    }
-
-    /// What became of it.
-    var outcome: String {
-        let seconds = readable(Date().timeIntervalSince(started), digits: 2)
-        return isFinished ? "finished \(name) in \(seconds) s" : "failed \(name), see \(log.relativePath)"
     }
 }

@@ -20,14 +20,18 @@ struct DeviceOptions: ParsableArguments {
     @Option(help: "Kernels to use: cpu or gpu. Default: what suits the device; `train --resume` keeps the run's.")
     var kernelFamily: KernelFamily?
 
-    /// The environment is read here and nowhere else.
+    /// The device. The environment is read here and nowhere else.
+    func select() throws -> Device {
+        try Device.select(device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+    }
+
+    /// A context on it.
     ///
     /// - Parameter profiling: whether the queue records when each launch ran.
     /// - Parameter progress: told while kernels are compiled.
     func makeContext(profiling: Bool = false, progress: ProgressPrinter) throws -> DeviceContext {
         HostThreads.stayOnTheirCores()
-        let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
-        let device = try Device.select(selector)
+        let device = try select()
         let context = try DeviceContext(
             device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
             compilers: CompileKernels.pool,

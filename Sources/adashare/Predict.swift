@@ -73,12 +73,7 @@ struct Predict: ConsoleCommand {
         let policies = try files.map { try policy.map(experiment.policy) ?? experiment.policy(recordedIn: $0.file) }
         let folder = URL(fileURLWithPath: output)
         let pictures = Album(tasks: experiment.tasks(recordedIn: files[0].file), console: console)
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw InputError(
-                file: output, found: "a folder that cannot be made", expected: "a place that can be written")
-        }
+        try AtomicFile.makeFolder(folder)
         try profile.recording(with: recorder, on: console) {
             for path in images {
                 let image = try Image.read(URL(fileURLWithPath: path), channels: 3)

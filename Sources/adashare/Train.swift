@@ -68,21 +68,8 @@ struct Train: ConsoleCommand {
         }
     }
 
-    private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
-
     func run(on console: Console) throws {
-        var configuration = try part.select(options.load(on: console))
-        // Absolute, so that the run can be evaluated and resumed from any folder.
-        configuration.dataset.root = configuration.dataset.root.map(absolute)
-        configuration.model.initialCheckpoint = configuration.model.initialCheckpoint.map(absolute)
-        for index in configuration.tasks.indices {
-            if let root = configuration.tasks[index].dataset?.root {
-                configuration.tasks[index].dataset?.root = absolute(root)
-            }
-            guard case .file(let path) = configuration.tasks[index].classWeights else { continue }
-            configuration.tasks[index].classWeights = .file(absolute(path))
-        }
-        configuration.method.choose(configuration.method.chosen.resolved(absolute))
+        let configuration = try part.select(options.load(on: console)).withAbsolutePaths
         try configuration.validateForTraining(file: options.config)
         let experiment = try Experiment(configuration)
         try checkPhases(experiment)

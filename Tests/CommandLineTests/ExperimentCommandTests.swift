@@ -102,6 +102,24 @@ extension CommandLineTests {
             let picture = folder.file("p.svg")
             #expect(Command.run(["experiment", "plot"] + place + ["--svg", picture.path]).status == 0)
             #expect(try String(contentsOf: picture, encoding: .utf8).contains("hard sharing"))
+
+            // A run that has lost its weights leaves the others their times.
+            try FileManager.default.removeItem(at: output.appendingPathComponent("times.json"))
+            try FileManager.default.removeItem(at: gone.appendingPathComponent("checkpoints/train.safetensors"))
+            let lost = try Program.run(run)
+            #expect(lost.status == 0 && lost.errors.contains("hard sharing, seed 2 is not timed"))
+            #expect(lost.output.contains("ms an image"))
+            try Data("{".utf8).write(to: output.appendingPathComponent("times.json"))
+            try Program.run(run).expectFailure(["times.json", "without the file"])
+            try FileManager.default.removeItem(at: output.appendingPathComponent("times.json"))
+
+            // What was trained with other keys is no result of this study.
+            let text = try String(contentsOfFile: file, encoding: .utf8)
+            try text.replacing("policy.budget=0.6", with: "policy.budget=0.7")
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            try Program.run(run).expectFailure(["adashare/seed-1", "policy.budget: 0.6 in the run, 0.7 now"])
+            let changed = Command.run(["experiment", "table"] + place)
+            #expect(changed.errors.contains("left out") && !changed.output.contains("AdaShare"))
         }
 
         @Test func aFailedRunHidesNoOther() throws {
@@ -132,17 +150,35 @@ extension CommandLineTests {
                 .expectFailure(["nowhere"])
             #expect(!FileManager.default.fileExists(atPath: folder.file("none").path))
             let names = ("Hard sharing!", "first")
-            func named(_ change: (String, String), _ parts: String...) throws {
-                let file = try write(
-                    folder, Self.study.replacing(names.0, with: names.1).replacing(change.0, with: change.1))
+            func named(_ changes: (String, String)..., parts: String...) throws {
+                let text = changes.reduce(Self.study.replacing(names.0, with: names.1)) {
+                    $0.replacing($1.0, with: $1.1)
+                }
+                let file = try write(folder, text)
                 Command.run(["experiment", "run", file]).expectFailure(parts)
             }
-            try named(("reference: hard", "reference: soft"), "reference", "'soft sharing'", "AdaShare")
-            try named(("policy.budget=0.6", "policy.bugdet=0.6"), "row 'AdaShare'", "policy.budget")
-            try named(("seeds: [1, 2]", "seeds: [1, 1]"), "seeds", "each once")
-            try named(("config: base.yml", "config: none.yml"), "none.yml", "no readable file")
-            try named(("miou=29.6", "miou"), "published.0.metrics", "task metric=value")
-            try named(("policy.budget=0.6", "training.seed=3"), "rows.2", "seeds")
+            try named(("reference: hard", "reference: soft"), parts: "reference", "'soft sharing'", "AdaShare")
+            try named(("policy.budget=0.6", "policy.bugdet=0.6"), parts: "row 'AdaShare'", "policy.budget")
+            try named(("seeds: [1, 2]", "seeds: [1, 1]"), parts: "seeds", "each once")
+            try named(("config: base.yml", "config: none.yml"), parts: "none.yml", "no readable file")
+            try named(("miou=29.6", "miou"), parts: "published.0.metrics", "task metric=value")
+            try named(("policy.budget=0.6", "' training.seed=3'"), parts: "rows.2", "seeds")
+            try named(("miou=29.6", "=29.6"), parts: "published.0.metrics", "task metric=value")
+            try named(("[\"segmentation miou=29.6\"]", "[\"\"]"), parts: "published.0.metrics", "task metric=value")
+            try named(
+                ("name: AdaShare", "name: \"first, hard sharing\""), parts: "rows.2.name", "networks of row 'first'")
+            try named(("name: AdaShare", "name: 多"), parts: "rows.2.name", "ASCII")
+            // A row of several networks is no line by itself.
+            try named(
+                ("policy.budget=0.6", "\"policy.budgets=[0.8, 0.6]\""),
+                ("reference: hard sharing", "reference: AdaShare"), parts: "reference",
+                "AdaShare, policy at 0.8; AdaShare, policy at 0.6; AdaShare, hard sharing")
+            _ = try write(folder, Self.study.replacing("Hard sharing!", with: "first"))
+            Command.run(["experiment", "run", good, "--devices", ","]).expectFailure(code: 64, ["--devices"])
+            let inTheWay = try folder.write("", "in the way").path
+            Command.run(["experiment", "run", good, "--output", inTheWay]).expectFailure([inTheWay, "folder"])
+            Command.run(["experiment", "table", good, "--output", folder.file("none").path])
+                .expectFailure(["no finished run"])
         }
     }
 }

@@ -99,6 +99,8 @@ final class RunningProgram {
         wait()
     }
 
+    func send(_ signal: Int32) { Foundation.kill(process.processIdentifier, signal) }
+
     func finish() throws -> Outcome {
         wait()
         func text(_ name: String) throws -> String {

@@ -22,14 +22,7 @@ public func writeNYUFormat(_ dataset: any Dataset, to root: URL, progress: ((Int
     }
     let folders = ["img"] + NYUv2Index.folders.filter { dataset.labels.contains($0.key) }.map(\.value.folder)
     for folder in folders {
-        let url = root.appendingPathComponent(folder)
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            throw InputError(
-                file: url.path, found: "a folder that cannot be made: \(error.localizedDescription)",
-                expected: "a place that can be written")
-        }
+        try AtomicFile.makeFolder(root.appendingPathComponent(folder))
     }
     var rows: [[String?]] = []
     for index in 0..<dataset.count {

@@ -124,7 +124,7 @@ struct CheckpointStore {
     func load() throws -> Saved {
         let names = try readPointer()
         let training = try TensorFile.read(url(names.state))
-        try check(training, names.stateHash)
+        try Self.check(training, names.stateHash)
         guard let text = training.metadata["state"],
             let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8))
         else {
@@ -132,11 +132,12 @@ struct CheckpointStore {
                 file: training.file, place: "metadata", found: "no state of a run", expected: "a file of `train`")
         }
         let model = try TensorFile.read(url(names.model))
-        try check(model, training.metadata["model_hash"])
+        try Self.check(model, training.metadata["model_hash"])
         return Saved(state: state, model: model, training: training)
     }
 
-    private func check(_ file: TensorFile, _ expected: String?) throws {
+    /// Refuses a file with another hash than was recorded of it; without a record there is nothing to refuse.
+    static func check(_ file: TensorFile, _ expected: String?) throws {
         guard let expected, let found = file.contentHash, found != expected else { return }
         throw InputError(
             file: file.file, found: "contents with hash \(found)",

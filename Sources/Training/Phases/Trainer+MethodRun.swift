@@ -26,12 +26,15 @@ extension Trainer: MethodRun {
         try network.initialise(seed: name.map { seed ^ Philox.nameHash($0) } ?? seed, keepingLogits: keepingLogits)
         guard let path = experiment.configuration.model.initialCheckpoint else { return }
         let kept = run.initialWeights
-        if !FileManager.default.fileExists(atPath: kept.path) {
-            let given = try TensorFile.read(URL(fileURLWithPath: path))
+        let isKept = FileManager.default.fileExists(atPath: kept.path)
+        let weights = try TensorFile.read(isKept ? kept : URL(fileURLWithPath: path))
+        try CheckpointStore.check(weights, state.initialHash)
+        if !isKept {
             try AtomicFile.write(
-                try Data(contentsOf: URL(fileURLWithPath: given.file), options: .mappedIfSafe), to: kept)
+                try Data(contentsOf: URL(fileURLWithPath: weights.file), options: .mappedIfSafe), to: kept)
         }
-        try network.load(try TensorFile.read(kept), partial: true)
+        state.initialHash = weights.contentHash
+        try network.load(weights, partial: true)
     }
 
     public func load(weightsOf phase: Phase) throws {

@@ -129,6 +129,10 @@ public final class Trainer {
     }
 
     private func restore(_ saved: CheckpointStore.Saved) throws {
+        // Here, since a later phase may read them only in days.
+        if let hash = saved.state.initialHash, FileManager.default.fileExists(atPath: run.initialWeights.path) {
+            try CheckpointStore.check(try TensorFile.read(run.initialWeights), hash)
+        }
         if let policy = saved.state.policy {
             // A policy that does not fit would end the program where it is used.
             _ = try SelectionPolicy.parse(

@@ -1,4 +1,5 @@
 import AdaShareConfiguration
+import AdaShareExperiments
 import AdaShareModels
 import AdaShareSupport
 import AdaShareTasks
@@ -44,24 +45,35 @@ public struct StudyResults: Sendable {
     public let lines: [Line]
     /// Runs that are missing or not finished, as their folders are called.
     public let unfinished: [String]
+    /// Runs of other configurations than the study's now, each with what differs; they are left out.
+    public let changed: [InputError]
+    /// What was measured of predictions, and where; nil where nothing was.
+    public let times: StudyTimes?
 
     /// Reads what lies in the folder of a study.
     ///
-    /// - Throws: `InputError` naming a damaged file.
+    /// - Throws: `InputError` naming a damaged file, or a reference that is no line of the study.
     public init(_ study: Study, in folder: URL) throws {
         self.study = study
-        let times = try StudyTimes.read(in: folder)
+        times = try StudyTimes.read(in: folder)
+        try Self.checkReference(of: study)
         var (lines, unfinished): ([Line], [String]) = ([], [])
+        var changed: [InputError] = []
         for row in study.rows {
             var own: [Line] = []
             for seed in study.seeds {
                 let run = folder.appendingPathComponent(study.folder(row, seed: seed))
-                guard try Self.isFinished(run, study.configuration(row, seed: seed)) else {
+                let configuration = try study.configuration(row, seed: seed)
+                if let change = try Self.change(of: run, configuration) {
+                    changed.append(change)
+                    continue
+                }
+                guard Self.isFinished(run, configuration) else {
                     unfinished.append(study.folder(row, seed: seed))
                     continue
                 }
                 for (part, kind, var entry) in try Self.entries(of: run) {
-                    let name = part.isEmpty ? row.name : "\(row.name), \(part)"
+                    let name = Self.name(of: part, in: row)
                     entry.milliseconds = times?.milliseconds(line: name, seed: seed, macs: entry.macs)
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[seed] = entry
@@ -72,11 +84,50 @@ public struct StudyResults: Sendable {
             }
             lines += own
         }
-        (self.lines, self.unfinished) = (lines, unfinished)
+        (self.lines, self.unfinished, self.changed) = (lines, unfinished, changed)
     }
 
     /// Whether it is known of every network what its predictions take.
     public var areTimed: Bool { lines.allSatisfy { $0.entries.values.allSatisfy { $0.milliseconds != nil } } }
+
+    /// The line that others are compared with; nil where there is none, or it has no finished run.
+    public var reference: Line? { lines.first { $0.name == study.reference } }
+
+    private static func checkReference(of study: Study) throws {
+        guard let reference = study.reference else { return }
+        let names = try study.rows.flatMap { row in
+            try parts(study.configuration(row, seed: study.seeds[0])).map { name(of: $0, in: row) }
+        }
+        guard !names.contains(reference) else { return }
+        throw InputError(
+            file: study.url.path, place: "reference", found: "'\(reference)'",
+            expected: "a line of the table: one of " + names.joined(separator: "; "))
+    }
+
+    /// What the networks of a row will be called within it.
+    private static func parts(_ configuration: ExperimentConfiguration) -> [String] {
+        let sides = SideRuns.areWanted(configuration) ? SideRuns.kinds(configuration, isPolicyGiven: false) : []
+        let budgets = sides.filter(\.isBudget)
+        return (budgets.count > 1 ? budgets.map(\.name) : [""])
+            + (configuration.training.hardSharingBaseline ? [hardSharing] : [])
+            + sides.filter { !$0.isBudget }.map(\.name)
+    }
+
+    private static let hardSharing = "hard sharing"
+
+    private static func name(of part: String, in row: Study.Row) -> String {
+        part.isEmpty ? row.name : "\(row.name), \(part)"
+    }
+
+    /// What makes a run another one than the study has in its place now; nil for the same one, and for none.
+    private static func change(of url: URL, _ configuration: ExperimentConfiguration) throws -> InputError? {
+        guard let run = try? RunDirectory(url, mode: .read) else { return nil }
+        return try run.changes(to: configuration.withAbsolutePaths).map { changes in
+            InputError(
+                file: url.relativePath, found: changes,
+                expected: "what the study says; without the folder it is trained again")
+        }
+    }
 
     /// Whether a run has come to its end.
     public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) -> Bool {
@@ -89,17 +140,18 @@ public struct StudyResults: Sendable {
     private static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
         let summary: RunSummary = try read(run.appendingPathComponent("summary.json"))
         let compared = run.appendingPathComponent("tradeoff.json")
+        let baseline = summary.hardSharing.map {
+            (hardSharing, Tradeoff.Point.Kind.hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
+        }
         guard FileManager.default.fileExists(atPath: compared.path) else {
-            return [("", nil, Entry(summary, metrics: summary.metrics, in: run))]
+            let kind: Tradeoff.Point.Kind? = summary.isPolicyLearned ? .policy : nil
+            return [("", kind, Entry(summary, metrics: summary.metrics, in: run))] + (baseline.map { [$0] } ?? [])
         }
         let tradeoff: Tradeoff = try read(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
         return try tradeoff.points.compactMap { point in
             switch point.kind {
-            case .hardSharing:
-                return summary.hardSharing.map {
-                    ("hard sharing", .hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
-                }
+            case .hardSharing: return baseline
             case .policy, .narrow:
                 let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
                 let own: RunSummary =
@@ -121,7 +173,7 @@ public struct StudyResults: Sendable {
 
     /// Δ of a line over the reference in percent, exact convention, for the seeds that both have.
     public func gains(_ line: Line) -> [Double] {
-        guard let name = study.reference, let reference = lines.first(where: { $0.name == name }) else { return [] }
+        guard let reference else { return [] }
         return line.entries.keys.sorted().compactMap { seed in
             guard let mine = line.entries[seed], let base = reference.entries[seed] else { return nil }
             func exact(_ entry: Entry) -> [String: [Metric]] {

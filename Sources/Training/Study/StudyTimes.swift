@@ -43,9 +43,15 @@ public struct StudyTimes: Codable, Sendable, Equatable {
     static func read(in folder: URL) throws -> StudyTimes? {
         let file = file(in: folder)
         guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-        return try StudyResults.read(
-            file, writtenBy: "experiment run",
-            expected: "that of a study; without it `experiment run` measures again")
+        let again = "without the file `experiment run` measures again"
+        let times: StudyTimes = try StudyResults.read(
+            file, writtenBy: "experiment run", expected: "that of a study; \(again)")
+        if let bad = times.times.firstIndex(where: { !($0.milliseconds > 0 && $0.milliseconds.isFinite) }) {
+            throw InputError(
+                file: file.path, place: "times.\(bad).milliseconds", found: "\(times.times[bad].milliseconds)",
+                expected: "a time above 0; \(again)")
+        }
+        return times
     }
 }
 
@@ -60,10 +66,12 @@ extension StudyResults {
     /// - Parameters:
     ///   - folder: of the study.
     ///   - context: the device.
+    ///   - stop: ends it between two networks; then nothing is written.
     ///   - report: told what comes out otherwise than wanted.
-    /// - Throws: `InputError` if a run's files are damaged; `DeviceError`.
+    /// - Throws: `InputError` if a run's files are damaged; `DeviceError`; ``Stopped``.
     public func measureTimes(
-        in folder: URL, on context: DeviceContext, report: @escaping (ProgressEvent) -> Void
+        in folder: URL, on context: DeviceContext, until stop: StopRequest,
+        report: @escaping (ProgressEvent) -> Void
     ) throws {
         let lines = lines.filter { $0.name == study.reference } + lines.filter { $0.name != study.reference }
         guard let first = lines.first?.entries.min(by: { $0.key < $1.key })?.value else { return }
@@ -75,14 +83,21 @@ extension StudyResults {
         var areSettled = true
         for line in lines {
             for (seed, entry) in line.entries.sorted(by: { $0.key < $1.key }) {
-                let reference =
-                    try references[seed]
-                    ?? Timed(
-                        (lines[0].entries[seed] ?? first).network, on: context, images: images, report: report)
-                references[seed] = reference
-                let subject =
-                    line.name == lines[0].name
-                    ? reference : try Timed(entry.network, on: context, images: images, report: report)
+                try stop.check()
+                let (reference, subject): (Timed, Timed)
+                do {
+                    let base = (lines[0].entries[seed] ?? first).network
+                    reference =
+                        try references[seed] ?? Timed(base, on: context, images: images, report: report)
+                    references[seed] = reference
+                    subject =
+                        line.name == lines[0].name
+                        ? reference : try Timed(entry.network, on: context, images: images, report: report)
+                } catch let error as InputError {
+                    // One run that has lost a file leaves the others their times.
+                    report(.notice("\(line.name), seed \(seed) is not timed: \(error)"))
+                    continue
+                }
                 let rounds = try TimedRounds {
                     (try reference.milliseconds(), try subject.milliseconds())
                 } times: {

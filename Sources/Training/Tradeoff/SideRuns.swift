@@ -34,6 +34,14 @@ public struct SideRuns {
         /// Hard sharing at so many times the width.
         case narrow(Double)
 
+        /// Whether it is one of several policies, not of several widths.
+        var isBudget: Bool {
+            switch self {
+            case .budget: true
+            case .narrow: false
+            }
+        }
+
         /// Its folder in the run's.
         public var folder: String {
             switch self {

@@ -1,0 +1,42 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Keeps a folder to one working process.
+///
+/// `flock` on a file in the folder, which holds the number of the process: the system releases it however the process
+/// ends, so a leftover file is harmless.
+package final class FolderLock: Sendable {
+    private let file: Int32
+
+    /// Takes the lock, until the object is let go.
+    ///
+    /// - Parameters:
+    ///   - folder: what is worked on; it exists.
+    ///   - name: of the file in it.
+    ///   - what: the folder holds, a run for example.
+    /// - Throws: `InputError` if another process holds it, or the file cannot be made.
+    package init(_ folder: URL, name: String, of what: String) throws {
+        let path = folder.appendingPathComponent(name).path
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let process = (try? String(contentsOfFile: path, encoding: .utf8))?
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            close(file)
+            throw InputError(
+                file: folder.path,
+                found: "another process on this \(what)"
+                    + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
+                expected: "one process per \(what): wait for it or end it")
+        }
+        ftruncate(file, 0)
+        try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
+    }
+
+    deinit { close(file) }
+}
