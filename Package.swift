@@ -30,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         // Shims: headers and module maps, no logic.
@@ -138,9 +139,17 @@ let package = Package(
                 "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareGraph",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport",
             ], path: "Sources/Benchmarks", swiftSettings: tested),
+        .target(
+            name: "AdaShareExport",
+            dependencies: [
+                "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
+                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDatasets", "AdaShareFiles",
+                "AdaShareSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], path: "Sources/Export", exclude: ["ONNX/onnx.proto"], swiftSettings: tested),
         .executableTarget(
             name: "adashare",
             dependencies: [
+                "AdaShareExport",
                 "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",

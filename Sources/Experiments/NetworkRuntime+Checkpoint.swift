@@ -71,7 +71,7 @@ extension ParameterCatalog {
     /// The parameters a checkpoint holds and what it calls them, checked against this network.
     ///
     /// - Throws: as `NetworkRuntime.load`.
-    func names(
+    package func names(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, String)] {
         let theirs = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
@@ -117,7 +117,10 @@ extension ParameterCatalog {
         return others.first { file.tensors[$0] != nil }.map { [$0] } ?? []
     }
 
-    static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
+    /// A parameter's values in disk order.
+    ///
+    /// - Throws: `InputError` for another shape, or what is no finite number.
+    package static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
         guard spec.layout == .counter else {
             let values = try file.floats(name, shape: spec.diskShape)
             if let bad = values.firstIndex(where: { !$0.isFinite }) {

@@ -38,7 +38,10 @@ extension RunDirectory {
         try AtomicFile.write(Data(try JSONText.pretty(all).utf8), to: classes)
     }
 
-    private func readClasses() throws -> [String: [String]] {
+    /// The words that the run's classes stand for, by task; none where its data set has none.
+    ///
+    /// - Throws: `InputError` if the file is damaged.
+    package func readClasses() throws -> [String: [String]] {
         guard FileManager.default.fileExists(atPath: classes.path) else { return [:] }
         do {
             return try JSONText.read([String: [String]].self, WholeFile.read(classes))

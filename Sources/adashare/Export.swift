@@ -1,0 +1,73 @@
+import AdaShareExperiments
+import AdaShareExport
+import AdaShareFiles
+import AdaShareMethods
+import AdaShareSupport
+import AdaShareTraining
+import ArgumentParser
+import Foundation
+
+extension ExportedInput: ExpressibleByArgument {}
+
+struct Export: ConsoleCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a run's network for other programs: ONNX, or safetensors.",
+        discussion: """
+            The network of the chosen tasks under the policy it was trained with: blocks that none of them selects are \
+            not there, what they have in common is there once. ONNX: opset 18, one output for each task, before any \
+            softmax; batch, height and width are the caller's. No OpenCL device is needed.
+            """)
+
+    enum Format: String, CaseIterable, ExpressibleByArgument { case onnx, safetensors }
+
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
+    @Option(help: "onnx or safetensors.") var format: Format
+    @Option(help: "The file.") var output: String
+    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.") var checkpoint: String?
+    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
+    var policy: PolicySource?
+    @Option(
+        help: "What the model is given: pixels (uint8, N×H×W×3, red first) or normalised (float, N×3×H×W, as trained).")
+    var input: ExportedInput = .normalised
+    @Flag(name: .customLong("keep-batch-norms"), help: "Do not fold batch norms into convolutions.")
+    var keepsBatchNorms = false
+    @OptionGroup var part: TaskOptions
+
+    func validate() throws {
+        guard format == .safetensors, input != .normalised || keepsBatchNorms else { return }
+        throw ValidationError("--input and --keep-batch-norms: expected with --format onnx.")
+    }
+
+    func run(on console: Console) throws {
+        let run = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
+        let experiment = try Experiment(part.select(run.readConfiguration()))
+        let results =
+            try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: [String]?.none)] }
+            ?? run.results(of: experiment)
+        guard policy == nil || results.count == 1 else {
+            throw ValidationError(
+                "--policy: found a run of \(results.count) networks, one for each task; expected one.")
+        }
+        let sources = try results.map { weights, tasks in
+            let file = try TensorFile.read(weights)
+            return NetworkExport.Source(
+                file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
+                tasks: tasks ?? EvaluationResult.tasks(of: file))
+        }
+        let export = try NetworkExport(experiment, sources: sources, classes: run.readClasses())
+        let url = URL(fileURLWithPath: output)
+        for source in results.map(\.weights) + [run.configuration]
+        where source.resolvingSymlinksInPath() == url.resolvingSymlinksInPath() {
+            throw InputError(file: output, found: "a file that is read", expected: "another --output")
+        }
+        switch format {
+        case .onnx:
+            try AtomicFile.write(
+                export.onnx(
+                    input, foldsBatchNorms: !keepsBatchNorms, version: AdaShareCommand.configuration.version),
+                to: url)
+        case .safetensors: try export.tensors().write(to: url)
+        }
+        try console.print("wrote \(output)")
+    }
+}
