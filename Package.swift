@@ -140,6 +140,12 @@ let package = Package(
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport",
             ], path: "Sources/Benchmarks", swiftSettings: tested),
         .target(
+            name: "AdaShareReport",
+            dependencies: [
+                "AdaShareTraining", "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels", "AdaShareSupport",
+            ], path: "Sources/Report", swiftSettings: tested),
+        .target(
             name: "AdaShareExport",
             dependencies: [
                 "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
@@ -149,7 +155,7 @@ let package = Package(
         .executableTarget(
             name: "adashare",
             dependencies: [
-                "AdaShareExport",
+                "AdaShareReport", "AdaShareExport",
                 "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
@@ -203,7 +209,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "adashare",
+                "adashare", "AdaShareReport",
                 "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",

@@ -21,7 +21,8 @@ struct AdaShareCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Train.self, Evaluate.self, Predict.self, Export.self, Cost.self, Policy.self, Tune.self, Benchmark.self,
+            Train.self, Evaluate.self, Predict.self, Report.self, Export.self, Cost.self, Policy.self, Tune.self,
+            Benchmark.self,
             Devices.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,
         ])

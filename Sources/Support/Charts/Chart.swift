@@ -109,6 +109,24 @@ public struct Chart: Sendable {
         }
     }
 
+    /// A part of the x axis with a name above it; every second one is shaded.
+    public struct Span: Sendable {
+        /// Text at its upper end.
+        public var name: String
+        /// Where it begins and ends, in the unit of the x axis.
+        public var low, high: Double
+
+        /// Creates a span.
+        ///
+        /// - Parameters:
+        ///   - name: text at its upper end.
+        ///   - low: where it begins.
+        ///   - high: where it ends.
+        public init(_ name: String, from low: Double, to high: Double) {
+            (self.name, self.low, self.high) = (name, low, high)
+        }
+    }
+
     /// A linear axis with round ticks.
     public struct Axis: Sendable {
         /// What the axis shows, without unit where the ticks have one.
@@ -141,6 +159,8 @@ public struct Chart: Sendable {
         public var series: [Series]
         /// Horizontal lines across the panel.
         public var lines: [ReferenceLine]
+        /// Parts of the x axis, from left to right.
+        public var spans: [Span]
 
         /// Creates a panel.
         ///
@@ -151,11 +171,13 @@ public struct Chart: Sendable {
         ///   - y: the vertical axis.
         ///   - series: points and curves.
         ///   - lines: horizontal lines across the panel.
+        ///   - spans: parts of the x axis, from left to right.
         public init(
-            _ title: String, note: String = "", x: Axis, y: Axis, series: [Series], lines: [ReferenceLine] = []
+            _ title: String, note: String = "", x: Axis, y: Axis, series: [Series], lines: [ReferenceLine] = [],
+            spans: [Span] = []
         ) {
             (self.title, self.note, self.x, self.y) = (title, note, x, y)
-            (self.series, self.lines) = (series, lines)
+            (self.series, self.lines, self.spans) = (series, lines, spans)
         }
     }
 

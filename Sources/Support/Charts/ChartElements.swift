@@ -22,7 +22,7 @@ struct ChartText {
             "<text class=\"\(kind)\" x=\"\(svgNumber(x))\" y=\"\(svgNumber(y))\" font-size=\"\(svgNumber(size))\""
             + " text-anchor=\"\(anchor)\" font-weight=\"\(weight)\" font-style=\"\(style)\" fill=\"\(colour.rawValue)\""
             + " stroke=\"white\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\">"
-            + "\(Self.escaped(string))</text>\n"
+            + "\(escapedXML(string))</text>\n"
     }
 
     /// A width that the usual sans-serif fonts stay within.
@@ -41,19 +41,21 @@ struct ChartText {
         return lines
     }
 
-    /// Text that XML takes; characters that it allows in no form become "?".
-    private static func escaped(_ string: String) -> String {
-        string.unicodeScalars.map { scalar in
-            switch scalar {
-            case "&": "&amp;"
-            case "<": "&lt;"
-            case ">": "&gt;"
-            case "\t", "\n", "\r": " "
-            case "\u{0}"..<" ", "\u{fffe}", "\u{ffff}": "?"
-            default: String(scalar)
-            }
-        }.joined()
-    }
+}
+
+/// Text that XML and HTML take, also within quotes; characters that they allow in no form become "?".
+package func escapedXML(_ string: String) -> String {
+    string.unicodeScalars.map { scalar in
+        switch scalar {
+        case "&": "&amp;"
+        case "<": "&lt;"
+        case ">": "&gt;"
+        case "\"": "&quot;"
+        case "\t", "\n", "\r": " "
+        case "\u{0}"..<" ", "\u{fffe}", "\u{ffff}": "?"
+        default: String(scalar)
+        }
+    }.joined()
 }
 
 extension Chart.Line {
@@ -88,7 +90,7 @@ extension Chart.Marker {
 }
 
 /// A coordinate to a hundredth of a pixel.
-func svgNumber(_ value: Double) -> String {
+package func svgNumber(_ value: Double) -> String {
     let rounded = (value * 100).rounded() / 100
     return Int(exactly: rounded).map(String.init) ?? "\(rounded)"
 }

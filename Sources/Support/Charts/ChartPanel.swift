@@ -14,7 +14,10 @@ struct ChartPanel {
         panel.lines.removeAll { !shown($0.value) }
         self.panel = panel
         let points = panel.series.flatMap(\.points)
-        let (x, y) = (Scale(panel.x, points.map(\.x)), Scale(panel.y, points.map(\.y) + panel.lines.map(\.value)))
+        let (x, y) = (
+            Scale(panel.x, points.map(\.x) + panel.spans.flatMap { [$0.low, $0.high] }),
+            Scale(panel.y, points.map(\.y) + panel.lines.map(\.value))
+        )
         (self.x, self.y) = (x, y)
         func margin(_ labels: [String]) -> Double { labels.map { ChartText.width($0, size: 12) }.max() ?? 0 }
         let left = 18 + margin(y.labels)
@@ -28,6 +31,22 @@ struct ChartPanel {
         result += ChartText(panel.note, right, 18, anchor: "end", style: "italic").svg
         result += ChartText(panel.y.name, frame.x, 40).svg
         result += ChartText(panel.x.name, frame.x + frame.width / 2, bottom + 36, anchor: "middle").svg
+        for (position, span) in panel.spans.enumerated() {
+            let (low, high) = (at(x: max(span.low, x.low)), at(x: min(span.high, x.high)))
+            guard high > low else { continue }
+            if !position.isMultiple(of: 2) {
+                let box = [("x", low), ("y", frame.y), ("width", high - low), ("height", frame.height)]
+                let extents = box.map { "\($0)=\"\(svgNumber($1))\"" }.joined(separator: " ")
+                result += "<rect class=\"span\" \(extents) fill=\"#f1f1f4\"/>\n"
+            }
+            // One that is too narrow for its name goes without.
+            guard ChartText.width(span.name, size: 11) < high - low else { continue }
+            result +=
+                ChartText(
+                    span.name, (low + high) / 2, frame.y + 12, size: 11, anchor: "middle", style: "italic",
+                    kind: "span-name"
+                ).svg
+        }
         for (value, label) in zip(y.ticks, y.labels) {
             let isZero = value == 0 && y.low < 0
             result += segment(frame.x, at(y: value), right, at(y: value), isZero ? "#888" : "#ddd", "grid-y")

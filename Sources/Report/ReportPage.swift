@@ -1,0 +1,118 @@
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTraining
+
+/// One page about one or several runs: HTML that needs no other file and no network.
+public struct ReportPage {
+    private let runs: [RunReport]
+    private let version: String
+
+    /// - Parameters:
+    ///   - runs: at least one.
+    ///   - version: of this program.
+    public init(_ runs: [RunReport], version: String) { (self.runs, self.version) = (runs, version) }
+
+    /// The page.
+    public var html: String {
+        let title = runs.map(\.name).joined(separator: ", ")
+        let sections = (runs.count > 1 ? comparison : "") + runs.map(section).joined()
+        return """
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="generator" content="adashare \(escapedXML(version))">
+            <link rel="icon" href="data:,">
+            <title>\(escapedXML(title)) – adashare</title>
+            <style>
+            \(ReportStyle.css)
+            </style>
+            </head>
+            <body>
+            <main>
+            \(sections)</main>
+            <script>
+            \(ReportStyle.script)
+            </script>
+            </body>
+            </html>
+
+            """
+    }
+
+    private func section(_ run: RunReport) -> String {
+        var parts = [run.header]
+        if let results = run.results { parts.append(results) }
+        for (title, policy) in run.policies { parts.append(run.network(title, policy)) }
+        if let curves = run.curves { parts.append(curves) }
+        if let costs = run.costs { parts.append(costs) }
+        parts.append(
+            "<section><details><summary>Resolved configuration</summary><pre>\(run.configuration.split(separator: "\n").map { escapedXML(String($0)) }.joined(separator: "\n"))</pre>"
+                + "</details></section>")
+        return "<article>\n" + parts.joined(separator: "\n") + "\n</article>\n"
+    }
+
+    /// What each run has reached, side by side, and against what it costs.
+    private var comparison: String {
+        let finished = runs.filter { $0.summary != nil }
+        guard let first = finished.first else { return "" }
+        let columns = first.experiment.tasks.compactMap { task in
+            first.summary?.metrics[task.name]?[MetricConvention.exact.rawValue]?.first.map { (task.name, $0) }
+        }
+        let header =
+            ["run", "method"]
+            + columns.map { "\($0.0) \($0.1.name)\(unit($0.1)) \($0.1.higherIsBetter ? "↑" : "↓")" }
+            + ["against hard sharing", "M MACs", "M parameters"]
+        let rows = finished.map { run -> [String] in
+            guard let summary = run.summary else { return [] }
+            let own = columns.map { task, metric in
+                summary.metrics[task]?[MetricConvention.exact.rawValue]?.first { $0.name == metric.name }
+                    .map { readable($0.value) } ?? "–"
+            }
+            return [run.name, summary.method] + own + [
+                summary.gainOverHardSharing.map { signed($0) + " %" } ?? "–",
+                readable(Double(run.macs(summary)) / 1e6), readable(Double(summary.cost.parameters) / 1e6),
+            ]
+        }
+        let points = finished.compactMap { run in
+            run.summary.flatMap { summary in
+                summary.gainOverHardSharing.map {
+                    Chart.Point(Double(run.macs(summary)) / 1e6, $0, label: run.name)
+                }
+            }
+        }
+        let chart = Chart(
+            "Accuracy against work",
+            panels: [
+                Chart.Panel(
+                    "", note: "up and left is better", x: Chart.Axis("M multiply-accumulates below the heads"),
+                    y: Chart.Axis("accuracy against hard sharing", unit: " %"),
+                    series: [Chart.Series("", .vermillion, .square, points: points)],
+                    lines: [Chart.ReferenceLine("hard sharing", at: 0)])
+            ], panelSize: Chart.Size(width: 640, height: 360))
+        return "<article><header><h1>\(finished.count) runs</h1></header>\n<section>"
+            + table(header, rows) + (points.count > 1 ? figure(chart.svg) : "") + "</section></article>\n"
+    }
+}
+
+/// A table whose first column names the rows.
+func table(_ header: [String], _ rows: [[String]]) -> String {
+    func cells(_ row: [String], _ kind: String) -> String {
+        row.enumerated().map { place, text in
+            place == 0 ? "<th scope=\"row\">\(escapedXML(text))</th>" : "<\(kind)>\(escapedXML(text))</\(kind)>"
+        }.joined()
+    }
+    let head = header.map { "<th scope=\"col\">\(escapedXML($0))</th>" }.joined()
+    return "<div class=\"wide\"><table><thead><tr>\(head)</tr></thead><tbody>"
+        + rows.map { "<tr>\(cells($0, "td"))</tr>" }.joined(separator: "\n") + "</tbody></table></div>\n"
+}
+
+/// A picture that may be wider than a phone.
+func figure(_ svg: String, _ caption: String = "") -> String {
+    "<figure class=\"wide\">\(svg)"
+        + (caption.isEmpty ? "" : "<figcaption>\(escapedXML(caption))</figcaption>") + "</figure>\n"
+}
+
+func unit(_ metric: Metric) -> String { metric.unit.isEmpty ? "" : " \(metric.unit)" }

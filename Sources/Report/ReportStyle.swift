@@ -1,0 +1,78 @@
+/// How the page looks and what moves in it.
+enum ReportStyle {
+    /// For light and dark, phones and paper. Pictures bring colours of their own, which dark pages replace.
+    static let css = """
+        :root { color-scheme: light dark; --paper: #fff; --ink: #1c1c1e; --soft: #5c5c63; --line: #d9d9de;
+          --band: #eef1f5; --box: #dfe6ef; --edge: #8794a8; --accent: #0b5cad;
+          --t0: #0072b2; --t1: #d55e00; --t2: #00855f; --t3: #a0447a; --t4: #8a6d00; --t5: #2b7a9e; --t6: #6b6b6b;
+          --t7: #8c4a2f; }
+        @media (prefers-color-scheme: dark) { :root { --paper: #16171a; --ink: #ececf0; --soft: #a9a9b3;
+          --line: #3a3b42; --band: #22252b; --box: #2f3743; --edge: #76839a; --accent: #7db7f5;
+          --t0: #56b4e9; --t1: #ff9a52; --t2: #3fcf9f; --t3: #e08ac0; --t4: #e0c040; --t5: #86d3ef; --t6: #b5b5b5;
+          --t7: #d99a7c; } }
+        * { box-sizing: border-box; }
+        body { margin: 0; background: var(--paper); color: var(--ink);
+          font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+        main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+        article + article { border-top: 1px solid var(--line); margin-top: 3rem; padding-top: 1.5rem; }
+        h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .75rem; overflow-wrap: anywhere; }
+        h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
+        p { margin: .3rem 0 .8rem; color: var(--soft); max-width: 46rem; }
+        dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .6rem 1.5rem; margin: 0; }
+        dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; overflow-wrap: anywhere; }
+        .wide { overflow-x: auto; margin: .5rem 0; }
+        table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
+        th, td { padding: .28rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        th[scope=row], thead th:first-child { text-align: left; font-weight: 400; padding-left: 0; }
+        thead th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal; vertical-align: bottom; }
+        figure svg { display: block; max-width: 100%; height: auto; } figure svg.network { width: 100%; max-width: none; }
+        .network text { font-size: 12px; fill: var(--ink); } .network .stage, .network .times { fill: var(--soft); }
+        .network .rule { stroke: var(--line); } .network .band { fill: var(--band); }
+        .network .block { fill: var(--box); stroke: var(--edge); } .network .paid { fill: var(--edge); }
+        .network .path { stroke-width: 3; } .network .skipped { stroke-width: 2; stroke-dasharray: 3 4; opacity: .75; }
+        .network .stem { font-size: 11px; }
+        .t0 { stroke: var(--t0); } .t1 { stroke: var(--t1); } .t2 { stroke: var(--t2); } .t3 { stroke: var(--t3); }
+        .t4 { stroke: var(--t4); } .t5 { stroke: var(--t5); } .t6 { stroke: var(--t6); } .t7 { stroke: var(--t7); }
+        .end { fill: var(--paper); stroke-width: 3; }
+        table.map td, table.map thead th { text-align: center; padding: .15rem; border: 2px solid var(--paper); }
+        table.map td[style] { min-width: 2.2rem; color: var(--ink);
+          background: color-mix(in srgb, var(--t0) calc(var(--p) * 75%), var(--band)); }
+        table.map td.in { outline: 2px solid var(--ink); outline-offset: -3px; }
+        table.map span { font-size: .72rem; }
+        .slider { display: flex; align-items: center; gap: .7rem; color: var(--soft); margin: .6rem 0; }
+        .slider input { flex: 1; max-width: 30rem; accent-color: var(--accent); } .slider output { min-width: 4rem; }
+        summary { cursor: pointer; font-weight: 600; } summary:focus-visible, input:focus-visible {
+          outline: 2px solid var(--accent); outline-offset: 2px; }
+        pre { overflow-x: auto; background: var(--band); padding: .8rem; border-radius: 6px; font-size: .82rem; }
+        figcaption { color: var(--soft); font-size: .9rem; }
+        @media (prefers-color-scheme: dark) {
+          svg rect[fill=white] { fill: var(--paper); }
+          svg text[fill="#222222"] { fill: var(--ink); } svg text[stroke=white] { stroke: var(--paper); }
+          svg [stroke="#ddd"] { stroke: var(--line); } svg [stroke="#222222"] { stroke: var(--ink); }
+          svg [stroke="#0072b2"] { stroke: var(--t0); } svg [stroke="#d55e00"] { stroke: var(--t1); }
+          svg [stroke="#009e73"] { stroke: var(--t2); } svg [stroke="#a0447a"] { stroke: var(--t3); }
+          svg [fill="#0072b2"] { fill: var(--t0); } svg [fill="#d55e00"] { fill: var(--t1); }
+          svg [fill="#009e73"] { fill: var(--t2); } svg [fill="#a0447a"] { fill: var(--t3); }
+          svg .span { fill: var(--band); } }
+        @media print { main { max-width: none; padding: 0; } section, figure { break-inside: avoid; }
+          .slider, details:not([open]) { display: none; } body { font-size: 11pt; } }
+        """
+
+    /// Moves a policy's probabilities with its slider.
+    static let script = """
+        for (const box of document.querySelectorAll(".policy")) {
+          const course = JSON.parse(box.querySelector(".course").textContent);
+          const rows = [...box.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("td")]);
+          const output = box.querySelector("output");
+          box.querySelector("input").addEventListener("input", event => {
+            const [step, values] = course[event.target.value];
+            output.textContent = step;
+            values.forEach((row, task) => row.forEach((value, block) => {
+              const cell = rows[task][block];
+              cell.style.setProperty("--p", value);
+              cell.firstElementChild.textContent = String(value).replace(/^0(?=\\.)/, "");
+            }));
+          });
+        }
+        """
+}

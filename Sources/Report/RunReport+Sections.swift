@@ -1,0 +1,148 @@
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTasks
+import AdaShareTraining
+import Foundation
+
+extension RunReport {
+    /// Multiply-accumulates below the heads, those that images have taken where each takes its own.
+    func macs(_ summary: RunSummary) -> Int {
+        summary.networks > 1 ? summary.cost.backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
+    }
+
+    /// What the run is, in a few facts.
+    var header: String {
+        let model = experiment.architecture
+        var facts: [(String, String)] = [
+            ("method", experiment.configuration.method.kind),
+            ("backbone", "\(model.backbone.rawValue), \(readable(model.width)) × as wide"),
+            ("tasks", experiment.tasks.map(\.name).joined(separator: ", ")),
+        ]
+        if let summary {
+            facts.append(("device", "\(summary.device), \(summary.arithmetic)"))
+            let seconds = summary.secondsPerPhase.values.reduce(0, +)
+            facts.append(("training", readableDuration(seconds: seconds)))
+            for (title, network) in networks {
+                let share = Double(macs(network)) / Double(max(1, network.cost.backbone.macsHardSharing))
+                let name = networks.count > 1 ? "work, \(title)" : "work"
+                facts.append((name, "\(percent(share)) of hard sharing's multiply-accumulates"))
+            }
+            if let gain = summary.gainOverHardSharing {
+                facts.append(("accuracy", "\(signed(gain)) % against hard sharing, mean over tasks and metrics"))
+            }
+        } else if let last = history.spans.last {
+            facts.append(("state", "not finished: \(last.phase), step \(last.last - last.first)"))
+        }
+        let list = facts.map { "<div><dt>\(escapedXML($0.0))</dt><dd>\(escapedXML($0.1))</dd></div>" }.joined()
+        return "<header><h1>\(escapedXML(name))</h1><dl>\(list)</dl></header>"
+    }
+
+    /// Every metric beside a constant guess and hard sharing.
+    var results: String? {
+        guard let summary else { return nil }
+        let convention = MetricConvention.exact.rawValue
+        let rows = experiment.tasks.flatMap { task in
+            (summary.metrics[task.name]?[convention] ?? []).map { metric -> [String] in
+                func value(_ metrics: [String: [String: [Metric]]]?) -> String {
+                    metrics?[task.name]?[convention]?.first { $0.name == metric.name }.map { readable($0.value) } ?? "–"
+                }
+                let arrow = metric.higherIsBetter ? "↑" : "↓"
+                return [
+                    "\(task.name) \(metric.name)\(unit(metric)) \(arrow)", value(summary.constantGuess),
+                    value(summary.hardSharing),
+                ] + networks.map { value($0.summary.metrics) }
+            }
+        }
+        return "<section><h2>Results</h2><p>Exact convention, \(summary.images) images of split "
+            + "\(escapedXML(summary.split)); ↑ higher is better, ↓ lower is better.</p>"
+            + table(["", "best constant guess", "hard sharing"] + networks.map(\.title), rows) + "</section>"
+    }
+
+    /// The network under a policy, and how probable each of its decisions was.
+    func network(_ title: String, _ policy: SelectionPolicy) -> String {
+        let names = experiment.tasks.map(\.name)
+        let discrete = policy.discrete(tasks: names)
+        let costs = experiment.trainingCost.parts
+        let drawing = NetworkDrawing(experiment.architecture, discrete, costs)
+        let share = percent(costs.share(of: discrete, .shared))
+        var result =
+            "<section><h2>\(escapedXML(title))</h2><p>\(share) of hard sharing's multiply-accumulates. A box is "
+            + "a block that is computed, once for all the tasks whose lanes it covers; dashed lanes skip it. Lanes in "
+            + "one band carry the same features. Bars: what each block costs, and how often it is computed.</p>"
+            + figure(drawing.svg)
+        if !policy.probabilities.isEmpty {
+            result += PolicyMap(names, policy, history.probabilities).html
+        }
+        return result + "</section>"
+    }
+
+    /// Losses and metrics over all phases.
+    var curves: String? {
+        guard !history.losses.isEmpty || !history.metrics.isEmpty else { return nil }
+        let spans = history.spans.map { Chart.Span($0.phase, from: Double($0.first), to: Double($0.last)) }
+        let colours: [Chart.Colour] = [.blue, .vermillion, .green, .purple, .grey]
+        func panel(_ curve: RunHistory.Curve, _ colour: Chart.Colour, _ marker: Chart.Marker?, _ axis: String)
+            -> Chart.Panel
+        {
+            Chart.Panel(
+                curve.name, x: Chart.Axis("step"), y: Chart.Axis(axis),
+                series: [
+                    Chart.Series(
+                        "", colour, marker, line: .solid,
+                        points: curve.thinned(to: 400).map { Chart.Point(Double($0.step), $0.value) })
+                ], spans: spans)
+        }
+        let losses = history.losses.enumerated().map {
+            panel($1, colours[$0 % colours.count], nil, $1.name == "total" ? "weighted sum of losses" : "loss")
+        }
+        let first = experiment.tasks.compactMap { task in
+            history.metrics.first { $0.name.hasPrefix(task.name + " ") && isFirst($0.name, of: task.name) }
+        }
+        let metrics = first.enumerated().map { panel($1, colours[$0 % colours.count], .circle, "validation, exact") }
+        func chart(_ title: String, _ panels: [Chart.Panel]) -> String {
+            panels.isEmpty
+                ? ""
+                : figure(Chart(title, panels: panels, columns: 2, panelSize: Chart.Size(width: 440, height: 270)).svg)
+        }
+        return "<section><h2>Course of training</h2>" + chart("Losses", losses) + chart("Metrics", metrics)
+            + "</section>"
+    }
+
+    /// Whether a metric is the one that its task is judged by first.
+    private func isFirst(_ name: String, of task: String) -> Bool {
+        let list = summary?.metrics[task]?[MetricConvention.exact.rawValue]
+        guard let known = list?.first?.name else { return true }
+        return name == "\(task) \(known)"
+    }
+
+    /// What the network costs, and where costs were measured, accuracy against them.
+    var costs: String? {
+        guard let summary else { return nil }
+        let backbone = summary.cost.backbone
+        let hard = Double(max(1, backbone.macsHardSharing))
+        func row(_ name: String, _ macs: Int) -> [String] {
+            [name, readable(Double(macs) / 1e6), percent(Double(macs) / hard)]
+        }
+        let rows =
+            [
+                row("all blocks, one pass per task", backbone.macsAll),
+                row("hard sharing, one pass for all", backbone.macsHardSharing),
+            ] + networks.map { row($0.title, macs($0.summary)) }
+        var result =
+            "<section><h2>Cost of an image</h2>"
+            + table(["below the heads", "M multiply-accumulates", "of hard sharing"], rows)
+        if let tradeoff {
+            result += table(
+                ["measured on \(tradeoff.device)", "ms, inference", "ms, training step", "against hard sharing"],
+                tradeoff.points.map {
+                    [
+                        $0.name, readable($0.inferenceMs, digits: 3), readable($0.trainingMs, digits: 3),
+                        $0.gain.map { signed($0) + " %" } ?? "–",
+                    ]
+                })
+            if let chart = tradeoff.chart { result += figure(chart.svg) }
+        }
+        return result + "</section>"
+    }
+}

@@ -1,0 +1,151 @@
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareModels
+import AdaShareSupport
+import AdaShareTraining
+import Foundation
+
+/// What the folder of a run tells about it, finished or not.
+public struct RunReport {
+    /// What the run is called: its folder.
+    public let name: String
+    let experiment: Experiment
+    /// The resolved configuration, YAML.
+    let configuration: String
+    let history: RunHistory
+    /// nil until the run has finished.
+    let summary: RunSummary?
+    /// nil where costs were not compared.
+    let tradeoff: Tradeoff?
+    /// The policies that the run has come to, each with what it is called.
+    let policies: [(title: String, policy: SelectionPolicy)]
+    /// What its networks have reached: its own, or where policies were retrained in runs of their own, those.
+    let networks: [(title: String, summary: RunSummary)]
+
+    /// Reads a run's folder.
+    ///
+    /// - Throws: `InputError` if it is no run's, or a file in it is damaged.
+    public init(_ url: URL) throws {
+        let run = try RunDirectory(url, mode: .read)
+        name = url.standardizedFileURL.lastPathComponent
+        experiment = try Experiment(run.readConfiguration())
+        configuration = experiment.configuration.yaml()
+        let hasLog = FileManager.default.fileExists(atPath: run.log.path)
+        history = RunHistory(hasLog ? try EventLog.read(run.log) : [], tasks: experiment.tasks.map(\.name))
+        let (summary, tradeoff): (RunSummary?, Tradeoff?) = (
+            try Self.read(run.summary), try Self.read(url.appendingPathComponent("tradeoff.json"))
+        )
+        (self.summary, self.tradeoff) = (summary, tradeoff)
+        policies = try Self.policies(of: run, experiment, summary)
+        let retrained = try experiment.configuration.policy.budgets.compactMap { budget in
+            let folder = url.appendingPathComponent(SideRuns.Kind.budget(budget).folder)
+            let own: RunSummary? = try Self.read(folder.appendingPathComponent("summary.json"))
+            return own.map { (title: "policy at \(budget.name)", summary: $0) }
+        }
+        networks = retrained.isEmpty ? summary.map { [("this run", $0)] } ?? [] : retrained
+    }
+
+    private static func read<Value: Decodable>(_ url: URL) throws -> Value? {
+        guard let data = try? Data(contentsOf: url) else { return nil }
+        guard let value = try? JSONText.read(Value.self, data) else {
+            throw InputError(file: url.path, found: "no file that `train` wrote", expected: "that of a finished run")
+        }
+        return value
+    }
+
+    /// Of several budgets those, else the one that the weights are used under.
+    private static func policies(
+        of run: RunDirectory, _ experiment: Experiment, _ summary: RunSummary?
+    ) throws -> [(title: String, policy: SelectionPolicy)] {
+        guard !experiment.method.hasOwnNetwork(experiment.methodSettings) else { return [] }
+        let (names, blocks) = (experiment.tasks.map(\.name), experiment.architecture.blocks.count)
+        func read(_ url: URL, _ title: String) throws -> (title: String, policy: SelectionPolicy)? {
+            guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+            return (title, try SelectionPolicy.read(url, tasks: names, blocks: blocks))
+        }
+        let several = try experiment.configuration.policy.budgets.compactMap {
+            try read(run.policy(of: $0), "Policy at \($0.name) of hard sharing")
+        }
+        if !several.isEmpty { return several }
+        if let policy = summary?.policy { return [("Policy", policy)] }
+        return try read(run.policy, "Policy").map { [$0] } ?? []
+    }
+}
+
+/// The course of a run out of its log: everything by steps counted over all phases.
+struct RunHistory {
+    /// One phase, as far as it has come.
+    struct Span {
+        let phase: String
+        let first, last: Int
+    }
+
+    /// A number over steps.
+    struct Curve {
+        let name: String
+        var points: [(step: Int, value: Double)] = []
+    }
+
+    /// In order.
+    private(set) var spans: [Span] = []
+    /// Of each task, then their weighted sum.
+    private(set) var losses: [Curve]
+    /// Of each task the first metric on the validation split, exact convention.
+    private(set) var metrics: [Curve]
+    /// Probabilities of selecting, by task and block, as learning went on.
+    private(set) var probabilities: [(step: Int, tasks: [String: [Double]])] = []
+
+    init(_ events: [JSONValue], tasks: [String]) {
+        losses = (tasks + ["total"]).map { Curve(name: $0) }
+        metrics = []
+        var (offset, current, reached) = (0, "", 0)
+        for event in events {
+            guard let phase = event["phase"]?.string, let iteration = event["iteration"]?.double else { continue }
+            if phase != current {
+                if reached > 0 { spans.append(Span(phase: current, first: offset, last: offset + reached)) }
+                (offset, current, reached) = (offset + reached, phase, 0)
+            }
+            reached = max(reached, Int(iteration))
+            let step = offset + Int(iteration)
+            switch event["event"]?.string {
+            case "step":
+                for index in losses.indices {
+                    guard let value = event["loss"]?[losses[index].name]?.double else { continue }
+                    losses[index].points.append((step, value))
+                }
+                if case .object(let rows)? = event["probabilities"] {
+                    let values = rows.mapValues { row -> [Double] in
+                        if case .array(let list) = row { list.compactMap(\.double) } else { [] }
+                    }
+                    probabilities.append((step, values))
+                }
+            case "evaluation":
+                for task in tasks {
+                    guard case .object(let values)? = event["metrics"]?[task]?["exact"] else { continue }
+                    for (name, value) in values {
+                        guard let number = value.double else { continue }
+                        let title = "\(task) \(name)"
+                        if !metrics.contains(where: { $0.name == title }) { metrics.append(Curve(name: title)) }
+                        guard let place = metrics.firstIndex(where: { $0.name == title }) else { continue }
+                        metrics[place].points.append((step, number))
+                    }
+                }
+            default: break
+            }
+        }
+        if reached > 0 { spans.append(Span(phase: current, first: offset, last: offset + reached)) }
+        losses.removeAll { $0.points.isEmpty }
+    }
+}
+
+extension RunHistory.Curve {
+    /// At most so many points, each the mean of its neighbours: a page need not hold every step.
+    func thinned(to count: Int) -> [(step: Int, value: Double)] {
+        guard points.count > count else { return points }
+        let size = (points.count + count - 1) / count
+        return stride(from: 0, to: points.count, by: size).map { first in
+            let part = points[first..<min(first + size, points.count)]
+            return (part[part.startIndex + part.count / 2].step, part.reduce(0) { $0 + $1.value } / Double(part.count))
+        }
+    }
+}

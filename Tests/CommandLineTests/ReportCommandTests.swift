@@ -1,0 +1,119 @@
+import AdaShareModels
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareReport
+
+#if canImport(FoundationXML)
+    import FoundationXML
+#endif
+
+extension CommandLineTests {
+    /// Pages about runs.
+    @Suite(.needsDevice) struct ReportCommandTests {
+        /// What an XML reader finds: how many elements of each class.
+        private final class Classes: NSObject, XMLParserDelegate {
+            private(set) var counts: [String: Int] = [:]
+
+            func parser(
+                _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
+                attributes: [String: String]
+            ) {
+                for word in (attributes["class"] ?? "").split(separator: " ") { counts[String(word), default: 0] += 1 }
+            }
+
+            init?(_ svg: String) {
+                super.init()
+                let parser = XMLParser(data: Data(svg.utf8))
+                parser.delegate = self
+                guard parser.parse() else { return nil }
+            }
+        }
+
+        /// A box for each time that a block is computed, and a dashed piece for each that is skipped.
+        @Test func aBlockIsDrawnAsOftenAsItIsPaid() throws {
+            let architecture = NetworkArchitecture(
+                backbone: .resnet18, head: .light,
+                tasks: [("a", 3), ("b", 4), ("c & d", 1)].map { TaskHead(name: $0.0, channels: $0.1) })
+            let costs = CostModel(architecture, height: 64, width: 64).parts
+            let policy = DiscretePolicy(skipped: [[2, 5], [5, 8], [2, 3, 5]], blocks: 8)
+            // a and c share until block 3, b parts from them at block 2.
+            let times = [1, 1, 2, 3, 0, 3, 3, 2]
+            let paid = zip(costs.blocks, times).reduce(0) { $0 + $1.0.branch * $1.1 }
+            #expect(costs.cost(of: policy, .shared) > paid)
+            let drawing = try #require(Classes(NetworkDrawing(architecture, policy, costs).svg))
+            #expect(drawing.counts["block"] == 1 + times.reduce(0, +))
+            #expect(drawing.counts["skipped"] == 7 && drawing.counts["end"] == 3 && drawing.counts["paid"] == 8)
+            #expect(drawing.counts["t0"] == drawing.counts["t1"])
+
+            let all = NetworkDrawing(architecture, .hardSharing(tasks: 3, blocks: 8), costs).svg
+            #expect(Classes(all)?.counts["block"] == 9 && all.contains("c &amp; d"))
+        }
+
+        @Test func aPageNeedsNothingElse() throws {
+            let folder = try TemporaryFolder()
+            let config = try folder.write(
+                Tiny.tasks + Tiny.light + """
+                    dataset: { kind: scenes, count: 40, size: [16, 16], crop: [16, 16], augmentation: none }
+                    training:
+                      { batch: 4, log_every: 1, evaluate_every: 4, warmup: { iterations: 8 },
+                        policy: { iterations: 16 }, retrain: { iterations: 2 }, hard_sharing_baseline: true }
+                    policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 }, budget: 0.5 }
+
+                    """, "c.yml")
+            func train(_ name: String, _ options: String...) -> String {
+                let run = folder.file(name).path
+                let outcome = Command.run(
+                    ["train", "--config", config.path, "--no-search", "--output", run] + options)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return run
+            }
+            let (whole, begun) = (train("<whole> & \"all\""), train("begun", "--phases", "warmup"))
+            let page = folder.file("page.html")
+            func report(_ runs: String...) throws -> String {
+                let outcome = Command.run(["report", "--output", page.path] + runs)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return try String(contentsOf: page, encoding: .utf8)
+            }
+            let html = try report(whole)
+            #expect(!html.contains("http://") || html.components(separatedBy: "http://").count == 1 + svgs(html).count)
+            #expect(!html.contains("https://") && !html.contains("src=") && html.utf8.count < 5_000_000)
+            #expect(html.contains("&lt;whole&gt; &amp; &quot;all&quot;") && !html.contains("<whole>"))
+            for part in ["Results", "Policy", "Course of training", "Cost of an image", "Accuracy against time"] {
+                #expect(html.contains(part), "\(part)")
+            }
+            let pictures = svgs(html)
+            #expect(pictures.count == 4)
+            for svg in pictures { #expect(Classes(svg) != nil) }
+            // Every cell of the map is one of the policy's.
+            #expect(
+                html.components(separatedBy: "<td class=\"in\"").count
+                    + html.components(separatedBy: "<td class=\"out\"").count == 2 + 24)
+
+            #expect(try report(begun).contains("not finished: warmup, step 8"))
+            #expect(try report(whole, begun).contains("begun"))
+            Command.run(["report", folder.file("none").path]).expectFailure(["none", "no such folder"])
+        }
+
+        private func svgs(_ html: String) -> [String] {
+            html.components(separatedBy: "<svg").dropFirst().reduce(into: []) { list, part in
+                // Charts hold pictures in pictures.
+                if let last = list.last,
+                    last.components(separatedBy: "<svg").count
+                        > last.components(separatedBy: "</svg>").count
+                {
+                    list[list.count - 1] += "<svg" + part
+                } else {
+                    list.append("<svg" + part)
+                }
+                let open = list[list.count - 1].components(separatedBy: "<svg").count
+                let closed = list[list.count - 1].components(separatedBy: "</svg>")
+                if closed.count == open {
+                    list[list.count - 1] = closed.dropLast().joined(separator: "</svg>") + "</svg>"
+                }
+            }
+        }
+    }
+}
