@@ -84,7 +84,7 @@ public struct SkipBenchmark {
         context: DeviceContext, family: KernelFamily?,
         search: AlgorithmSearchMode = .off, profile: ProfileRecorder? = nil, report: @escaping (ProgressEvent) -> Void
     ) {
-        precondition(context.queue.isProfiling && repeats >= 1)
+        precondition(repeats >= 1)
         self.experiment = experiment
         self.shape = shape
         self.repeats = repeats
@@ -124,7 +124,7 @@ public struct SkipBenchmark {
     }
 
     /// Mean microseconds to find a plan in the cache, with as many others in it as there are steps.
-    private func measureCachedPlan(_ session: ExperimentSession) throws -> Double {
+    func measureCachedPlan(_ session: ExperimentSession) throws -> Double {
         let network = try session.makeNetwork()
         let all = DiscretePolicy.hardSharing(
             tasks: experiment.tasks.count, blocks: experiment.architecture.blocks.count)
@@ -143,10 +143,13 @@ public struct SkipBenchmark {
         var density: Double?
         var open: Int?
         let kind: StepKind
+
+        /// What tables call the row.
+        var name: String { policy + (open.map { ", last \($0) open" } ?? "") }
     }
 
     /// The rows of a step on the benchmark's own network, everything selected first.
-    private func rows(_ step: SkipReport.Step) -> [Subject] {
+    func rows(_ step: SkipReport.Step) -> [Subject] {
         let blocks = experiment.architecture.blocks.count
         let tasks = experiment.tasks.count
         let isDrawn = step == .weights || step == .logits
@@ -237,7 +240,7 @@ public struct SkipBenchmark {
             guard let best else { preconditionFailure("no attempt") }
             report(
                 .line(
-                    "\(step.rawValue)  \(name)  \(subject.policy)\(subject.open.map { ", last \($0) open" } ?? "")  "
+                    "\(step.rawValue)  \(name)  \(subject.name)  "
                         + (subject.density.map { "\(readable(100 * $0, digits: 2)) %  " } ?? "")
                         + "\(readable(best.ms)) ms, fidelity \(readable(best.fidelity)), "
                         + "plan built in \(readable(best.planMs)) ms"))

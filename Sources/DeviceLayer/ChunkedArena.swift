@@ -9,6 +9,13 @@ public final class ChunkedArena: @unchecked Sendable {
     private let lock = NSLock()
     private var sizes: [Int]
     private var chunks: [DeviceBuffer?]
+    /// Those that have been cut: plan after plan asks for many of the same, and kernels know them again.
+    private var slices: [Slice: DeviceBuffer] = [:]
+    private static let mostSlices = 1 << 12
+
+    private struct Slice: Hashable {
+        let chunk, byteOffset, byteCount: Int
+    }
 
     /// Describes an arena; no memory is taken before the first slice.
     ///
@@ -55,6 +62,7 @@ public final class ChunkedArena: @unchecked Sendable {
                 sizes[index] = wanted
                 // Dropped before the new one is made: the two need not fit side by side.
                 chunks[index] = nil
+                slices = [:]
                 replaced = true
             }
             _ = try allocated(index)
@@ -62,7 +70,7 @@ public final class ChunkedArena: @unchecked Sendable {
         return replaced
     }
 
-    /// Cuts a slice out of one chunk.
+    /// Cuts a slice out of one chunk; perhaps one that was cut before.
     ///
     /// - Precondition: the chunk exists and holds the range; the offset has the device's base alignment.
     /// - Throws: `DeviceError` if the device cannot give the chunk or the slice.
@@ -70,7 +78,12 @@ public final class ChunkedArena: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         precondition(sizes.indices.contains(chunk), "chunk \(chunk) of an arena of \(sizes.count)")
-        return try allocated(chunk).slice(byteOffset: byteOffset, byteCount: byteCount)
+        let key = Slice(chunk: chunk, byteOffset: byteOffset, byteCount: byteCount)
+        if let known = slices[key] { return known }
+        let slice = try allocated(chunk).slice(byteOffset: byteOffset, byteCount: byteCount)
+        if slices.count == Self.mostSlices { slices = [:] }
+        slices[key] = slice
+        return slice
     }
 
     private func allocated(_ index: Int) throws(DeviceError) -> DeviceBuffer {

@@ -1,5 +1,6 @@
 internal import CAdaShareOpenCL
 import Foundation
+import Synchronization
 
 /// Memory of a device, or a slice of such memory.
 ///
@@ -10,6 +11,9 @@ public final class DeviceBuffer: @unchecked Sendable {
     public let byteCount: Int
 
     let handle: OpaquePointer
+    /// Unlike the handle, no later buffer's.
+    private let number = numbers.wrappingAdd(1, ordering: .relaxed).newValue
+    private static let numbers = Atomic<Int>(0)
     /// Nil in a slice: a device is a long description, and slices are many.
     private let ownDevice: Device?
     private let root: DeviceBuffer?
@@ -86,6 +90,9 @@ public final class DeviceBuffer: @unchecked Sendable {
         checkRelease(clReleaseMemObject(handle), "clReleaseMemObject")
     }
 
+    /// The buffer for those whose use of it ends before its owner lets go of it.
+    public var lent: LentBuffer { LentBuffer(handle: handle, number: number, byteCount: byteCount) }
+
     /// Cuts a slice that shares this buffer's memory.
     ///
     /// - Precondition: the slice is not empty and lies inside this buffer; its offset is a multiple of the device's
@@ -107,6 +114,14 @@ public final class DeviceBuffer: @unchecked Sendable {
             byteOffset >= 0 && count >= 0 && count <= byteCount && byteOffset <= byteCount - count,
             "bytes \(byteOffset) ..< \(byteOffset)+\(count) of a buffer of \(byteCount)")
     }
+}
+
+/// A buffer that somebody else keeps alive: plans pass thousands on, whose references need no counting.
+public struct LentBuffer: BitwiseCopyable, @unchecked Sendable {
+    let handle: OpaquePointer
+    /// Of the buffer: equal numbers are the same memory.
+    let number: Int
+    let byteCount: Int
 }
 
 /// Pages of this process, reserved only.

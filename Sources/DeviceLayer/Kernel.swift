@@ -6,6 +6,8 @@ public enum KernelArgument: Sendable {
     case buffer(DeviceBuffer)
     /// A `__global` pointer to memory that all launches share, constants of the library; not counted as moved.
     case shared(DeviceBuffer)
+    /// A `__global` pointer to memory that `lend` gives: the operand at that position.
+    case operand(Int)
     /// An `int`.
     case int(Int32)
     /// An `int4`.
@@ -40,6 +42,14 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
     private let parameterCount: Int
     /// By argument; nil for what is not a buffer.
     private var buffers: [DeviceBuffer?] = []
+    private var operands: [Operand] = []
+
+    /// An argument that is lent.
+    private struct Operand {
+        let argument, position: Int
+        /// Number of the buffer it is set to; 0 before the first.
+        var buffer = 0
+    }
 
     init(program: Program, name: String) throws(DeviceError) {
         let device = program.device
@@ -96,52 +106,74 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
                     + "that has \(parameterCount) parameters")
         }
         buffers = Array(repeating: nil, count: parameterCount)
+        operands = []
         argumentByteCount = 0
         for (index, argument) in arguments.enumerated() {
-            let status: cl_int
             switch argument {
             case .buffer(let buffer):
                 buffers[index] = buffer
                 argumentByteCount += buffer.byteCount
-                status = set(index, Optional(buffer.handle))
-            case .shared(let buffer):
-                buffers[index] = buffer
-                status = set(index, Optional(buffer.handle))
-            case .int(let value): status = set(index, value)
-            case .int4(let value): status = set(index, value)
-            case .uint(let value): status = set(index, value)
-            case .float(let value): status = set(index, value)
-            case .local(let byteCount): status = clSetKernelArg(handle, cl_uint(index), byteCount, nil)
+            case .shared(let buffer): buffers[index] = buffer
+            case .operand(let position): operands.append(Operand(argument: index, position: position))
+            case .int, .int4, .uint, .float, .local: break
             }
-            try check(status, of: argument, at: index)
+            try set(index, argument)
         }
     }
 
-    /// Exchanges buffers among arguments that are set to a `shared` one. Whoever launches the kernel keeps them alive:
-    /// plans exchange thousands, and hold each once.
+    /// Sets some of the numbers among the arguments.
     ///
-    /// - Parameters:
-    ///   - indices: which arguments.
-    ///   - buffer: the new one of each.
+    /// - Parameter numbers: arguments by position.
+    /// - Throws: `DeviceError` if a type's size is not what the kernel expects.
+    public func set(_ numbers: [(index: Int, value: KernelArgument)]) throws(DeviceError) {
+        for (index, value) in numbers { try set(index, value) }
+    }
+
+    private func set(_ index: Int, _ argument: KernelArgument) throws(DeviceError) {
+        let status: cl_int =
+            switch argument {
+            case .buffer(let buffer), .shared(let buffer): set(index, Optional(buffer.handle))
+            case .operand: CL_SUCCESS
+            case .int(let value): set(index, value)
+            case .int4(let value): set(index, value)
+            case .uint(let value): set(index, value)
+            case .float(let value): set(index, value)
+            case .local(let byteCount): clSetKernelArg(handle, cl_uint(index), byteCount, nil)
+            }
+        guard status == CL_SUCCESS else { throw refusal(status, argument.summary, at: index) }
+    }
+
+    /// Exchanges the memory of the operands. Whoever launches the kernel keeps it alive: plans exchange thousands of
+    /// buffers, and hold each once.
+    ///
+    /// - Parameter memory: of each operand.
     /// - Throws: `DeviceError` if such an argument is not a buffer.
-    public func lendBuffers(at indices: [Int], _ buffer: (Int) -> DeviceBuffer) throws(DeviceError) {
+    public func lend(_ memory: [LentBuffer]) throws(DeviceError) {
         var byteCount = 0
-        for (position, index) in indices.enumerated() {
-            let buffer = buffer(position)
+        // Out of the object, which would count every access to it.
+        var operands = self.operands
+        self.operands = []
+        defer { self.operands = operands }
+        for index in operands.indices {
+            let operand = operands[index]
+            let buffer = memory[operand.position]
             byteCount += buffer.byteCount
-            try check(set(index, Optional(buffer.handle)), of: .buffer(buffer), at: index)
+            // The driver takes longer to be told the same again.
+            guard buffer.number != operand.buffer else { continue }
+            operands[index].buffer = buffer.number
+            let status = set(operand.argument, Optional(buffer.handle))
+            guard status == CL_SUCCESS else {
+                operands[index].buffer = 0
+                throw refusal(status, "a buffer of \(buffer.byteCount) bytes", at: operand.argument)
+            }
         }
         argumentByteCount = byteCount
     }
 
-    private func check(
-        _ status: cl_int, of argument: @autoclosure () -> KernelArgument, at index: Int
-    ) throws(DeviceError) {
-        guard status != CL_SUCCESS else { return }
-        let argument = argument()
-        throw DeviceError(
+    private func refusal(_ status: cl_int, _ given: String, at index: Int) -> DeviceError {
+        DeviceError(
             call: "clSetKernelArg", code: status, kernel: name, device: program.device.name,
-            detail: "argument \(index) of program '\(program.name)' was given \(argument.summary)")
+            detail: "argument \(index) of program '\(program.name)' was given \(given)")
     }
 
     private func set<Value: BitwiseCopyable>(_ index: Int, _ value: Value) -> cl_int {
@@ -154,6 +186,7 @@ extension KernelArgument {
     fileprivate var summary: String {
         switch self {
         case .buffer(let buffer), .shared(let buffer): "a buffer of \(buffer.byteCount) bytes"
+        case .operand(let position): "operand \(position)"
         case .int(let value): "int \(value)"
         case .int4(let value): "int4 \(value)"
         case .uint(let value): "uint \(value)"

@@ -45,15 +45,23 @@ public final class MatrixProductSite: LaunchSite, @unchecked Sendable {
     public let product: MatrixProduct
     public var label = MatrixProductSite.name
     public let multiplyAccumulates: Int
-    /// A, B, C, and `MatrixProduct.scratchByteCount` bytes for copies of them.
-    public var buffers: [DeviceBuffer]
+    /// Positions of A, B, C, and of `MatrixProduct.scratchByteCount` bytes for copies of them, in what is lent.
+    private let operands: [Int]
+    private var buffers: [LentBuffer] = []
     public var argumentByteCount: Int { buffers.prefix(3).reduce(0) { $0 + $1.byteCount } }
 
-    /// - Precondition: four buffers, for A, B, C and copies of them.
-    public init(_ product: MatrixProduct, buffers: [DeviceBuffer], multiplyAccumulates: Int) {
-        precondition(buffers.count == 4)
-        (self.product, self.buffers, self.multiplyAccumulates) = (product, buffers, multiplyAccumulates)
+    /// Describes the product; it is launched when its operands have been lent.
+    ///
+    /// - Parameters:
+    ///   - product: what is multiplied.
+    ///   - operands: which of the operands are A, B, C and memory for copies of them.
+    ///   - multiplyAccumulates: for profiles.
+    public init(_ product: MatrixProduct, operands: [Int], multiplyAccumulates: Int) {
+        precondition(operands.count == 4)
+        (self.product, self.operands, self.multiplyAccumulates) = (product, operands, multiplyAccumulates)
     }
+
+    public func lend(_ memory: [LentBuffer]) throws(DeviceError) { buffers = operands.map { memory[$0] } }
 
     /// Bytes that the library takes for copies, once it has been asked.
     private var scratchBytes: Int?

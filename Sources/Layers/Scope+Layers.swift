@@ -60,13 +60,18 @@ extension Scope {
                 name, layout == .counter ? [] : [x.shape.channels], layout: layout, initial: initial,
                 group: .batchNormState, isTrainable: false)
         }
-        let gamma = parameter("weight", [x.shape.channels], initial: .ones)
-        let beta = parameter("bias", [x.shape.channels], initial: .zeros)
-        let (mean, variance) = (state("running_mean", .zeros), state("running_var", .ones))
+        let declared = parameters(mode == .training ? 5 : 4) {
+            [
+                parameter("weight", [x.shape.channels], initial: .ones),
+                parameter("bias", [x.shape.channels], initial: .zeros),
+                state("running_mean", .zeros), state("running_var", .ones),
+            ] + (mode == .training ? [state("num_batches_tracked", .zeros, .counter)] : [])
+        }
+        let (gamma, beta, mean, variance) = (declared[0], declared[1], declared[2], declared[3])
         guard mode == .training else {
             return named { $0.batchNorm(x, gamma: gamma, beta: beta, mean: mean, variance: variance, tail: tail) }
         }
-        let tracked = state("num_batches_tracked", .zeros, .counter)
+        let tracked = declared[4]
         let result = named { $0.batchNorm(x, gamma: gamma, beta: beta, tail: tail) }
         trace.statistics.visit(
             BatchStatistics.Running(scope: path, mean: mean, variance: variance, tracked: tracked), result)

@@ -49,6 +49,8 @@ public struct Scope {
         let recorder: any LayerRecorder
         let mode: Mode
         var statistics = BatchStatistics()
+        /// What layers have declared, by their paths: every path of a task through a layer asks again.
+        var declared: [String: [Value]] = [:]
 
         init(_ recorder: any LayerRecorder, mode: Mode) { (self.recorder, self.mode) = (recorder, mode) }
     }
@@ -105,6 +107,16 @@ public struct Scope {
             ParameterSpec(
                 name: joined(name), diskShape: shape, layout: layout ?? (shape.count == 2 ? .matrix : .vector),
                 group: group ?? self.group, initializer: initial, isTrainable: isTrainable && !isFrozen))
+    }
+
+    /// The parameters of the layer here, declared where it is applied for the first time.
+    ///
+    /// - Parameter count: how many are needed; in training perhaps more than before.
+    func parameters(_ count: Int, _ declare: () -> [Value]) -> [Value] {
+        if let known = trace.declared[path], known.count >= count { return known }
+        let values = declare()
+        trace.declared[path] = values
+        return values
     }
 
     /// Applies an operator, named after the scope.

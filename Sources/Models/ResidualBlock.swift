@@ -74,7 +74,7 @@ public struct ResidualBlock: Layer, Hashable {
     public func lastBatchNorm(norms: String = "") -> String { "\(name).\(norms)bn\(isBottleneck ? 3 : 2)" }
 
     /// Scope of the branch, such as `backbone.blocks.0.1`.
-    public var name: String { "backbone.blocks.\(stage).\(position)" }
+    public let name: String
 
     /// Lays out one block.
     ///
@@ -85,6 +85,7 @@ public struct ResidualBlock: Layer, Hashable {
         self.index = index
         self.stage = stage.index
         self.position = position
+        name = "backbone.blocks.\(stage.index).\(position)"
         self.isBottleneck = isBottleneck
         planes = stage.planes
         outputChannels = stage.outputChannels

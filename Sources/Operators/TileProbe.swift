@@ -49,9 +49,7 @@ struct TileProbe {
         operation.choice = ConvolutionChoice(algorithm: .matrixUnits(operands, rows: 64, columns: 64))
         let encoding = try Encoding(
             operation, inputs: Array(shapes.prefix(2)), outputs: [shapes[2]], library: library)
-        let values = shapes.enumerated().map { Value(id: $0, shape: $1) }
-        let application = try encoding.bind(
-            inputs: Array(values.prefix(2)), outputs: [values[2]], memory: buffers, workspace: nil, label: "")
+        let application = try encoding.bind(buffers.map(\.lent), label: "")
         for launch in application.launches { try launch.enqueue(on: context.queue) }
         let count = shapes[2].storedCount
         let found =

@@ -53,7 +53,7 @@ package final class NetworkBench {
     /// Compiles the kernels and allocates the memory of a step, so that `prepare` finds both.
     package func reserve(_ kind: StepKind, of part: Experiment? = nil) throws {
         let known = Set(executor.store.names)
-        _ = try build(kind, part)
+        _ = try build(kind, graphs(of: part))
         for name in executor.store.names where name.hasPrefix("input/") && !known.contains(name) { try fill(name) }
     }
 
@@ -63,9 +63,11 @@ package final class NetworkBench {
     /// - Parameter part: the network with some of the tasks; nil for all.
     package func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {
         var built: (graph: LoweredGraph, plan: Plan)?
+        // Once, as a network does: they remember which algorithms they have chosen.
+        let graphs = graphs(of: part)
         let times = try (0..<Self.planRepeats).map { _ in
             built = nil
-            return try ContinuousClock().measure { built = try build(kind, part) }.milliseconds
+            return try ContinuousClock().measure { built = try build(kind, graphs) }.milliseconds
         }
         guard let built else { preconditionFailure("nothing was built") }
         return PreparedStep(
@@ -75,10 +77,22 @@ package final class NetworkBench {
 
     private static let planRepeats = 5
 
-    private func build(_ kind: StepKind, _ part: Experiment?) throws -> (graph: LoweredGraph, plan: Plan) {
-        let part = session.with(part ?? experiment).experiment
-        let graph = part.loweredGraph(kind, shape, family: executor.library.family)
+    private func build(_ kind: StepKind, _ graphs: StepGraphs) throws -> (graph: LoweredGraph, plan: Plan) {
+        let graph = lowered(traced(kind, by: graphs), graphs)
         return (graph, try executor.makePlan(graph))
+    }
+
+    /// What records the steps of the network with some of the tasks; nil for all.
+    func graphs(of part: Experiment? = nil) -> StepGraphs { session.with(part ?? experiment).experiment.stepGraphs }
+
+    func traced(_ kind: StepKind, by graphs: StepGraphs) -> Graph {
+        let graph = Graph()
+        graphs.trace(kind, batch: shape, into: graph)
+        return graph
+    }
+
+    func lowered(_ graph: Graph, _ graphs: StepGraphs) -> LoweredGraph {
+        graph.lowered(for: executor.library.family, choices: graphs.choices)
     }
 
     /// Values that no kernel can skip: random pixels, labels in range.

@@ -51,6 +51,7 @@ struct Benchmark: ParsableCommand {
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("Draw ms against density, beside hard sharing, SVG.", valueName: "file")) var plot:
             String?
+        @Flag(help: "Only build the plans of the rows, --repeats times each, and run none.") var plans = false
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
         @OptionGroup var profile: ProfileOptions
@@ -80,6 +81,9 @@ struct Benchmark: ParsableCommand {
 
         func validate() throws {
             try checkRepeats(repeats)
+            if plans, json != nil || plot != nil {
+                throw ValidationError("--plans prints; it writes no --json or --plot.")
+            }
             if let json, json == plot { throw ValidationError("--json and --plot name the same file, \(json).") }
             for group in rows.groups where rows.groups.count < SkipBenchmark.Group.allCases.count {
                 if !steps.steps.contains(where: group.applies) {
@@ -95,7 +99,7 @@ struct Benchmark: ParsableCommand {
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
             let progress = ProgressPrinter(console)
-            let context = try device.makeContext(profiling: true, progress: progress)
+            let context = try device.makeContext(profiling: !plans, progress: progress)
             let recorder = try profile.makeRecorder(context)
             progress.line("device \(context.device.name) (\(context.device.selector))")
             try profile.recording(with: recorder, on: console) {
@@ -107,6 +111,7 @@ struct Benchmark: ParsableCommand {
                     search: search.mode,
                     profile: recorder,
                     report: progress.report)
+                if plans { return try console.print(benchmark.plans()) }
                 let report = try benchmark.run()
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 if let plot { try SkipPlot(report).write(to: URL(fileURLWithPath: plot)) }

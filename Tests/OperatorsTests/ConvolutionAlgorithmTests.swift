@@ -59,7 +59,7 @@ extension OperatorsTests {
             let ahead = plan.prologue.flatMap { $0.encoding.requests.map(\.kernel) }
             let kernels = ahead + names.filter { $0 != MatrixProductSite.name }
             #expect(kernels == entry.requests.map(\.kernel), "\(entry.trial)")
-            let sum = plan.launches.reduce(0) { $0 + $1.site.multiplyAccumulates }
+            let sum = plan.launches.reduce(0) { $0 + $1.multiplyAccumulates }
             #expect(sum == plan.multiplyAccumulates, "\(entry.trial)")
             #expect(sum == entry.trial.a.problem(entry.trial.pass).multiplyAccumulates, "\(entry.trial)")
         }

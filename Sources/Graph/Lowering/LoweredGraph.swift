@@ -12,10 +12,30 @@ public struct LoweredGraph {
     public let outputs: [(name: String, value: Value)]
     /// By value id; nil for what nothing needs.
     let sources: [Graph.Source?]
+    /// What each node reads, computes and changes in place.
+    let read, computed, changed: ValueLists
+
+    init(
+        family: KernelFamily, nodes: [Graph.Node], externals: [Graph.External],
+        outputs: [(name: String, value: Value)], sources: [Graph.Source?]
+    ) {
+        (self.family, self.nodes, self.externals) = (family, nodes, externals)
+        (self.outputs, self.sources) = (outputs, sources)
+        read = ValueLists(nodes) { node, ids in for value in node.inputs { ids.append(value.id) } }
+        computed = ValueLists(nodes) { node, ids in for value in node.outputs { ids.append(value.id) } }
+        changed = ValueLists(nodes) { node, ids in for input in node.mutated { ids.append(node.inputs[input].id) } }
+    }
 
     var valueCount: Int { sources.count }
     /// Whether it leaves all parameters as they are.
-    var infers: Bool { !nodes.contains(where: \.isUpdate) }
+    var infers: Bool { changed.ids.isEmpty }
+
+    /// By value id, whether a node changes it.
+    var changes: [Bool] {
+        var changes = [Bool](repeating: false, count: valueCount)
+        for id in changed.ids { changes[id] = true }
+        return changes
+    }
 
     func source(of value: Value) -> Graph.Source? { sources[value.id] }
 

@@ -25,9 +25,10 @@ struct MultiTensor {
         /// Whether one more belongs to them.
         func takes(_ node: Graph.Node) -> Bool {
             let first = members[0]
-            return first.inputShapes[0] == node.inputShapes[0] && members.count < type(of: operation).mostTensors
-                && first.inputs.count == node.inputs.count && first.inputs[each...] == node.inputs[each...]
-                && first.operation.equals(node.operation) && first.inputShapes == node.inputShapes
+            return first.inputs.elementsEqual(node.inputs, by: { $0.shape == $1.shape })
+                && members.count < type(of: operation).mostTensors
+                && (each..<first.inputs.count).allSatisfy { first.inputs[$0].id == node.inputs[$0].id }
+                && first.operation.equals(node.operation)
         }
 
         var joined: Graph.Node {
@@ -38,7 +39,7 @@ struct MultiTensor {
             inputs += members[0].inputs[each...]
             return Graph.Node(
                 operation.of(tensors: members.count), inputs: inputs, outputs: [],
-                label: "\(MultiTensor.label) \(members[0].inputShapes[0])")
+                label: "\(MultiTensor.label) \(members[0].inputs[0].shape)")
         }
     }
 
@@ -70,7 +71,7 @@ struct MultiTensor {
     private mutating func append(_ node: Graph.Node) {
         let latest = latestConflict(of: node)
         guard node.isUpdate, let operation = node.operation.multiTensor, operation.tensors == 1,
-            node.inputShapes[0].storedCount <= mostElements
+            node.inputs[0].shape.storedCount <= mostElements
         else {
             if latest >= passed { flush() }
             nodes.append(node)

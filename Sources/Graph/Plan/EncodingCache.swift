@@ -21,14 +21,15 @@ final class EncodingCache {
 
         static func == (a: Self, b: Self) -> Bool {
             a.node === b.node
-                || a.node.operation.equals(b.node.operation) && a.node.inputShapes == b.node.inputShapes
+                || a.node.inputs.elementsEqual(b.node.inputs, by: { $0.shape == $1.shape })
+                    && a.node.operation.equals(b.node.operation)
         }
 
         func hash(into hasher: inout Hasher) {
             // One number: dictionaries mix each that they are given.
-            var mixed = UInt(bitPattern: ObjectIdentifier(type(of: node.operation)).hashValue)
-            for shape in node.inputShapes {
-                mixed = (mixed ^ UInt(shape.storedCount << 8 | shape.channels)) &* 0x9E37_79B9_7F4A_7C15
+            var mixed = UInt(bitPattern: ObjectIdentifier(type(of: node.operation)))
+            for input in node.inputs {
+                mixed = (mixed ^ UInt(input.shape.storedCount << 8 | input.shape.channels)) &* 0x9E37_79B9_7F4A_7C15
             }
             hasher.combine(mixed)
         }

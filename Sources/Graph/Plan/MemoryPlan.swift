@@ -52,9 +52,8 @@ struct MemoryPlan {
         for (position, index) in schedule.order.enumerated() {
             let node = graph.nodes[index]
             dying.removeAll(keepingCapacity: true)
-            for input in node.inputs
-            where lastUse[input.id] == position && places[input.id] != nil && !dying.contains(input.id) {
-                dying.append(input.id)
+            graph.read.forEach(of: index) { id in
+                if lastUse[id] == position, places[id] != nil, !dying.contains(id) { dying.append(id) }
             }
             for (number, value) in node.outputs.enumerated() {
                 let size = roundUp(value.shape.byteCount, to: alignment)
@@ -83,8 +82,9 @@ struct MemoryPlan {
                 release(place)
             }
             for id in dying { if let place = places[id] { release(place) } }
-            for value in node.outputs where lastUse[value.id] < 0 {
-                if let place = places[value.id] { release(place) }
+            for place in graph.computed[index] {
+                let id = graph.computed.ids[place]
+                if lastUse[id] < 0, let place = places[id] { release(place) }
             }
         }
         if hasWorkspaces, graph.infers { pack(graph, schedule) }
@@ -96,7 +96,7 @@ struct MemoryPlan {
     static func lastUses(_ graph: LoweredGraph, _ schedule: Schedule) -> [Int] {
         var last = [Int](repeating: -1, count: graph.valueCount)
         for (position, index) in schedule.order.enumerated() {
-            for value in graph.nodes[index].inputs { last[value.id] = position }
+            graph.read.forEach(of: index) { last[$0] = position }
         }
         for output in graph.outputs { last[output.value.id] = Int.max }
         return last

@@ -48,10 +48,7 @@ public final class Plan {
         /// Its launches on the parameters of the store; `encoding` takes them back.
         func bind(_ store: TensorStore) throws -> Encoding.Application {
             let memory = try zip(parameters, node.inputShapes).map { try store.tensor($0, $1) } + entry.buffers
-            let values = zip(memory.indices, node.inputShapes + node.outputShapes).map { Value(id: $0, shape: $1) }
-            return try encoding.bind(
-                inputs: Array(values.prefix(parameters.count)), outputs: Array(values.dropFirst(parameters.count)),
-                memory: memory, workspace: nil, label: label)
+            return try encoding.bind(memory.map(\.lent), label: label)
         }
     }
 
@@ -68,11 +65,7 @@ public final class Plan {
         _ graph: LoweredGraph, encodings: [Encoding], library: KernelLibrary, store: TensorStore,
         derived: DerivedTensors, arena: ChunkedArena, schedule: Schedule, memory: MemoryPlan
     ) throws {
-        var isChanged = [Bool](repeating: false, count: graph.valueCount)
-        for index in schedule.order {
-            let node = graph.nodes[index]
-            for position in node.mutated { isChanged[node.inputs[position].id] = true }
-        }
+        let isChanged = graph.changes
         let isRead = schedule.reads(graph)
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         var (inputs, changed): ([String], [String]) = ([], [])
@@ -100,14 +93,6 @@ public final class Plan {
         let labels = library.context.queue.isProfiling ? graph.profileLabels() : nil
         // All at once: what is missing is compiled side by side.
         try library.prepare(encodings)
-        func bind(_ index: Int) throws -> Applied {
-            let node = graph.nodes[index]
-            let application = try encodings[index].bind(
-                inputs: node.inputs, outputs: node.outputs, memory: buffers, workspace: workspaces[index],
-                label: labels?[index] ?? node.label)
-            return Applied(node: node, encoding: encodings[index], application: application)
-        }
-
         var prologue: [Prologue] = []
         for index in schedule.hoisted {
             let node = graph.nodes[index]
@@ -123,7 +108,21 @@ public final class Plan {
 
         var applied: [Applied] = []
         applied.reserveCapacity(schedule.order.count)
-        for index in schedule.order { applied.append(try bind(index)) }
+        let lent = buffers.map { $0?.lent }
+        var operands: [LentBuffer] = []
+        func lend(_ buffer: LentBuffer?) {
+            guard let buffer else { preconditionFailure("a value without memory") }
+            operands.append(buffer)
+        }
+        for index in schedule.order {
+            let (node, encoding) = (graph.nodes[index], encodings[index])
+            operands.removeAll(keepingCapacity: true)
+            graph.read.forEach(of: index) { lend(lent[$0]) }
+            graph.computed.forEach(of: index) { lend(lent[$0]) }
+            if let workspace = workspaces[index] { operands.append(workspace.lent) }
+            let application = try encoding.bind(operands, label: labels?[index] ?? node.label)
+            applied.append(Applied(node: node, encoding: encoding, application: application))
+        }
         self.applied = applied
         (self.memory, self.workspaces) = (buffers, workspaces)
         multiplyAccumulates = applied.reduce(0) { $0 + $1.encoding.multiplyAccumulates }
@@ -135,9 +134,10 @@ public final class Plan {
         self.outputs = outputs
     }
 
-    /// Gives the kernels back.
+    /// Gives the kernels back, the last ones first: the next plan takes them in the order of this one, and with that
+    /// many on the operands they had.
     deinit {
-        for item in applied { item.recycle() }
+        for item in applied.reversed() { item.recycle() }
     }
 }
 

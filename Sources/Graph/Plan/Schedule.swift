@@ -12,97 +12,81 @@ struct Schedule {
     let hoisted: [Int]
 
     init(_ graph: LoweredGraph) {
-        let hoisted = Self.hoistable(graph)
-        self.hoisted = hoisted
-        var isHoisted = [Bool](repeating: false, count: graph.nodes.count)
+        let changes = graph.changes
+        hoisted = Self.hoistable(graph, changes)
+        let count = graph.nodes.count
+        var isHoisted = [Bool](repeating: false, count: count)
         for index in hoisted { isHoisted[index] = true }
 
         // position = the node after which this one runs; eager nodes sort behind the compute node they follow.
-        var position = [Int](repeating: -1, count: graph.nodes.count)
-        var hazards = Hazards(graph)
-        for (index, node) in graph.nodes.enumerated() {
-            var ready = node.inputs.reduce(-1) { latest, value in
-                guard case .node(let producer)? = graph.source(of: value), !isHoisted[producer] else {
-                    return latest
+        var position = [Int](repeating: -1, count: count)
+        // By value id, of those that some node changes: the position of that node, and of the last reader since.
+        var written = [Int](repeating: -1, count: graph.valueCount)
+        var read = written
+        let isEager = graph.nodes.map(\.isEager)
+        for index in 0..<count {
+            var ready = -1
+            graph.read.forEach(of: index) { id in
+                if case .node(let producer)? = graph.sources[id], !isHoisted[producer] {
+                    ready = max(ready, position[producer])
+                } else if changes[id] {
+                    ready = max(ready, written[id])
                 }
-                return max(latest, position[producer])
             }
-            let order = hazards.predecessors(of: node, index: index)
-            ready = order.reduce(ready) { isHoisted[$1] ? $0 : max($0, position[$1]) }
-            position[index] = node.isEager ? ready : index
+            graph.changed.forEach(of: index) { ready = max(ready, read[$0]) }
+            let own = isEager[index] ? ready : index
+            position[index] = own
+            graph.read.forEach(of: index) { if changes[$0] { read[$0] = max(read[$0], own) } }
+            graph.changed.forEach(of: index) { (written[$0], read[$0]) = (own, -1) }
         }
-        // Eager nodes by the node they follow; those that wait for nothing come first.
-        var followers = [[Int]](repeating: [], count: graph.nodes.count + 1)
-        for (index, node) in graph.nodes.enumerated() where node.isEager && !isHoisted[index] {
-            followers[position[index] + 1].append(index)
+        order = Self.order(position, isEager, isHoisted)
+    }
+
+    /// Nodes one after another, each followed by the eager ones that have waited for it, in recorded order; those that
+    /// wait for nothing come first.
+    private static func order(_ position: [Int], _ isEager: [Bool], _ isHoisted: [Bool]) -> [Int] {
+        // By the node they follow, and 0 for none: the first of a list.
+        var first = [Int](repeating: -1, count: position.count + 1)
+        var next = first
+        for index in position.indices.reversed() where isEager[index] && !isHoisted[index] {
+            next[index] = first[position[index] + 1]
+            first[position[index] + 1] = index
         }
-        var order = followers[0]
-        order.reserveCapacity(graph.nodes.count)
-        for (index, node) in graph.nodes.enumerated() {
-            if !isHoisted[index] && !node.isEager { order.append(index) }
-            order += followers[index + 1]
+        var order: [Int] = []
+        order.reserveCapacity(position.count)
+        for index in -1..<position.count {
+            if index >= 0, !isHoisted[index], !isEager[index] { order.append(index) }
+            var follower = first[index + 1]
+            while follower >= 0 {
+                order.append(follower)
+                follower = next[follower]
+            }
         }
-        self.order = order
+        return order
     }
 
     /// By value id, what is read in every step, or kept behind it.
     func reads(_ graph: LoweredGraph) -> [Bool] {
         var isRead = [Bool](repeating: false, count: graph.valueCount)
         for index in order {
-            for value in graph.nodes[index].inputs { isRead[value.id] = true }
+            graph.read.forEach(of: index) { isRead[$0] = true }
         }
         for output in graph.outputs { isRead[output.value.id] = true }
         return isRead
     }
 
-    private static func hoistable(_ graph: LoweredGraph) -> [Int] {
-        var changed = [Bool](repeating: false, count: graph.valueCount)
-        for node in graph.nodes {
-            for position in node.mutated { changed[node.inputs[position].id] = true }
+    private static func hoistable(_ graph: LoweredGraph, _ changes: [Bool]) -> [Int] {
+        let isConstant = graph.sources.indices.map { id in
+            guard case .external(let external)? = graph.sources[id] else { return false }
+            return graph.externals[external].role == .parameter && !changes[id]
         }
         return graph.nodes.indices.filter { index in
+            let read = graph.read[index]
+            guard !read.isEmpty, read.allSatisfy({ isConstant[graph.read.ids[$0]] }) else { return false }
             let node = graph.nodes[index]
-            let isConstant = node.inputs.allSatisfy { value in
-                guard case .external(let external)? = graph.source(of: value) else { return false }
-                return graph.externals[external].role == .parameter && !changed[value.id]
-            }
-            guard isConstant, !node.isUpdate, !node.inputs.isEmpty else { return false }
-            return node.operation.workspaceByteCount(
-                inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family) == 0
-        }
-    }
-
-    /// Read-after-write, write-after-read and write-after-write order on values changed in place.
-    private struct Hazards {
-        /// By value id: the node that changed it last, and who has read it since.
-        private var lastWriter: [Int?]
-        private var readers: [[Int]]
-        /// Values that some node changes; the others have no hazards.
-        private var changing: [Bool]
-
-        init(_ graph: LoweredGraph) {
-            lastWriter = Array(repeating: nil, count: graph.valueCount)
-            readers = Array(repeating: [], count: graph.valueCount)
-            changing = Array(repeating: false, count: graph.valueCount)
-            for node in graph.nodes {
-                for position in node.mutated { changing[node.inputs[position].id] = true }
-            }
-        }
-
-        mutating func predecessors(of node: Graph.Node, index: Int) -> [Int] {
-            var found: [Int] = []
-            for position in node.mutated {
-                let id = node.inputs[position].id
-                if let writer = lastWriter[id] { found.append(writer) }
-                found += readers[id]
-                readers[id] = []
-                lastWriter[id] = index
-            }
-            for value in node.inputs where changing[value.id] && lastWriter[value.id] != index {
-                if let writer = lastWriter[value.id] { found.append(writer) }
-                readers[value.id].append(index)
-            }
-            return found
+            return !node.isUpdate
+                && node.operation.workspaceByteCount(
+                    inputs: node.inputShapes, outputs: node.outputShapes, family: graph.family) == 0
         }
     }
 }

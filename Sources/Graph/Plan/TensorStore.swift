@@ -47,7 +47,8 @@ public final class TensorStore {
     }
 
     private func buffer(of stored: Stored) throws -> DeviceBuffer {
-        if let buffer = stored.present {
+        if let buffer = stored.buffer { return buffer }
+        if let buffer = stored.used {
             stored.buffer = buffer
             return buffer
         }

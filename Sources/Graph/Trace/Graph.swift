@@ -36,8 +36,6 @@ public final class Graph: Recorder {
         public let inputs: [Value]
         /// What it computes.
         public let outputs: [Value]
-        /// Of what it reads and computes: every pass over the graph asks for them.
-        let inputShapes, outputShapes: [Shape]
         /// Where in the network it was first recorded, for profiles.
         public let label: String
         /// Inputs (by position) changed in place.
@@ -48,18 +46,11 @@ public final class Graph: Recorder {
         /// Whether it moves up in the schedule.
         let isEager: Bool
 
-        convenience init(_ operation: any Operator, inputs: [Value], outputs: [Value], label: String) {
-            self.init(
-                operation, inputs: inputs, outputs: outputs, shapes: (inputs.map(\.shape), outputs.map(\.shape)),
-                label: label)
-        }
+        var inputShapes: [Shape] { inputs.map(\.shape) }
+        var outputShapes: [Shape] { outputs.map(\.shape) }
 
-        init(
-            _ operation: any Operator, inputs: [Value], outputs: [Value], shapes: (inputs: [Shape], outputs: [Shape]),
-            label: String
-        ) {
+        init(_ operation: any Operator, inputs: [Value], outputs: [Value], label: String) {
             (self.operation, self.inputs, self.outputs, self.label) = (operation, inputs, outputs, label)
-            (inputShapes, outputShapes) = shapes
             mutated = operation.mutatedInputs
             isEager = !mutated.isEmpty || operation.isEager
         }
@@ -156,11 +147,8 @@ public final class Graph: Recorder {
                 place = (place + 1) & (table.count - 1)
             }
             let index = nodes.count
-            let inputShapes = inputs.map(\.shape)
-            let outputShapes = operation.outputShapes(inputShapes)
-            let outputs = outputShapes.map { value($0, .node(index)) }
-            let node = Node(
-                operation, inputs: inputs, outputs: outputs, shapes: (inputShapes, outputShapes), label: label)
+            let outputs = operation.outputShapes(inputs.map(\.shape)).map { value($0, .node(index)) }
+            let node = Node(operation, inputs: inputs, outputs: outputs, label: label)
             nodes.append(node)
             hashes.append(hash)
             table[place] = Int32(index)

@@ -33,6 +33,11 @@ public struct ConvolutionProblem: Hashable, Sendable {
         self.outputs = outputs
     }
 
+    /// Few problems are of one size: their numbers together are quicker to mix than each by itself.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(input.storedCount ^ outputs << 40 ^ geometry.kernelHeight << 56)
+    }
+
     /// y [N, P, Q, K].
     public var output: Shape { geometry.outputShape(input, channels: outputs) }
 
