@@ -28,6 +28,8 @@ public final class RunDirectory: Sendable {
     /// How it was opened.
     public let mode: Mode
     private let lock: Int32?
+    /// Whether its file system has no locks, so that nothing keeps another process from the run.
+    public let hasNoLocks: Bool
 
     /// The resolved configuration, `config.yml`.
     public var configuration: URL { url.appendingPathComponent("config.yml") }
@@ -73,7 +75,7 @@ public final class RunDirectory: Sendable {
             throw InputError(file: url.path, found: "no such folder", expected: "the folder of an earlier run")
         }
         if mode == .read {
-            lock = nil
+            (lock, hasNoLocks) = (nil, false)
             try Self.requireRun(at: url)
             return
         }
@@ -81,13 +83,17 @@ public final class RunDirectory: Sendable {
         // Before the lock file is made: a foreign folder is left as it was found.
         let contents = try Self.contents(of: url)
         if mode == .create, let name = contents.first {
-            throw InputError(
-                file: url.path, found: "a folder that is not empty (\(name))",
-                expected: "an empty or new folder, or --resume to continue the run in it")
+            let mayReplace = contents.contains("config.yml") ? try Self(url, mode: .read).isUnbegun() : false
+            guard mayReplace else {
+                throw InputError(
+                    file: url.path, found: "a folder that is not empty (\(name))",
+                    expected: "an empty or new folder, or --resume to continue the run in it")
+            }
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
-        lock = try Self.takeLock(in: url)
+        (lock, hasNoLocks) = try Self.takeLock(in: url)
         try Self.makeFolder(checkpoints)
+        if mode == .create { removeUnbegun() }
         AtomicFile.removeLeftovers(in: url)
         AtomicFile.removeLeftovers(in: checkpoints)
         AtomicFile.removeLeftovers(in: policies)
@@ -104,35 +110,6 @@ public final class RunDirectory: Sendable {
     package func hasTrained() throws -> Bool {
         guard FileManager.default.fileExists(atPath: log.path) else { return false }
         return try EventLog.read(log).contains { $0["event"] == "step" }
-    }
-
-    /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
-    ///
-    /// - Throws: `InputError` naming the keys that differ, or what is not valid in the stored file.
-    ///
-    /// - Parameters:
-    ///   - configuration: the resolved one.
-    ///   - key: a key that names a file of another run, which may have moved with it.
-    public func prepare(_ configuration: ExperimentConfiguration, moving key: String? = nil) throws {
-        guard hasConfiguration else {
-            return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
-        }
-        // A data set may have moved; whether it is the same one is checked against the checkpoint. A run that a bad
-        // file has ended may go on without that file.
-        let all = try readConfiguration().differences(to: configuration)
-        let differences = all.filter {
-            !$0.path.hasSuffix("dataset.root") && $0.path != "dataset.on_error" && $0.path != key
-        }
-        guard let first = differences.first else {
-            if !all.isEmpty { try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration) }
-            return
-        }
-        let others = differences.dropFirst().prefix(3).map(\.path)
-        throw InputError(
-            file: self.configuration.path,
-            found: "\(first.path): \(first.mine) in the run, \(first.other) now"
-                + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")"),
-            expected: "an unchanged configuration to resume with, or another --output for a new run")
     }
 
     /// The configuration the run was started with.
@@ -200,11 +177,15 @@ public final class RunDirectory: Sendable {
         }
     }
 
-    private static func takeLock(in url: URL) throws -> Int32 {
+    /// - Returns: the lock file, and whether the file system has no locks.
+    private static func takeLock(in url: URL) throws -> (Int32, hasNone: Bool) {
         let path = url.appendingPathComponent(lockName).path
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        let hasNone: Bool
+        switch flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno {
+        case 0: hasNone = false
+        case EWOULDBLOCK:
             let process = (try? String(contentsOfFile: path, encoding: .utf8))?
                 .trimmingCharacters(in: .whitespacesAndNewlines)
             close(file)
@@ -212,9 +193,11 @@ public final class RunDirectory: Sendable {
                 file: url.path,
                 found: "another process on this run" + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
                 expected: "one process per run: wait for it or end it")
+        // Network folders without a lock service, for example.
+        default: hasNone = true
         }
         ftruncate(file, 0)
         try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
-        return file
+        return (file, hasNone)
     }
 }

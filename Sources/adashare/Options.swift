@@ -20,14 +20,16 @@ struct DeviceOptions: ParsableArguments {
     @Option(help: "Kernels to use: cpu or gpu. Default: what suits the device; `train --resume` keeps the run's.")
     var kernelFamily: KernelFamily?
 
-    /// The environment is read here and nowhere else.
-    ///
+    /// What the environment says; nil where it says nothing.
+    static var selector: String? {
+        ProcessInfo.processInfo.environment["ADASHARE_DEVICE"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     /// - Parameter profiling: whether the queue records when each launch ran.
     /// - Parameter progress: told while kernels are compiled.
     func makeContext(profiling: Bool = false, progress: ProgressPrinter) throws -> DeviceContext {
         HostThreads.stayOnTheirCores()
-        let selector = device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"]
-        let device = try Device.select(selector)
+        let device = try Device.select(device ?? Self.selector)
         let context = try DeviceContext(
             device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
             compilers: CompileKernels.pool,
@@ -133,7 +135,12 @@ struct TaskOptions: ParsableArguments {
 
     func select(_ configuration: ExperimentConfiguration) throws -> ExperimentConfiguration {
         guard let tasks else { return configuration }
-        return try configuration.selecting(tasks.split(separator: ",").map(String.init))
+        return try configuration.selecting(names(tasks))
+    }
+
+    /// Blanks around names, which no task's has, do not matter.
+    private func names(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     func validate() throws {
@@ -183,8 +190,16 @@ struct ProfileOptions: ParsableArguments {
     /// A recorder for the context's queue; nil without the option.
     ///
     /// - Throws: `InputError` if the file could not be written in the end.
-    func makeRecorder(_ context: DeviceContext) throws -> ProfileRecorder? {
+    ///
+    /// - Parameters:
+    ///   - context: the device.
+    ///   - inputs: what else the command reads.
+    ///   - outputs: what else it writes.
+    func makeRecorder(
+        _ context: DeviceContext, reading inputs: InputFiles = InputFiles([]), writing outputs: [String] = []
+    ) throws -> ProfileRecorder? {
         guard let profile else { return nil }
+        try inputs.check(outputs + [profile])
         try checkWritable(profile, "the profile")
         return ProfileRecorder(context)
     }

@@ -31,7 +31,10 @@ extension Trainer: MethodRun {
             try AtomicFile.write(
                 try Data(contentsOf: URL(fileURLWithPath: given.file), options: .mappedIfSafe), to: kept)
         }
-        try network.load(try TensorFile.read(kept), partial: true)
+        let file = try TensorFile.read(kept)
+        if !hasSaidStart { note("initial weights \(path): \(try network.summary(ofInitial: file))") }
+        hasSaidStart = true
+        try network.load(file, partial: true)
     }
 
     public func load(weightsOf phase: Phase) throws {
@@ -60,6 +63,7 @@ extension Trainer: MethodRun {
         guard let reference = state.reference, let splits = datasets.all(\.validation) else { return nil }
         let weights = recalibrated ? try network.checkpoint() : nil
         let scores = try policies.map { candidate in
+            try stop?.check()
             if weights != nil { try recalibrate(candidate) }
             let result = try evaluator.evaluate(network, policy: candidate, splits: splits)
             if let weights { try network.load(weights) }
@@ -105,8 +109,15 @@ extension Trainer: MethodRun {
         let phase = try currentPhase()
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
-        let result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
-            self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
+        let result: EvaluationResult
+        do {
+            result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
+                self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
+            }
+        } catch {
+            // A checkpoint may follow.
+            if let trained { try network.load(trained) }
+            throw error
         }
         if let trained { try network.load(trained) }
         var event = event("evaluation")
