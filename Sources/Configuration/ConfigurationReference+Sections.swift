@@ -25,7 +25,8 @@ extension ConfigurationReference {
             .key(
                 "dataset.on_error", \.dataset.onError,
                 "What is done about an image that cannot be decoded: `stop`, or `skip`: training takes the next one of "
-                    + "the pass instead and names it once, evaluation leaves it out and says how many."),
+                    + "the pass instead and names it once, evaluation leaves it out and says how many."
+            ).allowing(.free),
         ]
         let validation = Field.key(
             "dataset.validation", \.dataset.validation, limit: .from(0, below: 1),
@@ -119,25 +120,31 @@ extension ConfigurationReference {
             .key("training.batch", \.training.batch, in: 1...65_536, "Images per step."),
             .key(
                 "training.log_every", \.training.logEvery, in: .fromOne,
-                "Iterations between two lines of metrics.jsonl and of the progress."),
+                "Iterations between two lines of metrics.jsonl and of the progress."
+            ).allowing(.free),
             .key(
                 "training.checkpoint_every", \.training.checkpointEvery, in: .fromOne,
-                "Iterations between two checkpoints: the most a resumed run repeats."),
+                "Iterations between two checkpoints: the most a resumed run repeats."
+            ).allowing(.free),
             .key(
                 "training.evaluate_every", \.training.evaluateEvery, in: .fromZero,
                 "Iterations between two evaluations on the validation split, of which each phase keeps the best "
                     + "weights (mean over tasks of the mean over metrics of the gain relative to the end of warm-up; "
                     + "in policy learning only once every block is open); 0 = at the ends of phases only, keeping "
-                    + "the last weights."),
+                    + "the last weights."
+            ).allowing(.free),
             .key(
                 "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
-                "Steps with hard sharing, weights only."),
+                "Steps with hard sharing, weights only."
+            ).allowing(.longer),
             .key(
                 "training.policy.iterations", \.training.policy.iterations, in: .fromZero,
-                "Steps of policy learning; a weight step and a logit step each count one."),
+                "Steps of policy learning; a weight step and a logit step each count one."
+            ).allowing(.longer),
             .key(
                 "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,
-                "Steps with the discrete policy, weights only."),
+                "Steps with the discrete policy, weights only."
+            ).allowing(.longer),
             .key(
                 "training.retrain.start", \.training.retrain.start,
                 "Whether retraining starts from new weights or from those of policy learning."),
@@ -172,7 +179,8 @@ extension ConfigurationReference {
             .key(
                 "training.recompute", \.training.recompute,
                 "Whether the backward pass computes the branches of the blocks again instead of keeping their "
-                    + "activations: less memory, about a third more time, the same bits."),
+                    + "activations: less memory, about a third more time, the same bits."
+            ).allowing(.free),
             .key(
                 "training.exact_convolutions", \.training.exactConvolutions,
                 "Whether convolutions keep to algorithms that round as the plain sum does. Otherwise 3×3 "

@@ -89,7 +89,8 @@ public struct ConfigurationReference {
                 "Weights of the classes in the cross-entropy: one number per class, or a file that holds them."),
             .key(
                 "ignore_label", \.ignoreLabel, in: Int(Int32.min)...Int(Int32.max), defaultText: "255",
-                "Label value that loss and metrics leave out; −1 for Cityscapes."),
+                "Label value that loss and metrics leave out; −1 for Cityscapes. No label by kind: "
+                    + kinds.all.map { "`\($0.name)`, \($0.absence)" }.joined(separator: "; ") + "."),
             .key(
                 "number", \.number, in: .fromOne,
                 defaultText: "the position in the list, from 1",
@@ -97,6 +98,14 @@ public struct ConfigurationReference {
                     + "keeps its names."
             ),
         ] + taskDatasetFields
+    }
+
+    /// What a run that has begun allows of a key of a resolved file, such as `tasks.0.weight`.
+    func change(of path: String) -> KeyChange {
+        if let field = fields.first(where: { $0.path == path }) { return field.change }
+        let parts = path.split(separator: ".", maxSplits: 2)
+        guard parts.count == 3, parts[0] == "tasks" else { return .refused }
+        return taskFields.first { $0.path == parts[2] }?.change ?? .refused
     }
 
     /// All keys below the root.

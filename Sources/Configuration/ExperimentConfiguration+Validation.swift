@@ -137,12 +137,22 @@ extension ExperimentConfiguration {
                         + "sample, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
             }
         }
+        if tasks.allSatisfy({ $0.weight == 0 }) {
+            throw fail(
+                "tasks.0.weight", tasks.count > 1 ? "0, as of every task" : "0 of the only task",
+                "a weight above 0 of a task at least")
+        }
         let reservedNames = [StepGraphs.totalName] + vocabulary.methods.all.flatMap { $0.lossNames }
         var seen: [String: Int] = [:]
         for (index, task) in tasks.enumerated() {
             let path = "tasks.\(index)"
-            if task.name.isEmpty || task.name.contains(where: { "/\\".contains($0) || $0.isNewline }) {
-                throw fail("\(path).name", "'\(task.name)'", "a name without slashes, at least one character")
+            // Pictures are called by it, and options list it.
+            let isBad = task.name.contains { "/\\,".contains($0) || $0.isNewline }
+            let hasOuterBlank = [task.name.first, task.name.last].contains { $0?.isWhitespace ?? true }
+            if isBad || hasOuterBlank {
+                throw fail(
+                    "\(path).name", "'\(task.name)'",
+                    "a name without slashes and commas, not empty, without blanks around it")
             }
             if task.name == "panel" || reservedNames.contains(task.name) {
                 throw fail(

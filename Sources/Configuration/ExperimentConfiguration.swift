@@ -128,6 +128,16 @@ public struct ExperimentConfiguration: Sendable {
             + right.filter { !known.contains($0.0) }.map { (path: $0.0, mine: "nothing", other: $0.1) }
     }
 
+    /// What a run that has begun allows of a key.
+    ///
+    /// - Parameter path: of a resolved file, such as `tasks.0.weight`.
+    package func change(of path: String) -> KeyChange { ConfigurationReference(vocabulary).change(of: path) }
+
+    /// Whether a key changes no result, whatever its value.
+    ///
+    /// - Parameter path: of a resolved file, such as `tasks.0.dataset.root`.
+    public func mayChange(_ path: String) -> Bool { change(of: path) == .free }
+
     /// The network and tasks of a published setting, everything else by default.
     ///
     /// - Parameters:

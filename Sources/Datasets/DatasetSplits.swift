@@ -18,7 +18,7 @@ public struct DatasetSplits: Sendable, Equatable {
 
     /// Completes the splits a data set names.
     ///
-    /// - `train`: as named, else `train1` and `train2` together.
+    /// - `train`: as named, else `train1` and `train2` together; empty where there are only splits that are scored.
     /// - `validation`: as named, else ⌊fraction · N⌋ of the N training samples, drawn by seed and taken out of `train`,
     ///   `train1` and `train2`; none, with a notice, when N < 10.
     /// - `train1`, `train2`: as named; with one named the other is the rest of `train`; with none named, a seeded
@@ -30,7 +30,7 @@ public struct DatasetSplits: Sendable, Equatable {
     ///   - source: the file or data set to name in errors.
     ///   - seed: drives both draws.
     ///   - fraction: share of `train` for validation, in 0..<1.
-    /// - Throws: `InputError` if a named split is empty, if nothing can serve as `train`, or if the fraction is out of
+    /// - Throws: `InputError` if a named split is empty, if nothing can serve as `train` and nothing is scored, or if the fraction is out of
     ///   range.
     public init(named: [String: [Int]], source: String, seed: UInt64, validation fraction: Double = 0.1) throws {
         guard fraction >= 0, fraction < 1 else {
@@ -46,13 +46,18 @@ public struct DatasetSplits: Sendable, Equatable {
                 throw InputError(file: source, place: "split '\(name)'", found: "no sample", expected: "at least one")
             }
         }
-        guard let all = named["train"] ?? Self.union(named["train1"], named["train2"]) else {
+        // What is only scored needs nothing to train on.
+        let isScored = named["test"] != nil || named["validation"] != nil
+        guard
+            let all = named["train"] ?? Self.union(named["train1"], named["train2"])
+                ?? (isScored && named["train1"] == nil && named["train2"] == nil ? [] : nil)
+        else {
             throw InputError(
                 file: source, found: "the splits \(named.keys.sorted())",
                 expected: "'train' (or both 'train1' and 'train2')")
         }
         var held: [Int] = named["validation"] ?? []
-        if named["validation"] == nil, fraction > 0 {
+        if named["validation"] == nil, fraction > 0, !all.isEmpty {
             if all.count < 10 {
                 notices.append(
                     "\(source): \(all.count) training samples are too few to hold any out; there is no validation "

@@ -13,12 +13,15 @@ public struct DatasetRequest: Sendable {
     public var validation: Double
     /// Limit of host memory for decoded samples, bytes.
     public var cacheBytes: Int
+    /// The splits that will be read, whose files have to be there; nil for all.
+    public var splits: Set<String>?
 
     /// Creates a request.
     public init(
         root: String? = nil, labels: [LabelRequest], seed: UInt64 = 1, validation: Double = 0.1,
-        cacheBytes: Int = 1 << 29
+        cacheBytes: Int = 1 << 29, splits: Set<String>? = nil
     ) {
+        self.splits = splits
         self.root = root
         self.labels = labels
         self.seed = seed

@@ -43,7 +43,8 @@ public struct ReaderConfiguration: Sendable {
                 "root", \.root,
                 "Folder of the data set, for kinds that read one ("
                     + kinds.filter { $0.needsRoot }.map { $0.kind }.joined(separator: ", ")
-                    + "). Relative to where the command is run."),
+                    + "). Relative to where the command is run."
+            ).allowing(.free),
             .key(
                 "resize", \.resize, in: 1...8192, defaultText: "null",
                 "Size that images are brought to as they are read, before anything else: smoothly, labels by nearest "

@@ -2,6 +2,13 @@ import AdaShareFiles
 import AdaShareSupport
 import Foundation
 
+extension URL {
+    /// A file that a list names: in this folder, unless its path says where it is.
+    func file(_ path: String) -> URL {
+        path.hasPrefix("/") ? URL(fileURLWithPath: path) : appendingPathComponent(path)
+    }
+}
+
 /// The files of one sample, relative to the data set's folder.
 struct SampleFiles: Hashable {
     var image: String
@@ -29,10 +36,11 @@ struct SplitFile {
     ///   - root: the folder that paths are relative to.
     ///   - row: what a row holds, for messages, such as `[img, seg]`.
     ///   - columns: where in a row the labels stand that are wanted.
+    ///   - wanted: the splits whose files have to be there; nil for all.
     ///   - complete: adds to a sample what rows do not say.
     /// - Throws: `InputError` naming the split, entry or file at fault.
     init(
-        _ file: URL, root: URL, row: String, columns: [String: Int],
+        _ file: URL, root: URL, row: String, columns: [String: Int], wanted: Set<String>? = nil,
         complete: (inout SampleFiles) -> Void = { _ in }
     ) throws {
         let lists: [String: [[String?]]]
@@ -48,7 +56,7 @@ struct SplitFile {
         var known: [String: Bool] = [:]
         func exists(_ path: String) -> Bool {
             if let answer = known[path] { return answer }
-            let answer = FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
+            let answer = FileManager.default.fileExists(atPath: root.file(path).path)
             known[path] = answer
             return answer
         }
@@ -63,10 +71,12 @@ struct SplitFile {
                 var entry = SampleFiles(image: image, labels: [:])
                 for (label, column) in columns { entry.labels[label] = paths[column] }
                 complete(&entry)
+                if let wanted, !wanted.contains(name) { return entry }
                 for path in [entry.image] + entry.labels.values.sorted() where known[path] == nil && !exists(path) {
                     missing.append(
                         InputError(
-                            file: file.path, place: place, found: "'\(path)'", expected: "a file below \(root.path)"))
+                            file: file.path, place: place, found: "'\(path)'",
+                            expected: path.hasPrefix("/") ? "a file" : "a file below \(root.path)"))
                 }
                 return entry
             }

@@ -32,8 +32,9 @@ public struct CompilerPool: Sendable {
 
     /// Compiles kernels; returns when nothing more comes of it.
     ///
+    /// - Parameter isStopped: whether nobody wants the kernels any more; asked every second at least.
     /// - Parameter progress: called on this thread, with the number of kernels that are ready, every second at least.
-    func compile(_ groups: [[KernelRequest]], on device: Device, progress: (Int) -> Void) {
+    func compile(_ groups: [[KernelRequest]], on device: Device, isStopped: () -> Bool, progress: (Int) -> Void) {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("adashare-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         // What takes longest comes first, so that no process ends long after the others.
@@ -66,6 +67,9 @@ public struct CompilerPool: Sendable {
                 }
             }
             progress(done)
+            if isStopped() {
+                for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            }
         }
         for process in processes { process.waitUntilExit() }
     }

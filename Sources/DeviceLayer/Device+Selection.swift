@@ -23,9 +23,7 @@ extension Device {
     static func select(_ selector: String?, from devices: [Device]) throws(DeviceError) -> Device {
         guard !devices.isEmpty else {
             throw refusal(
-                "no OpenCL device on this machine: `apt-get install pocl-opencl-icd` brings a CPU device, "
-                    + "a GPU's own driver brings the GPU; pocl has no device where it cannot make its cache folder "
-                    + "($XDG_CACHE_HOME/pocl)")
+                "no OpenCL device on this machine: \(DriverDiagnosis().text)")
         }
         let wanted = (selector ?? "").trimmed.lowercased()
         switch wanted {

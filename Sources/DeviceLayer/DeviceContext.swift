@@ -13,6 +13,9 @@ public final class DeviceContext: @unchecked Sendable {
     /// Told now and then how many kernels are compiled, of how many, on the thread that waits for them.
     public var onProgress: ((_ done: Int, _ total: Int) -> Void)?
 
+    /// Asked between kernels that are compiled, and by whoever measures, whether all this is to end early.
+    public var isStopped: (() -> Bool)?
+
     private let context: ContextHandle
     private let finishesEachLaunch: Bool
     private let cache: ProgramCacheDirectory?
@@ -43,6 +46,7 @@ public final class DeviceContext: @unchecked Sendable {
         self.device = device
         self.compilers = compilers
         self.finishesEachLaunch = finishesEachLaunch
+        if device.compilesAtFirstLaunch { DriverCache.lookAfter() }
         context = try ContextHandle(device: device)
         queue = try CommandQueue(
             context: context.pointer, device: device, profiling: profiling, finishesEachLaunch: finishesEachLaunch)
@@ -54,9 +58,11 @@ public final class DeviceContext: @unchecked Sendable {
     /// - Parameter profiling: whether its queue records when each launch ran.
     /// - Throws: `DeviceError` if the driver refuses.
     public func makeContext(profiling: Bool) throws(DeviceError) -> DeviceContext {
-        try DeviceContext(
+        let other = try DeviceContext(
             device: device, cacheDirectory: cache?.url, profiling: profiling, compilers: compilers,
             finishesEachLaunch: finishesEachLaunch)
+        other.isStopped = isStopped
+        return other
     }
 
     /// Makes a further in-order queue, for example for transfers beside the computation.
@@ -125,7 +131,13 @@ public final class DeviceContext: @unchecked Sendable {
         defer { locked { building.end() } }
         let preparation = KernelPreparation(context: self, compilers: compilers, groups: groups)
         try preparation.run { onProgress?($0, $1) }
+        try checkStopped()
         locked { prepared.formUnion(groups.flatMap { $0.map(\.key) }) }
+    }
+
+    /// - Throws: `DeviceError.stopped` if work is to end early.
+    package func checkStopped() throws(DeviceError) {
+        if isStopped?() ?? false { throw .stopped }
     }
 
     /// Seconds spent so far in making programs, from source or from the cache directory.
@@ -153,17 +165,42 @@ public final class DeviceContext: @unchecked Sendable {
         }
     }
 
+    /// Whether the driver compiles anything at all for the device.
+    public var compiles: Bool {
+        let builder = ProgramBuilder(context: context.pointer, device: device)
+        return (try? builder.build(name: "probe", source: Self.probe, options: [])).map {
+            checkRelease(clReleaseProgram($0), "clReleaseProgram")
+        } != nil
+    }
+
+    private static let probe = "__kernel void probe(__global float *x) { x[0] = 1.0f; }"
+
+    private func build(_ request: ProgramRequest, _ builder: ProgramBuilder) throws(DeviceError) -> OpaquePointer {
+        do throws(DeviceError) {
+            return try builder.build(name: request.name, source: request.source, options: request.options)
+        } catch {
+            guard !compiles else { throw error }
+            let flags = ProcessInfo.processInfo.environment["POCL_EXTRA_BUILD_FLAGS"]
+            throw DeviceError(
+                call: error.call, code: error.code, device: error.device, buildLog: error.buildLog,
+                detail: (error.detail ?? "a program does not build")
+                    + "; the driver compiles no kernel at all, not even an empty one: it may be older than this "
+                    + "processor, or what it needs may be missing"
+                    + (flags.map { "; POCL_EXTRA_BUILD_FLAGS=\($0) is set" } ?? ""))
+        }
+    }
+
     private func make(_ request: ProgramRequest) throws(DeviceError) -> (OpaquePointer, isFromDisk: Bool) {
         let builder = ProgramBuilder(context: context.pointer, device: device)
         guard let cache else {
-            let built = try builder.build(name: request.name, source: request.source, options: request.options)
+            let built = try build(request, builder)
             return (built, false)
         }
         let key = ProgramCacheKey(source: request.source, options: request.options, device: device)
         if let binary = cache.load(key), let program = builder.load(binary: binary, options: request.options) {
             return (program, true)
         }
-        let built = try builder.build(name: request.name, source: request.source, options: request.options)
+        let built = try build(request, builder)
         if cache.isWritable, let binary = builder.binary(of: built) { cache.store(binary, key) }
         return (built, false)
     }

@@ -26,6 +26,11 @@ public struct DeviceError: Error, CustomStringConvertible, Sendable {
         self.detail = detail
     }
 
+    /// Work that `DeviceContext.isStopped` has ended: nothing is wrong with the device.
+    public static let stopped = DeviceError(call: "stop", code: 0, detail: "stopped before the kernels were compiled")
+    /// Whether it is `stopped`.
+    public var isStop: Bool { call == Self.stopped.call }
+
     /// The name the OpenCL headers give to `code`.
     public var codeName: String {
         Self.codeNames[code] ?? "unknown OpenCL status"

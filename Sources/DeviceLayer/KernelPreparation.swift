@@ -11,6 +11,8 @@ struct KernelPreparation {
     /// hundredths.
     private static let leastSecondsOfCompiling = 0.03
 
+    private var isStopped: Bool { context.isStopped?() ?? false }
+
     private var total: Int { groups.reduce(0) { $0 + $1.count } }
 
     /// - Parameter progress: called on this thread, first with no kernel done, last with all.
@@ -31,6 +33,7 @@ struct KernelPreparation {
         let groups = groups.map { (cost: CompilerPool.cost($0), group: $0) }.sorted { $0.cost < $1.cost }.map(\.group)
         var done = 0
         for (index, group) in groups.enumerated() {
+            if isStopped { return }
             let program = try context.program(group[0].program)
             let start = ContinuousClock.now
             // What goes wrong here goes wrong again where the kernel is used, and is told there.
@@ -41,8 +44,8 @@ struct KernelPreparation {
             if seconds >= Self.leastSecondsOfCompiling, !rest.isEmpty, let compilers {
                 let before = done + 1
                 progress(before, total)
-                compilers.compile(rest, on: context.device) { progress(before + $0, total) }
-                for group in groups[(index + 1)...] { _ = try context.program(group[0].program) }
+                compilers.compile(rest, on: context.device, isStopped: { isStopped }) { progress(before + $0, total) }
+                for group in groups[(index + 1)...] where !isStopped { _ = try context.program(group[0].program) }
                 return
             }
             done += group.count
@@ -53,6 +56,7 @@ struct KernelPreparation {
     /// On every core a thread that takes the next program.
     private func inThreads(_ progress: (Int, Int) -> Void) throws(DeviceError) {
         let shared = SharedWork(count: groups.count)
+        let isStopped = context.isStopped
         // Oclgrind's compiler crashes in two threads at once, whatever the standard says.
         let cores = context.device.platformName == "Oclgrind" ? 1 : ProcessInfo.processInfo.activeProcessorCount
         let threads = min(groups.count, cores)
@@ -71,7 +75,10 @@ struct KernelPreparation {
             thread.stackSize = 8 << 20
             thread.start()
         }
-        while let done = shared.wait() { progress(done, total) }
+        while let done = shared.wait() {
+            if isStopped?() ?? false { shared.leave() }
+            progress(done, total)
+        }
         if let failure = shared.failure { throw failure }
     }
 }
@@ -94,6 +101,14 @@ private final class SharedWork: @unchecked Sendable {
             guard taken < count else { return nil }
             taken += 1
             return taken - 1
+        }
+    }
+
+    /// Has no further piece taken.
+    func leave() {
+        locked {
+            finished += count - taken
+            taken = count
         }
     }
 

@@ -24,7 +24,7 @@ public final class EventLog {
     /// - Throws: `InputError` if the file cannot be opened or written.
     public init(_ url: URL) throws {
         self.url = url
-        file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
         offset = 0
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
         let length = UInt64(max(0, lseek(file, 0, SEEK_END)))

@@ -28,6 +28,11 @@ extension Experiment {
         let datasets = try makeDatasets()
         let drawn = Set(wanted.flatMap { $0.sources.map(\.split) })
         for (source, dataset) in zip(sources, datasets) {
+            guard !dataset.splits.train.isEmpty else {
+                throw InputError(
+                    file: source.reader.root ?? dataset.name, found: "no image to train on",
+                    expected: "the split 'train' (or both 'train1' and 'train2')")
+            }
             for split in TrainingSplit.allCases where drawn.contains(split) {
                 let count = dataset.splits[split].count
                 guard count < training.batch else { continue }
@@ -49,13 +54,56 @@ extension Experiment {
         for task in configuration.tasks { _ = try classWeights(task) }
         if let path = configuration.model.initialCheckpoint {
             let file = initialWeights ?? URL(fileURLWithPath: path)
-            _ = try catalog.names(in: try TensorFile.read(file), partial: true, of: architecture)
+            _ = try catalog.names(in: catalog.adapted(TensorFile.read(file)), partial: true, of: architecture)
         }
         return datasets
     }
 }
 
 extension Experiment {
+    /// The longest that samples are looked at before training.
+    private static let longestScan = 60.0
+
+    /// Reads the samples that a run will read, as many as a minute allows, so that a bad one costs no training.
+    ///
+    /// Data sets that are computed, and runs that pass over bad samples, are left out.
+    ///
+    /// - Parameters:
+    ///   - datasets: in the order of `sources`.
+    ///   - report: told how far this is, and what a person should know of the labels.
+    ///   - stop: asked whether the process is to stop.
+    /// - Throws: `InputError` naming every bad file; `Stopped`.
+    public func scan(
+        _ datasets: [any Dataset], report: (ProgressEvent) -> Void, stop: StopRequest? = nil
+    ) throws {
+        guard configuration.dataset.onError == .stop else { return }
+        var errors: [InputError] = []
+        var left = Self.longestScan
+        for (source, dataset) in zip(sources, datasets) {
+            guard let reader = source.reader.reader, type(of: reader).needsRoot else { continue }
+            let start = ContinuousClock.now
+            let learners = Dictionary(
+                source.tasks.map { configuration.tasks[$0] }.map { ($0.labelName, "task \($0.name)") }
+            ) { $0 + ", " + $1 }
+            let scan = SampleScan(dataset, labels: source.labels, learners: learners)
+            let result = try scan.run(seconds: left) { done, total in
+                try stop?.check()
+                report(.checking(dataset: dataset.name, done: done, total: total))
+            }
+            left = max(0, left - (ContinuousClock.now - start) / .seconds(1))
+            errors += result.errors
+            for notice in result.notices { report(.notice(notice)) }
+            if result.read < result.total {
+                report(.checking(dataset: dataset.name, done: result.total, total: result.total))
+                report(
+                    .notice(
+                        "\(dataset.name): \(result.read) of \(result.total) images were looked at before training; "
+                            + "`adashare data check` reads all"))
+            }
+        }
+        if let error = InputError.all(errors) { throw error }
+    }
+
     /// How an image that belongs to no data set enters the network: as those it is trained with.
     ///
     /// - Throws: `InputError` where tasks have images of data sets that enter it differently.

@@ -128,21 +128,33 @@ public struct Experiment: Sendable {
     /// Opens the data sets the configuration names, in the order of `sources`.
     ///
     /// - Throws: `InputError` naming the file or key.
-    public func makeDatasets() throws -> [any Dataset] {
+    public func makeDatasets() throws -> [any Dataset] { try makeDatasets(reading: nil) }
+
+    /// The same for those who read only some splits.
+    ///
+    /// - Parameter splits: whose files have to be there; nil for all.
+    /// - Throws: `InputError` naming the file or key.
+    public func makeDatasets(reading splits: Set<String>?) throws -> [any Dataset] {
         // Decoded samples may take an eighth of the host's memory.
         let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count
-        return try sources.map { try open($0, cacheBytes: cacheBytes) }
+        return try sources.map { try open($0, cacheBytes: cacheBytes, splits: splits) }
     }
 
     /// Opens one of the data sets.
     ///
-    /// - Parameter cacheBytes: of decoded samples that may be kept.
+    /// - Parameters:
+    ///   - source: which one.
+    ///   - cacheBytes: of decoded samples that may be kept.
+    ///   - splits: whose files have to be there; nil for all.
     /// - Throws: `InputError` naming the file or key.
-    package func open(_ source: ImageSource, cacheBytes: Int = 0) throws -> any Dataset {
+    package func open(
+        _ source: ImageSource, cacheBytes: Int = 0, splits: Set<String>? = nil
+    ) throws -> any Dataset {
         try source.reader.open(
             DatasetRequest(
                 labels: source.labels, seed: UInt64(configuration.training.seed),
-                validation: configuration.dataset.validation, cacheBytes: cacheBytes), place: source.place)
+                validation: configuration.dataset.validation, cacheBytes: cacheBytes, splits: splits),
+            place: source.place)
     }
 
     /// Opens the data set of an experiment that has one.
@@ -204,14 +216,30 @@ public struct Experiment: Sendable {
         switch task.classWeights {
         case .equal: return nil
         case .values(let values): return values.map { Float($0) }
-        case .file(let path):
-            let array = try NPYArray.read(URL(fileURLWithPath: path))
-            guard array.values.count == task.channels else {
-                throw InputError(
-                    file: path, found: "\(array.values.count) class weights", expected: "\(task.channels)")
-            }
-            return array.values
+        case .file(let path): return try Self.classWeights(in: path, classes: task.channels)
         }
+    }
+
+    /// The class weights in a file, which are held to what the same numbers in a configuration are.
+    ///
+    /// - Parameters:
+    ///   - path: of the file.
+    ///   - classes: how many there have to be.
+    /// - Throws: `InputError` naming the file, and the element that is wrong.
+    package static func classWeights(in path: String, classes: Int) throws -> [Float] {
+        let values = try NPYArray.read(URL(fileURLWithPath: path)).values
+        guard values.count == classes else {
+            throw InputError(file: path, found: "\(values.count) class weights", expected: "\(classes)")
+        }
+        if let index = values.firstIndex(where: { !($0 >= 0 && $0.isFinite) }) {
+            throw InputError(
+                file: path, found: "\(values[index]) as element \(index) of \(classes), from 0",
+                expected: "numbers of at least 0")
+        }
+        guard values.contains(where: { $0 > 0 }) else {
+            throw InputError(file: path, found: "only zeros", expected: "a weight above 0")
+        }
+        return values
     }
 }
 

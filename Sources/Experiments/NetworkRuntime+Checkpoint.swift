@@ -38,8 +38,35 @@ extension NetworkRuntime {
     ///     called as torchvision calls them.
     /// - Throws: `InputError` naming the tensor that is missing, unknown or of another shape; nothing is changed then.
     public func load(_ file: TensorFile, partial: Bool = false) throws {
+        let file = graphs.catalog.adapted(file)
         let found = try graphs.catalog.names(in: file, partial: partial, of: graphs.architecture)
         for (spec, name) in found { try write(spec) { try ParameterCatalog.values(of: spec, named: name, in: file) } }
+    }
+
+    /// What a file of initial weights is to this network, in one line.
+    ///
+    /// - Throws: as `load`.
+    package func summary(ofInitial file: TensorFile) throws -> String {
+        let file = graphs.catalog.adapted(file)
+        let found = try graphs.catalog.names(in: file, partial: true, of: graphs.architecture)
+        let (taken, known) = (Set(found.map(\.1)), Set(found.map(\.0.name)))
+        // Counts of batches decide nothing.
+        let wanted = graphs.catalog.specs.filter { $0.layout != .counter }
+        let fresh = wanted.filter { !known.contains($0.name) }.map { spec in
+            let other = file.tensors[spec.name].map { " (\(spec.diskShape), in the file \($0.shape))" }
+            return spec.name + (other ?? "")
+        }
+        let all = Set(wanted.flatMap { graphs.catalog.fileNames(of: $0) })
+        let unused = file.allNames.filter {
+            !taken.contains($0) && !all.contains($0) && !$0.hasSuffix(ParameterCatalog.counterSuffix)
+        }
+        func list(_ names: [String]) -> String {
+            let most = 6
+            return names.prefix(most).joined(separator: ", ")
+                + (names.count > most ? " and \(names.count - most) more" : "")
+        }
+        return "\(wanted.count - fresh.count) of \(wanted.count) tensors are taken"
+            + (fresh.isEmpty ? "" : "; fresh: \(list(fresh))") + (unused.isEmpty ? "" : "; not used: \(list(unused))")
     }
 
     /// The optimisers' state, stored layout, by name.
@@ -68,6 +95,25 @@ extension ParameterCatalog {
     /// Where a file names tensors that were learned beside the network, which a network without them leaves unread.
     static let besideKey = "beside_network"
 
+    /// What the names of batch counters end in.
+    static let counterSuffix = ".num_batches_tracked"
+    /// What other tools put before every name.
+    private static let prefixes = ["module.", "model.", "net.", "network.", "encoder.", "state_dict.", "_orig_mod."]
+
+    /// A file by the names of the catalogue, where another tool has put something before every name.
+    func adapted(_ given: TensorFile) -> TensorFile {
+        var file = given
+        while true {
+            let names = file.allNames
+            let isKnown = specs.contains { !self.names(of: $0, in: file, partial: true).isEmpty }
+            guard !isKnown,
+                let prefix = Self.prefixes.first(where: { part in names.allSatisfy { $0.hasPrefix(part) } }),
+                !names.isEmpty
+            else { return isKnown ? file : given }
+            file = file.dropping(prefix)
+        }
+    }
+
     /// The parameters a checkpoint holds and what it calls them, checked against this network.
     ///
     /// - Throws: as `NetworkRuntime.load`.
@@ -80,7 +126,7 @@ extension ParameterCatalog {
                 file: file.file, place: other, found: "a network of more tasks, whose features these tasks read",
                 expected: "all of its tasks: such a network cannot be used for some of them")
         }
-        for name in file.names
+        for name in file.allNames
         where !mayHold(name) && !partial && !architecture.leavesOut(tensor: name) && !theirs.contains(name) {
             throw InputError(
                 file: file.file, place: name, found: "a tensor this network does not have",
@@ -89,10 +135,16 @@ extension ParameterCatalog {
         var found: [(ParameterSpec, String)] = []
         for spec in specs {
             let names = self.names(of: spec, in: file, partial: partial)
+            // A head of other outputs starts anew.
+            if partial, spec.group == .heads, let entry = names.first.flatMap({ file.tensors[$0] }),
+                entry.shape != spec.diskShape
+            {
+                continue
+            }
             guard let name = names.first else {
                 let optional =
-                    spec.group == .policy || beside.contains(spec.name)
-                    || (partial && (spec.group == .heads || spec.layout == .counter || own.contains(spec.name)))
+                    spec.group == .policy || beside.contains(spec.name) || spec.layout == .counter
+                    || (partial && (spec.group == .heads || own.contains(spec.name)))
                 if optional { continue }
                 throw InputError(
                     file: file.file, place: fileNames(of: spec)[0], found: "no such tensor",
@@ -111,10 +163,10 @@ extension ParameterCatalog {
 
     /// Under which of its names a file holds a tensor, or what it may begin from.
     private func names(of spec: ParameterSpec, in file: TensorFile, partial: Bool) -> [String] {
-        let own = fileNames(of: spec).filter { file.tensors[$0] != nil }
+        let own = fileNames(of: spec).filter(file.holds)
         guard own.isEmpty, partial else { return own }
         let others = [commonName(of: spec) ?? spec.name, imageNetName(of: spec)].compactMap { $0 }
-        return others.first { file.tensors[$0] != nil }.map { [$0] } ?? []
+        return others.first(where: file.holds).map { [$0] } ?? []
     }
 
     /// A parameter's values in disk order.
@@ -129,7 +181,7 @@ extension ParameterCatalog {
             }
             return values
         }
-        let counts = try file.integers(name, shape: [])
+        let counts = try file.integers(name, shape: file.tensors[name]?.shape == [1] ? [1] : [])
         // float32 holds every count up to 2²⁴ exactly.
         guard counts.allSatisfy({ (0...(1 << 24)).contains($0) }) else {
             throw InputError(

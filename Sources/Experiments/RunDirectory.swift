@@ -20,6 +20,8 @@ public final class RunDirectory: Sendable {
     /// How it was opened.
     public let mode: Mode
     private let lock: FolderLock?
+    /// Whether its file system has no locks, so that nothing keeps another process from the run.
+    public var hasNoLocks: Bool { lock?.hasNone ?? false }
 
     /// The resolved configuration, `config.yml`.
     public var configuration: URL { url.appendingPathComponent("config.yml") }
@@ -73,13 +75,17 @@ public final class RunDirectory: Sendable {
         // Before the lock file is made: a foreign folder is left as it was found.
         let contents = try Self.contents(of: url)
         if mode == .create, let name = contents.first {
-            throw InputError(
-                file: url.path, found: "a folder that is not empty (\(name))",
-                expected: "an empty or new folder, or --resume to continue the run in it")
+            let mayReplace = contents.contains("config.yml") ? try Self(url, mode: .read).isUnbegun() : false
+            guard mayReplace else {
+                throw InputError(
+                    file: url.path, found: "a folder that is not empty (\(name))",
+                    expected: "an empty or new folder, or --resume to continue the run in it")
+            }
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
         lock = try FolderLock(url, name: Self.lockName, of: "run")
         try AtomicFile.makeFolder(checkpoints)
+        if mode == .create { removeUnbegun() }
         AtomicFile.removeLeftovers(in: url)
         AtomicFile.removeLeftovers(in: checkpoints)
         AtomicFile.removeLeftovers(in: policies)
@@ -92,49 +98,6 @@ public final class RunDirectory: Sendable {
     package func hasTrained() throws -> Bool {
         guard FileManager.default.fileExists(atPath: log.path) else { return false }
         return try EventLog.read(log).contains { $0["event"] == "step" }
-    }
-
-    /// Stores the resolved configuration, or, where one is stored already, demands that it is the same.
-    ///
-    /// - Throws: `InputError` naming the keys that differ, or what is not valid in the stored file.
-    ///
-    /// - Parameters:
-    ///   - configuration: the resolved one.
-    ///   - key: a key that names a file of another run, which may have moved with it.
-    public func prepare(_ configuration: ExperimentConfiguration, moving key: String? = nil) throws {
-        guard hasConfiguration else {
-            return try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
-        }
-        let known = try readConfiguration()
-        if let changes = Self.changes(of: known, to: configuration, moving: key) {
-            throw InputError(
-                file: self.configuration.path, found: changes,
-                expected: "an unchanged configuration to resume with, or another --output for a new run")
-        }
-        guard !known.differences(to: configuration).isEmpty else { return }
-        try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
-    }
-
-    /// What differs between the stored configuration and another so that it would be another run; nil where that is
-    /// nothing.
-    ///
-    /// - Throws: `InputError` if the stored one is missing or not valid.
-    public func changes(to configuration: ExperimentConfiguration) throws -> String? {
-        Self.changes(of: try readConfiguration(), to: configuration, moving: nil)
-    }
-
-    private static func changes(
-        of known: ExperimentConfiguration, to configuration: ExperimentConfiguration, moving key: String?
-    ) -> String? {
-        // A data set may have moved; whether it is the same one is checked against the checkpoint. A run that a bad
-        // file has ended may go on without that file.
-        let differences = known.differences(to: configuration).filter {
-            !$0.path.hasSuffix("dataset.root") && $0.path != "dataset.on_error" && $0.path != key
-        }
-        guard let first = differences.first else { return nil }
-        let others = differences.dropFirst().prefix(3).map(\.path)
-        return "\(first.path): \(first.mine) in the run, \(first.other) now"
-            + (others.isEmpty ? "" : " (also " + others.joined(separator: ", ") + ")")
     }
 
     /// The configuration the run was started with.

@@ -8,7 +8,7 @@ extension TensorFile {
     /// Reads a safetensors file into host memory.
     ///
     /// - Throws: `InputError` if the file is missing, truncated or has bytes left over, if its header is not valid,
-    ///   if a dtype is unknown, or if tensors overlap, leave gaps or do not match their shape.
+    ///   if a name is given twice, or if tensors overlap, leave gaps or do not match their shape.
     public static func read(_ url: URL) throws -> TensorFile {
         let data: Data
         do {
@@ -31,11 +31,15 @@ extension TensorFile {
         }
         let length = data.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
         guard length <= UInt64(min(data.count - 8, longestHeader)) else {
+            if let kind = FileKind(data) { throw InputError(file: file, found: kind.found, expected: kind.expected) }
             throw InputError(
                 file: file, place: "header", found: "length \(length) in a file of \(data.count) bytes",
                 expected: "at most \(min(data.count - 8, longestHeader)) (truncated, or not safetensors)")
         }
         let start = 8 + Int(length)
+        if let name = repeatedKey(in: data[8..<start]) {
+            throw InputError(file: file, place: "tensor \(name)", found: "it given twice", expected: "each name once")
+        }
         let header: Header
         do {
             header = try JSONDecoder().decode(Header.self, from: data[8..<start])
@@ -61,12 +65,6 @@ extension TensorFile {
             func fail(_ found: String, _ expected: String) -> InputError {
                 InputError(file: file, place: "tensor \(name)", found: found, expected: expected)
             }
-            guard let element = Element(rawValue: item.dtype) else {
-                throw fail("dtype \(item.dtype)", "one of " + Element.allCases.map(\.rawValue).joined(separator: ", "))
-            }
-            guard let bytes = byteCount(shape: item.shape, element: element) else {
-                throw fail("shape \(item.shape)", "sizes of at least 0 whose product is a byte count")
-            }
             guard item.begin >= 0, item.end >= item.begin, item.end <= size else {
                 throw fail(
                     "offsets \(item.begin)..<\(item.end)", "a range in the \(size) bytes of data (truncated file?)")
@@ -76,10 +74,17 @@ extension TensorFile {
                     "offset \(item.begin), which \(item.begin < end ? "overlaps another tensor" : "leaves a gap")",
                     "offset \(end)")
             }
+            end = item.end
+            guard let element = Element(rawValue: item.dtype) else {
+                otherTypes[name] = item.dtype
+                continue
+            }
+            guard let bytes = byteCount(shape: item.shape, element: element) else {
+                throw fail("shape \(item.shape)", "sizes of at least 0 whose product is a byte count")
+            }
             guard item.end - item.begin == bytes else {
                 throw fail("\(item.end - item.begin) bytes", "\(bytes) for \(element) \(item.shape)")
             }
-            end = item.end
             tensors[name] = Entry(
                 name: name, dtype: element, shape: item.shape, bytes: Data(data[start + item.begin..<start + item.end]))
         }
@@ -177,7 +182,10 @@ private struct Header: Decodable {
         let container = try decoder.container(keyedBy: Name.self)
         for key in container.allKeys {
             if key.stringValue == "__metadata__" {
-                metadata = try container.decode([String: String].self, forKey: key)
+                // Other tools write null, or numbers; what is no text says nothing here.
+                let members = try container.decodeIfPresent(JSONValue.self, forKey: key)
+                guard case .object(let members)? = members else { continue }
+                metadata = members.compactMapValues { if case .string(let text) = $0 { text } else { nil } }
             } else {
                 tensors[key.stringValue] = try container.decode(Item.self, forKey: key)
             }

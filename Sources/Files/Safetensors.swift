@@ -52,6 +52,8 @@ public struct TensorFile: Sendable, Equatable {
     public var tensors: [String: Entry] = [:]
     /// Free text by key (`__metadata__` in the header).
     public var metadata: [String: String] = [:]
+    /// Tensors of types that nothing here reads, with the type: they are in nobody's way who does not want them.
+    package var otherTypes: [String: String] = [:]
     /// Name of the file in error messages: the path it was read from.
     public var file: String
     /// `ContentHash` of the bytes, as read or last written.
@@ -127,7 +129,33 @@ public struct TensorFile: Sendable, Equatable {
         }
     }
 
+    /// Names of all tensors, whatever their type, sorted.
+    package var allNames: [String] { (Array(tensors.keys) + otherTypes.keys).sorted() }
+
+    /// Whether the file has a tensor, whatever its type.
+    package func holds(_ name: String) -> Bool { tensors[name] != nil || otherTypes[name] != nil }
+
+    /// The same without a prefix of every name.
+    ///
+    /// - Precondition: every name has it.
+    package func dropping(_ prefix: String) -> TensorFile {
+        var file = self
+        file.tensors = Dictionary(
+            uniqueKeysWithValues: tensors.values.map { entry in
+                let name = String(entry.name.dropFirst(prefix.count))
+                return (name, Entry(name: name, dtype: entry.dtype, shape: entry.shape, bytes: entry.bytes))
+            })
+        file.otherTypes = Dictionary(
+            uniqueKeysWithValues: otherTypes.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
+        return file
+    }
+
     private func entry(_ name: String, shape: [Int]?) throws -> Entry {
+        if let type = otherTypes[name] {
+            throw InputError(
+                file: file, place: "tensor \(name)", found: "dtype \(type)",
+                expected: "one of " + Element.allCases.map(\.rawValue).joined(separator: ", "))
+        }
         guard let entry = tensors[name] else {
             let near = nearest(to: name, in: names)
             throw InputError(

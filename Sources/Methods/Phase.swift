@@ -56,6 +56,8 @@ public struct PhaseOutline: Sendable, Hashable {
     public let isElsewhere: Bool
     /// Whether it may run after a later one, because neither builds on the other.
     public let isIndependent: Bool
+    /// Whether what a step does depends on how many there are.
+    public var isBoundToLength = false
 
     /// Creates an outline.
     ///

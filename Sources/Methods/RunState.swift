@@ -36,6 +36,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var dataWaits: [String: DataWait] = [:]
     /// Bytes held on the device at the end of a phase.
     public var bytes: [String: Int] = [:]
+    /// Whether the evaluation after the last step is still to be made, since the process stopped within it.
+    public var isEvaluationDue = false
     /// Length of the log when the checkpoint was written.
     public var logOffset: UInt64 = 0
 
@@ -47,7 +49,7 @@ public struct RunState: Codable, Sendable, Equatable {
         case phase = "stage"
         case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy,
             initialHash
-        case method, losses, seconds, dataWaits, bytes, logOffset
+        case method, losses, seconds, dataWaits, bytes, isEvaluationDue, logOffset
     }
 
     public init(from decoder: any Decoder) throws {
@@ -66,6 +68,7 @@ public struct RunState: Codable, Sendable, Equatable {
         seconds = try values.decode([String: Double].self, forKey: .seconds)
         dataWaits = try values.decodeIfPresent([String: DataWait].self, forKey: .dataWaits) ?? [:]
         bytes = try values.decodeIfPresent([String: Int].self, forKey: .bytes) ?? [:]
+        isEvaluationDue = try values.decodeIfPresent(Bool.self, forKey: .isEvaluationDue) ?? false
         logOffset = try values.decode(UInt64.self, forKey: .logOffset)
         if let known = try values.decodeIfPresent([String: JSONValue].self, forKey: .method) {
             method = known

@@ -35,6 +35,16 @@ extension ConfigurationLimit<Double> {
     }
 }
 
+/// What a run that has begun allows of a key.
+public enum KeyChange: Sendable, Equatable {
+    /// Another value would have changed what is computed already.
+    case refused
+    /// Any value: it changes no number.
+    case free
+    /// A length of a phase: another one while that is not over, and more of the last one.
+    case longer
+}
+
 /// One key of a configuration: its path inside `Root`, its documentation, and how it is read and written.
 public struct ConfigurationField<Root> {
     /// Dotted path from the root.
@@ -49,6 +59,8 @@ public struct ConfigurationField<Root> {
     package var isRequired = false
     /// Where the integers of the value lie, if it is made of integers.
     package var integers: ClosedRange<Int>?
+    /// What a run that has begun allows of it.
+    package var change = KeyChange.refused
     /// Keys of the items, where the value is a list of mappings, for the reference.
     package var items: [(path: String, expectation: String, defaultText: String, meaning: String)] = []
     /// Decodes the node into the root. `place` is the full path.
@@ -67,7 +79,9 @@ public struct ConfigurationField<Root> {
             path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, isRequired: isRequired,
             read: { root, node, tree, place in
                 guard let value = Value(node: node), limit?.accepts(value) ?? true else {
-                    throw tree.error(place, found: node.summary, expected: expectation)
+                    throw tree.error(place, node, expected: expectation) {
+                        Value(node: $0).map { limit?.accepts($0) ?? true } ?? false
+                    }
                 }
                 root[keyPath: property] = value
                 then?(&root)
@@ -85,7 +99,7 @@ public struct ConfigurationField<Root> {
             path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, integers: range,
             read: { root, node, tree, place in
                 guard let value = Value(node: node, in: range) else {
-                    throw tree.error(place, found: node.summary, expected: expectation)
+                    throw tree.error(place, node, expected: expectation) { Value(node: $0, in: range) != nil }
                 }
                 root[keyPath: property] = value
             },
@@ -149,6 +163,13 @@ public struct ConfigurationField<Root> {
             })
     }
 
+    /// The same key, which a run that has begun lets change.
+    public func allowing(_ change: KeyChange) -> Self {
+        var field = self
+        field.change = change
+        return field
+    }
+
     /// The value of a fresh root as YAML.
     package func defaultLeaf(of root: Root) -> String {
         write(root).flatMap { ConfigurationTree.leaves(of: $0).first?.1 } ?? ""
@@ -168,7 +189,7 @@ public struct ConfigurationField<Root> {
         ConfigurationField<Whole>(
             path: prefix + path, expectation: expectation, meaning: meaning ?? self.meaning,
             defaultText: defaultText ?? defaultLeaf(of: empty()), isRequired: isRequired, integers: integers,
-            items: items,
+            change: change, items: items,
             read: { whole, node, tree, place in
                 var root = part(whole) ?? empty()
                 try read(&root, node, tree, place)

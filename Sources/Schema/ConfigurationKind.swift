@@ -116,7 +116,7 @@ extension ConfigurationField {
             "\(path) is two different keys")
         return Self(
             path: path, expectation: expectation, meaning: meaning, defaultText: defaultText, isRequired: isRequired,
-            integers: integers, items: items,
+            integers: integers, change: change, items: items,
             read: { root, node, tree, place in
                 try read(&root, node, tree, place)
                 try other.read(&root, node, tree, place)

@@ -63,6 +63,23 @@ package struct ConfigurationTree {
         InputError(file: source(of: path), place: path, found: found, expected: expected)
     }
 
+    /// An error at a value that is not accepted; of a list the first element that is not, where others are.
+    ///
+    /// - Parameter accepts: whether a value would be.
+    package func error(
+        _ path: String, _ node: Node, expected: String, accepts: (Node) -> Bool
+    ) -> InputError {
+        guard let items = node.sequence, !items.isEmpty else {
+            return error(path, found: node.summary, expected: expected)
+        }
+        let wrong = items.indices.filter { !accepts(Node([items[$0]], .implicit, .flow)) }
+        guard let first = wrong.first, wrong.count < items.count || items.count == 1 else {
+            return error(path, found: node.summary, expected: expected)
+        }
+        return error(
+            path, found: "\(items[first].summary) as element \(first) of \(items.count), from 0", expected: expected)
+    }
+
     private func source(of path: String) -> String {
         let option = options.first { path == $0.key || path.hasPrefix($0.key + ".") }
         return option.map { "--set \($0.value)" } ?? file
@@ -205,7 +222,7 @@ extension ConfigurationTree {
     /// Parses YAML; its errors become one line.
     private static func compose(_ text: String, file: String, place: String?) throws -> Node? {
         do {
-            return try Yams.compose(yaml: text)
+            return try Yams.compose(yaml: text)?.merged
         } catch let error as YamlError {
             throw InputError(
                 file: file, place: place, found: "invalid YAML (\(summary(of: error)))", expected: "valid YAML")

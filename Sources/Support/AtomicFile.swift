@@ -9,6 +9,8 @@ import Foundation
 /// Files that appear whole or not at all.
 public enum AtomicFile {
     private static let marker = ".partial-"
+    /// What a file may be used for, less the user's umask.
+    package static let mode: mode_t = 0o666
 
     /// Writes `data` under a temporary name in the same folder, flushes it to disk, renames it to `url` and flushes
     /// the folder. Whatever interrupts this, `url` holds either the old contents or the new.
@@ -23,7 +25,7 @@ public enum AtomicFile {
         let folder = url.deletingLastPathComponent().path
         let temporary =
             folder + "/." + url.lastPathComponent + marker + String(UInt64.random(in: 0 ... .max), radix: 36)
-        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a folder that can be written") }
         do {
             defer { close(file) }

@@ -12,6 +12,8 @@ import Foundation
 /// ends, so a leftover file is harmless.
 package final class FolderLock: Sendable {
     private let file: Int32
+    /// Whether the file system has no locks, as network folders without a lock service: then nothing is kept from it.
+    package let hasNone: Bool
 
     /// Takes the lock, until the object is let go.
     ///
@@ -22,9 +24,11 @@ package final class FolderLock: Sendable {
     /// - Throws: `InputError` if another process holds it, or the file cannot be made.
     package init(_ folder: URL, name: String, of what: String) throws {
         let path = folder.appendingPathComponent(name).path
-        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        let code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
+        hasNone = code != 0
+        if code == EWOULDBLOCK {
             let process = (try? String(contentsOfFile: path, encoding: .utf8))?
                 .trimmingCharacters(in: .whitespacesAndNewlines)
             close(file)

@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 
 #if canImport(Glibc)
@@ -5,9 +6,6 @@ import Synchronization
 #elseif canImport(Darwin)
     import Darwin
 #endif
-
-/// The first polite signal that this process has got; 0 for none. Signal handlers may touch nothing else.
-private let caughtSignal = Atomic<Int32>(0)
 
 /// Whether this process is to end early: it has got a polite signal, or its time is nearly over.
 ///
@@ -44,6 +42,8 @@ public final class StopRequest: Sendable {
         (SIGXCPU, "SIGXCPU"),
     ]
 
+    /// The first polite signal that this process has got; 0 for none.
+    private static let caught = Atomic<Int32>(0)
     private let start = ContinuousClock.now
     private let limit: Duration?
     /// Seconds of the limit that putting work away takes, as bits.
@@ -60,37 +60,50 @@ public final class StopRequest: Sendable {
     ///
     /// - Parameter seconds: how long work may go on from now; nil for ever.
     public static func listening(limit seconds: Double? = nil) -> StopRequest {
-        caughtSignal.store(0, ordering: .sequentiallyConsistent)
-        for (number, _) in polite {
-            var before = sigaction()
-            sigaction(number, nil, &before)
-            var action = sigaction()
-            #if canImport(Glibc)
-                let known = before.__sigaction_handler.sa_handler
-                action.__sigaction_handler.sa_handler = handle
-            #else
-                let known = before.__sigaction_u.__sa_handler
-                action.__sigaction_u.__sa_handler = handle
-            #endif
-            let isIgnored = unsafeBitCast(known, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
-            if isIgnored, number != SIGINT { continue }
-            action.sa_flags = Int32(SA_RESTART)
-            sigaction(number, &action, nil)
-        }
+        _ = listener
         return StopRequest(limit: seconds)
     }
 
-    private static let handle: @convention(c) (Int32) -> Void = { number in
-        let (isFirst, _) = caughtSignal.compareExchange(
-            expected: 0, desired: number, ordering: .sequentiallyConsistent)
-        guard !isFirst else { return }
-        signal(number, SIG_DFL)
-        raise(number)
-    }
+    /// Waits for the signals in a thread of its own, with all others deaf to them: handlers would not last, since
+    /// compilers in device drivers put theirs in their place.
+    ///
+    /// To be made before other threads are, which inherit what the first one is deaf to.
+    private static let listener: Void = {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for (number, _) in polite {
+            var action = sigaction()
+            sigaction(number, nil, &action)
+            #if canImport(Glibc)
+                let known = action.__sigaction_handler.sa_handler
+            #else
+                let known = action.__sigaction_u.__sa_handler
+            #endif
+            if unsafeBitCast(known, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+                if number != SIGINT { continue }
+                signal(number, SIG_DFL)
+            }
+            sigaddset(&signals, number)
+        }
+        let awaited = signals
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        Thread.detachNewThread {
+            while true {
+                var (signals, number) = (awaited, Int32(0))
+                guard sigwait(&signals, &number) == 0 else { continue }
+                let (isFirst, _) = caught.compareExchange(
+                    expected: 0, desired: number, ordering: .sequentiallyConsistent)
+                if isFirst { continue }
+                signal(number, SIG_DFL)
+                pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+                kill(getpid(), number)
+            }
+        }
+    }()
 
     /// Why work is to end; nil while it need not.
     public var reason: Reason? {
-        let number = caughtSignal.load(ordering: .sequentiallyConsistent)
+        let number = Self.caught.load(ordering: .sequentiallyConsistent)
         if number != 0 { return .signal(number) }
         guard let limit else { return nil }
         let reserve = Double(bitPattern: reserved.load(ordering: .relaxed))

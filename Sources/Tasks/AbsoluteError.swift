@@ -5,6 +5,7 @@ import AdaShareOperators
 public protocol StrengthKind: TaskKind {}
 
 extension StrengthKind {
+    public static var absence: String { "255" }
     public static var channels: Int? { 1 }
     public static var defaultWeight: Double { 7 }
 

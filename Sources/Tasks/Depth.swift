@@ -7,6 +7,7 @@ public struct Depth: TaskKind {
     public static let name = "depth"
     public static let publishedName: String? = "depth"
     public static let meaning = "a distance in metres for each pixel"
+    public static let absence = "0 and below, NaN and infinity"
     public static let channels: Int? = 1
     public static let defaultWeight = 3.0
 

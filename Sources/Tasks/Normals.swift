@@ -7,6 +7,7 @@ public struct Normals: TaskKind {
     public static let name = "normals"
     public static let publishedName: String? = "sn"
     public static let meaning = "a surface normal for each pixel"
+    public static let absence = "a channel of 255 (grey, 127 or 128 in all, says no direction and is noted)"
     public static let channels: Int? = 3
     public static let defaultWeight = 20.0
     public static let conventionKey: ConventionKey? = ConventionKey(

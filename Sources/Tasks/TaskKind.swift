@@ -9,6 +9,8 @@ public protocol TaskKind: Sendable {
     static var publishedName: String? { get }
     /// What is predicted, one clause for the reference.
     static var meaning: String { get }
+    /// Which values say that there is no label, one clause for the reference.
+    static var absence: String { get }
     /// Outputs that every task of the kind has; nil where they are classes, whose number a task gives.
     static var channels: Int? { get }
     /// λ where a task gives none.
@@ -56,6 +58,7 @@ public protocol TaskKind: Sendable {
 }
 
 extension TaskKind {
+    public static var absence: String { "the value `ignore_label`" }
     public static var publishedName: String? { nil }
     public static var extent: LabelFormat.Extent { .pixels }
     public static var conventionKey: ConventionKey? { nil }

@@ -101,6 +101,7 @@ public struct AlgorithmTuner {
             report(.notice("measuring the convolutions' algorithms, once for this device and these shapes"))
             let candidates = unknown.flatMap(\.candidates)
             search.prepare(candidates)
+            try library.context.checkStopped()
             let spilling = library.kernelMemory(candidates.flatMap(\.encodings)).filter { $0.privateBytes > 0 }
             if !spilling.isEmpty {
                 report(
@@ -117,6 +118,7 @@ public struct AlgorithmTuner {
             var results = known ?? []
             if isNew {
                 report(.measuring(done: measured, total: unknown.count))
+                try library.context.checkStopped()
                 measured += 1
                 let algorithms = subject.candidates.map(\.algorithm)
                 results = try search.results(

@@ -17,7 +17,9 @@ struct AdaShareCommand: ParsableCommand {
               adashare train --config configs/quickstart.yml --output runs/first
               adashare evaluate --run runs/first
 
-            Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage.
+            Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage; of training that was asked to \
+            stop
+            and goes on with --resume, 128 and the signal's number (130 Ctrl-C, 143 SIGTERM), or 124 at --time-limit.
             """,
         version: "0.1.0",
         subcommands: [
@@ -28,17 +30,13 @@ struct AdaShareCommand: ParsableCommand {
         ])
 
     static func main() {
-        keepStandardStreams()
+        StandardStreams.guardAll()
         HostMemory.keepFreed()
-        Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
-    }
-
-    /// Takes the places of standard streams that are closed, so that no file of a run gets one of their numbers: what
-    /// is then written there fails as before.
-    private static func keepStandardStreams() {
-        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
-            _ = open("/dev/null", O_RDONLY)
+        if let argument = StandardStreams.argumentThatIsNoText() {
+            Console.standard.remark("Error: \(argument): found a name that is not UTF-8, expected one that is\n")
+            Foundation.exit(ExitCode.failure.rawValue)
         }
+        Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
     }
 
     /// Runs one command line, all of it: the answer, the remarks and the line that says what went wrong go to
@@ -52,7 +50,11 @@ struct AdaShareCommand: ParsableCommand {
                 try command.run()
                 return ExitCode.success.rawValue
             }
-            try writer.run(on: console)
+            do {
+                try writer.run(on: console)
+            } catch {
+                throw (command as? any ConfiguredCommand)?.located(error) ?? error
+            }
             return ExitCode.success.rawValue
         } catch {
             return report(error, on: console).rawValue

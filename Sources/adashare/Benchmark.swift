@@ -95,12 +95,17 @@ struct Benchmark: ParsableCommand {
         func run(on console: Console) throws {
             let experiment = try Experiment(try loadConfiguration(on: console))
             try experiment.requirePolicies()
+            var inputs = InputFiles([config])
+            inputs.add(experiment.configuration)
+            for source in policy { inputs.add(source) }
+            try inputs.check([json, plot].compactMap { $0 })
             let policies = try policy.map { (name: $0.name, policy: try experiment.policy($0)) }
             if let json { try checkWritable(json, "the rows") }
             if let plot { try checkWritable(plot, "the plot") }
             let progress = ProgressPrinter(console)
             let context = try device.makeContext(profiling: !plans, progress: progress)
-            let recorder = try profile.makeRecorder(context)
+            let recorder = try profile.makeRecorder(
+                context, reading: inputs, writing: [json, plot].compactMap { $0 })
             progress.line("device \(context.device.name) (\(context.device.selector))")
             try profile.recording(with: recorder, on: console) {
                 let benchmark = SkipBenchmark(

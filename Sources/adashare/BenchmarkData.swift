@@ -43,6 +43,9 @@ extension Benchmark {
 
         func run(on console: Console) throws {
             let experiment = try Experiment(part.select(options.load(on: console)))
+            var inputs = InputFiles([options.config])
+            inputs.add(experiment.configuration)
+            try inputs.check([json].compactMap { $0 })
             if let json { try checkWritable(json, "the rows") }
             let configuration = experiment.configuration
             let counts = threads?.counts ?? Set([1, experiment.loaderThreads]).sorted()

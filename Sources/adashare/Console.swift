@@ -11,11 +11,17 @@ struct Console {
 
     /// Whether a remark may rewrite its line.
     let isTerminal: Bool
+    /// Whether it is that of a process of its own, which may be told to stop.
+    let isProcess: Bool
     private let writeAnswer: (String) throws -> Void
     private let writeRemark: (String) -> Void
 
-    init(isTerminal: Bool, answer: @escaping (String) throws -> Void, remark: @escaping (String) -> Void) {
+    init(
+        isTerminal: Bool, isProcess: Bool = false, answer: @escaping (String) throws -> Void,
+        remark: @escaping (String) -> Void
+    ) {
         self.isTerminal = isTerminal
+        self.isProcess = isProcess
         writeAnswer = answer
         writeRemark = remark
     }
@@ -23,9 +29,8 @@ struct Console {
     /// Standard output and standard error.
     static var standard: Console {
         Console(
-            isTerminal: isatty(STDERR_FILENO) == 1,
-            answer: { try write($0, to: STDOUT_FILENO, name: "standard output") },
-            remark: { try? write($0, to: STDERR_FILENO, name: "standard error") })
+            isTerminal: isatty(STDERR_FILENO) == 1, isProcess: true, answer: StandardStreams.answer,
+            remark: StandardStreams.remark)
     }
 
     /// Writes a part of the answer, and the end of its line.
@@ -35,21 +40,6 @@ struct Console {
 
     /// Writes a remark as it is.
     func remark(_ text: String) { writeRemark(text) }
-
-    /// Without a buffer of its own, so that nothing is left to be lost when the process ends.
-    private static func write(_ text: String, to file: Int32, name: String) throws {
-        var bytes = Data(text.utf8)
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                throw InputError(
-                    file: name, found: "a write that failed (\(String(cString: strerror(errno))))",
-                    expected: "a place that takes the answer")
-            }
-            bytes.removeFirst(count)
-        }
-    }
 }
 
 /// A command that is given the place it writes to.

@@ -38,6 +38,9 @@ struct DataPreview: ConsoleCommand {
 
     func run(on console: Console) throws {
         let experiment = try Experiment(part.select(options.load(on: console)))
+        var inputs = InputFiles([options.config])
+        inputs.add(experiment.configuration)
+        try inputs.check([output])
         try checkWritable(output, "the picture")
         let perSource = max(1, count / experiment.sources.count)
         var rows: [[Image]] = []

@@ -3,6 +3,7 @@ import AdaShareDeviceLayer
 import AdaShareOperators
 import AdaShareSupport
 import ArgumentParser
+import Foundation
 
 struct Devices: ConsoleCommand {
     static let configuration = CommandConfiguration(
@@ -23,7 +24,7 @@ struct Devices: ConsoleCommand {
     private func precisions(_ device: Device) -> [ModelPrecision] {
         guard device.whyUnusable == nil else { return [] }
         let context = try? DeviceContext(device: device, cacheDirectory: ProgramCache.directory(for: device))
-        guard let context, let library = try? KernelLibrary(context: context) else { return [] }
+        guard let context, context.compiles, let library = try? KernelLibrary(context: context) else { return [] }
         return ModelPrecision.allCases.filter { (try? library.computes($0)) == true }
     }
 
@@ -42,7 +43,8 @@ struct Devices: ConsoleCommand {
             return
         }
         // Fails with the advice on which package brings a device when there is none.
-        let chosen = rows.isEmpty ? try Device.select(nil).selector : try? Device.select(nil).selector
+        let wanted = DeviceOptions.selector
+        let chosen = rows.isEmpty ? try Device.select(nil).selector : try? Device.select(wanted).selector
         var table = Table([
             "device", "name", "platform", "type", "compute units", "memory GiB", "precisions", "driver",
         ])
@@ -55,6 +57,10 @@ struct Devices: ConsoleCommand {
                 row.driver,
             ])
         }
-        try console.print(table.text + "\n* used unless --device or ADASHARE_DEVICE says otherwise")
+        let rule =
+            wanted.map { "* used unless --device says otherwise: ADASHARE_DEVICE=\($0)" }
+            ?? "* used unless --device or ADASHARE_DEVICE says otherwise"
+        try console.print(
+            table.text + "\n" + (chosen == nil ? "no device is used: ADASHARE_DEVICE=\(wanted ?? "") says none" : rule))
     }
 }

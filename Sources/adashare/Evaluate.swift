@@ -17,6 +17,12 @@ struct Evaluate: ConsoleCommand {
 
     @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
     @Option(help: "Checkpoint to score instead.") var checkpoint: String?
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Change a key that changes no result, such as dataset.root=PATH where the data has moved; repeatable.",
+            discussion: "The run stays as it is.", valueName: "path=value"))
+    var overrides: [String] = []
     @Option(help: "Split: train, train1, train2, validation or test. Default: test; where there is none, as in train.")
     var split: String?
     @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
@@ -48,10 +54,11 @@ struct Evaluate: ConsoleCommand {
 
     func run(on console: Console) throws {
         let folder = try RunDirectory(URL(fileURLWithPath: path), mode: .read)
-        let given = try Experiment(part.select(folder.readConfiguration()))
+        let given = try Experiment(part.select(readConfiguration(of: folder, overrides)))
         let forms = TestTimeForms(scales: scales.scales, flips: flip)
         try forms.check(given.configuration.tasks)
-        let datasets = try given.makeDatasets()
+        try checkData(of: given.configuration)
+        let datasets = try given.makeDatasets(reading: split.map { [$0] })
         try folder.keepClasses(of: datasets, given)
         let scored = datasets.scored
         let splits = try self.split.map { name in try datasets.map { try $0.splits[name] } } ?? scored.images

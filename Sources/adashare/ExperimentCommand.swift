@@ -70,6 +70,8 @@ struct ExperimentCommand: ParsableCommand {
         }
 
         func run(on console: Console) throws {
+            // Before a driver makes threads.
+            let stop = console.isProcess ? StopRequest.listening() : StopRequest()
             let study = try place.study()
             let progress = ProgressPrinter(console)
             let selectors = (devices ?? "").split(separator: ",").map(String.init)
@@ -82,13 +84,16 @@ struct ExperimentCommand: ParsableCommand {
             try AtomicFile.makeFolder(place.folder)
             let lock = try FolderLock(place.folder, name: "study.lock", of: "study")
             defer { withExtendedLifetime(lock) {} }
-            let stop = StopRequest.listening()
-            try train(study, on: selectors, until: stop, progress)
-
-            results = try StudyResults(study, in: place.folder)
-            let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
-            try console.print("\n" + StudyTable(results).text(.text))
-            try timing.get()
+            do {
+                try train(study, on: selectors, until: stop, progress)
+                results = try StudyResults(study, in: place.folder)
+                let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
+                try console.print("\n" + StudyTable(results).text(.text))
+                try timing.get()
+            } catch let error as Stopped {
+                progress.line("\(error); the same command goes on")
+                throw ExitCode(error.reason.exitCode)
+            }
         }
 
         /// Trains what is not finished, as many runs at a time as there are jobs.
@@ -125,7 +130,7 @@ struct ExperimentCommand: ParsableCommand {
                 running.removeAll { !$0.run.isRunning }
                 if !isStopping, let reason = stop.reason {
                     isStopping = true
-                    progress.line("\(reason.name): ending \(running.count) runs; the same command goes on")
+                    progress.line("\(reason.name): ending \(running.count) runs")
                     pending = []
                     for (run, _) in running { run.end() }
                 }

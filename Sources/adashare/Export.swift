@@ -56,10 +56,9 @@ struct Export: ConsoleCommand {
         }
         let export = try NetworkExport(experiment, sources: sources, classes: run.readClasses())
         let url = URL(fileURLWithPath: output)
-        for source in results.map(\.weights) + [run.configuration]
-        where source.resolvingSymlinksInPath() == url.resolvingSymlinksInPath() {
-            throw InputError(file: output, found: "a file that is read", expected: "another --output")
-        }
+        var inputs = InputFiles(results.map(\.weights.path))
+        inputs.add(trainedIn: path)
+        try inputs.check([output])
         switch format {
         case .onnx:
             try AtomicFile.write(

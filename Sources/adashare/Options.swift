@@ -20,10 +20,13 @@ struct DeviceOptions: ParsableArguments {
     @Option(help: "Kernels to use: cpu or gpu. Default: what suits the device; `train --resume` keeps the run's.")
     var kernelFamily: KernelFamily?
 
-    /// The device. The environment is read here and nowhere else.
-    func select() throws -> Device {
-        try Device.select(device ?? ProcessInfo.processInfo.environment["ADASHARE_DEVICE"])
+    /// What the environment says; nil where it says nothing. It is read here and nowhere else.
+    static var selector: String? {
+        ProcessInfo.processInfo.environment["ADASHARE_DEVICE"].flatMap { $0.isEmpty ? nil : $0 }
     }
+
+    /// The device.
+    func select() throws -> Device { try Device.select(device ?? Self.selector) }
 
     /// A context on it.
     ///
@@ -137,7 +140,12 @@ struct TaskOptions: ParsableArguments {
 
     func select(_ configuration: ExperimentConfiguration) throws -> ExperimentConfiguration {
         guard let tasks else { return configuration }
-        return try configuration.selecting(tasks.split(separator: ",").map(String.init))
+        return try configuration.selecting(names(tasks))
+    }
+
+    /// Blanks around names, which no task's has, do not matter.
+    private func names(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     func validate() throws {
@@ -187,8 +195,16 @@ struct ProfileOptions: ParsableArguments {
     /// A recorder for the context's queue; nil without the option.
     ///
     /// - Throws: `InputError` if the file could not be written in the end.
-    func makeRecorder(_ context: DeviceContext) throws -> ProfileRecorder? {
+    ///
+    /// - Parameters:
+    ///   - context: the device.
+    ///   - inputs: what else the command reads.
+    ///   - outputs: what else it writes.
+    func makeRecorder(
+        _ context: DeviceContext, reading inputs: InputFiles = InputFiles([]), writing outputs: [String] = []
+    ) throws -> ProfileRecorder? {
         guard let profile else { return nil }
+        try inputs.check(outputs + [profile])
         try checkWritable(profile, "the profile")
         return ProfileRecorder(context)
     }

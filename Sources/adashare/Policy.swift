@@ -75,11 +75,9 @@ struct Policy: ConsoleCommand {
         }
         if let output {
             try checkWritable(output, "the policy")
-            func place(_ url: URL) -> String { url.standardizedFileURL.resolvingSymlinksInPath().path }
-            let file = place(URL(fileURLWithPath: output))
-            guard !file.hasPrefix(place(folder.url) + "/") || !FileManager.default.fileExists(atPath: file) else {
-                throw InputError(file: output, found: "a file of the run", expected: "another or a new one")
-            }
+            var inputs = InputFiles([])
+            inputs.add(run: folder.url.path)
+            try inputs.check([output])
         }
         let (model, costs) = (experiment.trainingCost, experiment.budgetCosts)
         let form = cost ?? experiment.configuration.policy.cost

@@ -45,7 +45,7 @@ struct Predict: ConsoleCommand {
         if config != nil, checkpoint == nil { throw ValidationError("--config: expected with --checkpoint.") }
         if path != nil, !overrides.isEmpty { throw ValidationError("--set: expected with --config.") }
         if images.isEmpty { throw ValidationError("Name at least one image.") }
-        let stems = images.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
+        let stems = images.map(Self.stem)
         if Set(stems).count < stems.count { throw ValidationError("Two images have the same name without extension.") }
     }
 
@@ -59,9 +59,19 @@ struct Predict: ConsoleCommand {
             let file = try TensorFile.read(weights)
             return (file: file, tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
+        var inputs = InputFiles(images + [config] + results.map(\.weights.path))
+        inputs.add(policy)
+        inputs.add(trainedIn: run?.url.path)
+        let outputs = images.flatMap { image in
+            let stem = Self.stem(image)
+            let names =
+                raw ? ["\(stem).safetensors"] : (given.tasks.map(\.name) + ["panel"]).map { "\(stem)_\($0).png" }
+            return names.map { URL(fileURLWithPath: output).appendingPathComponent($0).path }
+        }
+        try inputs.check(outputs)
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
-        let recorder = try profile.makeRecorder(context)
+        let recorder = try profile.makeRecorder(context, reading: inputs, writing: outputs)
         let session = try ExperimentSession.open(
             given, on: context, family: device.kernelFamily, algorithms: run.map { .recorded($0) } ?? .byShape,
             report: progress.report)
@@ -75,15 +85,23 @@ struct Predict: ConsoleCommand {
         let pictures = Album(tasks: experiment.tasks(recordedIn: files[0].file), console: console)
         try AtomicFile.makeFolder(folder)
         try profile.recording(with: recorder, on: console) {
+            var failures: [InputError] = []
             for path in images {
-                let image = try Image.read(URL(fileURLWithPath: path), channels: 3)
+                let image: Image
+                do {
+                    image = try Image.read(URL(fileURLWithPath: path), channels: 3)
+                } catch let error as InputError {
+                    // What is wrong with one concerns no other.
+                    failures.append(error)
+                    continue
+                }
                 var predictions: [String: Prediction] = [:]
                 for ((file, tasks), chosen) in zip(files, policies) {
                     if files.count > 1 { try network.load(file) }
                     let all = try predict(image, normalisation, network: network, policy: chosen)
                     predictions.merge(all.filter { tasks?.contains($0.key) ?? true }) { $1 }
                 }
-                let stem = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+                let stem = Self.stem(path)
                 if raw {
                     try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
                 } else {
@@ -91,7 +109,12 @@ struct Predict: ConsoleCommand {
                 }
                 try recorder?.collect()
             }
+            if let error = InputError.all(failures) { throw error }
         }
+    }
+
+    private static func stem(_ path: String) -> String {
+        URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     }
 
     /// The network, and the run its weights are of, whose algorithms then compute it: the same bits as there.

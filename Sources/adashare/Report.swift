@@ -17,6 +17,9 @@ struct Report: ConsoleCommand {
 
     func run(on console: Console) throws {
         let reports = try runs.map { try RunReport(URL(fileURLWithPath: $0)) }
+        var inputs = InputFiles([])
+        for run in runs { inputs.add(trainedIn: run) }
+        try inputs.check([output])
         let page = ReportPage(reports, version: AdaShareCommand.configuration.version)
         try AtomicFile.write(Data(page.html.utf8), to: URL(fileURLWithPath: output))
         try console.print("wrote \(output)")

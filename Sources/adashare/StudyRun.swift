@@ -23,12 +23,12 @@ final class StudyRun {
         overrides = study.overrides(row, seed: seed)
     }
 
-    var isFinished: Bool { StudyResults.isFinished(folder, configuration) }
+    var isFinished: Bool { (try? StudyResults.isFinished(folder, configuration)) ?? false }
     var isRunning: Bool { process.isRunning }
 
     func start(_ options: [String]) throws {
         try AtomicFile.makeFolder(folder.deletingLastPathComponent())
-        let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", log.relativePath, expected: "a place for a log") }
         let output = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         guard let program = Bundle.main.executablePath else {

@@ -4,6 +4,7 @@ import AdaShareExperiments
 import AdaShareMethods
 import AdaShareOperators
 import AdaShareSupport
+import AdaShareTasks
 import AdaShareTraining
 import ArgumentParser
 import Foundation
@@ -18,9 +19,21 @@ struct Train: ConsoleCommand {
             retrain/<budget> for each,
             and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in \
             the same bits.
+            The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint and \
+            says how to go
+            on (exit code 128 + the signal's number); a second one ends the process at once.
             """)
 
-    @OptionGroup var options: ConfigurationOptions
+    @Option(
+        help: ArgumentHelp(
+            "Experiment configuration, YAML; docs/configuration.md lists every key.",
+            discussion: "Not needed with --resume FOLDER, which has it. Files of the published code are taken too; "
+                + "`adashare config translate` shows what they say."))
+    var config: String?
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("Change one key, for example training.batch=8; repeatable.", valueName: "path=value"))
+    var overrides: [String] = []
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var search: SearchOptions
@@ -35,8 +48,31 @@ struct Train: ConsoleCommand {
     @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).")
     var policy: PolicySource?
 
-    @Flag(help: "Continue the run in the output folder at its last checkpoint; starts it where there is none yet.")
+    @Flag(
+        help: ArgumentHelp(
+            "Continue a run at its last checkpoint: --resume FOLDER alone, or with --config and --output.",
+            discussion: "With --config it starts the run where there is none yet. What changes no result may change: "
+                + "how often is logged, saved and scored, more iterations of a phase that is last or not finished, "
+                + "where the data lies, the device."))
     var resume = false
+
+    @Argument(help: ArgumentHelp("With --resume, the run's folder.", valueName: "run"))
+    var folder: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Stop by itself before so much time is over, with a checkpoint, as at a signal (exit code 124).",
+            valueName: "3h55m"))
+    var timeLimit: TimeLimit?
+
+    struct TimeLimit: ExpressibleByArgument {
+        let seconds: Double
+
+        init?(argument: String) {
+            guard let seconds = StopRequest.seconds(argument) else { return nil }
+            self.seconds = seconds
+        }
+    }
 
     struct PhaseList: ExpressibleByArgument {
         let text: String
@@ -51,6 +87,17 @@ struct Train: ConsoleCommand {
     }
 
     func validate() throws {
+        if let folder {
+            guard resume else {
+                throw ValidationError("found '\(folder)' without an option; --resume takes a run's folder.")
+            }
+            guard output == nil else {
+                throw ValidationError("found --output and a folder after --resume; expected one of them.")
+            }
+        }
+        guard config != nil || resume && (folder ?? output) != nil else {
+            throw ValidationError("Missing expected argument '--config <config>'")
+        }
         guard policy == nil || phases?.phases == [.retrain] else {
             throw ValidationError(
                 "--policy: expected with --phases retrain, which learns none; or method=fixed with method.policy.")
@@ -68,13 +115,117 @@ struct Train: ConsoleCommand {
         }
     }
 
+    var configurationFile: String? { source }
+
+    /// What is read; the run's files are made before a profile is written.
+    private func inputs(_ configuration: ExperimentConfiguration) -> InputFiles {
+        var inputs = InputFiles([source])
+        inputs.add(configuration)
+        inputs.add(policy)
+        inputs.add(trainedIn: place.path)
+        return inputs
+    }
+
+    /// The run's folder.
+    private var place: URL {
+        let stem = config.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent } ?? ""
+        return URL(fileURLWithPath: folder ?? output ?? "runs/\(stem)")
+    }
+
+    /// The file that says what is trained: the run's own where none is given.
+    private var source: String { config ?? place.appendingPathComponent("config.yml").relativePath }
+
+    /// What is trained, with absolute paths, so that the run can be evaluated and resumed from any folder.
+    private func loadConfiguration(on console: Console) throws -> ExperimentConfiguration {
+        let known: ExperimentConfiguration?
+        if config == nil {
+            known = try RunDirectory(place, mode: .read).readConfiguration()
+        } else {
+            known = resume ? try? RunDirectory(place, mode: .read).readConfiguration() : nil
+        }
+        let configuration = try part.select(readConfiguration(source, overrides, on: console)).stored(beside: known)
+        try configuration.validateForTraining(file: source)
+        return configuration
+    }
+
     func run(on console: Console) throws {
-        let configuration = try part.select(options.load(on: console)).withAbsolutePaths
-        try configuration.validateForTraining(file: options.config)
+        let limit = timeLimit?.seconds
+        let stop = console.isProcess ? StopRequest.listening(limit: limit) : StopRequest(limit: limit)
+        do {
+            try train(on: console, stop: stop)
+        } catch let error as NonFiniteLoss {
+            throw Advised(error: error, advice: advice)
+        } catch let error as NonFiniteWeights {
+            throw Advised(error: error, advice: advice)
+        } catch {
+            guard let reason = stop.reason, error is Stopped || (error as? DeviceError)?.isStop ?? false else {
+                throw error
+            }
+            let stopped = error as? Stopped ?? Stopped(reason: reason)
+            console.remark(
+                (console.isTerminal ? Console.lineStart : "") + "\(stopped.description); to go on: "
+                    + goingOn.joined(separator: " ") + "\n")
+            throw ExitCode(stopped.reason.exitCode)
+        }
+    }
+
+    /// An error with a way on.
+    private struct Advised: Error, CustomStringConvertible {
+        let error: any Error
+        let advice: String
+        var description: String { "\(error). \(advice)" }
+    }
+
+    /// What to do about rates that are too high: a run keeps those that it began with.
+    private var advice: String {
+        guard let run = try? RunDirectory(place, mode: .read), let known = try? run.readConfiguration() else {
+            return ""
+        }
+        let rates = known.training.learningRate
+        func set(_ key: String, _ value: String) -> String { " --set \(key)=\(value)" }
+        let new =
+            "adashare train --config \(Self.quoted(run.configuration.relativePath))"
+            + set("training.learning_rate.backbone", readable(rates.backbone / 10))
+            + set("training.learning_rate.heads", readable(rates.heads / 10))
+            + " --output \(Self.quoted(place.relativePath + "-lower"))"
+        let isAhead = run.latestCheckpoint.map { !$0.lastPathComponent.hasSuffix("-0000000.safetensors") } ?? false
+        let weights =
+            isAhead
+            ? run.latestCheckpoint.map {
+                "; from this run's last weights with" + set("model.initial_checkpoint", Self.quoted($0.relativePath))
+            } : nil
+        return "A run keeps its rates; a new one begins with: \(new)" + (weights ?? "")
+    }
+
+    /// A word of a shell's command.
+    private static func quoted(_ text: String) -> String {
+        let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-+=:,@%".contains($0)) }
+        let parts = text.split(separator: "'", omittingEmptySubsequences: false)
+        return isPlain ? text : "'" + parts.joined(separator: "'\\''") + "'"
+    }
+
+    /// The command that goes on with the run.
+    private var goingOn: [String] {
+        let isBegun = FileManager.default.fileExists(atPath: place.appendingPathComponent("config.yml").path)
+        var command = ["adashare", "train"]
+        if !isBegun, let config {
+            command += ["--config", Self.quoted(config), "--output", Self.quoted(place.relativePath)]
+            command += overrides.flatMap { ["--set", Self.quoted($0)] }
+        } else {
+            command += ["--resume", Self.quoted(place.relativePath)]
+        }
+        if let phases { command += ["--phases", Self.quoted(phases.text)] }
+        if let name = device.device { command += ["--device", Self.quoted(name)] }
+        if search.noSearch { command.append("--no-search") }
+        return command
+    }
+
+    private func train(on console: Console, stop: StopRequest) throws {
+        let configuration = try loadConfiguration(on: console)
         let experiment = try Experiment(configuration)
         try checkPhases(experiment)
-        let stem = URL(fileURLWithPath: options.config).deletingPathExtension().lastPathComponent
-        let folder = URL(fileURLWithPath: output ?? "runs/\(stem)")
+        let folder = place
+        if resume { try checkData(of: configuration) }
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let kept = RunDirectory.initialWeights(in: folder)
         let datasets = try experiment.openInputs(
@@ -89,19 +240,33 @@ struct Train: ConsoleCommand {
         }
         if !resume, given == nil, isElsewhere, !learns {
             throw InputError(
-                file: options.config, place: "policy.budgets", found: "a retraining without policy learning before it",
+                file: source, place: "policy.budgets",
+                found: "a retraining without policy learning before it",
                 expected: "--phases with policy and training.policy.iterations above 0, or --policy")
         }
         let progress = ProgressPrinter(console)
+        let hadConfiguration = FileManager.default.fileExists(atPath: folder.appendingPathComponent("config.yml").path)
+        // A folder that cannot be taken is told before data is looked at; a new one is made when that is sound.
+        let taken = exists ? try RunDirectory(folder, mode: resume ? .resume : .create) : nil
+        let isBegun = resume && FileManager.default.fileExists(atPath: folder.path + "/checkpoints/latest.json")
+        if !isBegun { try experiment.scan(datasets, report: progress.report, stop: stop) }
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
-        let recorder = try profile.makeRecorder(context)
-        let run = try RunDirectory(folder, mode: resume && exists ? .resume : .create)
-        try run.prepare(configuration)
+        let recorder = try profile.makeRecorder(context, reading: inputs(configuration))
+        let run = try taken ?? RunDirectory(folder, mode: .create)
+        let changes = try run.prepare(configuration)
 
         let idle = experiment.method.idleKeys(experiment.methodSettings)
         if !idle.isEmpty {
             progress.line(
                 "note: without effect with method \(configuration.method.kind): \(idle.joined(separator: ", "))")
+        }
+        if run.hasNoLocks {
+            progress.line(
+                "note: the file system of \(folder.relativePath) has no locks: nothing keeps another process from this run"
+            )
+        }
+        if hadConfiguration && !resume {
+            progress.line("note: the run in \(folder.relativePath) had not taken a step: it begins anew")
         }
         if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
@@ -115,7 +280,7 @@ struct Train: ConsoleCommand {
         func train() throws -> (summary: RunSummary?, family: KernelFamily) {
             let trainer = try Trainer(
                 experiment: experiment, datasets: datasets, context: context, family: device.kernelFamily, run: run,
-                search: search.mode, report: report)
+                search: search.mode, changes: changes, stop: stop, report: report)
             trainer.profile = recorder
             if let given { try trainer.retrain(under: given) }
             try trainer.train(phases: phases?.phases)
@@ -128,7 +293,7 @@ struct Train: ConsoleCommand {
                 let sides = SideRuns(
                     experiment: experiment, run: run, datasets: datasets, context: context, family: family,
                     kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,
-                    profile: recorder, report: report)
+                    profile: recorder, stop: stop, report: report)
                 tradeoff = try sides.compare(with: summary)
             }
             progress.finish()

@@ -31,6 +31,9 @@ struct Tune: ConsoleCommand {
 
     func run(on console: Console) throws {
         let given = try Experiment(options.load(on: console))
+        var inputs = InputFiles([options.config])
+        inputs.add(given.configuration)
+        try inputs.check([json].compactMap { $0 })
         if let json { try checkWritable(json, "the results") }
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(progress: progress)

@@ -136,6 +136,46 @@ extension CommandLineTests {
             #expect(log.contains("gone.json"))
         }
 
+        /// A study that is told to end leaves no training behind, and another beside it is refused.
+        @Test func signalsEndItsRuns() throws {
+            let folder = try TemporaryFolder()
+            let file = try write(
+                folder,
+                Self.study.replacing("Hard sharing!", with: "first").replacing("seeds: [1, 2]", with: "seeds: [1]")
+                    .replacing("rows:", with: "set: [training.retrain.iterations=1000000]\nrows:")
+                    .replacing(", training.retrain.iterations=3]", with: "]"))
+            let output = folder.file("o")
+            let arguments = ["experiment", "run", file, "--output", output.path, "--no-search", "--jobs", "2"]
+            let study = try Program.start(arguments)
+            let locks = ["first", "hard-sharing"].map { output.appendingPathComponent("\($0)/seed-1/run.lock") }
+            func processes() -> [Int32] {
+                locks.compactMap {
+                    (try? String(contentsOf: $0, encoding: .utf8)).flatMap {
+                        Int32($0.trimmingCharacters(in: .newlines))
+                    }
+                }
+            }
+            // Until both have taken steps.
+            func hasTrained(_ lock: URL) -> Bool {
+                let log = lock.deletingLastPathComponent().appendingPathComponent("metrics.jsonl")
+                return (try? Data(contentsOf: log).isEmpty == false) ?? false
+            }
+            while study.isRunning, !locks.allSatisfy(hasTrained) { usleep(10_000) }
+            let started = processes()
+            #expect(started.count == 2 && started.allSatisfy { kill($0, 0) == 0 })
+            try Program.run(arguments).expectFailure(["another process on this study"])
+            study.send(SIGTERM)
+            let outcome = try study.finish()
+            #expect(outcome.status == 143 && outcome.errors.contains("ending 2 runs"), "\(outcome.errors)")
+            #expect(started.allSatisfy { kill($0, 0) != 0 })
+            #expect(!FileManager.default.fileExists(atPath: output.appendingPathComponent("adashare").path))
+            // They have put away what they had.
+            for lock in locks {
+                let latest = lock.deletingLastPathComponent().appendingPathComponent("checkpoints/latest.json")
+                #expect(FileManager.default.fileExists(atPath: latest.path))
+            }
+        }
+
         @Test func badStudiesAreRefusedBeforeAnythingRuns() throws {
             let folder = try TemporaryFolder()
             func refuse(_ change: (String, String), _ parts: String...) throws {

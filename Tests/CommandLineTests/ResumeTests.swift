@@ -98,6 +98,26 @@ extension CommandLineTests {
             try expectSameBits()
         }
 
+        /// As killed ones, but nothing is repeated: each stop keeps what is done, evaluations too.
+        @Test func stoppedRunsEndInTheSameBits() throws {
+            var random = SeededGenerator(seed: 21)
+            let total = Tiny.completePhases.reduce(0) { $0 + $1.1 }
+            let stops = 3
+            for number in 0..<stops {
+                let target = total * number / 4 + Int.random(in: 1..<total / 4, using: &random)
+                let process = try Program.start(number == 0 ? train() : ["train", "--resume", run.path])
+                while process.isRunning && stepsDone() < target { usleep(1000) }
+                usleep(UInt32.random(in: 0..<40_000, using: &random))
+                process.send(SIGTERM)
+                let outcome = try process.finish()
+                #expect(outcome.status == 128 + SIGTERM, "\(outcome.errors)")
+                #expect(outcome.errors.contains("stopped by SIGTERM"), "\(outcome.errors)")
+            }
+            let outcome = try Program.run(["train", "--resume", run.path])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            try expectSameBits()
+        }
+
         @Test func phasesOneByOneGiveTheSameBits() throws {
             let warmed = try FinishedRun.afterWarmup()
             #expect(warmed.outcome.status == 0, "\(warmed.outcome.errors)")

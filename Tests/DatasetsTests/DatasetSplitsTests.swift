@@ -52,7 +52,10 @@ import Testing
 
     @Test func errorsNameTheSplit() throws {
         expectError("set", "'train1': found no sample") { _ = try make(["train": [1], "train1": []]) }
-        expectError("set", "'train'", "found") { _ = try make(["test": [1]]) }
+        expectError("set", "'train'", "found") { _ = try make(["tset": [1]]) }
+        // What is only scored needs no images to train on.
+        let scored = try make(["test": [1]])
+        #expect(scored.test == [1] && scored.train.isEmpty && scored.validation.isEmpty)
         expectError("fraction 1.5") { _ = try make(["train": [1]], validation: 1.5) }
         let splits = try make(["train": [1, 2]])
         expectError("'test': found no sample") { _ = try splits["test"] }

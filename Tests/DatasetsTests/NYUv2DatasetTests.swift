@@ -161,7 +161,7 @@ import Testing
         try NPYArray(shape: [3, 4], values: [Float](repeating: 1, count: 12)).write(to: folder.file("depth/0.npy"))
         expectError("depth/0.npy", "[3, 4]", "[4, 3]") { _ = try open().sample(0) }
         try NPYArray(shape: [4, 3], values: [Float](repeating: .nan, count: 12)).write(to: folder.file("depth/1.npy"))
-        expectError("depth/1.npy", "nan", "finite") { _ = try open().sample(1) }
+        #expect(try open().sample(1).depth?.allSatisfy { $0 == 0 } == true)
         try Image(width: 4, height: 3, channels: 1, pixels: [UInt8](repeating: 1, count: 12))
             .write(to: folder.file("seg/2.png"))
         expectError("seg/2.png", "3 x 4", "4 x 3") { _ = try open().sample(2) }

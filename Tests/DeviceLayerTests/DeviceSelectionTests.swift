@@ -74,7 +74,7 @@ import Testing
 
     @Test func noDeviceNamesThePackage() throws {
         let error = try TestDevice.error { _ = try Device.select(nil, from: []) }
-        #expect(error.description.contains("apt-get install pocl-opencl-icd"))
+        #expect(error.description.hasPrefix("no OpenCL device on this machine: "))
         #expect(!error.description.contains("\n") && !error.description.contains("CL_"))
     }
 

@@ -105,7 +105,7 @@ extension TrainingTests {
             var state = RunState(phase: phase)
             state.iteration = iteration
             try store.save(
-                network, state: state, policy: nil, facts: [:], permutations: ["train": [2, 0, 1]],
+                network, state: state, of: 100, policy: nil, facts: [:], permutations: ["train": [2, 0, 1]],
                 environment: ["a": "b"])
         }
 

@@ -25,6 +25,7 @@ import Testing
             #expect(FileManager.default.fileExists(atPath: run.checkpoints.path) && !run.hasConfiguration)
             try run.prepare(configuration())
             #expect(run.hasConfiguration)
+            try EventLog(run.log).append(.object(["event": "step"]))
         }
         #expect(
             message { _ = try RunDirectory(url, mode: .create) }

@@ -39,6 +39,35 @@ import Testing
         #expect(try file.floats("e").isEmpty)
     }
 
+    @Test func otherTypesAreInNobodysWay() throws {
+        let header =
+            #"{"__metadata__":null,"a":{"dtype":"BOOL","shape":[4],"data_offsets":[0,4]},"#
+            + #""w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#
+        let file = try TensorFile.decode(bytes(header, [1, 0, 1, 0, 0, 0, 0x80, 0x3f]), file: "x")
+        #expect(try file.floats("w") == [1])
+        #expect(file.names == ["w"] && file.allNames == ["a", "w"] && file.metadata.isEmpty)
+        #expect(throws: InputError.self) { try file.floats("a") }
+    }
+
+    @Test func namesStandOnce() {
+        let entry = #""w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#
+        let twice = message(bytes("{\(entry),\(entry)}", [0, 0, 0, 0]))
+        #expect(twice.contains("tensor w: found it given twice"), "\(twice)")
+        let spelled = message(bytes("{\(entry),\(entry.replacing("w", with: "\\u0077"))}", [0, 0, 0, 0]))
+        #expect(spelled.contains("given twice"), "\(spelled)")
+    }
+
+    @Test func otherFilesAreCalledWhatTheyAre() {
+        for (text, parts) in [
+            ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", ["Git's", "git lfs pull"]),
+            ("<!DOCTYPE html>\n<html></html>", ["text (\"<!DOCTYPE html>\")"]),
+            ("PK\u{3}\u{4}aaaaaaaaaaaaaaaa", ["a ZIP archive", "PyTorch"]),
+        ] {
+            let found = message(Data(text.utf8))
+            for part in parts { #expect(found.contains(part), "\(found)") }
+        }
+    }
+
     @Test func writesExactlyTheseBytes() {
         var file = TensorFile()
         file.add("b", floats: [1, -2.5], shape: [2, 1])

@@ -13,6 +13,8 @@ struct LabelCount: Sendable {
     private(set) var absent = 0
     /// Samples that carry the label and have no place with one.
     private(set) var blanks = 0
+    /// Colours that stand for a direction and say none, as far as a byte tells: the middle of all channels.
+    private(set) var greys = 0
     /// Places of each class.
     private(set) var classes: [Int] = []
     private(set) var ranges: [Range] = []
@@ -83,6 +85,9 @@ struct LabelCount: Sendable {
                     absent += 1
                     continue
                 }
+                if format.mirroring == .reflectsFirstChannel, values[range].allSatisfy({ abs($0 - 127.5) < 1 }) {
+                    greys += 1
+                }
                 for (channel, index) in range.enumerated() {
                     let value = values[index]
                     guard value.isFinite else {
@@ -109,6 +114,7 @@ struct LabelCount: Sendable {
         sum.places += one.places
         sum.absent += one.absent
         sum.blanks += one.blanks
+        sum.greys += one.greys
         for (index, count) in one.classes.enumerated() { sum.classes[index] += count }
         for (index, range) in one.ranges.enumerated() {
             sum.ranges[index].low = min(sum.ranges[index].low, range.low)

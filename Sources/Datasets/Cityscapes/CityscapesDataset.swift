@@ -70,7 +70,7 @@ public struct CityscapesDataset: Dataset {
         let index: (entries: [SampleFiles], named: [String: [Int]], notices: [String])
         if has(Self.splitFile) {
             layout = .authors
-            index = try Self.authors(root, request.labels)
+            index = try Self.authors(root, request.labels, wanted: request.splits)
         } else if has("leftImg8bit") {
             layout = .official
             index = try Self.official(root, request.labels)
@@ -105,7 +105,7 @@ public struct CityscapesDataset: Dataset {
     private static let splitFile = "cityscape.json"
 
     private static func authors(
-        _ root: URL, _ labels: [LabelRequest]
+        _ root: URL, _ labels: [LabelRequest], wanted: Set<String>?
     ) throws -> (entries: [SampleFiles], named: [String: [Int]], notices: [String]) {
         var columns: [String: Int] = [:]
         for label in labels {
@@ -117,7 +117,8 @@ public struct CityscapesDataset: Dataset {
         }
         let url = root.appendingPathComponent(splitFile)
         let file = try SplitFile(
-            url, root: root, row: "[image, depth, label2, label7, label19]", columns: columns)
+            url, root: root, row: "[image, depth, label2, label7, label19]", columns: columns,
+            wanted: wanted)
         try SplitFile.check(columns.keys, in: file.entries, file: url.path)
         return (file.entries, file.named, [])
     }
@@ -137,7 +138,7 @@ public struct CityscapesDataset: Dataset {
     }
 
     private func readArrays(_ entry: SampleFiles) throws -> Sample {
-        let url = root.appendingPathComponent(entry.image)
+        let url = root.file(entry.image)
         let array = try NPYArray.read(url)
         guard array.shape.count == 3, array.shape[2] == 3, !array.values.isEmpty else {
             throw InputError(file: url.path, found: "shape \(array.shape)", expected: "[height, width, 3], R,G,B")
@@ -155,7 +156,7 @@ public struct CityscapesDataset: Dataset {
         for request in requests {
             guard let path = entry.labels[request.name] else { continue }
             let file = LabelFile(invalid: request.format.element == .classes ? -1 : nil)
-            sample.labels[request.name] = try file.read(root.appendingPathComponent(path), as: request, size: size)
+            sample.labels[request.name] = try file.read(root.file(path), as: request, size: size)
         }
         return sample
     }
@@ -206,7 +207,7 @@ public struct CityscapesDataset: Dataset {
     }
 
     private func readImages(_ entry: SampleFiles) throws -> Sample {
-        let image = try Image.read(root.appendingPathComponent(entry.image), channels: 3)
+        let image = try Image.read(root.file(entry.image), channels: 3)
         let size = (image.height, image.width)
         var sample = Sample(name: entry.key, height: image.height, width: image.width, image: image.pixels)
         for request in requests {
@@ -217,7 +218,7 @@ public struct CityscapesDataset: Dataset {
             } else {
                 (file.scale, file.offset, file.invalid) = (1 / 256, -1 / 256, 0)
             }
-            sample.labels[request.name] = try file.read(root.appendingPathComponent(path), as: request, size: size)
+            sample.labels[request.name] = try file.read(root.file(path), as: request, size: size)
         }
         return sample
     }

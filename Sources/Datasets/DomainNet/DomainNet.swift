@@ -102,7 +102,7 @@ public struct DomainNetDataset: Dataset {
                 let found = known[line.path] ?? lists.path(of: line)
                 known.updateValue(found, forKey: line.path)
                 guard let path = found else {
-                    if isNew {
+                    if isNew, request.splits?.contains(split) ?? true {
                         missing.append(fail("'\(line.path)'", "a file below \(root.path) or its folder \(domain)"))
                     }
                     continue
@@ -128,7 +128,7 @@ public struct DomainNetDataset: Dataset {
     public func sample(_ index: Int) throws -> Sample {
         precondition(images.indices.contains(index), "sample \(index) of \(images.count)")
         return try cache.sample(index) {
-            let image = try Image.read(root.appendingPathComponent(images[index].path), channels: 3)
+            let image = try Image.read(root.file(images[index].path), channels: 3)
             return Sample(
                 name: images[index].path, height: image.height, width: image.width, image: image.pixels,
                 labels: labels.isEmpty ? [:] : ["classification": LabelMap(.integers([images[index].label]))])

@@ -67,7 +67,7 @@ struct DomainNetLists {
     /// The path of an image relative to the root; nil where there is none.
     func path(of line: Line) -> String? {
         [line.path, "\(domain)/\(line.path)"].first {
-            FileManager.default.fileExists(atPath: root.appendingPathComponent($0).path)
+            FileManager.default.fileExists(atPath: root.file($0).path)
         }
     }
 

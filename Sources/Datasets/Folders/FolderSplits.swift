@@ -122,7 +122,8 @@ struct FolderSplits: Sendable, Equatable {
         let places = Dictionary(uniqueKeysWithValues: images.enumerated().map { ($1.key, $0) })
         var found: [Int] = []
         for (number, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
-            let whole = line.trimmingCharacters(in: .whitespaces)
+            var whole = line.trimmingCharacters(in: .whitespaces)
+            if whole.hasPrefix(root.path + "/") { whole.removeFirst(root.path.count + 1) }
             guard let first = whole.split(separator: " ").first.map(String.init) else { continue }
             // Whatever else a list says of an image follows it.
             let key = try names.key(

@@ -127,9 +127,7 @@ struct LabelFile {
         {
             throw InputError(
                 file: url.path, place: Self.place(at / format.channels, size), found: "\(stored[at])",
-                expected: stored[at].isFinite
-                    ? "a number that float32 holds after scale and offset"
-                    : "finite numbers, or an invalid value for pixels without a label")
+                expected: "a number that float32 holds after scale and offset")
         }
         return map
     }
@@ -144,10 +142,13 @@ struct LabelFile {
     private func numbers(_ stored: [Float], _ format: LabelFormat) -> LabelMap {
         let isPlain = scale == 1 && offset == 0
         var values = isPlain ? stored : stored.map { $0 * scale + offset }
-        guard let invalid else { return LabelMap(.numbers(values), channels: format.channels) }
+        guard invalid != nil || !Self.areFinite(stored) else {
+            return LabelMap(.numbers(values), channels: format.channels)
+        }
         let (channels, absent) = (format.channels, Float(format.absent))
         for pixel in 0..<stored.count / channels {
             let range = pixel * channels..<(pixel + 1) * channels
+            // No number, and infinity, say as well that nothing was measured.
             let isAbsent =
                 range.allSatisfy { stored[$0] == invalid } || range.contains { !stored[$0].isFinite }
             guard isAbsent else { continue }

@@ -53,7 +53,7 @@ public struct NYUv2Dataset: Dataset {
         try request.check(against: Self.offers, source: name)
         try SplitFile.checkFolder(root, expected: "the folder of the data set")
         let labels = Set(request.labels.map(\.name))
-        let index = try NYUv2Index(root: root, labels: labels)
+        let index = try NYUv2Index(root: root, labels: labels, wanted: request.splits)
         let splits = try DatasetSplits(
             named: index.named, source: root.path, seed: request.seed, validation: request.validation)
         self.splits = splits.adding(notices: index.notices)
@@ -87,7 +87,7 @@ public struct NYUv2Dataset: Dataset {
         return sample
     }
 
-    private func url(_ path: String) -> URL { root.appendingPathComponent(path) }
+    private func url(_ path: String) -> URL { root.file(path) }
 
     private func edges(_ path: String, size: (height: Int, width: Int)) throws -> [Float] {
         let label = try Image.read(url(path), channels: 1)

@@ -20,19 +20,25 @@ struct NYUv2Index {
 
     /// Reads the split file, or pairs the files of the folders by stem when there is none.
     ///
+    /// - Parameters:
+    ///   - root: the folder.
+    ///   - labels: whose files are looked for.
+    ///   - wanted: the splits whose files have to be there; nil for all.
     /// - Throws: `InputError` naming the split, entry or file at fault.
-    init(root: URL, labels: Set<String>) throws {
+    init(root: URL, labels: Set<String>, wanted: Set<String>? = nil) throws {
         let file = root.appendingPathComponent(Self.splitFile)
         if FileManager.default.fileExists(atPath: file.path) {
-            try self.init(splitFile: file, root: root, labels: labels)
+            try self.init(splitFile: file, root: root, labels: labels, wanted: wanted)
         } else {
             try self.init(pairing: root, labels: labels)
         }
     }
 
-    private init(splitFile: URL, root: URL, labels: Set<String>) throws {
+    private init(splitFile: URL, root: URL, labels: Set<String>, wanted: Set<String>?) throws {
         let columns = ["segmentation": 1, "normals": 2, "depth": 3].filter { labels.contains($0.key) }
-        let file = try SplitFile(splitFile, root: root, row: "[img, seg, normal, depth]", columns: columns) { entry in
+        let file = try SplitFile(
+            splitFile, root: root, row: "[img, seg, normal, depth]", columns: columns, wanted: wanted
+        ) { entry in
             // Edges have the stem of the image.
             let path = "edges/\(entry.stem).png"
             if labels.contains("edges"), FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)

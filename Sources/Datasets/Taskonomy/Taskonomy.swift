@@ -80,7 +80,7 @@ public struct TaskonomyDataset: Dataset {
         let needed = labels.contains("normals") ? labels.union(["depth"]) : labels
         let file = try SplitFile(
             url, root: root, row: "[rgb, seg, normal, depth, keypoint, edge]",
-            columns: Self.columns.filter { needed.contains($0.key) })
+            columns: Self.columns.filter { needed.contains($0.key) }, wanted: request.splits)
         try SplitFile.check(labels, in: file.entries, file: url.path)
         entries = file.entries
         splits = try DatasetSplits(
@@ -99,7 +99,7 @@ public struct TaskonomyDataset: Dataset {
 
     private func read(_ entry: SampleFiles) throws -> Sample {
         let side = (height: Self.side, width: Self.side)
-        let image = try Image.read(root.appendingPathComponent(entry.image), channels: 3)
+        let image = try Image.read(root.file(entry.image), channels: 3)
         let shape = (height: image.height, width: image.width)
         let colours = LabelMap(.bytes(image.pixels), channels: 3).taken(ImageResize.nearest(shape, to: side))
         guard case .bytes(let pixels) = colours.values else { preconditionFailure("bytes stay bytes") }
@@ -124,7 +124,7 @@ public struct TaskonomyDataset: Dataset {
 
     /// What a file of one channel stores, at the size of samples.
     private func numbers(_ path: String, _ image: (height: Int, width: Int)) throws -> [UInt16] {
-        let url = root.appendingPathComponent(path)
+        let url = root.file(path)
         let stored = try Image.readNumbers(url)
         return try places(url, (stored.height, stored.width), image).map { stored.values[$0] }
     }
@@ -147,7 +147,7 @@ public struct TaskonomyDataset: Dataset {
         let values = try numbers(path, image).map { $0 == 0 ? ClassLabels.none : Int32($0) }
         if let at = values.firstIndex(where: { $0 != ClassLabels.none && $0 > count }) {
             throw InputError(
-                file: root.appendingPathComponent(path).path,
+                file: root.file(path).path,
                 place: "row \(at / Self.side), column \(at % Self.side) of 256 x 256", found: "\(values[at])",
                 expected: "1...\(count), the classes counted from 1, or 0 for none")
         }
@@ -157,7 +157,7 @@ public struct TaskonomyDataset: Dataset {
     }
 
     private func normals(_ path: String, _ image: (height: Int, width: Int), depth: [UInt16]?) throws -> LabelMap {
-        let url = root.appendingPathComponent(path)
+        let url = root.file(path)
         let stored = try Image.readColours(url)
         var colours: [UInt8] = []
         colours.reserveCapacity(Self.side * Self.side * 3)

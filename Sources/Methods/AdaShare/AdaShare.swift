@@ -58,11 +58,12 @@ public struct AdaShare: Method {
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
         let training = settings.training
         let retraining = training.retrain.iterations
+        var learning = PhaseOutline(
+            .policy, iterations: training.policy.iterations,
+            sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")])
+        learning.isBoundToLength = settings.policy.hasBudget && settings.policy.budgetSchedule == .falling
         return [
-            PhaseOutline(.warmup, iterations: training.warmup.iterations),
-            PhaseOutline(
-                .policy, iterations: training.policy.iterations,
-                sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")]),
+            PhaseOutline(.warmup, iterations: training.warmup.iterations), learning,
             // Several budgets are retrained in runs of their own, unless one policy was given.
             PhaseOutline(.retrain, iterations: retraining, isElsewhere: isRetrainedElsewhere(settings)),
             PhaseOutline(.baseline, iterations: training.hardSharingBaseline ? retraining : 0, with: .retrain),

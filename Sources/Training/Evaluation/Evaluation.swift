@@ -3,6 +3,7 @@ import AdaShareDatasets
 import AdaShareExperiments
 import AdaShareFiles
 import AdaShareModels
+import AdaShareSupport
 import AdaShareTasks
 import Foundation
 
@@ -65,14 +66,20 @@ public struct Evaluator {
     public let experiment: Experiment
     /// In the order of the experiment's sources: each task is scored on the images of its own.
     public let datasets: [any Dataset]
+    private let stop: StopRequest?
 
+    /// - Parameters:
+    ///   - experiment: whose tasks are scored.
+    ///   - datasets: in the order of the experiment's sources.
+    ///   - stop: asked between images whether the process is to stop; `Stopped` is thrown then.
     /// - Precondition: a data set for each source of the experiment.
-    public init(experiment: Experiment, datasets: [any Dataset]) {
+    public init(experiment: Experiment, datasets: [any Dataset], stop: StopRequest? = nil) {
         precondition(
             datasets.count == experiment.sources.count,
             "\(datasets.count) data sets for \(experiment.sources.count) sources")
         self.experiment = experiment
         self.datasets = datasets
+        self.stop = stop
     }
 
     /// Of an experiment with one data set.
@@ -158,6 +165,7 @@ public struct Evaluator {
                     done += 1
                     progress?(done)
                 }
+                try stop?.check()
                 let batch: Batch
                 do {
                     batch = try Batch(whole: index, of: dataset, labels: source.labels)

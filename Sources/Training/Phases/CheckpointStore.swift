@@ -32,11 +32,12 @@ struct CheckpointStore {
     /// Writes a resumable checkpoint of the network and the run.
     ///
     /// - Parameter facts: what follows from the state, stored so that a person can read it.
+    /// - Parameter total: steps of the phase.
     func save(
-        _ network: NetworkRuntime, state: RunState, policy: SelectionPolicy?, facts: [String: JSONValue],
+        _ network: NetworkRuntime, state: RunState, of total: Int, policy: SelectionPolicy?, facts: [String: JSONValue],
         permutations: Permutations, environment: [String: String]
     ) throws {
-        let stem = "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
+        let stem = Self.stem(state, of: total)
         var names = Pointer(model: "\(stem).safetensors", state: "\(stem).state")
         var training = TensorFile()
         for (name, values) in try network.optimizerState() {
@@ -59,6 +60,14 @@ struct CheckpointStore {
         removeAll(but: stem)
     }
 
+    /// The name of a pair: `policy-0000300`, and `policy-0016000-open` after all steps of a phase that has not ended.
+    private static func stem(_ state: RunState, of total: Int) -> String {
+        let isOpen = state.iteration == total && total > 0 && !state.finished.contains(state.phase)
+        return "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))" + (isOpen ? openSuffix : "")
+    }
+
+    private static let openSuffix = "-open"
+
     /// Removes the pairs before this one, and what a kill within an earlier removal left of one.
     ///
     /// States go first, so that a state always has its weights.
@@ -71,8 +80,9 @@ struct CheckpointStore {
         }
     }
 
-    /// The phase in a pair's name, such as `policy-0000300`; nil for weights exported under another name.
+    /// The phase in a pair's name; nil for weights exported under another name.
     private static func phase(ofPair name: String) -> Phase? {
+        let name = name.hasSuffix(openSuffix) ? String(name.dropLast(openSuffix.count)) : name
         guard let dash = name.lastIndex(of: "-"), !name[dash...].dropFirst().isEmpty,
             name[dash...].dropFirst().allSatisfy(\.isNumber)
         else { return nil }
@@ -89,8 +99,13 @@ struct CheckpointStore {
                 let phase = Self.phase(ofPair: name).flatMap(phases.firstIndex(of:))
                 return phase.map { ($0, name) }
             }
-            .sorted { ($0.phase, $0.name) < ($1.phase, $1.name) }
+            .sorted { ($0.phase, Self.order($0.name)) < ($1.phase, Self.order($1.name)) }
             .map { Pointer(model: "\($0.name).safetensors", state: "\($0.name).state") }
+    }
+
+    /// A name that sorts as the pairs were written: an open phase's comes before that of its end.
+    private static func order(_ name: String) -> String {
+        name.hasSuffix(openSuffix) ? String(name.dropLast(openSuffix.count)) : name + "~"
     }
 
     /// Writes weights under a name of their own, with the policy they belong to.

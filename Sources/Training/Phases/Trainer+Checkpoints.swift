@@ -6,8 +6,12 @@ import Foundation
 
 extension Trainer {
     /// Stores everything needed to continue from here.
+    ///
+    /// Nothing is written where the checkpoint on disk is of this place already.
     func saveCheckpoint() throws {
         try checkFinite()
+        let (place, start) = (SavedPlace(state), ContinuousClock.now)
+        guard place != saved else { return }
         try log.synchronize()
         state.logOffset = log.offset
         let phase = try currentPhase()
@@ -19,8 +23,10 @@ extension Trainer {
                 }
             ) { first, _ in first })
         try checkpoints.save(
-            network, state: state, policy: try phase.recordedPolicy(), facts: facts,
+            network, state: state, of: iterations(of: state.phase), policy: try phase.recordedPolicy(), facts: facts,
             permutations: try permutations(), environment: environment)
+        saved = place
+        checkpointSeconds = (ContinuousClock.now - start) / .seconds(1)
     }
 
     /// Writes the weights that inference takes under a name of their own, with the policy to use them with.
@@ -69,5 +75,16 @@ extension Trainer {
             result[key(source.split.rawValue, dataset)] = order.map { images[$0] }
         }
         return result
+    }
+}
+
+/// Where in a run a checkpoint is.
+struct SavedPlace: Equatable {
+    private let phase: Phase
+    private let iteration: Int
+    private let isFinished: Bool
+
+    init(_ state: RunState) {
+        (phase, iteration, isFinished) = (state.phase, state.iteration, state.finished.contains(state.phase))
     }
 }

@@ -34,6 +34,8 @@ extension Trainer: MethodRun {
                 try Data(contentsOf: URL(fileURLWithPath: weights.file), options: .mappedIfSafe), to: kept)
         }
         state.initialHash = weights.contentHash
+        if !hasSaidStart { note("initial weights \(path): \(try network.summary(ofInitial: weights))") }
+        hasSaidStart = true
         try network.load(weights, partial: true)
     }
 
@@ -63,6 +65,7 @@ extension Trainer: MethodRun {
         guard let reference = state.reference, let splits = datasets.all(\.validation) else { return nil }
         let weights = recalibrated ? try network.checkpoint() : nil
         let scores = try policies.map { candidate in
+            try stop?.check()
             if weights != nil { try recalibrate(candidate) }
             let result = try evaluator.evaluate(network, policy: candidate, splits: splits)
             if let weights { try network.load(weights) }
@@ -108,8 +111,15 @@ extension Trainer: MethodRun {
         let phase = try currentPhase()
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
-        let result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
-            self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
+        let result: EvaluationResult
+        do {
+            result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
+                self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
+            }
+        } catch {
+            // A checkpoint may follow.
+            if let trained { try network.load(trained) }
+            throw error
         }
         if let trained { try network.load(trained) }
         var event = event("evaluation")

@@ -18,8 +18,12 @@ extension Trainer {
         }
         try reportMemory(name, phase)
         var pace = Pace(cold: 4)
+        defer { keepTimes(of: name, &pace) }
         let context = network.executor.context
+        if state.isEvaluationDue { try evaluate() }
         while state.iteration < total {
+            reserveTime(step: pace.secondsPerStep)
+            try stop?.check()
             let (start, compiled) = (Date(), context.compileSeconds)
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
@@ -60,7 +64,7 @@ extension Trainer {
             }
             if isEvaluated {
                 keepTimes(of: name, &pace)
-                _ = try validate()
+                try evaluate()
             }
             if isKept {
                 keepTimes(of: name, &pace)
@@ -72,6 +76,13 @@ extension Trainer {
         pace.finish(seconds: Date().timeIntervalSince(start))
         keepTimes(of: name, &pace)
         state.bytes[name.rawValue] = network.executor.byteCount
+    }
+
+    /// Scores the network between two steps; where the process is to stop, that is left to whoever goes on.
+    private func evaluate() throws {
+        state.isEvaluationDue = true
+        _ = try validate()
+        state.isEvaluationDue = false
     }
 
     private func keepTimes(of phase: Phase, _ pace: inout Pace) {
@@ -92,6 +103,13 @@ extension Trainer {
                 "\(name.rawValue) plans at most \(mega(planned.total)) MB on the device for its training steps: "
                     + "\(mega(planned.arena)) of activations and gradients, "
                     + "\(mega(planned.tensors + planned.derived)) of parameters, optimiser state and inputs"))
+        let device = network.executor.context.device
+        guard planned.total > device.globalMemoryBytes else { return }
+        report(
+            .notice(
+                "\(mega(planned.total)) MB are more than the \(mega(device.globalMemoryBytes)) MB of \(device.name): "
+                    + "where it runs out, lower training.batch, dataset.crop or model.width, or set "
+                    + "training.recompute"))
     }
 
     // MARK: - The objective

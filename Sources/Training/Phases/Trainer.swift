@@ -28,6 +28,15 @@ public final class Trainer {
     let log: EventLog
     let checkpoints: CheckpointStore
     let evaluator: Evaluator
+    /// Asked between steps, and within evaluations, whether the process is to stop.
+    let stop: StopRequest?
+    /// What the last checkpoint took.
+    var checkpointSeconds = 0.0
+    /// Whether it has been said what the initial weights are to the network.
+    var hasSaidStart = false
+    private let changes: [ConfigurationDifference]
+    /// Where the checkpoint on disk is.
+    var saved: SavedPlace?
     let report: (ProgressEvent) -> Void
     /// Where the run stands: phase, iteration, what is finished, and the best scores.
     public var state: RunState
@@ -54,14 +63,19 @@ public final class Trainer {
     ///   - family: kernel family; nil picks the device's, or the one a resumed run recorded.
     ///   - run: the folder, which gets configuration, log, checkpoints and results.
     ///   - search: how a new run's convolutions come to their algorithms; one that has recorded them keeps those.
+    ///   - changes: what `run` says has changed in the configuration since it began.
+    ///   - stop: asked whether the process is to stop, for which `train` then leaves a checkpoint and throws `Stopped`.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
         experiment given: Experiment, datasets opened: [any Dataset]? = nil, context: DeviceContext,
         family: KernelFamily? = nil, run: RunDirectory, search: AlgorithmSearchMode = .off,
-        report: @escaping (ProgressEvent) -> Void
+        changes: [ConfigurationDifference] = [], stop: StopRequest? = nil, report: @escaping (ProgressEvent) -> Void
     ) throws {
+        self.changes = changes
         self.run = run
+        self.stop = stop
+        if let stop { context.isStopped = { stop.reason != nil } }
         self.report = report
         let outlines = given.method.phases(given.methodSettings)
         checkpoints = CheckpointStore(run: run, phases: outlines.map(\.phase), facts: given.configuration.facts)
@@ -78,7 +92,7 @@ public final class Trainer {
         for (source, dataset) in zip(given.sources, datasets) {
             for notice in dataset.splits.notices + source.labelNotices(dataset) { report(.notice(notice)) }
         }
-        evaluator = Evaluator(experiment: given, datasets: datasets)
+        evaluator = Evaluator(experiment: given, datasets: datasets, stop: stop)
 
         let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
         var session = try ExperimentSession.open(
@@ -111,8 +125,12 @@ public final class Trainer {
         for event in resumes { try log.append(event) }
         if saved != nil {
             report(.notice("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)"))
+            try reopenPhase()
             if isLost { report(.notice("\(run.log.path) is gone: it begins anew, without the steps before")) }
         }
+        guard !changes.isEmpty else { return }
+        report(.notice("changed since the run began: " + changes.map(\.text).joined(separator: "; ")))
+        try run.store(given.configuration)
     }
 
     /// The first data set: the only one, where tasks have none of their own.
@@ -141,6 +159,7 @@ public final class Trainer {
                 allowsOthers: experiment.architecture.isPart)
         }
         isResumed = true
+        self.saved = SavedPlace(saved.state)
         guard outlines.contains(where: { $0.phase == state.phase }) else {
             throw InputError(
                 file: saved.training.file, place: "state.stage", found: state.phase.rawValue,
@@ -202,6 +221,12 @@ public final class Trainer {
         if isResumed {
             var event = event("resume")
             event["phases_finished"] = .array(state.finished.map { .string($0.rawValue) })
+            if !changes.isEmpty {
+                event["changed"] = .object(
+                    Dictionary(
+                        changes.map { ($0.path, .array([.string($0.before), .string($0.now)])) }
+                    ) { first, _ in first })
+            }
             try log.append(.object(event))
         }
         if !wanted.isEmpty, wanted.allSatisfy({ state.finished.contains($0.phase) }) {
@@ -213,6 +238,7 @@ public final class Trainer {
                     "training.evaluate_every is without effect: there are no validation images, so each phase keeps "
                         + "its last weights"))
         }
+        if wanted.contains(where: { !state.finished.contains($0.phase) }) { try checkRoom() }
         for outline in wanted where !state.finished.contains(outline.phase) {
             let isContinued = isResumed && state.phase == outline.phase
             if !isContinued {
@@ -224,20 +250,9 @@ public final class Trainer {
             }
             let phase = try experiment.method.begin(outline, in: self)
             current = (outline, phase)
-            if !isContinued {
-                try phase.enter()
-                // Scores are relative to the end of the first phase; a run without it is measured against where it
-                // starts.
-                if phase.isScoredAgainstConstants {
-                    try compareWithConstants()
-                } else if outline.phase != outlines[0].phase, state.reference == nil {
-                    state.reference = try validate()?.metrics(.exact)
-                }
-                try saveCheckpoint()
-            }
+            if !isContinued { try enter(outline, phase) }
             isResumed = false
-            try runPhase(outline, phase)
-            try finish(phase)
+            try complete(outline, phase)
         }
         return state.finished
     }
@@ -274,7 +289,7 @@ public final class Trainer {
     }
 
     /// Ends a phase: its weights under a name of their own, its validation metrics, what the next phase needs.
-    private func finish(_ phase: any TrainingPhase) throws {
+    func finish(_ phase: any TrainingPhase) throws {
         try checkFinite()
         let result = try validate()
         if state.phase == outlines[0].phase, !phase.isScoredAgainstConstants {

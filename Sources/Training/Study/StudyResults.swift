@@ -68,7 +68,7 @@ public struct StudyResults: Sendable {
                     changed.append(change)
                     continue
                 }
-                guard Self.isFinished(run, configuration) else {
+                guard try Self.isFinished(run, configuration) else {
                     unfinished.append(study.folder(row, seed: seed))
                     continue
                 }
@@ -121,16 +121,24 @@ public struct StudyResults: Sendable {
 
     /// What makes a run another one than the study has in its place now; nil for the same one, and for none.
     private static func change(of url: URL, _ configuration: ExperimentConfiguration) throws -> InputError? {
-        guard let run = try? RunDirectory(url, mode: .read) else { return nil }
-        return try run.changes(to: configuration.withAbsolutePaths).map { changes in
-            InputError(
-                file: url.relativePath, found: changes,
-                expected: "what the study says; without the folder it is trained again")
-        }
+        guard case .other(let error)? = try continuation(of: url, configuration) else { return nil }
+        return InputError(
+            file: url.relativePath, found: error.found,
+            expected: "what the study says; without the folder it is trained again")
     }
 
-    /// Whether a run has come to its end.
-    public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) -> Bool {
+    /// What a configuration makes of the run in a folder; nil where there is none.
+    private static func continuation(
+        of url: URL, _ configuration: ExperimentConfiguration
+    ) throws -> RunDirectory.Continuation? {
+        try (try? RunDirectory(url, mode: .read))?.continuation(configuration)
+    }
+
+    /// Whether a run has come to the end of what a configuration asks for.
+    ///
+    /// - Throws: `InputError` if its stored configuration is damaged.
+    public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) throws -> Bool {
+        guard case .same? = try continuation(of: run, configuration) else { return false }
         let last = SideRuns.areWanted(configuration) ? "tradeoff.json" : "summary.json"
         return FileManager.default.fileExists(atPath: run.appendingPathComponent(last).path)
     }

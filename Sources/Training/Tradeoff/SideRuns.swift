@@ -25,6 +25,7 @@ public struct SideRuns {
     let family: KernelFamily
     let search: AlgorithmSearchMode
     let profile: ProfileRecorder?
+    let stop: StopRequest?
     let report: (ProgressEvent) -> Void
 
     /// What a side run trains.
@@ -70,11 +71,12 @@ public struct SideRuns {
     ///   - kinds: what to train.
     ///   - search: how convolutions come to their algorithms in runs that have recorded none.
     ///   - profile: takes the launches of every step, where a profile is wanted.
+    ///   - stop: asked whether the process is to stop.
     ///   - report: receives progress for people.
     public init(
         experiment: Experiment, run: RunDirectory, datasets: [any Dataset], context: DeviceContext,
         family: KernelFamily, kinds: [Kind], search: AlgorithmSearchMode, profile: ProfileRecorder? = nil,
-        report: @escaping (ProgressEvent) -> Void
+        stop: StopRequest? = nil, report: @escaping (ProgressEvent) -> Void
     ) {
         self.experiment = experiment
         self.run = run
@@ -84,6 +86,7 @@ public struct SideRuns {
         self.kinds = kinds
         self.search = search
         self.profile = profile
+        self.stop = stop
         self.report = report
     }
 
@@ -112,10 +115,11 @@ public struct SideRuns {
         let folder = run.url.appendingPathComponent(kind.folder)
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let own = try RunDirectory(folder, mode: exists ? .resume : .create)
-        try own.prepare(side.configuration, moving: "model.initial_checkpoint")
+        let changes = try own.prepare(side.configuration, moving: "model.initial_checkpoint")
         if case .budget = kind { try adopt(own) }
         let metrics: [String: [String: [Metric]]]
-        if let known = try own.readMetrics(tasks: names, under: policy) {
+        let isLonger = changes.contains { $0.path.hasSuffix(".iterations") }
+        if !isLonger, let known = try own.readMetrics(tasks: names, under: policy) {
             let weights = own.checkpoints.appendingPathComponent("\(Phase.retrain.rawValue).safetensors")
             guard FileManager.default.fileExists(atPath: weights.path) else {
                 throw InputError(
@@ -128,7 +132,7 @@ public struct SideRuns {
             report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
             let trainer = try Trainer(
                 experiment: side, datasets: datasets, context: context, family: family, run: own, search: search,
-                report: report)
+                changes: changes, stop: stop, report: report)
             trainer.profile = profile
             try trainer.retrain(under: policy)
             try trainer.train(phases: [.retrain])

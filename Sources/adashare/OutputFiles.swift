@@ -1,0 +1,90 @@
+import AdaShareConfiguration
+import AdaShareExperiments
+import AdaShareMethods
+import AdaShareSupport
+import Foundation
+
+/// What a command reads, so that nothing it writes takes its place.
+struct InputFiles {
+    private var files: [String] = []
+    private var folders: [String] = []
+
+    init(_ files: [String?]) { add(files) }
+
+    /// Adds files by path; nil is none.
+    mutating func add(_ paths: [String?]) { files += paths.compactMap { $0 } }
+
+    /// Adds what a configuration names: files, and data sets with all that is in their folders.
+    mutating func add(_ configuration: ExperimentConfiguration) {
+        add([configuration.model.initialCheckpoint])
+        for task in configuration.tasks {
+            if case .file(let path) = task.classWeights { files.append(path) }
+        }
+        _ = configuration.method.chosen.resolved { path in
+            files.append(path)
+            return path
+        }
+        folders += ([configuration.dataset.root] + configuration.tasks.map { $0.dataset?.root }).compactMap { $0 }
+    }
+
+    /// Adds a policy that is a file.
+    mutating func add(_ policy: PolicySource?) {
+        if case .file(let path)? = policy { files.append(path) }
+    }
+
+    /// Adds what `train` keeps in the folder of a run; other files there are the user's.
+    mutating func add(trainedIn path: String?) {
+        guard let path else { return }
+        files += [
+            "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "policy.json",
+            "summary.json", "run.lock", "tradeoff.json", "tradeoff.svg",
+        ].map { "\(path)/\($0)" }
+        folders += ["checkpoints", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }
+    }
+
+    /// Adds a run with all that is in its folder.
+    mutating func add(run path: String?) { if let path { folders.append(path) } }
+
+    /// Checks, before any work, that no output takes the place of an input or of another output.
+    ///
+    /// - Throws: `InputError` naming both.
+    func check(_ outputs: [String]) throws {
+        var seen: [String: String] = [:]
+        for output in outputs {
+            let place = Self.place(output)
+            if let other = seen.updateValue(output, forKey: place) {
+                throw InputError(
+                    file: output, found: "the place of another output, \(other)", expected: "a name of its own")
+            }
+            if let input = files.first(where: { Self.place($0) == place || Self.areOne($0, output) }) {
+                throw InputError(
+                    file: output, found: "a file that is read, \(input)", expected: "another place for what is written")
+            }
+            guard FileManager.default.fileExists(atPath: output) else { continue }
+            let resolved = URL(fileURLWithPath: output).resolvingSymlinksInPath().path
+            for folder in folders where resolved.hasPrefix(Self.folder(folder)) || place.hasPrefix(Self.folder(folder))
+            {
+                throw InputError(
+                    file: output, found: "a file of \(folder), which is read", expected: "another place, or a new file")
+            }
+        }
+    }
+
+    /// A path as a new file would get it: links in its folder followed, its own name kept.
+    private static func place(_ path: String) -> String {
+        let url = URL(fileURLWithPath: path).standardizedFileURL
+        return url.deletingLastPathComponent().resolvingSymlinksInPath().appendingPathComponent(url.lastPathComponent)
+            .path
+    }
+
+    private static func folder(_ path: String) -> String {
+        URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path + "/"
+    }
+
+    /// Whether both paths lead to one file, by whatever links.
+    private static func areOne(_ a: String, _ b: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
+            && first.st_ino == second.st_ino
+    }
+}
