@@ -116,7 +116,7 @@ let package = Package(
             dependencies: [
                 "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
                 "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
-                "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
+                "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
             ], path: "Sources/Experiments", swiftSettings: tested),
         .target(
             name: "AdaShareProfiling",

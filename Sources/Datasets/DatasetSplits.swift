@@ -30,8 +30,8 @@ public struct DatasetSplits: Sendable, Equatable {
     ///   - source: the file or data set to name in errors.
     ///   - seed: drives both draws.
     ///   - fraction: share of `train` for validation, in 0..<1.
-    /// - Throws: `InputError` if a named split is empty, if nothing can serve as `train` and nothing is scored, or if the fraction is out of
-    ///   range.
+    /// - Throws: `InputError` if a named split is empty, if nothing can serve as `train` and nothing is scored, or if
+    ///   the fraction is out of range.
     public init(named: [String: [Int]], source: String, seed: UInt64, validation fraction: Double = 0.1) throws {
         guard fraction >= 0, fraction < 1 else {
             throw InputError(

@@ -44,7 +44,8 @@ struct KernelPreparation {
             if seconds >= Self.leastSecondsOfCompiling, !rest.isEmpty, let compilers {
                 let before = done + 1
                 progress(before, total)
-                compilers.compile(rest, on: context.device, isStopped: { isStopped }) { progress(before + $0, total) }
+                compilers.compile(
+                    rest, on: context.device, isStopped: { isStopped }, progress: { progress(before + $0, total) })
                 for group in groups[(index + 1)...] where !isStopped { _ = try context.program(group[0].program) }
                 return
             }

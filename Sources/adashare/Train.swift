@@ -19,9 +19,8 @@ struct Train: ConsoleCommand {
             retrain/<budget> for each,
             and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in \
             the same bits.
-            The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint and \
-            says how to go
-            on (exit code 128 + the signal's number); a second one ends the process at once.
+            The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint
+            and says how to go on (exit code 128 + the signal's number); a second one ends the process at once.
             """)
 
     @Option(
@@ -185,8 +184,8 @@ struct Train: ConsoleCommand {
         func set(_ key: String, _ value: String) -> String { " --set \(key)=\(value)" }
         let new =
             "adashare train --config \(Self.quoted(run.configuration.relativePath))"
-            + set("training.learning_rate.backbone", readable(rates.backbone / 10))
-            + set("training.learning_rate.heads", readable(rates.heads / 10))
+            + set("training.learning_rate.backbone", "\(rates.backbone / 10)")
+            + set("training.learning_rate.heads", "\(rates.heads / 10)")
             + " --output \(Self.quoted(place.relativePath + "-lower"))"
         let isAhead = run.latestCheckpoint.map { !$0.lastPathComponent.hasSuffix("-0000000.safetensors") } ?? false
         let weights =
@@ -262,8 +261,7 @@ struct Train: ConsoleCommand {
         }
         if run.hasNoLocks {
             progress.line(
-                "note: the file system of \(folder.relativePath) has no locks: nothing keeps another process from this run"
-            )
+                "note: the file system of \(folder.relativePath) has no locks: nothing keeps another process away")
         }
         if hadConfiguration && !resume {
             progress.line("note: the run in \(folder.relativePath) had not taken a step: it begins anew")

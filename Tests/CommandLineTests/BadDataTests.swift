@@ -93,11 +93,6 @@ extension CommandLineTests {
             Damage(testDescription: "array of another shape", file: "depth/000003.npy", parts: ["[4, 4]", "[32, 32]"]) {
                 try NPYArray(shape: [4, 4], values: [Float](repeating: 1, count: 16)).write(to: $0)
             },
-            Damage(testDescription: "depth that is not a number", file: "depth/000003.npy", parts: ["nan", "row 1"]) {
-                var values = [Float](repeating: 1, count: 1024)
-                values[40] = .nan
-                try NPYArray(shape: [32, 32], values: values).write(to: $0)
-            },
         ]
 
         @Test(arguments: damages) func damagedFileIsNamed(_ damage: Damage) throws {
@@ -210,7 +205,7 @@ extension CommandLineTests {
                     + changes.flatMap { ["--set", $0] } + ["--output", run.path, image]
             }
             expectFailure(predict(damaged), damaged.path, "truncated")
-            expectFailure(predict(text), text.path, "header")
+            expectFailure(predict(text), text.path, "found text (\"these are not")
             var broken = try TensorFile.read(weights)
             let spec = try #require(broken.tensors["backbone.bn1.weight"])
             var values = try broken.floats(spec.name)

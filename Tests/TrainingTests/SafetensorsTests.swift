@@ -160,7 +160,6 @@ import Testing
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, "offsets"),
         (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, "shape [-2]"),
         (#"{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,8]}}"#, "shape"),
-        (#"{"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}}"#, "dtype Q4"),
         (#"{"a":{"dtype":"F32","shape":"2","data_offsets":[0,8]}}"#, "a.shape"),
         (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}"#, "1 offsets"),
         (#"{"a":{"dtype":"F32","shape":[2]}}"#, "no data_offsets"),

@@ -92,8 +92,8 @@ public struct SampleScan: Sendable {
             let greys = counts.values.reduce(0) { $0 + ($1[label.name]?.greys ?? 0) }
             if greys > 0 {
                 lines.append(
-                    "\(learners[label.name] ?? label.place): \(greys) pixels of \(dataset.name) are grey, which says no "
-                        + "direction; a channel of 255 says that a pixel has no label")
+                    "\(learners[label.name] ?? label.place): \(greys) pixels of \(dataset.name) are grey, which says "
+                        + "no direction; a channel of 255 says that a pixel has no label")
             }
         }
         return lines
