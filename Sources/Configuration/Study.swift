@@ -45,7 +45,8 @@ public struct Study: Sendable {
             .key("set", \.set, "Keys of every row, each path=value as --set takes them."),
             .key(
                 "seeds", \.seedNumbers,
-                limit: ConfigurationLimit(text: "a whole number from 0, each once, at least one") { list in
+                limit: ConfigurationLimit(text: "a whole number from 0 to 1000000000, each once, at least one") {
+                    list in
                     !list.isEmpty && Set(list).count == list.count
                         && list.allSatisfy { $0 >= 0 && $0 <= 1e9 && $0.rounded() == $0 }
                 }, "Values of training.seed; every row is trained with each."),
@@ -89,6 +90,10 @@ public struct Study: Sendable {
         guard !rows.isEmpty else { throw fail("rows", "none", "at least one") }
         var folders: [String: Int] = [:]
         for (index, row) in rows.enumerated() {
+            guard !row.name.contains(where: \.isNewline), !row.name.unicodeScalars.contains(where: { $0.value < 32 })
+            else {
+                throw fail("rows.\(index).name", "a control character", "one line of text")
+            }
             guard !Self.slug(row.name).isEmpty else {
                 throw fail("rows.\(index).name", "'\(row.name)'", "ASCII letters or digits, which name its folder")
             }
@@ -103,12 +108,23 @@ public struct Study: Sendable {
                     "rows.\(index).name", "'\(row.name)', with the folder of row \(other) '\(rows[other].name)'",
                     "names that differ in letters or digits")
             }
-            for text in set + row.set where text.drop(while: \.isWhitespace).hasPrefix("training.seed") {
-                throw fail("rows.\(index)", text, "seeds")
+            for text in set + row.set {
+                let key = text.prefix { $0 != "=" }.trimmingCharacters(in: .whitespaces)
+                guard key == "training.seed" else { continue }
+                throw fail(row.set.contains(text) ? "rows.\(index).set" : "set", text, "seeds")
             }
         }
-        for (index, row) in published.enumerated() where row.values == nil {
-            throw fail("published.\(index).metrics", "\(row.metrics)", "a list, each `task metric=value`")
+        for (index, row) in published.enumerated() {
+            let place = "published.\(index)"
+            guard !row.name.isEmpty else { throw fail("\(place).name", "nothing", "what tables call it") }
+            guard let values = row.values, !values.isEmpty else {
+                throw fail("\(place).metrics", "\(row.metrics)", "a list, each `task metric=value`, each metric once")
+            }
+            let known = try rows.flatMap { try configuration($0, seed: seeds[0]).tasks.map(\.name) }
+            if let task = values.keys.sorted().first(where: { !known.contains($0) }) {
+                throw fail(
+                    "\(place).metrics", "task '\(task)'", "one of " + Set(known).sorted().joined(separator: ", "))
+            }
         }
     }
 
@@ -153,7 +169,7 @@ extension Study.Published {
             guard sides.count == 2, let value = Double(sides[1]), value.isFinite else { return nil }
             let words = sides[0].split(separator: " ").map(String.init)
             guard words.count == 2 else { return nil }
-            result[words[0], default: [:]][words[1]] = value
+            guard result[words[0], default: [:]].updateValue(value, forKey: words[1]) == nil else { return nil }
         }
         return result
     }

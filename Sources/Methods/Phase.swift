@@ -123,6 +123,8 @@ public protocol TrainingPhase {
     func isJudged(_ iteration: Int) -> Bool
     /// What people may want to know of an iteration who read a checkpoint.
     func facts(_ iteration: Int) -> [String: JSONValue]
+    /// What it has learned by now beside weights, for the log; may wait for the device.
+    func learned() throws -> [String: JSONValue]
     /// Ends the phase, on the weights that it leaves.
     func finish() throws
     /// What inference takes instead of the weights that are trained.
@@ -138,6 +140,7 @@ extension TrainingPhase {
     public var isScoredAgainstConstants: Bool { false }
     public func isJudged(_ iteration: Int) -> Bool { true }
     public func facts(_ iteration: Int) -> [String: JSONValue] { [:] }
+    public func learned() throws -> [String: JSONValue] { [:] }
     public func finish() throws {}
     public func inferenceWeights(_ file: TensorFile) throws -> TensorFile { file }
     public var changesWeights: Bool { false }

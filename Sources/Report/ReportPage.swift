@@ -48,8 +48,9 @@ public struct ReportPage {
         for (title, policy) in run.policies { parts.append(run.network(title, policy)) }
         if let curves = run.curves { parts.append(curves) }
         if let costs = run.costs { parts.append(costs) }
+        let lines = run.configuration.split(separator: "\n").map { escapedXML(String($0)) }
         parts.append(
-            "<section><details><summary>Resolved configuration</summary><pre>\(run.configuration.split(separator: "\n").map { escapedXML(String($0)) }.joined(separator: "\n"))</pre>"
+            "<section><details><summary>Resolved configuration</summary><pre>\(lines.joined(separator: "\n"))</pre>"
                 + "</details></section>")
         return "<article>\n" + parts.joined(separator: "\n") + "\n</article>\n"
     }

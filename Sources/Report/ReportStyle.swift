@@ -22,10 +22,13 @@ enum ReportStyle {
         dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; overflow-wrap: anywhere; }
         .wide { overflow-x: auto; margin: .5rem 0; }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-        th, td { padding: .28rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        th, td { padding: .28rem .7rem; text-align: right; white-space: nowrap;
+          border-bottom: 1px solid var(--line); }
         th[scope=row], thead th:first-child { text-align: left; font-weight: 400; padding-left: 0; }
-        thead th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal; vertical-align: bottom; }
-        figure svg { display: block; max-width: 100%; height: auto; } figure svg.network { width: 100%; max-width: none; }
+        thead th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal;
+          vertical-align: bottom; }
+        figure svg { display: block; max-width: 100%; height: auto; }
+        figure svg.network { width: 100%; max-width: none; }
         .network text { font-size: 12px; fill: var(--ink); } .network .stage, .network .times { fill: var(--soft); }
         .network .rule { stroke: var(--line); } .network .band { fill: var(--band); }
         .network .block { fill: var(--box); stroke: var(--edge); } .network .paid { fill: var(--edge); }

@@ -53,12 +53,26 @@ public enum AtomicFile {
     ///
     /// - Throws: `InputError` where that cannot be.
     public static func makeFolder(_ url: URL) throws {
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            throw InputError(
-                file: url.path, found: "a folder that cannot be made", expected: "a place that can be written")
+        guard (try? FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)) == nil else {
+            return
         }
+        // The outermost one that is missing, or what stands in its place, says why.
+        var (place, isFolder): (URL, ObjCBool) = (url.standardizedFileURL, false)
+        while !FileManager.default.fileExists(atPath: place.deletingLastPathComponent().path), place.path != "/" {
+            place.deleteLastPathComponent()
+        }
+        let parent = place.deletingLastPathComponent().path
+        if FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), !isFolder.boolValue {
+            throw InputError(file: place.path, found: "a file", expected: "a folder, or a place for one")
+        }
+        if FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), !isFolder.boolValue {
+            throw InputError(file: parent, found: "a file", expected: "a folder, to make \(url.path) in")
+        }
+        // Made meanwhile, where this succeeds.
+        guard mkdir(place.path, 0o777) == 0 else {
+            throw InputError.system("mkdir", place.path, expected: "a place that can be written")
+        }
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
 
     /// Whether `name` (without folder) is that of a temporary file, perhaps left behind by a killed process.

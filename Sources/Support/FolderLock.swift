@@ -31,7 +31,6 @@ package final class FolderLock: Sendable {
         if code == EWOULDBLOCK {
             let process = (try? String(contentsOfFile: path, encoding: .utf8))?
                 .trimmingCharacters(in: .whitespacesAndNewlines)
-            close(file)
             throw InputError(
                 file: folder.path,
                 found: "another process on this \(what)"
@@ -42,5 +41,8 @@ package final class FolderLock: Sendable {
         try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
     }
 
-    deinit { close(file) }
+    // Also where the lock was refused.
+    deinit {
+        if file >= 0 { close(file) }
+    }
 }

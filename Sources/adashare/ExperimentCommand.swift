@@ -37,7 +37,7 @@ struct ExperimentCommand: ParsableCommand {
             guard !results.lines.isEmpty else {
                 throw InputError(
                     file: folder.relativePath, found: "no finished run",
-                    expected: "one; adashare experiment run \(file) trains them")
+                    expected: "one of the study's configurations; adashare experiment run trains what is missing")
             }
             if let reference = results.study.reference, results.reference == nil {
                 progress.line("note: no Δ, since \(reference) has no finished run")
@@ -50,12 +50,10 @@ struct ExperimentCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Train what is missing.",
             discussion: """
-                Every row and seed is a run of its own, as `adashare train` makes it, in <row>/seed-<n> of the folder; \
-                what it prints
-                lies beside it, in <row>/seed-<n>.log. What is finished stays, what was stopped goes on. A run that \
-                fails hides no other. In the end the predictions of all are timed in one process, in turns with those \
-                of the reference
-                (times.json).
+                Every row and seed is a run of its own, as `adashare train` makes it, in <row>/seed-<n> of the folder;
+                what it prints lies beside it, in <row>/seed-<n>.log. What is finished stays, what was stopped goes on.
+                A run that fails hides no other. In the end the predictions of all are timed in one process, in turns
+                with those of the reference (times.json).
                 """)
 
         @OptionGroup var place: Place
@@ -85,10 +83,14 @@ struct ExperimentCommand: ParsableCommand {
             let lock = try FolderLock(place.folder, name: "study.lock", of: "study")
             defer { withExtendedLifetime(lock) {} }
             do {
-                try train(study, on: selectors, until: stop, progress)
+                // What is finished is timed and shown, whatever has failed.
+                let training = Result { try train(study, on: selectors, until: stop, progress) }
+                if case .failure(let error as Stopped) = training { throw error }
                 results = try StudyResults(study, in: place.folder)
                 let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
-                try console.print("\n" + StudyTable(results).text(.text))
+                if case .failure(let error as Stopped) = timing { throw error }
+                if !results.lines.isEmpty { try console.print("\n" + StudyTable(results).text(.text)) }
+                try training.get()
                 try timing.get()
             } catch let error as Stopped {
                 progress.line("\(error); the same command goes on")
@@ -138,8 +140,8 @@ struct ExperimentCommand: ParsableCommand {
             try stop.check()
             guard failed.isEmpty else {
                 throw InputError(
-                    file: place.file, found: "\(failed.count) runs that failed: \(failed.joined(separator: ", "))",
-                    expected: "none; their logs say why, and the same command goes on")
+                    file: place.file, found: "\(failed.count) failed: \(failed.joined(separator: "; "))",
+                    expected: "none; what is said above or in their logs mended, the same command goes on")
             }
         }
 

@@ -130,7 +130,7 @@ extension CommandLineTests {
                     "seeds: [1, 2]", with: "seeds: [1]"
                 ).replacing("set: [method=hard_sharing] }", with: "set: [method=fixed, method.policy=gone.json] }"))
             let run = try Program.run(["experiment", "run", file, "--output", folder.file("o").path, "--no-search"])
-            run.expectFailure(["1 runs that failed: broken, seed 1"])
+            run.expectFailure(["1 failed: broken, seed 1"])
             #expect(run.errors.contains("finished AdaShare, seed 1"))
             let log = try String(contentsOf: folder.file("o/broken/seed-1.log"), encoding: .utf8)
             #expect(log.contains("gone.json"))

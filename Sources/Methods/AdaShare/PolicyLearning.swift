@@ -80,6 +80,12 @@ final class PolicyLearning: TrainingPhase {
         ]
     }
 
+    /// α to four digits, by task: how the policy forms.
+    func learned() throws -> [String: JSONValue] {
+        let rows = try probabilities().map { row in JSONValue.array(row.map { .number(($0 * 1e4).rounded() / 1e4) }) }
+        return ["probabilities": .object(Dictionary(uniqueKeysWithValues: zip(taskNames, rows)))]
+    }
+
     /// Only checkpoints with every block open compete.
     func isJudged(_ iteration: Int) -> Bool { schedule.openBlocks(after: iteration) == blocks }
 

@@ -166,6 +166,7 @@ extension Trainer {
         if let values = try objectiveValues(step, losses, history) { event["objective"] = values }
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
+        event.merge(try currentPhase().learned()) { $1 }
         try log.append(.object(event))
     }
 }

@@ -148,8 +148,12 @@ public final class Trainer {
 
     private func restore(_ saved: CheckpointStore.Saved) throws {
         // Here, since a later phase may read them only in days.
-        if let hash = saved.state.initialHash, FileManager.default.fileExists(atPath: run.initialWeights.path) {
-            try CheckpointStore.check(try TensorFile.read(run.initialWeights), hash)
+        if let hash = saved.state.initialHash {
+            let given = experiment.configuration.model.initialCheckpoint.map { URL(fileURLWithPath: $0) }
+            let file = [run.initialWeights, given].compactMap { $0 }.first {
+                FileManager.default.fileExists(atPath: $0.path)
+            }
+            if let file { try CheckpointStore.check(try TensorFile.read(file), hash) }
         }
         if let policy = saved.state.policy {
             // A policy that does not fit would end the program where it is used.

@@ -6,7 +6,7 @@ extension StudyResults {
     /// where nothing is compared.
     public var chart: Chart? {
         let gained = lines.filter { !gains($0).isEmpty }
-        guard !gained.isEmpty else { return nil }
+        guard gained.contains(where: { $0.name != study.reference }) else { return nil }
         let isTimed = gained.allSatisfy { $0.entries.values.allSatisfy { $0.milliseconds != nil } }
         func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
         let rows = Set(gained.filter { $0.kind != nil }.map(\.row))
@@ -18,7 +18,9 @@ extension StudyResults {
         }
         func points(_ wanted: (Line) -> Bool) -> [Chart.Point] { gained.filter(wanted).map(point) }
         let widths = study.rows.map(\.name).map { row in
-            points { $0.row == row && ($0.kind == .hardSharing || $0.kind == .narrow) }.sorted { $0.x > $1.x }
+            points {
+                $0.row == row && ($0.kind == .hardSharing || $0.kind == .narrow) && $0.name != study.reference
+            }.sorted { $0.x > $1.x }
         }
         let series =
             [
@@ -36,7 +38,7 @@ extension StudyResults {
             ]
         return Chart(
             "Accuracy against \(isTimed ? "time" : "work")",
-            subtitle: "mean over \(study.seeds.count) seeds, tasks and metrics, exact convention",
+            subtitle: "mean over seeds, tasks and metrics, exact convention",
             panels: [
                 Chart.Panel(
                     "", note: "up and left is better",

@@ -25,6 +25,8 @@ public struct StudyResults: Sendable {
         /// What predictions for one image take; nil where that was not measured.
         public internal(set) var milliseconds: Double?
         let network: Network
+        /// By which a run is known again: what it ended with, and the algorithms that it computes by.
+        let fingerprint: String
     }
 
     /// One line of a table: a row of the study, or one of the networks that belong to its runs.
@@ -45,14 +47,14 @@ public struct StudyResults: Sendable {
     public let lines: [Line]
     /// Runs that are missing or not finished, as their folders are called.
     public let unfinished: [String]
-    /// Runs of other configurations than the study's now, each with what differs; they are left out.
+    /// Runs that are left out, and why: of other configurations than the study's now, or with a damaged file.
     public let changed: [InputError]
     /// What was measured of predictions, and where; nil where nothing was.
     public let times: StudyTimes?
 
     /// Reads what lies in the folder of a study.
     ///
-    /// - Throws: `InputError` naming a damaged file, or a reference that is no line of the study.
+    /// - Throws: `InputError` if `times.json` is damaged, or the reference is no line of the study.
     public init(_ study: Study, in folder: URL) throws {
         self.study = study
         times = try StudyTimes.read(in: folder)
@@ -64,17 +66,21 @@ public struct StudyResults: Sendable {
             for seed in study.seeds {
                 let run = folder.appendingPathComponent(study.folder(row, seed: seed))
                 let configuration = try study.configuration(row, seed: seed)
-                if let change = try Self.change(of: run, configuration) {
-                    changed.append(change)
+                let entries: [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)]
+                do {
+                    if let change = try Self.change(of: run, configuration) { throw change }
+                    guard try Self.isFinished(run, configuration) else {
+                        unfinished.append(study.folder(row, seed: seed))
+                        continue
+                    }
+                    entries = try Self.entries(of: run)
+                } catch let error as InputError {
+                    changed.append(error)
                     continue
                 }
-                guard try Self.isFinished(run, configuration) else {
-                    unfinished.append(study.folder(row, seed: seed))
-                    continue
-                }
-                for (part, kind, var entry) in try Self.entries(of: run) {
+                for (part, kind, var entry) in entries {
                     let name = Self.name(of: part, in: row)
-                    entry.milliseconds = times?.milliseconds(line: name, seed: seed, macs: entry.macs)
+                    entry.milliseconds = times?.milliseconds(line: name, seed: seed, of: entry)
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[seed] = entry
                     } else {
@@ -121,10 +127,15 @@ public struct StudyResults: Sendable {
 
     /// What makes a run another one than the study has in its place now; nil for the same one, and for none.
     private static func change(of url: URL, _ configuration: ExperimentConfiguration) throws -> InputError? {
-        guard case .other(let error)? = try continuation(of: url, configuration) else { return nil }
-        return InputError(
-            file: url.relativePath, found: error.found,
-            expected: "what the study says; without the folder it is trained again")
+        let again = "without the folder it is trained again"
+        let summary = url.appendingPathComponent("summary.json")
+        switch try continuation(of: url, configuration) {
+        case .other(let error):
+            return InputError(file: url.relativePath, found: error.found, expected: "what the study says; \(again)")
+        case nil where FileManager.default.fileExists(atPath: summary.path):
+            return InputError(file: url.relativePath, found: "no config.yml", expected: "that of the run; \(again)")
+        default: return nil
+        }
     }
 
     /// What a configuration makes of the run in a folder; nil where there is none.
@@ -157,21 +168,27 @@ public struct StudyResults: Sendable {
         }
         let tradeoff: Tradeoff = try read(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
-        return try tradeoff.points.compactMap { point in
-            switch point.kind {
-            case .hardSharing: return baseline
-            case .policy, .narrow:
-                let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
-                let own: RunSummary =
-                    point.folder == "." ? summary : try read(folder.appendingPathComponent("summary.json"))
-                let isOnly = point.kind == .policy && policies.count == 1
-                return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
+        // A policy that shares everything has no point of its own: it is hard sharing.
+        let own =
+            policies.isEmpty
+            ? [("", Tradeoff.Point.Kind?.some(.policy), Entry(summary, metrics: summary.metrics, in: run))] : []
+        return try own
+            + tradeoff.points.compactMap { point in
+                switch point.kind {
+                case .hardSharing: return baseline
+                case .policy, .narrow:
+                    let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
+                    let own: RunSummary =
+                        point.folder == "." ? summary : try read(folder.appendingPathComponent("summary.json"))
+                    let isOnly = point.kind == .policy && policies.count == 1
+                    return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
+                }
             }
-        }
     }
 
     static func read<Value: Decodable>(
-        _ url: URL, writtenBy command: String = "train", expected: String = "that of a finished run"
+        _ url: URL, writtenBy command: String = "train",
+        expected: String = "that of a finished run; without the folder it is trained again"
     ) throws -> Value {
         guard let data = try? Data(contentsOf: url), let value = try? JSONText.read(Value.self, data) else {
             throw InputError(file: url.path, found: "no file that `\(command)` wrote", expected: expected)
@@ -193,6 +210,11 @@ public struct StudyResults: Sendable {
 }
 
 extension StudyResults.Entry {
+    private static func fingerprint(of run: URL) -> String {
+        let files = ["summary.json", "algorithms.json"].map { run.appendingPathComponent($0) }
+        return ContentHash.text(files.map { (try? Data(contentsOf: $0)) ?? Data() })
+    }
+
     fileprivate init(
         _ summary: RunSummary, metrics: [String: [String: [Metric]]], in run: URL, sharesAll: Bool = false
     ) {
@@ -203,6 +225,7 @@ extension StudyResults.Entry {
             : summary.networks > 1 ? backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
         self.init(
             metrics: metrics, parameters: summary.cost.parameters * summary.networks + heads.parameters,
-            macs: macs + heads.macs, network: StudyResults.Network(run: run, sharesAll: sharesAll))
+            macs: macs + heads.macs, network: StudyResults.Network(run: run, sharesAll: sharesAll),
+            fingerprint: Self.fingerprint(of: run))
     }
 }

@@ -55,12 +55,17 @@ public struct StudyTable {
     }
 
     private var tasks: [(name: String, metrics: [Metric])] {
-        let tasks = (try? results.study.configuration(results.study.rows[0], seed: results.study.seeds[0]))?.tasks ?? []
-        return tasks.compactMap { task in
+        // Of all rows: one may have tasks that another has not.
+        var names: [String] = []
+        for row in results.study.rows {
+            let tasks = (try? results.study.configuration(row, seed: results.study.seeds[0]))?.tasks ?? []
+            names += tasks.map(\.name).filter { !names.contains($0) }
+        }
+        return names.compactMap { name in
             let found = results.lines.lazy.compactMap { line in
-                line.entries.values.first?.metrics[task.name]?[convention.rawValue]
+                line.entries.values.first?.metrics[name]?[convention.rawValue]
             }.first
-            return found.map { (task.name, hasAllMetrics ? $0 : Array($0.prefix(1))) }
+            return found.map { (name, hasAllMetrics ? $0 : Array($0.prefix(1))) }
         }
     }
 

@@ -21,6 +21,8 @@ public struct StudyTimes: Codable, Sendable, Equatable {
         public let macs: Int
         /// What all tasks' predictions for one image take.
         public let milliseconds: Double
+        /// `StudyResults.Entry.fingerprint` of the run; nil where an earlier version timed it.
+        public let run: String?
     }
 
     /// Where the times were measured.
@@ -31,8 +33,11 @@ public struct StudyTimes: Codable, Sendable, Equatable {
     public let times: [Time]
 
     /// Milliseconds for one image; nil where that network was not timed.
-    func milliseconds(line: String, seed: Int, macs: Int) -> Double? {
-        times.first { $0.line == line && $0.seed == seed && $0.macs == macs }?.milliseconds
+    func milliseconds(line: String, seed: Int, of entry: StudyResults.Entry) -> Double? {
+        times.first {
+            $0.line == line && $0.seed == seed && $0.macs == entry.macs
+                && ($0.run ?? entry.fingerprint) == entry.fingerprint
+        }?.milliseconds
     }
 
     static func file(in folder: URL) -> URL { folder.appendingPathComponent("times.json") }
@@ -74,30 +79,27 @@ extension StudyResults {
         report: @escaping (ProgressEvent) -> Void
     ) throws {
         let lines = lines.filter { $0.name == study.reference } + lines.filter { $0.name != study.reference }
-        guard let first = lines.first?.entries.min(by: { $0.key < $1.key })?.value else { return }
-        let images = try Self.images(of: first.network.run)
-        var references: [Int: Timed] = [:]
-        var shares: [(line: String, seed: Int, macs: Int, share: Double)] = []
-        // The reference's smallest time, by seed: what it costs may differ.
-        var referenceMs: [Int: Double] = [:]
+        guard let first = lines.first, let seed = first.entries.keys.min(),
+            let row = study.rows.first(where: { $0.name == first.row })
+        else { return }
+        let images = try Self.images(study.configuration(row, seed: seed))
+        var measured: [(line: String, seed: Int, entry: Entry, share: Double)] = []
+        // What the others of a seed are timed in turns with: its smallest time.
+        var (references, referenceMs): ([Int: Timed], [Int: Double]) = ([:], [:])
         var areSettled = true
         for line in lines {
             for (seed, entry) in line.entries.sorted(by: { $0.key < $1.key }) {
                 try stop.check()
-                let (reference, subject): (Timed, Timed)
+                let subject: Timed
                 do {
-                    let base = (lines[0].entries[seed] ?? first).network
-                    reference =
-                        try references[seed] ?? Timed(base, on: context, images: images, report: report)
-                    references[seed] = reference
-                    subject =
-                        line.name == lines[0].name
-                        ? reference : try Timed(entry.network, on: context, images: images, report: report)
+                    subject = try Timed(entry.network, on: context, images: images, report: report)
                 } catch let error as InputError {
                     // One run that has lost a file leaves the others their times.
                     report(.notice("\(line.name), seed \(seed) is not timed: \(error)"))
                     continue
                 }
+                let reference = references[seed] ?? subject
+                references[seed] = reference
                 let rounds = try TimedRounds {
                     (try reference.milliseconds(), try subject.milliseconds())
                 } times: {
@@ -106,24 +108,28 @@ extension StudyResults {
                 areSettled = areSettled && rounds.isSettled
                 let (base, own) = (rounds.smallest(\.0), rounds.smallest(\.1))
                 referenceMs[seed] = min(base, referenceMs[seed] ?? base)
-                shares.append((line.name, seed, entry.macs, subject === reference ? 1 : own / base))
+                measured.append((line.name, seed, entry, subject === reference ? 1 : own / base))
             }
         }
         if !areSettled { report(.notice("other work disturbed the timing: times may be some percent off")) }
+        let known = times?.device == context.device.name ? times?.times ?? [] : []
+        let kept = known.filter { old in
+            lines.contains { $0.name == old.line } && !measured.contains { ($0.line, $0.seed) == (old.line, old.seed) }
+        }
         let times = StudyTimes(
             device: context.device.name, images: images.count, height: images.height, width: images.width,
-            times: shares.map {
+            times: measured.map {
                 StudyTimes.Time(
-                    line: $0.line, seed: $0.seed, macs: $0.macs,
-                    milliseconds: $0.share * (referenceMs[$0.seed] ?? 0) / Double(images.count))
-            })
+                    line: $0.line, seed: $0.seed, macs: $0.entry.macs,
+                    milliseconds: $0.share * (referenceMs[$0.seed] ?? 0) / Double(images.count),
+                    run: $0.entry.fingerprint)
+            } + kept)
         try AtomicFile.write(Data(try JSONText.pretty(times).utf8), to: StudyTimes.file(in: folder))
     }
 
     /// The first images that a run is scored on.
-    private static func images(of url: URL) throws -> Batch {
-        let run = try RunDirectory(url, mode: .read)
-        let experiment = try Experiment(run.readConfiguration())
+    private static func images(_ configuration: ExperimentConfiguration) throws -> Batch {
+        let experiment = try Experiment(configuration)
         let datasets = try experiment.makeDatasets()
         let shape = experiment.trainingShape
         var images: [Batch] = []
