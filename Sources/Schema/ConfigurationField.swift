@@ -164,6 +164,8 @@ public struct ConfigurationField<Root> {
     }
 
     /// The same key, which a run that has begun lets change.
+    ///
+    /// - Parameter change: what it allows.
     public func allowing(_ change: KeyChange) -> Self {
         var field = self
         field.change = change

@@ -73,7 +73,7 @@ package struct ConfigurationTree {
             return error(path, found: node.summary, expected: expected)
         }
         let wrong = items.indices.filter { !accepts(Node([items[$0]], .implicit, .flow)) }
-        guard let first = wrong.first, wrong.count < items.count || items.count == 1 else {
+        guard let first = wrong.first, wrong.count < items.count else {
             return error(path, found: node.summary, expected: expected)
         }
         return error(

@@ -120,7 +120,10 @@ public final class StopRequest: Sendable {
         if let reason { throw Stopped(reason: reason) }
     }
 
-    /// Seconds in a text such as `3h55m`, `90s`, `1d12h` or `3:55:00`; nil for any other, or none at all.
+    /// Seconds in a text such as `3h55m`, `90s`, `1d12h` or `3:55:00`.
+    ///
+    /// - Parameter text: what a person gave.
+    /// - Returns: nil for any other text, and where it comes to none at all.
     public static func seconds(_ text: String) -> Double? {
         if text.contains(":") {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0).map(Double.init) }

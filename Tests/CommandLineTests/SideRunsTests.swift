@@ -124,7 +124,7 @@ extension CommandLineTests {
             expectFailure(["policy", "--run", other, "--budget", half], code: 64, "--budget: found milliseconds")
             expectFailure(
                 ["policy", "--run", run.path, "--budget", half, "--output", run.path + "/config.yml"], code: 1,
-                "found a file of the run")
+                ", which is read")
 
             // What does not belong to the run is neither compared nor trained over.
             func refused(_ words: String, _ change: (URL) throws -> Void) throws {

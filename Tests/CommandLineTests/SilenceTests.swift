@@ -58,6 +58,7 @@ private struct Lines {
     private static let task = "(?:segmentation|normals|depth)"
 
     static let remarks = Lines(patterns: [
+        ("initial weights", #"note: initial weights \S+: \d+ of \d+ tensors are taken"#),
         ("device", #"device .+ \(\d+:\d+\), run folder runs/quickstart"#),
         ("side run", #"note: training policy at 0\.[64], run folder runs/quickstart/retrain/0\.[64]"#),
         ("timing", "note: timing steps beside hard sharing"),

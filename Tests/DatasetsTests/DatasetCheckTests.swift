@@ -92,11 +92,6 @@ import Testing
             pixels[70] = 40
             try Image(width: 32, height: 24, channels: 1, pixels: pixels).write(to: $0)
         },
-        Damage(testDescription: "not a number", file: "depth/000003.npy", parts: ["nan", "row 1, column 8"]) {
-            var values = [Float](repeating: 1, count: 24 * 32)
-            values[40] = .nan
-            try NPYArray(shape: [24, 32], values: values).write(to: $0)
-        },
     ]
 
     @Test(arguments: damages) func eachFaultIsNamed(_ damage: Damage) throws {

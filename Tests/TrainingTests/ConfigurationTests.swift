@@ -93,7 +93,7 @@ import Testing
         [], ["tasks.0.class_weights=w.txt"], ["dataset.kind=scenes", "dataset.crop=64", "dataset.size=[96, 128]"],
         ["training.learning_rate.heads=1.2345678901234567e-7", "training.seed=9007199254740993"],
         ["model.initial_checkpoint='12'", "dataset.root='a: #b \"c\"'"],
-        ["model.initial_checkpoint='no'", "tasks.1.name='5e3'", "tasks.2.name='ü '"],
+        ["model.initial_checkpoint='no'", "tasks.1.name='5e3'", "tasks.2.name='ü ü'"],
         ["dataset.kind=scenes", "dataset.classes=pattern"],
         ["policy.alternation.logits=100", "policy.initial=normal", "tasks.0.ignore_label=-1"],
     ])
@@ -301,7 +301,7 @@ import Testing
         ),
         (
             "tasks: [{name: a, kind: segmentation, channels: 2, class_weights: [1, -2]}]",
-            "c.yml: tasks.0.class_weights: found [1, -2]"
+            "c.yml: tasks.0.class_weights: found -2 as element 1 of 2"
         ),
     ])
     func badTasksAreNamed(yaml: String, expected: String) {
