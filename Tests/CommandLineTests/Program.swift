@@ -93,8 +93,6 @@ final class RunningProgram {
 
     var isRunning: Bool { process.isRunning }
 
-    func send(_ signal: Int32) { Foundation.kill(process.processIdentifier, signal) }
-
     /// Ends the process as the kernel would: no handler runs.
     func kill() {
         Foundation.kill(process.processIdentifier, SIGKILL)

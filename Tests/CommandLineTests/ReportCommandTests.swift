@@ -34,7 +34,7 @@ extension CommandLineTests {
 
         /// A box for each time that a block is computed, and a dashed piece for each that is skipped.
         @Test func aBlockIsDrawnAsOftenAsItIsPaid() throws {
-            let architecture = NetworkArchitecture(
+            let architecture = try NetworkArchitecture(
                 backbone: .resnet18, head: .light,
                 tasks: [("a", 3), ("b", 4), ("c & d", 1)].map { TaskHead(name: $0.0, channels: $0.1) })
             let costs = CostModel(architecture, height: 64, width: 64).parts
