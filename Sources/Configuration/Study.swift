@@ -97,12 +97,6 @@ public struct Study: Sendable {
             guard !Self.slug(row.name).isEmpty else {
                 throw fail("rows.\(index).name", "'\(row.name)'", "ASCII letters or digits, which name its folder")
             }
-            // Networks that belong to a row are called after it, with a comma.
-            if let other = rows.first(where: { row.name.hasPrefix($0.name + ",") }) {
-                throw fail(
-                    "rows.\(index).name", "'\(row.name)', as networks of row '\(other.name)' are called",
-                    "a name that does not begin with another row's and a comma")
-            }
             if let other = folders.updateValue(index, forKey: Self.slug(row.name)) {
                 throw fail(
                     "rows.\(index).name", "'\(row.name)', with the folder of row \(other) '\(rows[other].name)'",

@@ -38,7 +38,7 @@ struct PolicyMap {
             return "[\(frame.step),[\(values.joined(separator: ","))]]"
         }
         result +=
-            "<label class=\"slider\">step <output>\(frames[frames.count - 1].step)</output>"
+            "<label class=\"slider\">step <output>as chosen</output>"
             + "<input type=\"range\" min=\"0\" max=\"\(frames.count - 1)\" value=\"\(frames.count - 1)\" "
             + "aria-label=\"step of policy learning\"></label>"
             + "<script type=\"application/json\" class=\"course\">[\(data.joined(separator: ","))]</script>"

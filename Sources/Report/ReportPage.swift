@@ -65,24 +65,28 @@ public struct ReportPage {
         let header =
             ["run", "method"]
             + columns.map { "\($0.0) \($0.1.name)\(unit($0.1)) \($0.1.higherIsBetter ? "↑" : "↓")" }
-            + ["against hard sharing", "M MACs", "M parameters"]
-        let rows = finished.map { run -> [String] in
-            guard let summary = run.summary else { return [] }
+            + ["accuracy against hard sharing", "M MACs below the heads", "M parameters below the heads"]
+        let networks = finished.flatMap { run in
+            run.networks.map { title, summary in
+                (
+                    name: run.networks.count > 1 ? "\(run.name), \(title)" : run.name, summary: summary,
+                    macs: run.macs(summary), gain: run.gain(summary)
+                )
+            }
+        }
+        let rows = networks.map { network -> [String] in
             let own = columns.map { task, metric in
-                summary.metrics[task]?[MetricConvention.exact.rawValue]?.first { $0.name == metric.name }
+                network.summary.metrics[task]?[MetricConvention.exact.rawValue]?.first { $0.name == metric.name }
                     .map { readable($0.value) } ?? "–"
             }
-            return [run.name, summary.method] + own + [
-                summary.gainOverHardSharing.map { signed($0) + " %" } ?? "–",
-                readable(Double(run.macs(summary)) / 1e6), readable(Double(summary.cost.parameters) / 1e6),
+            let parameters = network.summary.cost.parameters * network.summary.networks
+            return [network.name, network.summary.method] + own + [
+                network.gain.map { signed($0) + " %" } ?? "–", readable(Double(network.macs) / 1e6),
+                readable(Double(parameters) / 1e6),
             ]
         }
-        let points = finished.compactMap { run in
-            run.summary.flatMap { summary in
-                summary.gainOverHardSharing.map {
-                    Chart.Point(Double(run.macs(summary)) / 1e6, $0, label: run.name)
-                }
-            }
+        let points = networks.compactMap { network in
+            network.gain.map { Chart.Point(Double(network.macs) / 1e6, $0, label: network.name) }
         }
         let chart = Chart(
             "Accuracy against work",
@@ -93,7 +97,7 @@ public struct ReportPage {
                     series: [Chart.Series("", .vermillion, .square, points: points)],
                     lines: [Chart.ReferenceLine("hard sharing", at: 0)])
             ], panelSize: Chart.Size(width: 640, height: 360))
-        return "<article><header><h1>\(finished.count) runs</h1></header>\n<section>"
+        return "<article><header><h1>\(runs.count) runs</h1></header>\n<section>"
             + table(header, rows) + (points.count > 1 ? figure(chart.svg) : "") + "</section></article>\n"
     }
 }

@@ -27,7 +27,7 @@ enum ReportStyle {
         th[scope=row], thead th:first-child { text-align: left; font-weight: 400; padding-left: 0; }
         thead th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal;
           vertical-align: bottom; }
-        figure svg { display: block; max-width: 100%; height: auto; }
+        figure svg { display: block; max-width: 100%; min-width: 36rem; height: auto; }
         figure svg.network { width: 100%; max-width: none; }
         .network text { font-size: 12px; fill: var(--ink); } .network .stage, .network .times { fill: var(--soft); }
         .network .rule { stroke: var(--line); } .network .band { fill: var(--band); }

@@ -11,6 +11,17 @@ extension RunReport {
         summary.networks > 1 ? summary.cost.backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
     }
 
+    /// Mean over tasks of the mean over metrics of the gain over hard sharing, exact convention, in percent; nil where
+    /// the run has trained none.
+    func gain(_ network: RunSummary) -> Double? {
+        func exact(_ metrics: [String: [String: [Metric]]]) -> [String: [Metric]] {
+            metrics.compactMapValues { $0[MetricConvention.exact.rawValue] }
+        }
+        return (network.hardSharing ?? summary?.hardSharing).flatMap {
+            RelativeGain.overall(exact(network.metrics), over: exact($0))
+        }
+    }
+
     /// What the run is, in a few facts.
     var header: String {
         let model = experiment.architecture
@@ -134,7 +145,10 @@ extension RunReport {
             + table(["below the heads", "M multiply-accumulates", "of hard sharing"], rows)
         if let tradeoff {
             result += table(
-                ["measured on \(tradeoff.device)", "ms, inference", "ms, training step", "against hard sharing"],
+                [
+                    "\(tradeoff.batch) images on \(tradeoff.device)", "ms, inference", "ms, training step",
+                    "accuracy against hard sharing",
+                ],
                 tradeoff.points.map {
                     [
                         $0.name, readable($0.inferenceMs, digits: 3), readable($0.trainingMs, digits: 3),

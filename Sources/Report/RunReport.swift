@@ -24,10 +24,13 @@ public struct RunReport {
 
     /// Reads a run's folder.
     ///
+    /// - Parameters:
+    ///   - url: the folder.
+    ///   - name: what the run is called; nil for the folder's name.
     /// - Throws: `InputError` if it is no run's, or a file in it is damaged.
-    public init(_ url: URL) throws {
+    public init(_ url: URL, name: String? = nil) throws {
         let run = try RunDirectory(url, mode: .read)
-        name = url.standardizedFileURL.lastPathComponent
+        self.name = name ?? url.standardizedFileURL.lastPathComponent
         experiment = try Experiment(run.readConfiguration())
         configuration = experiment.configuration.yaml()
         let hasLog = FileManager.default.fileExists(atPath: run.log.path)
@@ -122,7 +125,7 @@ struct RunHistory {
             case "evaluation":
                 for task in tasks {
                     guard case .object(let values)? = event["metrics"]?[task]?["exact"] else { continue }
-                    for (name, value) in values {
+                    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
                         guard let number = value.double else { continue }
                         let title = "\(task) \(name)"
                         if !metrics.contains(where: { $0.name == title }) { metrics.append(Curve(name: title)) }

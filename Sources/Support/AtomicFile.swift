@@ -20,8 +20,17 @@ public enum AtomicFile {
         try write(chunks: [data], to: url)
     }
 
-    /// As `write(_:to:)`, for contents in pieces, which are never joined in memory.
+    /// As `write(_:to:)`, for contents in pieces, which are never joined in memory. A link stays one: what it leads to
+    /// is replaced.
+    ///
+    /// - Throws: also where a device or a pipe is in the place, which a rename would remove.
     public static func write(chunks: [Data], to url: URL) throws {
+        var status = stat()
+        if stat(url.path, &status) == 0, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR {
+            throw InputError(
+                file: url.path, found: "a device or a pipe", expected: "a file, or a name for a new one")
+        }
+        let url = url.resolvingSymlinksInPath()
         let folder = url.deletingLastPathComponent().path
         let temporary =
             folder + "/." + url.lastPathComponent + marker + String(UInt64.random(in: 0 ... .max), radix: 36)
@@ -56,23 +65,26 @@ public enum AtomicFile {
         guard (try? FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)) == nil else {
             return
         }
-        // The outermost one that is missing, or what stands in its place, says why.
-        var (place, isFolder): (URL, ObjCBool) = (url.standardizedFileURL, false)
-        while !FileManager.default.fileExists(atPath: place.deletingLastPathComponent().path), place.path != "/" {
+        // What stands in its place, or the outermost one that is missing, says why.
+        var place = url.standardizedFileURL
+        while place.path != "/", !FileManager.default.fileExists(atPath: place.deletingLastPathComponent().path) {
             place.deleteLastPathComponent()
         }
-        let parent = place.deletingLastPathComponent().path
-        if FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), !isFolder.boolValue {
-            throw InputError(file: place.path, found: "a file", expected: "a folder, or a place for one")
+        let cause: String
+        if let file = [place, place.deletingLastPathComponent()].first(where: isFile) {
+            cause = "\(file.path) is a file"
+        } else {
+            // Made meanwhile, where this succeeds.
+            if mkdir(place.path, 0o777) == 0 { return try makeFolder(url) }
+            cause = String(cString: strerror(errno))
         }
-        if FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), !isFolder.boolValue {
-            throw InputError(file: parent, found: "a file", expected: "a folder, to make \(url.path) in")
-        }
-        // Made meanwhile, where this succeeds.
-        guard mkdir(place.path, 0o777) == 0 else {
-            throw InputError.system("mkdir", place.path, expected: "a place that can be written")
-        }
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        throw InputError(
+            file: url.path, found: "a folder that cannot be made (\(cause))", expected: "a place that can be written")
+    }
+
+    private static func isFile(_ url: URL) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && !isFolder.boolValue
     }
 
     /// Whether `name` (without folder) is that of a temporary file, perhaps left behind by a killed process.

@@ -72,13 +72,8 @@ struct Evaluate: ConsoleCommand {
             algorithms: .recorded(folder), report: progress.report)
         if self.split == nil, let remark = scored.remark { progress.report(.notice(remark)) }
         let experiment = session.experiment
-        let budgets = experiment.configuration.policy.budgets
-        if checkpoint == nil, !budgets.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue {
-            let folders = budgets.map { SideRuns.Kind.budget($0).folder }
-            progress.report(
-                .notice(
-                    "these are the weights of policy learning; its policies are retrained in "
-                        + folders.joined(separator: ", ")))
+        if checkpoint == nil, let remark = SideRuns.remark(on: file, of: experiment) {
+            progress.report(.notice(remark))
         }
         let network = try session.makeNetwork(infersOnly: true)
         try network.load(file)

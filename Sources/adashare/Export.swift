@@ -50,6 +50,9 @@ struct Export: ConsoleCommand {
         }
         let sources = try results.map { weights, tasks in
             let file = try TensorFile.read(weights)
+            if checkpoint == nil, let remark = SideRuns.remark(on: file, of: experiment) {
+                ProgressPrinter(console).report(.notice(remark))
+            }
             return NetworkExport.Source(
                 file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
                 tasks: tasks ?? EvaluationResult.tasks(of: file))

@@ -16,7 +16,11 @@ struct Report: ConsoleCommand {
     @Option(help: "The page.") var output = "report.html"
 
     func run(on console: Console) throws {
-        let reports = try runs.map { try RunReport(URL(fileURLWithPath: $0)) }
+        // Runs of a study are all called after their seeds.
+        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
+        let reports = try runs.map {
+            try RunReport(URL(fileURLWithPath: $0), name: Set(names).count < names.count ? $0 : nil)
+        }
         var inputs = InputFiles([])
         for run in runs { inputs.add(trainedIn: run) }
         try inputs.check([output])

@@ -13,6 +13,7 @@ final class StudyRun {
     private let overrides: [String]
     private let process = Process()
     private var started = Date()
+    private var isEnding = false
 
     init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) throws {
         self.study = study
@@ -50,12 +51,16 @@ final class StudyRun {
     }
 
     /// Asks it to put away what it has and end.
-    func end() { process.terminate() }
+    func end() {
+        isEnding = true
+        process.terminate()
+    }
 
     /// What became of it.
     var outcome: String {
         let seconds = readable(Date().timeIntervalSince(started), digits: 2)
         if isFinished { return "finished \(name) in \(seconds) s" }
+        if isEnding { return "stopped \(name), log \(log.relativePath)" }
         let signal =
             process.terminationReason == .uncaughtSignal ? " (ended by signal \(process.terminationStatus))" : ""
         return "failed \(name)\(signal), see \(log.relativePath)"

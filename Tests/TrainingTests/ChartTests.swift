@@ -59,9 +59,11 @@ struct Picture {
     /// - Returns: nil for characters that XML does not allow as they are.
     private static func unescaped(_ text: Substring) -> String? {
         guard text.unicodeScalars.allSatisfy({ $0 >= " " || $0 == "\n" }) else { return nil }
-        let bare = text.replacing("&lt;", with: "").replacing("&gt;", with: "").replacing("&amp;", with: "")
+        let bare = text.replacing("&lt;", with: "").replacing("&gt;", with: "").replacing("&amp;", with: "").replacing(
+            "&quot;", with: "")
         guard !bare.contains(where: { "&<>".contains($0) }) else { return nil }
-        return String(text).replacing("&lt;", with: "<").replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+        return String(text).replacing("&lt;", with: "<").replacing("&gt;", with: ">").replacing("&quot;", with: "\"")
+            .replacing("&amp;", with: "&")
     }
 
     func all(_ name: String, _ kind: String) -> [Element] {

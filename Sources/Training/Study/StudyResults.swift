@@ -54,11 +54,11 @@ public struct StudyResults: Sendable {
 
     /// Reads what lies in the folder of a study.
     ///
-    /// - Throws: `InputError` if `times.json` is damaged, or the reference is no line of the study.
+    /// - Throws: `InputError` if `times.json` is damaged, two lines have one name, or the reference is none.
     public init(_ study: Study, in folder: URL) throws {
         self.study = study
         times = try StudyTimes.read(in: folder)
-        try Self.checkReference(of: study)
+        try Self.checkNames(of: study)
         var (lines, unfinished): ([Line], [String]) = ([], [])
         var changed: [InputError] = []
         for row in study.rows {
@@ -99,12 +99,21 @@ public struct StudyResults: Sendable {
     /// The line that others are compared with; nil where there is none, or it has no finished run.
     public var reference: Line? { lines.first { $0.name == study.reference } }
 
-    private static func checkReference(of study: Study) throws {
-        guard let reference = study.reference else { return }
-        let names = try study.rows.flatMap { row in
-            try parts(study.configuration(row, seed: study.seeds[0])).map { name(of: $0, in: row) }
+    /// Refuses lines of one name, and a reference that is no line.
+    private static func checkNames(of study: Study) throws {
+        var names: [String] = []
+        for (index, row) in study.rows.enumerated() {
+            for part in try parts(study.configuration(row, seed: study.seeds[0])) {
+                let name = name(of: part, in: row)
+                guard !names.contains(name) else {
+                    throw InputError(
+                        file: study.url.path, place: "rows.\(index).name",
+                        found: "'\(row.name)', by which two lines are called '\(name)'", expected: "another name")
+                }
+                names.append(name)
+            }
         }
-        guard !names.contains(reference) else { return }
+        guard let reference = study.reference, !names.contains(reference) else { return }
         throw InputError(
             file: study.url.path, place: "reference", found: "'\(reference)'",
             expected: "a line of the table: one of " + names.joined(separator: "; "))

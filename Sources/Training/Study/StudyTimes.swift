@@ -73,7 +73,7 @@ extension StudyResults {
     ///   - context: the device.
     ///   - stop: ends it between two networks; then nothing is written.
     ///   - report: told what comes out otherwise than wanted.
-    /// - Throws: `InputError` if a run's files are damaged; `DeviceError`; ``Stopped``.
+    /// - Throws: `InputError` if a run's files are damaged; `DeviceError`; `Stopped`.
     public func measureTimes(
         in folder: URL, on context: DeviceContext, until stop: StopRequest,
         report: @escaping (ProgressEvent) -> Void

@@ -2,6 +2,7 @@ import AdaShareConfiguration
 import AdaShareDatasets
 import AdaShareDeviceLayer
 import AdaShareExperiments
+import AdaShareFiles
 import AdaShareMethods
 import AdaShareModels
 import AdaShareOperators
@@ -98,6 +99,18 @@ public struct SideRuns {
     public static func kinds(_ configuration: ExperimentConfiguration, isPolicyGiven: Bool) -> [Kind] {
         (isPolicyGiven ? [] : configuration.policy.budgets.map(Kind.budget))
             + configuration.training.narrowBaselines.map(Kind.narrow)
+    }
+
+    /// Where the networks of a run lie whose own weights are those of policy learning; nil where its own are retrained.
+    ///
+    /// - Parameters:
+    ///   - file: the run's weights.
+    ///   - experiment: of the run.
+    public static func remark(on file: TensorFile, of experiment: Experiment) -> String? {
+        let budgets = experiment.configuration.policy.budgets
+        guard !budgets.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue else { return nil }
+        return "these are the weights of policy learning; its policies are retrained in "
+            + budgets.map { Kind.budget($0).folder }.joined(separator: ", ")
     }
 
     /// Trains what is not finished yet.

@@ -96,6 +96,7 @@ extension SideRuns {
             metrics: [String: [String: [Metric]]]?, planned: DiscretePolicy? = nil, budget: PolicyBudget? = nil,
             time: (BudgetMeasure) throws -> PolicyTimer.Times
         ) throws {
+            try stop?.check()
             timed.append(
                 Timed(
                     kind: kind, name: name, folder: folder, macsShare: macsShare, metrics: metrics,
