@@ -115,6 +115,17 @@ public struct ExperimentConfiguration: Sendable {
         return result
     }
 
+    /// Files whose contents decide what is trained, beside data and class weights: weights to begin with, and what the
+    /// method reads.
+    package var trainedFrom: [String] {
+        var files = [model.initialCheckpoint].compactMap { $0 }
+        _ = method.chosen.resolved {
+            files.append($0)
+            return $0
+        }
+        return files
+    }
+
     /// The keys whose values differ, in the order of the reference, with both values as YAML text.
     public func differences(
         to other: ExperimentConfiguration

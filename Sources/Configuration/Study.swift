@@ -1,5 +1,6 @@
 import AdaShareSchema
 import AdaShareSupport
+import AdaShareTasks
 import Foundation
 import Yams
 
@@ -114,10 +115,16 @@ public struct Study: Sendable {
             guard let values = row.values, !values.isEmpty else {
                 throw fail("\(place).metrics", "\(row.metrics)", "a list, each `task metric=value`, each metric once")
             }
-            let known = try rows.flatMap { try configuration($0, seed: seeds[0]).tasks.map(\.name) }
-            if let task = values.keys.sorted().first(where: { !known.contains($0) }) {
-                throw fail(
-                    "\(place).metrics", "task '\(task)'", "one of " + Set(known).sorted().joined(separator: ", "))
+            let tasks = try rows.flatMap { try configuration($0, seed: seeds[0]).tasks }
+            for (name, metrics) in values.sorted(by: { $0.key < $1.key }) {
+                guard let task = tasks.first(where: { $0.name == name }) else {
+                    let known = Set(tasks.map(\.name)).sorted()
+                    throw fail("\(place).metrics", "task '\(name)'", "one of " + known.joined(separator: ", "))
+                }
+                let known = task.metricNames
+                if let metric = metrics.keys.sorted().first(where: { !known.contains($0) }) {
+                    throw fail("\(place).metrics", "'\(name) \(metric)'", "one of " + known.joined(separator: ", "))
+                }
             }
         }
     }

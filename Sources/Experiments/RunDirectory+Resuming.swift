@@ -30,7 +30,7 @@ extension RunDirectory {
         _ configuration: ExperimentConfiguration, moving key: String? = nil
     ) throws -> [ConfigurationDifference] {
         guard hasConfiguration else {
-            try store(configuration)
+            try begin(configuration)
             return []
         }
         let stored = try readConfiguration()
@@ -40,7 +40,7 @@ extension RunDirectory {
         guard !all.isEmpty else { return [] }
         if try isUnbegun() {
             removeUnbegun()
-            try store(configuration)
+            try begin(configuration)
             return []
         }
         func change(_ difference: ConfigurationDifference) -> KeyChange {
@@ -77,12 +77,43 @@ extension RunDirectory {
         }
         let refused = all.filter { configuration.change(of: $0.path) == .refused }
         if !refused.isEmpty { return .other(refusal(of: refused)) }
+        if let file = fileThatChanged(of: configuration) {
+            return .other(
+                InputError(
+                    file: url.path, found: "another content of \(file) than when the run began",
+                    expected: "the same, or another --output for a new run"))
+        }
         return all.contains { configuration.change(of: $0.path) == .longer } ? .longer : .same
     }
 
     /// Stores the configuration that the run goes on with.
     package func store(_ configuration: ExperimentConfiguration) throws {
         try AtomicFile.write(Data(configuration.yaml().utf8), to: self.configuration)
+    }
+
+    private func begin(_ configuration: ExperimentConfiguration) throws {
+        try store(configuration)
+        let hashes = configuration.trainedFrom.reduce(into: [String: String]()) { $0[$1] = Self.hash(of: $1) }
+        guard !hashes.isEmpty else { return }
+        try AtomicFile.write(Data(try JSONText.pretty(hashes).utf8), to: inputs)
+    }
+
+    /// Path → `ContentHash` of files that the run was begun with.
+    private var inputs: URL { url.appendingPathComponent("inputs.json") }
+
+    private static func hash(of path: String) -> String? {
+        (try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)).map(ContentHash.text)
+    }
+
+    /// A file that the run was begun with and that has another content now; one that is gone is not needed again.
+    private func fileThatChanged(of configuration: ExperimentConfiguration) -> String? {
+        guard let data = try? Data(contentsOf: inputs),
+            let known = try? JSONText.read([String: String].self, data)
+        else { return nil }
+        return configuration.withAbsolutePaths.trainedFrom.first { path in
+            guard let before = known[path], let now = Self.hash(of: path) else { return false }
+            return before != now
+        }
     }
 
     private func refusal(of differences: [ConfigurationDifference]) -> InputError {
@@ -132,7 +163,8 @@ extension RunDirectory {
 
     /// What a run makes before its first step, all of which it makes again.
     private static let firstFiles: Set<String> = [
-        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "checkpoints", "run.lock",
+        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json",
+        "checkpoints", "run.lock",
     ]
 
     /// Whether no step of the run is kept anywhere, so that nothing is lost with what it has left.

@@ -101,6 +101,21 @@ public final class StopRequest: Sendable {
         }
     }()
 
+    /// Makes the request, as SIGHUP does, once standard input ends: a process that holds its other end is gone then,
+    /// however it ended.
+    public static func listenForEndOfInput() {
+        Thread.detachNewThread {
+            var byte: UInt8 = 0
+            while true {
+                let count = read(STDIN_FILENO, &byte, 1)
+                if count > 0 || count < 0 && errno == EINTR { continue }
+                // No second request: work that ends already may do so in peace.
+                _ = caught.compareExchange(expected: 0, desired: SIGHUP, ordering: .sequentiallyConsistent)
+                return
+            }
+        }
+    }
+
     /// Why work is to end; nil while it need not.
     public var reason: Reason? {
         let number = Self.caught.load(ordering: .sequentiallyConsistent)

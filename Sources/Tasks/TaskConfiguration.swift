@@ -92,6 +92,9 @@ public struct TaskConfiguration: Sendable {
 
     /// What it predicts, with what it says of itself.
     public var made: any TaskKind { kind.init(self) }
+
+    /// Its metrics, in the order of tables.
+    public var metricNames: [String] { made.metrics().results()[.exact]?.map(\.name) ?? [] }
 }
 
 extension TaskConfiguration: Equatable {

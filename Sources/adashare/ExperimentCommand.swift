@@ -42,6 +42,7 @@ struct ExperimentCommand: ParsableCommand {
             if let reference = results.study.reference, results.reference == nil {
                 progress.line("note: no Δ, since \(reference) has no finished run")
             }
+            for remark in results.gainRemarks { progress.line("note: \(remark)") }
             return results
         }
     }
@@ -89,6 +90,7 @@ struct ExperimentCommand: ParsableCommand {
                 results = try StudyResults(study, in: place.folder)
                 let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
                 if case .failure(let error as Stopped) = timing { throw error }
+                for remark in results.gainRemarks { progress.line("note: \(remark)") }
                 if !results.lines.isEmpty { try console.print("\n" + StudyTable(results).text(.text)) }
                 try training.get()
                 try timing.get()

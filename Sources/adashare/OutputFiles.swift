@@ -36,7 +36,8 @@ struct InputFiles {
     mutating func add(trainedIn path: String?) {
         guard let path else { return }
         files += [
-            "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "policy.json",
+            "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json",
+            "policy.json",
             "summary.json", "run.lock", "tradeoff.json", "tradeoff.svg",
         ].map { "\(path)/\($0)" }
         folders += ["checkpoints", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }

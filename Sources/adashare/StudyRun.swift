@@ -12,6 +12,8 @@ final class StudyRun {
     private let configuration: ExperimentConfiguration
     private let overrides: [String]
     private let process = Process()
+    /// Closed by the kernel when this process is gone, however it ends, which the run takes as a signal to end too.
+    private var lifeline: FileHandle?
     private var started = Date()
     private var isEnding = false
 
@@ -29,17 +31,27 @@ final class StudyRun {
 
     func start(_ options: [String]) throws {
         try AtomicFile.makeFolder(folder.deletingLastPathComponent())
-        let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        // A pipe without a reader would be waited for.
+        let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", log.relativePath, expected: "a place for a log") }
         let output = FileHandle(fileDescriptor: file, closeOnDealloc: true)
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw InputError(file: log.relativePath, found: "no ordinary file", expected: "a place for a log")
+        }
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw InputError.system("pipe", log.relativePath, expected: "one to the run") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        lifeline = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
         guard let program = Bundle.main.executablePath else {
             throw InputError(file: "this program", found: "no path of its own", expected: "one")
         }
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments =
-            ["train", "--config", study.configURL.path, "--output", folder.path, "--resume"] + options
+            ["train", "--config", study.configURL.path, "--output", folder.path, "--resume", "--stop-with-input"]
+            + options
             + overrides.flatMap { ["--set", $0] }
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
         process.standardOutput = output
         process.standardError = output
         started = Date()

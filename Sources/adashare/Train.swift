@@ -63,6 +63,8 @@ struct Train: ConsoleCommand {
             "Stop by itself before so much time is over, with a checkpoint, as at a signal (exit code 124).",
             valueName: "3h55m"))
     var timeLimit: TimeLimit?
+    /// For programs that start this one and may be killed.
+    @Flag(name: .customLong("stop-with-input"), help: .hidden) var stopsWithInput = false
 
     struct TimeLimit: ExpressibleByArgument {
         let seconds: Double
@@ -150,6 +152,7 @@ struct Train: ConsoleCommand {
     func run(on console: Console) throws {
         let limit = timeLimit?.seconds
         let stop = console.isProcess ? StopRequest.listening(limit: limit) : StopRequest(limit: limit)
+        if stopsWithInput { StopRequest.listenForEndOfInput() }
         do {
             try train(on: console, stop: stop)
         } catch let error as NonFiniteLoss {

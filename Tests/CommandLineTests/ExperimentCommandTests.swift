@@ -175,6 +175,20 @@ extension CommandLineTests {
                 let latest = lock.deletingLastPathComponent().appendingPathComponent("checkpoints/latest.json")
                 #expect(FileManager.default.fileExists(atPath: latest.path))
             }
+
+            // Nor does one that is killed.
+            let again = try Program.start(arguments)
+            while again.isRunning, Set(processes()).intersection(started).count > 0 || processes().count < 2 {
+                usleep(10_000)
+            }
+            again.kill()
+            let logs = locks.map { $0.deletingLastPathComponent().appendingPathExtension("log") }
+            func hasStopped(_ log: URL) -> Bool {
+                (try? String(contentsOf: log, encoding: .utf8).contains("stopped by SIGHUP")) ?? false
+            }
+            let deadline = Date(timeIntervalSinceNow: 60)
+            while Date() < deadline, !logs.allSatisfy(hasStopped) { usleep(10_000) }
+            #expect(logs.allSatisfy(hasStopped))
         }
 
         @Test func badStudiesAreRefusedBeforeAnythingRuns() throws {
@@ -204,6 +218,7 @@ extension CommandLineTests {
             try named(("config: base.yml", "config: none.yml"), parts: "none.yml", "no readable file")
             try named(("miou=29.6", "miou"), parts: "published.0.metrics", "task metric=value")
             try named(("policy.budget=0.6", "' training.seed=3'"), parts: "rows.2", "seeds")
+            try named(("miou=29.6", "iou=29.6"), parts: "published.0.metrics", "'segmentation iou'", "miou")
             try named(("miou=29.6", "=29.6"), parts: "published.0.metrics", "task metric=value")
             try named(("[\"segmentation miou=29.6\"]", "[\"\"]"), parts: "published.0.metrics", "task metric=value")
             try named(

@@ -87,6 +87,8 @@ extension CommandLineTests {
                 #expect(after[name] == data, "\(name)")
             }
             #expect(try bytes(run.appendingPathComponent("retrain/0.9")) == untouched)
+            // The networks are those that were timed.
+            #expect(!again.errors.contains("timing steps"))
 
             // Killed in a retraining, the run goes on there.
             let interrupted = folder.file("interrupted")

@@ -44,6 +44,24 @@ import Testing
         #expect(try RunDirectory(url, mode: .read).readConfiguration() == configuration())
     }
 
+    /// A study's run is another one once a file that its configuration names says something else.
+    @Test func noticesOtherContentsOfNamedFiles() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("one", "policy.json")
+        let configuration = try configuration(["method=fixed", "method.policy=\(file.path)"])
+        let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+        try run.prepare(configuration.stored())
+        func change() throws -> String? {
+            guard case .other(let error) = try run.continuation(configuration) else { return nil }
+            return error.found
+        }
+        #expect(try change() == nil)
+        try folder.write("two", "policy.json")
+        #expect(try change() == "another content of \(file.path) than when the run began")
+        try FileManager.default.removeItem(at: file)
+        #expect(try change() == nil)
+    }
+
     @Test func holdsOffAnotherProcess() throws {
         let folder = try TemporaryFolder()
         var first: RunDirectory? = try RunDirectory(folder.url, mode: .create)

@@ -205,6 +205,16 @@ public struct StudyResults: Sendable {
         return value
     }
 
+    /// Why lines have no Δ although there is a reference, a line of text for each.
+    public var gainRemarks: [String] {
+        guard let reference else { return [] }
+        return lines.filter { gains($0).isEmpty }.map { line in
+            let common = line.entries.keys.filter { reference.entries[$0] != nil }
+            let cause = common.isEmpty ? "no seed that both have" : "a metric that is not a number"
+            return "no Δ of \(line.name) over \(reference.name): \(cause)"
+        }
+    }
+
     /// Δ of a line over the reference in percent, exact convention, for the seeds that both have.
     public func gains(_ line: Line) -> [Double] {
         guard let reference else { return [] }

@@ -76,73 +76,37 @@ extension SideRuns {
     }
 
     /// Trains what is not finished yet, times everything beside hard sharing and writes `tradeoff.json` and
-    /// `tradeoff.svg`.
+    /// `tradeoff.svg`; what these hold of the same networks on this device stays.
     ///
     /// The run's own network must have been let go: another one is made here.
     ///
     /// - Parameter summary: of the run.
     /// - Throws: what training throws; `DeviceError` or `InputError` if a step cannot be timed.
     public func compare(with summary: RunSummary) throws -> Tradeoff {
-        let sides = try train()
+        let networks = networks(try train(), beside: summary)
+        let file = run.url.appendingPathComponent("tradeoff.json")
+        if let known = known(networks, over: summary, in: file) { return known }
         report(.notice("timing steps beside hard sharing"))
         let timer = try PolicyTimer(session(experiment, run), experiment.trainingShape)
-        let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
-        let base = summary.hardSharing
-        let macs = experiment.trainingCost.parts
-
-        var timed: [Timed] = []
-        func add(
-            _ kind: Tradeoff.Point.Kind, _ name: String, folder: String, macsShare: Double,
-            metrics: [String: [String: [Metric]]]?, planned: DiscretePolicy? = nil, budget: PolicyBudget? = nil,
-            time: (BudgetMeasure) throws -> PolicyTimer.Times
-        ) throws {
+        let timed = try networks.map { network in
             try stop?.check()
-            timed.append(
-                Timed(
-                    kind: kind, name: name, folder: folder, macsShare: macsShare, metrics: metrics,
-                    planned: planned, budget: budget, inference: try time(.inference), training: try time(.training)))
-        }
-        let tasks = experiment.tasks.map(\.name)
-        let all = DiscretePolicy.hardSharing(tasks: tasks.count, blocks: experiment.architecture.blocks.count)
-        func addPolicy(
-            _ name: String, folder: String, _ policy: DiscretePolicy, _ metrics: [String: [String: [Metric]]],
-            _ budget: PolicyBudget?
-        ) throws {
-            try add(
-                .policy, name, folder: folder, macsShare: macs.share(of: policy, .shared), metrics: metrics,
-                planned: policy, budget: budget
-            ) { try timer.time(policy, $0) }
-        }
-        try add(.hardSharing, "hard sharing", folder: ".", macsShare: 1, metrics: base) { try timer.time(all, $0) }
-        if summary.phase == .retrain, let policy = summary.policy?.discrete(tasks: tasks), policy != all {
-            let budget = summary.isPolicyLearned ? experiment.configuration.policy.budget : nil
-            let name = budget.map { "policy at \($0.name)" } ?? (summary.isPolicyLearned ? "policy" : "policy given")
-            try addPolicy(name, folder: ".", policy, summary.metrics, budget)
-        }
-        for side in sides {
-            switch side.kind {
-            case .budget(let budget):
-                try addPolicy(side.kind.name, folder: side.kind.folder, side.policy, side.metrics, budget)
-            case .narrow:
-                let narrow = try session(side.experiment, side.run)
-                let share =
-                    Double(side.experiment.trainingCost.parts.hardSharing(.shared)) / Double(macs.hardSharing(.shared))
-                try add(
-                    .narrow, side.kind.name, folder: side.kind.folder, macsShare: share, metrics: side.metrics
-                ) { try timer.time(narrow, $0) }
+            let side = try network.narrow.map { try session($0.experiment, $0.run) }
+            func time(_ measure: BudgetMeasure) throws -> PolicyTimer.Times {
+                try side.map { try timer.time($0, measure) } ?? timer.time(network.policy, measure)
             }
+            return Timed(network: network, inference: try time(.inference), training: try time(.training))
         }
         if !timed.allSatisfy({ $0.inference.isSettled && $0.training.isSettled }) {
             report(.notice("other work disturbed the timing: shares of hard sharing's time may be some percent off"))
         }
+        let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
         let points = Timed.points(
-            timed, over: base, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
+            timed, over: summary.hardSharing, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
         let shape = experiment.trainingShape
         let result = Tradeoff(
             device: context.device.name, batch: shape.count, height: shape.height, width: shape.width,
             measure: experiment.configuration.policy.budgetFor, split: summary.split, points: points)
-        try AtomicFile.write(
-            Data(try JSONText.pretty(result).utf8), to: run.url.appendingPathComponent("tradeoff.json"))
+        try AtomicFile.write(Data(try JSONText.pretty(result).utf8), to: file)
         if let chart = result.chart {
             try chart.write(to: run.url.appendingPathComponent("tradeoff.svg"))
         } else {
@@ -151,20 +115,95 @@ extension SideRuns {
         return result
     }
 
+    /// What is compared, hard sharing first.
+    private func networks(_ sides: [Finished], beside summary: RunSummary) -> [Compared] {
+        let tasks = experiment.tasks.map(\.name)
+        let macs = experiment.trainingCost.parts
+        let all = DiscretePolicy.hardSharing(tasks: tasks.count, blocks: experiment.architecture.blocks.count)
+        var networks = [
+            Compared(
+                kind: .hardSharing, name: "hard sharing", folder: ".", macsShare: 1, metrics: summary.hardSharing,
+                policy: all)
+        ]
+        if summary.phase == .retrain, let policy = summary.policy?.discrete(tasks: tasks), policy != all {
+            let budget = summary.isPolicyLearned ? experiment.configuration.policy.budget : nil
+            networks.append(
+                Compared(
+                    kind: .policy,
+                    name: budget.map { Kind.budget($0).name } ?? (summary.isPolicyLearned ? "policy" : "policy given"),
+                    folder: ".", macsShare: macs.share(of: policy, .shared), metrics: summary.metrics, policy: policy,
+                    budget: budget))
+        }
+        return networks
+            + sides.map { side in
+                switch side.kind {
+                case .budget(let budget):
+                    Compared(
+                        kind: .policy, name: side.kind.name, folder: side.kind.folder,
+                        macsShare: macs.share(of: side.policy, .shared), metrics: side.metrics, policy: side.policy,
+                        budget: budget)
+                case .narrow:
+                    Compared(
+                        kind: .narrow, name: side.kind.name, folder: side.kind.folder,
+                        macsShare: Double(side.experiment.trainingCost.parts.hardSharing(.shared))
+                            / Double(macs.hardSharing(.shared)),
+                        metrics: side.metrics, policy: side.policy, narrow: side)
+                }
+            }
+    }
+
+    /// A comparison that is in its place already: of networks that differ in nothing, on this device.
+    private func known(_ networks: [Compared], over summary: RunSummary, in file: URL) -> Tradeoff? {
+        guard let data = try? Data(contentsOf: file), let known = try? JSONText.read(Tradeoff.self, data) else {
+            return nil
+        }
+        let shape = experiment.trainingShape
+        let isOfThis =
+            known.device == context.device.name && known.split == summary.split
+            && known.measure == experiment.configuration.policy.budgetFor
+            && [known.batch, known.height, known.width] == [shape.count, shape.height, shape.width]
+        let areSame = known.points.elementsEqual(networks) { point, network in
+            let (gain, gains) = network.gains(over: summary.hardSharing)
+            return point.kind == network.kind && point.name == network.name && point.folder == network.folder
+                && point.macsShare == network.macsShare && point.gain == gain && point.gains == gains
+        }
+        return isOfThis && areSame ? known : nil
+    }
+
     /// The experiment as a run has computed it on this device; the trainer has said what comes of that.
     private func session(_ experiment: Experiment, _ run: RunDirectory) throws -> ExperimentSession {
         try ExperimentSession.open(experiment, on: context, family: family, algorithms: .recorded(run)) { _ in }
     }
 }
 
-/// A network that was timed, before all are compared.
-private struct Timed {
+/// A network that is compared with hard sharing.
+private struct Compared {
     let kind: Tradeoff.Point.Kind
     let name, folder: String
     let macsShare: Double
+    /// Task → convention → metrics; nil where it was not trained.
     let metrics: [String: [String: [Metric]]]?
-    let planned: DiscretePolicy?
-    let budget: PolicyBudget?
+    let policy: DiscretePolicy
+    var budget: PolicyBudget?
+    /// Where its channels are fewer, it is a network of its own.
+    var narrow: SideRuns.Finished?
+
+    /// Gains over what hard sharing reaches, of all tasks and of each, in percent, exact convention.
+    func gains(over base: [String: [String: [Metric]]]?) -> (all: Double?, tasks: [String: Double]) {
+        func exact(_ metrics: [String: [String: [Metric]]]?) -> [String: [Metric]] {
+            metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
+        }
+        let (own, reference) = (exact(metrics), exact(base))
+        let tasks = own.reduce(into: [String: Double]()) { gains, entry in
+            gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
+        }
+        return (RelativeGain.overall(own, over: reference), tasks)
+    }
+}
+
+/// A network that was timed, before all are compared.
+private struct Timed {
+    let network: Compared
     let inference, training: PolicyTimer.Times
 
     /// Compares them with hard sharing, which was timed beside each.
@@ -179,31 +218,26 @@ private struct Timed {
         let inferenceMs = timed.map(\.inference.hardSharingMs).min() ?? 0
         let trainingMs = timed.map(\.training.hardSharingMs).min() ?? 0
         let hardMs = measure == .training ? trainingMs : inferenceMs
-        func exact(_ metrics: [String: [String: [Metric]]]?) -> [String: [Metric]] {
-            metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
-        }
-        let reference = exact(base)
         return timed.map { one in
-            let isReference = one.kind == .hardSharing
+            let network = one.network
+            let isReference = network.kind == .hardSharing
             let (inference, training) = isReference ? (1, 1) : (one.inference.share, one.training.share)
-            let own = exact(one.metrics)
-            let limit = times == nil ? nil : one.budget
+            let planned = network.kind == .policy ? network.policy : nil
+            let limit = times == nil ? nil : network.budget
+            let (gain, gains) = network.gains(over: base)
             return Tradeoff.Point(
-                kind: one.kind, name: one.name, folder: one.folder, macsShare: one.macsShare,
+                kind: network.kind, name: network.name, folder: network.folder, macsShare: network.macsShare,
                 inferenceShare: inference, trainingShare: training, inferenceMs: inference * inferenceMs,
                 trainingMs: training * trainingMs,
-                plannedMs: one.planned.flatMap { times?.milliseconds(of: $0, .shared) },
-                plannedShare: one.planned.flatMap { times?.share(of: $0, .shared) },
+                plannedMs: planned.flatMap { times?.milliseconds(of: $0, .shared) },
+                plannedShare: planned.flatMap { times?.share(of: $0, .shared) },
                 budgetShare: limit.map { budget in
                     switch budget {
                     case .share(let share): share
                     case .milliseconds(let ms): ms / hardMs
                     }
                 },
-                gain: RelativeGain.overall(own, over: reference),
-                gains: own.reduce(into: [:]) { gains, entry in
-                    gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
-                })
+                gain: gain, gains: gains)
         }
     }
 }
