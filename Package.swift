@@ -31,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // Shims: headers and module maps, no logic.
@@ -143,7 +144,8 @@ let package = Package(
             name: "AdaShareReport",
             dependencies: [
                 "AdaShareTraining", "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
-                "AdaShareModels", "AdaShareSupport",
+                "AdaShareModels", "AdaShareSupport", .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
             ], path: "Sources/Report", swiftSettings: tested),
         .target(
             name: "AdaShareExport",
@@ -214,7 +216,7 @@ let package = Package(
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
-                "TestSupport",
+                "TestSupport", .product(name: "FlyingFox", package: "FlyingFox"),
             ]),
     ],
     swiftLanguageModes: [.v6],

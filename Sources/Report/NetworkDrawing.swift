@@ -91,6 +91,17 @@ struct NetworkDrawing {
             """
     }
 
+    /// The picture as a file of its own.
+    var file: String {
+        let style =
+            ReportStyle.colours + "\n.network { background: var(--paper); "
+            + "font-family: system-ui, \"Segoe UI\", Helvetica, Arial, sans-serif }\n" + ReportStyle.network
+        let svg = svg
+        guard let end = svg.firstIndex(of: ">") else { preconditionFailure("a picture begins with its element") }
+        return svg[..<end].replacing("<svg ", with: "<svg xmlns=\"http://www.w3.org/2000/svg\" ")
+            + ">\n<style>\n\(style)\n</style>" + svg[svg.index(after: end)...] + "\n"
+    }
+
     private func boxes(_ block: Int) -> String {
         let cost = costs.blocks[block]
         let computed = groups(before: block) { policy.select[$0][block] }

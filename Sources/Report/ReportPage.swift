@@ -14,9 +14,18 @@ public struct ReportPage {
     public init(_ runs: [RunReport], version: String) { (self.runs, self.version) = (runs, version) }
 
     /// The page.
-    public var html: String {
+    public var html: String { page("") }
+
+    /// The page, which asks its server for what has changed.
+    public var following: String {
+        page("<p id=\"following\" role=\"status\">following</p>", script: ReportStyle.followingScript)
+    }
+
+    /// What the page is about, without its frame.
+    public var main: String { (runs.count > 1 ? comparison : "") + runs.map(section).joined() }
+
+    private func page(_ status: String, script: String = "") -> String {
         let title = runs.map(\.name).joined(separator: ", ")
-        let sections = (runs.count > 1 ? comparison : "") + runs.map(section).joined()
         return """
             <!DOCTYPE html>
             <html lang="en">
@@ -31,10 +40,10 @@ public struct ReportPage {
             </style>
             </head>
             <body>
-            <main>
-            \(sections)</main>
+            \(status)<main>
+            \(main)</main>
             <script>
-            \(ReportStyle.script)
+            \(ReportStyle.script)\(script)
             </script>
             </body>
             </html>

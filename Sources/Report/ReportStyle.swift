@@ -1,7 +1,7 @@
 /// How the page looks and what moves in it.
 enum ReportStyle {
-    /// For light and dark, phones and paper. Pictures bring colours of their own, which dark pages replace.
-    static let css = """
+    /// On light and dark.
+    static let colours = """
         :root { color-scheme: light dark; --paper: #fff; --ink: #1c1c1e; --soft: #5c5c63; --line: #d9d9de;
           --band: #eef1f5; --box: #dfe6ef; --edge: #8794a8; --accent: #0b5cad;
           --t0: #0072b2; --t1: #d55e00; --t2: #00855f; --t3: #a0447a; --t4: #8a6d00; --t5: #2b7a9e; --t6: #6b6b6b;
@@ -10,7 +10,26 @@ enum ReportStyle {
           --line: #3a3b42; --band: #22252b; --box: #2f3743; --edge: #76839a; --accent: #7db7f5;
           --t0: #56b4e9; --t1: #ff9a52; --t2: #3fcf9f; --t3: #e08ac0; --t4: #e0c040; --t5: #86d3ef; --t6: #b5b5b5;
           --t7: #d99a7c; } }
+        """
+
+    /// Of the network's picture.
+    static let network = """
+        .network text { font-size: 12px; fill: var(--ink); } .network .stage, .network .times { fill: var(--soft); }
+        .network .rule { stroke: var(--line); } .network .band { fill: var(--band); }
+        .network .block { fill: var(--box); stroke: var(--edge); } .network .paid { fill: var(--edge); }
+        .network .path { stroke-width: 3; } .network .skipped { stroke-width: 2; stroke-dasharray: 3 4; opacity: .75; }
+        .network .stem { font-size: 11px; }
+        .t0 { stroke: var(--t0); } .t1 { stroke: var(--t1); } .t2 { stroke: var(--t2); } .t3 { stroke: var(--t3); }
+        .t4 { stroke: var(--t4); } .t5 { stroke: var(--t5); } .t6 { stroke: var(--t6); } .t7 { stroke: var(--t7); }
+        .end { fill: var(--paper); stroke-width: 3; }
+        """
+
+    /// For light and dark, phones and paper. Pictures bring colours of their own, which dark pages replace.
+    static let css = """
+        \(colours)
         * { box-sizing: border-box; }
+        #following { position: fixed; right: .8rem; bottom: .4rem; margin: 0; padding: .1rem .6rem; font-size: .8rem;
+          background: var(--band); border-radius: 1rem; }
         body { margin: 0; background: var(--paper); color: var(--ink);
           font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
         main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
@@ -29,14 +48,7 @@ enum ReportStyle {
           vertical-align: bottom; }
         figure svg { display: block; max-width: 100%; min-width: 36rem; height: auto; }
         figure svg.network { width: 100%; max-width: none; }
-        .network text { font-size: 12px; fill: var(--ink); } .network .stage, .network .times { fill: var(--soft); }
-        .network .rule { stroke: var(--line); } .network .band { fill: var(--band); }
-        .network .block { fill: var(--box); stroke: var(--edge); } .network .paid { fill: var(--edge); }
-        .network .path { stroke-width: 3; } .network .skipped { stroke-width: 2; stroke-dasharray: 3 4; opacity: .75; }
-        .network .stem { font-size: 11px; }
-        .t0 { stroke: var(--t0); } .t1 { stroke: var(--t1); } .t2 { stroke: var(--t2); } .t3 { stroke: var(--t3); }
-        .t4 { stroke: var(--t4); } .t5 { stroke: var(--t5); } .t6 { stroke: var(--t6); } .t7 { stroke: var(--t7); }
-        .end { fill: var(--paper); stroke-width: 3; }
+        \(network)
         table.map td, table.map thead th { text-align: center; padding: .15rem; border: 2px solid var(--paper); }
         table.map td[style] { min-width: 2.2rem; color: var(--ink);
           background: color-mix(in srgb, var(--t0) calc(var(--p) * 75%), var(--band)); }
@@ -63,19 +75,52 @@ enum ReportStyle {
 
     /// Moves a policy's probabilities with its slider.
     static let script = """
-        for (const box of document.querySelectorAll(".policy")) {
-          const course = JSON.parse(box.querySelector(".course").textContent);
-          const rows = [...box.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("td")]);
-          const output = box.querySelector("output");
-          box.querySelector("input").addEventListener("input", event => {
-            const [step, values] = course[event.target.value];
-            output.textContent = step;
-            values.forEach((row, task) => row.forEach((value, block) => {
-              const cell = rows[task][block];
-              cell.style.setProperty("--p", value);
-              cell.firstElementChild.textContent = String(value).replace(/^0(?=\\.)/, "");
-            }));
-          });
+        function move(page) {
+          for (const box of page.querySelectorAll(".policy")) {
+            const course = JSON.parse(box.querySelector(".course").textContent);
+            const rows = [...box.querySelectorAll("tbody tr")].map(row => [...row.querySelectorAll("td")]);
+            const output = box.querySelector("output");
+            box.querySelector("input").addEventListener("input", event => {
+              const [step, values] = course[event.target.value];
+              output.textContent = step;
+              values.forEach((row, task) => row.forEach((value, block) => {
+                const cell = rows[task][block];
+                cell.style.setProperty("--p", value);
+                cell.firstElementChild.textContent = String(value).replace(/^0(?=\\.)/, "");
+              }));
+            });
+          }
         }
+        move(document);
+
+        """
+
+    /// Puts what has changed in its place, and leaves what the reader has opened or moved.
+    static let followingScript = """
+        let known = "";
+        async function follow() {
+          const status = document.getElementById("following");
+          try {
+            const answer = await fetch("main", { headers: { "If-None-Match": known }, cache: "no-store" });
+            if (answer.status === 200) {
+              const main = document.querySelector("main");
+              const open = [...main.querySelectorAll("details")].map(part => part.open);
+              const places = [...main.querySelectorAll(".policy input")].map(part => [part.value, part.max]);
+              main.innerHTML = await answer.text();
+              known = answer.headers.get("ETag");
+              move(main);
+              main.querySelectorAll("details").forEach((part, index) => { part.open = open[index] || false; });
+              main.querySelectorAll(".policy input").forEach((part, index) => {
+                if (!places[index] || places[index][0] === places[index][1]) return;
+                part.value = places[index][0];
+                part.dispatchEvent(new Event("input"));
+              });
+            }
+            status.textContent = answer.ok || answer.status === 304 ? "following" : await answer.text();
+          } catch { status.textContent = "the server does not answer"; }
+          setTimeout(follow, 2000);
+        }
+        follow();
+
         """
 }

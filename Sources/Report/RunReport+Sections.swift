@@ -70,6 +70,21 @@ extension RunReport {
             + table(["", "best constant guess", "hard sharing"] + networks.map(\.title), rows) + "</section>"
     }
 
+    /// The network under the run's policy, of several that of the first budget, as a file of its own, SVG.
+    ///
+    /// - Throws: `InputError` where it has come to no policy yet, or has a network of another kind.
+    public func networkPicture() throws -> String {
+        guard let (_, policy) = policies.first else {
+            throw InputError(
+                file: name, found: "no policy",
+                expected: "a run of a network under a policy that has come to one")
+        }
+        let costs = experiment.trainingCost.parts
+        return NetworkDrawing(
+            experiment.architecture, policy.discrete(tasks: experiment.tasks.map(\.name)), costs
+        ).file
+    }
+
     /// The network under a policy, and how probable each of its decisions was.
     func network(_ title: String, _ policy: SelectionPolicy) -> String {
         let names = experiment.tasks.map(\.name)
@@ -96,13 +111,14 @@ extension RunReport {
         func panel(_ curve: RunHistory.Curve, _ colour: Chart.Colour, _ marker: Chart.Marker?, _ axis: String)
             -> Chart.Panel
         {
-            Chart.Panel(
+            // A line for each phase, since what is trained changes between them.
+            let points = curve.thinned(to: 400).map { Chart.Point(Double($0.step), $0.value) }
+            let lines = Dictionary(grouping: points) { point in spans.firstIndex { point.x <= $0.high } ?? spans.count }
+            return Chart.Panel(
                 curve.name, x: Chart.Axis("step"), y: Chart.Axis(axis),
-                series: [
-                    Chart.Series(
-                        "", colour, marker, line: .solid,
-                        points: curve.thinned(to: 400).map { Chart.Point(Double($0.step), $0.value) })
-                ], spans: spans)
+                series: lines.sorted { $0.key < $1.key }.map { _, points in
+                    Chart.Series("", colour, points.count == 1 ? .circle : marker, line: .solid, points: points)
+                }, spans: spans)
         }
         let losses = history.losses.enumerated().map {
             panel($1, colours[$0 % colours.count], nil, $1.name == "total" ? "weighted sum of losses" : "loss")

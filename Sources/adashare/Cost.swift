@@ -56,6 +56,13 @@ struct Cost: ConsoleCommand {
         if !json {
             try console.print(cost.table())
             if let warning = chosen.flatMap(model.parts.warning) { try console.print(warning + "\n") }
+            let networks = experiment.method.results(experiment.methodSettings).count
+            if networks > 1, policy == nil {
+                let all = Double(networks * cost.backbone.parameters + cost.heads.parameters) / 1e6
+                try console.print(
+                    "\(type(of: experiment.method).kind): \(networks) networks, one for each task, with "
+                        + "\(readable(all)) M parameters in all and the cost of one pass per task\n")
+            }
         }
         let times = try context.map { context in
             let session = try ExperimentSession.open(

@@ -13,19 +13,31 @@ struct Report: ConsoleCommand {
             """)
 
     @Argument(help: "Run folders that `train` wrote.") var runs: [String]
-    @Option(help: "The page.") var output = "report.html"
+    @Option(help: "The page. Default: report.html, without --network.") var output: String?
+    @Option(help: "A picture of the first run's network under its policy, SVG.") var network: String?
 
     func run(on console: Console) throws {
-        // Runs of a study are all called after their seeds.
-        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
-        let reports = try runs.map {
-            try RunReport(URL(fileURLWithPath: $0), name: Set(names).count < names.count ? $0 : nil)
-        }
+        let reports = try Self.read(runs)
         var inputs = InputFiles([])
         for run in runs { inputs.add(trainedIn: run) }
-        try inputs.check([output])
-        let page = ReportPage(reports, version: AdaShareCommand.configuration.version)
-        try AtomicFile.write(Data(page.html.utf8), to: URL(fileURLWithPath: output))
-        try console.print("wrote \(output)")
+        let page = output ?? (network == nil ? "report.html" : nil)
+        try inputs.check([page, network].compactMap { $0 })
+        func write(_ text: String, to path: String) throws {
+            try AtomicFile.write(Data(text.utf8), to: URL(fileURLWithPath: path))
+            try console.print("wrote \(path)")
+        }
+        if let page {
+            try write(ReportPage(reports, version: AdaShareCommand.configuration.version).html, to: page)
+        }
+        if let network { try write(reports[0].networkPicture(), to: network) }
+    }
+
+    /// What the folders of runs tell about them.
+    static func read(_ runs: [String]) throws -> [RunReport] {
+        // Runs of a study are all called after their seeds.
+        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
+        return try runs.map {
+            try RunReport(URL(fileURLWithPath: $0), name: Set(names).count < names.count ? $0 : nil)
+        }
     }
 }

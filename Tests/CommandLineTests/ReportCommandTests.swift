@@ -1,5 +1,6 @@
 import AdaShareModels
 import AdaShareSupport
+import FlyingFox
 import Foundation
 import TestSupport
 import Testing
@@ -50,6 +51,57 @@ extension CommandLineTests {
 
             let all = NetworkDrawing(architecture, .hardSharing(tasks: 3, blocks: 8), costs).svg
             #expect(Classes(all)?.counts["block"] == 9 && all.contains("c &amp; d"))
+            let file = NetworkDrawing(architecture, policy, costs).file
+            #expect(Classes(file)?.counts["block"] == drawing.counts["block"] && file.contains("2000/svg"))
+        }
+
+        /// Only the page, only under the server's names, only to itself; a state that is spoiled changes nothing.
+        @Test func thePageAloneIsServed() async throws {
+            final class Source: @unchecked Sendable {
+                var (state, main) = ("1", "one")
+            }
+            let source = Source()
+            let server = PageServer(names: ["node7", "fe80::1"], state: { source.state }) {
+                guard source.main != "bad" else { throw InputError(file: "f", found: "bad", expected: "good") }
+                return ("<main>\(source.main)</main>", source.main)
+            }
+            func ask(
+                _ path: String, host: String? = "127.0.0.1:8765", method: HTTPMethod = .GET,
+                _ others: [HTTPHeader: String] = [:]
+            ) async throws -> (status: Int, text: String, headers: HTTPHeaders) {
+                var headers = others
+                headers[.host] = host
+                let answer = await server.answer(
+                    HTTPRequest(
+                        method: method, version: .http11, path: path, query: [], headers: headers, body: Data()))
+                return (
+                    answer.statusCode.code, String(decoding: try await answer.bodyData, as: UTF8.self), answer.headers
+                )
+            }
+            for name in ["localhost", "LOCALHOST:80", "[::1]:8765", "node7:1", "[fe80::1]"] {
+                #expect(try await ask("/", host: name).status == 200)
+            }
+            for name in ["evil.example", "127.0.0.1.evil.example:8765", "", nil] {
+                #expect(try await ask("/", host: name).status == 421)
+            }
+            let origin = HTTPHeader("Origin")
+            #expect(try await ask("/main", [origin: "http://localhost:8765"]).status == 200)
+            for other in ["http://evil.example", "null", "https://localhost:8765"] {
+                #expect(try await ask("/main", [origin: other]).status == 403)
+            }
+            for path in ["/config.yml", "/../config.yml", "/main/", "//etc/passwd", "/%2e%2e/x"] {
+                #expect(try await ask(path).status == 404)
+            }
+            #expect(try await ask("/", method: .POST).status == 405)
+            let first = try await ask("/main")
+            #expect(first.text == "one" && first.headers[HTTPHeader("Content-Security-Policy")] != nil)
+            let tag = try #require(first.headers[HTTPHeader("ETag")])
+            let known = [HTTPHeader("If-None-Match"): tag]
+            #expect(try await ask("/main", known).status == 304)
+            (source.state, source.main) = ("2", "two")
+            #expect(try await ask("/main", known).text == "two")
+            (source.state, source.main) = ("3", "bad")
+            #expect(try await ask("/main").text == "two")
         }
 
         @Test func aPageNeedsNothingElse() throws {

@@ -170,6 +170,29 @@ import Testing
         #expect(try broken.sample(0).labels["parts"]?.values == .bytes([0, 1, 2, 3, 0, 0]))
     }
 
+    /// A camera for depth has pixels of its own: the nearest one counts, where both see the same.
+    @Test func labelsOfOtherSizesAreBroughtToTheImages() throws {
+        try image("images/1.png")
+        try place("depth/1.npy")
+        try NPYArray(shape: [4, 6], values: (0..<24).map { Float($0 + 1) }).write(to: folder.file("depth/1.npy"))
+        func depth() throws -> LabelMap? {
+            try open("{labels: [{name: depth, scale: 2}]}", [Self.metres]).sample(0).labels["depth"]
+        }
+        #expect(try depth()?.values == .numbers([2, 6, 10, 26, 30, 34]))
+        try NPYArray(shape: [1, 2], values: [1, 2]).write(to: folder.file("depth/1.npy"))
+        #expect(try depth()?.values == .numbers([2, 2, 4, 2, 2, 4]))
+        for shape in [[4, 5], [6, 4], [2, 1]] {
+            try NPYArray(shape: shape, values: [Float](repeating: 1, count: shape[0] * shape[1]))
+                .write(to: folder.file("depth/1.npy"))
+            expectError("shape \(shape)", "[2, 3] as in the image") { _ = try depth() }
+        }
+        try place("parts/1.npy")
+        let parts = HandmadeNPY.file("|u1", [4, 6], (0..<24).map { UInt8($0 % 4) })
+        try Data(parts).write(to: folder.file("parts/1.npy"))
+        let classes = try open("{labels: [{name: parts}]}", [Self.classes])
+        #expect(try classes.sample(0).labels["parts"]?.values == .bytes([0, 2, 0, 0, 2, 0]))
+    }
+
     /// Pictures of every suffix and colour type; labels of none that loses anything.
     @Test func picturesAreAnyPNGOrJPEG() throws {
         let names = ["a.jpg": "jpeg 4:2:0", "b.JPEG": "jpeg grey", "c.png": "png rgba", "d.png": "png palette"]

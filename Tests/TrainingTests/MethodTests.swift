@@ -90,7 +90,7 @@ extension TrainingTests {
             #expect(losses.count == 6 * phases.count)
 
             // As a kill after the fourth step of the last phase would have left it: continued from the third.
-            let resumed = try Run(overrides, in: try #require(whole.killed))
+            let resumed = try Run(overrides, in: whole.killed)
             #expect(resumed.trainer.isResumed && resumed.trainer.state.iteration == 3)
             try resumed.trainer.train()
             for phase in phases { #expect(try resumed.tensors(phase) == whole.tensors(phase), "\(phase)") }

@@ -32,7 +32,8 @@ struct FolderLabel: Sendable, Equatable {
                 "path", \.path, defaultText: "the name",
                 "Folders: where the label's files lie: a folder with files named as the images, or a pattern whose "
                     + "wildcards stand for what the images' do. PNG (8-bit, palette or 16-bit grey; 8-bit RGB for "
-                    + "three numbers), or NPY of any integer or float type, for classes of whole numbers. For labels "
+                    + "three numbers), or NPY of any integer or float type, for classes of whole numbers. Of more or "
+                    + "fewer pixels than the image, in its shape, the nearest ones are taken. For labels "
                     + "of whole images a CSV file whose first column names the image; without a path the folder that "
                     + "an image lies in is its class."),
             .key(

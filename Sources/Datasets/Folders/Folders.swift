@@ -122,7 +122,8 @@ struct FolderDataset: Dataset {
         let reader = LabelFile(
             scale: Float(label.scale), offset: Float(label.offset), invalid: (label.invalid ?? usual).map { Float($0) },
             classes: label.values.isEmpty
-                ? nil : Dictionary(uniqueKeysWithValues: label.values.enumerated().map { (Int($1), $0) }))
+                ? nil : Dictionary(uniqueKeysWithValues: label.values.enumerated().map { (Int($1), $0) }),
+            isOfAnySize: true)
         var source = Source(request: wanted, reader: reader)
         if wanted.format.extent == .image {
             if let path = label.path {

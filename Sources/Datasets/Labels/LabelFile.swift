@@ -12,6 +12,9 @@ struct LabelFile {
     /// Classes by the stored values that mean them; pixels with other values have no label. Nil where values are
     /// classes.
     var classes: [Int: Int]?
+    /// Whether a label may have more or fewer pixels than its image, as cameras for depth have: each of the image's
+    /// takes the value of the nearest one.
+    var isOfAnySize = false
 
     /// Reads a label as its format says: a class or a number from one channel, three numbers from RGB, any of them from
     /// an NPY file.
@@ -23,16 +26,28 @@ struct LabelFile {
     func read(
         _ url: URL, as request: LabelRequest, size: (height: Int, width: Int)
     ) throws -> LabelMap {
+        var own = size
+        let map = try readStored(url, as: request, size: &own)
+        return own == size ? map : map.taken(ImageResize.nearest(own, to: size))
+    }
+
+    /// - Parameter size: of the image; afterwards of the label.
+    private func readStored(
+        _ url: URL, as request: LabelRequest, size: inout (height: Int, width: Int)
+    ) throws -> LabelMap {
         let format = request.format
-        if format.element == .classes { return try readClasses(url, format, count: request.classes, size: size) }
-        if Self.isArray(url) { return try numbers(of: array(url, format, size: size), url, format, size: size) }
+        if format.element == .classes { return try readClasses(url, format, count: request.classes, size: &size) }
+        if Self.isArray(url) {
+            let stored = try array(url, format, size: &size)
+            return try numbers(of: stored, url, format, size: size)
+        }
         guard format.channels == 3 else {
             let image = try Image.readNumbers(url)
-            try Self.check(url, (image.height, image.width), size)
+            try accept(url, (image.height, image.width), &size)
             return numbers(image.values.map { Float($0) }, format)
         }
         let image = try Image.readColours(url)
-        try Self.check(url, (image.height, image.width), size)
+        try accept(url, (image.height, image.width), &size)
         guard scale != 1 || offset != 0 || invalid != nil else { return LabelMap(.bytes(image.pixels), channels: 3) }
         return numbers(image.pixels.map { Float($0) }, format)
     }
@@ -46,11 +61,27 @@ struct LabelFile {
         }
     }
 
+    /// Takes the label's size for the image's, where it may.
+    private func accept(
+        _ url: URL, _ found: (height: Int, width: Int), _ size: inout (height: Int, width: Int)
+    ) throws {
+        if !hasShape(found, of: size) { try Self.check(url, found, size) }
+        size = found
+    }
+
+    /// Whether a label may lie over an image: as wide for its height, to half a pixel.
+    private func hasShape(_ found: (height: Int, width: Int), of size: (height: Int, width: Int)) -> Bool {
+        func scaled(_ length: Int, _ from: Int, _ to: Int) -> Int { (2 * length * to + from) / (2 * from) }
+        return isOfAnySize && found.height > 0 && found.width > 0
+            && (scaled(size.width, size.height, found.height) == found.width
+                || scaled(size.height, size.width, found.width) == found.height)
+    }
+
     private static func isArray(_ url: URL) -> Bool { url.pathExtension.lowercased() == "npy" }
 
-    private func readClasses(_ url: URL, _ format: LabelFormat, count: Int?, size: (height: Int, width: Int)) throws
-        -> LabelMap
-    {
+    private func readClasses(
+        _ url: URL, _ format: LabelFormat, count: Int?, size: inout (height: Int, width: Int)
+    ) throws -> LabelMap {
         let none = ClassLabels.none
         let limit = count ?? Int(none)
         // What tasks leave out need not be a class.
@@ -67,10 +98,11 @@ struct LabelFile {
         }
         let stored: [Int32]
         if Self.isArray(url) {
-            stored = try wholeNumbers(url, array(url, format, size: size), size: size)
+            let array = try array(url, format, size: &size)
+            stored = try wholeNumbers(url, array, size: size)
         } else {
             let image = try Image.readStored(url)
-            try Self.check(url, (image.height, image.width), size)
+            try accept(url, (image.height, image.width), &size)
             // As good as every file; what is wrong with another is found below.
             switch image.values {
             case .bytes(let values):
@@ -82,24 +114,32 @@ struct LabelFile {
             }
         }
         let translation = table(none)
+        let width = size.width
         let said = invalid.flatMap { Int(exactly: $0) }.map(String.init)
         let values = try stored.enumerated().map { at, value in
             if translation.indices.contains(Int(value)) { return translation[Int(value)] }
             guard classes != nil || without.contains(value) else {
-                throw ClassLabels.refusal(value, at: at, count: limit, width: size.width, file: url.path, absent: said)
+                throw ClassLabels.refusal(value, at: at, count: limit, width: width, file: url.path, absent: said)
             }
             return none
         }
-        return try ClassLabels.map(values, count: limit, width: size.width, file: url.path, absent: said)
+        return try ClassLabels.map(values, count: limit, width: width, file: url.path, absent: said)
     }
 
     private static func place(_ pixel: Int, _ size: (height: Int, width: Int)) -> String {
         "row \(pixel / size.width), column \(pixel % size.width)"
     }
 
-    /// An array of the image's size.
-    private func array(_ url: URL, _ format: LabelFormat, size: (height: Int, width: Int)) throws -> [Float] {
+    /// An array of a size that fits.
+    private func array(_ url: URL, _ format: LabelFormat, size: inout (height: Int, width: Int)) throws -> [Float] {
         let array = try NPYArray.read(url)
+        let (shape, channels) = (array.shape, format.channels)
+        if shape.count == 3 && shape[2] == channels || shape.count == 2 && channels == 1,
+            hasShape((shape[0], shape[1]), of: size)
+        {
+            size = (shape[0], shape[1])
+            return array.values
+        }
         let expected = [size.height, size.width] + (format.channels > 1 ? [format.channels] : [])
         guard array.shape == expected || array.shape == [size.height, size.width, format.channels] else {
             throw InputError(file: url.path, found: "shape \(array.shape)", expected: "\(expected) as in the image")
