@@ -179,14 +179,11 @@ private struct Timed {
         let inferenceMs = timed.map(\.inference.hardSharingMs).min() ?? 0
         let trainingMs = timed.map(\.training.hardSharingMs).min() ?? 0
         let hardMs = measure == .training ? trainingMs : inferenceMs
-        func exact(_ metrics: [String: [String: [Metric]]]?) -> [String: [Metric]] {
-            metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
-        }
-        let reference = exact(base)
+        let reference = base?.of(.exact) ?? [:]
         return timed.map { one in
             let isReference = one.kind == .hardSharing
             let (inference, training) = isReference ? (1, 1) : (one.inference.share, one.training.share)
-            let own = exact(one.metrics)
+            let own = one.metrics?.of(.exact) ?? [:]
             let limit = times == nil ? nil : one.budget
             return Tradeoff.Point(
                 kind: one.kind, name: one.name, folder: one.folder, macsShare: one.macsShare,
