@@ -51,6 +51,17 @@ public final class RunDirectory: Sendable {
     private static let lockName = "run.lock"
     private static let checkpointsName = "checkpoints"
 
+    /// Whether a process works on the run in a folder now.
+    package static func isHeld(_ folder: URL) -> Bool { FolderLock.isHeld(folder, name: lockName) }
+
+    /// Whether a folder that holds these names is that of a run, damaged or not.
+    package static func isRun(holding names: Set<String>) -> Bool {
+        let others: Set = [lockName, checkpointsName, "metrics.jsonl", "summary.json", "algorithms.json"]
+        return names.contains("config.yml")
+            ? !names.isDisjoint(with: others)
+            : names.isSuperset(of: [lockName, checkpointsName]) || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
+    }
+
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
     ///
     /// - Throws: `InputError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot

@@ -79,7 +79,7 @@ public struct ReportPage {
             run.networks.map { title, summary in
                 (
                     name: run.networks.count > 1 ? "\(run.name), \(title)" : run.name, summary: summary,
-                    macs: run.macs(summary), gain: run.gain(summary)
+                    macs: summary.macs, gain: run.gain(summary)
                 )
             }
         }
@@ -88,10 +88,9 @@ public struct ReportPage {
                 network.summary.metrics[task]?[MetricConvention.exact.rawValue]?.first { $0.name == metric.name }
                     .map { readable($0.value) } ?? "–"
             }
-            let parameters = network.summary.cost.parameters * network.summary.networks
             return [network.name, network.summary.method] + own + [
                 network.gain.map { signed($0) + " %" } ?? "–", readable(Double(network.macs) / 1e6),
-                readable(Double(parameters) / 1e6),
+                readable(Double(network.summary.parameters) / 1e6),
             ]
         }
         let points = networks.compactMap { network in

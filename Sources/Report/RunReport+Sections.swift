@@ -6,20 +6,10 @@ import AdaShareTraining
 import Foundation
 
 extension RunReport {
-    /// Multiply-accumulates below the heads, those that images have taken where each takes its own.
-    func macs(_ summary: RunSummary) -> Int {
-        summary.networks > 1 ? summary.cost.backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
-    }
-
     /// Mean over tasks of the mean over metrics of the gain over hard sharing, exact convention, in percent; nil where
     /// the run has trained none.
     func gain(_ network: RunSummary) -> Double? {
-        func exact(_ metrics: [String: [String: [Metric]]]) -> [String: [Metric]] {
-            metrics.compactMapValues { $0[MetricConvention.exact.rawValue] }
-        }
-        return (network.hardSharing ?? summary?.hardSharing).flatMap {
-            RelativeGain.overall(exact(network.metrics), over: exact($0))
-        }
+        (network.hardSharing ?? summary?.hardSharing).flatMap { RelativeGain.overall(network.metrics, over: $0) }
     }
 
     /// What the run is, in a few facts.
@@ -35,7 +25,7 @@ extension RunReport {
             let seconds = summary.secondsPerPhase.values.reduce(0, +)
             facts.append(("training", readableDuration(seconds: seconds)))
             for (title, network) in networks {
-                let share = Double(macs(network)) / Double(max(1, network.cost.backbone.macsHardSharing))
+                let share = Double(network.macs) / Double(max(1, network.cost.backbone.macsHardSharing))
                 let name = networks.count > 1 ? "work, \(title)" : "work"
                 facts.append((name, "\(percent(share)) of hard sharing's multiply-accumulates"))
             }
@@ -155,7 +145,7 @@ extension RunReport {
             [
                 row("all blocks, one pass per task", backbone.macsAll),
                 row("hard sharing, one pass for all", backbone.macsHardSharing),
-            ] + networks.map { row($0.title, macs($0.summary)) }
+            ] + networks.map { row($0.title, $0.summary.macs) }
         var result =
             "<section><h2>Cost of an image</h2>"
             + table(["below the heads", "M multiply-accumulates", "of hard sharing"], rows)

@@ -9,18 +9,20 @@ import Foundation
 public struct RunReport {
     /// What the run is called: its folder.
     public let name: String
-    let experiment: Experiment
+    package let experiment: Experiment
     /// The resolved configuration, YAML.
     let configuration: String
     let history: RunHistory
     /// nil until the run has finished.
-    let summary: RunSummary?
+    package let summary: RunSummary?
     /// nil where costs were not compared.
-    let tradeoff: Tradeoff?
+    package let tradeoff: Tradeoff?
     /// The policies that the run has come to, each with what it is called.
-    let policies: [(title: String, policy: SelectionPolicy)]
+    package let policies: [(title: String, policy: SelectionPolicy)]
+    /// Those of them that each belong to one of several budgets.
+    package let budgets: [(budget: PolicyBudget, policy: SelectionPolicy)]
     /// What its networks have reached: its own, or where policies were retrained in runs of their own, those.
-    let networks: [(title: String, summary: RunSummary)]
+    package let networks: [(title: String, summary: RunSummary)]
 
     /// Reads a run's folder.
     ///
@@ -36,42 +38,48 @@ public struct RunReport {
         let hasLog = FileManager.default.fileExists(atPath: run.log.path)
         history = RunHistory(hasLog ? try EventLog.read(run.log) : [], tasks: experiment.tasks.map(\.name))
         let (summary, tradeoff): (RunSummary?, Tradeoff?) = (
-            try Self.read(run.summary), try Self.read(url.appendingPathComponent("tradeoff.json"))
+            try JSONText.readFileIfThere(run.summary),
+            try JSONText.readFileIfThere(url.appendingPathComponent("tradeoff.json"))
         )
         (self.summary, self.tradeoff) = (summary, tradeoff)
-        policies = try Self.policies(of: run, experiment, summary)
+        budgets = try Self.budgets(of: run, experiment)
+        policies =
+            budgets.isEmpty
+            ? try Self.policies(of: run, experiment, summary)
+            : budgets.map { ("Policy at \($0.budget.name) of hard sharing", $0.policy) }
         let retrained = try experiment.configuration.policy.budgets.compactMap { budget in
             let folder = url.appendingPathComponent(SideRuns.Kind.budget(budget).folder)
-            let own: RunSummary? = try Self.read(folder.appendingPathComponent("summary.json"))
+            let own: RunSummary? = try JSONText.readFileIfThere(folder.appendingPathComponent("summary.json"))
             return own.map { (title: "policy at \(budget.name)", summary: $0) }
         }
         networks = retrained.isEmpty ? summary.map { [("this run", $0)] } ?? [] : retrained
     }
 
-    private static func read<Value: Decodable>(_ url: URL) throws -> Value? {
-        guard let data = try? Data(contentsOf: url) else { return nil }
-        guard let value = try? JSONText.read(Value.self, data) else {
-            throw InputError(file: url.path, found: "no file that `train` wrote", expected: "that of a finished run")
-        }
-        return value
+    /// What each metric was on the validation split when it was last scored, exact convention.
+    package var lastScores: [(name: String, value: Double)] {
+        history.metrics.compactMap { curve in curve.points.last.map { (curve.name, $0.value) } }
     }
 
-    /// Of several budgets those, else the one that the weights are used under.
+    private static func budgets(
+        of run: RunDirectory, _ experiment: Experiment
+    ) throws -> [(budget: PolicyBudget, policy: SelectionPolicy)] {
+        try experiment.configuration.policy.budgets.compactMap { budget in
+            try read(run.policy(of: budget), experiment).map { (budget, $0) }
+        }
+    }
+
+    /// The one that the weights are used under.
     private static func policies(
         of run: RunDirectory, _ experiment: Experiment, _ summary: RunSummary?
     ) throws -> [(title: String, policy: SelectionPolicy)] {
         guard !experiment.method.hasOwnNetwork(experiment.methodSettings) else { return [] }
-        let (names, blocks) = (experiment.tasks.map(\.name), experiment.architecture.blocks.count)
-        func read(_ url: URL, _ title: String) throws -> (title: String, policy: SelectionPolicy)? {
-            guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-            return (title, try SelectionPolicy.read(url, tasks: names, blocks: blocks))
-        }
-        let several = try experiment.configuration.policy.budgets.compactMap {
-            try read(run.policy(of: $0), "Policy at \($0.name) of hard sharing")
-        }
-        if !several.isEmpty { return several }
-        if let policy = summary?.policy { return [("Policy", policy)] }
-        return try read(run.policy, "Policy").map { [$0] } ?? []
+        return try (summary?.policy ?? read(run.policy, experiment)).map { [("Policy", $0)] } ?? []
+    }
+
+    private static func read(_ url: URL, _ experiment: Experiment) throws -> SelectionPolicy? {
+        guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+        return try SelectionPolicy.read(
+            url, tasks: experiment.tasks.map(\.name), blocks: experiment.architecture.blocks.count)
     }
 }
 

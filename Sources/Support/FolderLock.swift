@@ -26,7 +26,12 @@ package final class FolderLock: Sendable {
         let path = folder.appendingPathComponent(name).path
         file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
-        let code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
+        var code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
+        // Somebody may just be looking whether it is held.
+        if code == EWOULDBLOCK {
+            usleep(50_000)
+            code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
+        }
         hasNone = code != 0
         if code == EWOULDBLOCK {
             let process = (try? String(contentsOfFile: path, encoding: .utf8))?
@@ -39,6 +44,18 @@ package final class FolderLock: Sendable {
         }
         ftruncate(file, 0)
         try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
+    }
+
+    /// Whether a process works on a folder now; false where there is no lock file, or the file system has no locks.
+    ///
+    /// - Parameters:
+    ///   - folder: that is asked about.
+    ///   - name: of the lock file in it.
+    package static func isHeld(_ folder: URL, name: String) -> Bool {
+        let file = open(folder.appendingPathComponent(name).path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        return flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
     }
 
     // Also where the lock was refused.

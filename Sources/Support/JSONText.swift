@@ -17,6 +17,29 @@ public enum JSONText {
         return try decoder.decode(type, from: data)
     }
 
+    /// Reads a file that a command of this program has written with `pretty`.
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - command: that writes it.
+    ///   - expected: what to say where it is missing or damaged.
+    /// - Throws: `InputError` if it is.
+    package static func readFile<Value: Decodable>(
+        _ url: URL, writtenBy command: String = "train",
+        expected: String = "that of a finished run; without the folder it is trained again"
+    ) throws -> Value {
+        guard let data = try? Data(contentsOf: url), let value = try? read(Value.self, data) else {
+            throw InputError(file: url.path, found: "no file that `\(command)` wrote", expected: expected)
+        }
+        return value
+    }
+
+    /// The same; nil where there is no such file.
+    package static func readFileIfThere<Value: Decodable>(_ url: URL) throws -> Value? {
+        guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+        return try readFile(url)
+    }
+
     /// One line, keys as they are: for metadata that is read back.
     package static func line(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()

@@ -1,5 +1,11 @@
 /// A plain text table: first column left, others right aligned.
+///
+/// What is wider than a terminal goes on below: the columns that have no room, beside the first one again.
 public struct Table {
+    /// Columns of a terminal that tables keep to.
+    public static let width = 100
+    private static let gap = 2
+
     private var rows: [[String]]
 
     /// Creates a table with titles.
@@ -10,18 +16,35 @@ public struct Table {
 
     /// The lines, a rule below the titles, without an end of line at the end.
     public var text: String {
-        let columns = rows.map(\.count).max() ?? 0
-        let widths = (0..<columns).map { column in
-            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        let count = rows.map(\.count).max() ?? 0
+        var widths = (0..<count).map { column in rows.map { AdaShareSupport.columns(of: cell($0, column)) }.max() ?? 0 }
+        guard count > 1 else { return block([0], widths) }
+        // A name gives way to a number.
+        widths[0] = min(widths[0], max(12, Self.width - Self.gap - (widths.dropFirst().max() ?? 0)))
+        var blocks = [[0]]
+        for column in 1..<count {
+            let taken = blocks[blocks.count - 1].reduce(0) { $0 + widths[$1] + Self.gap }
+            if taken + widths[column] > Self.width, blocks[blocks.count - 1].count > 1 { blocks.append([0]) }
+            blocks[blocks.count - 1].append(column)
         }
+        return blocks.map { block($0, widths) }.joined(separator: "\n\n")
+    }
+
+    private func cell(_ row: [String], _ column: Int) -> String { column < row.count ? row[column] : "" }
+
+    private func block(_ columns: [Int], _ widths: [Int]) -> String {
         let lines = rows.map { row in
-            row.enumerated().map { column, cell in
-                let pad = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 ? cell + pad : pad + cell
-            }.joined(separator: "  ")
+            let cells = columns.map { column -> String in
+                let text = shortened(cell(row, column), to: widths[column])
+                let pad = String(repeating: " ", count: widths[column] - AdaShareSupport.columns(of: text))
+                return column == 0 ? text + pad : pad + text
+            }
+            // Rows that are a title alone end there.
+            let line = cells.joined(separator: String(repeating: " ", count: Self.gap))
+            return String(line.reversed().drop { $0 == " " }.reversed())
         }
-        let rule = String(repeating: "─", count: widths.reduce(0, +) + 2 * max(0, columns - 1))
-        return ([lines[0], rule] + lines.dropFirst()).joined(separator: "\n")
+        let total = columns.reduce(0) { $0 + widths[$1] } + Self.gap * (columns.count - 1)
+        return ([lines[0], String(repeating: "─", count: total)] + lines.dropFirst()).joined(separator: "\n")
     }
 }
 
@@ -30,16 +53,27 @@ public func readable(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "–" }
     let magnitude = abs(value)
     guard magnitude < 1e9 else { return "\(Float(value))" }
-    let decimals = magnitude >= 100 ? 1 : magnitude >= 10 ? 2 : digits - 1
+    // Few digits are those that mean something; of four, numbers of any size keep one behind the point.
+    let decimals =
+        digits < 4
+        ? max(0, digits - (magnitude >= 100 ? 3 : magnitude >= 10 ? 2 : 1))
+        : magnitude >= 100 ? 1 : magnitude >= 10 ? 2 : digits - 1
+    return fixed(value, decimals: decimals)
+}
+
+/// A number with so many digits behind the point, below 10⁹.
+private func fixed(_ value: Double, decimals: Int) -> String {
+    let magnitude = abs(value)
     var text = String(Int((magnitude * powerOfTen(decimals)).rounded()))
     while text.count <= decimals { text = "0" + text }
     if decimals > 0 { text.insert(".", at: text.index(text.endIndex, offsetBy: -decimals)) }
     return (value < 0 ? "-" : "") + text
 }
 
-/// A number with its sign, for differences.
-public func signed(_ value: Double, digits: Int = 2) -> String {
-    (value < 0 ? "−" : "+") + readable(abs(value), digits: digits)
+/// A number with its sign and one digit behind the point, for differences in percent.
+public func signed(_ value: Double) -> String {
+    guard value.isFinite, abs(value) < 1e9 else { return readable(value) }
+    return (value < 0 ? "−" : "+") + fixed(abs(value), decimals: 1)
 }
 
 /// A share as a whole number of percent.

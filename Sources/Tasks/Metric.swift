@@ -51,6 +51,13 @@ public struct Metric: Sendable, Codable, Equatable {
     }
 }
 
+extension [String: [String: [Metric]]] {
+    /// Of task → convention → metrics those of one convention, by task.
+    package func of(_ convention: MetricConvention) -> [String: [Metric]] {
+        compactMapValues { $0[convention.rawValue] }
+    }
+}
+
 /// A sum and a count, for means in double precision.
 struct MeanAccumulator: Sendable {
     private(set) var sum = 0.0

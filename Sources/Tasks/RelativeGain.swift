@@ -34,6 +34,13 @@ public enum RelativeGain {
         return (overall(metrics.mapValues { $0.filter(\.value.isFinite) }, over: reference), leftOut)
     }
 
+    /// The same of task → convention → metrics, in the exact convention.
+    package static func overall(
+        _ metrics: [String: [String: [Metric]]], over reference: [String: [String: [Metric]]]
+    ) -> Double? {
+        overall(metrics.of(.exact), over: reference.of(.exact))
+    }
+
     /// Mean over tasks of `ofTask`, in %; tasks without a gain are left out.
     ///
     /// - Parameters: metrics and references by task name, of one convention.

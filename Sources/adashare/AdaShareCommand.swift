@@ -22,8 +22,8 @@ struct AdaShareCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Train.self, Evaluate.self, Predict.self, Report.self, Watch.self, Export.self, Cost.self, Policy.self,
-            Tune.self,
+            Train.self, Runs.self, Show.self, Watch.self, Report.self, Evaluate.self, Predict.self, Export.self,
+            Cost.self, Policy.self, Tune.self,
             Benchmark.self,
             Devices.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,

@@ -61,17 +61,24 @@ struct Train: ConsoleCommand {
     @Option(
         help: ArgumentHelp(
             "Stop by itself before so much time is over, with a checkpoint, as at a signal (exit code 124).",
-            valueName: "3h55m"))
+            valueName: "3h55m"), transform: TimeLimit.parsed)
     var timeLimit: TimeLimit?
     /// For programs that start this one and may be killed.
     @Flag(name: .customLong("stop-with-input"), help: .hidden) var stopsWithInput = false
 
-    struct TimeLimit: ExpressibleByArgument {
+    struct TimeLimit {
         let seconds: Double
 
-        init?(argument: String) {
+        private init?(argument: String) {
             guard let seconds = StopRequest.seconds(argument) else { return nil }
             self.seconds = seconds
+        }
+
+        static func parsed(_ text: String) throws -> TimeLimit {
+            guard let limit = TimeLimit(argument: text) else {
+                throw ValidationError("found '\(text)', expected a time with its units: 3h55m, 90s, 1d12h or 3:55:00.")
+            }
+            return limit
         }
     }
 
@@ -97,7 +104,10 @@ struct Train: ConsoleCommand {
             }
         }
         guard config != nil || resume && (folder ?? output) != nil else {
-            throw ValidationError("Missing expected argument '--config <config>'")
+            throw ValidationError(
+                resume
+                    ? "--resume: expected a run's folder, or --config with the configuration of the run."
+                    : "Missing expected argument '--config <config>'")
         }
         guard policy == nil || phases?.phases == [.retrain] else {
             throw ValidationError(

@@ -25,7 +25,7 @@ public struct EvaluationResult: Codable, Sendable, Equatable {
 
     /// The metrics of one convention, by task.
     public func metrics(_ convention: MetricConvention) -> [String: [Metric]] {
-        tasks.compactMapValues { $0[convention.rawValue] }
+        tasks.of(convention)
     }
 
     /// Where a checkpoint says which tasks it is for, a line each, if not for all.

@@ -14,6 +14,7 @@ extension Trainer {
         guard place != saved else { return }
         try log.synchronize()
         state.logOffset = log.offset
+        keepElapsed()
         let phase = try currentPhase()
         var facts = phase.facts(state.iteration)
         facts["positions"] = .object(

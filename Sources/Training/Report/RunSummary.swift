@@ -44,9 +44,11 @@ public struct RunSummary: Codable, Sendable {
     /// Whether the policy was learned; otherwise it was given, drawn at random or is hard sharing.
     public var isPolicyLearned: Bool
     /// Whether there is more work below the heads than hard sharing has in one pass.
-    public var costsMoreThanHardSharing: Bool {
-        networks > 1 || paths?.macs ?? cost.macs > cost.backbone.macsHardSharing
-    }
+    public var costsMoreThanHardSharing: Bool { networks > 1 || macs > cost.backbone.macsHardSharing }
+    /// Multiply-accumulates below the heads of all networks; those that images have taken where each takes its own.
+    public var macs: Int { networks > 1 ? cost.backbone.macsAll : paths?.macs ?? cost.macs }
+    /// Trainable parameters below the heads of all networks.
+    public var parameters: Int { cost.parameters * networks }
     /// What the learned policy costs beside what was asked for; nil if none was learned.
     public var policyCost: PolicyCost?
     /// Multiply-accumulates and parameters of the network under its policy.
@@ -134,6 +136,9 @@ extension RunSummary {
         return policy.table(blocks: cost.blocks.map(\.name), tasks: tasks)
     }
 
+    /// A gain in percent; how far a number is above one that is nearly nothing says nothing.
+    private static func gain(_ percent: Double) -> String { percent > 999 ? "> 999 %" : signed(percent) + " %" }
+
     /// Metrics of one convention beside the constant guess and hard sharing, with the gain over hard sharing; over the
     /// constant guess where hard sharing was not trained.
     public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
@@ -154,7 +159,7 @@ extension RunSummary {
                 table.add([
                     row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓"),
                     constant.map { readable($0.value) } ?? "–", shared.map { readable($0.value) } ?? "–",
-                    readable(metric.value), gain.map { "\(readable($0, digits: 2)) %" } ?? "–",
+                    readable(metric.value), gain.map(Self.gain) ?? "–",
                 ])
             }
         }

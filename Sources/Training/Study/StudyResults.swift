@@ -128,7 +128,7 @@ public struct StudyResults: Sendable {
             + sides.filter { !$0.isBudget }.map(\.name)
     }
 
-    private static let hardSharing = "hard sharing"
+    package static let hardSharing = "hard sharing"
 
     private static func name(of part: String, in row: Study.Row) -> String {
         part.isEmpty ? row.name : "\(row.name), \(part)"
@@ -165,8 +165,8 @@ public struct StudyResults: Sendable {
 
     /// The networks of a run: its own, or where budgets are retrained in runs of their own those; hard sharing and
     /// narrower networks where they were trained. The only network of a row has no name of its own.
-    private static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
-        let summary: RunSummary = try read(run.appendingPathComponent("summary.json"))
+    package static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
+        let summary: RunSummary = try JSONText.readFile(run.appendingPathComponent("summary.json"))
         let compared = run.appendingPathComponent("tradeoff.json")
         let baseline = summary.hardSharing.map {
             (hardSharing, Tradeoff.Point.Kind.hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
@@ -175,7 +175,7 @@ public struct StudyResults: Sendable {
             let kind: Tradeoff.Point.Kind? = summary.isPolicyLearned ? .policy : nil
             return [("", kind, Entry(summary, metrics: summary.metrics, in: run))] + (baseline.map { [$0] } ?? [])
         }
-        let tradeoff: Tradeoff = try read(compared)
+        let tradeoff: Tradeoff = try JSONText.readFile(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
         // A policy that shares everything has no point of its own: it is hard sharing.
         let own =
@@ -188,21 +188,12 @@ public struct StudyResults: Sendable {
                 case .policy, .narrow:
                     let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
                     let own: RunSummary =
-                        point.folder == "." ? summary : try read(folder.appendingPathComponent("summary.json"))
+                        point.folder == "."
+                        ? summary : try JSONText.readFile(folder.appendingPathComponent("summary.json"))
                     let isOnly = point.kind == .policy && policies.count == 1
                     return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
                 }
             }
-    }
-
-    static func read<Value: Decodable>(
-        _ url: URL, writtenBy command: String = "train",
-        expected: String = "that of a finished run; without the folder it is trained again"
-    ) throws -> Value {
-        guard let data = try? Data(contentsOf: url), let value = try? JSONText.read(Value.self, data) else {
-            throw InputError(file: url.path, found: "no file that `\(command)` wrote", expected: expected)
-        }
-        return value
     }
 
     /// Why lines have no Δ although there is a reference, a line of text for each.
@@ -216,14 +207,15 @@ public struct StudyResults: Sendable {
     }
 
     /// Δ of a line over the reference in percent, exact convention, for the seeds that both have.
-    public func gains(_ line: Line) -> [Double] {
-        guard let reference else { return [] }
-        return line.entries.keys.sorted().compactMap { seed in
-            guard let mine = line.entries[seed], let base = reference.entries[seed] else { return nil }
-            func exact(_ entry: Entry) -> [String: [Metric]] {
-                entry.metrics.compactMapValues { $0[MetricConvention.exact.rawValue] }
-            }
-            return RelativeGain.overall(exact(mine), over: exact(base))
+    public func gains(_ line: Line) -> [Double] { reference.map(line.gains) ?? [] }
+}
+
+extension StudyResults.Line {
+    /// Δ over another line in percent, exact convention, for the seeds that both have.
+    func gains(over base: StudyResults.Line) -> [Double] {
+        entries.keys.sorted().compactMap { seed in
+            guard let mine = entries[seed], let other = base.entries[seed] else { return nil }
+            return RelativeGain.overall(mine.metrics, over: other.metrics)
         }
     }
 }
@@ -237,14 +229,11 @@ extension StudyResults.Entry {
     fileprivate init(
         _ summary: RunSummary, metrics: [String: [String: [Metric]]], in run: URL, sharesAll: Bool = false
     ) {
-        let (backbone, heads) = (summary.cost.backbone, summary.cost.heads)
-        let macs =
-            sharesAll
-            ? backbone.macsHardSharing
-            : summary.networks > 1 ? backbone.macsAll : summary.paths?.macs ?? summary.cost.macs
+        let heads = summary.cost.heads
+        let macs = sharesAll ? summary.cost.backbone.macsHardSharing : summary.macs
         self.init(
-            metrics: metrics, parameters: summary.cost.parameters * summary.networks + heads.parameters,
-            macs: macs + heads.macs, network: StudyResults.Network(run: run, sharesAll: sharesAll),
+            metrics: metrics, parameters: summary.parameters + heads.parameters, macs: macs + heads.macs,
+            network: StudyResults.Network(run: run, sharesAll: sharesAll),
             fingerprint: Self.fingerprint(of: run))
     }
 }

@@ -3,7 +3,7 @@ import AdaShareSupport
 import AdaShareTasks
 import Foundation
 
-/// The results of a study as a table: a line for each network, numbers as mean ± deviation over seeds.
+/// Networks beside one another, as those of a study: a line for each, numbers as mean ± deviation over seeds.
 public struct StudyTable {
     /// How a table is written.
     public enum Form: String, CaseIterable, Sendable {
@@ -17,7 +17,11 @@ public struct StudyTable {
         case latex
     }
 
-    private let results: StudyResults
+    private let lines: [StudyResults.Line]
+    /// By name, of all lines: one may have tasks that another has not.
+    private let taskNames: [String]
+    private let published: [Study.Published]
+    private let gains: (StudyResults.Line) -> [Double]
     private let convention: MetricConvention
     private let hasAllMetrics: Bool
 
@@ -26,16 +30,38 @@ public struct StudyTable {
     ///   - convention: of the metrics; Δ is always of the exact ones.
     ///   - hasAllMetrics: instead of each task's first one.
     public init(_ results: StudyResults, convention: MetricConvention = .exact, hasAllMetrics: Bool = false) {
-        self.results = results
+        let study = results.study
+        let names = study.rows.flatMap { (try? study.configuration($0, seed: study.seeds[0]))?.tasks.map(\.name) ?? [] }
+        self.init(
+            results.lines, tasks: names, published: study.published, convention: convention,
+            hasAllMetrics: hasAllMetrics, gains: results.gains)
+    }
+
+    /// - Parameters:
+    ///   - lines: of the table.
+    ///   - tasks: names in order, which may be repeated.
+    ///   - published: rows below, out of the literature.
+    ///   - convention: of the metrics.
+    ///   - hasAllMetrics: instead of each task's first one.
+    ///   - gains: Δ of a line in percent, by seed.
+    init(
+        _ lines: [StudyResults.Line], tasks: [String], published: [Study.Published] = [],
+        convention: MetricConvention = .exact, hasAllMetrics: Bool, gains: @escaping (StudyResults.Line) -> [Double]
+    ) {
+        self.lines = lines
+        taskNames = tasks.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        self.published = published
+        self.gains = gains
         self.convention = convention
         self.hasAllMetrics = hasAllMetrics
     }
 
     /// A number over seeds.
-    struct Spread: Equatable {
-        let mean: Double
+    package struct Spread: Equatable, Encodable {
+        /// Of all seeds.
+        package let mean: Double
         /// Sample standard deviation; nil of one seed.
-        let deviation: Double?
+        package let deviation: Double?
 
         /// nil without numbers, or with one that is none.
         init?(_ values: [Double]) {
@@ -55,14 +81,8 @@ public struct StudyTable {
     }
 
     private var tasks: [(name: String, metrics: [Metric])] {
-        // Of all rows: one may have tasks that another has not.
-        var names: [String] = []
-        for row in results.study.rows {
-            let tasks = (try? results.study.configuration(row, seed: results.study.seeds[0]))?.tasks ?? []
-            names += tasks.map(\.name).filter { !names.contains($0) }
-        }
-        return names.compactMap { name in
-            let found = results.lines.lazy.compactMap { line in
+        taskNames.compactMap { name in
+            let found = lines.lazy.compactMap { line in
                 line.entries.values.first?.metrics[name]?[convention.rawValue]
             }.first
             return found.map { (name, hasAllMetrics ? $0 : Array($0.prefix(1))) }
@@ -84,32 +104,47 @@ public struct StudyTable {
             }
         }
         func own(_ title: String, isSigned: Bool = false, _ values: @escaping (StudyResults.Line) -> [Double]) {
-            guard results.lines.contains(where: { !values($0).isEmpty }) else { return }
+            guard lines.contains(where: { !values($0).isEmpty }) else { return }
             columns.append(Column(title: title, values: values, published: { _ in nil }, isSigned: isSigned))
         }
-        own(convention == .exact ? "Δ %" : "Δ % (exact)", isSigned: true) { results.gains($0) }
+        own(convention == .exact ? "Δ %" : "Δ % (exact)", isSigned: true) { gains($0) }
         own("M parameters") { $0.entries.values.first.map { [Double($0.parameters) / 1e6] } ?? [] }
         own("M MACs") { line in line.entries.keys.sorted().map { Double(line.entries[$0]?.macs ?? 0) / 1e6 } }
         own("ms an image") { line in line.entries.keys.sorted().compactMap { line.entries[$0]?.milliseconds } }
         return columns
     }
 
+    private func cell(_ values: [Double], isSigned: Bool) -> String {
+        guard let spread = Spread(values) else { return "–" }
+        let mean = isSigned ? signed(spread.mean) : readable(spread.mean)
+        // To the digits of the mean; costs that are the same for every seed say nothing.
+        guard let deviation = spread.deviation, deviation > 0 else { return mean }
+        let decimals = mean.split(separator: ".").dropFirst().first?.count ?? 0
+        return mean + " ± " + String(format: "%.\(decimals)f", deviation)
+    }
+
+    /// The table with a column for each network: easier to read where these are few, and their numbers many.
+    package var transposed: String {
+        var table = Table([""] + lines.map(\.name))
+        for column in columns {
+            table.add([column.title] + lines.map { cell(column.values($0), isSigned: column.isSigned) })
+        }
+        return table.text
+    }
+
+    /// Every number of a line, by the title of its column.
+    package func numbers(_ line: StudyResults.Line) -> [String: Spread] {
+        columns.reduce(into: [:]) { $0[$1.title] = Spread($1.values(line)) }
+    }
+
     /// The table.
     public func text(_ form: Form) -> String {
         let columns = columns
-        func cell(_ values: [Double], isSigned: Bool) -> String {
-            guard let spread = Spread(values) else { return "–" }
-            let mean = isSigned ? signed(spread.mean) : readable(spread.mean)
-            // To the digits of the mean; costs that are the same for every seed say nothing.
-            guard let deviation = spread.deviation, deviation > 0 else { return mean }
-            let decimals = mean.split(separator: ".").dropFirst().first?.count ?? 0
-            return mean + " ± " + String(format: "%.\(decimals)f", deviation)
-        }
         let rows =
-            results.lines.map { line in
+            lines.map { line in
                 [line.name] + columns.map { cell($0.values(line), isSigned: $0.isSigned) }
             }
-            + results.study.published.map { row in
+            + published.map { row in
                 [row.name] + columns.map { column in column.published(row).map { readable($0) } ?? "–" }
             }
         let header = [""] + columns.map(\.title)
@@ -139,14 +174,14 @@ public struct StudyTable {
         }
         let titles = columns.flatMap { [$0.title, "\($0.title) deviation"] }
         let rows =
-            results.lines.map { line -> [String] in
+            lines.map { line -> [String] in
                 [line.name, "\(line.entries.count)"]
                     + columns.flatMap { column -> [String] in
                         guard let spread = Spread(column.values(line)) else { return ["", ""] }
                         return ["\(spread.mean)", spread.deviation.map { "\($0)" } ?? ""]
                     }
             }
-            + results.study.published.map { row in
+            + published.map { row in
                 [row.name, ""] + columns.flatMap { [$0.published(row).map { "\($0)" } ?? "", ""] }
             }
         return ([["", "seeds"] + titles] + rows).map { $0.map(quoted).joined(separator: ",") }.joined(separator: "\n")

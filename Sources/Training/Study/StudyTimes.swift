@@ -49,7 +49,7 @@ public struct StudyTimes: Codable, Sendable, Equatable {
         let file = file(in: folder)
         guard FileManager.default.fileExists(atPath: file.path) else { return nil }
         let again = "without the file `experiment run` measures again"
-        let times: StudyTimes = try StudyResults.read(
+        let times: StudyTimes = try JSONText.readFile(
             file, writtenBy: "experiment run", expected: "that of a study; \(again)")
         if let bad = times.times.firstIndex(where: { !($0.milliseconds > 0 && $0.milliseconds.isFinite) }) {
             throw InputError(

@@ -219,12 +219,8 @@ extension RunDirectory {
     ///
     /// - Throws: `InputError` if its summary is damaged, or is of other tasks or another policy.
     func readMetrics(tasks: [String], under policy: SelectionPolicy) throws -> [String: [String: [Metric]]]? {
-        guard let data = try? Data(contentsOf: summary) else { return nil }
+        guard let scores: Scores = try JSONText.readFileIfThere(summary) else { return nil }
         let again = "without the folder \(url.path) it is trained again"
-        guard let scores = try? JSONText.read(Scores.self, data) else {
-            throw InputError(
-                file: summary.path, found: "no summary of a run", expected: "the file `train` wrote; \(again)")
-        }
         let convention = MetricConvention.exact.rawValue
         for task in tasks where scores.metrics[task]?[convention]?.isEmpty ?? true {
             throw InputError(

@@ -190,10 +190,7 @@ private struct Compared {
 
     /// Gains over what hard sharing reaches, of all tasks and of each, in percent, exact convention.
     func gains(over base: [String: [String: [Metric]]]?) -> (all: Double?, tasks: [String: Double]) {
-        func exact(_ metrics: [String: [String: [Metric]]]?) -> [String: [Metric]] {
-            metrics?.compactMapValues { $0[MetricConvention.exact.rawValue] } ?? [:]
-        }
-        let (own, reference) = (exact(metrics), exact(base))
+        let (own, reference) = (metrics?.of(.exact) ?? [:], base?.of(.exact) ?? [:])
         let tasks = own.reduce(into: [String: Double]()) { gains, entry in
             gains[entry.key] = reference[entry.key].flatMap { RelativeGain.ofTask(entry.value, over: $0) }
         }

@@ -1,0 +1,69 @@
+import AdaShareSupport
+import AdaShareTraining
+import ArgumentParser
+import Foundation
+
+struct Runs: ConsoleCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the runs in a folder: phase, step, best score, size, last change.",
+        discussion: """
+            Runs lie in it or in folders of it, as those of a study; those that belong to a run are a part of it. \
+            score: the best on the validation split in percent, of the last phase that has one. A run whose files are \
+            damaged is listed with what is wrong.
+            """)
+
+    @Argument(help: "The folder.") var folder = "runs"
+    @Option(help: "Order: changed (last first), name, score (best first) or size (largest first).")
+    var sort = Order.changed
+    @Flag(help: "Print JSON.") var json = false
+
+    enum Order: String, CaseIterable, ExpressibleByArgument { case changed, name, score, size }
+
+    func run(on console: Console) throws {
+        let found = try RunListing.all(in: URL(fileURLWithPath: folder))
+        let runs: [RunListing]
+        switch sort {
+        case .changed: runs = found
+        case .name: runs = found.sorted { $0.name < $1.name }
+        case .score:
+            func rank(_ run: RunListing) -> (Int, Double) { (run.bestScore == nil ? 1 : 0, -(run.bestScore ?? 0)) }
+            runs = found.sorted { rank($0) < rank($1) }
+        case .size: runs = found.sorted { $0.bytes > $1.bytes }
+        }
+        if json { return try console.print(try JSONText.pretty(runs)) }
+        guard !runs.isEmpty else { return try console.print("no runs in \(folder)") }
+        let now = Date().timeIntervalSince1970
+        let header = ["run", "method", "phase", "step", "score", "size", "changed", "state"]
+        let cells = runs.map { run -> [String] in
+            let place = run.phaseNumber.map { " \($0)/\(run.phases ?? $0)" }
+            return [
+                run.name, run.method ?? "–",
+                (run.phase ?? "–") + (place ?? ""),
+                run.iteration.map { "\($0)" + (run.iterations.map { "/\($0)" } ?? "") } ?? "–",
+                run.bestScore.map(score) ?? "–", bytes(run.bytes), age(now - run.lastChange), run.state.rawValue,
+            ]
+        }
+        // One table whatever the names: these alone give way.
+        let others = (1..<header.count).reduce(0) { sum, column in
+            sum + 2 + (([header] + cells).map { columns(of: $0[column]) }.max() ?? 0)
+        }
+        var table = Table(header)
+        for row in cells { table.add([shortened(row[0], to: max(12, Table.width - others))] + row.dropFirst()) }
+        try console.print(table.text)
+        for run in runs where run.state == .damaged { try console.print("\(run.name): \(run.problem ?? "damaged")") }
+    }
+
+    private func score(_ percent: Double) -> String { percent > 999 ? "> 999" : signed(percent) }
+
+    private func bytes(_ count: Int) -> String {
+        let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
+        let (unit, name) = units.first { Double(count) >= $0.0 } ?? (1, "B")
+        return "\(readable(Double(count) / unit, digits: 2)) \(name)"
+    }
+
+    private func age(_ seconds: Double) -> String {
+        let units = [(86_400.0, "d"), (3600, "h"), (60, "min")]
+        let (unit, name) = units.first { seconds >= $0.0 } ?? (1, "s")
+        return "\(max(0, Int(seconds / unit))) \(name) ago"
+    }
+}

@@ -1,0 +1,112 @@
+import AdaShareMethods
+import AdaShareReport
+import AdaShareSupport
+import AdaShareTraining
+import ArgumentParser
+import Foundation
+
+struct Show: ConsoleCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a run's policy, metrics and cost again, or compare several runs.",
+        discussion: """
+            From what the folders hold: neither device nor data is needed, and a run need not be finished. Of several \
+            runs a table with a column for each; those of one configuration that differ only in their seeds are one, \
+            with mean ± standard deviation. Δ is the mean relative gain over the run's own hard sharing.
+            """)
+
+    @Argument(help: "Run folders that `train` wrote.") var runs: [String]
+    @Flag(help: "Print JSON.") var json = false
+
+    func run(on console: Console) throws {
+        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
+        // Runs of a study are all called after their seeds.
+        let hasTwins = Set(names).count < names.count
+        let shown = try zip(runs, names).map { path, name in
+            try Shown(URL(fileURLWithPath: path), name: hasTwins ? path : name)
+        }
+        let comparison = runs.count > 1 ? try RunComparison(shown.map { ($0.listing.name, $0.url) }) : nil
+        if json {
+            try console.print(
+                try JSONText.pretty(Answer(runs: shown.map(\.answer), comparison: comparison?.numbers)))
+            return
+        }
+        guard let comparison else { return try console.print(shown[0].text) }
+        for run in shown { try console.print(run.headline) }
+        if !comparison.lines.isEmpty {
+            try console.print("\nMetrics, exact convention, and cost of one image\n\n\(comparison.text)")
+        }
+    }
+
+    private struct Answer: Encodable {
+        let runs: [Shown.Answer]
+        let comparison: [RunComparison.Numbers]?
+    }
+}
+
+/// One run, as its folder has it.
+private struct Shown {
+    let url: URL
+    let listing: RunListing
+    let report: RunReport
+
+    init(_ url: URL, name: String) throws {
+        self.url = url
+        report = try RunReport(url, name: name)
+        listing = try RunListing(of: url, name: name)
+    }
+
+    var headline: String {
+        var parts = [listing.state.rawValue, report.experiment.configuration.method.kind]
+        if let phase = listing.phase, let iteration = listing.iteration {
+            let place = listing.phaseNumber.map { ", phase \($0) of \(listing.phases ?? $0)" } ?? ""
+            parts.append("\(phase) step \(iteration)" + (listing.iterations.map { " of \($0)" } ?? "") + place)
+        }
+        parts.append("seed \(report.experiment.configuration.training.seed)")
+        if let summary = report.summary { parts.append("\(summary.images) images of split \(summary.split)") }
+        return "\(listing.name): " + parts.joined(separator: ", ")
+    }
+
+    private var tasks: [String] { report.experiment.tasks.map(\.name) }
+
+    var text: String {
+        guard let summary = report.summary else { return headline + "\n\n" + unfinished }
+        let experiment = report.experiment
+        let phases = experiment.method.phases(experiment.methodSettings).map(\.phase)
+        let isLearned = report.tradeoff != nil && summary.phase == experiment.method.learner
+        let text = SummaryText(summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : []).text
+        return headline + "\n" + text + (report.tradeoff.map { TradeoffText($0, tasks: tasks).text } ?? "")
+    }
+
+    /// What a run has come to before its end.
+    private var unfinished: String {
+        let experiment = report.experiment
+        let blocks = experiment.architecture.blocks.map(\.name)
+        var parts = report.policies.map { title, policy in "\(title)\n\n\(policy.table(blocks: blocks, tasks: tasks))" }
+        if !report.lastScores.isEmpty {
+            var table = Table(["metric", "value"])
+            for (name, value) in report.lastScores { table.add([name, readable(value)]) }
+            parts.append("Last metrics on the validation split, exact convention\n\n\(table.text)")
+        }
+        let policy = report.policies.first?.policy.discrete(tasks: tasks)
+        parts.append("Cost\n\n" + experiment.trainingCost.report(policy: policy).totals)
+        return parts.joined(separator: "\n\n")
+    }
+
+    var answer: Answer {
+        Answer(
+            listing: listing, summary: report.summary, tradeoff: report.tradeoff,
+            policies: report.policies.map { Answer.Policy(title: $0.title, policy: $0.policy) })
+    }
+
+    struct Answer: Encodable {
+        struct Policy: Encodable {
+            let title: String
+            let policy: SelectionPolicy
+        }
+
+        let listing: RunListing
+        let summary: RunSummary?
+        let tradeoff: Tradeoff?
+        let policies: [Policy]
+    }
+}
