@@ -153,7 +153,7 @@ extension Trainer {
             var event = event("skip")
             event["reason"] = .string(reason)
             event["skipped"] = .integer(skipped.count)
-            try log.append(.object(event))
+            try append(event)
             report(.notice("left out, \(skipped.count) by now: \(reason)"))
         }
     }
@@ -167,6 +167,6 @@ extension Trainer {
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
         event.merge(try currentPhase().learned()) { $1 }
-        try log.append(.object(event))
+        try append(event)
     }
 }
