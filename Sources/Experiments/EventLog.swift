@@ -19,6 +19,19 @@ public final class EventLog {
     public private(set) var offset: UInt64
     private let file: Int32
 
+    /// Members that differ between two runs of the same bits: when a line was written, in seconds since 1970-01-01 UTC;
+    /// seconds that the run has been worked on; images per second, and the share of their time that steps waited for
+    /// images.
+    package static let (time, seconds, imagesPerSecond, dataWait) = (
+        "time", "seconds", "images_per_second", "data_wait"
+    )
+
+    /// A line without these.
+    package static func withoutTimes(_ event: JSONValue) -> JSONValue {
+        guard case .object(let members) = event else { return event }
+        return .object(members.filter { ![time, seconds, imagesPerSecond, dataWait].contains($0.key) })
+    }
+
     /// Opens or creates the log and removes a half-written last line.
     ///
     /// - Throws: `InputError` if the file cannot be opened or written.

@@ -198,6 +198,37 @@ public final class NetworkRuntime {
         return losses
     }
 
+    /// What the total of the step that ran last is the sum of; waits for it.
+    ///
+    /// - Parameters:
+    ///   - plan: of the step.
+    ///   - losses: of it.
+    ///   - weights: that the host has given the tasks for it, if any.
+    /// - Returns: each task's part, empty where the objective is no such sum; and what is added, by name.
+    package func parts(
+        of plan: Plan, losses: [String: Double], weights: [Double]?
+    ) throws -> (terms: [String: Double], regularisers: [String: Double]) {
+        func scalars(_ prefix: String) throws -> [String: Double] {
+            let names = executor.outputs(of: plan).filter { $0.hasPrefix(prefix) }
+            return Dictionary(
+                uniqueKeysWithValues: try names.map {
+                    (String($0.dropFirst(prefix.count)), Double(try executor.read($0, of: plan)[0]))
+                })
+        }
+        var terms = try scalars(StepGraphs.termPrefix)
+        if terms.isEmpty, weights != nil || graphs.objective is FixedWeights {
+            for (index, task) in graphs.tasks.enumerated() {
+                terms[task.name] = losses[task.name].map { $0 * task.weight * (weights?[index] ?? 1) }
+            }
+        }
+        return (terms, try scalars(StepGraphs.regulariserPrefix))
+    }
+
+    /// The groups whose parameters a step moves.
+    package func groups(movedBy plan: Plan) -> Set<ParameterGroup> {
+        Set(plan.changed.compactMap { graphs.catalog[$0] }.filter(\.isTrainable).map(\.group))
+    }
+
     /// The mean losses since they were last taken, in the order of the tasks, nil without any, where the objective
     /// looks at them; waits for the device.
     package func takeMeanLosses() throws -> [Double?] {

@@ -32,6 +32,8 @@ public struct RunState: Codable, Sendable, Equatable {
     public var losses = LossHistory()
     /// Seconds spent, by phase.
     public var seconds: [String: Double] = [:]
+    /// Seconds that the run has been worked on, whatever was done, until its last checkpoint.
+    public var elapsed = 0.0
     /// What steps waited for images, by phase.
     public var dataWaits: [String: DataWait] = [:]
     /// Bytes held on the device at the end of a phase.
@@ -49,7 +51,7 @@ public struct RunState: Codable, Sendable, Equatable {
         case phase = "stage"
         case iteration, weightsIteration, finished, reference, bestScore, bestLeftOut, bestIteration, policy,
             initialHash
-        case method, losses, seconds, dataWaits, bytes, isEvaluationDue, logOffset
+        case method, losses, seconds, elapsed, dataWaits, bytes, isEvaluationDue, logOffset
     }
 
     public init(from decoder: any Decoder) throws {
@@ -66,6 +68,7 @@ public struct RunState: Codable, Sendable, Equatable {
         initialHash = try values.decodeIfPresent(String.self, forKey: .initialHash)
         losses = try values.decodeIfPresent(LossHistory.self, forKey: .losses) ?? LossHistory()
         seconds = try values.decode([String: Double].self, forKey: .seconds)
+        elapsed = try values.decodeIfPresent(Double.self, forKey: .elapsed) ?? seconds.values.reduce(0, +)
         dataWaits = try values.decodeIfPresent([String: DataWait].self, forKey: .dataWaits) ?? [:]
         bytes = try values.decodeIfPresent([String: Int].self, forKey: .bytes) ?? [:]
         isEvaluationDue = try values.decodeIfPresent(Bool.self, forKey: .isEvaluationDue) ?? false

@@ -3,7 +3,7 @@ import AdaShareSupport
 /// The numbers in an event of a run's log, under the tags that TensorBoard shows them by.
 package enum EventScalars {
     /// Members that say where an event belongs, not what was measured.
-    private static let places: Set<String> = ["event", "phase", "iteration", "global_step", "time"]
+    private static let places: Set<String> = ["event", "phase", "iteration", "global_step", "time", "seconds"]
 
     /// All numbers of an event: those of its members by the members' names, such as `loss/depth`, and members that are
     /// numbers themselves by the kind of the event, such as `step/temperature`.

@@ -46,8 +46,15 @@ extension CommandLineTests {
                     atPath: mine.appendingPathComponent(name).path, andPath: other.appendingPathComponent(name).path)
                 #expect(same, "\(name)", sourceLocation: sourceLocation)
             }
+            let mineLog = events().filter { $0["event"] != "resume" }
             #expect(
-                events().filter { $0["event"] != "resume" } == (try finished.events()), sourceLocation: sourceLocation)
+                mineLog.map(EventLog.withoutTimes) == (try finished.events()).map(EventLog.withoutTimes),
+                sourceLocation: sourceLocation)
+            // What was done again is not counted twice.
+            let steps = mineLog.compactMap { $0["global_step"]?.integer }
+            #expect(steps == steps.sorted() && steps.count == mineLog.count, sourceLocation: sourceLocation)
+            let seconds = mineLog.compactMap { $0["seconds"]?.double }
+            #expect(seconds == seconds.sorted() && seconds.count == mineLog.count, sourceLocation: sourceLocation)
             let left = try manager.subpathsOfDirectory(atPath: run.path).filter { $0.contains(".partial-") }
             #expect(left == [], sourceLocation: sourceLocation)
         }

@@ -17,8 +17,10 @@ extension TrainingTests {
             let open: Int
             var learning: PolicySettings {
                 PolicySettings(
-                    sparsity: 0.05, sharing: 0.05, sparsityForm: sparsity, sharingForm: sharing, noiseGiven: true)
+                    sparsity: Self.weight, sharing: Self.weight, sparsityForm: sparsity, sharingForm: sharing,
+                    noiseGiven: true)
             }
+            static let weight = 0.05
             var testDescription: String { "\(sparsity.rawValue).\(sharing.rawValue).open\(open)" }
         }
 
@@ -112,7 +114,7 @@ extension TrainingTests {
         private static func losses(_ network: GoldenNetwork, _ plan: Plan) throws -> [Double] {
             let losses = try network.losses(plan)
             let terms = try ["sparsity", "sharing"].map {
-                Double(try network.runtime.executor.read("loss/\($0)", of: plan)[0])
+                Double(try network.runtime.executor.read("regulariser/\($0)", of: plan)[0]) / Forms.weight
             }
             return losses.dropLast() + terms + losses.suffix(1)
         }

@@ -148,6 +148,9 @@ public final class Executor {
         return try context.queue.readValues(operand.shape, from: operand.buffer)
     }
 
+    /// Names of a plan's outputs, sorted.
+    package func outputs(of plan: Plan) -> [String] { plan.outputs.keys.sorted() }
+
     /// Shape of a named output.
     public func shape(_ output: String, of plan: Plan) -> Shape? { plan.outputs[output]?.shape }
 }

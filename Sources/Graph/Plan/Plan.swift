@@ -16,7 +16,7 @@ public final class Plan {
     /// Inputs read by the step, by name.
     let inputs: [String]
     /// Parameters changed by the step.
-    let changed: [String]
+    package let changed: [String]
     /// What the launches were lent: of values, by id, and of workspaces.
     private let memory: [DeviceBuffer?]
     private let workspaces: [DeviceBuffer?]

@@ -125,29 +125,23 @@ extension StepRecorder {
     fileprivate func adding(regularisersOf policy: PolicySettings, open: Int, to total: Value) -> Value {
         graph.scope("regularisers") {
             let all = present.map { logits(task: $0) }
-            var terms = [total]
-            var weights = [1.0]
-            func add(_ name: AdaShare.Regulariser, _ losses: [Value], weight: Double) {
-                guard weight != 0, !losses.isEmpty else { return }
-                terms += losses
-                weights += losses.map { _ in weight }
-                if network.keepsGradients {
-                    graph.output("loss/\(name.rawValue)", graph.record(WeightedSum(losses.map { _ in 1 }), losses)[0])
-                }
-            }
             let sparsity = SparsityLoss(form: policy.sparsityForm, first: blocks - open, layered: policy.layered)
-            add(.sparsity, all.map { graph.record(sparsity, [$0])[0] }, weight: policy.sparsity)
             let sharing = SharingLoss(form: policy.sharingForm)
             let pairs = all.indices.flatMap { first in all[(first + 1)...].map { (all[first], $0) } }
-            add(.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }, weight: policy.sharing)
+            typealias Name = AdaShare.Regulariser
+            var parts = [
+                (Name.sparsity.rawValue, policy.sparsity, all.map { graph.record(sparsity, [$0])[0] }),
+                (Name.sharing.rawValue, policy.sharing, pairs.map { graph.record(sharing, [$0, $1])[0] }),
+            ]
             if let budget = policy.budget {
                 let costs = constant(PolicySettings.blockCostsName)
                 let loss = ExpectedCostLoss(
                     form: budget.form, first: blocks - open, images: network.architecture.sources)
                 let everyone = network.tasks.indices.map { logits(task: $0) }
-                add(.cost, [graph.record(loss, [costs, graph.step] + everyone)[0]], weight: budget.weight)
+                parts.append(
+                    (Name.cost.rawValue, budget.weight, [graph.record(loss, [costs, graph.step] + everyone)[0]]))
             }
-            return terms.count == 1 ? total : graph.record(WeightedSum(weights), terms)[0]
+            return adding(parts, to: total)
         }
     }
 }

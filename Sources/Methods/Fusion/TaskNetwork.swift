@@ -36,6 +36,7 @@ struct NetworkTraining<Network: TaskNetwork>: NetworkStep {
         var (_, total) = recorder.objective(of: recorder.predictions(of: network))
         if let penalty = network.penalty(in: recorder) {
             total = recorder.graph.record(Sum(), [total, penalty])[0]
+            recorder.note(regulariser: "penalty", penalty)
             recorder.requireFinite(total)
         }
         recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)

@@ -126,20 +126,11 @@ struct GatedTraining<Network: GatedNetwork>: NetworkStep {
                 graph.output("gates/\(recorder.network.tasks[task].name)", gates[row])
             }
         }
-        var (_, total) = recorder.objective(of: predictions)
-        let added = graph.scope("regularisers") { () -> [(Double, Value)] in
-            penalty.terms(logits: logits, gates: gates, in: graph).flatMap { name, weight, losses in
-                guard weight != 0, !losses.isEmpty else { return [(Double, Value)]() }
-                if recorder.network.keepsGradients {
-                    graph.output("loss/\(name)", graph.record(WeightedSum(losses.map { _ in 1 }), losses)[0])
-                }
-                return losses.map { (weight, $0) }
-            }
+        let (_, tasks) = recorder.objective(of: predictions)
+        let total = graph.scope("regularisers") {
+            recorder.adding(penalty.terms(logits: logits, gates: gates, in: graph), to: tasks)
         }
-        if !added.isEmpty {
-            total = graph.record(WeightedSum([1] + added.map(\.0)), [total] + added.map(\.1))[0]
-            recorder.requireFinite(total)
-        }
+        if total != tasks { recorder.requireFinite(total) }
         recorder.minimise(total, recorder.weightsInUse, by: recorder.network.rule)
     }
 }

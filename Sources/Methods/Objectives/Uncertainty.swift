@@ -37,6 +37,7 @@ public struct Uncertainty: Objective {
 
     public func total(_ losses: [Value], in recorder: StepRecorder) -> Value {
         let terms = zip(recorder.present, losses).map { term($1, of: $0, in: recorder) }
+        for (task, term) in zip(recorder.present, terms) { recorder.note(term: term, of: task) }
         return recorder.graph.record(WeightedSum(terms.map { _ in 1 }), terms)[0]
     }
 

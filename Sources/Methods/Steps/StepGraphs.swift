@@ -46,7 +46,7 @@ public struct StepGraphs: Sendable {
     /// Which algorithm computes each convolution.
     public var choices = AlgorithmChoices()
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
-    /// `output/<task>`, samples as `gates/<task>`, and regularisers without λ as `loss/<name>`.
+    /// `output/<task>` and samples as `gates/<task>`.
     public var keepsGradients = false
 
     /// Creates the graphs of a network, under `FixedWeights` and algorithms chosen by shape.
@@ -74,6 +74,8 @@ public struct StepGraphs: Sendable {
     public static let imageName = "input/image"
     /// Tensor [2] of integers: 1 + the first step whose loss was not finite, or 0, and the task of that loss.
     public static let flagName = "flag"
+    /// What the outputs begin with that are added to the total, and a task's part of it.
+    package static let (regulariserPrefix, termPrefix) = ("regulariser/", "term/")
     package static func constantName(_ name: String) -> String { "constant/\(name)" }
     package static let flagShape = Shape([2], compact: true)
 
@@ -92,7 +94,8 @@ public struct StepGraphs: Sendable {
             [batch.count, isMap ? batch.height : 1, isMap ? batch.width : 1, format.channels], compact: true)
     }
 
-    /// Records one step. Outputs: `loss/<task>` and `loss/total` of steps that learn, `output/<task>` of inference.
+    /// Records one step. Outputs: `loss/<task>`, `loss/total` and what else is part of the total of steps that learn,
+    /// `output/<task>` of inference.
     ///
     /// - Parameters:
     ///   - kind: what the step computes.

@@ -122,6 +122,31 @@ public final class StepRecorder {
         _ = graph.record(FiniteCheck(task: network.tasks.count), [total, flag, graph.step])
     }
 
+    /// A total and what is added to it, each part with its weight as output `regulariser/<name>`.
+    ///
+    /// - Parameters:
+    ///   - regularisers: name, weight and losses; those without weight or losses are left out.
+    ///   - total: what the objective makes of the tasks' losses.
+    func adding(
+        _ regularisers: [(name: String, weight: Double, losses: [Value])], to total: Value
+    ) -> Value {
+        let added = regularisers.filter { $0.weight != 0 && !$0.losses.isEmpty }
+        guard !added.isEmpty else { return total }
+        for (name, weight, losses) in added {
+            note(regulariser: name, graph.record(WeightedSum(losses.map { _ in weight }), losses)[0])
+        }
+        let weights = added.flatMap { part in part.losses.map { _ in part.weight } }
+        return graph.record(WeightedSum([1] + weights), [total] + added.flatMap(\.losses))[0]
+    }
+
+    /// Has logs say what is added to the total, with its weight.
+    func note(regulariser name: String, _ value: Value) { graph.output(StepGraphs.regulariserPrefix + name, value) }
+
+    /// Has logs say a task's part of the total.
+    func note(term value: Value, of task: Int) {
+        graph.output(StepGraphs.termPrefix + network.tasks[task].name, value)
+    }
+
     private func loss(_ index: Int, prediction: Value) -> Value {
         let task = network.tasks[index]
         return graph.scope("\(task.name)/loss") {

@@ -15,6 +15,7 @@ extension Trainer {
         try log.synchronize()
         try board?.synchronize()
         state.logOffset = log.offset
+        keepElapsed()
         let phase = try currentPhase()
         var facts = phase.facts(state.iteration)
         facts["positions"] = .object(

@@ -1,5 +1,6 @@
 import AdaShareConfiguration
 import AdaShareDatasets
+import AdaShareExperiments
 import AdaShareGraph
 import AdaShareMethods
 import AdaShareModels
@@ -43,8 +44,11 @@ extension Trainer {
             if isLogged {
                 let losses = try plan.map(network.losses) ?? [:]
                 try checkFinite()
-                try logStep(step, losses, history, carriers: batches.labelCounts(experiment.sources))
                 pace.add(images: images, seconds: elapsed(), waiting: waiting)
+                let start = Date()
+                try logStep(
+                    step, plan, losses, history, pace: pace, carriers: batches.labelCounts(experiment.sources))
+                pace.finish(seconds: Date().timeIntervalSince(start))
                 report(
                     .step(
                         StepReport(
@@ -130,12 +134,11 @@ extension Trainer {
         _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory
     ) throws -> JSONValue? {
         let tasks = experiment.tasks.map(\.name)
-        let present = tasks.indices.filter { losses[tasks[$0]] != nil }
-        guard !present.isEmpty else { return nil }
+        guard tasks.contains(where: { losses[$0] != nil }) else { return nil }
         var values: [String: JSONValue] = [:]
-        if let given = settings.objective.weights(present, of: tasks.count, state: step.state, history: history) {
-            values["weights"] = .object(
-                Dictionary(uniqueKeysWithValues: present.map { (tasks[$0], .number(given[$0])) }))
+        if let given = hostWeights(step, losses, history) {
+            let present = zip(tasks, given).filter { losses[$0.0] != nil }
+            values["weights"] = .object(Dictionary(uniqueKeysWithValues: present.map { ($0, .number($1)) }))
         }
         let learned = catalog.specs.filter { $0.group == .objective }.map(\.name)
         if !learned.isEmpty {
@@ -143,6 +146,15 @@ extension Trainer {
             values["learned"] = .object(Dictionary(uniqueKeysWithValues: zip(learned, lists)))
         }
         return values.isEmpty ? nil : .object(values)
+    }
+
+    /// The weights that the host has given all tasks for a step, if any.
+    private func hostWeights(
+        _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory
+    ) -> [Double]? {
+        let tasks = experiment.tasks.map(\.name)
+        let present = tasks.indices.filter { losses[tasks[$0]] != nil }
+        return settings.objective.weights(present, of: tasks.count, state: step.state, history: history)
     }
 
     // MARK: - The log
@@ -159,14 +171,33 @@ extension Trainer {
     }
 
     private func logStep(
-        _ step: PhaseStep, _ losses: [String: Double], _ history: LossHistory, carriers: [String: JSONValue]
+        _ step: PhaseStep, _ plan: Plan?, _ losses: [String: Double], _ history: LossHistory, pace: Pace,
+        carriers: [String: JSONValue]
     ) throws {
         var event = event("step")
-        event["loss"] = .object(losses.mapValues { .number($0) })
+        func numbers(_ values: [String: Double]) -> JSONValue { .object(values.mapValues { .number($0) }) }
+        event["loss"] = numbers(losses)
+        if let plan {
+            let (terms, regularisers) = try network.parts(
+                of: plan, losses: losses, weights: hostWeights(step, losses, history))
+            if !terms.isEmpty { event["weighted_loss"] = numbers(terms) }
+            if !regularisers.isEmpty { event["regularisers"] = numbers(regularisers) }
+            event["learning_rate"] = numbers(rates(step, plan))
+        }
         if let values = try objectiveValues(step, losses, history) { event["objective"] = values }
+        event[EventLog.imagesPerSecond] = .number((pace.imagesPerSecond * 100).rounded() / 100)
+        if let share = pace.waitShare { event[EventLog.dataWait] = .number((share * 1e4).rounded() / 1e4) }
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
         event.merge(try currentPhase().learned()) { $1 }
         try append(event)
+    }
+
+    /// Rates of the groups that a step moves, by group.
+    private func rates(_ step: PhaseStep, _ plan: Plan) -> [String: Double] {
+        network.groups(movedBy: plan).reduce(into: [:]) { rates, group in
+            // As a person would write the device's float.
+            rates[group.rawValue] = Double("\(step.state.rates[catalog.slot(of: group)]?.learningRate ?? 0)")
+        }
     }
 }

@@ -32,6 +32,8 @@ public final class Trainer {
     let evaluator: Evaluator
     /// Asked between steps, and within evaluations, whether the process is to stop.
     let stop: StopRequest?
+    /// Since when the seconds of `state.elapsed` are still to be counted.
+    private var workingSince = ContinuousClock.now
     /// What the last checkpoint took.
     var checkpointSeconds = 0.0
     /// Whether it has been said what the initial weights are to the network.
@@ -340,10 +342,12 @@ public final class Trainer {
         try board?.add(.object(event))
     }
 
+    /// What every line of the log has: what it is about, where the run stands, and when that was.
     func event(_ kind: String) -> [String: JSONValue] {
         [
             "event": .string(kind), "phase": .string(state.phase.rawValue), "iteration": .integer(state.iteration),
             "global_step": .integer(globalStep),
+            EventLog.time: .milliseconds(Date().timeIntervalSince1970), EventLog.seconds: .milliseconds(elapsed),
         ]
     }
 
@@ -351,6 +355,20 @@ public final class Trainer {
     var globalStep: Int {
         state.finished.filter { $0 != state.phase }.reduce(state.iteration) { $0 + iterations(of: $1) }
     }
+
+    /// Seconds that the run has been worked on, in this process and those before.
+    private var elapsed: Double { state.elapsed + (ContinuousClock.now - workingSince) / .seconds(1) }
+
+    /// Takes up the seconds since it was last called, for a checkpoint.
+    func keepElapsed() {
+        let now = elapsed
+        (state.elapsed, workingSince) = (now, .now)
+    }
+}
+
+extension JSONValue {
+    /// Seconds, as far as clocks are worth reading.
+    static func milliseconds(_ seconds: Double) -> JSONValue { .number((seconds * 1e3).rounded() / 1e3) }
 }
 
 /// A loss that became infinite or not a number.
