@@ -113,9 +113,14 @@ let package = Package(
             ], path: "Sources/Tuning",
             swiftSettings: tested),
         .target(
+            name: "AdaShareTensorBoard",
+            dependencies: [
+                "AdaShareFiles", "AdaShareSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], path: "Sources/TensorBoard", exclude: ["events.proto"], swiftSettings: tested),
+        .target(
             name: "AdaShareExperiments",
             dependencies: [
-                "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
+                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
                 "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
                 "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
             ], path: "Sources/Experiments", swiftSettings: tested),
@@ -129,7 +134,8 @@ let package = Package(
         .target(
             name: "AdaShareTraining",
             dependencies: [
-                "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning", "AdaShareConfiguration",
+                "AdaShareProfiling", "AdaShareExperiments", "AdaShareTensorBoard", "AdaShareTuning",
+                "AdaShareConfiguration",
                 "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareLayers", "AdaShareGraph",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
             ], path: "Sources/Training", swiftSettings: tested),
@@ -202,7 +208,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
+                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments",
+                "AdaShareTensorBoard", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
                 "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets",
@@ -212,7 +219,8 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "adashare", "AdaShareReport",
-                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
+                "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments",
+                "AdaShareTensorBoard", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",

@@ -134,6 +134,11 @@ extension ConfigurationReference {
                     + "the last weights."
             ).allowing(.free),
             .key(
+                "training.tensorboard", \.training.tensorboard,
+                "Whether losses, rates, metrics, the policy and some predictions are also written for TensorBoard, as "
+                    + "events.out.tfevents.* in the run's folder."
+            ).allowing(.free),
+            .key(
                 "training.warmup.iterations", \.training.warmup.iterations, in: .fromZero,
                 "Steps with hard sharing, weights only."
             ).allowing(.longer),

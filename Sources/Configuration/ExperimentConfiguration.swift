@@ -184,7 +184,8 @@ public struct ExperimentConfiguration: Sendable {
         return result
     }
 
-    private func flattened() -> [(String, String)] {
+    /// Every key of the resolved configuration with its value as YAML text, in the order of the reference.
+    package func flattened() -> [(String, String)] {
         let node = ConfigurationTree.encode(ConfigurationReference(vocabulary).fields, of: self)
         return ConfigurationTree.leaves(of: node)
     }

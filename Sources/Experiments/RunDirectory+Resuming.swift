@@ -167,12 +167,16 @@ extension RunDirectory {
         "checkpoints", "run.lock",
     ]
 
+    private static func isFirst(_ name: String) -> Bool {
+        firstFiles.contains(name) || isBoard(name)
+    }
+
     /// Whether no step of the run is kept anywhere, so that nothing is lost with what it has left.
     package func isUnbegun() throws -> Bool {
         guard !(try hasTrained()) else { return false }
         let manager = FileManager.default
         let names = try manager.contentsOfDirectory(atPath: url.path)
-        guard names.allSatisfy({ Self.firstFiles.contains($0) || AtomicFile.isTemporary($0) }) else { return false }
+        guard names.allSatisfy({ Self.isFirst($0) || AtomicFile.isTemporary($0) }) else { return false }
         let kept = (try? manager.contentsOfDirectory(atPath: checkpoints.path)) ?? []
         return kept.allSatisfy {
             $0 == "latest.json" || $0 == initialWeights.lastPathComponent || AtomicFile.isTemporary($0)
@@ -183,7 +187,8 @@ extension RunDirectory {
     /// Removes what such a run has left, but for its lock.
     package func removeUnbegun() {
         let manager = FileManager.default
-        for name in Self.firstFiles.subtracting(["run.lock", "checkpoints"]) {
+        for name in (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
+        where Self.isFirst(name) && !["run.lock", "checkpoints"].contains(name) {
             try? manager.removeItem(at: url.appendingPathComponent(name))
         }
         for name in (try? manager.contentsOfDirectory(atPath: checkpoints.path)) ?? [] {

@@ -1,6 +1,7 @@
 import AdaShareConfiguration
 import AdaShareMethods
 import AdaShareSupport
+import AdaShareTensorBoard
 import Foundation
 
 /// The folder of one run: resolved config, log, policy, checkpoints and summary, held by at most one writing process.
@@ -27,6 +28,8 @@ public final class RunDirectory: Sendable {
     public var configuration: URL { url.appendingPathComponent("config.yml") }
     /// The log, `metrics.jsonl`.
     public var log: URL { url.appendingPathComponent("metrics.jsonl") }
+    /// Whether a name in the folder is that of a file for TensorBoard, `events.out.tfevents.*`.
+    public static func isBoard(_ name: String) -> Bool { TensorBoardLog.isName(name) }
     /// The learned policy, `policy.json`.
     public var policy: URL { url.appendingPathComponent("policy.json") }
     /// The policy for one of several budgets, `policies/<budget>.json`.

@@ -135,8 +135,14 @@ public struct Image: Sendable, Equatable {
     ///
     /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {
-        let data = try PNGFile.encode(
-            width: width, height: height, channels: channels, pixels: pixels, path: url.path)
-        try AtomicFile.write(data, to: url)
+        try AtomicFile.write(try png(for: url.path), to: url)
+    }
+
+    /// The image as the bytes of a PNG file.
+    ///
+    /// - Parameter path: the file they are for, which errors name.
+    /// - Throws: `InputError` if it cannot be encoded.
+    package func png(for path: String) throws -> Data {
+        try PNGFile.encode(width: width, height: height, channels: channels, pixels: pixels, path: path)
     }
 }

@@ -89,6 +89,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
     public var checkpointEvery = 200
     /// Iterations between two evaluations; 0 = at the ends of phases only.
     public var evaluateEvery = 0
+    /// Whether the run is written for TensorBoard too.
+    public var tensorboard = true
     /// Hard sharing, weights only.
     public var warmup = PhaseConfiguration(iterations: 4000)
     /// Weights and policy in turn; a weight step and a logit step each count one.

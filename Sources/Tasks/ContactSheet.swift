@@ -34,10 +34,14 @@ extension Pictures {
     ///   - batch: where it is.
     public static func label(_ name: String, of kind: any TaskKind, image index: Int, in batch: Batch) -> Image {
         let colours = batch.imageLabel(name, image: index).map(kind.colours) ?? [nil]
-        let pixels = (0..<batch.height * batch.width).flatMap { pixel in
+        var pixels: [UInt8] = []
+        pixels.reserveCapacity(batch.height * batch.width * 3)
+        for pixel in 0..<batch.height * batch.width {
             // One colour for all pixels where a label is the whole image's.
             let colour = colours[colours.count == 1 ? 0 : pixel] ?? withoutLabel
-            return [colour.0, colour.1, colour.2]
+            pixels.append(colour.0)
+            pixels.append(colour.1)
+            pixels.append(colour.2)
         }
         return Image(width: batch.width, height: batch.height, channels: 3, pixels: pixels)
     }
@@ -74,9 +78,12 @@ extension Pictures {
     /// Pictures at a size at which one looks at several at once, all by the same factor: small ones enlarged pixel by
     /// pixel, large ones reduced to the mean of blocks.
     ///
+    /// - Parameters:
+    ///   - rows: the pictures.
+    ///   - most: pixels of the larger side of the largest one, at most.
     /// - Precondition: at least one picture, all RGB.
-    public static func readable(_ rows: [[Image]]) -> [[Image]] {
-        let (least, most) = (160, 480)
+    public static func readable(_ rows: [[Image]], most: Int = 480) -> [[Image]] {
+        let least = 160
         let side = rows.joined().map { max($0.height, $0.width) }.max() ?? least
         if side < least {
             let factor = (least + side - 1) / side

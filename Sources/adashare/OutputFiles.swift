@@ -40,6 +40,8 @@ struct InputFiles {
             "policy.json",
             "summary.json", "run.lock", "tradeoff.json", "tradeoff.svg",
         ].map { "\(path)/\($0)" }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        files += names.filter(RunDirectory.isBoard).map { "\(path)/\($0)" }
         folders += ["checkpoints", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }
     }
 

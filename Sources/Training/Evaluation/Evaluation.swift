@@ -102,17 +102,22 @@ public struct Evaluator {
     ///   - splits: in the order of the data sets.
     ///   - forms: of each image, whose predictions are averaged.
     ///   - progress: told how many images are done, of all data sets.
+    ///   - observe: told each image that is scored, the tasks that learn from it as indices, and what is predicted.
     /// - Throws: what reading images or the device throws, and `InputError` if a task's predictions cannot be mirrored
     ///   where `forms` does.
     public func evaluate(
         _ network: NetworkRuntime, policy: DiscretePolicy, splits: [[Int]], forms: TestTimeForms = .image,
-        progress: ((Int) -> Void)? = nil
+        progress: ((Int) -> Void)? = nil, observe: ((Batch, [Int], [String: Prediction]) -> Void)? = nil
     ) throws -> EvaluationResult {
         try forms.check(experiment.configuration.tasks)
         let kinds = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind) })
         _ = network.takePaths()
         var result = try score(splits, progress: progress) { batch, tasks in
-            try forms.predict(batch, kinds: kinds) { try network.predict($0, policy: policy, tasks: tasks) }
+            let predictions = try forms.predict(batch, kinds: kinds) {
+                try network.predict($0, policy: policy, tasks: tasks)
+            }
+            observe?(batch, tasks, predictions)
+            return predictions
         }
         result.paths = network.takePaths().flatMap { ImagePaths($0, experiment) }
         return result

@@ -13,6 +13,7 @@ extension Trainer {
         let (place, start) = (SavedPlace(state), ContinuousClock.now)
         guard place != saved else { return }
         try log.synchronize()
+        try board?.synchronize()
         state.logOffset = log.offset
         keepElapsed()
         let phase = try currentPhase()

@@ -18,7 +18,7 @@ extension Trainer: MethodRun {
     public func note(_ text: String) { report(.notice(text)) }
 
     public func log(_ kind: String, _ members: [String: JSONValue]) throws {
-        try log.append(.object(event(kind).merging(members) { $1 }))
+        try append(event(kind).merging(members) { $1 })
     }
 
     public func initialise(_ name: String?, keepingLogits: Bool) throws {
@@ -112,10 +112,17 @@ extension Trainer: MethodRun {
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
         let result: EvaluationResult
+        var pictures: EvaluationPictures?
         do {
-            result = try evaluator.evaluate(network, policy: try phase.policy(), splits: splits) { done in
-                self.report(.evaluating(phase: self.state.phase.rawValue, done: done, total: images))
+            let policy = try phase.policy()
+            if board?.wantsPictures(step: globalStep, isLast: state.iteration == iterations(of: state.phase)) ?? false {
+                let isLearned = experiment.method.learner != nil && experiment.method.routing == nil
+                pictures = EvaluationPictures(experiment, policy: isLearned ? policy : nil)
             }
+            result = try evaluator.evaluate(
+                network, policy: policy, splits: splits,
+                progress: { self.report(.evaluating(phase: self.state.phase.rawValue, done: $0, total: images)) },
+                observe: { pictures?.add($0, $1, $2) })
         } catch {
             // A checkpoint may follow.
             if let trained { try network.load(trained) }
@@ -142,7 +149,8 @@ extension Trainer: MethodRun {
             let list = leftOut.joined(separator: ", ")
             note("\(name) \(state.iteration): not a number, and left out of the score: \(list)")
         }
-        try log.append(.object(event))
+        try append(event)
+        if let pictures { try board?.add(pictures, of: .object(event)) }
 
         let best = state.bestScore[name].map { ValidationScore(gain: $0, leftOut: state.bestLeftOut[name] ?? 0) }
         if let score, phase.isJudged(state.iteration), training.evaluateEvery > 0,

@@ -165,7 +165,7 @@ extension Trainer {
             var event = event("skip")
             event["reason"] = .string(reason)
             event["skipped"] = .integer(skipped.count)
-            try log.append(.object(event))
+            try append(event)
             report(.notice("left out, \(skipped.count) by now: \(reason)"))
         }
     }
@@ -190,7 +190,7 @@ extension Trainer {
         event.merge(carriers) { $1 }
         event.merge(step.facts) { $1 }
         event.merge(try currentPhase().learned()) { $1 }
-        try log.append(.object(event))
+        try append(event)
     }
 
     /// Rates of the groups that a step moves, by group.

@@ -26,6 +26,8 @@ public final class Trainer {
     public let network: NetworkRuntime
     let run: RunDirectory
     let log: EventLog
+    /// nil where the configuration wants none.
+    private(set) var board: RunBoard?
     let checkpoints: CheckpointStore
     let evaluator: Evaluator
     /// Asked between steps, and within evaluations, whether the process is to stop.
@@ -130,6 +132,10 @@ public final class Trainer {
             try reopenPhase()
             if isLost { report(.notice("\(run.log.path) is gone: it begins anew, without the steps before")) }
         }
+        if given.configuration.training.tensorboard {
+            let steps = outlines.reduce(0) { $0 + $1.iterations }
+            board = RunBoard(run, experiment, nextStep: globalStep + 1, of: steps)
+        }
         guard !changes.isEmpty else { return }
         report(.notice("changed since the run began: " + changes.map(\.text).joined(separator: "; ")))
         try run.store(given.configuration)
@@ -233,7 +239,7 @@ public final class Trainer {
                         changes.map { ($0.path, .array([.string($0.before), .string($0.now)])) }
                     ) { first, _ in first })
             }
-            try log.append(.object(event))
+            try append(event)
         }
         if !wanted.isEmpty, wanted.allSatisfy({ state.finished.contains($0.phase) }) {
             report(.notice("every phase asked for is finished"))
@@ -259,6 +265,9 @@ public final class Trainer {
             if !isContinued { try enter(outline, phase) }
             isResumed = false
             try complete(outline, phase)
+        }
+        if outlines.allSatisfy({ $0.iterations == 0 || $0.isElsewhere || state.finished.contains($0.phase) }) {
+            try board?.succeed()
         }
         return state.finished
     }
@@ -327,6 +336,12 @@ public final class Trainer {
         }
     }
 
+    /// Appends an event to the log, and to what TensorBoard shows.
+    func append(_ event: [String: JSONValue]) throws {
+        try log.append(.object(event))
+        try board?.add(.object(event))
+    }
+
     /// What every line of the log has: what it is about, where the run stands, and when that was.
     func event(_ kind: String) -> [String: JSONValue] {
         [
@@ -337,7 +352,7 @@ public final class Trainer {
     }
 
     /// Steps of all phases that the run has taken.
-    private var globalStep: Int {
+    var globalStep: Int {
         state.finished.filter { $0 != state.phase }.reduce(state.iteration) { $0 + iterations(of: $1) }
     }
 
