@@ -119,6 +119,12 @@ bool adashare_png_read_pixels(
         png_set_expand(png);
         png_set_gray_to_rgb(png);
         png_set_strip_alpha(png);
+    } else if (form == ADASHARE_PNG_AS_RGBA) {
+        png_set_scale_16(png);
+        // Transparent colours become alpha.
+        png_set_expand(png);
+        png_set_gray_to_rgb(png);
+        png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
     } else {
         png_set_packing(png);
     }
@@ -161,8 +167,8 @@ static void flush(png_structp png) {
 }
 
 bool adashare_png_write(
-    uint32_t width, uint32_t height, int channels, const uint8_t *pixels, adashare_png_data *file,
-    adashare_png_message *message) {
+    uint32_t width, uint32_t height, adashare_png_color color, int bit_depth, const uint8_t *palette, int colors,
+    const uint8_t *pixels, adashare_png_data *file, adashare_png_message *message) {
     message->text[0] = '\0';
     *file = (adashare_png_data){NULL, 0, 0};
     png_infop info = NULL;
@@ -181,11 +187,18 @@ bool adashare_png_write(
     png_set_write_fn(png, file, put, flush);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_IHDR(
-        png, info, width, height, 8, channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-        PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+        png, info, width, height, bit_depth, (int)color, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+        PNG_FILTER_TYPE_DEFAULT);
+    if (color == ADASHARE_PNG_PALETTE) {
+        png_color entries[PNG_MAX_PALETTE_LENGTH];
+        for (int i = 0; i < colors && i < PNG_MAX_PALETTE_LENGTH; i++) {
+            entries[i] = (png_color){palette[3 * i], palette[3 * i + 1], palette[3 * i + 2]};
+        }
+        png_set_PLTE(png, info, entries, colors);
+    }
     png_set_sRGB(png, info, PNG_sRGB_INTENT_PERCEPTUAL);
     png_write_info(png, info);
-    const size_t row = (size_t)width * (channels == 3 ? 3 : 1);
+    const size_t row = png_get_rowbytes(png, info);
     for (size_t y = 0; y < height; y++) png_write_row(png, pixels + y * row);
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);

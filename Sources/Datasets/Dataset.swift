@@ -1,3 +1,5 @@
+import Foundation
+
 /// One decoded, unaugmented image with its labels, all of the same height and width, row-major.
 public struct Sample: Sendable, Equatable {
     /// The file stem or generated name, unique within its data set.
@@ -43,6 +45,10 @@ public protocol Dataset: Sendable {
     ///
     /// - Precondition: `index` lies in `0..<count`.
     func carries(_ label: String, at index: Int) -> Bool
+    /// Where a sample's image lies; nil where no file holds it alone.
+    ///
+    /// - Precondition: `index` lies in `0..<count`.
+    func imageFile(at index: Int) -> URL?
     /// Decodes or generates one sample; the same index always gives the same sample.
     ///
     /// - Throws: `InputError` naming the file at fault.
@@ -55,6 +61,8 @@ extension Dataset {
     public var normalisation: ImageNormalisation { .published }
     /// Classes are numbers.
     public var classNames: [String: [String]] { [:] }
+    /// No files.
+    public func imageFile(at index: Int) -> URL? { nil }
     /// Every sample carries every label.
     public func carries(_ label: String, at index: Int) -> Bool { labels.contains(label) }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Images and labels brought to another size.
 enum ImageResize {
     /// Smooth: every pixel is the mean of those below a triangle as wide as two pixels of the smaller image, so that
@@ -120,6 +122,8 @@ struct ResizedDataset: Dataset {
     var classNames: [String: [String]] { base.classNames }
 
     func carries(_ label: String, at index: Int) -> Bool { base.carries(label, at: index) }
+
+    func imageFile(at index: Int) -> URL? { base.imageFile(at: index) }
 
     func sample(_ index: Int) throws -> Sample {
         try cache.sample(index) { try base.sample(index).resized(to: (size.height, size.width)) }

@@ -76,6 +76,14 @@ public protocol Reader: ConfigurationKind {
     static var published: PublishedDataset? { get }
     /// How colours of its images enter the network, as the data set it opens says too: those who predict open none.
     var normalisation: ImageNormalisation { get }
+    /// Whether numbers of its labels are in the units of their task kinds, such as metres; otherwise they have none.
+    var keepsUnits: Bool { get }
+    /// What classes of a label are called, in their order, where all data sets of the kind call them so.
+    ///
+    /// - Parameters:
+    ///   - label: its name.
+    ///   - count: how many classes there are.
+    func classNames(of label: String, count: Int) -> [String]?
     /// Checks its keys, where another reader may be the chosen one.
     ///
     /// - Throws: `InputError` naming the key.
@@ -90,6 +98,8 @@ extension Reader {
     public static var needsRoot: Bool { true }
     public static var published: PublishedDataset? { nil }
     public var normalisation: ImageNormalisation { .published }
+    public var keepsUnits: Bool { true }
+    public func classNames(of label: String, count: Int) -> [String]? { nil }
     public func validate(chosen: String?, file: String) throws {}
 }
 

@@ -104,6 +104,19 @@ extension Experiment {
         if let error = InputError.all(errors) { throw error }
     }
 
+    /// What classes are called, by task: as a run has kept it, else as every data set of the kind says.
+    ///
+    /// - Parameter known: what a run has kept.
+    package func classNames(known: [String: [String]]) -> [String: [String]] {
+        var names = known
+        for source in sources {
+            for task in source.tasks.map({ configuration.tasks[$0] }) where names[task.name] == nil {
+                names[task.name] = source.reader.reader?.classNames(of: task.labelName, count: task.channels)
+            }
+        }
+        return names
+    }
+
     /// How an image that belongs to no data set enters the network: as those it is trained with.
     ///
     /// - Throws: `InputError` where tasks have images of data sets that enter it differently.

@@ -41,6 +41,17 @@ public struct Image: Sendable, Equatable {
         precondition(channels == 1 || channels == 3, "channels is \(channels), expected 1 or 3")
         let data = try WholeFile.read(url)
         guard channels == 3 else { return try label(exact(data, url, "8-bit grey or palette PNG"), url) }
+        return try picture(data, url) { try $0.colours() }
+    }
+
+    /// Reads a picture whose every pixel has a colour of its own: as `read` does, but alpha has to be opaque.
+    ///
+    /// - Throws: as `read`, and `InputError` if pixels are transparent.
+    package static func readOpaque(_ url: URL) throws -> Image {
+        try picture(WholeFile.read(url), url) { try $0.opaqueColours() }
+    }
+
+    private static func picture(_ data: Data, _ url: URL, _ colours: (PNGFile) throws -> [UInt8]) throws -> Image {
         if JPEGFile.hasSignature(data) {
             let file = try JPEGFile(data, path: url.path)
             return Image(width: file.width, height: file.height, channels: 3, pixels: try file.colours())
@@ -51,7 +62,7 @@ public struct Image: Sendable, Equatable {
                 expected: "a PNG or JPEG image")
         }
         let file = try PNGFile(data, path: url.path)
-        return Image(width: file.header.width, height: file.header.height, channels: 3, pixels: try file.colours())
+        return Image(width: file.header.width, height: file.header.height, channels: 3, pixels: try colours(file))
     }
 
     /// Reads three numbers for each pixel, such as the normals of a surface: an 8-bit RGB PNG.
@@ -135,7 +146,7 @@ public struct Image: Sendable, Equatable {
     ///
     /// - Throws: `InputError` if the file cannot be written.
     public func write(to url: URL) throws {
-        try AtomicFile.write(try png(for: url.path), to: url)
+        try AtomicFile.write(png(for: url.path), to: url)
     }
 
     /// The image as the bytes of a PNG file.
@@ -143,6 +154,23 @@ public struct Image: Sendable, Equatable {
     /// - Parameter path: the file they are for, which errors name.
     /// - Throws: `InputError` if it cannot be encoded.
     package func png(for path: String) throws -> Data {
-        try PNGFile.encode(width: width, height: height, channels: channels, pixels: pixels, path: path)
+        let content: PNGFile.Content = channels == 3 ? .colours(pixels) : .grey(pixels)
+        return try PNGFile.encode(width: width, height: height, content, path: path)
+    }
+
+    /// Writes one number of 8 bits for each pixel as a PNG with a palette, in the same way.
+    ///
+    /// - Precondition: numbers are below the count of the palette's colours, which is at most 256.
+    package static func write(indices: [UInt8], palette: [UInt8], width: Int, height: Int, to url: URL) throws {
+        try write(.indices(indices, palette: palette), width, height, to: url)
+    }
+
+    /// Writes one number of 16 bits for each pixel as a grey PNG, in the same way.
+    package static func write(words: [UInt16], width: Int, height: Int, to url: URL) throws {
+        try write(.words(words), width, height, to: url)
+    }
+
+    private static func write(_ content: PNGFile.Content, _ width: Int, _ height: Int, to url: URL) throws {
+        try AtomicFile.write(PNGFile.encode(width: width, height: height, content, path: url.path), to: url)
     }
 }

@@ -78,6 +78,20 @@ public struct NPYArray: Sendable, Equatable {
         try AtomicFile.write(data, to: url)
     }
 
+    /// Writes whole numbers of 16 bits, in the same way: in 8 where `limit` says that they all fit.
+    ///
+    /// - Precondition: `values` holds the product of `shape`; where `limit` is at most 256 they are below it.
+    package static func write(_ values: [UInt16], below limit: Int, shape: [Int], to url: URL) throws {
+        let fits = limit <= 256
+        var data = NPYHeader.encode(descriptor: fits ? "|u1" : "<u2", shape: shape)
+        if fits {
+            data.append(contentsOf: values.map { UInt8($0) })
+        } else {
+            values.map(\.littleEndian).withUnsafeBytes { data.append(contentsOf: $0) }
+        }
+        try AtomicFile.write(data, to: url)
+    }
+
     /// Two axes exchanged, in squares that stay in cache.
     private static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
         let side = 16

@@ -70,6 +70,26 @@ struct PNGFile {
     /// - Throws: `InputError` if libpng refuses the file or warns of it.
     func colours() throws -> [UInt8] { try bytes(ADASHARE_PNG_AS_RGB, perPixel: 3) }
 
+    /// The same of a file whose pixels all have a colour of their own.
+    ///
+    /// - Throws: also `InputError` if a pixel lets through what lies behind it: the file does not say what that is.
+    func opaqueColours() throws -> [UInt8] {
+        guard header.hasTransparency || header.kind == .rgba || header.kind == .greyAlpha else { return try colours() }
+        let pixels = try bytes(ADASHARE_PNG_AS_RGBA, perPixel: 4)
+        let through = stride(from: 3, to: pixels.count, by: 4).count { pixels[$0] < 255 }
+        guard through == 0 else {
+            throw InputError(
+                file: path, found: "\(through) of \(pixels.count / 4) pixels transparent",
+                expected: "an opaque image: flattened onto a background, or saved without alpha")
+        }
+        return [UInt8](unsafeUninitializedCapacity: pixels.count / 4 * 3) { colours, initialized in
+            for pixel in 0..<pixels.count / 4 {
+                for channel in 0..<3 { colours[3 * pixel + channel] = pixels[4 * pixel + channel] }
+            }
+            initialized = pixels.count / 4 * 3
+        }
+    }
+
     /// The samples, or the palette indices, one byte each.
     ///
     /// - Precondition: at most 8 bits a sample, and `channels` of them a pixel.
@@ -96,14 +116,38 @@ struct PNGFile {
         return (0..<bytes.count / 2).map { UInt16(bytes[2 * $0]) << 8 | UInt16(bytes[2 * $0 + 1]) }
     }
 
-    /// An 8-bit file, grey or sRGB.
+    /// What is written.
+    enum Content {
+        /// Grey values of 8 bits.
+        case grey([UInt8])
+        /// R,G,B of 8 bits.
+        case colours([UInt8])
+        /// Indices into a palette of at most 256 colours R,G,B.
+        case indices([UInt8], palette: [UInt8])
+        /// Grey values of 16 bits.
+        case words([UInt16])
+    }
+
+    /// A file.
     ///
+    /// - Precondition: as many values as pixels; indices lie in the palette.
     /// - Throws: `InputError` if libpng cannot write it.
-    static func encode(width: Int, height: Int, channels: Int, pixels: [UInt8], path: String) throws -> Data {
+    static func encode(width: Int, height: Int, _ content: Content, path: String) throws -> Data {
+        let (color, bits, palette, bytes): (adashare_png_color, CInt, [UInt8], [UInt8]) =
+            switch content {
+            case .grey(let values): (ADASHARE_PNG_GREY, 8, [], values)
+            case .colours(let values): (ADASHARE_PNG_RGB, 8, [], values)
+            case .indices(let values, let palette): (ADASHARE_PNG_PALETTE, 8, palette, values)
+            case .words(let values):
+                (ADASHARE_PNG_GREY, 16, [], values.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] })
+            }
         var file = adashare_png_data()
         defer { adashare_png_free(&file) }
         var message = adashare_png_message()
-        guard adashare_png_write(UInt32(width), UInt32(height), CInt(channels), pixels, &file, &message) else {
+        guard
+            adashare_png_write(
+                UInt32(width), UInt32(height), color, bits, palette, CInt(palette.count / 3), bytes, &file, &message)
+        else {
             throw InputError(
                 file: path, found: "an image that cannot be encoded: \(line(ofCharacters: message.text))",
                 expected: "one that can")

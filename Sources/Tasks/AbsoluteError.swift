@@ -19,6 +19,10 @@ extension StrengthKind {
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess { $0 != 255 } }
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.range(prediction) }
     public var isMap: Bool { true }
+    /// v of strength v / 127 − 1, 0 to 254.
+    public func stored(_ prediction: Prediction) -> StoredLabels {
+        .bytes(prediction.values.map { UInt8(((max(-1, min(1, $0.isNaN ? -1 : $0)) + 1) * 127).rounded()) })
+    }
 }
 
 /// Absolute error over pixels whose label is not 255.

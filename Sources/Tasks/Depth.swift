@@ -23,6 +23,14 @@ public struct Depth: TaskKind {
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess(isLabel: isValidDepth) }
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.range(prediction) }
     public var isMap: Bool { true }
+    public var unit: String? { "m" }
+    /// Millimetres; 0 where the distance is not above it, 65535 beyond.
+    public func stored(_ prediction: Prediction) -> StoredLabels {
+        .words(prediction.values.map { $0 > 0 ? UInt16(min(65_535, ($0 * 1000).rounded())) : 0 })
+    }
+    public func deviations(_ prediction: Prediction, from label: ImageLabel) -> [Float] {
+        differences(prediction, label) { isValidDepth($0) && $0.isFinite }
+    }
 }
 
 /// Errors of predicted distances.

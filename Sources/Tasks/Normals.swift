@@ -50,6 +50,28 @@ public struct Normals: TaskKind {
         return directions(.mean(of: predictions.map(directions)))
     }
 
+    public var deviationUnit: String? { "°" }
+
+    /// x, y, z of length 1; of a network that was trained in colours, the direction of R, G, B.
+    public func numbers(_ prediction: Prediction) -> [Float] {
+        let directions = prediction.mappingPixels { pixel in
+            let unit = normalised(SIMD3(pixel[0], pixel[1], pixel[2]))
+            return space == .published ? [unit.z, unit.y, unit.x] : [unit.x, unit.y, unit.z]
+        }
+        return directions.values
+    }
+
+    /// The angle, between colours for a network that was trained in them.
+    public func deviations(_ prediction: Prediction, from label: ImageLabel) -> [Float] {
+        let directions = numbers(prediction)
+        return (0..<label.numbers.count / 3).map { pixel in
+            let colour = vector(label.numbers, at: pixel)
+            guard isValidNormal(colour) else { return .nan }
+            let truth = space == .published ? colour : decodedNormal(colour)
+            return Float(acos(cosine(vector(directions, at: pixel), truth)) * 180 / .pi)
+        }
+    }
+
     /// Always R, G, B = x, y, z.
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] {
         (0..<prediction.height * prediction.width).map { pixel in

@@ -24,13 +24,32 @@ public enum Pictures {
         }
     }
 
-    /// Cubehelix from the least to the greatest finite value.
+    /// Dark for the least finite value, bright for the greatest.
     static func range(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] {
-        let values = prediction.values.prefix(prediction.height * prediction.width)
+        let values = Array(prediction.values.prefix(prediction.height * prediction.width))
         let finite = values.filter(\.isFinite)
         let low = Double(finite.min() ?? 0)
-        let span = max(Double(finite.max() ?? 1) - low, 1e-12)
-        return values.map { ColourMap.cubehelix((Double($0) - low) / span) }
+        return colours(values, within: low...max(low, Double(finite.max() ?? 1)))
+    }
+
+    /// Dark for the lower end of a range, bright for the upper one.
+    static func colours(_ values: [Float], within range: ClosedRange<Double>) -> [(UInt8, UInt8, UInt8)] {
+        let span = max(range.upperBound - range.lowerBound, 1e-12)
+        return values.map { ColourMap.scale((Double($0) - range.lowerBound) / span) }
+    }
+
+    /// A picture of a colour for each pixel.
+    ///
+    /// - Precondition: width · height colours.
+    static func image(_ colours: [(UInt8, UInt8, UInt8)], width: Int, height: Int) -> Image {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(colours.count * 3)
+        for colour in colours {
+            bytes.append(colour.0)
+            bytes.append(colour.1)
+            bytes.append(colour.2)
+        }
+        return Image(width: width, height: height, channels: 3, pixels: bytes)
     }
 
     /// Pictures of one size side by side with a white gap.

@@ -55,6 +55,16 @@ public protocol TaskKind: Sendable {
     var isMap: Bool { get }
     /// The label that class scores leave out; nil for numbers.
     var ignoredClass: Int? { get }
+    /// Of its numbers, such as m; nil where they have none.
+    var unit: String? { get }
+    /// Its numbers as other programs want them, from those of the head: as many for each pixel.
+    func numbers(_ prediction: Prediction) -> [Float]
+    /// Its labels as a file of labels has them.
+    func stored(_ prediction: Prediction) -> StoredLabels
+    /// How far each pixel of a prediction is from a label of its size; NaN where there is no label. Of classes 0 and 1.
+    func deviations(_ prediction: Prediction, from label: ImageLabel) -> [Float]
+    /// Of deviations.
+    var deviationUnit: String? { get }
 }
 
 extension TaskKind {
@@ -64,6 +74,8 @@ extension TaskKind {
     public static var conventionKey: ConventionKey? { nil }
     public var isMap: Bool { false }
     public var ignoredClass: Int? { nil }
+    public var unit: String? { nil }
+    public var deviationUnit: String? { unit }
 
     /// Left and right exchanged.
     public func mirrored(_ prediction: Prediction) -> Prediction? { prediction.flipped }

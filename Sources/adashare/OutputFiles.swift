@@ -53,13 +53,15 @@ struct InputFiles {
     /// - Throws: `InputError` naming both.
     func check(_ outputs: [String]) throws {
         var seen: [String: String] = [:]
+        let places = Dictionary(files.map { (Self.place($0), $0) }) { first, _ in first }
+        let read = Dictionary(files.compactMap { file in Self.identity(file).map { ($0, file) } }) { first, _ in first }
         for output in outputs {
             let place = Self.place(output)
             if let other = seen.updateValue(output, forKey: place) {
                 throw InputError(
                     file: output, found: "the place of another output, \(other)", expected: "a name of its own")
             }
-            if let input = files.first(where: { Self.place($0) == place || Self.areOne($0, output) }) {
+            if let input = places[place] ?? Self.identity(output).flatMap({ read[$0] }) {
                 throw InputError(
                     file: output, found: "a file that is read, \(input)", expected: "another place for what is written")
             }
@@ -84,10 +86,9 @@ struct InputFiles {
         URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path + "/"
     }
 
-    /// Whether both paths lead to one file, by whatever links.
-    private static func areOne(_ a: String, _ b: String) -> Bool {
-        var (first, second) = (stat(), stat())
-        return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev
-            && first.st_ino == second.st_ino
+    /// What a path leads to, by whatever links; nil where there is nothing.
+    private static func identity(_ path: String) -> [UInt64]? {
+        var found = stat()
+        return stat(path, &found) == 0 ? [UInt64(found.st_dev), UInt64(found.st_ino)] : nil
     }
 }

@@ -15,8 +15,14 @@ struct Predict: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Predict every task for images.",
         discussion: """
-            Writes <stem>_<task>.png at image size and <stem>_panel.png side by side. With --raw instead:
-            <stem>.safetensors, one tensor per task, [channels, h, w] at feature resolution.
+            Writes, as --output-format says, for each image:
+              pictures     <stem>_<task>.png at image size, and <stem>_panel.png: all of them side by side with scales \
+            and names, labels and errors below where the image is one of the run's data set
+              png          <stem>_<task>.png as files of labels are: classes by number, thousandths in 16 bits (depth \
+            in millimetres), normals as colours
+              npy          <stem>_<task>.npy at image size: classes, or float32
+              safetensors  <stem>.safetensors, the heads' outputs, one tensor per task, [channels, h, w]
+            What cannot be read is named at the end, and the exit code is 1; all others are done.
             A checkpoint in a run's folder is computed by the algorithms that run recorded.
             Without --policy: the policy recorded in the checkpoint, else every task uses every block.
             """)
@@ -31,12 +37,20 @@ struct Predict: ConsoleCommand {
     var overrides: [String] = []
     @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.") var checkpoint: String?
     @Option(help: "Policy: \(PolicySource.expectation).") var policy: PolicySource?
-    @Flag(help: "Write the heads' outputs instead of pictures.") var raw = false
+    @Option(help: "What is written: pictures, png, npy or safetensors.") var outputFormat: PredictionFormat?
+    @Flag(help: "The same as --output-format safetensors.") var raw = false
+    @Option(help: "How outputs come to image size: nearest, as metrics take them, or bilinear.")
+    var upsample: Upsampling = .bilinear
+    @Option(help: "Images of one size that are computed at once.") var batch = BatchSize(1)
     @Option(help: "Folder for the results; created if missing.") var output: String
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
-    @Argument(help: "Images, PNG or JPEG, of any colour type but CMYK.") var images: [String]
+    @Argument(
+        help: "Images, folders of images, or patterns: PNG of any colour type without transparency, JPEG but CMYK.")
+    var images: [String]
+
+    private var format: PredictionFormat { outputFormat ?? (raw ? .safetensors : .pictures) }
 
     func validate() throws {
         guard (path == nil) != (config == nil) else {
@@ -45,35 +59,36 @@ struct Predict: ConsoleCommand {
         if config != nil, checkpoint == nil { throw ValidationError("--config: expected with --checkpoint.") }
         if path != nil, !overrides.isEmpty { throw ValidationError("--set: expected with --config.") }
         if images.isEmpty { throw ValidationError("Name at least one image.") }
-        let stems = images.map(Self.stem)
-        if Set(stems).count < stems.count { throw ValidationError("Two images have the same name without extension.") }
+        if raw, let outputFormat, outputFormat != .safetensors {
+            throw ValidationError("--raw: found with --output-format \(outputFormat.rawValue), expected without.")
+        }
     }
 
     func run(on console: Console) throws {
+        let given = try GivenImages(images)
         let (configuration, run) = try source(on: console)
-        let given = try Experiment(part.select(configuration))
+        let asked = try Experiment(part.select(configuration))
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: [String]?.none)] }
-            ?? run?.results(of: given) ?? []
+            ?? run?.results(of: asked) ?? []
         let files = try results.map { weights, tasks in
             let file = try TensorFile.read(weights)
             return (file: file, tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
-        var inputs = InputFiles(images + [config] + results.map(\.weights.path))
+        var inputs = InputFiles(given.paths + [config] + results.map(\.weights.path))
         inputs.add(policy)
         inputs.add(trainedIn: run?.url.path)
-        let outputs = images.flatMap { image in
-            let stem = Self.stem(image)
-            let names =
-                raw ? ["\(stem).safetensors"] : (given.tasks.map(\.name) + ["panel"]).map { "\(stem)_\($0).png" }
-            return names.map { URL(fileURLWithPath: output).appendingPathComponent($0).path }
-        }
+        let names = try asked.classNames(known: run?.readClasses() ?? [:])
+        let writer = try PredictionWriter(
+            asked, tasks: asked.tasks(recordedIn: files[0].file), classes: names, format: format, upsampling: upsample,
+            folder: URL(fileURLWithPath: output), console: console)
+        let outputs = given.paths.flatMap { writer.files(of: GivenImages.stem($0)).map(\.path) }
         try inputs.check(outputs)
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context, reading: inputs, writing: outputs)
         let session = try ExperimentSession.open(
-            given, on: context, family: device.kernelFamily, algorithms: run.map { .recorded($0) } ?? .byShape,
+            asked, on: context, family: device.kernelFamily, algorithms: run.map { .recorded($0) } ?? .byShape,
             report: progress.report)
         let experiment = session.experiment
         let normalisation = try experiment.inputNormalisation()
@@ -81,40 +96,39 @@ struct Predict: ConsoleCommand {
         // A mistake is told before anything is written.
         try network.load(files[0].file)
         let policies = try files.map { try policy.map(experiment.policy) ?? experiment.policy(recordedIn: $0.file) }
-        let folder = URL(fileURLWithPath: output)
-        let pictures = Album(tasks: experiment.tasks(recordedIn: files[0].file), console: console)
-        try AtomicFile.makeFolder(folder)
+        let truths =
+            format == .pictures ? GroundTruth(experiment, images: given.paths, report: progress.report) : nil
+        try AtomicFile.makeFolder(URL(fileURLWithPath: output))
+        func predict(_ images: [Image]) throws -> [String: Prediction] {
+            var batch = Batch(
+                count: images.count, height: images[0].height, width: images[0].width,
+                indices: Array(images.indices), normalisation: normalisation)
+            batch.image = images.count == 1 ? networkInput(images[0], normalisation) : []
+            if images.count > 1 { for image in images { batch.image += networkInput(image, normalisation) } }
+            var predictions: [String: Prediction] = [:]
+            for ((file, tasks), chosen) in zip(files, policies) {
+                if files.count > 1 { try network.load(file) }
+                let all = try network.predict(batch, policy: chosen)
+                predictions.merge(all.filter { tasks?.contains($0.key) ?? true }) { $1 }
+            }
+            return predictions
+        }
         try profile.recording(with: recorder, on: console) {
-            var failures: [InputError] = []
-            for path in images {
-                let image: Image
+            let failures = try given.forEachBatch(of: batch.count) { paths, images in
+                let predictions: [String: Prediction]
                 do {
-                    image = try Image.read(URL(fileURLWithPath: path), channels: 3)
+                    predictions = try predict(images)
                 } catch let error as InputError {
-                    // What is wrong with one concerns no other.
-                    failures.append(error)
-                    continue
+                    throw error.of(paths[0])
                 }
-                var predictions: [String: Prediction] = [:]
-                for ((file, tasks), chosen) in zip(files, policies) {
-                    if files.count > 1 { try network.load(file) }
-                    let all = try predict(image, normalisation, network: network, policy: chosen)
-                    predictions.merge(all.filter { tasks?.contains($0.key) ?? true }) { $1 }
-                }
-                let stem = Self.stem(path)
-                if raw {
-                    try writeRaw(predictions, to: folder.appendingPathComponent("\(stem).safetensors"))
-                } else {
-                    try pictures.write(predictions, of: image, stem: stem, folder: folder)
+                for (index, (path, image)) in zip(paths, images).enumerated() {
+                    try writer.write(
+                        predictions.mapValues { $0.image(index) }, of: image, at: path, truth: truths?.of(path))
                 }
                 try recorder?.collect()
             }
             if let error = InputError.all(failures) { throw error }
         }
-    }
-
-    private static func stem(_ path: String) -> String {
-        URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     }
 
     /// The network, and the run its weights are of, whose algorithms then compute it: the same bits as there.
@@ -127,45 +141,15 @@ struct Predict: ConsoleCommand {
         let configuration = try readConfiguration(config, overrides, on: console)
         return (configuration, RunDirectory.holding(checkpoint: URL(fileURLWithPath: checkpoint)))
     }
+}
 
-    private func predict(
-        _ image: Image, _ normalisation: ImageNormalisation, network: NetworkRuntime, policy: DiscretePolicy
-    ) throws -> [String: Prediction] {
-        var batch = Batch(
-            count: 1, height: image.height, width: image.width, indices: [0], normalisation: normalisation)
-        batch.image = networkInput(image, normalisation)
-        return try network.predict(batch, policy: policy)
-    }
-
-    private func writeRaw(_ predictions: [String: Prediction], to url: URL) throws {
-        var file = TensorFile()
-        for (task, prediction) in predictions {
-            file.add(
-                task, floats: prediction.channelsFirst,
-                shape: [prediction.channels, prediction.height, prediction.width])
-        }
-        try file.write(to: url)
+extension InputError {
+    /// The same as an error about an image, such as one that is too large for the device.
+    fileprivate func of(_ image: String) -> InputError {
+        InputError(
+            file: image, place: [file, place].compactMap { $0 }.joined(separator: ", "), found: found,
+            expected: expected)
     }
 }
 
-/// Draws predictions; says on standard output what lies where, and the range of each map of numbers.
-private struct Album {
-    let tasks: [TaskSettings]
-    let console: Console
-
-    func write(_ predictions: [String: Prediction], of image: Image, stem: String, folder: URL) throws {
-        var pictures = [image]
-        var parts = ["image"]
-        for task in tasks {
-            guard let prediction = predictions[task.name] else { continue }
-            let picture = Pictures.picture(prediction, of: task.kind, height: image.height, width: image.width)
-            try picture.write(to: folder.appendingPathComponent("\(stem)_\(task.name).png"))
-            pictures.append(picture)
-            let low = Double(prediction.values.min() ?? 0)
-            let high = Double(prediction.values.max() ?? 0)
-            parts.append(task.name + (task.kind.isMap ? " (dark \(readable(low)), bright \(readable(high)))" : ""))
-        }
-        try Pictures.panel(pictures).write(to: folder.appendingPathComponent("\(stem)_panel.png"))
-        try console.print("\(stem)_panel.png, left to right: " + parts.joined(separator: ", "))
-    }
-}
+extension Upsampling: ExpressibleByArgument {}

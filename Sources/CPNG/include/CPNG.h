@@ -54,23 +54,26 @@ typedef enum {
     ADASHARE_PNG_AS_STORED,
     /// R,G,B of 8 bits whatever is stored: colours of a palette, grey three times, 16 bits rounded, no alpha.
     ADASHARE_PNG_AS_RGB,
+    /// The same with alpha of 8 bits behind them: 255 where a file has none.
+    ADASHARE_PNG_AS_RGBA,
 } adashare_png_form;
 
 /// Reads a whole file, to the end of its IEND chunk, and its pixels.
 ///
-/// `size` must be what libpng counts: height · width · 3 as RGB, height · width · channels as stored with up to 8 bits,
+/// `size` must be what libpng counts: height · width · 3 as RGB, · 4 as RGBA, height · width · channels as stored with up to 8 bits,
 /// with one channel for a palette. Returns false with a message if it is another, or if libpng refuses the file or
 /// warns of it; the pixels are worthless then.
 bool adashare_png_read_pixels(
     const uint8_t *bytes, size_t count, adashare_png_form form, uint8_t *pixels, size_t size,
     adashare_png_message *message);
 
-/// Makes an 8-bit file, grey for 1 channel and sRGB for 3, of width · height · channels bytes.
+/// Makes an sRGB file of `width` · `height` grey values of 8 or 16 bits, the higher byte first, of R,G,B of 8 bits, or
+/// of indices of 8 bits into a palette of `colors` R,G,B, all of which must be below that.
 ///
 /// Returns false with a message if that is impossible; else `file` must be freed.
 bool adashare_png_write(
-    uint32_t width, uint32_t height, int channels, const uint8_t *pixels, adashare_png_data *file,
-    adashare_png_message *message);
+    uint32_t width, uint32_t height, adashare_png_color color, int bit_depth, const uint8_t *palette, int colors,
+    const uint8_t *pixels, adashare_png_data *file, adashare_png_message *message);
 
 /// Frees what `adashare_png_write` made.
 void adashare_png_free(adashare_png_data *file);

@@ -10,6 +10,13 @@ public struct CityscapesReader: Reader {
     public static var fields: [ConfigurationField<CityscapesReader>] { [] }
     public static var published: PublishedDataset? { PublishedDataset(name: "CityScapes", ignoredClass: -1) }
 
+    /// Depth is disparity.
+    public var keepsUnits: Bool { false }
+
+    public func classNames(of label: String, count: Int) -> [String]? {
+        label == "segmentation" ? CityscapesClasses.names[count] : nil
+    }
+
     public init() {}
 
     public func open(_ request: DatasetRequest) throws -> any Dataset {
@@ -89,6 +96,8 @@ public struct CityscapesDataset: Dataset {
     }
 
     public func carries(_ label: String, at index: Int) -> Bool { entries[index].labels[label] != nil }
+
+    public func imageFile(at index: Int) -> URL? { root.file(entries[index].image) }
 
     public func sample(_ index: Int) throws -> Sample {
         precondition(entries.indices.contains(index), "sample \(index) of \(entries.count)")
@@ -236,6 +245,15 @@ enum CityscapesClasses {
     ///   here and no category either, so that both know the same pixels.
     private static let ids = [
         [7, 8], [11, 12, 13], [17, 19, 20], [21, 22], [23], [24, 25], [26, 27, 28, 31, 32, 33],
+    ]
+
+    /// What classes are called, by how many there are.
+    static let names = [
+        19: [
+            "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+            "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+        ],
+        7: ["flat", "construction", "object", "nature", "sky", "human", "vehicle"],
     ]
 
     private static let classes = Dictionary(uniqueKeysWithValues: ids.joined().enumerated().map { ($1, $0) })

@@ -125,6 +125,8 @@ public struct DomainNetDataset: Dataset {
         cache = SampleCache(limit: request.cacheBytes)
     }
 
+    public func imageFile(at index: Int) -> URL? { root.file(images[index].path) }
+
     public func sample(_ index: Int) throws -> Sample {
         precondition(images.indices.contains(index), "sample \(index) of \(images.count)")
         return try cache.sample(index) {

@@ -187,6 +187,8 @@ struct FolderDataset: Dataset {
         sources.first { $0.request.name == label }?.carries(images[index].key) ?? false
     }
 
+    func imageFile(at index: Int) -> URL? { root.appendingPathComponent(images[index].path) }
+
     func sample(_ index: Int) throws -> Sample {
         precondition(images.indices.contains(index), "sample \(index) of \(images.count)")
         return try cache.sample(index) {

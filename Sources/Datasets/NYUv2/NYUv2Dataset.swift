@@ -12,6 +12,21 @@ public struct NYUv2: Reader {
 
     public init() {}
 
+    public func classNames(of label: String, count: Int) -> [String]? {
+        label == "segmentation" && count == Self.classNames.count ? Self.classNames : nil
+    }
+
+    /// The 40 classes that its labels are usually merged into.
+    ///
+    /// - Source: Gupta, Arbelaez, Malik 2013, "Perceptual organization and recognition of indoor scenes".
+    private static let classNames = [
+        "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
+        "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes",
+        "ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard",
+        "person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture",
+        "other prop",
+    ]
+
     public func open(_ request: DatasetRequest) throws -> any Dataset {
         try NYUv2Dataset(root: URL(fileURLWithPath: request.folder(for: Self.kind)), request)
     }
@@ -65,6 +80,8 @@ public struct NYUv2Dataset: Dataset {
     }
 
     public func carries(_ label: String, at index: Int) -> Bool { entries[index].labels[label] != nil }
+
+    public func imageFile(at index: Int) -> URL? { url(entries[index].image) }
 
     public func sample(_ index: Int) throws -> Sample {
         precondition(entries.indices.contains(index), "sample \(index) of \(entries.count)")

@@ -33,6 +33,10 @@ public struct Scenes: Reader {
         ]
     }
 
+    public func classNames(of label: String, count: Int) -> [String]? {
+        label == "segmentation" && count == classes.names.count ? classes.names : nil
+    }
+
     public func validate(chosen: String?, file: String) throws {
         guard classes != .shape, let chosen, chosen != Self.kind else { return }
         throw InputError(

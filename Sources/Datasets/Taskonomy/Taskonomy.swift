@@ -14,6 +14,9 @@ public struct Taskonomy: Reader {
             remarks: ["checkpoints are chosen on split test_small; here on images held out of train"])
     }
 
+    /// Depth is logarithmic, from 0 to 1.
+    public var keepsUnits: Bool { false }
+
     public init() {}
 
     public func open(_ request: DatasetRequest) throws -> any Dataset {
@@ -91,6 +94,8 @@ public struct TaskonomyDataset: Dataset {
     }
 
     public func carries(_ label: String, at index: Int) -> Bool { entries[index].labels[label] != nil }
+
+    public func imageFile(at index: Int) -> URL? { root.file(entries[index].image) }
 
     public func sample(_ index: Int) throws -> Sample {
         precondition(entries.indices.contains(index), "sample \(index) of \(entries.count)")

@@ -1,0 +1,117 @@
+import AdaShareFiles
+import AdaShareSupport
+import ArgumentParser
+import Foundation
+
+/// The images that a command is given: files, folders with images, and patterns that no shell has replaced.
+struct GivenImages {
+    private static let suffixes = ["png", "jpg", "jpeg"]
+
+    /// The files, each once, in the order in which they were named.
+    let paths: [String]
+    /// What names no image.
+    private let failures: [InputError]
+
+    /// - Throws: `ValidationError` if two have the same name, and so results of the same name; `InputError` if there
+    ///   is none.
+    init(_ arguments: [String]) throws {
+        var paths: [String] = []
+        var failures: [InputError] = []
+        for argument in arguments {
+            do {
+                paths += try Self.files(argument)
+            } catch let error as InputError {
+                failures.append(error)
+            }
+        }
+        var places: Set<String> = []
+        paths = paths.filter { places.insert(URL(fileURLWithPath: $0).standardizedFileURL.path).inserted }
+        var stems: [String: String] = [:]
+        for path in paths {
+            if let other = stems.updateValue(path, forKey: Self.stem(path)) {
+                throw ValidationError(
+                    "Two images have the same name without extension: \(other) and \(path). Give them in two commands.")
+            }
+        }
+        if paths.isEmpty, let error = InputError.all(failures) { throw error }
+        (self.paths, self.failures) = (paths, failures)
+    }
+
+    /// What results of an image are called.
+    static func stem(_ path: String) -> String {
+        URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+    }
+
+    private static func files(_ argument: String) throws -> [String] {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) {
+            return isFolder.boolValue ? try images(in: argument) : [argument]
+        }
+        guard argument.contains(where: { "*?[".contains($0) }) else { return [argument] }
+        var found = glob_t()
+        defer { globfree(&found) }
+        guard glob(argument, 0, nil, &found) == 0 else {
+            throw InputError(file: argument, found: "no file of that pattern", expected: "at least one image")
+        }
+        return try (0..<Int(found.gl_pathc)).flatMap { index -> [String] in
+            guard let path = found.gl_pathv[index].map({ String(cString: $0) }) else { return [] }
+            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+                ? try images(in: path) : [path]
+        }
+    }
+
+    /// Those right below a folder, hidden ones left out, by name.
+    private static func images(in folder: String) throws -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+            throw InputError(file: folder, found: "a folder that cannot be read", expected: "one with images")
+        }
+        let images = names.sorted().filter { name in
+            !name.hasPrefix(".") && suffixes.contains { name.lowercased().hasSuffix(".\($0)") }
+        }
+        guard !images.isEmpty else {
+            throw InputError(
+                file: folder, found: "a folder without an image",
+                expected: suffixes.map { "*.\($0)" }.joined(separator: ", ") + " right below it")
+        }
+        return images.map { URL(fileURLWithPath: folder).appendingPathComponent($0).relativePath }
+    }
+
+    /// Reads all images and hands on those of one size together.
+    ///
+    /// What is wrong with one concerns no other: it is kept for the end. Images wait for others of their size as long
+    /// as not too many do.
+    ///
+    /// - Parameters:
+    ///   - count: most images at once.
+    ///   - body: given the paths and the images.
+    /// - Returns: what went wrong.
+    func forEachBatch(of count: Int, _ body: ([String], [Image]) throws -> Void) throws -> [InputError] {
+        var failures = failures
+        var waiting: [[(path: String, image: Image)]] = []
+        func done(_ group: [(path: String, image: Image)]) throws {
+            do {
+                try body(group.map(\.path), group.map(\.image))
+            } catch let error as InputError {
+                failures.append(error)
+            }
+        }
+        for path in paths {
+            let image: Image
+            do {
+                image = try Image.readOpaque(URL(fileURLWithPath: path))
+            } catch let error as InputError {
+                failures.append(error)
+                continue
+            }
+            let place = waiting.firstIndex { ($0[0].image.width, $0[0].image.height) == (image.width, image.height) }
+            if let place { waiting[place].append((path, image)) } else { waiting.append([(path, image)]) }
+            if let full = waiting.firstIndex(where: { $0.count == count }) {
+                try done(waiting.remove(at: full))
+            } else if waiting.reduce(0, { $0 + $1.count }) >= 4 * count {
+                try done(waiting.removeFirst())
+            }
+        }
+        for group in waiting { try done(group) }
+        return failures
+    }
+}
