@@ -120,7 +120,8 @@ let package = Package(
         .target(
             name: "AdaShareExperiments",
             dependencies: [
-                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
+                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels",
                 "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
                 "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
             ], path: "Sources/Experiments", swiftSettings: tested),
@@ -149,7 +150,8 @@ let package = Package(
         .target(
             name: "AdaShareReport",
             dependencies: [
-                "AdaShareTraining", "AdaShareExperiments", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareConfiguration",
+                "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels", "AdaShareSupport", .product(name: "FlyingFox", package: "FlyingFox"),
                 .product(name: "FlyingSocks", package: "FlyingFox"),
             ], path: "Sources/Report", swiftSettings: tested),

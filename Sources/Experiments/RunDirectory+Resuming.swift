@@ -163,7 +163,7 @@ extension RunDirectory {
 
     /// What a run makes before its first step, all of which it makes again.
     private static let firstFiles: Set<String> = [
-        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json",
+        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json", "pictures",
         "checkpoints", "run.lock",
     ]
 

@@ -40,6 +40,15 @@ public final class RunDirectory: Sendable {
     public var algorithms: URL { url.appendingPathComponent("algorithms.json") }
     /// What the run ended with, `summary.json`.
     public var summary: URL { url.appendingPathComponent("summary.json") }
+    /// What a task's predictions looked like when they were last scored at the end of a phase, `pictures/<number>.png`:
+    /// a row for each image, with the image, what is predicted and the label.
+    ///
+    /// - Parameter number: of the task, from 1.
+    public func picture(ofTask number: Int) -> URL { pictures.appendingPathComponent("\(number).png") }
+    /// The folder of such pictures.
+    package var pictures: URL { url.appendingPathComponent("pictures") }
+    /// What the kernels of a process that was profiled took, `profile.json`.
+    public var profile: URL { url.appendingPathComponent("profile.json") }
     /// The folder of checkpoints.
     public var checkpoints: URL { url.appendingPathComponent("checkpoints") }
 
@@ -62,7 +71,8 @@ public final class RunDirectory: Sendable {
         let others: Set = [lockName, checkpointsName, "metrics.jsonl", "summary.json", "algorithms.json"]
         return names.contains("config.yml")
             ? !names.isDisjoint(with: others)
-            : names.isSuperset(of: [lockName, checkpointsName]) || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
+            : names.isSuperset(of: [lockName, checkpointsName])
+                || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
     }
 
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.

@@ -5,8 +5,8 @@ import Foundation
 
 /// Serves one page, made anew whenever what it tells about has changed, to browsers that follow it.
 ///
-/// Nothing but the page can be asked for, so that no path leads to a file. A browser must call the server by a name that
-/// it is known by, and a page of another origin may not ask, so that no site that the browser visits reads along.
+/// Nothing but the page can be asked for, so that no path leads to a file. A browser must call the server by a name
+/// that it is known by, and a page of another origin may not ask, so that no site that the browser visits reads along.
 public struct PageServer: Sendable {
     private let names: [String]
     private let content: PageContent

@@ -47,6 +47,7 @@ enum ReportStyle {
         thead th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal;
           vertical-align: bottom; }
         figure svg { display: block; max-width: 100%; min-width: 36rem; height: auto; }
+        figure img { display: block; max-width: 100%; height: auto; image-rendering: auto; }
         figure svg.network { width: 100%; max-width: none; }
         \(network)
         table.map td, table.map thead th { text-align: center; padding: .15rem; border: 2px solid var(--paper); }

@@ -1,6 +1,7 @@
 import AdaShareExperiments
 import AdaShareMethods
 import AdaShareModels
+import AdaShareProfiling
 import AdaShareSupport
 import AdaShareTraining
 import Foundation
@@ -23,6 +24,11 @@ public struct RunReport {
     package let budgets: [(budget: PolicyBudget, policy: SelectionPolicy)]
     /// What its networks have reached: its own, or where policies were retrained in runs of their own, those.
     package let networks: [(title: String, summary: RunSummary)]
+    /// What predictions of each network, finished or not, looked like when they were last scored at the end of a
+    /// phase: by task, PNG.
+    let pictures: [(title: String, tasks: [(name: String, png: Data)])]
+    /// What kernels have taken; nil where no process of the run was profiled.
+    let profile: ProfileSummary?
 
     /// Reads a run's folder.
     ///
@@ -47,6 +53,18 @@ public struct RunReport {
             budgets.isEmpty
             ? try Self.policies(of: run, experiment, summary)
             : budgets.map { ("Policy at \($0.budget.name) of hard sharing", $0.policy) }
+        profile = try JSONText.readFileIfThere(run.profile)
+        let folders = experiment.configuration.policy.budgets.map { budget in
+            (title: "policy at \(budget.name)", folder: SideRuns.Kind.budget(budget).folder)
+        }
+        let tasks = experiment.tasks.map(\.name)
+        pictures = ([(title: "this run", folder: ".")] + folders).compactMap { title, folder in
+            guard let own = try? RunDirectory(url.appendingPathComponent(folder), mode: .read) else { return nil }
+            let files = tasks.enumerated().compactMap { index, task in
+                (try? Data(contentsOf: own.picture(ofTask: index + 1))).map { (name: task, png: $0) }
+            }
+            return files.isEmpty ? nil : (title, files)
+        }
         let retrained = try experiment.configuration.policy.budgets.compactMap { budget in
             let folder = url.appendingPathComponent(SideRuns.Kind.budget(budget).folder)
             let own: RunSummary? = try JSONText.readFileIfThere(folder.appendingPathComponent("summary.json"))

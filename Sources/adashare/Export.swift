@@ -57,7 +57,8 @@ struct Export: ConsoleCommand {
                 file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
                 tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
-        let export = try NetworkExport(experiment, sources: sources, classes: experiment.classNames(known: run.readClasses()))
+        let export = try NetworkExport(
+            experiment, sources: sources, classes: experiment.classNames(known: run.readClasses()))
         let url = URL(fileURLWithPath: output)
         var inputs = InputFiles(results.map(\.weights.path))
         inputs.add(trainedIn: path)

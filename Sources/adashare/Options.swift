@@ -210,20 +210,31 @@ struct ProfileOptions: ParsableArguments {
     }
 
     /// Runs `body`, then writes the trace and prints the tables, also of work that failed half-way.
-    func recording(with recorder: ProfileRecorder?, on console: Console, _ body: () throws -> Void) throws {
+    ///
+    /// - Parameters:
+    ///   - recorder: what was made before.
+    ///   - summary: where sums over kernels go as well; nil for nowhere.
+    ///   - console: takes the tables.
+    ///   - body: what is recorded.
+    func recording(
+        with recorder: ProfileRecorder?, summary: URL? = nil, on console: Console, _ body: () throws -> Void
+    ) throws {
         do {
             try body()
         } catch {
             // What failed is what counts, even if the profile cannot be had any more.
-            try? finish(recorder, on: console)
+            try? finish(recorder, summary, on: console)
             throw error
         }
-        try finish(recorder, on: console)
+        try finish(recorder, summary, on: console)
     }
 
-    private func finish(_ recorder: ProfileRecorder?, on console: Console) throws {
+    private func finish(_ recorder: ProfileRecorder?, _ summary: URL?, on console: Console) throws {
         guard let recorder, let profile else { return }
         try recorder.take()
+        if let summary {
+            try AtomicFile.write(Data(try JSONText.pretty(recorder.report.summary).utf8), to: summary)
+        }
         try recorder.report.writeTrace(to: URL(fileURLWithPath: profile))
         try console.print(recorder.report.text())
         let dropped = recorder.report.dropped

@@ -37,12 +37,13 @@ struct InputFiles {
         guard let path else { return }
         files += [
             "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json",
+            "profile.json",
             "policy.json",
             "summary.json", "run.lock", "tradeoff.json", "tradeoff.svg",
         ].map { "\(path)/\($0)" }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         files += names.filter(RunDirectory.isBoard).map { "\(path)/\($0)" }
-        folders += ["checkpoints", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }
+        folders += ["checkpoints", "pictures", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }
     }
 
     /// Adds a run with all that is in its folder.

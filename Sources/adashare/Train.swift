@@ -297,7 +297,7 @@ struct Train: ConsoleCommand {
             try trainer.train(phases: phases?.phases)
             return (try trainer.summarise(), trainer.network.executor.library.family)
         }
-        try profile.recording(with: recorder, on: console) {
+        try profile.recording(with: recorder, summary: run.profile, on: console) {
             let (summary, family) = try train()
             var tradeoff: Tradeoff?
             if let summary, isAsked(.retrain), SideRuns.areWanted(configuration) {

@@ -122,7 +122,10 @@ extension CommandLineTests {
                 #expect(outcome.status == 0, "\(outcome.errors)")
                 return run
             }
-            let (whole, begun) = (train("<whole> & \"all\""), train("begun", "--phases", "warmup"))
+            let trace = folder.file("trace.json").path
+            let (whole, begun) = (
+                train("<whole> & \"all\"", "--profile", trace), train("begun", "--phases", "warmup")
+            )
             let page = folder.file("page.html")
             func report(_ runs: String...) throws -> String {
                 let outcome = Command.run(["report", "--output", page.path] + runs)
@@ -132,9 +135,14 @@ extension CommandLineTests {
             let html = try report(whole)
             let named = html.replacing("http://www.w3.org/2000/svg", with: "")
             #expect(!named.contains("http://"))
-            #expect(!html.contains("https://") && !html.contains("src=") && html.utf8.count < 5_000_000)
+            let sources = html.components(separatedBy: "src=\"").dropFirst()
+            #expect(sources.count == 3 && sources.allSatisfy { $0.hasPrefix("data:image/png;base64,iVBOR") })
+            #expect(!html.contains("https://") && html.utf8.count < 5_000_000)
             #expect(html.contains("&lt;whole&gt; &amp; &quot;all&quot;") && !html.contains("<whole>"))
-            for part in ["Results", "Policy", "Course of training", "Cost of an image", "Accuracy against time"] {
+            for part in [
+                "Results", "Policy", "Course of training", "Predictions", "Cost of an image", "Accuracy against time",
+                "Time by kernel",
+            ] {
                 #expect(html.contains(part), "\(part)")
             }
             let pictures = svgs(html)

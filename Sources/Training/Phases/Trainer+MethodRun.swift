@@ -109,13 +109,14 @@ extension Trainer: MethodRun {
         guard let splits = datasets.all(\.validation) else { return nil }
         let images = splits.reduce(0) { $0 + $1.count }
         let phase = try currentPhase()
+        let isLast = state.iteration == iterations(of: state.phase)
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
         let result: EvaluationResult
         var pictures: EvaluationPictures?
         do {
             let policy = try phase.policy()
-            if board?.wantsPictures(step: globalStep, isLast: state.iteration == iterations(of: state.phase)) ?? false {
+            if isLast || board?.wantsPictures(step: globalStep) ?? false {
                 let isLearned = experiment.method.learner != nil && experiment.method.routing == nil
                 pictures = EvaluationPictures(experiment, policy: isLearned ? policy : nil)
             }
@@ -151,6 +152,7 @@ extension Trainer: MethodRun {
         }
         try append(event)
         if let pictures { try board?.add(pictures, of: .object(event)) }
+        if isLast, let sheets = pictures?.sheets { try run.write(sheets, of: experiment) }
 
         let best = state.bestScore[name].map { ValidationScore(gain: $0, leftOut: state.bestLeftOut[name] ?? 0) }
         if let score, phase.isJudged(state.iteration), training.evaluateEvery > 0,

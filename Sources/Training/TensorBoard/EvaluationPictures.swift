@@ -3,6 +3,7 @@ import AdaShareExperiments
 import AdaShareFiles
 import AdaShareMethods
 import AdaShareModels
+import AdaShareSupport
 import AdaShareTasks
 
 /// Pictures of an evaluation: of a few images what is predicted beside the labels, and the policy.
@@ -49,6 +50,20 @@ struct EvaluationPictures {
     /// A sheet for each task: a row for each image.
     var sheets: [(task: String, sheet: Image)] {
         experiment.tasks.compactMap { task in rows[task.name].map { (task.name, Pictures.sheet($0)) } }
+    }
+}
+
+extension RunDirectory {
+    /// Keeps the sheets of an evaluation.
+    ///
+    /// - Throws: `InputError` if one cannot be written.
+    func write(_ sheets: [(task: String, sheet: Image)], of experiment: Experiment) throws {
+        guard !sheets.isEmpty else { return }
+        try AtomicFile.makeFolder(pictures)
+        for (task, sheet) in sheets {
+            guard let index = experiment.tasks.firstIndex(where: { $0.name == task }) else { continue }
+            try sheet.write(to: picture(ofTask: index + 1))
+        }
     }
 }
 

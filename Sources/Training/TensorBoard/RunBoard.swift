@@ -73,10 +73,10 @@ final class RunBoard {
         }
     }
 
-    /// Whether pictures are wanted of an evaluation: of some, and of the last one of each phase.
-    func wantsPictures(step: Int, isLast: Bool) -> Bool {
+    /// Whether pictures are wanted of an evaluation within a phase.
+    func wantsPictures(step: Int) -> Bool {
         let every = configuration.training.evaluateEvery
-        return isLast || every > 0 && step > 0 && step / every % panelDistance == 0
+        return every > 0 && step > 0 && step / every % panelDistance == 0
     }
 
     /// Says that the run is complete.
