@@ -74,9 +74,12 @@ extension Pictures {
     /// Pictures at a size at which one looks at several at once, all by the same factor: small ones enlarged pixel by
     /// pixel, large ones reduced to the mean of blocks.
     ///
+    /// - Parameters:
+    ///   - rows: of pictures.
+    ///   - most: pixels of the longest side.
     /// - Precondition: at least one picture, all RGB.
-    public static func readable(_ rows: [[Image]]) -> [[Image]] {
-        let (least, most) = (160, 480)
+    public static func readable(_ rows: [[Image]], most: Int = 480) -> [[Image]] {
+        let least = 160
         let side = rows.joined().map { max($0.height, $0.width) }.max() ?? least
         if side < least {
             let factor = (least + side - 1) / side

@@ -22,7 +22,8 @@ struct AdaShareCommand: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Train.self, Evaluate.self, Predict.self, Report.self, Export.self, Cost.self, Policy.self, Tune.self,
+            Train.self, Evaluate.self, Predict.self, Report.self, Export.self, Import.self, Cost.self, Policy.self,
+            Tune.self,
             Benchmark.self,
             Devices.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,

@@ -8,6 +8,7 @@ import ArgumentParser
 import Foundation
 
 extension ExportedInput: ExpressibleByArgument {}
+extension NetworkExport.Names: ExpressibleByArgument {}
 
 struct Export: ConsoleCommand {
     static let configuration = CommandConfiguration(
@@ -31,9 +32,14 @@ struct Export: ConsoleCommand {
     var input: ExportedInput = .normalised
     @Flag(name: .customLong("keep-batch-norms"), help: "Do not fold batch norms into convolutions.")
     var keepsBatchNorms = false
+    @Option(help: "What tensors of safetensors are called: published, or of the backbone as in torchvision and timm.")
+    var names: NetworkExport.Names = .published
     @OptionGroup var part: TaskOptions
 
     func validate() throws {
+        if format == .onnx, names != .published {
+            throw ValidationError("--names: expected with --format safetensors.")
+        }
         guard format == .safetensors, input != .normalised || keepsBatchNorms else { return }
         throw ValidationError("--input and --keep-batch-norms: expected with --format onnx.")
     }
@@ -57,7 +63,8 @@ struct Export: ConsoleCommand {
                 file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
                 tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
-        let export = try NetworkExport(experiment, sources: sources, classes: experiment.classNames(known: run.readClasses()))
+        let export = try NetworkExport(
+            experiment, sources: sources, classes: experiment.classNames(known: run.readClasses()))
         let url = URL(fileURLWithPath: output)
         var inputs = InputFiles(results.map(\.weights.path))
         inputs.add(trainedIn: path)
@@ -68,7 +75,7 @@ struct Export: ConsoleCommand {
                 export.onnx(
                     input, foldsBatchNorms: !keepsBatchNorms, version: AdaShareCommand.configuration.version),
                 to: url)
-        case .safetensors: try export.tensors().write(to: url)
+        case .safetensors: try export.tensors(names).write(to: url)
         }
         try console.print("wrote \(output)")
     }
