@@ -14,4 +14,16 @@ public struct ImageNormalisation: Sendable, Equatable {
     /// R,G,B / 255, minus (.485, .456, .406), over (.229, .224, .225): networks that begin with ImageNet's weights.
     public static let standardisedRGB = ImageNormalisation(
         order: SIMD3(0, 1, 2), mean: SIMD3(0.485, 0.456, 0.406) * 255, factor: 1 / (255 * SIMD3(0.229, 0.224, 0.225)))
+
+    /// R,G,B from −1 to 1: some networks of timm.
+    public static let centredRGB = ImageNormalisation(
+        order: SIMD3(0, 1, 2), mean: SIMD3(repeating: 127.5), factor: SIMD3(repeating: 1 / 127.5))
+
+    /// The colours in their order, what is subtracted from each, and what differences are multiplied by.
+    public var text: String {
+        let colours = (0..<3).map { ["R", "G", "B"][order[$0]] }.joined(separator: ",")
+        func list(_ values: SIMD3<Float>) -> String { (0..<3).map { "\(values[$0])" }.joined(separator: ", ") }
+        return "\(colours) 0...255, minus (\(list(mean)))"
+            + (factor == SIMD3(repeating: 1) ? "" : ", times (\(list(factor)))")
+    }
 }

@@ -49,24 +49,7 @@ extension NetworkRuntime {
     package func summary(ofInitial file: TensorFile) throws -> String {
         let file = graphs.catalog.adapted(file)
         let found = try graphs.catalog.names(in: file, partial: true, of: graphs.architecture)
-        let (taken, known) = (Set(found.map(\.1)), Set(found.map(\.0.name)))
-        // Counts of batches decide nothing.
-        let wanted = graphs.catalog.specs.filter { $0.layout != .counter }
-        let fresh = wanted.filter { !known.contains($0.name) }.map { spec in
-            let other = file.tensors[spec.name].map { " (\(spec.diskShape), in the file \($0.shape))" }
-            return spec.name + (other ?? "")
-        }
-        let all = Set(wanted.flatMap { graphs.catalog.fileNames(of: $0) })
-        let unused = file.allNames.filter {
-            !taken.contains($0) && !all.contains($0) && !$0.hasSuffix(ParameterCatalog.counterSuffix)
-        }
-        func list(_ names: [String]) -> String {
-            let most = 6
-            return names.prefix(most).joined(separator: ", ")
-                + (names.count > most ? " and \(names.count - most) more" : "")
-        }
-        return "\(wanted.count - fresh.count) of \(wanted.count) tensors are taken"
-            + (fresh.isEmpty ? "" : "; fresh: \(list(fresh))") + (unused.isEmpty ? "" : "; not used: \(list(unused))")
+        return graphs.catalog.summary(of: file, found)
     }
 
     /// The optimisers' state, stored layout, by name.
@@ -96,22 +79,52 @@ extension ParameterCatalog {
     static let besideKey = "beside_network"
 
     /// What the names of batch counters end in.
-    static let counterSuffix = ".num_batches_tracked"
-    /// What other tools put before every name.
-    private static let prefixes = ["module.", "model.", "net.", "network.", "encoder.", "state_dict.", "_orig_mod."]
+    package static let counterSuffix = ".num_batches_tracked"
+    /// Names of one convolution of every network's, as it is called here and by torchvision and timm.
+    private static let anchors = ["backbone.blocks.0.0.conv1.weight", "layer1.0.conv1.weight"]
 
-    /// A file by the names of the catalogue, where another tool has put something before every name.
-    func adapted(_ given: TensorFile) -> TensorFile {
-        var file = given
-        while true {
-            let names = file.allNames
-            let isKnown = specs.contains { !self.names(of: $0, in: file, partial: true).isEmpty }
-            guard !isKnown,
-                let prefix = Self.prefixes.first(where: { part in names.allSatisfy { $0.hasPrefix(part) } }),
-                !names.isEmpty
-            else { return isKnown ? file : given }
-            file = file.dropping(prefix)
+    /// What other tools have put before the names of a network, such as `module.`; several where a file has several.
+    package static func prefixes(in file: TensorFile) -> [String] {
+        var found: Set<String> = []
+        for name in file.allNames {
+            for anchor in anchors where name.hasSuffix("." + anchor) {
+                found.insert(String(name.dropLast(anchor.count)))
+            }
         }
+        return found.sorted()
+    }
+
+    /// A file by the names of the catalogue, where another tool has put something before those of its network.
+    package func adapted(_ given: TensorFile) -> TensorFile {
+        guard !specs.contains(where: { !names(of: $0, in: given, partial: true).isEmpty }) else { return given }
+        let prefixes = Self.prefixes(in: given)
+        return prefixes.count == 1 ? given.dropping(prefixes[0]) : given
+    }
+
+    /// What a file of initial weights is to this network, in one line.
+    ///
+    /// - Parameters:
+    ///   - file: as `adapted` has it.
+    ///   - found: what is taken from it.
+    package func summary(of file: TensorFile, _ found: [(ParameterSpec, String)]) -> String {
+        let (taken, known) = (Set(found.map(\.1)), Set(found.map(\.0.name)))
+        // Counts of batches decide nothing.
+        let wanted = specs.filter { $0.layout != .counter }
+        let fresh = wanted.filter { !known.contains($0.name) }.map { spec in
+            let other = file.tensors[spec.name].map { " (\(spec.diskShape), in the file \($0.shape))" }
+            return spec.name + (other ?? "")
+        }
+        let all = Set(wanted.flatMap { fileNames(of: $0) })
+        let unused = file.allNames.filter {
+            !taken.contains($0) && !all.contains($0) && !$0.hasSuffix(Self.counterSuffix)
+        }
+        func list(_ names: [String]) -> String {
+            let most = 6
+            return names.prefix(most).joined(separator: ", ")
+                + (names.count > most ? " and \(names.count - most) more" : "")
+        }
+        return "\(wanted.count - fresh.count) of \(wanted.count) tensors are taken"
+            + (fresh.isEmpty ? "" : "; fresh: \(list(fresh))") + (unused.isEmpty ? "" : "; not used: \(list(unused))")
     }
 
     /// The parameters a checkpoint holds and what it calls them, checked against this network.

@@ -115,20 +115,31 @@ public struct NetworkExport {
         return facts
     }
 
-    /// The weights alone, under their published names, `<task>.<name>` where tasks have networks of their own; batch
-    /// norms with their counters.
-    public func tensors() -> TensorFile {
+    /// What tensors are called.
+    public enum Names: String, Sendable, CaseIterable {
+        /// As in the published code.
+        case published
+        /// Those of the backbone as in torchvision and timm, the others as published.
+        case torchvision
+    }
+
+    /// The weights alone, `<task>.<name>` where tasks have networks of their own; batch norms with their counters.
+    ///
+    /// - Parameter naming: what tensors are called.
+    public func tensors(_ naming: Names = .published) -> TensorFile {
         var file = TensorFile()
         for part in parts {
             let prefix = part.prefix.isEmpty ? "" : part.prefix + "."
             for weight in part.weights.values {
-                for name in experiment.catalog.fileNames(of: weight.spec) {
+                for published in experiment.catalog.fileNames(of: weight.spec) {
+                    let other = naming == .torchvision ? experiment.catalog.imageNetName(of: weight.spec) : nil
+                    let name = other ?? published
                     file.add(prefix + name, floats: weight.values, shape: weight.spec.diskShape)
                     let mean = "running_mean"
                     guard name.hasSuffix(mean) else { continue }
-                    let counter = name.dropLast(mean.count) + "num_batches_tracked"
-                    guard let count = try? part.file.integers(String(counter), shape: []) else { continue }
-                    file.add(prefix + counter, integers: count, shape: [])
+                    func counter(_ name: String) -> String { name.dropLast(mean.count) + "num_batches_tracked" }
+                    guard let count = try? part.file.integers(counter(published), shape: []) else { continue }
+                    file.add(prefix + counter(name), integers: count, shape: [])
                 }
             }
         }

@@ -9,7 +9,8 @@ struct FileKind {
     /// Looks at the first bytes; nil where they say nothing.
     init?(_ data: Data) {
         func begins(_ bytes: [UInt8]) -> Bool { data.starts(with: bytes) }
-        let archive = "safetensors, as safetensors.torch.save_file writes them from what torch.load reads"
+        let archive =
+            "safetensors: `tools/pickle-to-safetensors FILE OUTPUT` makes them of it, nothing is unpickled here"
         if begins(Array("version https://git-lfs".utf8)) {
             self.init(
                 "a pointer of Git's large-file storage: the file itself was not downloaded",

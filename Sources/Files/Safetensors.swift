@@ -135,18 +135,16 @@ public struct TensorFile: Sendable, Equatable {
     /// Whether the file has a tensor, whatever its type.
     package func holds(_ name: String) -> Bool { tensors[name] != nil || otherTypes[name] != nil }
 
-    /// The same without a prefix of every name.
-    ///
-    /// - Precondition: every name has it.
+    /// The same without a prefix of names that have it; of two names that become one, that which had it stays.
     package func dropping(_ prefix: String) -> TensorFile {
+        func short(_ name: String) -> String { name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name }
         var file = self
-        file.tensors = Dictionary(
-            uniqueKeysWithValues: tensors.values.map { entry in
-                let name = String(entry.name.dropFirst(prefix.count))
-                return (name, Entry(name: name, dtype: entry.dtype, shape: entry.shape, bytes: entry.bytes))
-            })
-        file.otherTypes = Dictionary(
-            uniqueKeysWithValues: otherTypes.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
+        file.tensors = [:]
+        for entry in ordered.filter({ !$0.name.hasPrefix(prefix) }) + ordered.filter({ $0.name.hasPrefix(prefix) }) {
+            let name = short(entry.name)
+            file.tensors[name] = Entry(name: name, dtype: entry.dtype, shape: entry.shape, bytes: entry.bytes)
+        }
+        file.otherTypes = Dictionary(otherTypes.map { (short($0.key), $0.value) }) { first, _ in first }
         return file
     }
 

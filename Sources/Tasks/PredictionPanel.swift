@@ -67,6 +67,8 @@ package struct PredictionPanel {
     private let title: String
     private let image: Image
     private let tasks: [Task]
+    /// Predictions at the size of the image.
+    private let enlarged: [Prediction]
     private let upsampling: Upsampling
 
     /// - Parameters:
@@ -76,12 +78,18 @@ package struct PredictionPanel {
     ///   - upsampling: of predictions.
     package init(title: String, image: Image, tasks: [Task], upsampling: Upsampling) {
         (self.title, self.image, self.tasks, self.upsampling) = (title, image, tasks, upsampling)
+        enlarged = tasks.map {
+            type(of: $0.kind).extent == .pixels
+                ? $0.prediction.upsampled(height: image.height, width: image.width, by: upsampling) : $0.prediction
+        }
     }
 
     /// A task's prediction at the size of the image.
-    package static func picture(_ task: Task, of image: Image, by upsampling: Upsampling) -> Image {
-        guard type(of: task.kind).extent == .pixels else { return listing(task, width: image.width, image.height) }
-        let prediction = task.prediction.upsampled(height: image.height, width: image.width, by: upsampling)
+    ///
+    /// - Parameter index: which task.
+    package func picture(_ index: Int) -> Image {
+        let (task, prediction) = (tasks[index], enlarged[index])
+        guard type(of: task.kind).extent == .pixels else { return Self.listing(task, width: image.width, image.height) }
         let colours =
             task.kind.isMap
             ? Pictures.colours(prediction.values, within: task.range) : task.kind.colours(prediction)
@@ -90,9 +98,9 @@ package struct PredictionPanel {
 
     /// The picture.
     package func drawn() -> Image {
-        let shown = Pictures.readable([[image]])[0][0]
+        let shown = sized(image)
         let scale = shown.width < 300 ? 1 : 2
-        let columns = [[Cell(caption: "image", picture: shown)]] + tasks.map { column($0, shown) }
+        let columns = [[Cell(caption: "image", picture: shown)]] + tasks.indices.map { column($0, shown) }
         let rows = columns.map(\.count).max() ?? 1
         let (gap, line) = (6 * scale, BitmapFont.lineHeight * scale)
         let keys = columns.map { column in
@@ -118,17 +126,19 @@ package struct PredictionPanel {
         return canvas.image
     }
 
-    private func column(_ task: Task, _ shown: Image) -> [Cell] {
+    /// Larger than on sheets of many.
+    private func sized(_ picture: Image) -> Image { Pictures.readable([[picture]], most: 720)[0][0] }
+
+    private func column(_ index: Int, _ shown: Image) -> [Cell] {
+        let (task, prediction) = (tasks[index], enlarged[index])
         guard type(of: task.kind).extent == .pixels else {
             let picture = Self.listing(task, width: shown.width, shown.height)
             return [Cell(caption: "\(task.name), predicted", picture: picture)]
         }
-        func sized(_ picture: Image) -> Image { Pictures.readable([[picture]])[0][0] }
-        let prediction = task.prediction.upsampled(height: image.height, width: image.width, by: upsampling)
         var cells = [
             Cell(
                 caption: "\(task.name), predicted",
-                picture: sized(Self.picture(task, of: image, by: upsampling)),
+                picture: sized(picture(index)),
                 key: key(task, task.kind.label.element == .classes ? task.kind.classes(of: prediction) : []))
         ]
         guard let label = task.label else { return cells }
@@ -141,8 +151,10 @@ package struct PredictionPanel {
             Cell(
                 caption: "\(task.name), label", picture: sized(enlarged(truth, label)),
                 key: key(task, label.classes.filter { $0 >= 0 && $0 != absent }.map(Int.init))))
-        let atLabel = task.prediction.upsampled(height: label.height, width: label.width, by: upsampling)
-        cells.append(error(task, task.kind.deviations(atLabel, from: label), label, sized))
+        let atLabel =
+            (label.height, label.width) == (image.height, image.width)
+            ? prediction : task.prediction.upsampled(height: label.height, width: label.width, by: upsampling)
+        cells.append(error(task, task.kind.deviations(atLabel, from: label), label))
         return cells
     }
 
@@ -152,9 +164,7 @@ package struct PredictionPanel {
         return label.numbers.map { format.isLabel([$0]) && $0.isFinite ? $0 : .nan }
     }
 
-    private func error(
-        _ task: Task, _ deviations: [Float], _ label: ImageLabel, _ sized: (Image) -> Image
-    ) -> Cell {
+    private func error(_ task: Task, _ deviations: [Float], _ label: ImageLabel) -> Cell {
         let known = deviations.filter { !$0.isNaN }
         let mean = known.reduce(0.0) { $0 + Double($1) } / Double(max(1, known.count))
         let unit = task.hasUnit ? task.kind.deviationUnit : nil
@@ -189,9 +199,10 @@ package struct PredictionPanel {
         let ordered = counts.sorted { ($0.value, $1.key) > ($1.value, $0.key) }
         return .words(
             ordered.map { index, count in
-                (
+                let share = Double(count) / Double(max(1, classes.count))
+                return (
                     ColourMap.classColour(index),
-                    "\(task.name(ofClass: index)) \(percent(Double(count) / Double(max(1, classes.count))))"
+                    "\(task.name(ofClass: index)) \(share < 0.005 ? "<1 %" : percent(share))"
                 )
             })
     }

@@ -23,7 +23,7 @@ struct AdaShareCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Train.self, Runs.self, Show.self, Watch.self, Report.self, Evaluate.self, Predict.self, Export.self,
-            Cost.self, Policy.self, Tune.self,
+            Import.self, Cost.self, Policy.self, Tune.self,
             Benchmark.self,
             Devices.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,

@@ -8,6 +8,7 @@ import ArgumentParser
 import Foundation
 
 extension ExportedInput: ExpressibleByArgument {}
+extension NetworkExport.Names: ExpressibleByArgument {}
 
 struct Export: ConsoleCommand {
     static let configuration = CommandConfiguration(
@@ -31,9 +32,14 @@ struct Export: ConsoleCommand {
     var input: ExportedInput = .normalised
     @Flag(name: .customLong("keep-batch-norms"), help: "Do not fold batch norms into convolutions.")
     var keepsBatchNorms = false
+    @Option(help: "What tensors of safetensors are called: published, or of the backbone as in torchvision and timm.")
+    var names: NetworkExport.Names = .published
     @OptionGroup var part: TaskOptions
 
     func validate() throws {
+        if format == .onnx, names != .published {
+            throw ValidationError("--names: expected with --format safetensors.")
+        }
         guard format == .safetensors, input != .normalised || keepsBatchNorms else { return }
         throw ValidationError("--input and --keep-batch-norms: expected with --format onnx.")
     }
@@ -69,7 +75,7 @@ struct Export: ConsoleCommand {
                 export.onnx(
                     input, foldsBatchNorms: !keepsBatchNorms, version: AdaShareCommand.configuration.version),
                 to: url)
-        case .safetensors: try export.tensors().write(to: url)
+        case .safetensors: try export.tensors(names).write(to: url)
         }
         try console.print("wrote \(output)")
     }

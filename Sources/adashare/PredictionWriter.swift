@@ -119,12 +119,10 @@ struct PredictionWriter {
     private func writePictures(
         _ shown: [PredictionPanel.Task], of image: Image, _ stem: String, _ truth: GroundTruth.Labels?
     ) throws -> String {
-        for task in shown {
-            try PredictionPanel.picture(task, of: image, by: upsampling).write(to: url(stem, task.name, "png"))
-        }
         let splits = truth.map(\.splits) ?? []
         let title = stem + (splits.isEmpty ? "" : " · " + splits.joined(separator: ", "))
         let panel = PredictionPanel(title: title, image: image, tasks: shown, upsampling: upsampling)
+        for (index, task) in shown.enumerated() { try panel.picture(index).write(to: url(stem, task.name, "png")) }
         try panel.drawn().write(to: url(stem, "panel", "png"))
         let below = truth.map { $0.labels.isEmpty ? "" : "; below them labels and errors" } ?? ""
         return "\(stem)_panel.png, left to right: " + (["image"] + shown.map(summary)).joined(separator: ", ") + below

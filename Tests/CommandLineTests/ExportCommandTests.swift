@@ -6,16 +6,20 @@ import Testing
 
 /// The Python that exported files are checked with, where `tools/python-peers` has made it.
 enum PythonPeers {
-    static let interpreter: URL? = {
+    static let interpreter = shown([])
+    /// The one with PyTorch, torchvision and timm.
+    static let torch = shown(["torch"])
+
+    private static func shown(_ which: [String]) -> URL? {
         let shown = try? RunningProgram(
-            ["--show"], of: Program.repository.appendingPathComponent("tools/python-peers")
+            ["--show"] + which, of: Program.repository.appendingPathComponent("tools/python-peers")
         ).finish()
         guard let shown, shown.status == 0 else { return nil }
         return URL(fileURLWithPath: shown.output.trimmingCharacters(in: .newlines))
-    }()
+    }
 
     /// Runs a script of `tools`.
-    static func run(_ script: String, _ arguments: [String]) throws -> Outcome {
+    static func run(_ script: String, _ arguments: [String], by interpreter: URL? = interpreter) throws -> Outcome {
         let interpreter = try #require(interpreter)
         let path = Program.repository.appendingPathComponent("tools/\(script)").path
         return try RunningProgram([path] + arguments, of: interpreter).finish()

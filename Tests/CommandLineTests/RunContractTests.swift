@@ -184,20 +184,6 @@ extension CommandLineTests {
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: output.path).count == 8)
 
-            // Photographs and pictures with alpha as well: the panel begins with the image itself.
-            let others = try ["jpeg 4:2:0", "jpeg grey", "png rgba", "png palette"].enumerated().map { index, name in
-                (name, try folder.write(GoldenImage.file(name), "\(index).\(name.prefix(3))"))
-            }
-            #expect(Command.run(Array(arguments().dropLast(2)) + others.map(\.1.path)).status == 0)
-            for (index, golden) in try others.map({ other in
-                try #require(GoldenImage.all().first { $0.name == other.0 })
-            }).enumerated() {
-                let panel = try Image.read(output.appendingPathComponent("\(index)_panel.png"), channels: 3)
-                let rows = (0..<golden.height).flatMap { row in
-                    panel.pixels[row * panel.width * 3..<(row * panel.width + golden.width) * 3]
-                }
-                #expect(rows == golden.rgb, "\(golden)")
-            }
             #expect(Command.run(arguments("--raw")).status == 0)
             let raw = try TensorFile.read(output.appendingPathComponent("a.safetensors"))
             // Stride 8 with the pool's ceil mode: 40 x 56 pixels give 6 x 8 features.

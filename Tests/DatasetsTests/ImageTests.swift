@@ -96,6 +96,55 @@ import Testing
         #expect(try Image.read(dark, channels: 3).pixels == bright)
     }
 
+    /// Where every pixel has a colour, alpha changes nothing; where one has not, nothing is made up.
+    @Test func opaqueImagesAreThoseWithoutTransparentPixels() throws {
+        func file(
+            _ depth: UInt8, _ type: UInt8, _ row: [UInt8], _ extra: [(type: String, data: [UInt8])] = []
+        ) throws -> URL {
+            try folder.write(
+                HandmadePNG.file(width: 2, height: 1, depth: depth, colorType: type, rows: [row], extra: extra), "x.png"
+            )
+        }
+        let palette = (type: "PLTE", data: [UInt8]([9, 8, 7, 1, 2, 3]))
+        for (depth, type, row, extra, expected) in [
+            (8, 6, [1, 2, 3, 255, 4, 5, 6, 255], [], [1, 2, 3, 4, 5, 6]),
+            (8, 4, [7, 255, 9, 255], [], [7, 7, 7, 9, 9, 9]),
+            (16, 4, [7, 7, 255, 255, 9, 9, 255, 255], [], [7, 7, 7, 9, 9, 9]),
+            (8, 3, [1, 0], [palette, ("tRNS", [255])], [1, 2, 3, 9, 8, 7]),
+            (8, 2, [1, 2, 3, 4, 5, 6], [("tRNS", [0, 9, 0, 9, 0, 9])], [1, 2, 3, 4, 5, 6]),
+            (8, 0, [7, 9], [], [7, 7, 7, 9, 9, 9]),
+        ] as [(UInt8, UInt8, [UInt8], [(type: String, data: [UInt8])], [UInt8])] {
+            #expect(try Image.readOpaque(file(depth, type, row, extra)).pixels == expected, "\(depth) \(type)")
+        }
+        for (depth, type, row, extra) in [
+            (8, 6, [1, 2, 3, 254, 4, 5, 6, 255], []), (8, 4, [7, 255, 9, 0], []),
+            (16, 6, [0, 1, 0, 2, 0, 3, 255, 255, 0, 4, 0, 5, 0, 6, 0, 0], []),
+            (8, 3, [1, 0], [palette, ("tRNS", [0])]), (8, 2, [1, 2, 3, 4, 5, 6], [("tRNS", [0, 4, 0, 5, 0, 6])]),
+        ] as [(UInt8, UInt8, [UInt8], [(type: String, data: [UInt8])])] {
+            let image = try file(depth, type, row, extra)
+            expectError("x.png", "1 of 2 pixels transparent", "an opaque image") { _ = try Image.readOpaque(image) }
+            // Data sets leave alpha out.
+            #expect(try Image.read(image, channels: 3).pixels.count == 6)
+        }
+    }
+
+    /// Numbers come back as they were, whatever the file looks like.
+    @Test func numbersAndIndicesRoundTrip() throws {
+        let words: [UInt16] = [0, 1, 255, 256, 4660, 65535]
+        try Image.write(words: words, width: 3, height: 2, to: folder.file("w.png"))
+        #expect(try Image.readNumbers(folder.file("w.png")).values == words)
+        let palette: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        try Image.write(indices: [2, 0, 1, 1], palette: palette, width: 2, height: 2, to: folder.file("i.png"))
+        #expect(try Image.read(folder.file("i.png"), channels: 1).pixels == [2, 0, 1, 1])
+        #expect(try Image.read(folder.file("i.png"), channels: 3).pixels == [7, 8, 9, 1, 2, 3, 4, 5, 6, 4, 5, 6])
+        for (limit, type) in [(256, "|u1"), (257, "<u2")] {
+            try NPYArray.write([0, 255, 7], below: limit, shape: [3], to: folder.file("n.npy"))
+            #expect(try NPYArray.read(folder.file("n.npy")) == NPYArray(shape: [3], values: [0, 255, 7]))
+            let text = String(decoding: try Data(contentsOf: folder.file("n.npy")).dropFirst(10), as: UTF8.self)
+            #expect(text.contains("'descr': '\(type)'"))
+        }
+    }
+
     @Test func damageIsAnError() throws {
         expectError("none.png", "no such file") { _ = try Image.read(folder.file("none.png"), channels: 3) }
         expectError("folder") { _ = try Image.read(folder.url, channels: 3) }

@@ -60,9 +60,9 @@ typedef enum {
 
 /// Reads a whole file, to the end of its IEND chunk, and its pixels.
 ///
-/// `size` must be what libpng counts: height · width · 3 as RGB, · 4 as RGBA, height · width · channels as stored with up to 8 bits,
-/// with one channel for a palette. Returns false with a message if it is another, or if libpng refuses the file or
-/// warns of it; the pixels are worthless then.
+/// `size` must be what libpng counts: height · width · 3 as RGB, · 4 as RGBA, height · width · channels as stored with
+/// up to 8 bits, with one channel for a palette. Returns false with a message if it is another, or if libpng refuses
+/// the file or warns of it; the pixels are worthless then.
 bool adashare_png_read_pixels(
     const uint8_t *bytes, size_t count, adashare_png_form form, uint8_t *pixels, size_t size,
     adashare_png_message *message);

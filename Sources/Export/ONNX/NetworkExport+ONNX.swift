@@ -102,13 +102,3 @@ extension ONNXWriter {
         }
     }
 }
-
-extension ImageNormalisation {
-    /// How colours enter the network, for people and programs.
-    var text: String {
-        let colours = (0..<3).map { ["R", "G", "B"][order[$0]] }.joined(separator: ",")
-        func list(_ values: SIMD3<Float>) -> String { (0..<3).map { "\(values[$0])" }.joined(separator: ", ") }
-        return "\(colours) 0...255, minus (\(list(mean)))"
-            + (factor == SIMD3(repeating: 1) ? "" : ", times (\(list(factor)))")
-    }
-}

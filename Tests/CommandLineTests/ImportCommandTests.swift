@@ -1,0 +1,256 @@
+import AdaShareFiles
+import AdaShareModels
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+
+/// A safetensors file put together by hand, of any types.
+private struct HandmadeTensors {
+    var entries: [(name: String, type: String, shape: [Int], bytes: [UInt8])] = []
+
+    mutating func add(_ name: String, _ values: [Float], as type: String, shape: [Int]) {
+        func bytes(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        entries.append(
+            (
+                name, type, shape,
+                values.flatMap { value -> [UInt8] in
+                    switch type {
+                    case "F64": bytes(Double(value).bitPattern)
+                    case "F16": bytes(Float16(value).bitPattern)
+                    case "BF16": bytes(UInt16(value.bitPattern >> 16))
+                    default: bytes(value.bitPattern)
+                    }
+                }
+            ))
+    }
+
+    var data: Data {
+        var offset = 0
+        let header = entries.map { entry in
+            defer { offset += entry.bytes.count }
+            return "\"\(entry.name)\":{\"dtype\":\"\(entry.type)\",\"shape\":\(entry.shape),"
+                + "\"data_offsets\":[\(offset),\(offset + entry.bytes.count)]}"
+        }.joined(separator: ",")
+        let text = Array("{\(header)}".utf8)
+        return Data(
+            withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text + entries.flatMap(\.bytes))
+    }
+}
+
+extension CommandLineTests {
+    /// Weights of other programs.
+    @Suite struct ImportCommandTests {
+        private let folder: TemporaryFolder
+        private let experiment: Experiment
+
+        init() throws {
+            folder = try TemporaryFolder()
+            let configuration = try folder.write(Tiny.tasks + Tiny.light, "c.yml")
+            experiment = try Experiment(.load(configuration, overrides: []))
+        }
+
+        /// The backbone under torchvision's names; its numbers are whole eighths, which every type holds.
+        private func foreign(_ type: String, prefix: String = "") -> (HandmadeTensors, [String: [Float]]) {
+            var tensors = HandmadeTensors()
+            var expected: [String: [Float]] = [:]
+            for (number, spec) in experiment.catalog.specs.enumerated() {
+                guard spec.layout != .counter, let name = experiment.catalog.imageNetName(of: spec) else { continue }
+                let values = (0..<spec.elementCount).map { Float(($0 * 7 + number) % 33 + 1) / 8 }
+                tensors.add(prefix + name, values, as: type, shape: spec.diskShape)
+                expected[spec.name] = values
+            }
+            return (tensors, expected)
+        }
+
+        private func imported(_ data: Data, _ more: String...) throws -> (outcome: Outcome, file: TensorFile?) {
+            let (given, output) = (folder.file("given.safetensors"), folder.file("start.safetensors"))
+            try? FileManager.default.removeItem(at: output)
+            try data.write(to: given)
+            let outcome = Command.run(
+                ["import", given.path, "--config", folder.file("c.yml").path, "--output", output.path] + more)
+            return (outcome, outcome.status == 0 ? try TensorFile.read(output) : nil)
+        }
+
+        @Test(arguments: ["F64", "F32", "F16", "BF16"])
+        func everyTypeBecomesFloat32(type: String) throws {
+            var (tensors, expected) = foreign(type, prefix: "module.")
+            tensors.add("module.fc.weight", [1, 2], as: "F32", shape: [2, 1])
+            tensors.entries.append(("module.mask", "BOOL", [3], [1, 0, 1]))
+            tensors.entries.append(("ema.scale", "F8_E4M3", [2], [9, 9]))
+            let (outcome, file) = try imported(tensors.data, "--input-convention", "published")
+            let made = try #require(file, "\(outcome.errors)")
+            for (name, values) in expected { #expect(try made.floats(name) == values, "\(name)") }
+            let count = expected.count
+            #expect(outcome.output.contains("\(count) of \(count + 9) tensors are taken; fresh: task1_"))
+            #expect(outcome.output.contains("not used: ema.scale, fc.weight, mask"))
+            #expect(outcome.output.contains("to float32: \(count) tensors of \(type)") == (type != "F32"))
+            #expect(outcome.output.contains("batch counters are missing and begin at 0"))
+            #expect(try made.integers("backbone.bn1.num_batches_tracked") == [0])
+            #expect(made.tensors.values.allSatisfy { $0.dtype == .F32 || $0.dtype == .I64 })
+            // It is what training begins from, whole.
+            let found = try experiment.catalog.names(in: made, partial: true, of: experiment.architecture)
+            #expect(found.map(\.0.name).filter { !$0.hasSuffix("tracked") }.sorted() == expected.keys.sorted())
+        }
+
+        /// The stem answers an image as it enters here as it did there.
+        @Test func imagesMayEnterOtherwise() throws {
+            let (tensors, before) = foreign("F32")
+            let (outcome, file) = try imported(tensors.data)
+            let after = try #require(file, "\(outcome.errors)")
+            #expect(outcome.output.contains("images entered as R,G,B 0...255"))
+            // Colours R, G, B below a filter's 49 taps.
+            let patch = (0..<3 * 49).map { Double(($0 * 53) % 256) }
+            let (mean, deviation) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+            let published = [122.67891434, 116.66876762, 104.00698793]
+            func answer(_ weights: [Float], _ shift: [Float], _ entering: (Int, Int) -> Double) -> [Double] {
+                (0..<16).map { filter in
+                    (0..<3 * 49).reduce(-Double(shift[filter])) { sum, at in
+                        sum + Double(weights[filter * 147 + at]) * entering(at / 49, at % 49)
+                    }
+                }
+            }
+            let (stem, norm) = ("backbone.conv1.weight", "backbone.bn1.running_mean")
+            let there = answer(before[stem] ?? [], before[norm] ?? []) { channel, tap in
+                (patch[channel * 49 + tap] / 255 - mean[channel]) / deviation[channel]
+            }
+            func here(_ weights: [Float], _ shift: [Float]) -> [Double] {
+                answer(weights, shift) { channel, tap in
+                    patch[(2 - channel) * 49 + tap] - published[2 - channel]
+                }
+            }
+            let found = here(try after.floats(stem), try after.floats(norm))
+            let most = there.map(abs).max() ?? 0
+            #expect(zip(there, found).allSatisfy { abs($0 - $1) < 1e-4 * most })
+            // As they were, weights answer otherwise.
+            let unchanged = here(before[stem] ?? [], before[norm] ?? [])
+            #expect(zip(there, unchanged).contains { abs($0 - $1) > 0.1 * most })
+            #expect(after.metadata["input"]?.hasPrefix("B,G,R") == true)
+            for name in ["backbone.bn1.running_var", "backbone.blocks.3.1.bn2.running_mean"] {
+                #expect(try after.floats(name) == before[name])
+            }
+            // What has been imported is imported as it is.
+            let again = try imported(Data(contentsOf: folder.file("start.safetensors")))
+            #expect(again.outcome.output.contains("images enter as they did"))
+            #expect(try again.file?.floats(stem) == after.floats(stem))
+        }
+
+        @Test func headsThatDoNotFitStartAnew() throws {
+            var tensors = foreign("F32").0
+            for spec in experiment.catalog.specs where spec.group == .heads {
+                var shape = spec.diskShape
+                if spec.name.hasPrefix("task1") { shape[0] = 9 }
+                tensors.add(
+                    spec.name, [Float](repeating: 0.5, count: shape.reduce(1, *)), as: "F32", shape: shape)
+            }
+            let (outcome, file) = try imported(tensors.data)
+            let made = try #require(file, "\(outcome.errors)")
+            #expect(!made.names.contains { $0.hasPrefix("task1") } && made.names.contains { $0.hasPrefix("task2") })
+            #expect(outcome.output.contains("fresh: task1_") && outcome.output.contains("in the file [9"))
+        }
+
+        @Test func whatCannotBeImportedSaysWhatItIs() throws {
+            func fails(_ tensors: HandmadeTensors, _ parts: String...) throws {
+                try imported(tensors.data).outcome.expectFailure(parts)
+            }
+            for bytes: [UInt8] in [[0x80, 2, 0x8A, 0x0A], [0x50, 0x4B, 3, 4]] {
+                try imported(Data(bytes + [UInt8](repeating: 0x8A, count: 60))).outcome.expectFailure([
+                    "given.safetensors", "PyTorch", "tools/pickle-to-safetensors",
+                ])
+            }
+            var deep = foreign("F32").0
+            deep.entries.removeAll { $0.name == "conv1.weight" }
+            deep.add("conv1.0.weight", [1], as: "F32", shape: [1, 1, 1, 1])
+            try fails(deep, "conv1.0.weight", "a stem of three convolutions", "resnet18")
+            var attentive = foreign("F32").0
+            attentive.add("layer1.0.se.fc1.weight", [1], as: "F32", shape: [1, 1, 1, 1])
+            try fails(attentive, "layer1.0.se.fc1.weight", "attention")
+            var deeper = foreign("F32").0
+            deeper.add("layer1.2.conv1.weight", [1], as: "F32", shape: [1, 1, 1, 1])
+            try fails(deeper, "layer1", "basic blocks, [3, 2, 2, 2]", "resnet18, as model.backbone says")
+            var wide = foreign("F32").0
+            wide.entries.removeAll { $0.name == "conv1.weight" }
+            wide.add("conv1.weight", [Float](repeating: 0, count: 32 * 147), as: "F32", shape: [32, 3, 7, 7])
+            try fails(wide, "conv1.weight", "32 channels", "16, as model.width 0.125 says")
+
+            var two = foreign("F32", prefix: "student.").0
+            two.entries += foreign("F32", prefix: "teacher.").0.entries
+            try fails(two, "'student.', 'teacher.'", "--prefix")
+            #expect(try imported(two.data, "--prefix", "teacher.").outcome.status == 0)
+            let own = folder.file("given.safetensors").path
+            Command.run(["import", own, "--config", folder.file("c.yml").path, "--output", own]).expectFailure([
+                own, "is read",
+            ])
+        }
+
+        /// torchvision's and timm's networks compute with our weights what ours computes with theirs.
+        @Test(
+            .needsDevice, .enabled(if: PythonPeers.torch != nil, "tools/python-peers has not been run, or has no torch")
+        )
+        func torchvisionAndTimmAgree() throws {
+            let made = try PythonPeers.run("check-weights", ["write", folder.url.path], by: PythonPeers.torch)
+            try #require(made.status == 0, "\(made.errors)")
+            let pixels = try NPYArray.read(folder.file("pixels.npy"))
+            let image = folder.file("image.png")
+            try Image(
+                width: pixels.shape[1], height: pixels.shape[0], channels: 3, pixels: pixels.values.map { UInt8($0) }
+            ).write(to: image)
+            for (name, backbone, tasks) in [
+                ("tv18", "resnet18", "tasks: [{ name: t, kind: normals }]\n"),
+                (
+                    "timm50", "resnet50",
+                    "tasks: [{ name: t, kind: classification, channels: 3 }]\n"
+                        + "dataset: { kind: domainnet, root: none, domain: real }\n"
+                ),
+            ] {
+                let run = folder.file(name)
+                try FileManager.default.createDirectory(at: run, withIntermediateDirectories: true)
+                let configuration = try folder.write(
+                    tasks + "model: { backbone: \(backbone), head: light }\n", "\(name)/config.yml")
+                let start = folder.file("\(name)-start.safetensors")
+                let imported = Command.run([
+                    "import", folder.file("\(name).safetensors").path, "--config", configuration.path, "--output",
+                    start.path,
+                ])
+                try #require(imported.status == 0, "\(imported.errors)")
+                let expected = try TensorFile.read(folder.file("\(name)-expected.safetensors"))
+                var whole = try TensorFile.read(start)
+                for spec in try Experiment(.load(configuration, overrides: [])).catalog.specs
+                where spec.group == .heads {
+                    let isBias = spec.name.hasSuffix("bias")
+                    whole.add(
+                        spec.name, floats: isBias ? [0, 0, 0] : try expected.floats("head"), shape: spec.diskShape)
+                }
+                let weights = folder.file("\(name)-whole.safetensors")
+                try whole.write(to: weights)
+                let predicted = Command.run([
+                    "predict", "--config", configuration.path, "--checkpoint", weights.path, "--raw", "--output",
+                    run.path, image.path,
+                ])
+                try #require(predicted.status == 0, "\(predicted.errors)")
+                let found = try TensorFile.read(run.appendingPathComponent("image.safetensors")).floats("t")
+                let (here, there) = (try expected.floats("as_here"), try expected.floats("as_there"))
+                let most = here.map(abs).max() ?? 0
+                func difference(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).map { abs($0 - $1) }.max() ?? 0 }
+                #expect(found.count == here.count && difference(found, here) <= 1e-4 * most, "\(name)")
+                // The frame of one grey level more is all that differs from what they compute for the image alone.
+                #expect(difference(here, there) <= 0.05 * most, "\(name): \(difference(here, there) / most)")
+                let exported = Command.run([
+                    "export", "--run", run.path, "--checkpoint", weights.path, "--format", "safetensors", "--names",
+                    "torchvision", "--output", folder.file("\(name)-back.safetensors").path,
+                ])
+                #expect(exported.status == 0, "\(exported.errors)")
+            }
+            let back = try PythonPeers.run("check-weights", ["read", folder.url.path], by: PythonPeers.torch)
+            #expect(back.status == 0 && back.output.split(separator: "\n").count == 2, "\(back.output)\(back.errors)")
+            let deep = Command.run([
+                "import", folder.file("deep.safetensors").path, "--config", folder.file("c.yml").path, "--output",
+                folder.file("no.safetensors").path,
+            ])
+            deep.expectFailure(["conv1.0.weight", "three convolutions"])
+        }
+    }
+}
