@@ -30,7 +30,8 @@ extension RunReport {
         let rest =
             leftOut == 0 ? "" : " \(leftOut) more pictures lie in the folder <code>pictures</code> of their run."
         return "<section><h2>Predictions</h2><p>Images of the validation split at the end of the last phase. From left "
-            + "to right: the image, what is predicted, the label; grey where there is none.\(rest)</p>\(result)</section>"
+            + "to right: the image, what is predicted, the label; grey where there is none.\(rest)</p>\(result)"
+            + "</section>"
     }
 
     /// What the kernels of a profiled process took.
