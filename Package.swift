@@ -31,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         // Shims: headers and module maps, no logic.
@@ -161,6 +162,7 @@ let package = Package(
                 "AdaShareModels",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ]),
 
         // Plain loops over float64, which take minutes unless they are compiled for speed.

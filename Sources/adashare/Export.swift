@@ -9,7 +9,7 @@ import Foundation
 
 extension ExportedInput: ExpressibleByArgument {}
 
-struct Export: ConsoleCommand {
+struct Export: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a run's network for other programs: ONNX, or safetensors.",
         discussion: """
@@ -32,6 +32,7 @@ struct Export: ConsoleCommand {
     @Flag(name: .customLong("keep-batch-norms"), help: "Do not fold batch norms into convolutions.")
     var keepsBatchNorms = false
     @OptionGroup var part: TaskOptions
+    @OptionGroup var logging: LogOptions
 
     func validate() throws {
         guard format == .safetensors, input != .normalised || keepsBatchNorms else { return }
