@@ -44,7 +44,7 @@ import Testing
         table.add(["深度", "1"])
         let lines = table.text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.allSatisfy { columns(of: $0) <= Table.width })
-        #expect(lines.count == 2 * 4 + 1 && lines[4] == "" && lines[2].hasPrefix("long name "))
+        #expect(lines.count == 3 * 4 + 2 && lines[4] == "" && lines[2].hasPrefix("long name "))
         #expect(columns(of: "深度 e\u{301}👍") == 8 && clipped("深度推定", to: 6) == "深度…")
         #expect(shortened("abcdefghij", to: 5) == "ab…ij" && shortened("abc", to: 5) == "abc")
         var small = Table(["a", "b"])

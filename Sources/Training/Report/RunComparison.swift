@@ -30,7 +30,8 @@ public struct RunComparison: Sendable {
             guard runs.count > 1 else { return runs[0].name }
             let common = runs.dropFirst().reduce(runs[0].name) { $0.commonPrefix(with: $1.name) }
             let stem = common.replacing(/[\-_.\/ ]*(seed|s|run)?[\-_.\/ ]*$/, with: "")
-            return "\(stem.isEmpty ? runs[0].name : stem), \(runs.count) seeds"
+            let parent = runs[0].url.standardizedFileURL.deletingLastPathComponent().lastPathComponent
+            return "\(stem.isEmpty ? parent : stem), \(runs.count) seeds"
         }
     }
 
