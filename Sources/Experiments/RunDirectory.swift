@@ -69,10 +69,9 @@ public final class RunDirectory: Sendable {
     /// Whether a folder that holds these names is that of a run, damaged or not.
     package static func isRun(holding names: Set<String>) -> Bool {
         let others: Set = [lockName, checkpointsName, "metrics.jsonl", "summary.json", "algorithms.json"]
-        return names.contains("config.yml")
-            ? !names.isDisjoint(with: others)
-            : names.isSuperset(of: [lockName, checkpointsName])
-                || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
+        if names.contains("config.yml") { return !names.isDisjoint(with: others) }
+        return names.isSuperset(of: [lockName, checkpointsName])
+            || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
     }
 
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.

@@ -58,6 +58,8 @@ public struct PhaseOutline: Sendable, Hashable {
     public let isIndependent: Bool
     /// Whether what a step does depends on how many there are.
     public var isBoundToLength = false
+    /// What it does, in a few words for people; empty where its name says it.
+    public let meaning: String
 
     /// Creates an outline.
     ///
@@ -68,10 +70,12 @@ public struct PhaseOutline: Sendable, Hashable {
     ///   - companion: the phase it comes with, where it cannot be asked for by itself.
     ///   - isElsewhere: whether runs of their own stand for it.
     ///   - isIndependent: whether it may run after a later one.
+    ///   - meaning: what it does, in a few words.
     public init(
         _ phase: Phase, iterations: Int, sources: [BatchSource]? = nil, with companion: Phase? = nil,
-        isElsewhere: Bool = false, isIndependent: Bool = false
+        isElsewhere: Bool = false, isIndependent: Bool = false, meaning: String = ""
     ) {
+        self.meaning = meaning
         self.phase = phase
         self.iterations = iterations
         self.sources = sources ?? [BatchSource(.train, name: phase.rawValue)]

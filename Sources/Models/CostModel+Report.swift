@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 /// What a network with a policy costs for one image, or one of each where tasks are given different ones; encodes to
@@ -112,17 +113,36 @@ public struct CostReport: Sendable, Hashable, Codable {
 
     private func mega(_ parameters: Int) -> String { String(format: "%.2f M", Double(parameters) / 1e6) }
 
-    /// Columns padded to their widest cell, those in `left` to the left, the others to the right.
+    /// Columns padded to their widest cell, those in `left` to the left, the others to the right. Of the last one what
+    /// a terminal has no room for goes on below.
     private static func aligned(_ rows: [[String]], left: Set<Int>) -> String {
-        let columns = rows.first?.count ?? 0
-        let widths = (0..<columns).map { column in rows.reduce(0) { max($0, $1[column].count) } }
-        return rows.map { row in
-            var line = row.enumerated().map { column, cell in
-                let padding = String(repeating: " ", count: widths[column] - cell.count)
-                return left.contains(column) ? cell + padding : padding + cell
-            }.joined(separator: "  ")
-            while line.hasSuffix(" ") { line.removeLast() }
-            return line + "\n"
+        let count = rows.first?.count ?? 0
+        let widths = (0..<count).map { column in rows.reduce(0) { max($0, columns(of: $1[column])) } }
+        let before = widths.dropLast().reduce(0) { $0 + $1 + 2 }
+        return rows.flatMap { row -> [String] in
+            let parts = wrapped(row.last ?? "", to: max(20, Table.width - before))
+            return parts.enumerated().map { part, last in
+                let cells = part == 0 ? row.dropLast() + [last] : Array(repeating: "", count: count - 1) + [last]
+                var line = cells.enumerated().map { column, cell in
+                    let padding = String(repeating: " ", count: max(0, widths[column] - columns(of: cell)))
+                    return left.contains(column) ? cell + padding : padding + cell
+                }.joined(separator: "  ")
+                while line.hasSuffix(" ") { line.removeLast() }
+                return line + "\n"
+            }
         }.joined()
+    }
+
+    /// A list as lines of at most so many columns, where its names allow that.
+    private static func wrapped(_ list: String, to width: Int) -> [String] {
+        let names = list.components(separatedBy: ", ")
+        return names.enumerated().reduce(into: [String]()) { lines, item in
+            let name = item.element + (item.offset < names.count - 1 ? "," : "")
+            if let last = lines.last, columns(of: last) + 1 + columns(of: name) <= width {
+                lines[lines.count - 1] = last + " " + name
+            } else {
+                lines.append(name)
+            }
+        }
     }
 }

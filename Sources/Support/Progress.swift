@@ -4,8 +4,14 @@ public enum ProgressEvent: Sendable {
     case notice(String)
     /// A line as it is.
     case line(String)
+    /// A line for those who want to know more.
+    case detail(String)
+    /// A phase of training that begins or goes on.
+    case phase(PhaseReport)
     /// A step of training that is logged.
     case step(StepReport)
+    /// A step whose losses nobody has read.
+    case working(StepReport)
     /// Images that are scored, of those of a phase's evaluation.
     case evaluating(phase: String, done: Int, total: Int)
     /// Images of a data set that are decoded, of all it has.
@@ -16,13 +22,31 @@ public enum ProgressEvent: Sendable {
     case measuring(done: Int, total: Int)
 }
 
-/// One logged step.
+/// A phase of training.
+public struct PhaseReport: Sendable {
+    /// Its name.
+    public let name: String
+    /// Its place among the phases that are asked for, from 1, and how many these are.
+    public let number, count: Int
+    /// Steps of the phase.
+    public let total: Int
+    /// What it does, in a few words; empty where the name says it.
+    public let meaning: String
+
+    /// Creates a report.
+    package init(name: String, number: Int, count: Int, total: Int, meaning: String) {
+        (self.name, self.number, self.count) = (name, number, count)
+        (self.total, self.meaning) = (total, meaning)
+    }
+}
+
+/// One step.
 public struct StepReport: Sendable {
     /// Name of the phase.
     public let phase: String
     /// Steps of the phase that are done, and all of them.
     public let iteration, total: Int
-    /// Losses of the step by task, and what the objective makes of them as `total`.
+    /// Losses of the step by task, and what the objective makes of them as `total`; empty where they were not read.
     public let losses: [String: Double]
     /// Images per second over the last steps.
     public let imagesPerSecond: Double
@@ -30,13 +54,16 @@ public struct StepReport: Sendable {
     public let waitShare: Double?
     /// Seconds that the rest of the phase will take at that pace.
     public let secondsLeft: Double
+    /// Seconds that the rest of the run may take, evaluations included; nil while nothing is known of it.
+    public let runSecondsLeft: Double?
 
     /// Creates a report.
     package init(
         phase: String, iteration: Int, total: Int, losses: [String: Double], imagesPerSecond: Double,
-        waitShare: Double? = nil, secondsLeft: Double
+        waitShare: Double? = nil, secondsLeft: Double, runSecondsLeft: Double? = nil
     ) {
         (self.phase, self.iteration, self.total, self.losses) = (phase, iteration, total, losses)
-        (self.imagesPerSecond, self.waitShare, self.secondsLeft) = (imagesPerSecond, waitShare, secondsLeft)
+        (self.imagesPerSecond, self.waitShare) = (imagesPerSecond, waitShare)
+        (self.secondsLeft, self.runSecondsLeft) = (secondsLeft, runSecondsLeft)
     }
 }

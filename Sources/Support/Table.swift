@@ -5,6 +5,8 @@ public struct Table {
     /// Columns of a terminal that tables keep to.
     public static let width = 100
     private static let gap = 2
+    /// Columns that names keep where others go on below.
+    private static let longestName = 60
 
     private var rows: [[String]]
 
@@ -19,8 +21,10 @@ public struct Table {
         let count = rows.map(\.count).max() ?? 0
         var widths = (0..<count).map { column in rows.map { AdaShareSupport.columns(of: cell($0, column)) }.max() ?? 0 }
         guard count > 1 else { return block([0], widths) }
-        // A name gives way to a number.
-        widths[0] = min(widths[0], max(12, Self.width - Self.gap - (widths.dropFirst().max() ?? 0)))
+        // Names give way to numbers, as far as they can still be told apart.
+        let others = widths.dropFirst()
+        let (all, widest) = (others.reduce(0) { $0 + $1 + Self.gap }, (others.max() ?? 0) + Self.gap)
+        widths[0] = min(widths[0], max(12, min(max(Self.longestName, Self.width - all), Self.width - widest)))
         var blocks = [[0]]
         for column in 1..<count {
             let taken = blocks[blocks.count - 1].reduce(0) { $0 + widths[$1] + Self.gap }

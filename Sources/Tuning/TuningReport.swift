@@ -50,17 +50,18 @@ public struct TuningReport: Sendable, Encodable {
 
     /// The rows as a table, and what they come to.
     public var text: String {
-        var table = Table(["convolution", "algorithm", "ms", "scatter", "error", "others, ms", ""])
+        var table = Table(["convolution", "algorithm", "ms", "scatter", "error", "next best", "ms", ""])
         for row in rows {
             guard let winner = row.results.first(where: { $0.algorithm == row.algorithm }) else { continue }
             let others = row.results.filter { $0.algorithm != row.algorithm }
+            let next = others.filter(\.isRight).min { $0.milliseconds < $1.milliseconds }
+            let wrong = others.count { !$0.isRight }
             table.add([
-                "\(row.problem)", "\(row.algorithm)", readable(winner.milliseconds),
-                "\(readable(winner.scatter * 100, digits: 2)) %", String(format: "%.1e", winner.error),
-                others.map { "\($0.algorithm) \(readable($0.milliseconds))" + ($0.isRight ? "" : " (wrong)") }
-                    .joined(separator: ", "),
-                [row.isNew ? nil : "known", row.isUncertain ? "uncertain" : nil].compactMap { $0 }
-                    .joined(separator: ", "),
+                "\(row.problem)", "\(row.algorithm)", readable(winner.milliseconds), percent(winner.scatter),
+                String(format: "%.0e", winner.error), next.map { "\($0.algorithm)" } ?? "–",
+                next.map { readable($0.milliseconds) } ?? "–",
+                [row.isNew ? nil : "known", row.isUncertain ? "uncertain" : nil, wrong > 0 ? "\(wrong) wrong" : nil]
+                    .compactMap { $0 }.joined(separator: ", "),
             ])
         }
         var lines = rows.isEmpty ? [] : [table.text]

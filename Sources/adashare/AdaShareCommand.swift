@@ -33,7 +33,7 @@ struct AdaShareCommand: ParsableCommand {
         StandardStreams.guardAll()
         HostMemory.keepFreed()
         if let argument = StandardStreams.argumentThatIsNoText() {
-            Console.standard.remark("Error: \(argument): found a name that is not UTF-8, expected one that is\n")
+            Console.standard.say(.error, "Error: \(argument): found a name that is not UTF-8, expected one that is")
             Foundation.exit(ExitCode.failure.rawValue)
         }
         Foundation.exit(execute(Array(CommandLine.arguments.dropFirst()), on: .standard))
@@ -44,8 +44,10 @@ struct AdaShareCommand: ParsableCommand {
     ///
     /// - Returns: the exit code.
     static func execute(_ arguments: [String], on console: Console) -> Int32 {
+        var console = console
         do {
             var command = try parseAsRoot(arguments)
+            if let logs = command as? any LoggingCommand { console = console.with(logs.logging) }
             guard let writer = command as? any ConsoleCommand else {
                 try command.run()
                 return ExitCode.success.rawValue
@@ -66,8 +68,7 @@ struct AdaShareCommand: ParsableCommand {
         let (code, message) = (exitCode(for: error), fullMessage(for: error))
         guard !message.isEmpty else { return code }
         guard code.isSuccess else {
-            // A terminal may still show progress on this line.
-            console.remark((console.isTerminal ? Console.lineStart : "") + message + "\n")
+            console.say(.error, message)
             return code
         }
         do {

@@ -13,7 +13,7 @@ struct Benchmark: ParsableCommand {
         abstract: "Measure what the engine claims.",
         subcommands: [Skip.self, Primitives.self, Pipeline.self, FirstLook.self])
 
-    struct Skip: ConsoleCommand {
+    struct Skip: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract: "Time policies against the same step with everything selected.",
             discussion: """
@@ -55,6 +55,7 @@ struct Benchmark: ParsableCommand {
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
         @OptionGroup var profile: ProfileOptions
+        @OptionGroup var logging: LogOptions
 
         struct StepList: ExpressibleByArgument {
             let steps: [SkipReport.Step]
@@ -137,7 +138,7 @@ struct Benchmark: ParsableCommand {
 }
 
 extension Benchmark {
-    struct Primitives: ConsoleCommand {
+    struct Primitives: LoggingCommand {
         static let configuration = CommandConfiguration(
             commandName: "operators",
             abstract: "Time every distinct primitive of the networks alone.",
@@ -161,6 +162,7 @@ extension Benchmark {
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
+        @OptionGroup var logging: LogOptions
 
         func validate() throws {
             try checkRepeats(repeats)
@@ -186,7 +188,7 @@ extension Benchmark {
 }
 
 extension Benchmark {
-    struct FirstLook: ConsoleCommand {
+    struct FirstLook: LoggingCommand {
         static let configuration = CommandConfiguration(
             commandName: "device",
             abstract: "Look at a device for the first time: is what it computes right?",
@@ -200,6 +202,7 @@ extension Benchmark {
 
         @Flag(help: "Only one convolution, to try the command itself.") var short = false
         @OptionGroup var device: DeviceOptions
+        @OptionGroup var logging: LogOptions
 
         func run(on console: Console) throws {
             let context = try device.makeContext(progress: ProgressPrinter(console))

@@ -1,45 +1,71 @@
 import AdaShareSupport
 import ArgumentParser
 import Foundation
+import Logging
 
-/// Where a command writes: its answer to one side, what it remarks meanwhile to the other.
+/// Where a command writes: its answer to one side, what it says meanwhile to the other.
 ///
-/// An answer that cannot be written is an error, since whoever asked goes without; a remark that is lost is not.
+/// An answer that cannot be written is an error, since whoever asked goes without; anything else that is lost is not.
 struct Console {
-    /// Goes back to the beginning of a terminal's line and empties it.
-    static let lineStart = "\r\u{1B}[2K"
-
-    /// Whether a remark may rewrite its line.
-    let isTerminal: Bool
+    /// The last line of a terminal; nil where lines are only added.
+    let status: StatusLine?
     /// Whether it is that of a process of its own, which may be told to stop.
     let isProcess: Bool
+    private let terminal: Terminal?
+    private let logger: Logger
     private let writeAnswer: (String) throws -> Void
     private let writeRemark: (String) -> Void
 
+    /// - Parameters:
+    ///   - terminal: that remarks go to; nil where they go elsewhere.
+    ///   - isProcess: whether signals are the command's.
+    ///   - options: how much is said, and in which form.
+    ///   - answer: writes a part of the answer.
+    ///   - remark: writes something else.
     init(
-        isTerminal: Bool, isProcess: Bool = false, answer: @escaping (String) throws -> Void,
-        remark: @escaping (String) -> Void
+        terminal: Terminal? = nil, isProcess: Bool = false, options: LogOptions? = nil,
+        answer: @escaping (String) throws -> Void, remark: @escaping (String) -> Void
     ) {
-        self.isTerminal = isTerminal
-        self.isProcess = isProcess
-        writeAnswer = answer
-        writeRemark = remark
+        let (level, format) = (options?.level ?? .info, options?.logFormat ?? .text)
+        let status = terminal.flatMap { level > .info || format == .json ? nil : StatusLine($0, write: remark) }
+        (self.status, self.isProcess, self.terminal) = (status, isProcess, terminal)
+        (writeAnswer, writeRemark) = (answer, remark)
+        logger = Logger(label: "adashare") { _ in
+            LineHandler(logLevel: level, format: format, hasColours: terminal?.hasColours ?? false) {
+                status?.erase()
+                remark($0)
+            }
+        }
     }
 
     /// Standard output and standard error.
     static var standard: Console {
         Console(
-            isTerminal: isatty(STDERR_FILENO) == 1, isProcess: true, answer: StandardStreams.answer,
-            remark: StandardStreams.remark)
+            terminal: .standard, isProcess: true, answer: StandardStreams.answer, remark: StandardStreams.remark)
+    }
+
+    /// The same as a command's options have it.
+    func with(_ options: LogOptions) -> Console {
+        Console(terminal: terminal, isProcess: isProcess, options: options, answer: writeAnswer, remark: writeRemark)
     }
 
     /// Writes a part of the answer, and the end of its line.
     ///
     /// - Throws: `InputError` if it cannot be written, for example to a full disk.
-    func print(_ text: String) throws { try writeAnswer(text + "\n") }
+    func print(_ text: String) throws {
+        status?.erase()
+        try writeAnswer(text + "\n")
+    }
 
-    /// Writes a remark as it is.
-    func remark(_ text: String) { writeRemark(text) }
+    /// Says something.
+    ///
+    /// - Parameters:
+    ///   - level: `notice` for what people should know, `info` for what happens, `debug` for details.
+    ///   - text: a line.
+    ///   - facts: for programs.
+    func say(_ level: Logger.Level = .info, _ text: String, _ facts: Logger.Metadata = [:]) {
+        logger.log(level: level, "\(text)", metadata: facts)
+    }
 }
 
 /// A command that is given the place it writes to.

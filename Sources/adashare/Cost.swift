@@ -8,7 +8,7 @@ import AdaShareSupport
 import ArgumentParser
 import Foundation
 
-struct Cost: ConsoleCommand {
+struct Cost: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
@@ -30,6 +30,7 @@ struct Cost: ConsoleCommand {
     var time = false
     @OptionGroup var device: DeviceOptions
     @OptionGroup var search: SearchOptions
+    @OptionGroup var logging: LogOptions
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {

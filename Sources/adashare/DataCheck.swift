@@ -5,7 +5,7 @@ import AdaShareSupport
 import ArgumentParser
 import Foundation
 
-struct DataCheck: ConsoleCommand {
+struct DataCheck: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Decode all images and labels of a configuration once, and say what is wrong.",
         discussion: """
@@ -16,6 +16,7 @@ struct DataCheck: ConsoleCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
+    @OptionGroup var logging: LogOptions
     @Flag(help: "Print JSON, with every problem.") var json = false
 
     func run(on console: Console) throws {

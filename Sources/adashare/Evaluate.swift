@@ -10,7 +10,7 @@ import AdaShareTraining
 import ArgumentParser
 import Foundation
 
-struct Evaluate: ConsoleCommand {
+struct Evaluate: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Score a run's weights on a split, in both metric conventions.",
         discussion: "Without --checkpoint: the weights of the last phase that finished.")
@@ -40,6 +40,7 @@ struct Evaluate: ConsoleCommand {
     @Flag(help: "Print JSON.") var json = false
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var logging: LogOptions
 
     struct ScaleList: ExpressibleByArgument {
         let scales: [Double]
@@ -116,7 +117,10 @@ struct Evaluate: ConsoleCommand {
             var table = Table(["task", "metric", "value"])
             for task in experiment.tasks {
                 for metric in result.tasks[task.name]?[convention.rawValue] ?? [] {
-                    table.add([task.name, metric.name, readable(metric.value)])
+                    let unit = metric.unit.isEmpty ? "" : " \(metric.unit)"
+                    table.add([
+                        task.name, metric.name + unit + (metric.higherIsBetter ? " ↑" : " ↓"), readable(metric.value),
+                    ])
                 }
             }
             try console.print(table.text)

@@ -40,14 +40,14 @@ struct ExperimentCommand: ParsableCommand {
                     expected: "one of the study's configurations; adashare experiment run trains what is missing")
             }
             if let reference = results.study.reference, results.reference == nil {
-                progress.line("note: no Δ, since \(reference) has no finished run")
+                console.say(.notice, "no Δ, since \(reference) has no finished run")
             }
             for remark in results.gainRemarks { progress.line("note: \(remark)") }
             return results
         }
     }
 
-    struct Run: ConsoleCommand {
+    struct Run: LoggingCommand {
         static let configuration = CommandConfiguration(
             abstract: "Train what is missing.",
             discussion: """
@@ -58,6 +58,7 @@ struct ExperimentCommand: ParsableCommand {
                 """)
 
         @OptionGroup var place: Place
+        @OptionGroup var logging: LogOptions
         @Option(help: "Runs side by side, 1 to 64.") var jobs = 1
         @Option(help: "Devices as --device takes them, comma-separated: runs take them in turn.") var devices: String?
         @Flag(name: .customLong("no-search"), help: "As in train.") var noSearch = false

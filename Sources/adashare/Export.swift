@@ -10,7 +10,7 @@ import Foundation
 extension ExportedInput: ExpressibleByArgument {}
 extension NetworkExport.Names: ExpressibleByArgument {}
 
-struct Export: ConsoleCommand {
+struct Export: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a run's network for other programs: ONNX, or safetensors.",
         discussion: """
@@ -35,6 +35,7 @@ struct Export: ConsoleCommand {
     @Option(help: "What tensors of safetensors are called: published, or of the backbone as in torchvision and timm.")
     var names: NetworkExport.Names = .published
     @OptionGroup var part: TaskOptions
+    @OptionGroup var logging: LogOptions
 
     func validate() throws {
         if format == .onnx, names != .published {

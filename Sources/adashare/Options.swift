@@ -174,9 +174,9 @@ struct ConfigurationOptions: ParsableArguments {
 /// Reads a configuration; what one of the published code says here, and what is without effect, is remarked.
 func readConfiguration(_ path: String, _ overrides: [String], on console: Console) throws -> ExperimentConfiguration {
     let url = URL(fileURLWithPath: path)
-    if let published = try PublishedConfiguration.read(url) { console.remark(published.text + "\n") }
+    if let published = try PublishedConfiguration.read(url) { console.say(.info, published.text) }
     let configuration = try ExperimentConfiguration.load(url, overrides: overrides)
-    for line in configuration.idleReaderKeys { console.remark("note: \(line)\n") }
+    for line in configuration.idleReaderKeys { console.say(.notice, line) }
     return configuration
 }
 

@@ -102,7 +102,7 @@ struct Policy: ConsoleCommand {
             }
             policy = best ?? draw.cheapest(probabilities)
             if best == nil {
-                ProgressPrinter(console).line("note: no sample is within the budget: the cheapest policy is taken")
+                console.say(.notice, "no sample is within the budget: the cheapest policy is taken")
             }
             within = drawn.count
         } else if let threshold {

@@ -11,7 +11,7 @@ import AdaShareTraining
 import ArgumentParser
 import Foundation
 
-struct Predict: ConsoleCommand {
+struct Predict: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Predict every task for images.",
         discussion: """
@@ -46,6 +46,7 @@ struct Predict: ConsoleCommand {
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
+    @OptionGroup var logging: LogOptions
     @Argument(
         help: "Images, folders of images, or patterns: PNG of any colour type without transparency, JPEG but CMYK.")
     var images: [String]

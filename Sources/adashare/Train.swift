@@ -9,7 +9,7 @@ import AdaShareTraining
 import ArgumentParser
 import Foundation
 
-struct Train: ConsoleCommand {
+struct Train: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
         discussion: """
@@ -37,6 +37,7 @@ struct Train: ConsoleCommand {
     @OptionGroup var device: DeviceOptions
     @OptionGroup var search: SearchOptions
     @OptionGroup var profile: ProfileOptions
+    @OptionGroup var logging: LogOptions
 
     @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
     var output: String?
@@ -174,9 +175,7 @@ struct Train: ConsoleCommand {
                 throw error
             }
             let stopped = error as? Stopped ?? Stopped(reason: reason)
-            console.remark(
-                (console.isTerminal ? Console.lineStart : "") + "\(stopped.description); to go on: "
-                    + goingOn.joined(separator: " ") + "\n")
+            console.say(.error, "\(stopped.description); to go on: " + goingOn.joined(separator: " "))
             throw ExitCode(stopped.reason.exitCode)
         }
     }
@@ -269,17 +268,17 @@ struct Train: ConsoleCommand {
 
         let idle = experiment.method.idleKeys(experiment.methodSettings)
         if !idle.isEmpty {
-            progress.line(
-                "note: without effect with method \(configuration.method.kind): \(idle.joined(separator: ", "))")
+            console.say(
+                .notice, "without effect with method \(configuration.method.kind): \(idle.joined(separator: ", "))")
         }
         if run.hasNoLocks {
-            progress.line(
-                "note: the file system of \(folder.relativePath) has no locks: nothing keeps another process away")
+            console.say(
+                .notice, "the file system of \(folder.relativePath) has no locks: nothing keeps another process away")
         }
         if hadConfiguration && !resume {
-            progress.line("note: the run in \(folder.relativePath) had not taken a step: it begins anew")
+            console.say(.notice, "the run in \(folder.relativePath) had not taken a step: it begins anew")
         }
-        if resume && !exists { progress.line("note: nothing to resume in \(folder.relativePath), starting") }
+        if resume && !exists { console.say(.notice, "nothing to resume in \(folder.relativePath), starting") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         func report(_ event: ProgressEvent) {
             progress.report(event)

@@ -6,7 +6,7 @@ import AdaShareTuning
 import ArgumentParser
 import Foundation
 
-struct Tune: ConsoleCommand {
+struct Tune: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure which algorithm computes each convolution fastest.",
         discussion: """
@@ -26,6 +26,7 @@ struct Tune: ConsoleCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var device: DeviceOptions
+    @OptionGroup var logging: LogOptions
     @Flag(help: "Measure again what is known already.") var again = false
     @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
 
@@ -45,7 +46,7 @@ struct Tune: ConsoleCommand {
         if let folder = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"], !folder.isEmpty,
             !folder.hasPrefix("/")
         {
-            progress.line("note: XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
+            console.say(.notice, "XDG_CACHE_HOME=\(folder) is no absolute path and is not used")
         }
         let tuner = AlgorithmTuner(
             library: library, mode: .search(root: root, again: again ? .always : .uncertain), report: progress.report)

@@ -122,7 +122,7 @@ extension CommandLineTests {
             ] {
                 struct Full: Error, CustomStringConvertible { let description = "no room" }
                 var remarks = ""
-                let console = Console(isTerminal: false, answer: { _ in throw Full() }, remark: { remarks += $0 })
+                let console = Console(answer: { _ in throw Full() }, remark: { remarks += $0 })
                 #expect(AdaShareCommand.execute(arguments, on: console) == 1, "\(arguments)")
                 #expect(remarks.hasSuffix("Error: no room\n"), "\(arguments): \(remarks)")
             }

@@ -36,8 +36,7 @@ enum Command {
     static func run(_ arguments: [String]) -> Outcome {
         final class Text { var text = "" }
         let (output, errors) = (Text(), Text())
-        let console = Console(
-            isTerminal: false, answer: { output.text += $0 }, remark: { errors.text += $0 })
+        let console = Console(answer: { output.text += $0 }, remark: { errors.text += $0 })
         let status = AdaShareCommand.execute(arguments, on: console)
         return Outcome(status: status, output: output.text, errors: errors.text)
     }

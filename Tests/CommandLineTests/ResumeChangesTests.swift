@@ -50,6 +50,7 @@ extension CommandLineTests {
             ])
             Command.run(["train", "--resume", folder.file("none").path]).expectFailure(["none", "no such folder"])
             Command.run(["train", run.path]).expectFailure(code: 64, ["--resume takes"])
+            Command.run(["train", "--resume"]).expectFailure(code: 64, ["a run's folder"])
         }
 
         @Test func movedDataIsFound() throws {

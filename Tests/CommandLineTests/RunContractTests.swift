@@ -44,11 +44,23 @@ extension CommandLineTests {
                     #expect(loss.keys == (tasks + ["total"]).sorted())
                     let values = tasks.compactMap { loss[$0]?.double }
                     #expect(values.count == 3 && values.allSatisfy(\.isFinite))
-                    guard step["step"] != "logits", let total = loss["total"]?.double else { continue }
-                    let sum = values[0] + 20 * values[1] + 3 * values[2]
-                    #expect(abs(sum - total) < 1e-4 * abs(sum))
+                    let isLogits = step["step"] == "logits"
+                    let total = try #require(loss["total"]?.double)
+                    let weighted = try #require(step["weighted_loss"])
+                    #expect(tasks.map { weighted[$0]?.double } == [values[0], 20 * values[1], 3 * values[2]])
+                    let added = step["regularisers"]
+                    #expect(added?.keys == (isLogits ? ["sharing", "sparsity"] : nil))
+                    let sum = (weighted.keys.map { weighted[$0] } + (added?.keys ?? []).map { added?[$0] })
+                        .reduce(0) { $0 + ($1?.double ?? .nan) }
+                    #expect(abs(sum - total) < 1e-5 * abs(sum))
+                    #expect(step["learning_rate"]?.keys == (isLogits ? ["policy"] : ["backbone", "heads"]))
+                    #expect(isLogits || step["learning_rate"]?["heads"] == 0.001, "\(step)")
+                    #expect(step["images_per_second"]?.double ?? 0 > 0)
                 }
             }
+            #expect(steps.compactMap { $0["global_step"]?.integer } == Array(1...31))
+            let times = try run.events().compactMap { $0["time"]?.double }
+            #expect(times == times.sorted() && abs((times.last ?? 0) - Date().timeIntervalSince1970) < 3600)
             #expect(steps.count == 31)
             let policy = steps.filter { $0["phase"] == "policy" }
             #expect(policy.compactMap { $0["step"]?.string } == (0..<16).map { $0 % 2 == 0 ? "weights" : "logits" })

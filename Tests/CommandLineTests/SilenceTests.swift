@@ -54,6 +54,7 @@ private struct Lines {
     let patterns: [(name: String, pattern: String)]
 
     private static let number = #"(?:-?\d+(?:\.\d+)?|–)"#
+    private static let time = #"(?:\d+ h \d+ min|\d+ min \d+ s|\d+ s)"#
     private static let phase = "(?:warmup|policy|retrain|baseline)"
     private static let task = "(?:segmentation|normals|depth)"
 
@@ -76,7 +77,11 @@ private struct Lines {
         (
             "step",
             #"\#(phase)  \d+/\d+(?:  \#(task) \#(number))+  total \#(number)  \#(number) images/s  "#
-                + #"(?:waiting for data \#(number) %  )?(?:\d+ h )?(?:\d+ min ?)?(?:\d+ s)? left"#
+                + #"(?:waiting for data \#(number) %  )?\#(time) left(?:, of the run about \#(time))?"#
+        ),
+        (
+            "phase",
+            #"phase (?:\d of \d, )?\#(phase): (?:weights, with every block shared by all tasks|weights and the policy in turn|weights, under the policy|hard sharing, to compare with), \d+ steps"#
         ),
         (
             "curriculum",

@@ -96,7 +96,8 @@ extension CommandLineTests {
             let again = Command.run(
                 ["train", "--resume", folder.file("run").path, "--time-limit", "2s", "--no-search"])
             #expect(again.status == 124 && again.errors.contains("resuming in phase warmup"), "\(again.errors)")
-            Command.run(arguments.dropLast() + ["3 hours"]).expectFailure(code: 64, ["3 hours"])
+            Command.run(arguments.dropLast() + ["3 hours"]).expectFailure(
+                code: 64, ["3 hours", "3h55m, 90s"])
             #expect(
                 ["3h55m", "90s", "1d12h", "3:55:00", "90", "5m3h", "0s", "", "-1s"].map(StopRequest.seconds) == [
                     14_100, 90, 129_600, 14_100, nil, nil, nil, nil, nil,

@@ -56,6 +56,11 @@ extension TrainingTests {
                 try configuration.validateForTraining()
                 trainer = try Trainer(configuration, in: folder)
                 try trainer.train()
+                for event in try EventLog.read(directory.log) {
+                    guard case .object(let terms)? = event["weighted_loss"] else { continue }
+                    let (sum, total) = (terms.values.compactMap(\.double).reduce(0, +), event["loss"]?["total"]?.double)
+                    #expect(abs(sum - (total ?? .nan)) < 1e-4 * abs(sum), "\(event)")
+                }
             }
         }
 

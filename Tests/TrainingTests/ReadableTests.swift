@@ -31,6 +31,27 @@ import Testing
         #expect(readable(.nan) == "–" && readable(-.infinity) == "–" && readable(1e300) == "inf")
     }
 
+    @Test func differences() {
+        #expect([0.04, -1.25, 12.34, 613.5].map(signed) == ["+0.0", "−1.3", "+12.3", "+613.5"])
+        #expect([0.1234, 5.649, 42.06, 613.5].map { readable($0, digits: 2) } == ["0.1", "5.6", "42", "614"])
+        #expect(signed(.nan) == "–")
+    }
+
+    /// What has no room goes on below, beside the names again; names give way to numbers.
+    @Test func tablesKeepToATerminal() {
+        var table = Table([""] + (1...9).map { "quantity \($0)" })
+        table.add([String(repeating: "long name ", count: 20)] + (1...9).map { "\($0)" })
+        table.add(["深度", "1"])
+        let lines = table.text.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.allSatisfy { columns(of: $0) <= Table.width })
+        #expect(lines.count == 3 * 4 + 2 && lines[4] == "" && lines[2].hasPrefix("long name "))
+        #expect(columns(of: "深度 e\u{301}👍") == 8 && clipped("深度推定", to: 6) == "深度…")
+        #expect(shortened("abcdefghij", to: 5) == "ab…ij" && shortened("abc", to: 5) == "abc")
+        var small = Table(["a", "b"])
+        small.add(["x", "10"])
+        #expect(small.text == "a   b\n─────\nx  10")
+    }
+
     @Test func runsOfALaunch() {
         #expect(OperatorBenchmark.runs(of: 10, atLeast: 5) == 10)
         #expect(OperatorBenchmark.runs(of: 1e9, atLeast: 5) == 5)

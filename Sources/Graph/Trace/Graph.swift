@@ -12,6 +12,12 @@ public final class Graph: Recorder {
     public var activations = ElementType.float32
     /// In recorded order: each reads values of those before it.
     public var nodes: [Node] { recorded.nodes }
+    /// Multiply-accumulates of what is recorded, needed or not.
+    package var multiplyAccumulates: Int {
+        nodes.reduce(0) {
+            $0 + $1.operation.multiplyAccumulates(inputs: $1.inputs.map(\.shape), outputs: $1.outputs.map(\.shape))
+        }
+    }
     /// Values that live outside a plan: parameters, state, inputs.
     public private(set) var externals: [External] = []
     /// Values kept until a plan has ended, by name.

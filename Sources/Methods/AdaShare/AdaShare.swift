@@ -60,13 +60,21 @@ public struct AdaShare: Method {
         let retraining = training.retrain.iterations
         var learning = PhaseOutline(
             .policy, iterations: training.policy.iterations,
-            sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")])
+            sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")],
+            meaning: "weights and the policy in turn")
         learning.isBoundToLength = settings.policy.hasBudget && settings.policy.budgetSchedule == .falling
         return [
-            PhaseOutline(.warmup, iterations: training.warmup.iterations), learning,
+            PhaseOutline(
+                .warmup, iterations: training.warmup.iterations,
+                meaning: "weights, with every block shared by all tasks"),
+            learning,
             // Several budgets are retrained in runs of their own, unless one policy was given.
-            PhaseOutline(.retrain, iterations: retraining, isElsewhere: isRetrainedElsewhere(settings)),
-            PhaseOutline(.baseline, iterations: training.hardSharingBaseline ? retraining : 0, with: .retrain),
+            PhaseOutline(
+                .retrain, iterations: retraining, isElsewhere: isRetrainedElsewhere(settings),
+                meaning: "weights, under the policy"),
+            PhaseOutline(
+                .baseline, iterations: training.hardSharingBaseline ? retraining : 0, with: .retrain,
+                meaning: "hard sharing, to compare with"),
         ]
     }
 

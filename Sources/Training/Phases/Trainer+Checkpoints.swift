@@ -29,6 +29,9 @@ extension Trainer {
             permutations: try permutations(), environment: environment)
         saved = place
         checkpointSeconds = (ContinuousClock.now - start) / .seconds(1)
+        report(
+            .detail(
+                "checkpoint of \(state.phase.rawValue) \(state.iteration) written in \(readable(checkpointSeconds)) s"))
     }
 
     /// Writes the weights that inference takes under a name of their own, with the policy to use them with.

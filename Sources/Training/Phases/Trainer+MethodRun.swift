@@ -112,7 +112,8 @@ extension Trainer: MethodRun {
         let isLast = state.iteration == iterations(of: state.phase)
         let trained = phase.changesWeights ? try network.checkpoint() : nil
         if let trained { try network.load(phase.inferenceWeights(trained)) }
-        let result: EvaluationResult
+        let (result, start): (EvaluationResult, ContinuousClock.Instant)
+        start = .now
         var pictures: EvaluationPictures?
         do {
             let policy = try phase.policy()
@@ -130,6 +131,12 @@ extension Trainer: MethodRun {
             throw error
         }
         if let trained { try network.load(trained) }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        forecast?.secondsPerScoredImage = seconds / Double(max(1, images))
+        report(
+            .detail(
+                "scored \(images) images of split validation in \(readable(seconds)) s, \(state.phase.rawValue) "
+                    + "\(state.iteration)"))
         var event = event("evaluation")
         event["split"] = .string("validation")
         for (name, fact) in experiment.configuration.facts { event[name] = .string(fact) }

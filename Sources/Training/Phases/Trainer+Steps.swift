@@ -49,14 +49,12 @@ extension Trainer {
                 try logStep(
                     step, plan, losses, history, pace: pace, carriers: batches.labelCounts(experiment.sources))
                 pace.finish(seconds: Date().timeIntervalSince(start))
-                report(
-                    .step(
-                        StepReport(
-                            phase: name.rawValue, iteration: state.iteration, total: total, losses: losses,
-                            imagesPerSecond: pace.imagesPerSecond, waitShare: pace.waitShare,
-                            secondsLeft: pace.secondsPerStep * Double(total - state.iteration))))
+                report(.step(report(of: outline, losses, pace)))
             } else {
                 pace.add(images: images, seconds: elapsed(), waiting: waiting)
+                if ContinuousClock.now - lastReport > .milliseconds(200) {
+                    report(.working(report(of: outline, [:], pace)))
+                }
             }
             let isEvaluated = training.evaluateEvery > 0 && state.iteration % training.evaluateEvery == 0 && !isLast
             let isKept = state.iteration % training.checkpointEvery == 0 && !isLast
@@ -80,6 +78,15 @@ extension Trainer {
         pace.finish(seconds: Date().timeIntervalSince(start))
         keepTimes(of: name, &pace)
         state.bytes[name.rawValue] = network.executor.byteCount
+    }
+
+    private func report(of outline: PhaseOutline, _ losses: [String: Double], _ pace: Pace) -> StepReport {
+        lastReport = .now
+        return StepReport(
+            phase: outline.phase.rawValue, iteration: state.iteration, total: outline.iterations, losses: losses,
+            imagesPerSecond: pace.imagesPerSecond, waitShare: pace.waitShare,
+            secondsLeft: pace.secondsPerStep * Double(outline.iterations - state.iteration),
+            runSecondsLeft: runSecondsLeft(pace, outline))
     }
 
     /// Scores the network between two steps; where the process is to stop, that is left to whoever goes on.

@@ -34,6 +34,12 @@ public final class Trainer {
     let stop: StopRequest?
     /// Since when the seconds of `state.elapsed` are still to be counted.
     private var workingSince = ContinuousClock.now
+    /// What is known of how long phases take; nil before they are chosen.
+    var forecast: RunForecast?
+    /// When a step was last shown.
+    var lastReport = ContinuousClock.now
+    /// Runs as long as this one that come after it.
+    var runsToCome = 0
     /// What the last checkpoint took.
     var checkpointSeconds = 0.0
     /// Whether it has been said what the initial weights are to the network.
@@ -251,7 +257,9 @@ public final class Trainer {
                         + "its last weights"))
         }
         if wanted.contains(where: { !state.finished.contains($0.phase) }) { try checkRoom() }
+        forecast = RunForecast(asked, sides: sideRuns)
         for outline in wanted where !state.finished.contains(outline.phase) {
+            announce(outline)
             let isContinued = isResumed && state.phase == outline.phase
             if !isContinued {
                 state.phase = outline.phase
@@ -357,7 +365,7 @@ public final class Trainer {
     }
 
     /// Seconds that the run has been worked on, in this process and those before.
-    private var elapsed: Double { state.elapsed + (ContinuousClock.now - workingSince) / .seconds(1) }
+    var elapsed: Double { state.elapsed + (ContinuousClock.now - workingSince) / .seconds(1) }
 
     /// Takes up the seconds since it was last called, for a checkpoint.
     func keepElapsed() {

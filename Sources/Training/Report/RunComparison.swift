@@ -7,8 +7,6 @@ import Foundation
 public struct RunComparison: Sendable {
     /// The networks of the runs: each run's own, or those of its budgets, and what was trained to compare with.
     public let lines: [StudyResults.Line]
-    /// Those that have not ended with a summary.
-    public let unfinished: [String]
     private let tasks: [String]
     /// By which a line's run is found again: Δ is over its own hard sharing.
     private let baselines: [String: StudyResults.Line]
@@ -30,23 +28,21 @@ public struct RunComparison: Sendable {
             guard runs.count > 1 else { return runs[0].name }
             let common = runs.dropFirst().reduce(runs[0].name) { $0.commonPrefix(with: $1.name) }
             let stem = common.replacing(/[\-_.\/ ]*(seed|s|run)?[\-_.\/ ]*$/, with: "")
-            return "\(stem.isEmpty ? runs[0].name : stem), \(runs.count) seeds"
+            let parent = runs[0].url.standardizedFileURL.deletingLastPathComponent().lastPathComponent
+            return "\(stem.isEmpty ? parent : stem), \(runs.count) seeds"
         }
     }
 
-    /// Reads what the folders hold.
+    /// Reads what the folders hold; runs that have not ended with a summary are left out.
     ///
     /// - Parameter runs: what each run is called, and its folder.
     /// - Throws: `InputError` if one is no run's, or a file in it is damaged.
     public init(_ runs: [(name: String, url: URL)]) throws {
-        var (groups, unfinished): ([Group], [String]) = ([], [])
+        var groups: [Group] = []
         for (name, url) in runs {
             let run = try RunDirectory(url, mode: .read)
             let configuration = try run.readConfiguration()
-            guard FileManager.default.fileExists(atPath: run.summary.path) else {
-                unfinished.append(name)
-                continue
-            }
+            guard FileManager.default.fileExists(atPath: run.summary.path) else { continue }
             let member = (seed: configuration.training.seed, name: name, url: url)
             if let place = groups.firstIndex(where: { $0.takes(configuration) }) {
                 groups[place].runs.append(member)
@@ -72,7 +68,7 @@ public struct RunComparison: Sendable {
             baselines[group.name] = own.first { $0.kind == .hardSharing }
             lines += own
         }
-        (self.lines, self.unfinished, self.baselines) = (lines, unfinished, baselines)
+        (self.lines, self.baselines) = (lines, baselines)
         tasks = groups.flatMap { $0.configuration.tasks.map(\.name) }
     }
 

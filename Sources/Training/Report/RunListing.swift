@@ -61,6 +61,9 @@ public struct RunListing: Sendable, Encodable {
 
     /// Looks at the folder of a run.
     ///
+    /// - Parameters:
+    ///   - folder: of the run.
+    ///   - name: what it is called.
     /// - Throws: `InputError` if it is no run's.
     public init(of folder: URL, name: String) throws {
         _ = try RunDirectory(folder, mode: .read)

@@ -114,9 +114,11 @@ public struct SideRuns {
     }
 
     /// Trains what is not finished yet.
-    func train() throws -> [Finished] { try kinds.map(train) }
+    func train() throws -> [Finished] {
+        try kinds.enumerated().map { try train($1, runsToCome: kinds.count - 1 - $0) }
+    }
 
-    private func train(_ kind: Kind) throws -> Finished {
+    private func train(_ kind: Kind, runsToCome: Int) throws -> Finished {
         let side = try Experiment(configuration(kind))
         let names = side.tasks.map(\.name)
         let blocks = side.architecture.blocks.count
@@ -147,6 +149,7 @@ public struct SideRuns {
                 experiment: side, datasets: datasets, context: context, family: family, run: own, search: search,
                 changes: changes, stop: stop, report: report)
             trainer.profile = profile
+            trainer.runsToCome = runsToCome
             try trainer.retrain(under: policy)
             try trainer.train(phases: [.retrain])
             guard let summary = try trainer.summarise() else {
