@@ -13,7 +13,7 @@ struct AdaShareCommand: ParsableCommand {
             Blocks a task skips are neither computed nor stored; work that tasks have in common is done once.
 
             Start with:
-              adashare devices
+              adashare doctor
               adashare train --config configs/quickstart.yml --output runs/first
               adashare evaluate --run runs/first
 
@@ -24,7 +24,7 @@ struct AdaShareCommand: ParsableCommand {
         subcommands: [
             Train.self, Evaluate.self, Predict.self, Report.self, Export.self, Cost.self, Policy.self, Tune.self,
             Benchmark.self,
-            Devices.self,
+            Devices.self, DoctorCommand.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,
         ])
 
