@@ -19,10 +19,6 @@ public struct OperatorBenchmark {
     let tuner: AlgorithmTuner
     let report: (ProgressEvent) -> Void
 
-    /// Short rows run until they have taken this long, or this often.
-    private static let leastMs = 100.0
-    private static let mostRuns = 40
-
     /// Creates a benchmark; it measures nothing before it runs.
     ///
     /// - Parameters:
@@ -70,8 +66,8 @@ public struct OperatorBenchmark {
     public func run() throws -> OperatorReport {
         let device = library.context.device
         report(.line("measuring what the device can do at most"))
-        let peak = try measurePeak()
-        let copy = try measureCopy()
+        let speed = DeviceSpeed(library: library, repeats: repeats)
+        let (peak, copy) = (try speed.peak(), try speed.copy().gbPerSecond)
         report(.line("peak \(readable(peak)) GFLOP/s, copying \(readable(copy)) GB/s"))
         let cases = try OperatorCase.all().filter { item, _ in
             filter.map(item.matches) ?? true
@@ -100,7 +96,7 @@ public struct OperatorBenchmark {
     ) throws -> OperatorReport.Row {
         let run = try OperatorRun(item, choices: choices, library: library)
         let plan = run.plan
-        let times = try time(run.once, on: run.executor)
+        let times = try DeviceSpeed.times(on: run.executor, repeats: repeats, run.once)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
         let bytes = plan.launches.reduce(0) { $0 + $1.site.argumentByteCount }
@@ -114,47 +110,6 @@ public struct OperatorBenchmark {
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times), gflops: gflops,
             peakShare: gflops.map { $0 / peak }, gbPerSecond: gbPerSecond, copyShare: gbPerSecond.map { $0 / copy },
             countInStep: count)
-    }
-
-    /// Milliseconds of each timed run.
-    private func time(_ once: () throws -> Double, on executor: Executor) throws -> [Double] {
-        try executor.context.queue.finish()
-        _ = try once()
-        let estimate = try once()
-        return try (0..<Self.runs(of: estimate, atLeast: repeats)).map { _ in try once() }
-    }
-
-    private func time(_ plan: Plan, on executor: Executor) throws -> [Double] {
-        let run = { try OperatorRun.time(plan, on: executor, repeats: 1) }
-        return try time(run, on: executor)
-    }
-
-    /// How often a launch of `ms` milliseconds runs; a clock too coarse for it may say 0.
-    static func runs(of ms: Double, atLeast repeats: Int) -> Int {
-        let wanted = ms > 0 ? min(Double(mostRuns), leastMs / ms) : Double(mostRuns)
-        return max(repeats, Int(wanted))
-    }
-
-    /// GFLOP/s of multiply-adds in registers: the best of a few runs.
-    private func measurePeak() throws -> Double {
-        let executor = Executor(library: library)
-        let graph = Graph()
-        let probe = PeakProbe(items: library.family == .cpu ? 64 : 1 << 16, rounds: 20_000)
-        graph.output("peak", graph.record(probe, [])[0])
-        let times = try time(try executor.makePlan(graph), on: executor)
-        return 2e-6 * Double(probe.multiplyAdds(library)) / (times.min() ?? .infinity)
-    }
-
-    /// GB/s, read and written together, of copying more than most caches hold: the best of a few runs.
-    private func measureCopy() throws -> Double {
-        let executor = Executor(library: library)
-        let graph = Graph()
-        let bytes = min(256 << 20, library.context.device.maximumAllocationBytes / 4)
-        let x = graph.input("x", Shape([max(1, bytes >> 12), 1 << 10]))
-        graph.output("y", graph.record(Scale(2), [x])[0])
-        try executor.store.write("x", x.shape, [Float](repeating: 1, count: x.shape.count))
-        let times = try time(try executor.makePlan(graph), on: executor)
-        return 2e-6 * Double(x.shape.byteCount) / (times.min() ?? .infinity)
     }
 }
 

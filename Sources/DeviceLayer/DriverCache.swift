@@ -16,7 +16,7 @@ enum DriverCache {
 
     /// Looks after pocl's cache: repairs it where the process that used it last was ended by the driver, and leaves a
     /// mark where that happens to this one.
-    static func lookAfter(folder: String = DriverDiagnosis().poclCache) {
+    static func lookAfter(folder: String = DriverDiagnosis.poclCache()) {
         let mark = folder + "/" + markName
         if FileManager.default.fileExists(atPath: mark) {
             repair(folder)

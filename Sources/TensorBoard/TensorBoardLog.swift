@@ -52,38 +52,15 @@ package final class TensorBoardLog {
     /// - Throws: `InputError` if it cannot be written.
     package func write(_ image: Image, tag: String, description: String, step: Int, time: Double) throws {
         let encoded = try image.png(for: file.url.path)
-        try summary(
-            step, time,
-            [
-                .with {
-                    $0.tag = tag
-                    $0.metadata.summaryDescription = description
-                    $0.image = .with {
-                        ($0.height, $0.width) = (Int32(image.height), Int32(image.width))
-                        $0.colorspace = Int32(image.channels)
-                        $0.encodedImageString = encoded
-                    }
-                }
-            ])
+        let texts = [Data("\(image.width)".utf8), Data("\(image.height)".utf8), encoded]
+        try write(texts, plugin: "images", tag, description, step, time)
     }
 
     /// Text, in Markdown.
     ///
     /// - Throws: `InputError` if it cannot be written.
     package func write(text: String, tag: String, step: Int, time: Double) throws {
-        try summary(
-            step, time,
-            [
-                .with {
-                    $0.tag = tag
-                    $0.metadata.pluginData.pluginName = "text"
-                    $0.tensor = .with {
-                        $0.dtype = .dtString
-                        $0.tensorShape = .init()
-                        $0.stringVal = [Data(text.utf8)]
-                    }
-                }
-            ])
+        try write([Data(text.utf8)], plugin: "text", tag, "", step, time)
     }
 
     /// What runs are told apart by, for the page that compares them. Which of these differ between runs, and which
@@ -124,6 +101,26 @@ package final class TensorBoardLog {
     ///
     /// - Throws: `InputError` if the disk refuses.
     package func synchronize() throws { try file.synchronize() }
+
+    /// Strings of bytes, for one of TensorBoard's plug-ins.
+    private func write(
+        _ texts: [Data], plugin: String, _ tag: String, _ description: String, _ step: Int, _ time: Double
+    ) throws {
+        try summary(
+            step, time,
+            [
+                .with {
+                    $0.tag = tag
+                    $0.metadata.pluginData.pluginName = plugin
+                    $0.metadata.summaryDescription = description
+                    $0.tensor = .with {
+                        $0.dtype = .dtString
+                        $0.tensorShape.dim = [.with { $0.size = Int64(texts.count) }]
+                        $0.stringVal = texts
+                    }
+                }
+            ])
+    }
 
     private func write(_ tag: String, _ time: Double, _ data: TBHParamsPluginData) throws {
         let content: Data

@@ -165,24 +165,6 @@ nonisolated struct TBSummary: Sendable {
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  nonisolated struct Image: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    var height: Int32 = 0
-
-    var width: Int32 = 0
-
-    var colorspace: Int32 = 0
-
-    var encodedImageString: Data = Data()
-
-    var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    init() {}
-  }
-
   nonisolated struct Value: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -198,14 +180,6 @@ nonisolated struct TBSummary: Sendable {
         return 0
       }
       set {value = .simpleValue(newValue)}
-    }
-
-    var image: TBSummary.Image {
-      get {
-        if case .image(let v)? = value {return v}
-        return TBSummary.Image()
-      }
-      set {value = .image(newValue)}
     }
 
     var tensor: TBTensorProto {
@@ -229,7 +203,6 @@ nonisolated struct TBSummary: Sendable {
 
     nonisolated enum OneOf_Value: Equatable, Sendable {
       case simpleValue(Float)
-      case image(TBSummary.Image)
       case tensor(TBTensorProto)
 
     }
@@ -634,54 +607,9 @@ nonisolated extension TBSummary: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   }
 }
 
-nonisolated extension TBSummary.Image: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = TBSummary.protoMessageName + ".Image"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}height\0\u{1}width\0\u{1}colorspace\0\u{3}encoded_image_string\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.height) }()
-      case 2: try { try decoder.decodeSingularInt32Field(value: &self.width) }()
-      case 3: try { try decoder.decodeSingularInt32Field(value: &self.colorspace) }()
-      case 4: try { try decoder.decodeSingularBytesField(value: &self.encodedImageString) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.height != 0 {
-      try visitor.visitSingularInt32Field(value: self.height, fieldNumber: 1)
-    }
-    if self.width != 0 {
-      try visitor.visitSingularInt32Field(value: self.width, fieldNumber: 2)
-    }
-    if self.colorspace != 0 {
-      try visitor.visitSingularInt32Field(value: self.colorspace, fieldNumber: 3)
-    }
-    if !self.encodedImageString.isEmpty {
-      try visitor.visitSingularBytesField(value: self.encodedImageString, fieldNumber: 4)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: TBSummary.Image, rhs: TBSummary.Image) -> Bool {
-    if lhs.height != rhs.height {return false}
-    if lhs.width != rhs.width {return false}
-    if lhs.colorspace != rhs.colorspace {return false}
-    if lhs.encodedImageString != rhs.encodedImageString {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension TBSummary.Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = TBSummary.protoMessageName + ".Value"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{3}simple_value\0\u{2}\u{2}image\0\u{2}\u{4}tensor\0\u{1}metadata\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{3}simple_value\0\u{2}\u{6}tensor\0\u{1}metadata\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -696,19 +624,6 @@ nonisolated extension TBSummary.Value: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if let v = v {
           if self.value != nil {try decoder.handleConflictingOneOf()}
           self.value = .simpleValue(v)
-        }
-      }()
-      case 4: try {
-        var v: TBSummary.Image?
-        var hadOneofValue = false
-        if let current = self.value {
-          hadOneofValue = true
-          if case .image(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.value = .image(v)
         }
       }()
       case 8: try {
@@ -742,10 +657,6 @@ nonisolated extension TBSummary.Value: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .simpleValue?: try {
       guard case .simpleValue(let v)? = self.value else { preconditionFailure() }
       try visitor.visitSingularFloatField(value: v, fieldNumber: 2)
-    }()
-    case .image?: try {
-      guard case .image(let v)? = self.value else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
     case .tensor?: try {
       guard case .tensor(let v)? = self.value else { preconditionFailure() }

@@ -13,7 +13,7 @@ struct AdaShareCommand: ParsableCommand {
             Blocks a task skips are neither computed nor stored; work that tasks have in common is done once.
 
             Start with:
-              adashare devices
+              adashare doctor
               adashare train --config configs/quickstart.yml --output runs/first
               adashare evaluate --run runs/first
 
@@ -25,7 +25,7 @@ struct AdaShareCommand: ParsableCommand {
             Train.self, Runs.self, Show.self, Watch.self, Report.self, Evaluate.self, Predict.self, Export.self,
             Import.self, Cost.self, Policy.self, Tune.self,
             Benchmark.self,
-            Devices.self,
+            Devices.self, DoctorCommand.self,
             DataCommand.self, ConfigCommand.self, ExperimentCommand.self, CompileKernels.self,
         ])
 

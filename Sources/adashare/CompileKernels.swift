@@ -12,10 +12,14 @@ struct CompileKernels: ParsableCommand {
 
     func run() throws { try CompilerPool.work(in: URL(fileURLWithPath: folder)) }
 
-    /// Processes of this program; nil where the system does not say which that is, and where it is another one: tests
-    /// run commands in their own process.
+    /// Processes of this program; nil in tests, which run commands in their own process.
     static var pool: CompilerPool? {
+        program.map { CompilerPool(executable: $0, arguments: ["compile-kernels"]) }
+    }
+
+    /// This program; nil where the system does not say which that is, and where it is another one.
+    static var program: URL? {
         guard let program = Bundle.main.executableURL, program.pathExtension != "xctest" else { return nil }
-        return CompilerPool(executable: program, arguments: ["compile-kernels"])
+        return program
     }
 }

@@ -28,17 +28,22 @@ struct DeviceOptions: ParsableArguments {
     /// The device.
     func select() throws -> Device { try Device.select(device ?? Self.selector) }
 
-    /// A context on it.
+    /// A context on a device.
+    static func context(_ device: Device, profiling: Bool = false) throws -> DeviceContext {
+        try DeviceContext(
+            device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
+            compilers: CompileKernels.pool,
+            finishesEachLaunch: ProcessInfo.processInfo.environment["ADASHARE_FINISH_LAUNCHES"] == "1")
+    }
+
+    /// A context on the device that is asked for.
     ///
     /// - Parameter profiling: whether the queue records when each launch ran.
     /// - Parameter progress: told while kernels are compiled.
     func makeContext(profiling: Bool = false, progress: ProgressPrinter) throws -> DeviceContext {
         HostThreads.stayOnTheirCores()
         let device = try select()
-        let context = try DeviceContext(
-            device: device, cacheDirectory: ProgramCache.directory(for: device), profiling: profiling,
-            compilers: CompileKernels.pool,
-            finishesEachLaunch: ProcessInfo.processInfo.environment["ADASHARE_FINISH_LAUNCHES"] == "1")
+        let context = try Self.context(device, profiling: profiling)
         context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
         return context
     }

@@ -78,10 +78,10 @@ extension CommandLineTests {
             }
             #expect(run.scalars["evaluation/score"] == course(events, "evaluation", "score"))
 
-            // 8 blocks of 3 tasks, cells of 20 pixels with 2 between them; an image of 32 × 32 enlarged to 160.
+            // 8 blocks of 3 tasks, cells of 8 pixels with 1 between them; an image of 32 × 32 enlarged to 160.
             let policy = try #require(run.pictures["policy/probability"])
             #expect(policy.map(\.step) == Array(6...21))
-            #expect(policy.allSatisfy { $0.width == 8 * 22 - 2 && $0.height == 3 * 22 - 2 })
+            #expect(policy.allSatisfy { $0.width == 8 * 9 - 1 && $0.height == 3 * 9 - 1 })
             #expect(run.pictures["policy/selected"] != nil)
             for task in ["segmentation", "normals", "depth"] {
                 let sheets = try #require(run.pictures["predictions/\(task)"])

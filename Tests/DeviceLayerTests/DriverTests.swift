@@ -6,16 +6,78 @@ import Testing
 
 /// What is said of drivers that give no device, and done about caches that end the program.
 @Suite struct DriverTests {
-    @Test func causesComeBeforeAdvice() throws {
+    private func diagnosis(
+        _ folder: TemporaryFolder, _ environment: [String: String] = [:], root: String = "/nonexistent"
+    ) -> DriverDiagnosis {
+        DriverDiagnosis(environment: environment, folder: folder.url.path, root: root)
+    }
+
+    @Test func causesComeWithAdvice() throws {
         let folder = try TemporaryFolder()
-        let none = DriverDiagnosis(environment: [:], folder: folder.url.path)
-        #expect(none.causes.isEmpty && none.text.contains("apt-get install pocl-opencl-icd"))
+        let none = diagnosis(folder)
+        #expect(none.problems.count == 1 && none.text.contains("no driver of OpenCL is installed"))
+        #expect(none.text.contains("apt-get install pocl-opencl-icd"))
+        let elsewhere = DriverDiagnosis(environment: ["OCL_ICD_VENDORS": folder.url.path], root: "/nonexistent")
+        #expect(elsewhere.text.hasPrefix("OCL_ICD_VENDORS=\(folder.url.path) is set and names no driver"))
         try folder.write("libnothing-there.so.9\n", "other.icd")
-        let broken = DriverDiagnosis(environment: ["CUDA_VISIBLE_DEVICES": ""], folder: folder.url.path)
-        #expect(broken.text.contains("libnothing-there.so.9") && broken.text.contains("does not load"))
+        let broken = diagnosis(folder, ["CUDA_VISIBLE_DEVICES": ""])
+        #expect(broken.text.contains("libnothing-there.so.9 is registered") && broken.text.contains("does not load"))
+        #expect(broken.text.contains("or remove \(folder.url.path)/other.icd"))
         #expect(broken.text.contains("CUDA_VISIBLE_DEVICES= is set") && !broken.text.contains("apt-get"))
-        let elsewhere = DriverDiagnosis(environment: ["OCL_ICD_VENDORS": folder.url.path])
-        #expect(elsewhere.text.contains("OCL_ICD_VENDORS=\(folder.url.path) is set"))
+        // One file, and a library, may be named instead of a folder.
+        let file = DriverDiagnosis(environment: ["OCL_ICD_VENDORS": folder.file("other.icd").path])
+        #expect(file.drivers.map(\.library) == ["libnothing-there.so.9"])
+    }
+
+    @Test func whyADriverDoesNotLoadIsTold() throws {
+        let folder = try TemporaryFolder()
+        let library = try folder.write("no library", "libbroken.so")
+        for (name, text) in [("a.icd", library.path + "\n"), ("b.icd", "\n"), ("c.icd", "libc.so.6\n")] {
+            try folder.write(text, name)
+        }
+        // Whatever may be read by the superuser too.
+        try FileManager.default.createDirectory(at: folder.file("d.icd"), withIntermediateDirectories: true)
+        let found = diagnosis(folder)
+        #expect(found.drivers.map(\.library) == [library.path, nil, "libc.so.6", nil])
+        #expect(found.drivers.map { $0.problem == nil } == [false, false, true, false])
+        #expect(found.text.contains("b.icd is empty") && found.text.contains("d.icd cannot be read"))
+        #expect(found.text.contains("the driver libc.so.6 is registered"))
+        for (reason, advice) in [
+            ("x.so: wrong ELF class: ELFCLASS32", "for this machine's processor"),
+            (
+                "libLLVM.so.14: cannot open shared object file: No such file or directory",
+                "apt-file search libLLVM.so.14"
+            ),
+            ("x.so: cannot open shared object file: No such file or directory", "or remove f"),
+            ("/lib/libc.so.6: version `GLIBC_2.38' not found (required by x.so)", "of different ages"),
+            ("x.so: cannot open shared object file: Permission denied", "readable by everybody"),
+        ] {
+            #expect(DriverDiagnosis.advice(reason, on: "x.so", of: "f").contains(advice), "\(reason)")
+        }
+    }
+
+    /// A machine's files, made up: a container with and without its driver, a GPU that is not given, one of AMD's.
+    @Test func graphicsWithoutADriverAreTold() throws {
+        let drivers = try TemporaryFolder()
+        func text(_ files: [String], _ environment: [String: String] = [:]) throws -> String {
+            let root = try TemporaryFolder()
+            for file in files {
+                let url = root.file(String(file.dropFirst()))
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data().write(to: url)
+            }
+            return diagnosis(drivers, environment, root: root.url.path).graphicsProblems.map(\.text).joined()
+        }
+        #expect(try text([]) == "" && text(["/.dockerenv"]) == "")
+        #expect(try text(["/dev/nvidiactl"]).contains("nvidia-opencl-icd"))
+        #expect(try text(["/dev/nvidiactl", "/.dockerenv"]).contains("NVIDIA_DRIVER_CAPABILITIES=compute,utility"))
+        #expect(try text(["/proc/driver/nvidia/version", "/.dockerenv"]).contains("docker run --gpus all"))
+        #expect(try text(["/proc/driver/nvidia/version"]) == "")
+        #expect(try text(["/dev/kfd", "/dev/dri/renderD128"]).contains("rocm-opencl-icd"))
+        #expect(try text(["/dev/dri/renderD128"]).contains("intel-opencl-icd"))
+        try drivers.write("libnvidia-opencl.so.1", "nvidia.icd")
+        #expect(try text(["/dev/nvidiactl"]) == "")
     }
 
     @Test func pocksCacheIsWhereItSays() {

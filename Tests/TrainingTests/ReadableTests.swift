@@ -53,10 +53,10 @@ import Testing
     }
 
     @Test func runsOfALaunch() {
-        #expect(OperatorBenchmark.runs(of: 10, atLeast: 5) == 10)
-        #expect(OperatorBenchmark.runs(of: 1e9, atLeast: 5) == 5)
-        #expect([0, -1, 1e-300, .nan].allSatisfy { OperatorBenchmark.runs(of: $0, atLeast: 5) == 40 })
-        #expect(OperatorBenchmark.runs(of: 0, atLeast: 77) == 77)
+        #expect(DeviceSpeed.runs(of: 10, atLeast: 5) == 10)
+        #expect(DeviceSpeed.runs(of: 1e9, atLeast: 5) == 5)
+        #expect([0, -1, 1e-300, .nan].allSatisfy { DeviceSpeed.runs(of: $0, atLeast: 5) == 40 })
+        #expect(DeviceSpeed.runs(of: 0, atLeast: 77) == 77)
     }
 
     /// Times of 0 ms make rates infinite or no numbers; tables and plots are made of them all the same.

@@ -79,8 +79,10 @@ import Testing
         #expect(events[2].step == 7 && events[2].wallTime == 1_700_000_001)
         #expect(scalars.map(\.tag) == ["loss/a", "loss/b"] && scalars[0].simpleValue == 1.5)
         #expect(scalars[1].simpleValue.isNaN)
-        let image = events[3].summary.value[0].image
-        try image.encodedImageString.write(to: folder.file("p.png"))
+        let image = events[3].summary.value[0]
+        #expect(image.tensor.stringVal.prefix(2) == [Data("2".utf8), Data("1".utf8)])
+        #expect(image.metadata.pluginData.pluginName == "images" && image.metadata.summaryDescription == "d")
+        try image.tensor.stringVal[2].write(to: folder.file("p.png"))
         #expect(try Image.read(folder.file("p.png"), channels: 3) == picture)
         #expect(events[4].summary.value[0].tensor.stringVal == [Data("*t*".utf8)])
         let start = try TBHParamsPluginData(

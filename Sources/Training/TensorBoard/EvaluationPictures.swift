@@ -70,14 +70,18 @@ extension RunDirectory {
 /// A policy as a picture.
 enum PolicyPicture {
     /// Pixels of a cell and between two.
-    private static let (cell, gap) = (20, 2)
+    private static let (cell, gap) = (8, 1)
 
-    /// Numbers from 0, dark, to 1, bright: rows from the top, columns from the left.
+    /// What 0 and 1 are drawn in.
+    private static let (least, most): ([Double], [Double]) = ([235, 235, 235], [8, 64, 129])
+
+    /// Numbers from 0, light, to 1, dark: rows from the top, columns from the left.
     static func image(_ rows: [[Double]]) -> Image {
         let cells = rows.map { row in
             row.map { value -> Image in
-                let colour = ColourMap.cubehelix(value)
-                let pixels = (0..<cell * cell).flatMap { _ in [colour.0, colour.1, colour.2] }
+                let share = min(1, max(0, value))
+                let colour = zip(least, most).map { UInt8(($0 + share * ($1 - $0)).rounded()) }
+                let pixels = (0..<cell * cell).flatMap { _ in colour }
                 return Image(width: cell, height: cell, channels: 3, pixels: pixels)
             }
         }

@@ -14,13 +14,15 @@ final class RunBoard {
     private let configuration: ExperimentConfiguration
     private let tasks: [String]
     private let nextStep: Int
-    private let panelDistance: Int
+    private let panelDistance, policyDistance: Int
     private var log: TensorBoardLog?
 
     /// What the log calls the probabilities of selecting.
     private static let probabilities = "probabilities"
     /// Evaluations of a run of which there are pictures, about.
     private static let panelCount = 25
+    /// Steps of a run of which there are pictures of the policy, about.
+    private static let policyCount = 200
 
     /// - Parameters:
     ///   - run: whose folder it is.
@@ -32,8 +34,9 @@ final class RunBoard {
         configuration = experiment.configuration
         tasks = experiment.tasks.map(\.name)
         self.nextStep = nextStep
-        let evaluations = steps / max(1, configuration.training.evaluateEvery)
-        panelDistance = max(1, (evaluations + Self.panelCount - 1) / Self.panelCount)
+        func distance(of every: Int, _ count: Int) -> Int { max(1, (steps / max(1, every) + count - 1) / count) }
+        panelDistance = distance(of: configuration.training.evaluateEvery, Self.panelCount)
+        policyDistance = distance(of: configuration.training.logEvery, Self.policyCount)
     }
 
     /// Takes an event of the log.
@@ -44,13 +47,15 @@ final class RunBoard {
         let (step, time) = Self.place(of: event)
         let log = try opened(time)
         try log.write(EventScalars.of(event, without: [Self.probabilities]), step: step, time: time)
-        guard case .object(let rows)? = event[Self.probabilities] else { return }
+        guard case .object(let rows)? = event[Self.probabilities],
+            step / configuration.training.logEvery % policyDistance == 0
+        else { return }
         let values = tasks.map { task -> [Double] in
             if case .array(let row)? = rows[task] { row.compactMap(\.double) } else { [] }
         }
         try log.write(
             PolicyPicture.image(values), tag: "policy/probability",
-            description: "Probability of selecting, dark 0 to bright 1. " + rowsAndColumns, step: step, time: time)
+            description: "Probability of selecting, light 0 to dark 1. " + rowsAndColumns, step: step, time: time)
     }
 
     /// Takes what an evaluation, whose event has been taken, was made under and has shown.
@@ -62,7 +67,7 @@ final class RunBoard {
         if let policy = shown.policy {
             try log.write(
                 PolicyPicture.image(policy.select.map { $0.map { $0 ? 1 : 0 } }), tag: "policy/selected",
-                description: "What each task selects, bright, and skips, dark. " + rowsAndColumns, step: step,
+                description: "What each task selects, dark, and skips, light. " + rowsAndColumns, step: step,
                 time: time)
         }
         for (task, sheet) in shown.sheets {
