@@ -13,8 +13,9 @@ struct TradeoffText {
 
     var text: String {
         let title =
-            "Accuracy against time (ms for steps of \(tradeoff.batch) images of \(tradeoff.height)×\(tradeoff.width) on "
-            + "\(tradeoff.device); gains over hard sharing on split \(tradeoff.split), exact convention)"
+            "Accuracy against time (ms for steps of \(tradeoff.batch) images of "
+            + "\(tradeoff.height)×\(tradeoff.width) on \(tradeoff.device); gains over hard sharing on split "
+            + "\(tradeoff.split), exact convention)"
         let lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
         return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
     }
