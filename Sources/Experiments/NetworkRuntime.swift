@@ -215,12 +215,8 @@ public final class NetworkRuntime {
                     (String($0.dropFirst(prefix.count)), Double(try executor.read($0, of: plan)[0]))
                 })
         }
-        var terms = try scalars(StepGraphs.termPrefix)
-        if terms.isEmpty, weights != nil || graphs.objective is FixedWeights {
-            for (index, task) in graphs.tasks.enumerated() {
-                terms[task.name] = losses[task.name].map { $0 * task.weight * (weights?[index] ?? 1) }
-            }
-        }
+        let recorded = try scalars(StepGraphs.termPrefix)
+        let terms = recorded.isEmpty ? graphs.terms(losses, weights: weights) : recorded
         return (terms, try scalars(StepGraphs.regulariserPrefix))
     }
 

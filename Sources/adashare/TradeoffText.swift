@@ -13,8 +13,9 @@ struct TradeoffText {
 
     var text: String {
         let title =
-            "Accuracy against time (steps of \(tradeoff.batch) images of \(tradeoff.height)×\(tradeoff.width) on "
-            + "\(tradeoff.device); gains over hard sharing on split \(tradeoff.split), exact convention)"
+            "Accuracy against time (ms for steps of \(tradeoff.batch) images of "
+            + "\(tradeoff.height)×\(tradeoff.width) on \(tradeoff.device); gains over hard sharing on split "
+            + "\(tradeoff.split), exact convention)"
         let lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
         return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
     }
@@ -22,7 +23,7 @@ struct TradeoffText {
     private var table: String {
         let hasGains = tradeoff.points.contains { $0.gain != nil }
         var table = Table(
-            ["", "MACs", "inference ms", "", "training ms", ""] + (hasGains ? tasks + ["all tasks"] : []))
+            ["", "MACs", "inference", "", "training", ""] + (hasGains ? tasks + ["all tasks"] : []))
         for point in tradeoff.points {
             let gains = hasGains ? tasks.map { signedPercent(point.gains[$0]) } + [signedPercent(point.gain)] : []
             table.add(

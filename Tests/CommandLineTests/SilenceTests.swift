@@ -113,9 +113,9 @@ private struct Lines {
         ("policy mark", "! against its probability"),
         (
             "comparison title",
-            #"Accuracy against time \(steps of 2 images of 96×96 on .+; gains over hard sharing on split test, exact convention\)"#
+            #"Accuracy against time \(ms for steps of 2 images of 96×96 on .+; gains over hard sharing on split test, exact convention\)"#
         ),
-        ("comparison header", " *MACs +inference ms +training ms +segmentation +normals +depth +all tasks"),
+        ("comparison header", " *MACs +inference +training +segmentation +normals +depth +all tasks"),
         (
             "comparison row",
             #"(?:hard sharing|policy at 0\.[64]) +\d+ %(?: +\#(number) +\d+ %){2}(?: +(?:[+−]\#(number) %|–)){4}"#

@@ -96,6 +96,16 @@ extension StepRecorder {
 }
 
 extension StepGraphs {
+    /// Each task's part of a total that is the sum of the losses with the configuration's weights and those of the
+    /// host, if any; empty for other objectives.
+    package func terms(_ losses: [String: Double], weights: [Double]?) -> [String: Double] {
+        guard weights != nil || objective is FixedWeights else { return [:] }
+        return tasks.enumerated().reduce(into: [:]) { terms, task in
+            let (index, task) = task
+            terms[task.name] = losses[task.name].map { $0 * task.weight * (weights?[index] ?? 1) }
+        }
+    }
+
     package static let taskWeightsName = "objective/weights"
     /// Among the optimisers' state: it is kept with checkpoints, and a phase begins without.
     package static let lossSumsName = OptimizerState.prefix + "objective/losses"
