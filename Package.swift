@@ -119,7 +119,8 @@ let package = Package(
         .target(
             name: "AdaShareExperiments",
             dependencies: [
-                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks", "AdaShareModels",
+                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
+                "AdaShareModels",
                 "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
                 "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
             ], path: "Sources/Experiments", swiftSettings: tested),

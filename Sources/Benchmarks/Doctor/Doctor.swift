@@ -123,15 +123,15 @@ public struct Doctor {
     private func placeProblems(_ places: [DoctorReport.Place]) -> [DoctorReport.Problem] {
         places.flatMap { place -> [DoctorReport.Problem] in
             var found: [DoctorReport.Problem] = []
-            let where_ = "\(place.name) (\(place.path ?? "nowhere"))"
+            let name = "\(place.name) (\(place.path ?? "nowhere"))"
             if let reason = place.whyUnwritable {
                 found.append(
                     DoctorReport.Problem(
-                        isError: false, what: "\(where_): cannot be written, \(reason)", advice: Self.advice(place)))
+                        isError: false, what: "\(name): cannot be written, \(reason)", advice: Self.advice(place)))
             } else if let free = place.freeBytes, free < Self.leastFree {
                 found.append(
                     DoctorReport.Problem(
-                        isError: false, what: "\(where_): \(free >> 20) MiB left on the disk",
+                        isError: false, what: "\(name): \(free >> 20) MiB left on the disk",
                         advice: "what does not fit is made anew at every start"))
             }
             return found
