@@ -158,8 +158,9 @@ public struct Doctor {
     /// Of the program, and the files of the libraries in it, whose names say theirs.
     private var versions: [String: String] {
         var versions = ["adashare": version]
-        let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
-        for line in maps.split(separator: "\n") {
+        // Read to its end: the system hands it out in pages.
+        let maps = (try? FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd()) ?? Data()
+        for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
             guard let at = line.firstIndex(of: "/") else { continue }
             let path = String(line[at...])
             let name = (path as NSString).lastPathComponent

@@ -81,7 +81,8 @@ final class RunBoard {
     /// Whether pictures are wanted of an evaluation: of some, and of the last one of each phase.
     func wantsPictures(step: Int, isLast: Bool) -> Bool {
         let every = configuration.training.evaluateEvery
-        return isLast || every > 0 && step > 0 && step / every % panelDistance == 0
+        // The first one among them.
+        return isLast || every > 0 && step > 0 && step / every % panelDistance == 1 % panelDistance
     }
 
     /// Says that the run is complete.
