@@ -115,7 +115,8 @@ package final class TensorBoardLog {
                     $0.metadata.summaryDescription = description
                     $0.tensor = .with {
                         $0.dtype = .dtString
-                        $0.tensorShape.dim = [.with { $0.size = Int64(texts.count) }]
+                        // A single one is no list: text is shown as it is, not in a table.
+                        $0.tensorShape.dim = texts.count == 1 ? [] : [.with { $0.size = Int64(texts.count) }]
                         $0.stringVal = texts
                     }
                 }

@@ -96,7 +96,7 @@ struct DoctorText {
                 + (host.isContainer ? "\n  in a container" : ""),
             "Drivers\n" + (drivers.isEmpty ? "  none" : drivers.joined(separator: "\n")),
             "Devices\n" + (report.devices.isEmpty ? "  none" : report.devices.map(Self.lines).joined(separator: "\n")),
-            "Folders\n" + report.places.map(Self.line).joined(separator: "\n"),
+            "Places\n" + report.places.map(Self.line).joined(separator: "\n"),
             "Versions\n"
                 + report.versions.sorted { $0.key < $1.key }.map { "  \($0.key)  \($0.value)" }.joined(separator: "\n"),
         ]
@@ -125,9 +125,10 @@ struct DoctorText {
                     "       kernels compile and run: \(readable(seconds, digits: 2)) s until the first results")
             }
             if let gflops = probe.gflops, let bytes = probe.gbPerSecond {
-                lines.append(
-                    "       \(rate(gflops, probe.usual?.gflops, "GFLOP/s")), \(rate(bytes, probe.usual?.gbPerSecond, "GB/s"))"
-                )
+                let rates = [
+                    rate(gflops, probe.usual?.gflops, "GFLOP/s"), rate(bytes, probe.usual?.gbPerSecond, "GB/s"),
+                ]
+                lines.append("       " + rates.joined(separator: ", "))
             }
             if let usual = probe.usual { lines.append(wrapped("usual by \(usual.source)", "       ")) }
         }

@@ -123,15 +123,15 @@ public struct Doctor {
     private func placeProblems(_ places: [DoctorReport.Place]) -> [DoctorReport.Problem] {
         places.flatMap { place -> [DoctorReport.Problem] in
             var found: [DoctorReport.Problem] = []
-            let where_ = "\(place.name) (\(place.path ?? "nowhere"))"
+            let name = "\(place.name) (\(place.path ?? "nowhere"))"
             if let reason = place.whyUnwritable {
                 found.append(
                     DoctorReport.Problem(
-                        isError: false, what: "\(where_): cannot be written, \(reason)", advice: Self.advice(place)))
+                        isError: false, what: "\(name): cannot be written, \(reason)", advice: Self.advice(place)))
             } else if let free = place.freeBytes, free < Self.leastFree {
                 found.append(
                     DoctorReport.Problem(
-                        isError: false, what: "\(where_): \(free >> 20) MiB left on the disk",
+                        isError: false, what: "\(name): \(free >> 20) MiB left on the disk",
                         advice: "what does not fit is made anew at every start"))
             }
             return found
@@ -158,8 +158,9 @@ public struct Doctor {
     /// Of the program, and the files of the libraries in it, whose names say theirs.
     private var versions: [String: String] {
         var versions = ["adashare": version]
-        let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
-        for line in maps.split(separator: "\n") {
+        // Read to its end: the system hands it out in pages.
+        let maps = (try? FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd()) ?? Data()
+        for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
             guard let at = line.firstIndex(of: "/") else { continue }
             let path = String(line[at...])
             let name = (path as NSString).lastPathComponent

@@ -44,7 +44,7 @@ public struct UsualSpeed: Sendable, Equatable, Codable {
         }
         self.init(
             cores * clock * 1e-3 * perCycle, min(cores * 8, 40),
-            "\(readable(cores, digits: 2)) cores × \(readable(clock * 1e-3, digits: 3)) GHz × \(Int(perCycle)) a cycle; "
+            "\(readable(cores, digits: 2)) cores × \(readable(clock * 1e-3, digits: 3)) GHz × \(Int(perCycle)); "
                 + "memory 8 GB/s a core, at most 40 on a desktop and more on a server")
     }
 

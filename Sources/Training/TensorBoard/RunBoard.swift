@@ -81,7 +81,8 @@ final class RunBoard {
     /// Whether pictures are wanted of an evaluation within a phase.
     func wantsPictures(step: Int) -> Bool {
         let every = configuration.training.evaluateEvery
-        return every > 0 && step > 0 && step / every % panelDistance == 0
+        // The first one among them.
+        return every > 0 && step > 0 && step / every % panelDistance == 1 % panelDistance
     }
 
     /// Says that the run is complete.
