@@ -99,7 +99,7 @@ package struct PredictionPanel {
     /// The picture.
     package func drawn() -> Image {
         let shown = sized(image)
-        let scale = shown.width < 300 ? 1 : 2
+        let scale = Self.textScale(shown.width)
         let columns = [[Cell(caption: "image", picture: shown)]] + tasks.indices.map { column($0, shown) }
         let rows = columns.map(\.count).max() ?? 1
         let (gap, line) = (6 * scale, BitmapFont.lineHeight * scale)
@@ -125,6 +125,9 @@ package struct PredictionPanel {
         }
         return canvas.image
     }
+
+    /// Pixels of one of the font, beside pictures of that width.
+    private static func textScale(_ width: Int) -> Int { width < 300 ? 1 : width < 500 ? 2 : 3 }
 
     /// Larger than on sheets of many.
     private func sized(_ picture: Image) -> Image { Pictures.readable([[picture]], most: 720)[0][0] }
@@ -222,7 +225,7 @@ package struct PredictionPanel {
 
     /// Of a task of whole images: the likeliest classes with bars for their probabilities, and the label.
     private static func listing(_ task: Task, width: Int, _ height: Int) -> Image {
-        let scale = width < 300 ? 1 : 2
+        let scale = textScale(width)
         let line = 2 * BitmapFont.lineHeight * scale
         var canvas = Canvas(width: width, height: height)
         let room = max(1, (height - BitmapFont.lineHeight * scale) / line)
