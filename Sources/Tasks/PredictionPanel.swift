@@ -205,7 +205,7 @@ package struct PredictionPanel {
                 let share = Double(count) / Double(max(1, classes.count))
                 return (
                     ColourMap.classColour(index),
-                    "\(task.name(ofClass: index)) \(share < 0.005 ? "<1 %" : percent(share))"
+                    "\(task.name(ofClass: index)): \(share < 0.005 ? "<1 %" : percent(share))"
                 )
             })
     }
@@ -232,7 +232,7 @@ package struct PredictionPanel {
         for (row, (index, probability)) in task.best(min(5, room)).enumerated() {
             let top = row * line
             canvas.write(
-                "\(task.name(ofClass: index)) \(percent(probability))", x: 0, y: top, scale: scale, limit: width)
+                "\(task.name(ofClass: index)): \(percent(probability))", x: 0, y: top, scale: scale, limit: width)
             let length = max(1, Int((probability * Double(width)).rounded()))
             canvas.fill(
                 x: 0, y: top + 9 * scale, width: length, height: 6 * scale, ColourMap.classColour(index))
