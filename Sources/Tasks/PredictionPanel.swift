@@ -99,7 +99,7 @@ package struct PredictionPanel {
     /// The picture.
     package func drawn() -> Image {
         let shown = sized(image)
-        let scale = shown.width < 300 ? 1 : 2
+        let scale = Self.textScale(shown.width)
         let columns = [[Cell(caption: "image", picture: shown)]] + tasks.indices.map { column($0, shown) }
         let rows = columns.map(\.count).max() ?? 1
         let (gap, line) = (6 * scale, BitmapFont.lineHeight * scale)
@@ -125,6 +125,9 @@ package struct PredictionPanel {
         }
         return canvas.image
     }
+
+    /// Pixels of one of the font, beside pictures of that width.
+    private static func textScale(_ width: Int) -> Int { width < 300 ? 1 : width < 500 ? 2 : 3 }
 
     /// Larger than on sheets of many.
     private func sized(_ picture: Image) -> Image { Pictures.readable([[picture]], most: 720)[0][0] }
@@ -202,7 +205,7 @@ package struct PredictionPanel {
                 let share = Double(count) / Double(max(1, classes.count))
                 return (
                     ColourMap.classColour(index),
-                    "\(task.name(ofClass: index)) \(share < 0.005 ? "<1 %" : percent(share))"
+                    "\(task.name(ofClass: index)): \(share < 0.005 ? "<1 %" : percent(share))"
                 )
             })
     }
@@ -222,14 +225,14 @@ package struct PredictionPanel {
 
     /// Of a task of whole images: the likeliest classes with bars for their probabilities, and the label.
     private static func listing(_ task: Task, width: Int, _ height: Int) -> Image {
-        let scale = width < 300 ? 1 : 2
+        let scale = textScale(width)
         let line = 2 * BitmapFont.lineHeight * scale
         var canvas = Canvas(width: width, height: height)
         let room = max(1, (height - BitmapFont.lineHeight * scale) / line)
         for (row, (index, probability)) in task.best(min(5, room)).enumerated() {
             let top = row * line
             canvas.write(
-                "\(task.name(ofClass: index)) \(percent(probability))", x: 0, y: top, scale: scale, limit: width)
+                "\(task.name(ofClass: index)): \(percent(probability))", x: 0, y: top, scale: scale, limit: width)
             let length = max(1, Int((probability * Double(width)).rounded()))
             canvas.fill(
                 x: 0, y: top + 9 * scale, width: length, height: 6 * scale, ColourMap.classColour(index))
