@@ -30,7 +30,7 @@ struct DoctorCommand: ConsoleCommand {
         let doctor = Doctor(
             version: AdaShareCommand.configuration.version, selector: device.device ?? DeviceOptions.selector
         ) { found in
-            if !json { console.remark("trying \(found.name)\n") }
+            if !json { console.say(.info, "trying \(found.name)") }
             return Self.probe(found, family: device.kernelFamily?.rawValue)
         }
         let report = doctor.examine()

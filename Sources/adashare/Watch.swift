@@ -26,10 +26,12 @@ struct Watch: ConsoleCommand {
         let version = AdaShareCommand.configuration.version
         @Sendable func page() throws -> ReportPage { try ReportPage(Report.read(runs), version: version) }
         _ = try page()
-        let server = PageServer(names: allow, state: { Self.state(of: runs) }) {
-            let page = try page()
-            return (page.following, page.main)
-        }
+        let server = PageServer(
+            names: allow, state: { Self.state(of: runs) },
+            page: {
+                let page = try page()
+                return (page.following, page.main)
+            })
         let end = Shared<Result<Void, any Error>>()
         let place = Shared<UInt16>()
         let task = Task { [host, port] in

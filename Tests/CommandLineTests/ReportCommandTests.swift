@@ -61,10 +61,12 @@ extension CommandLineTests {
                 var (state, main) = ("1", "one")
             }
             let source = Source()
-            let server = PageServer(names: ["node7", "fe80::1"], state: { source.state }) {
-                guard source.main != "bad" else { throw InputError(file: "f", found: "bad", expected: "good") }
-                return ("<main>\(source.main)</main>", source.main)
-            }
+            let server = PageServer(
+                names: ["node7", "fe80::1"], state: { source.state },
+                page: {
+                    guard source.main != "bad" else { throw InputError(file: "f", found: "bad", expected: "good") }
+                    return ("<main>\(source.main)</main>", source.main)
+                })
             func ask(
                 _ path: String, host: String? = "127.0.0.1:8765", method: HTTPMethod = .GET,
                 _ others: [HTTPHeader: String] = [:]

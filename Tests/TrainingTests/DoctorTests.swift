@@ -53,7 +53,7 @@ import Testing
         var probe = DeviceProbe(failure: "")
         probe.usual = UsualSpeed(graphics: "NVIDIA L4")
         (probe.gflops, probe.gbPerSecond) = (25_000, 30)
-        #expect(probe.slownesses == ["30.00 GB/s, usual are about 300.0"])
+        #expect(probe.slownesses == ["30 GB/s, usual are about 300"])
     }
 
     @Test func placesSayWhyTheyCannotBeWritten() throws {
