@@ -118,7 +118,8 @@ extension RunDirectory {
 
     private func refusal(of differences: [ConfigurationDifference]) -> InputError {
         let (first, others) = (differences[0], differences.dropFirst().prefix(3).map(\.path))
-        let weights = latestCheckpoint.map {
+        let final = (try? readConfiguration()).flatMap { try? results(of: Experiment($0)) }?.first?.weights
+        let weights = (final ?? latestCheckpoint).map {
             "; a new run starts from this one's weights with --set model.initial_checkpoint=\($0.path)"
         }
         return InputError(
@@ -163,8 +164,8 @@ extension RunDirectory {
 
     /// What a run makes before its first step, all of which it makes again.
     private static let firstFiles: Set<String> = [
-        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json", "pictures",
-        "checkpoints", "run.lock",
+        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json", "profile.json",
+        "pictures", "checkpoints", "run.lock",
     ]
 
     private static func isFirst(_ name: String) -> Bool {

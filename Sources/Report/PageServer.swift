@@ -33,18 +33,18 @@ public struct PageServer: Sendable {
     public func run(address: String, port: UInt16, ready: @escaping @Sendable (UInt16) -> Void) async throws {
         let server = try makeServer(address, port)
         await server.appendRoute("*") { request in await answer(request) }
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await server.run() }
-                group.addTask {
-                    try await server.waitUntilListening()
-                    switch await server.listeningAddress {
-                    case .ip4(_, let port)?, .ip6(_, let port)?: ready(port)
-                    default: break
-                    }
+        let told = Task {
+            while !Task.isCancelled {
+                guard (try? await server.waitUntilListening()) != nil else { continue }
+                switch await server.listeningAddress {
+                case .ip4(_, let port)?, .ip6(_, let port)?: return ready(port)
+                default: return
                 }
-                try await group.waitForAll()
             }
+        }
+        defer { told.cancel() }
+        do {
+            try await server.run()
         } catch let error as SocketError {
             throw InputError(
                 file: "\(address), port \(port)", found: error.localizedDescription,
@@ -80,13 +80,12 @@ public struct PageServer: Sendable {
             let (html, main, tag) = try await content.current()
             var headers = Self.headers
             headers[HTTPHeader("ETag")] = tag
-            guard request.path == "/main" else {
-                return HTTPResponse(statusCode: .ok, headers: headers, body: Data(html.utf8))
-            }
-            guard request.headers[HTTPHeader("If-None-Match")] != tag else {
+            let isMain = request.path == "/main"
+            guard !isMain || request.headers[HTTPHeader("If-None-Match")] != tag else {
                 return HTTPResponse(statusCode: .notModified, headers: headers)
             }
-            return HTTPResponse(statusCode: .ok, headers: headers, body: Data(main.utf8))
+            let body = request.method == .HEAD ? Data() : Data((isMain ? main : html).utf8)
+            return HTTPResponse(statusCode: .ok, headers: headers, body: body)
         } catch {
             return refusal(.internalServerError, "\(error)")
         }

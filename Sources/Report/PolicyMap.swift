@@ -6,9 +6,13 @@ struct PolicyMap {
     private let tasks: [String]
     private let policy: SelectionPolicy
     private let course: [(step: Int, tasks: [String: [Double]])]
+    private let about: String
 
-    init(_ tasks: [String], _ policy: SelectionPolicy, _ course: [(step: Int, tasks: [String: [Double]])]) {
-        (self.tasks, self.policy, self.course) = (tasks, policy, course)
+    init(
+        _ tasks: [String], _ policy: SelectionPolicy, _ course: [(step: Int, tasks: [String: [Double]])],
+        about: String = "Framed cells are selected."
+    ) {
+        (self.tasks, self.policy, self.course, self.about) = (tasks, policy, course, about)
     }
 
     var html: String {
@@ -26,7 +30,7 @@ struct PolicyMap {
             return "<tr><th scope=\"row\">\(escapedXML(task))</th>\(cells.joined())</tr>"
         }
         var result =
-            "<h3>Probability of selecting, block × task</h3><p>Framed cells are selected.</p>"
+            "<h3>Probability of selecting, block × task</h3><p>\(about)</p>"
             + "<div class=\"wide\"><table class=\"map\"><thead><tr><td></td>\(head)</tr></thead><tbody>"
             + rows.joined(separator: "\n") + "</tbody></table></div>\n"
         guard course.count > 1 else { return result }

@@ -55,6 +55,7 @@ public struct ReportPage {
         var parts = [run.header]
         if let results = run.results { parts.append(results) }
         for (title, policy) in run.policies { parts.append(run.network(title, policy)) }
+        if let learning = run.policySoFar { parts.append(learning) }
         if let curves = run.curves { parts.append(curves) }
         if let predictions = run.predictions { parts.append(predictions) }
         if let costs = run.costs { parts.append(costs) }

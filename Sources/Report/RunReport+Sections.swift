@@ -93,6 +93,18 @@ extension RunReport {
         return result + "</section>"
     }
 
+    /// How probable decisions are while a policy is learned; nil once there is one, or where nothing is learned.
+    var policySoFar: String? {
+        guard policies.isEmpty, let last = history.probabilities.last else { return nil }
+        let selected = last.tasks.mapValues { $0.map { $0 >= 0.5 ? 1 : 0 } }
+        let policy = SelectionPolicy(tasks: selected, probabilities: last.tasks)
+        return "<section><h2>Policy, while it is learned</h2>"
+            + PolicyMap(
+                experiment.tasks.map(\.name), policy, history.probabilities,
+                about: "At step \(last.step); framed cells are more probably selected than not."
+            ).html + "</section>"
+    }
+
     /// Losses and metrics over all phases.
     var curves: String? {
         guard !history.losses.isEmpty || !history.metrics.isEmpty else { return nil }

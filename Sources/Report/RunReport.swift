@@ -53,7 +53,7 @@ public struct RunReport {
             budgets.isEmpty
             ? try Self.policies(of: run, experiment, summary)
             : budgets.map { ("Policy at \($0.budget.name) of hard sharing", $0.policy) }
-        profile = try JSONText.readFileIfThere(run.profile)
+        profile = try JSONText.readFileIfThere(run.profile, expected: "that of a profile; without it the page has none")
         let folders = experiment.configuration.policy.budgets.map { budget in
             (title: "policy at \(budget.name)", folder: SideRuns.Kind.budget(budget).folder)
         }
@@ -75,7 +75,12 @@ public struct RunReport {
 
     /// What each metric was on the validation split when it was last scored, exact convention.
     package var lastScores: [(name: String, value: Double)] {
-        history.metrics.compactMap { curve in curve.points.last.map { (curve.name, $0.value) } }
+        // Not those of what results are compared with.
+        let reference = experiment.method.reference?.rawValue
+        let end = history.spans.last { $0.phase != reference }?.last ?? 0
+        return history.metrics.compactMap { curve in
+            curve.points.last { $0.step <= end }.map { (curve.name, $0.value) }
+        }
     }
 
     private static func budgets(

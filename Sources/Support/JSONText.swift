@@ -35,9 +35,16 @@ public enum JSONText {
     }
 
     /// The same; nil where there is no such file.
-    package static func readFileIfThere<Value: Decodable>(_ url: URL) throws -> Value? {
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - expected: what to say where it is damaged.
+    /// - Throws: `InputError` if it is.
+    package static func readFileIfThere<Value: Decodable>(
+        _ url: URL, expected: String = "that of a finished run; `adashare train --resume` writes it again"
+    ) throws -> Value? {
         guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-        return try readFile(url)
+        return try readFile(url, expected: expected)
     }
 
     /// One line, keys as they are: for metadata that is read back.

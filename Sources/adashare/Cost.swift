@@ -57,7 +57,7 @@ struct Cost: LoggingCommand {
         if !json {
             try console.print(cost.table())
             if let warning = chosen.flatMap(model.parts.warning) { try console.print(warning + "\n") }
-            let networks = experiment.method.results(experiment.methodSettings).count
+            let networks = experiment.method.results(experiment.methodSettings).count { $0.tasks != nil }
             if networks > 1, policy == nil {
                 let all = Double(networks * cost.backbone.parameters + cost.heads.parameters) / 1e6
                 try console.print(

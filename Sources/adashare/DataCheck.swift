@@ -30,6 +30,13 @@ struct DataCheck: LoggingCommand {
                 let report = DatasetCheck(dataset, labels: source.labels).run { done in
                     progress.report(.checking(dataset: dataset.name, done: done, total: dataset.count))
                 }
+                let crop = experiment.configuration.dataset.crop
+                if let share = report.facts.share(ofCrop: crop.height, crop.width), share < 0.75 {
+                    progress.report(
+                        .notice(
+                            "images of \(dataset.name) fill \(percent(share)) of crops of \(crop.height)x\(crop.width) "
+                                + "(dataset.crop); the rest is padding"))
+                }
                 answer.dataSets.append(Answer.Placed(place: source.place, found: report.facts))
                 answer.problems += report.problems.map { Answer.Placed(place: source.place, found: $0) }
             } catch {
@@ -38,6 +45,13 @@ struct DataCheck: LoggingCommand {
             }
         }
         progress.finish()
+        if answer.count(.error) == 0 {
+            do {
+                _ = try experiment.openInputs()
+            } catch {
+                progress.report(.notice("train refuses this configuration: \(located(error))"))
+            }
+        }
         try console.print(json ? JSONText.pretty(answer) : answer.text(places: experiment.sources.count > 1))
         if answer.count(.error) > 0 { throw ExitCode.failure }
     }
@@ -97,6 +111,13 @@ extension DataCheck.Answer {
 }
 
 extension DatasetFacts {
+    /// How much of a crop images fill, in the mean; nil without images.
+    fileprivate func share(ofCrop height: Int, _ width: Int) -> Double? {
+        let all = sizes.reduce(0) { $0 + $1.images }
+        let filled = sizes.reduce(0) { $0 + $1.images * min($1.height, height) * min($1.width, width) }
+        return all == 0 ? nil : Double(filled) / Double(all * height * width)
+    }
+
     fileprivate var text: String {
         let most = 4
         let sizes = self.sizes.prefix(most).map {

@@ -42,7 +42,7 @@ struct ExperimentCommand: ParsableCommand {
             if let reference = results.study.reference, results.reference == nil {
                 console.say(.notice, "no Δ, since \(reference) has no finished run")
             }
-            for remark in results.gainRemarks { progress.line("note: \(remark)") }
+            for remark in results.gainRemarks { console.say(.notice, remark) }
             return results
         }
     }
@@ -91,7 +91,7 @@ struct ExperimentCommand: ParsableCommand {
                 results = try StudyResults(study, in: place.folder)
                 let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
                 if case .failure(let error as Stopped) = timing { throw error }
-                for remark in results.gainRemarks { progress.line("note: \(remark)") }
+                for remark in results.gainRemarks { console.say(.notice, remark) }
                 if !results.lines.isEmpty { try console.print("\n" + StudyTable(results).text(.text)) }
                 try training.get()
                 try timing.get()
@@ -156,8 +156,8 @@ struct ExperimentCommand: ParsableCommand {
             options.device = device
             guard !results.areTimed else {
                 if let times = results.times, try times.device != options.select().name {
-                    progress.line(
-                        "note: times are of \(times.device); without times.json they are measured on this device")
+                    progress.report(
+                        .notice("times are of \(times.device); without times.json they are measured on this device"))
                 }
                 return
             }

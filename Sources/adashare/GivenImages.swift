@@ -91,8 +91,11 @@ struct GivenImages {
         func done(_ group: [(path: String, image: Image)]) throws {
             do {
                 try body(group.map(\.path), group.map(\.image))
-            } catch let error as InputError {
+            } catch let error as InputError where group.count == 1 {
                 failures.append(error)
+            } catch  where group.count > 1 {
+                // One of them, or all of them at once, are too much.
+                for one in group { try done([one]) }
             }
         }
         for path in paths {

@@ -29,7 +29,7 @@ struct GroundTruth {
         var places: [String: [Place]] = [:]
         for source in experiment.sources {
             guard let root = source.reader.root, !root.isEmpty else { continue }
-            let (folder, given) = (Self.resolved(root), URL(fileURLWithPath: root).path)
+            let (folder, given) = (Self.resolved(root), URL(fileURLWithPath: root).standardizedFileURL.path)
             guard wanted.contains(where: { $0.hasPrefix(folder + "/") }) else { continue }
             do {
                 let dataset = try experiment.open(source, splits: [])

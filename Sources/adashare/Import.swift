@@ -27,7 +27,8 @@ struct Import: ConsoleCommand {
                 + "centred-rgb: R,G,B from -1 to 1. Default: what the file records, standardised-rgb with names of "
                 + "torchvision, else no change."))
     var inputConvention: WeightImport.Convention?
-    @Option(help: "What names begin with, where a file holds several networks, such as student.") var prefix: String?
+    @Option(help: "What names begin with, where a file holds several networks, with its dot, such as student.")
+    var prefix: String?
 
     func run(on console: Console) throws {
         let experiment = try Experiment(options.load(on: console))

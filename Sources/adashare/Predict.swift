@@ -78,6 +78,8 @@ struct Predict: LoggingCommand {
         }
         var inputs = InputFiles(given.paths + [config] + results.map(\.weights.path))
         inputs.add(policy)
+        // Labels of images that belong to the run's data sets are read as well.
+        inputs.add(configuration)
         inputs.add(trainedIn: run?.url.path)
         let names = try asked.classNames(known: run?.readClasses() ?? [:])
         let writer = try PredictionWriter(
@@ -94,6 +96,9 @@ struct Predict: LoggingCommand {
         let experiment = session.experiment
         let normalisation = try experiment.inputNormalisation()
         let network = try session.makeNetwork(infersOnly: true)
+        if checkpoint == nil, let remark = SideRuns.remark(on: files[0].file, of: experiment) {
+            progress.report(.notice(remark))
+        }
         // A mistake is told before anything is written.
         try network.load(files[0].file)
         let policies = try files.map { try policy.map(experiment.policy) ?? experiment.policy(recordedIn: $0.file) }

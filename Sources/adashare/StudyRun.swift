@@ -75,6 +75,7 @@ final class StudyRun {
         if isEnding { return "stopped \(name), log \(log.relativePath)" }
         let signal =
             process.terminationReason == .uncaughtSignal ? " (ended by signal \(process.terminationStatus))" : ""
-        return "failed \(name)\(signal), see \(log.relativePath)"
+        let last = (try? String(contentsOf: log, encoding: .utf8))?.split(whereSeparator: \.isNewline).last
+        return "failed \(name)\(signal), see \(log.relativePath)" + (last.map { ": \($0)" } ?? "")
     }
 }

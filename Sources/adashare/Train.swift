@@ -14,11 +14,10 @@ struct Train: LoggingCommand {
         abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
         discussion: """
             Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and \
-            metrics), policy.json,
-            checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in \
-            retrain/<budget> for each,
-            and tradeoff.json and tradeoff.svg, which compare them. A killed run continues with --resume and ends in \
-            the same bits.
+            metrics), events.out.tfevents.* (the same for TensorBoard), policy.json, pictures/*.png (predictions \
+            beside labels), checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a \
+            run in retrain/<budget> for each, and tradeoff.json and tradeoff.svg, which compare them. A killed run \
+            continues with --resume and ends in the same bits.
             The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint
             and says how to go on (exit code 128 + the signal's number); a second one ends the process at once.
             """)

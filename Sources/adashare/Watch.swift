@@ -62,13 +62,19 @@ struct Watch: ConsoleCommand {
         func set(_ value: Value) { content.withLock { $0 = value } }
     }
 
-    /// Sizes and times of the files that a page is made of.
-    private static func state(of runs: [String]) -> String {
-        runs.flatMap { run in
-            ["config.yml", "metrics.jsonl", "policy.json", "policies", "retrain", "summary.json", "tradeoff.json"].map {
-                var status = stat()
-                guard stat("\(run)/\($0)", &status) == 0 else { return "-" }
-                return "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)"
+    /// Sizes and times of the files that a page is made of, those of runs that belong to the runs among them.
+    static func state(of runs: [String]) -> String {
+        func names(in folder: String) -> [String] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { "\(folder)/\($0)" }
+        }
+        return runs.flatMap { run in
+            ([run] + names(in: "\(run)/retrain")).flatMap { folder in
+                // Checkpoints come and go without a change of the page.
+                (names(in: folder) + names(in: "\(folder)/pictures") + names(in: "\(folder)/policies")).map { path in
+                    let facts = try? FileManager.default.attributesOfItem(atPath: path)
+                    let time = (facts?[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
+                    return "\(path) \(facts?[.systemFileNumber] ?? 0) \(facts?[.size] ?? 0) \(time)"
+                }
             }
         }.joined(separator: "\n")
     }

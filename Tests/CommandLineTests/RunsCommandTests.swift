@@ -58,7 +58,7 @@ extension CommandLineTests {
             #expect(stopped["phase"] == "warmup" && stopped["phase_number"] == 1 && stopped["phases"] == 4)
             #expect(stopped["iteration"] == 5 && stopped["iterations"] == 5)
             #expect(whole["phase"] == "baseline" && whole["gain_over_hard_sharing"]?.double != nil)
-            let scores = try finished.events().filter { $0["phase"] == "baseline" }.compactMap { $0["score"]?.double }
+            let scores = try finished.events().filter { $0["phase"] == "retrain" }.compactMap { $0["score"]?.double }
             #expect(whole["best_score"]?.double == scores.max())
             #expect(whole["bytes"]?.integer ?? 0 > 100_000 && whole["last_change"]?.double ?? 0 > 1e9)
 

@@ -49,7 +49,9 @@ import Testing
         #expect(UsualSpeed(graphics: "NVIDIA H200")?.gbPerSecond == 4800)
         #expect(UsualSpeed(graphics: "NVIDIA L40S")?.gflops == 91_600)
         #expect(UsualSpeed(graphics: "NVIDIA L4")?.gbPerSecond == 300)
-        #expect(UsualSpeed(graphics: "something new") == nil)
+        for name in ["something new", "NVIDIA RTX A1000", "Quadro P1000"] {
+            #expect(UsualSpeed(graphics: name) == nil)
+        }
         var probe = DeviceProbe(failure: "")
         probe.usual = UsualSpeed(graphics: "NVIDIA L4")
         (probe.gflops, probe.gbPerSecond) = (25_000, 30)

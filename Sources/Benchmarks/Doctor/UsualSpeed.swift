@@ -50,7 +50,14 @@ public struct UsualSpeed: Sendable, Equatable, Codable {
 
     /// - Parameter name: the device's.
     init?(graphics name: String) {
-        guard let known = Self.known.first(where: { name.contains($0.name) }) else { return nil }
+        // Whole words: an RTX A1000 is no A100.
+        func isWord(_ character: Character?) -> Bool { character.map { $0.isLetter || $0.isNumber } ?? false }
+        func hasWord(_ word: String) -> Bool {
+            name.ranges(of: word).contains { range in
+                !isWord(name[range.upperBound...].first) && !isWord(name[..<range.lowerBound].last)
+            }
+        }
+        guard let known = Self.known.first(where: { hasWord($0.name) }) else { return nil }
         self.init(known.teraflops * 1e3, known.gbPerSecond, "the vendor's data sheet")
     }
 

@@ -159,7 +159,10 @@ extension Trainer: MethodRun {
         }
         try append(event)
         if let pictures { try board?.add(pictures, of: .object(event)) }
-        if isLast, let sheets = pictures?.sheets { try run.write(sheets, of: experiment) }
+        // What results are compared with is not what a run comes to.
+        if isLast, state.phase != experiment.method.reference, let sheets = pictures?.sheets {
+            try run.write(sheets, of: experiment)
+        }
 
         let best = state.bestScore[name].map { ValidationScore(gain: $0, leftOut: state.bestLeftOut[name] ?? 0) }
         if let score, phase.isJudged(state.iteration), training.evaluateEvery > 0,

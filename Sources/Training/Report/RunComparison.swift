@@ -27,7 +27,7 @@ public struct RunComparison: Sendable {
         var name: String {
             guard runs.count > 1 else { return runs[0].name }
             let common = runs.dropFirst().reduce(runs[0].name) { $0.commonPrefix(with: $1.name) }
-            let stem = common.replacing(/[\-_.\/ ]*(seed|s|run)?[\-_.\/ ]*$/, with: "")
+            let stem = common.replacing(/(^|[\-_.\/ ]+)(seed|s|run)?[\-_.\/ ]*[0-9]*$/, with: "")
             let parent = runs[0].url.standardizedFileURL.deletingLastPathComponent().lastPathComponent
             return "\(stem.isEmpty ? parent : stem), \(runs.count) seeds"
         }
@@ -51,21 +51,26 @@ public struct RunComparison: Sendable {
             }
         }
         var (lines, baselines): ([StudyResults.Line], [String: StudyResults.Line]) = ([], [:])
+        var names: [String: Int] = [:]
         for group in groups {
+            // Names of runs may begin alike though they are of different configurations.
+            let count = names[group.name, default: 0] + 1
+            names[group.name] = count
+            let title = count > 1 ? "\(group.name) (\(count))" : group.name
             var own: [StudyResults.Line] = []
             for run in group.runs {
                 for (part, kind, entry) in try StudyResults.entries(of: run.url) {
-                    let name = part.isEmpty ? group.name : "\(group.name), \(part)"
+                    let name = part.isEmpty ? title : "\(title), \(part)"
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[run.seed] = entry
                     } else {
                         own.append(
                             StudyResults.Line(
-                                name: name, row: group.name, part: part, kind: kind, entries: [run.seed: entry]))
+                                name: name, row: title, part: part, kind: kind, entries: [run.seed: entry]))
                     }
                 }
             }
-            baselines[group.name] = own.first { $0.kind == .hardSharing }
+            baselines[title] = own.first { $0.kind == .hardSharing }
             lines += own
         }
         (self.lines, self.baselines) = (lines, baselines)

@@ -34,8 +34,8 @@ public struct RunListing: Sendable, Encodable {
     public private(set) var phase: String?, phaseNumber: Int?, phases: Int?
     /// Steps of the phase that are done, and all of them.
     public private(set) var iteration: Int?, iterations: Int?
-    /// Best score on the validation split in percent, of the last phase that has one: mean relative gain over what
-    /// scores of the run are relative to.
+    /// Best score on the validation split in percent, of the last phase that has one, but for what results are compared
+    /// with: mean relative gain over what scores of the run are relative to.
     public private(set) var bestScore: Double?
     /// Mean relative gain over hard sharing in percent, where the run has trained that too.
     public private(set) var gainOverHardSharing: Double?
@@ -117,10 +117,20 @@ public struct RunListing: Sendable, Encodable {
         let last = try log.last()
         phase = last?.phase ?? outlines.first?.phase.rawValue
         iteration = last?.iteration ?? 0
-        let place = outlines.firstIndex { $0.phase.rawValue == phase }
+        func place(of phase: String?) -> Int? { outlines.firstIndex { $0.phase.rawValue == phase } }
+        // A checkpoint may be further than what was logged.
+        if let file = run.latestCheckpoint?.deletingPathExtension().lastPathComponent,
+            let dash = file.lastIndex(of: "-"), let kept = Int(file[file.index(after: dash)...])
+        {
+            let name = String(file[..<dash])
+            let (mine, other) = (place(of: name) ?? -1, place(of: phase) ?? -1)
+            if mine > other || mine == other && kept > iteration ?? 0 { (phase, iteration) = (name, kept) }
+        }
+        let place = place(of: phase)
         (phaseNumber, phases) = (place.map { $0 + 1 }, outlines.count)
         iterations = place.map { outlines[$0].iterations }
-        bestScore = log.bestScore(before: outlines.map(\.phase.rawValue))
+        let reference = configuration.method.chosen.reference
+        bestScore = log.bestScore(ofLast: outlines.filter { $0.phase != reference }.map(\.phase.rawValue))
         let summary: Ending? = try JSONText.readFileIfThere(run.summary)
         gainOverHardSharing = summary?.gainOverHardSharing
         let compared = run.url.appendingPathComponent("tradeoff.json").path
@@ -170,7 +180,8 @@ private struct Log {
             data = Data()
             return
         }
-        guard let data = try? Data(contentsOf: url, options: .mappedIfSafe) else {
+        // Not mapped: a run that goes on cuts its log.
+        guard let data = try? Data(contentsOf: url) else {
             throw InputError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
         }
         self.data = data
@@ -192,7 +203,7 @@ private struct Log {
     }
 
     /// The best score of the last of these phases that has one.
-    func bestScore(before phases: [String]) -> Double? {
+    func bestScore(ofLast phases: [String]) -> Double? {
         var best: [String: Double] = [:]
         for line in evaluations {
             guard let event = try? JSONValue.parse(line), let phase = event["phase"]?.string,

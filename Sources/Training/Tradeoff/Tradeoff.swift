@@ -58,6 +58,8 @@ public struct Tradeoff: Codable, Sendable {
 
     /// Where the times were measured.
     public let device: String
+    /// By which kernels; nil in files of earlier versions.
+    public var kernelFamily: String?
     /// Images of the timed steps and their size in pixels.
     public let batch, height, width: Int
     /// What budgets count.
@@ -69,10 +71,12 @@ public struct Tradeoff: Codable, Sendable {
 }
 
 extension SideRuns {
-    /// Whether a run ends with a comparison of times: where its cost was asked for.
+    /// Whether a run ends with a comparison of times: where its cost was asked for. A run that retrains for a budget of
+    /// another one leaves that to it.
     public static func areWanted(_ configuration: ExperimentConfiguration) -> Bool {
         configuration.method.chosen.comparesCosts && configuration.training.retrain.iterations > 0
-            && (configuration.policy.hasBudget || !configuration.training.narrowBaselines.isEmpty)
+            && (configuration.policy.hasBudget && configuration.training.policy.iterations > 0
+                || !configuration.training.narrowBaselines.isEmpty)
     }
 
     /// Trains what is not finished yet, times everything beside hard sharing and writes `tradeoff.json` and
@@ -85,7 +89,10 @@ extension SideRuns {
     public func compare(with summary: RunSummary) throws -> Tradeoff {
         let networks = networks(try train(), beside: summary)
         let file = run.url.appendingPathComponent("tradeoff.json")
-        if let known = known(networks, over: summary, in: file) { return known }
+        if let known = known(networks, over: summary, in: file) {
+            try draw(known)
+            return known
+        }
         report(.notice("timing steps beside hard sharing"))
         let timer = try PolicyTimer(session(experiment, run), experiment.trainingShape)
         let timed = try networks.map { network in
@@ -104,15 +111,20 @@ extension SideRuns {
             timed, over: summary.hardSharing, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
         let shape = experiment.trainingShape
         let result = Tradeoff(
-            device: context.device.name, batch: shape.count, height: shape.height, width: shape.width,
-            measure: experiment.configuration.policy.budgetFor, split: summary.split, points: points)
+            device: context.device.name, kernelFamily: summary.kernelFamily, batch: shape.count, height: shape.height,
+            width: shape.width, measure: experiment.configuration.policy.budgetFor, split: summary.split,
+            points: points)
         try AtomicFile.write(Data(try JSONText.pretty(result).utf8), to: file)
-        if let chart = result.chart {
+        try draw(result)
+        return result
+    }
+
+    private func draw(_ tradeoff: Tradeoff) throws {
+        if let chart = tradeoff.chart {
             try chart.write(to: run.url.appendingPathComponent("tradeoff.svg"))
         } else {
             report(.notice("no tradeoff.svg: its gains need training.hard_sharing_baseline"))
         }
-        return result
     }
 
     /// What is compared, hard sharing first.
@@ -159,7 +171,8 @@ extension SideRuns {
         }
         let shape = experiment.trainingShape
         let isOfThis =
-            known.device == context.device.name && known.split == summary.split
+            known.device == context.device.name && known.kernelFamily == summary.kernelFamily
+            && known.split == summary.split
             && known.measure == experiment.configuration.policy.budgetFor
             && [known.batch, known.height, known.width] == [shape.count, shape.height, shape.width]
         let areSame = known.points.elementsEqual(networks) { point, network in
