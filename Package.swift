@@ -31,7 +31,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -153,8 +153,8 @@ let package = Package(
             dependencies: [
                 "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareConfiguration",
                 "AdaShareMethods", "AdaShareTasks",
-                "AdaShareModels", "AdaShareSupport", .product(name: "FlyingFox", package: "FlyingFox"),
-                .product(name: "FlyingSocks", package: "FlyingFox"),
+                "AdaShareModels", "AdaShareSupport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ], path: "Sources/Report", swiftSettings: tested),
         .target(
             name: "AdaShareExport",
@@ -228,7 +228,7 @@ let package = Package(
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
-                "TestSupport", .product(name: "FlyingFox", package: "FlyingFox"),
+                "TestSupport", .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -188,9 +188,12 @@ extension ParameterCatalog {
     package static func values(of spec: ParameterSpec, named name: String, in file: TensorFile) throws -> [Float] {
         guard spec.layout == .counter else {
             let values = try file.floats(name, shape: spec.diskShape)
-            if let bad = values.firstIndex(where: { !$0.isFinite }) {
+            // A variance below 0 makes every output no number.
+            let isVariance = name.hasSuffix(".running_var")
+            if let bad = values.firstIndex(where: { !$0.isFinite || isVariance && $0 < 0 }) {
                 throw InputError(
-                    file: file.file, place: name, found: "\(values[bad]) at element \(bad)", expected: "finite numbers")
+                    file: file.file, place: name, found: "\(values[bad]) at element \(bad)",
+                    expected: isVariance ? "finite numbers from 0" : "finite numbers")
             }
             return values
         }

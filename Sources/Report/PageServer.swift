@@ -1,7 +1,8 @@
 import AdaShareSupport
-import FlyingFox
-import FlyingSocks
 import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
 
 /// Serves one page, made anew whenever what it tells about has changed, to browsers that follow it.
 ///
@@ -26,48 +27,72 @@ public struct PageServer: Sendable {
     /// Serves until the task is cancelled.
     ///
     /// - Parameters:
-    ///   - address: of this machine, IPv4 or IPv6.
+    ///   - address: of this machine, or its name.
     ///   - port: 0 for any that is free.
     ///   - ready: told the port once the server listens.
     /// - Throws: `InputError` if the address or port cannot be had.
-    public func run(address: String, port: UInt16, ready: @escaping @Sendable (UInt16) -> Void) async throws {
-        let server = try makeServer(address, port)
-        await server.appendRoute("*") { request in await answer(request) }
-        let told = Task {
-            while !Task.isCancelled {
-                guard (try? await server.waitUntilListening()) != nil else { continue }
-                switch await server.listeningAddress {
-                case .ip4(_, let port)?, .ip6(_, let port)?: return ready(port)
-                default: return
+    public func run(address: String, port: UInt16, ready: @escaping @Sendable (Int) -> Void) async throws {
+        let channel = try await listen(address, port)
+        ready(channel.channel.localAddress?.port ?? Int(port))
+        try await withThrowingDiscardingTaskGroup { group in
+            try await channel.executeThenClose { connections in
+                for try await connection in connections {
+                    // What a browser does wrong ends its connection alone.
+                    group.addTask { try? await serve(connection) }
                 }
             }
         }
-        defer { told.cancel() }
+    }
+
+    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
+
+    private func listen(_ address: String, _ port: UInt16) async throws -> NIOAsyncChannel<Connection, Never> {
         do {
-            try await server.run()
-        } catch let error as SocketError {
+            return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: address, port: Int(port)) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
+                        return try Connection(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch {
+            let cause = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw InputError(
-                file: "\(address), port \(port)", found: error.localizedDescription,
+                file: "\(address), port \(port)", found: "no place to listen (\(cause))",
                 expected: "an address of this machine and a free port; port 0 takes any")
         }
     }
 
-    private func makeServer(_ address: String, _ port: UInt16) throws -> HTTPServer {
-        do {
-            return address.contains(":")
-                ? HTTPServer(address: try .inet6(ip6: address, port: port), logger: .disabled)
-                : HTTPServer(address: try .inet(ip4: address, port: port), logger: .disabled)
-        } catch {
-            throw InputError(file: "--host", found: "'\(address)'", expected: "an address such as 127.0.0.1 or ::1")
+    private func serve(_ connection: Connection) async throws {
+        try await connection.executeThenClose { requests, answers in
+            var head: HTTPRequestHead?
+            for try await part in requests {
+                switch part {
+                case .head(let next): head = next
+                case .body: break
+                case .end:
+                    guard let request = head else { return }
+                    let (status, headers, body) = await answer(request)
+                    try await answers.write(
+                        .head(HTTPResponseHead(version: request.version, status: status, headers: headers)))
+                    if request.method != .HEAD, !body.isEmpty {
+                        try await answers.write(.body(.byteBuffer(ByteBuffer(string: body))))
+                    }
+                    try await answers.write(.end(nil))
+                    if !request.isKeepAlive { return }
+                }
+            }
         }
     }
 
     /// What a request gets.
-    func answer(_ request: HTTPRequest) async -> HTTPResponse {
-        guard isKnown(request.headers[.host]) else {
+    func answer(_ request: HTTPRequestHead) async -> (status: HTTPResponseStatus, headers: HTTPHeaders, body: String) {
+        let hosts = request.headers["Host"]
+        guard hosts.count == 1, isKnown(hosts[0]) else {
             return refusal(.misdirectedRequest, "this server is not known by that name: --allow NAME")
         }
-        if let origin = request.headers[HTTPHeader("Origin")] {
+        for origin in request.headers["Origin"] {
             guard origin.hasPrefix("http://"), isKnown(String(origin.dropFirst(7))) else {
                 return refusal(.forbidden, "pages of other origins may not ask")
             }
@@ -75,43 +100,47 @@ public struct PageServer: Sendable {
         guard request.method == .GET || request.method == .HEAD else {
             return refusal(.methodNotAllowed, "only GET is answered")
         }
-        guard request.path == "/" || request.path == "/main" else { return refusal(.notFound, "there is one page, /") }
+        let path = request.uri.prefix { $0 != "?" }
+        guard path == "/" || path == "/main" else { return refusal(.notFound, "there is one page, /") }
         do {
             let (html, main, tag) = try await content.current()
-            var headers = Self.headers
-            headers[HTTPHeader("ETag")] = tag
-            let isMain = request.path == "/main"
-            guard !isMain || request.headers[HTTPHeader("If-None-Match")] != tag else {
-                return HTTPResponse(statusCode: .notModified, headers: headers)
+            let isMain = path == "/main"
+            guard !isMain || request.headers.first(name: "If-None-Match") != tag else {
+                return (.notModified, Self.headers([("ETag", tag)]), "")
             }
-            let body = request.method == .HEAD ? Data() : Data((isMain ? main : html).utf8)
-            return HTTPResponse(statusCode: .ok, headers: headers, body: body)
+            let body = isMain ? main : html
+            return (.ok, Self.headers([("ETag", tag), ("Content-Length", "\(body.utf8.count)")]), body)
         } catch {
             return refusal(.internalServerError, "\(error)")
         }
     }
 
-    private func isKnown(_ host: String?) -> Bool {
-        guard var name = host?.lowercased() else { return false }
+    private func isKnown(_ host: String) -> Bool {
+        var name = host.lowercased()
         if let colon = name.lastIndex(of: ":"), !name[colon...].contains("]") { name = String(name[..<colon]) }
         return names.contains { $0.lowercased() == name }
     }
 
     /// Nothing is loaded from anywhere, and no page may frame this one.
-    private static let headers: HTTPHeaders = [
-        .contentType: "text/html; charset=utf-8",
-        HTTPHeader("Cache-Control"): "no-store",
-        HTTPHeader("X-Content-Type-Options"): "nosniff",
-        HTTPHeader("Referrer-Policy"): "no-referrer",
-        HTTPHeader("Content-Security-Policy"):
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
-            + "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    ]
+    private static func headers(
+        _ own: [(String, String)], type: String = "text/html; charset=utf-8"
+    ) -> HTTPHeaders {
+        HTTPHeaders(
+            [
+                ("Content-Type", type), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+                ("Referrer-Policy", "no-referrer"),
+                (
+                    "Content-Security-Policy",
+                    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+                        + "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+                ),
+            ] + own)
+    }
 
-    private func refusal(_ status: HTTPStatusCode, _ text: String) -> HTTPResponse {
-        var headers = Self.headers
-        headers[.contentType] = "text/plain; charset=utf-8"
-        return HTTPResponse(statusCode: status, headers: headers, body: Data((text + "\n").utf8))
+    private func refusal(_ status: HTTPResponseStatus, _ text: String) -> (HTTPResponseStatus, HTTPHeaders, String) {
+        let body = text + "\n"
+        let headers = Self.headers([("Content-Length", "\(body.utf8.count)")], type: "text/plain; charset=utf-8")
+        return (status, headers, body)
     }
 }
 

@@ -134,13 +134,16 @@ struct RunHistory {
         metrics = []
         var (offset, current, reached) = (0, "", 0)
         for event in events {
-            guard let phase = event["phase"]?.string, let iteration = event["iteration"]?.double else { continue }
+            guard let phase = event["phase"]?.string,
+                let iteration = event["iteration"]?.double.flatMap(Int.init(exactly:)),
+                (0...1 << 40).contains(iteration)
+            else { continue }
             if phase != current {
                 if reached > 0 { spans.append(Span(phase: current, first: offset, last: offset + reached)) }
                 (offset, current, reached) = (offset + reached, phase, 0)
             }
-            reached = max(reached, Int(iteration))
-            let step = offset + Int(iteration)
+            reached = max(reached, iteration)
+            let step = offset + iteration
             switch event["event"]?.string {
             case "step":
                 for index in losses.indices {

@@ -33,7 +33,7 @@ struct Watch: ConsoleCommand {
                 return (page.following, page.main)
             })
         let end = Shared<Result<Void, any Error>>()
-        let place = Shared<UInt16>()
+        let place = Shared<Int>()
         let task = Task { [host, port] in
             do {
                 try await server.run(address: host, port: port) { place.set($0) }
