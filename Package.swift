@@ -55,7 +55,8 @@ let package = Package(
 
         // The house, bottom to top; tools/check verifies that imports only go down.
         .target(
-            name: "AdaShareDeviceLayer", dependencies: ["CAdaShareOpenCL"], path: "Sources/DeviceLayer",
+            name: "AdaShareDeviceLayer", dependencies: ["CAdaShareOpenCL", "AdaShareSupport"],
+            path: "Sources/DeviceLayer",
             swiftSettings: tested),
         .target(
             name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels", "AdaShareSupport"],

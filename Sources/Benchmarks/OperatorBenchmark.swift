@@ -99,7 +99,7 @@ public struct OperatorBenchmark {
         let times = try DeviceSpeed.times(on: run.executor, repeats: repeats, run.once)
         let least = times.min() ?? .infinity
         let gflops = item.isConvolution ? 2e-6 * Double(plan.multiplyAccumulates) / least : nil
-        let bytes = plan.launches.reduce(0) { $0 + $1.site.argumentByteCount }
+        let bytes = try plan.launches.reduce(0) { $0 + $1.site.argumentByteCount }
         let gbPerSecond = item.isConvolution ? nil : 1e-6 * Double(bytes) / least
         let window = item.window
         return OperatorReport.Row(

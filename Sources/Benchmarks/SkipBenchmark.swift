@@ -225,7 +225,7 @@ public struct SkipBenchmark {
                 var row = SkipReport.Row(
                     step: step, network: name, policy: subject.policy, density: subject.density, open: subject.open,
                     ms: times.ms, idealMs: times.ms * times.fidelity, fidelity: times.fidelity, spread: times.spread,
-                    idleShare: times.idleShare, launchUs: times.launchUs, kernels: prepared.plan.launches.count,
+                    idleShare: times.idleShare, launchUs: times.launchUs, kernels: prepared.plan.launchCount,
                     macs: prepared.plan.multiplyAccumulates,
                     bytes: prepared.bytes, planMs: prepared.planMs, referenceMs: times.referenceMs, passes: passes,
                     attempts: attempt, speedup: passes * times.referenceMs / times.ms,

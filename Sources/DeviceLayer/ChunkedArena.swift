@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 /// Memory for planned values, made of chunks that each stay under the device's allocation limit.
@@ -10,11 +11,21 @@ public final class ChunkedArena: @unchecked Sendable {
     private var sizes: [Int]
     private var chunks: [DeviceBuffer?]
     /// Those that have been cut: plan after plan asks for many of the same, and kernels know them again.
-    private var slices: [Slice: DeviceBuffer] = [:]
+    private var slices: [(place: Place, buffer: DeviceBuffer)] = []
+    private var index = HashIndex(capacity: 1 << 10)
     private static let mostSlices = 1 << 12
 
-    private struct Slice: Hashable {
-        let chunk, byteOffset, byteCount: Int
+    /// Where a value lies.
+    public struct Place: Equatable, Sendable {
+        /// Which chunk.
+        public let chunk: Int
+        /// Where in the chunk it starts, and its size, in bytes.
+        public let offset, byteCount: Int
+
+        /// Creates a place; nobody looks whether there is such a chunk.
+        public init(chunk: Int, offset: Int, byteCount: Int) {
+            (self.chunk, self.offset, self.byteCount) = (chunk, offset, byteCount)
+        }
     }
 
     /// Describes an arena; no memory is taken before the first slice.
@@ -62,7 +73,7 @@ public final class ChunkedArena: @unchecked Sendable {
                 sizes[index] = wanted
                 // Dropped before the new one is made: the two need not fit side by side.
                 chunks[index] = nil
-                slices = [:]
+                forgetSlices()
                 replaced = true
             }
             _ = try allocated(index)
@@ -70,20 +81,36 @@ public final class ChunkedArena: @unchecked Sendable {
         return replaced
     }
 
-    /// Cuts a slice out of one chunk; perhaps one that was cut before.
+    /// Cuts slices out of the chunks; perhaps some that were cut before.
     ///
-    /// - Precondition: the chunk exists and holds the range; the offset has the device's base alignment.
-    /// - Throws: `DeviceError` if the device cannot give the chunk or the slice.
-    public func slice(chunk: Int, byteOffset: Int, byteCount: Int) throws(DeviceError) -> DeviceBuffer {
+    /// - Precondition: the chunks exist and hold the places; offsets have the device's base alignment.
+    /// - Parameter places: nil for what lives elsewhere.
+    /// - Returns: a slice for each place.
+    /// - Throws: `DeviceError` if the device cannot give a chunk or a slice.
+    public func slices(_ places: [Place?]) throws(DeviceError) -> [DeviceBuffer?] {
         lock.lock()
         defer { lock.unlock() }
-        precondition(sizes.indices.contains(chunk), "chunk \(chunk) of an arena of \(sizes.count)")
-        let key = Slice(chunk: chunk, byteOffset: byteOffset, byteCount: byteCount)
-        if let known = slices[key] { return known }
-        let slice = try allocated(chunk).slice(byteOffset: byteOffset, byteCount: byteCount)
-        if slices.count == Self.mostSlices { slices = [:] }
-        slices[key] = slice
+        var cut = [DeviceBuffer?](repeating: nil, count: places.count)
+        for (index, place) in places.enumerated() {
+            if let place { cut[index] = try slice(place) }
+        }
+        return cut
+    }
+
+    private func slice(_ place: Place) throws(DeviceError) -> DeviceBuffer {
+        precondition(sizes.indices.contains(place.chunk), "chunk \(place.chunk) of an arena of \(sizes.count)")
+        let hash = HashIndex.hash(place.offset ^ place.chunk << 56, place.byteCount << 24)
+        if let known = index.position(hash: hash, where: { slices[$0].place == place }) { return slices[known].buffer }
+        let slice = try allocated(place.chunk).slice(byteOffset: place.offset, byteCount: place.byteCount)
+        if slices.count == Self.mostSlices { forgetSlices() }
+        slices.append((place, slice))
+        index.append(hash: hash)
         return slice
+    }
+
+    private func forgetSlices() {
+        slices = []
+        index.removeAll()
     }
 
     private func allocated(_ index: Int) throws(DeviceError) -> DeviceBuffer {

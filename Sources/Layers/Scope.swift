@@ -26,9 +26,9 @@ public protocol LayerRecorder: Recorder {
 extension Graph: LayerRecorder {
     public func parameter(_ spec: ParameterSpec) -> Value {
         // Every path through a layer declares it: shapes are worked out once.
-        guard let known = known(spec.name) else { return parameter(spec.name, spec.storedShape) }
-        precondition(known.shape.count == spec.elementCount, "\(spec.name) of \(known.shape) and of \(spec.diskShape)")
-        return known
+        let value = external(spec.name, role: .parameter, spec.storedShape)
+        precondition(value.shape.count == spec.elementCount, "\(spec.name) of \(value.shape) and of \(spec.diskShape)")
+        return value
     }
 }
 

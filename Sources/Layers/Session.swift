@@ -35,7 +35,7 @@ public final class Session {
     /// Steps so far, those before the session was saved and loaded included.
     public internal(set) var steps = 0
     /// Kernels that one step launches.
-    public var launchCount: Int { plan.launches.count }
+    public var launchCount: Int { plan.launchCount }
     /// Multiply-accumulates of one step's convolutions and linear layers, both passes.
     public var multiplyAccumulates: Int { plan.multiplyAccumulates }
 

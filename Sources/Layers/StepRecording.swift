@@ -101,7 +101,8 @@ public final class StepRecording: LayerRecorder {
         let targets = specs.map(graph.parameter)
         for (spec, (target, gradient)) in zip(specs, zip(targets, graph.gradients(of: loss, for: targets))) {
             guard let gradient, let (optimizer, slot) = optimizers[spec.group] else { continue }
-            optimizerState += optimizer.rule.update(spec, target, gradient, slot: slot, flag: flag, in: graph)
+            optimizer.rule.update(spec, target, gradient, slot: slot, flag: flag, in: graph)
+            optimizerState += optimizer.rule.state(of: spec)
         }
         root.updateStatistics(flag: flag)
     }

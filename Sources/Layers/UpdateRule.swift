@@ -24,29 +24,37 @@ extension UpdateRule {
     }
 
     /// Records one parameter's update, with state of its own.
-    ///
-    /// - Returns: the state.
-    @discardableResult
     package func update(
         _ spec: ParameterSpec, _ parameter: Value, _ gradient: Value, slot: RateSlot, flag: Value, in graph: Graph
-    ) -> [OptimizerState] {
-        let (operation, kinds): (any Operator, [String]) =
+    ) {
+        func state(_ kind: String) -> Value {
+            graph.parameter(OptimizerState.name(kind, of: spec.name), parameter.shape)
+        }
+        _ = graph.scope("update/" + spec.name) {
             switch self {
             case .sgd(let momentum, let decay):
-                (SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay), ["momentum"])
+                graph.record(
+                    SGDUpdate(rate: slot, momentum: momentum, weightDecay: decay),
+                    [parameter, gradient, state(Self.momentum), graph.step, flag])
             case .adam(let beta1, let beta2, let epsilon, let decay):
-                (
+                graph.record(
                     AdamUpdate(rate: slot, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay),
-                    ["first", "second"]
-                )
+                    [parameter, gradient, state(Self.first), state(Self.second), graph.step, flag])
             }
-        let state = kinds.map { OptimizerState(spec: spec, kind: $0) }
-        let own = state.map { graph.parameter($0.name, parameter.shape) }
-        _ = graph.scope("update/" + spec.name) {
-            graph.record(operation, [parameter, gradient] + own + [graph.step, flag])
         }
-        return state
     }
+
+    /// What it remembers of a parameter.
+    func state(of spec: ParameterSpec) -> [OptimizerState] {
+        let kinds =
+            switch self {
+            case .sgd: [Self.momentum]
+            case .adam: [Self.first, Self.second]
+            }
+        return kinds.map { OptimizerState(spec: spec, kind: $0) }
+    }
+
+    private static let (momentum, first, second) = ("momentum", "first", "second")
 }
 
 /// What an optimiser remembers of one parameter: a tensor of that parameter's shape.
@@ -63,6 +71,17 @@ package struct OptimizerState {
 
     init(spec: ParameterSpec, kind: String) {
         (self.spec, self.kind) = (spec, kind)
-        name = Self.prefix + spec.name + "/" + kind
+        name = Self.name(kind, of: spec.name)
+    }
+
+    /// Steps have thousands: one allocation each.
+    static func name(_ kind: String, of parameter: String) -> String {
+        var name = ""
+        name.reserveCapacity(prefix.utf8.count + parameter.utf8.count + 1 + kind.utf8.count)
+        name += prefix
+        name += parameter
+        name += "/"
+        name += kind
+        return name
     }
 }

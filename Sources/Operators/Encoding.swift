@@ -70,6 +70,9 @@ public final class Encoding {
         multiplyAccumulates = operation.multiplyAccumulates(inputs: inputs, outputs: outputs)
     }
 
+    /// Launches of one application.
+    public var launchCount: Int { launches.count }
+
     /// The kernels that are launched, as the operator asked for them.
     var requests: [LaunchRequest] {
         launches.compactMap { if case .kernel(let request) = $0.work { request } else { nil } }

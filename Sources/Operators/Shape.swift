@@ -8,53 +8,52 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// A single number.
     public static let scalar = Shape([1])
 
-    /// Number of axes.
-    public let rank: Int
-    /// Logical extent of the last axis.
-    public let channels: Int
+    /// Extents, two in each: the last axis in the lower half of the first, the axis before it in the upper half, and so
+    /// on outwards; 1 for axes that are not there. Graphs copy and compare shapes by the ten thousand.
+    private let last, first: UInt64
+    private let axes: UInt8
     /// Stored without channel padding: images and labels as they come from the host.
     public let isCompact: Bool
     /// What is stored of each element.
     public let element: ElementType
-    /// Extents of the axes before the last, from the last but one outwards; 1 for axes that are not there. Graphs copy
-    /// shapes by the ten thousand: an array would be counted each time.
-    private let inner, middle, outer: Int
 
     /// Most axes of a tensor.
     public static let maximumRank = 4
 
-    /// - Precondition: one to four dimensions, all positive.
+    /// - Precondition: one to four dimensions, all positive and below 2³².
     public init(_ dimensions: [Int], compact: Bool = false, element: ElementType = .float32) {
         precondition(dimensions.count <= Self.maximumRank, "\(dimensions): more than \(Self.maximumRank) axes")
-        precondition(!dimensions.isEmpty && dimensions.allSatisfy { $0 > 0 }, "invalid dimensions \(dimensions)")
+        precondition(
+            !dimensions.isEmpty && dimensions.allSatisfy { $0 > 0 && $0 <= Self.lower },
+            "invalid dimensions \(dimensions)")
         let count = dimensions.count
-        rank = count
-        channels = dimensions[count - 1]
-        inner = count > 1 ? dimensions[count - 2] : 1
-        middle = count > 2 ? dimensions[count - 3] : 1
-        outer = count > 3 ? dimensions[0] : 1
+        func extent(_ fromLast: Int) -> UInt64 { fromLast < count ? UInt64(dimensions[count - 1 - fromLast]) : 1 }
+        last = extent(0) | extent(1) << 32
+        first = extent(2) | extent(3) << 32
+        axes = UInt8(count)
         isCompact = compact
         self.element = element
     }
 
     private init(_ other: Shape, compact: Bool, element: ElementType) {
-        rank = other.rank
-        (channels, inner, middle, outer) = (other.channels, other.inner, other.middle, other.outer)
+        (last, first, axes) = (other.last, other.first, other.axes)
         isCompact = compact
         self.element = element
     }
+
+    /// Number of axes.
+    public var rank: Int { Int(axes) }
+    /// Logical extent of the last axis.
+    public var channels: Int { Int(last & Self.lower) }
+    private static let lower = UInt64(UInt32.max)
 
     /// Extent of an axis, from 0 for the outermost.
     ///
     /// - Precondition: there is such an axis.
     public subscript(axis: Int) -> Int {
         precondition(axis >= 0 && axis < rank, "axis \(axis) of \(self)")
-        switch rank - 1 - axis {
-        case 0: return channels
-        case 1: return inner
-        case 2: return middle
-        default: return outer
-        }
+        let pair = rank - 1 - axis < 2 ? last : first
+        return Int((rank - 1 - axis) & 1 == 0 ? pair & Self.lower : pair >> 32)
     }
 
     /// Extents, outermost first.
@@ -62,7 +61,7 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
     /// Elements stored per row.
     public var storedChannels: Int { isCompact ? channels : roundUp(channels, to: Shape.lanes) }
     /// Product of all axes but the last.
-    public var rows: Int { outer * middle * inner }
+    public var rows: Int { Int(last >> 32) * Int(first & Self.lower) * Int(first >> 32) }
     /// Elements stored, pads included.
     public var storedCount: Int { rows * storedChannels }
     /// Logical elements.
@@ -111,14 +110,16 @@ public func roundUp(_ value: Int, to step: Int) -> Int { (value + step - 1) / st
 
 /// One immutable tensor of a graph.
 public struct Value: Hashable, Sendable {
-    /// Which value of its recorder it is.
-    public let id: Int
     /// Extents and storage.
     public let shape: Shape
+    private let number: Int32
 
     /// Creates a value; recorders do.
     public init(id: Int, shape: Shape) {
-        self.id = id
+        number = Int32(id)
         self.shape = shape
     }
+
+    /// Which value of its recorder it is.
+    public var id: Int { Int(number) }
 }

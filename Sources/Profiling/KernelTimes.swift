@@ -57,7 +57,7 @@ extension [ProfileEntry] {
 extension Plan {
     /// The keys of the launches of one step.
     var kernelKeys: [KernelTimes.Key] {
-        launches.map { KernelTimes.Key(label: $0.site.label, kernel: $0.site.name) }
+        get throws { try launches.map { KernelTimes.Key(label: $0.site.label, kernel: $0.site.name) } }
     }
 }
 

@@ -6,8 +6,10 @@ import Foundation
 package struct PlanTimes {
     /// All of it, and of this thread's processor.
     package let all, processor: Double
-    /// Recording the graph, rewriting it for the kernels, giving it memory and launches.
+    /// Recording the graph, rewriting it for the kernels, giving it memory.
     package let tracing, lowering, planning: Double
+    /// Giving the launches their memory, which happens as they are enqueued the first time: not part of `all`.
+    package let binding: Double
     /// Launches of the plan.
     package let kernels: Int
 }
@@ -28,7 +30,8 @@ extension NetworkBench {
             }
             return PlanTimes(
                 all: median(\.all), processor: median(\.processor), tracing: median(\.tracing),
-                lowering: median(\.lowering), planning: median(\.planning), kernels: rounds[0][index].kernels)
+                lowering: median(\.lowering), planning: median(\.planning), binding: median(\.binding),
+                kernels: rounds[0][index].kernels)
         }
     }
 
@@ -42,10 +45,13 @@ extension NetworkBench {
         let rewritten = clock.now
         let plan = try executor.makePlan(lowered)
         let (end, processorEnd) = (clock.now, Self.processorMs)
+        try plan.bindRest()
+        let bound = clock.now
         return PlanTimes(
             all: (end - start).milliseconds, processor: processorEnd - processor,
             tracing: (traced - start).milliseconds, lowering: (rewritten - traced).milliseconds,
-            planning: (end - rewritten).milliseconds, kernels: plan.launches.count)
+            planning: (end - rewritten).milliseconds, binding: (bound - end).milliseconds,
+            kernels: plan.launchCount)
     }
 
     /// What this thread has had of the processor.

@@ -72,7 +72,7 @@ package final class NetworkBench {
         guard let built else { preconditionFailure("nothing was built") }
         return PreparedStep(
             plan: built.plan, bytes: try PlannedMemory([built.graph]).total, planMs: median(times),
-            keys: built.plan.kernelKeys)
+            keys: try built.plan.kernelKeys)
     }
 
     private static let planRepeats = 5
@@ -187,7 +187,7 @@ package final class NetworkBench {
         let (whole, launching) = timed ?? recorded
         return Measurement(
             ms: whole.milliseconds,
-            launchUs: launching.milliseconds * 1e3 / Double(max(1, step.plan.launches.count)),
+            launchUs: launching.milliseconds * 1e3 / Double(max(1, step.plan.launchCount)),
             idleShare: entries.idleShare, entries: entries)
     }
 

@@ -177,20 +177,24 @@ extension DeviceLayerTests {
             let step = max(context.device.baseAddressAlignmentBytes, 512)
             let arena = ChunkedArena(context: context, chunkBytes: [2 * step, step])
             #expect(arena.totalBytes == 3 * step)
-            let old = try arena.slice(chunk: 0, byteOffset: step, byteCount: step)
-            let other = try arena.slice(chunk: 1, byteOffset: 0, byteCount: step)
+            func slice(_ chunk: Int, _ offset: Int, _ byteCount: Int) throws -> DeviceBuffer {
+                let place = ChunkedArena.Place(chunk: chunk, offset: offset, byteCount: byteCount)
+                let slices = try arena.slices([nil, place])
+                #expect(slices[0] == nil)
+                return try #require(slices[1])
+            }
+            let old = try slice(0, step, step)
+            let other = try slice(1, 0, step)
             try context.queue.write([Int32(42)], to: old)
             try context.queue.write([Int32(43)], to: other)
-            #expect(
-                try context.queue.read(
-                    Int32.self, count: 1, from: arena.slice(chunk: 0, byteOffset: step, byteCount: 4)) == [42])
+            #expect(try context.queue.read(Int32.self, count: 1, from: slice(0, step, 4)) == [42])
 
             #expect(try !arena.grow(to: [step, step]), "nothing needs to grow")
             #expect(try !arena.grow(to: [step, step, step]), "a new chunk makes no slice stale")
             #expect(arena.totalBytes == 4 * step)
             #expect(try arena.grow(to: [4 * step]))
             #expect(arena.totalBytes == 6 * step)
-            let grown = try arena.slice(chunk: 0, byteOffset: 3 * step, byteCount: step)
+            let grown = try slice(0, 3 * step, step)
             #expect(try context.queue.read(Int32.self, count: 1, from: grown) == [0])
             #expect(try context.queue.read(Int32.self, count: 1, from: other) == [43], "chunk 1 stayed")
             #expect(try context.queue.read(Int32.self, count: 1, from: old) == [42], "stale, but still memory")

@@ -84,7 +84,10 @@ struct MemoryCheck {
     func peak(_ places: Places, _ workspaces: Places) -> Int {
         positions.map { index, position in
             let live = lives.filter { $0.first <= position && position <= $0.last }
-            let values = Set(live.compactMap { places[$0.value.id] }).reduce(0) { $0 + $1.byteCount }
+            let occupied = live.compactMap { places[$0.value.id] }.reduce(into: [MemoryPlan.Place]()) {
+                if !$0.contains($1) { $0.append($1) }
+            }
+            let values = occupied.reduce(0) { $0 + $1.byteCount }
             return values + (workspaces[index]?.byteCount ?? 0)
         }.max() ?? 0
     }

@@ -53,13 +53,13 @@ extension OperatorsTests {
 
         /// What was launched is what the table counts, and all multiply-accumulates are some launch's.
         private func check(_ entry: ConvolutionSelection.Entry, _ plan: Plan) throws {
-            let names = plan.launches.map(\.site.name)
+            let names = try plan.launches.map(\.site.name)
             let products = names.count { $0 == MatrixProductSite.name }
             #expect(products == (entry.trial.algorithm == .clblast ? 1 : 0), "\(entry.trial)")
             let ahead = plan.prologue.flatMap { $0.encoding.requests.map(\.kernel) }
             let kernels = ahead + names.filter { $0 != MatrixProductSite.name }
             #expect(kernels == entry.requests.map(\.kernel), "\(entry.trial)")
-            let sum = plan.launches.reduce(0) { $0 + $1.multiplyAccumulates }
+            let sum = try plan.launches.reduce(0) { $0 + $1.multiplyAccumulates }
             #expect(sum == plan.multiplyAccumulates, "\(entry.trial)")
             #expect(sum == entry.trial.a.problem(entry.trial.pass).multiplyAccumulates, "\(entry.trial)")
         }

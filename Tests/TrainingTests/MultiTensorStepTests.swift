@@ -33,7 +33,7 @@ extension TrainingTests {
                         try network.writeNoise(step: step)
                         try executor.store.write(GoldenNetwork.state(step: step, learningRate: 1e-3))
                         try executor.run(plan)
-                        launches += plan.launches.count
+                        launches += plan.launchCount
                         step += 1
                     }
                 }

@@ -87,7 +87,7 @@ extension TrainingTests {
             let shape = BatchShape(count: 2, height: 33, width: 41)
             let few = try part.plan(.inference(mine), shape)
             let many = try whole.runtime.plan(.inference(GoldenCase.policy), shape)
-            #expect(few.multiplyAccumulates < many.multiplyAccumulates && few.launches.count < many.launches.count)
+            #expect(few.multiplyAccumulates < many.multiplyAccumulates && few.launchCount < many.launchCount)
         }
 
         /// One retraining step with dropout: the same masks and outputs for a task alone, and gradients that add up.

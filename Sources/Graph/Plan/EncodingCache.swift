@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 
 extension LoweredGraph {
     /// What its operators launch, in recorded order.
@@ -14,41 +15,38 @@ extension LoweredGraph {
 
 /// The encodings of operators that have been planned.
 final class EncodingCache {
-    /// A node, as its encoding sees it: the operator and the shapes it reads. One reference is quicker to copy than
-    /// both.
-    private struct Key: Hashable {
-        let node: Graph.Node
-
-        static func == (a: Self, b: Self) -> Bool {
-            a.node === b.node
-                || a.node.inputs.elementsEqual(b.node.inputs, by: { $0.shape == $1.shape })
-                    && a.node.operation.equals(b.node.operation)
-        }
-
-        func hash(into hasher: inout Hasher) {
-            // One number: dictionaries mix each that they are given.
-            var mixed = UInt(bitPattern: ObjectIdentifier(type(of: node.operation)))
-            for input in node.inputs {
-                mixed = (mixed ^ UInt(input.shape.storedCount << 8 | input.shape.channels)) &* 0x9E37_79B9_7F4A_7C15
-            }
-            hasher.combine(mixed)
-        }
-    }
-
     let library: KernelLibrary
-    private var encodings: [Key: Encoding] = [:]
+    /// Each with a node that has it, and where they are by what they depend on.
+    private var known: [(node: Graph.Node, encoding: Encoding)] = []
+    private var index = HashIndex(capacity: 1 << 9)
     /// Encodings at most; beyond, all are forgotten that no plan holds.
     private static let capacity = 1 << 12
 
     init(library: KernelLibrary) { self.library = library }
 
     func encoding(of node: Graph.Node) throws -> Encoding {
-        let key = Key(node: node)
-        if let known = encodings[key] { return known }
-        if encodings.count >= Self.capacity { encodings.removeAll() }
+        let hash = Self.hash(node)
+        let place = index.position(hash: hash) { place in
+            let other = known[place].node
+            return node.inputs.elementsEqual(other.inputs, by: { $0.shape == $1.shape })
+                && node.operation.equals(other.operation)
+        }
+        if let place { return known[place].encoding }
+        if known.count >= Self.capacity {
+            known.removeAll()
+            index.removeAll()
+        }
         let encoding = try Encoding(
             node.operation, inputs: node.inputShapes, outputs: node.outputShapes, library: library)
-        encodings[key] = encoding
+        known.append((node, encoding))
+        index.append(hash: hash)
         return encoding
+    }
+
+    /// Of what an encoding depends on: the operator and the shapes it reads.
+    private static func hash(_ node: Graph.Node) -> Int {
+        node.inputs.reduce(Int(bitPattern: ObjectIdentifier(type(of: node.operation)))) {
+            HashIndex.hash($0, $1.shape.storedCount << 8 | $1.shape.channels)
+        }
     }
 }

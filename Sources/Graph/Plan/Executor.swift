@@ -132,9 +132,7 @@ public final class Executor {
             item.entry.versions = item.parameters.map(store.version)
             try store.release(item.parameters)
         }
-        for item in plan.applied {
-            for launch in item.launches { try launch.enqueue(on: queue) }
-        }
+        try plan.enqueue(on: queue)
         for name in plan.changed { store.markChanged(name) }
         lastRun = plan
     }

@@ -1,3 +1,4 @@
+import AdaShareDeviceLayer
 import AdaShareOperators
 import AdaShareSupport
 
@@ -6,13 +7,7 @@ import AdaShareSupport
 /// Values are placed in schedule order, best fit among the gaps that earlier values have left; an operator that allows
 /// it writes over an input that dies there. No value crosses a chunk. A step that infers is packed once more.
 struct MemoryPlan {
-    struct Place: Hashable {
-        let chunk: Int
-        let offset: Int
-        let byteCount: Int
-
-        func hash(into hasher: inout Hasher) { hasher.combine(offset ^ byteCount << 24 ^ chunk << 56) }
-    }
+    typealias Place = ChunkedArena.Place
 
     /// Place of each arena value, by value id; nil for what lives elsewhere.
     var places: [Place?]

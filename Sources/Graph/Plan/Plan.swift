@@ -1,15 +1,11 @@
 import AdaShareDeviceLayer
 import AdaShareOperators
 
-/// An immutable list of kernel launches with resolved buffers: one step, ready to be enqueued any number of times.
+/// The kernel launches of one step with their memory, to be enqueued any number of times.
 public final class Plan {
-    /// Multiply-accumulates of the launched convolutions.
-    public let multiplyAccumulates: Int
     /// Bytes of the arena the step needs.
     public let arenaBytes: Int
 
-    /// Operators executed per step, in order, packing of frozen weights excluded.
-    let applied: [Applied]
     /// Those that run again only when the parameters they read have changed.
     let prologue: [Prologue]
     let outputs: [String: Output]
@@ -17,24 +13,21 @@ public final class Plan {
     let inputs: [String]
     /// Parameters changed by the step.
     package let changed: [String]
-    /// What the launches were lent: of values, by id, and of workspaces.
-    private let memory: [DeviceBuffer?]
-    private let workspaces: [DeviceBuffer?]
+    private let graph: LoweredGraph
+    /// Of the graph's nodes.
+    private let encodings: [Encoding]
+    private let labels: [String]?
+    /// Nodes executed per step, packing of frozen weights excluded.
+    private let order: [Int]
+    /// Of values, by id, and of workspaces, by node.
+    private let memory, workspaces: [DeviceBuffer?]
+    /// What the nodes launch, in order, as far as it has its memory.
+    private var applications: [Encoding.Application] = []
 
     /// A named value that stays readable after the step.
     struct Output {
         let buffer: DeviceBuffer
         let shape: Shape
-    }
-
-    /// A node with the memory it works on.
-    struct Applied {
-        let node: Graph.Node
-        let encoding: Encoding
-        let application: Encoding.Application
-
-        var launches: [BoundLaunch] { application.launches }
-        func recycle() { encoding.recycle(application) }
     }
 
     /// What is computed of parameters alone. It has memory for them only while it runs: they need not stay.
@@ -52,10 +45,21 @@ public final class Plan {
         }
     }
 
+    /// Multiply-accumulates of the launched convolutions.
+    public var multiplyAccumulates: Int { order.reduce(0) { $0 + encodings[$1].multiplyAccumulates } }
+    /// Operators executed per step, in order, packing of frozen weights excluded.
+    public var operations: [any Operator] { order.map { graph.nodes[$0].operation } }
+    /// Launches of one step.
+    public var launchCount: Int { order.reduce(0) { $0 + encodings[$1].launchCount } }
     /// Launches of one step, in order.
-    public var launches: [BoundLaunch] { applied.flatMap(\.launches) }
-    /// Operators executed per step, packing of frozen weights excluded.
-    public var operations: [any Operator] { applied.map(\.node.operation) }
+    ///
+    /// - Throws: `DeviceError` if the device has no room for a kernel object.
+    public var launches: [BoundLaunch] {
+        get throws {
+            try bindRest()
+            return applications.flatMap(\.launches)
+        }
+    }
 
     /// - Throws: `DeviceError` if a kernel does not compile or memory cannot be had, `InputError` if a tensor is too
     ///   large for the device.
@@ -69,28 +73,20 @@ public final class Plan {
         let isRead = schedule.reads(graph)
         var buffers = [DeviceBuffer?](repeating: nil, count: graph.valueCount)
         var (inputs, changed): ([String], [String]) = ([], [])
-        for index in graph.externals.indices {
-            let (value, role) = (graph.externals[index].value, graph.externals[index].role)
+        for external in graph.externals {
+            let (value, role) = (external.value, external.role)
             guard isRead[value.id] || role == .input else { continue }
-            buffers[value.id] = try store.tensor(graph.externals[index].name, value.shape)
-            if role == .input { inputs.append(graph.externals[index].name) }
-            if isChanged[value.id] { changed.append(graph.externals[index].name) }
+            buffers[value.id] = try store.tensor(external.name, hash: external.hash, value.shape)
+            if role == .input { inputs.append(external.name) }
+            if isChanged[value.id] { changed.append(external.name) }
         }
         (self.inputs, self.changed) = (inputs, changed)
-        var sliced: [MemoryPlan.Place: DeviceBuffer] = [:]
-        sliced.reserveCapacity(1 << 10)
-        func buffer(_ place: MemoryPlan.Place) throws -> DeviceBuffer {
-            if let known = sliced[place] { return known }
-            let slice = try arena.slice(chunk: place.chunk, byteOffset: place.offset, byteCount: place.byteCount)
-            sliced[place] = slice
-            return slice
-        }
-        for (id, place) in memory.places.enumerated() {
-            if let place { buffers[id] = try buffer(place) }
+        let slices = try arena.slices(memory.places)
+        for id in slices.indices {
+            if let slice = slices[id] { buffers[id] = slice }
         }
 
-        let workspaces = try memory.workspaces.map { try $0.map(buffer) }
-        let labels = library.context.queue.isProfiling ? graph.profileLabels() : nil
+        labels = library.context.queue.isProfiling ? graph.profileLabels() : nil
         // All at once: what is missing is compiled side by side.
         try library.prepare(encodings)
         var prologue: [Prologue] = []
@@ -106,26 +102,8 @@ public final class Plan {
         }
         self.prologue = prologue
 
-        var applied: [Applied] = []
-        applied.reserveCapacity(schedule.order.count)
-        let lent = buffers.map { $0?.lent }
-        var operands: [LentBuffer] = []
-        func lend(_ buffer: LentBuffer?) {
-            guard let buffer else { preconditionFailure("a value without memory") }
-            operands.append(buffer)
-        }
-        for index in schedule.order {
-            let (node, encoding) = (graph.nodes[index], encodings[index])
-            operands.removeAll(keepingCapacity: true)
-            graph.read.forEach(of: index) { lend(lent[$0]) }
-            graph.computed.forEach(of: index) { lend(lent[$0]) }
-            if let workspace = workspaces[index] { operands.append(workspace.lent) }
-            let application = try encoding.bind(operands, label: labels?[index] ?? node.label)
-            applied.append(Applied(node: node, encoding: encoding, application: application))
-        }
-        self.applied = applied
-        (self.memory, self.workspaces) = (buffers, workspaces)
-        multiplyAccumulates = applied.reduce(0) { $0 + $1.encoding.multiplyAccumulates }
+        (self.graph, self.encodings, order) = (graph, encodings, schedule.order)
+        (self.memory, workspaces) = (buffers, try arena.slices(memory.workspaces))
         arenaBytes = memory.totalBytes
         var outputs: [String: Output] = [:]
         for (name, value) in graph.outputs {
@@ -137,7 +115,42 @@ public final class Plan {
     /// Gives the kernels back, the last ones first: the next plan takes them in the order of this one, and with that
     /// many on the operands they had.
     deinit {
-        for item in applied.reversed() { item.recycle() }
+        for position in applications.indices.reversed() {
+            encodings[order[position]].recycle(applications[position])
+        }
+    }
+
+    /// Enqueues the step. The first time each operator's kernels get their memory just before they are launched: the
+    /// device is at work meanwhile.
+    ///
+    /// - Throws: `DeviceError` if the device refuses a launch, or has no room for a kernel object.
+    func enqueue(on queue: CommandQueue) throws {
+        func launch(_ application: Encoding.Application) throws {
+            for launch in application.launches { try launch.enqueue(on: queue) }
+        }
+        for application in applications { try launch(application) }
+        try bindRest(launch)
+    }
+
+    /// Gives memory to the launches that have none yet, operator by operator.
+    ///
+    /// - Parameter isBound: called with each.
+    package func bindRest(_ isBound: (Encoding.Application) throws -> Void = { _ in }) throws {
+        applications.reserveCapacity(order.count)
+        var operands: [LentBuffer] = []
+        func lend(_ buffer: DeviceBuffer?) {
+            guard let buffer else { preconditionFailure("a value without memory") }
+            operands.append(buffer.lent)
+        }
+        for index in order[applications.count...] {
+            operands.removeAll(keepingCapacity: true)
+            graph.read.forEach(of: index) { lend(memory[$0]) }
+            graph.computed.forEach(of: index) { lend(memory[$0]) }
+            if let workspace = workspaces[index] { lend(workspace) }
+            let application = try encodings[index].bind(operands, label: labels?[index] ?? graph.nodes[index].label)
+            applications.append(application)
+            try isBound(application)
+        }
     }
 }
 

@@ -1,26 +1,31 @@
 import AdaShareDeviceLayer
 import AdaShareOperators
+import AdaShareSupport
 
 /// Named tensors that outlive a plan: parameters, running statistics, optimiser state, inputs.
 public final class TensorStore {
     /// The device, its queue and memory.
     public let context: DeviceContext
-    private var tensors: [String: Stored] = [:]
+    private var tensors: [Stored] = []
+    private var index = HashIndex(capacity: 1 << 10)
     /// Numbers every change of any tensor.
     private var changes = 0
 
     /// One reference: plans look up a thousand.
     private final class Stored {
+        let name: String
+        let hash: Int
         /// Nil while it is nowhere but at its source.
         var buffer: DeviceBuffer?
         /// The same while somebody uses it, though it has been released.
         weak var used: DeviceBuffer?
-        let shape: Shape
+        var shape: Shape
         var version: Int
         /// Where its values can be had again, as long as nobody has changed them.
         var source: (() throws -> [Float])?
 
-        init(buffer: DeviceBuffer?, shape: Shape, version: Int) {
+        init(_ name: String, hash: Int, buffer: DeviceBuffer?, shape: Shape, version: Int) {
+            (self.name, self.hash) = (name, hash)
             (self.buffer, self.shape, self.version) = (buffer, shape, version)
         }
 
@@ -36,15 +41,34 @@ public final class TensorStore {
     /// - Throws: `DeviceError` if memory cannot be had.
     @discardableResult
     public func tensor(_ name: String, _ shape: Shape) throws -> DeviceBuffer {
-        if let known = tensors[name] {
+        try tensor(name, hash: name.hashValue, shape)
+    }
+
+    /// - Parameter hash: of the name.
+    func tensor(_ name: String, hash: Int, _ shape: Shape) throws -> DeviceBuffer {
+        if let known = find(name, hash: hash) {
             precondition(known.shape == shape, "\(name) is stored as \(known.shape), not \(shape)")
             return try buffer(of: known)
         }
         let buffer = try context.makeBuffer(byteCount: roundUp(shape.byteCount, to: 512))
-        changes += 1
-        tensors[name] = Stored(buffer: buffer, shape: shape, version: changes)
+        add(name, hash: hash, shape, buffer)
         return buffer
     }
+
+    @discardableResult
+    private func add(_ name: String, hash: Int, _ shape: Shape, _ buffer: DeviceBuffer?) -> Stored {
+        changes += 1
+        let stored = Stored(name, hash: hash, buffer: buffer, shape: shape, version: changes)
+        tensors.append(stored)
+        index.append(hash: hash)
+        return stored
+    }
+
+    private func find(_ name: String, hash: Int) -> Stored? {
+        index.position(hash: hash) { tensors[$0].name == name }.map { tensors[$0] }
+    }
+
+    private func find(_ name: String) -> Stored? { find(name, hash: name.hashValue) }
 
     private func buffer(of stored: Stored) throws -> DeviceBuffer {
         if let buffer = stored.buffer { return buffer }
@@ -66,40 +90,46 @@ public final class TensorStore {
     ///   - shape: as it is stored.
     ///   - source: the logical values, the same each time.
     public func supply(_ name: String, _ shape: Shape, from source: @escaping () throws -> [Float]) throws {
-        if let known = tensors[name], known.present != nil {
+        let known = find(name) ?? add(name, hash: name.hashValue, shape, nil)
+        if known.present != nil {
             try write(name, shape, source())
         } else {
             changes += 1
-            tensors[name] = Stored(buffer: nil, shape: shape, version: changes)
+            (known.shape, known.version) = (shape, changes)
         }
-        tensors[name]?.source = source
+        known.source = source
     }
 
     /// Gives memory back of which nothing is lost: that of tensors whose values can be had again. Waits for what still
     /// reads them.
     func release(_ names: [String]) throws {
-        let spare = names.compactMap { tensors[$0] }.filter { $0.source != nil && $0.buffer != nil }
+        let spare = names.compactMap { find($0) }.filter { $0.source != nil && $0.buffer != nil }
         guard !spare.isEmpty else { return }
         try context.queue.finish()
         for stored in spare { (stored.used, stored.buffer) = (stored.buffer, nil) }
     }
 
     /// Forgets a tensor; plans that use it must be forgotten too.
-    public func remove(_ name: String) { tensors[name] = nil }
+    public func remove(_ name: String) {
+        guard let place = tensors.firstIndex(where: { $0.name == name }) else { return }
+        tensors.remove(at: place)
+        index.removeAll()
+        for stored in tensors { index.append(hash: stored.hash) }
+    }
 
     /// Of all tensors, sorted.
-    public var names: [String] { tensors.keys.sorted() }
+    public var names: [String] { tensors.map(\.name).sorted() }
     /// Bytes of all tensors.
-    public var byteCount: Int { tensors.values.reduce(0) { $0 + ($1.present?.byteCount ?? 0) } }
+    public var byteCount: Int { tensors.reduce(0) { $0 + ($1.present?.byteCount ?? 0) } }
 
     /// Which contents a tensor has: another number after every change by the host or a step, so that whatever was
     /// computed from it or read of it knows when it is stale. 0 for a tensor that does not exist.
-    public func version(_ name: String) -> Int { tensors[name]?.version ?? 0 }
+    public func version(_ name: String) -> Int { find(name)?.version ?? 0 }
 
     func markChanged(_ name: String) {
         changes += 1
-        tensors[name]?.version = changes
-        tensors[name]?.source = nil
+        guard let stored = find(name) else { return }
+        (stored.version, stored.source) = (changes, nil)
     }
 
     /// Writes logical values, rounded to what is stored (pads are added); asynchronous, in queue order.
@@ -185,7 +215,7 @@ public final class TensorStore {
     }
 
     private func stored(_ name: String) -> Stored {
-        guard let stored = tensors[name] else { preconditionFailure("no tensor named \(name)") }
+        guard let stored = find(name) else { preconditionFailure("no tensor named \(name)") }
         return stored
     }
 

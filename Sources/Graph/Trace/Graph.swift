@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 
 /// One graph of immutable values: forward, losses, backward and updates of a step, for all tasks together.
 ///
@@ -24,7 +25,7 @@ public final class Graph: Recorder {
     public private(set) var outputs: [(name: String, value: Value)] = []
 
     private var recorded = Recorded()
-    private var externalsByName: [String: Value] = [:]
+    private var names = HashIndex(capacity: 1 << 10)
     private var outputNames: Set<String> = []
     /// Labels of the open scopes, each with those around it.
     private var scopes: [String] = []
@@ -77,6 +78,8 @@ public final class Graph: Recorder {
         public let value: Value
         /// Who changes it.
         public let role: Role
+        /// Of the name.
+        let hash: Int
     }
 
     enum Source {
@@ -113,16 +116,12 @@ public final class Graph: Recorder {
     private struct Recorded {
         var nodes: [Node] = []
         var sources: [Source] = []
-        /// Of each node, what it is found by.
-        private var hashes: [Int] = []
-        /// Nodes by their hash, in a table that is never full: each in the first free place from there on; −1 for none.
-        private var table = [Int32](repeating: -1, count: 1 << 12)
+        private var index = HashIndex(capacity: 1 << 11)
         /// By value id, the last node that changed it in place; −1 for none.
         private var lastChange: [Int] = []
 
         init() {
             nodes.reserveCapacity(1 << 11)
-            hashes.reserveCapacity(1 << 11)
             sources.reserveCapacity(1 << 12)
             lastChange.reserveCapacity(1 << 12)
         }
@@ -138,27 +137,20 @@ public final class Graph: Recorder {
             _ operation: any Operator, _ inputs: [Value], isRecomputed: Bool, label: String
         ) -> [Value] {
             var hash = isRecomputed ? 1 : 0
-            for input in inputs { hash = (hash ^ input.id) &* 0x1E37_79B9_7F4A_7C15 }
-            var place = self.place(of: hash)
-            while table[place] >= 0 {
-                let known = Int(table[place])
-                let node = nodes[known]
-                if hashes[known] == hash, node.isRecomputation == isRecomputed,
-                    node.inputs.elementsEqual(inputs, by: { $0.id == $1.id }), node.operation.equals(operation),
+            for input in inputs { hash = HashIndex.hash(hash, input.id) }
+            let known = self.index.position(hash: hash) { position in
+                let node = nodes[position]
+                return node.isRecomputation == isRecomputed
+                    && node.inputs.elementsEqual(inputs, by: { $0.id == $1.id }) && node.operation.equals(operation)
                     // What it read is still what it was.
-                    inputs.allSatisfy({ lastChange[$0.id] < known })
-                {
-                    return node.outputs
-                }
-                place = (place + 1) & (table.count - 1)
+                    && inputs.allSatisfy { lastChange[$0.id] < position }
             }
+            if let known { return nodes[known].outputs }
             let index = nodes.count
             let outputs = operation.outputShapes(inputs.map(\.shape)).map { value($0, .node(index)) }
             let node = Node(operation, inputs: inputs, outputs: outputs, label: label)
             nodes.append(node)
-            hashes.append(hash)
-            table[place] = Int32(index)
-            if 2 * nodes.count > table.count { widen() }
+            self.index.append(hash: hash)
             for position in node.mutated {
                 guard case .external = sources[inputs[position].id] else {
                     preconditionFailure("\(operation) changes a computed value in place")
@@ -166,17 +158,6 @@ public final class Graph: Recorder {
                 lastChange[inputs[position].id] = index
             }
             return outputs
-        }
-
-        private func place(of hash: Int) -> Int { (hash ^ hash >> 32) & (table.count - 1) }
-
-        private mutating func widen() {
-            table = [Int32](repeating: -1, count: 2 * table.count)
-            for index in nodes.indices {
-                var place = self.place(of: hashes[index])
-                while table[place] >= 0 { place = (place + 1) & (table.count - 1) }
-                table[place] = Int32(index)
-            }
         }
     }
 
@@ -186,31 +167,39 @@ public final class Graph: Recorder {
     /// Creates a graph that knows the step buffer alone.
     public init() {
         step = recorded.value(StepState.shape, .external(0))
-        externals = [External(name: Self.stepName, value: step, role: .input)]
         externals.reserveCapacity(1 << 10)
-        externalsByName.reserveCapacity(1 << 10)
-        externalsByName[Self.stepName] = step
+        add(External(name: Self.stepName, value: step, role: .input, hash: Self.stepName.hashValue))
     }
 
     /// The external value `name`, created on first use.
     ///
     /// - Precondition: every use of a name has the same shape.
     public func external(_ name: String, _ shape: Shape, role: External.Role) -> Value {
-        if let known = externalsByName[name] {
-            precondition(known.shape == shape, "\(name) used as \(known.shape) and as \(shape)")
-            return known
-        }
-        let value = recorded.value(shape, .external(externals.count))
-        externals.append(External(name: name, value: value, role: role))
-        externalsByName[name] = value
+        let value = external(name, role: role, shape)
+        precondition(value.shape == shape, "\(name) used as \(value.shape) and as \(shape)")
         return value
     }
 
-    /// Whether an external value of that name is in use.
-    public func knows(_ name: String) -> Bool { externalsByName[name] != nil }
+    /// An external value whose shape is asked for on first use only.
+    package func external(_ name: String, role: External.Role, _ shape: @autoclosure () -> Shape) -> Value {
+        let hash = name.hashValue
+        if let known = names.position(hash: hash, where: { externals[$0].name == name }) {
+            return externals[known].value
+        }
+        let value = recorded.value(shape(), .external(externals.count))
+        add(External(name: name, value: value, role: role, hash: hash))
+        return value
+    }
 
-    /// The external value of that name; nil where none is in use.
-    public func known(_ name: String) -> Value? { externalsByName[name] }
+    private func add(_ external: External) {
+        names.append(hash: external.hash)
+        externals.append(external)
+    }
+
+    /// Whether an external value of that name is in use.
+    public func knows(_ name: String) -> Bool {
+        names.position(hash: name.hashValue) { externals[$0].name == name } != nil
+    }
 
     /// The value of a parameter or of its state; see `external`.
     public func parameter(_ name: String, _ shape: Shape) -> Value { external(name, shape, role: .parameter) }
