@@ -19,6 +19,6 @@ extension LoweredGraph {
                 convolution.fitting(spare, inputs: node.inputShapes, outputs: node.outputShapes, family: family),
                 inputs: node.inputs, outputs: node.outputs, label: node.label)
         }
-        return LoweredGraph(family: family, nodes: fitting, externals: externals, outputs: outputs, sources: sources)
+        return LoweredGraph(self, nodes: fitting)
     }
 }

@@ -16,14 +16,19 @@ public struct LoweredGraph {
     let read, computed, changed: ValueLists
 
     init(
-        family: KernelFamily, nodes: [Graph.Node], externals: [Graph.External],
-        outputs: [(name: String, value: Value)], sources: [Graph.Source?]
+        family: KernelFamily, _ lowered: LoweredNodes, externals: [Graph.External],
+        outputs: [(name: String, value: Value)]
     ) {
-        (self.family, self.nodes, self.externals) = (family, nodes, externals)
-        (self.outputs, self.sources) = (outputs, sources)
-        read = ValueLists(nodes) { node, ids in for value in node.inputs { ids.append(value.id) } }
-        computed = ValueLists(nodes) { node, ids in for value in node.outputs { ids.append(value.id) } }
-        changed = ValueLists(nodes) { node, ids in for input in node.mutated { ids.append(node.inputs[input].id) } }
+        (self.family, self.externals, self.outputs) = (family, externals, outputs)
+        (nodes, sources) = (lowered.nodes, lowered.sources)
+        (read, computed, changed) = (lowered.read, lowered.computed, lowered.changed)
+    }
+
+    /// The same with other operators on the same values.
+    init(_ graph: LoweredGraph, nodes: [Graph.Node]) {
+        self.nodes = nodes
+        (family, externals, outputs, sources) = (graph.family, graph.externals, graph.outputs, graph.sources)
+        (read, computed, changed) = (graph.read, graph.computed, graph.changed)
     }
 
     var valueCount: Int { sources.count }
@@ -66,8 +71,7 @@ extension Graph {
         let lowering = KernelLowering(
             family, choices, externals: externals, valueCount: valueCount, infers: !live.contains(where: \.isUpdate))
         for node in live { lowering.append(node) }
-        let graph = LoweredGraph(
-            family: family, nodes: lowering.nodes, externals: externals, outputs: outputs, sources: lowering.sources)
+        let graph = LoweredGraph(family: family, lowering.lowered, externals: externals, outputs: outputs)
         return choices.fitsWorkspaces ? graph.withFittingWorkspaces() : graph
     }
 
@@ -77,9 +81,10 @@ extension Graph {
         for output in outputs { needed[output.value.id] = true }
         var live: [Node] = []
         live.reserveCapacity(nodes.count)
-        for node in nodes.reversed() where node.isUpdate || node.outputs.contains(where: { needed[$0.id] }) {
-            live.append(node)
-            for input in node.inputs { needed[input.id] = true }
+        let (read, computed, changed) = valuesOfNodes
+        for index in nodes.indices.reversed() where !changed[index].isEmpty || computed.contains(of: index, needed) {
+            live.append(nodes[index])
+            read.forEach(of: index) { needed[$0] = true }
         }
         live.reverse()
         return live

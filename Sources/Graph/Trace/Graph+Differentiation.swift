@@ -20,14 +20,15 @@ extension Graph {
         let reached = dependents(of: targets)
         let firstReaders = firstReaders(of: targets)
         var contributions = [[Value]](repeating: [], count: valueCount)
+        let (read, computed, _) = valuesOfNodes
         if reached[loss.id] { contributions[loss.id] = record(Fill(.scalar, value: 1), []) }
 
-        for index in stride(from: forwardCount - 1, through: 0, by: -1) {
+        for index in stride(from: forwardCount - 1, through: 0, by: -1) where read.contains(of: index, reached) {
+            let hasGradient = computed[index].contains { !contributions[computed.ids[$0]].isEmpty }
+            guard hasGradient || !firstReaders[index].isEmpty else { continue }
             let node = nodes[index]
-            let wanted = node.inputs.map { reached[$0.id] }
-            guard wanted.contains(true) else { continue }
             scope("backward/" + node.label) {
-                differentiate(node, wanted: wanted, &contributions)
+                if hasGradient { differentiate(node, wanted: node.inputs.map { reached[$0.id] }, &contributions) }
                 // Nothing below adds to these targets: their gradients can be used, and forgotten, from here on.
                 for id in firstReaders[index] where contributions[id].count > 1 {
                     contributions[id] = record(Sum(), contributions[id])
@@ -39,7 +40,6 @@ extension Graph {
 
     /// Adds what one node contributes to the gradients of its inputs.
     private func differentiate(_ node: Node, wanted: [Bool], _ contributions: inout [[Value]]) {
-        guard node.outputs.contains(where: { !contributions[$0.id].isEmpty }) else { return }
         guard let operation = node.operation.differentiable else {
             preconditionFailure("\(node.operation) lies between a target and the loss, but has no gradient")
         }
@@ -58,8 +58,9 @@ extension Graph {
     private func dependents(of targets: [Value]) -> [Bool] {
         var reached = [Bool](repeating: false, count: valueCount)
         for target in targets { reached[target.id] = true }
-        for node in nodes where node.inputs.contains(where: { reached[$0.id] }) {
-            for output in node.outputs { reached[output.id] = true }
+        let (read, computed, _) = valuesOfNodes
+        for index in nodes.indices where read.contains(of: index, reached) {
+            computed.forEach(of: index) { reached[$0] = true }
         }
         return reached
     }
@@ -68,11 +69,13 @@ extension Graph {
     private func firstReaders(of targets: [Value]) -> [[Int]] {
         var isOpen = [Bool](repeating: false, count: valueCount)
         for target in targets { isOpen[target.id] = true }
-        return nodes.map { node in
+        let read = valuesOfNodes.read
+        return nodes.indices.map { index in
             var found: [Int] = []
-            for input in node.inputs where isOpen[input.id] {
-                isOpen[input.id] = false
-                found.append(input.id)
+            read.forEach(of: index) { id in
+                guard isOpen[id] else { return }
+                isOpen[id] = false
+                found.append(id)
             }
             return found
         }

@@ -114,8 +114,12 @@ public final class Graph: Recorder {
 
     /// Values and the nodes that compute them. A structure of its own, so that recording a node is one access to it.
     private struct Recorded {
-        var nodes: [Node] = []
-        var sources: [Source] = []
+        private(set) var nodes: [Node] = []
+        private(set) var sources: [Source] = []
+        /// What each node reads, computes and changes in place.
+        private(set) var (read, computed, changed) = (ValueLists(), ValueLists(), ValueLists())
+        /// Of each node.
+        private(set) var recomputation: [Recomputation] = []
         private var index = HashIndex(capacity: 1 << 11)
         /// By value id, the last node that changed it in place; −1 for none.
         private var lastChange: [Int] = []
@@ -150,6 +154,10 @@ public final class Graph: Recorder {
             let outputs = operation.outputShapes(inputs.map(\.shape)).map { value($0, .node(index)) }
             let node = Node(operation, inputs: inputs, outputs: outputs, label: label)
             nodes.append(node)
+            read.append(inputs)
+            computed.append(outputs)
+            changed.append(node.mutated, of: inputs)
+            recomputation.append(operation.recomputation)
             self.index.append(hash: hash)
             for position in node.mutated {
                 guard case .external = sources[inputs[position].id] else {
@@ -231,8 +239,7 @@ public final class Graph: Recorder {
     public func again(_ value: Value) -> Value {
         if value.id < recomputed.count, let known = recomputed[value.id] { return known }
         guard case .node(let index) = source(of: value) else { return value }
-        let operation = nodes[index].operation
-        switch operation.recomputation {
+        switch recorded.recomputation[index] {
         case .never: return value
         case .whenAsked where !recomputesBranches: return value
         case .whenAsked, .always: break
@@ -242,7 +249,7 @@ public final class Graph: Recorder {
         let outer = scopes
         scopes = ["\(Self.recomputationLabel)/\(node.label)"]
         isRecomputing = true
-        let outputs = operation.recompute(inputs: inputs, outputs: node.outputs, in: self)
+        let outputs = node.operation.recompute(inputs: inputs, outputs: node.outputs, in: self)
         isRecomputing = false
         scopes = outer
         while recomputed.count < valueCount { recomputed.append(nil) }
@@ -254,4 +261,8 @@ public final class Graph: Recorder {
 
     func source(of value: Value) -> Source { recorded.sources[value.id] }
     var valueCount: Int { recorded.sources.count }
+    /// What each node reads, computes and changes in place.
+    var valuesOfNodes: (read: ValueLists, computed: ValueLists, changed: ValueLists) {
+        (recorded.read, recorded.computed, recorded.changed)
+    }
 }
