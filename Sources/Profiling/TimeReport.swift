@@ -174,8 +174,8 @@ extension PartTimer {
         let seconds = Double(kinds.count) * max(0.8, 1e-3 * ms * Double(Self.leastRuns))
         report(
             .line(
-                "timing \(kinds.count) kinds of steps of the phases, for about \(readableDuration(seconds: seconds)) "
-                    + "once their kernels are compiled"))
+                "timing the phases' steps, of \(kinds.count == 1 ? "one kind" : "\(kinds.count) kinds"), for about "
+                    + "\(readableDuration(seconds: seconds)) once their kernels are compiled"))
         var known: [StepKind: Double] = [:]
         for (index, kind) in kinds.enumerated() {
             report(.timing("the phases' steps", done: index, total: kinds.count))
