@@ -32,7 +32,7 @@ public struct SkipPlot {
         let steps = SkipReport.Step.allCases.filter { step in report.rows.contains { $0.step == step } }
         let setting = [
             report.rows.first?.network ?? "", "\(report.network.head) heads", "batch \(report.batch)",
-            "\(report.height)×\(report.width)", report.device, report.date,
+            dimensions(height: report.height, width: report.width), report.device, report.date,
         ]
         return Chart(
             "Time of a step against the selected part of the network", subtitle: setting.joined(separator: ", "),

@@ -115,7 +115,8 @@ bool adashare_jpeg_read_pixels(
     size_t needed;
     if (__builtin_mul_overflow(width * 3, height, &needed) || needed != size || jpeg.output_components != 3) {
         snprintf(
-            message->text, sizeof message->text, "%zu x %zu pixels do not fit %zu bytes", width, height, size);
+            message->text, sizeof message->text, "%zu×%zu pixels (height × width) do not fit %zu bytes", height, width,
+            size);
         longjmp(to.exit, 1);
     }
     jpeg_start_decompress(&jpeg);

@@ -47,7 +47,8 @@ public final class BatchLoader: Sendable {
         }
         guard batch > 0, crop.height > 0, crop.width > 0, startStep >= 0 else {
             throw fail(
-                "batch \(batch), crop \(crop.height) x \(crop.width), start step \(startStep)", "positive numbers")
+                "batch \(batch), crop \(dimensions(height: crop.height, width: crop.width)), start step \(startStep)",
+                "positive numbers")
         }
         guard !indices.isEmpty else { throw fail("an empty split", "at least \(batch) samples") }
         guard batch <= indices.count else {

@@ -38,7 +38,7 @@ public final class DeviceContext: @unchecked Sendable {
     /// - Parameter profiling: whether `queue` records when each launch ran.
     /// - Parameter compilers: processes that compile for a driver that does not do it on several cores of one process.
     /// - Parameter finishesEachLaunch: waits for every launch, slowly, so that an error names the kernel that made it.
-    /// - Throws: `DeviceError` if the driver refuses.
+    /// - Throws: `DeviceError` if the driver refuses, or has no place for what it compiles.
     public init(
         device: Device, cacheDirectory: URL?, profiling: Bool = false, compilers: CompilerPool? = nil,
         finishesEachLaunch: Bool = false
@@ -46,7 +46,12 @@ public final class DeviceContext: @unchecked Sendable {
         self.device = device
         self.compilers = compilers
         self.finishesEachLaunch = finishesEachLaunch
-        if device.compilesAtFirstLaunch { DriverCache.lookAfter() }
+        if device.compilesAtFirstLaunch {
+            if let problem = DriverDiagnosis.poclCacheProblem() {
+                throw DeviceError(call: "pocl", code: CL_DEVICE_NOT_AVAILABLE, detail: problem.text)
+            }
+            DriverCache.lookAfter()
+        }
         context = try ContextHandle(device: device)
         queue = try CommandQueue(
             context: context.pointer, device: device, profiling: profiling, finishesEachLaunch: finishesEachLaunch)

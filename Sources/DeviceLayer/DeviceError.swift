@@ -31,6 +31,12 @@ public struct DeviceError: Error, CustomStringConvertible, Sendable {
     /// Whether it is `stopped`.
     public var isStop: Bool { call == Self.stopped.call }
 
+    /// Whether the device had not the memory that was asked for; it goes on with less.
+    public var isOutOfMemory: Bool {
+        // Allocation failures of the device and its host, and a buffer of a size that the device never gives.
+        [-4, -6, -61].contains(code)
+    }
+
     /// The name the OpenCL headers give to `code`.
     public var codeName: String {
         Self.codeNames[code] ?? "unknown OpenCL status"

@@ -91,11 +91,7 @@ public struct DriverDiagnosis: Sendable {
     /// Why a driver that loads may have no device.
     private func silence(of driver: Driver) -> DriverProblem {
         let name = driver.library ?? ""
-        if name.contains("pocl"), let place = unwritableCache {
-            return DriverProblem(
-                what: "pocl is installed (\(driver.file)) and cannot make its cache folder \(place)",
-                advice: "POCL_CACHE_DIR is to name a folder that can be written")
-        }
+        if name.contains("pocl"), let problem = poclCacheProblem { return problem }
         if name.contains("nvidia") {
             if !exists("/dev/nvidiactl") {
                 return DriverProblem(
@@ -188,10 +184,43 @@ public struct DriverDiagnosis: Sendable {
         return (environment["HOME"] ?? NSHomeDirectory()) + "/.cache/pocl/kcache"
     }
 
-    /// That folder where files cannot be made in it.
-    private var unwritableCache: String? {
-        let manager = FileManager.default
-        let isThere = (try? manager.createDirectory(atPath: poclCache, withIntermediateDirectories: true)) != nil
-        return isThere && manager.isWritableFile(atPath: poclCache) ? nil : poclCache
+    /// What is wrong with that folder, without which pocl has no device or compiles nothing; nil where nothing is.
+    public var poclCacheProblem: DriverProblem? { Self.poclCacheProblem(environment) }
+
+    /// The same, without a look at the drivers.
+    static func poclCacheProblem(
+        _ environment: [String: String] = ProcessInfo.processInfo.environment
+    ) -> DriverProblem? {
+        // Without any of them pocl itself knows a place.
+        let known = ["POCL_CACHE_DIR", "XDG_CACHE_HOME", "HOME"].contains {
+            environment[$0].map { !$0.isEmpty } ?? false
+        }
+        guard known else { return nil }
+        let place = poclCache(environment)
+        return whyUnwritable(place).map { reason in
+            DriverProblem(
+                what: "pocl cannot write its cache folder \(place): \(reason)",
+                advice: "POCL_CACHE_DIR is to name a folder that can be written")
+        }
+    }
+
+    /// Why no file can be made in a folder, which need not be there yet; nil where one can.
+    ///
+    /// - Parameter path: the folder.
+    public static func whyUnwritable(_ path: String) -> String? {
+        // The innermost folder that is there says whether it, or what is missing, can be written.
+        var place = URL(fileURLWithPath: path).standardizedFileURL
+        while place.path != "/", !FileManager.default.fileExists(atPath: place.path) { place.deleteLastPathComponent() }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), isFolder.boolValue else {
+            return "\(place.path) is a file"
+        }
+        // Permissions do not tell what a file system, a quota or a superuser may do: a try does.
+        let file = place.appendingPathComponent(".adashare-\(UUID().uuidString)").path
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return "\(place.path): \(String(cString: strerror(errno)))" }
+        close(descriptor)
+        unlink(file)
+        return nil
     }
 }

@@ -9,12 +9,15 @@ import Foundation
 extension Experiment {
     /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.
     ///
+    /// - Parameter opened: the data sets, in the order of `sources`, where they are open; nil opens them.
     /// - Parameter phases: the phases that are to run, nil for all; each must have a batch in every split it draws
     ///   from.
     /// - Parameter initialWeights: what a run has kept of `model.initial_checkpoint`; nil reads that file.
     /// - Returns: the data sets, in the order of `sources`.
     /// - Throws: `InputError` naming the file or key.
-    public func openInputs(phases: Set<Phase>? = nil, initialWeights: URL? = nil) throws -> [any Dataset] {
+    public func openInputs(
+        _ opened: [any Dataset]? = nil, phases: Set<Phase>? = nil, initialWeights: URL? = nil
+    ) throws -> [any Dataset] {
         let training = configuration.training
         let asked = method.phases(methodSettings).filter { $0.companion == nil && phases?.contains($0.phase) ?? true }
         let wanted = asked.filter { $0.iterations > 0 }
@@ -25,7 +28,7 @@ extension Experiment {
                 expected: "iterations in a phase that is to run")
         }
         _ = try method.foreseenPolicy(methodSettings, macs: trainingCost.parts)
-        let datasets = try makeDatasets()
+        let datasets = try opened ?? makeDatasets()
         let drawn = Set(wanted.flatMap { $0.sources.map(\.split) })
         for (source, dataset) in zip(sources, datasets) {
             guard !dataset.splits.train.isEmpty else {

@@ -146,6 +146,7 @@ extension ParameterCatalog {
                 expected: "a checkpoint of \(architecture.summary)")
         }
         var found: [(ParameterSpec, String)] = []
+        let absent = partial ? absentBlocks(in: file, of: architecture) : []
         for spec in specs {
             let names = self.names(of: spec, in: file, partial: partial)
             // A head of other outputs starts anew.
@@ -158,6 +159,7 @@ extension ParameterCatalog {
                 let optional =
                     spec.group == .policy || beside.contains(spec.name) || spec.layout == .counter
                     || (partial && (spec.group == .heads || own.contains(spec.name)))
+                    || absent.contains { isTensor(spec, of: $0) }
                 if optional { continue }
                 throw InputError(
                     file: file.file, place: fileNames(of: spec)[0], found: "no such tensor",
@@ -175,7 +177,7 @@ extension ParameterCatalog {
     }
 
     /// Under which of its names a file holds a tensor, or what it may begin from.
-    private func names(of spec: ParameterSpec, in file: TensorFile, partial: Bool) -> [String] {
+    func names(of spec: ParameterSpec, in file: TensorFile, partial: Bool) -> [String] {
         let own = fileNames(of: spec).filter(file.holds)
         guard own.isEmpty, partial else { return own }
         let others = [commonName(of: spec) ?? spec.name, imageNetName(of: spec)].compactMap { $0 }

@@ -52,6 +52,13 @@ extension NetworkRuntime {
         }
     }
 
+    /// Gives back the memory that steps have taken on the device, that of one which failed for want of more included.
+    package func forgetSteps() throws {
+        try executor.context.queue.finish()
+        executor.reset()
+        for name in executor.store.names where name.hasPrefix(StepGraphs.imageName) { executor.store.remove(name) }
+    }
+
     /// The paths that images have taken since this was last asked, and how many took each; nil where all take the same.
     public func takePaths() -> [[[Bool]]: Int]? {
         defer { paths = [:] }

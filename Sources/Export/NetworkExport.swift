@@ -46,6 +46,8 @@ public struct NetworkExport {
     }
 
     let experiment: Experiment
+    /// Of the tasks, by their indices.
+    let names: [String]
     let parts: [Part]
     /// What a reader must know: how tasks were trained, under which policy, what classes are called.
     let facts: [String: String]
@@ -61,6 +63,7 @@ public struct NetworkExport {
         self.experiment = experiment
         let graphs = experiment.stepGraphs
         let names = experiment.tasks.map(\.name)
+        self.names = names
         guard graphs.routing == nil else {
             throw InputError(
                 file: "export",

@@ -55,7 +55,8 @@ public struct WeightImport {
     ) throws {
         let (catalog, architecture) = (experiment.catalog, experiment.architecture)
         let file = try Self.chosen(given, prefix, catalog)
-        try Self.check(file, architecture)
+        let absent = catalog.absentBlocks(in: file, of: architecture)
+        try Self.check(file, architecture, absent: absent)
         let found = try catalog.names(in: file, partial: true, of: architecture)
         var result = TensorFile(file: given.file)
         result.metadata = given.metadata
@@ -67,6 +68,11 @@ public struct WeightImport {
             converted[type.rawValue, default: 0] += 1
         }
         var remarks = [catalog.summary(of: file, found)]
+        if !absent.isEmpty {
+            remarks.append(
+                "start anew, since no task of the file's selects them: blocks "
+                    + absent.joined(separator: ", "))
+        }
         if !converted.isEmpty {
             remarks.append(
                 "to float32: "
@@ -138,7 +144,9 @@ public struct WeightImport {
     }
 
     /// Says of a residual network of another kind what it is.
-    private static func check(_ file: TensorFile, _ architecture: NetworkArchitecture) throws {
+    ///
+    /// - Parameter absent: blocks that it need not have.
+    private static func check(_ file: TensorFile, _ architecture: NetworkArchitecture, absent: [String]) throws {
         let names = file.allNames
         func fail(_ place: String, _ found: String, _ expected: String) -> InputError {
             InputError(file: file.file, place: place, found: found, expected: expected)
@@ -163,17 +171,23 @@ public struct WeightImport {
                 stem.name, "\(first) channels",
                 "\(architecture.stem.channels), as model.width \(architecture.width) says; 1 has 64")
         }
+        let all =
+            names
+            + architecture.blocks.filter { absent.contains($0.name) }.map { block in
+                "layer\(block.stage + 1).\(block.position)."
+            }
         let blocks = (1...4).map { stage in
             Set(
-                names.compactMap { name -> Substring? in
-                    let parts = name.split(separator: ".")
+                all.compactMap { name -> Substring? in
+                    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
                     return parts.count > 2 && parts[0] == "layer\(stage)" ? parts[1] : nil
                 }
             ).count
         }
-        let isBottleneck = file.holds("layer1.0.conv3.weight")
+        let isBottleneck = names.contains { $0.hasPrefix("layer") && $0.hasSuffix(".conv3.weight") }
         let found = BackboneKind.allCases.first { $0.blocksPerStage == blocks && $0.isBottleneck == isBottleneck }
-        guard blocks[0] > 0, found != architecture.backbone else { return }
+        let isForeign = names.contains { $0.hasPrefix("layer1.") || $0.hasPrefix("layer2.") }
+        guard isForeign, found != architecture.backbone else { return }
         throw fail(
             "layer1", found?.rawValue ?? "\(isBottleneck ? "bottlenecks" : "basic blocks"), \(blocks) in four stages",
             "\(architecture.backbone.rawValue), as model.backbone says")

@@ -23,9 +23,7 @@ package final class HDF5File: Sendable {
     /// - Throws: `InputError` if it is missing, or no HDF5 file.
     package init(_ url: URL) throws {
         path = url.path
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw InputError(file: path, found: "no such file", expected: "a file")
-        }
+        try WholeFile.check(url)
         var opened: Int64 = -1
         try Self.check(path, nil) { adashare_hdf5_open(url.path, &opened, &$0) }
         handle = opened

@@ -43,12 +43,13 @@ struct JPEGFile {
         guard !header.is_arithmetic else {
             throw refuse("a JPEG with arithmetic coding", "Huffman coding, baseline or progressive")
         }
+        let size = dimensions(height: height, width: width) + " pixels (height × width)"
         guard height <= Image.maximumPixels / width else {
-            throw refuse("a JPEG that claims \(width) x \(height) pixels", "1...\(Image.maximumPixels) in all")
+            throw refuse("a JPEG that claims \(size)", "1...\(Image.maximumPixels) in all")
         }
         guard height * width / Self.mostExpansion <= bytes else {
             throw refuse(
-                "a truncated JPEG, which claims \(width) x \(height) pixels",
+                "a truncated JPEG, which claims \(size)",
                 "no more than a file of \(bytes) bytes can hold")
         }
     }

@@ -48,6 +48,7 @@ package struct MATFile {
 
     /// The bytes, once header and size have been found to be right, and whether low bytes come first.
     private static func contents(of url: URL) throws -> (bytes: [UInt8], isLittle: Bool) {
+        try WholeFile.check(url)
         guard let handle = try? FileHandle(forReadingFrom: url), let size = try? handle.seekToEnd(),
             (try? handle.seek(toOffset: 0)) != nil, let data = try? handle.read(upToCount: headerBytes)
         else {

@@ -49,14 +49,15 @@ struct PNGFile {
         var read = adashare_png_header()
         try Self.check(path) { message in data.withBytes { adashare_png_read_header($0, bytes, &read, &message) } }
         let (width, height) = (Int(read.width), Int(read.height))
+        let size = dimensions(height: height, width: width) + " pixels (height × width)"
         guard height <= Image.maximumPixels / width else {
             throw InputError(
-                file: path, found: "a PNG that claims \(width) x \(height) pixels",
+                file: path, found: "a PNG that claims \(size)",
                 expected: "1...\(Image.maximumPixels) in all")
         }
         guard height * read.row_bytes / Self.mostExpansion <= bytes else {
             throw InputError(
-                file: path, found: "a truncated PNG, which claims \(width) x \(height) pixels",
+                file: path, found: "a truncated PNG, which claims \(size)",
                 expected: "no more than a file of \(bytes) bytes can hold")
         }
         header = Header(

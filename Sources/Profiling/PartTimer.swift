@@ -14,6 +14,8 @@ public struct PartTimer {
     let session: ExperimentSession
     let mode: AlgorithmSearchMode
     let report: (ProgressEvent) -> Void
+    /// Runs of a step at least, the first of which is not timed.
+    package static let leastRuns = 6
     /// What counts as undisturbed, see `TimedRounds`.
     var tolerance = 0.01
 
@@ -76,12 +78,18 @@ public struct PartTimer {
         let kind = StepKind.timed(step, hard)
         try bench.reserve(kind)
         let prepared = try bench.prepare(kind)
+        func tell(_ done: Int) { report(.timing("a step of \(step.rawValue)", done: done, total: Self.leastRuns)) }
+        tell(0)
         _ = try bench.run(prepared)
+        var done = 1
         let measured = try TimedRounds(tolerance: tolerance) {
-            try bench.run(prepared)
+            tell(done)
+            done += 1
+            return try bench.run(prepared)
         } times: {
             [$0.ms]
         }
+        tell(Self.leastRuns)
 
         let parts = PartSums(
             measured.rounds.map { run in
@@ -194,8 +202,9 @@ extension RunDirectory {
                 case sources.count: "its own"
                 default: "those of sources \(sources)"
                 }
-            return "a step of \(step.rawValue) of \(shape.count) images of \(shape.height)×\(shape.width), "
-                + "\(sources.count) tasks × \(blocks) blocks, each task's images \(images)"
+            return "a step of \(step.rawValue) of \(shape.count) images of "
+                + "\(dimensions(height: shape.height, width: shape.width)), \(sources.count) tasks × \(blocks) blocks, "
+                + "each task's images \(images)"
         }
         let costs = read.costs
         let found = subject(

@@ -63,9 +63,8 @@ public struct TimeReport: Sendable, Encodable {
     ///   - blocks: names, bottom to top.
     ///   - tasks: names, in order.
     public func text(blocks: [String], tasks: [String]) -> String {
-        var parts = Table([
-            "ms, \(inference.batch) × \(inference.height)×\(inference.width)", "inference", "training",
-        ])
+        let size = dimensions(height: inference.height, width: inference.width)
+        var parts = Table(["ms, \(inference.batch) × \(size)", "inference", "training"])
         func row(_ name: String, _ cost: (PartTimes) -> Int) {
             parts.add([name, readable(Double(cost(inference)) / 1e6), readable(Double(cost(training)) / 1e6)])
         }
@@ -132,12 +131,12 @@ extension PartTimer {
         let own = experiment.trainingShape
         let (phases, notes) =
             shape == own
-            ? try phaseTimes(policy: policy, datasets: datasets)
+            ? try phaseTimes(policy: policy, datasets: datasets, about: sums[0].trainingMs)
             : (
                 [],
                 [
                     "the configuration's training is not timed: its steps have \(own.count) images of "
-                        + "\(own.height)×\(own.width)"
+                        + dimensions(height: own.height, width: own.width)
                 ]
             )
         let memory = try experiment.memory(shape, policy: policy, family: library.family)
@@ -158,30 +157,39 @@ extension PartTimer {
     }
 
     /// Times the steps of the phases that the configuration asks for.
+    ///
+    /// - Parameter ms: what a step may take, to say how long this takes.
     private func phaseTimes(
-        policy: DiscretePolicy?, datasets: [any Dataset]?
+        policy: DiscretePolicy?, datasets: [any Dataset]?, about ms: Double
     ) throws -> (phases: [TimeReport.PhaseTime], notes: [String]) {
         let experiment = session.experiment
         let bench = try NetworkBench(session, shape: experiment.trainingShape)
-        var known: [StepKind: Double] = [:]
-        func time(_ kind: StepKind) throws -> Double {
-            if let known = known[kind] { return known }
-            let ms = try bench.typicalMs(of: kind)
-            known[kind] = ms
-            return ms
-        }
         var settings = experiment.methodSettings
         settings.splits = datasets?.longestSplits
-        var (phases, notes): ([TimeReport.PhaseTime], [String]) = ([], [])
-        for outline in experiment.method.phases(settings) where outline.iterations > 0 {
-            let (steps, remarks) = experiment.method.typicalSteps(of: outline, settings, policy: policy)
-            notes += remarks
+        let outlines = experiment.method.phases(settings).filter { $0.iterations > 0 }
+        let typical = outlines.map { experiment.method.typicalSteps(of: $0, settings, policy: policy) }
+        var notes = typical.flatMap(\.notes)
+        var kinds: [StepKind] = []
+        for kind in typical.flatMap({ $0.steps.map(\.kind) }) where !kinds.contains(kind) { kinds.append(kind) }
+        let seconds = Double(kinds.count) * max(0.8, 1e-3 * ms * Double(Self.leastRuns))
+        report(
+            .line(
+                "timing the phases' steps, of \(kinds.count == 1 ? "one kind" : "\(kinds.count) kinds"), for about "
+                    + "\(readableDuration(seconds: seconds)) once their kernels are compiled"))
+        var known: [StepKind: Double] = [:]
+        for (index, kind) in kinds.enumerated() {
+            report(.timing("the phases' steps", done: index, total: kinds.count))
+            known[kind] = try bench.typicalMs(of: kind)
+        }
+        report(.timing("the phases' steps", done: kinds.count, total: kinds.count))
+        var phases: [TimeReport.PhaseTime] = []
+        for (outline, (steps, _)) in zip(outlines, typical) {
             // Budgets have runs of their own.
             let runs = outline.isElsewhere ? settings.policy.budgets.count : 1
             phases.append(
                 TimeReport.PhaseTime(
                     phase: outline.phase.rawValue, iterations: outline.iterations * runs,
-                    msPerStep: try steps.reduce(0) { try $0 + $1.share * time($1.kind) }))
+                    msPerStep: steps.reduce(0) { $0 + $1.share * (known[$1.kind] ?? 0) }))
         }
         if !settings.training.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }
         return (phases, notes)

@@ -25,10 +25,8 @@ public enum AtomicFile {
     ///
     /// - Throws: also where a device or a pipe is in the place, which a rename would remove.
     public static func write(chunks: [Data], to url: URL) throws {
-        var status = stat()
-        if stat(url.path, &status) == 0, status.st_mode & S_IFMT != S_IFREG, status.st_mode & S_IFMT != S_IFDIR {
-            throw InputError(
-                file: url.path, found: "a device or a pipe", expected: "a file, or a name for a new one")
+        if let kind = special(url.path) {
+            throw InputError(file: url.path, found: kind, expected: "a file, or a name for a new one")
         }
         let url = url.resolvingSymlinksInPath()
         let folder = url.deletingLastPathComponent().path
@@ -55,6 +53,18 @@ public enum AtomicFile {
         if directory >= 0 {
             fsync(directory)
             close(directory)
+        }
+    }
+
+    /// What a path leads to that is neither a file nor a folder, in words; nil where it is one of them, or nothing.
+    package static func special(_ path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return switch status.st_mode & S_IFMT {
+        case S_IFIFO: "a pipe"
+        case S_IFSOCK: "a socket"
+        case S_IFCHR, S_IFBLK: "a device"
+        default: nil
         }
     }
 

@@ -20,6 +20,8 @@ public enum ProgressEvent: Sendable {
     case compiling(done: Int, total: Int)
     /// Convolutions whose algorithms are measured, of those that have to be.
     case measuring(done: Int, total: Int)
+    /// Runs of what is timed, of those that are known to be needed.
+    case timing(String, done: Int, total: Int)
 }
 
 /// A phase of training.

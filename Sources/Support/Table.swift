@@ -52,17 +52,31 @@ public struct Table {
     }
 }
 
-/// A number with as many digits as a person reads.
+/// A number with as many digits as a person reads, and those that mean something, however small it is: 45.68, 0.0123,
+/// 1.2e-5.
 public func readable(_ value: Double, digits: Int = 4) -> String {
     guard value.isFinite else { return "–" }
     let magnitude = abs(value)
     guard magnitude < 1e9 else { return "\(Float(value))" }
+    guard magnitude == 0 || magnitude >= 0.1 else { return small(value, digits: max(1, digits - 1)) }
     // Few digits are those that mean something; of four, numbers of any size keep one behind the point.
     let decimals =
         digits < 4
         ? max(0, digits - (magnitude >= 100 ? 3 : magnitude >= 10 ? 2 : 1))
         : magnitude >= 100 ? 1 : magnitude >= 10 ? 2 : digits - 1
     return fixed(value, decimals: decimals)
+}
+
+/// A number nearer to 0 than 0.1 with so many digits that mean something; below a thousandth with its power of ten.
+private func small(_ value: Double, digits: Int) -> String {
+    var (exponent, leading) = (0, abs(value))
+    while leading < 1 { (exponent, leading) = (exponent - 1, leading * 10) }
+    var text = fixed(leading, decimals: digits - 1)
+    // Rounded up to the next power of ten.
+    if text.hasPrefix("10") { (exponent, text) = (exponent + 1, fixed(1, decimals: digits - 1)) }
+    guard exponent < -3 else { return fixed(value, decimals: digits - 1 - exponent) }
+    if text.contains(".") { text = String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()) }
+    return (value < 0 ? "-" : "") + "\(text)e\(exponent)"
 }
 
 /// A number with so many digits behind the point, below 10⁹.
@@ -84,6 +98,12 @@ public func signed(_ value: Double) -> String {
 public func percent(_ share: Double) -> String {
     Int(exactly: (share * 100).rounded()).map { "\($0) %" } ?? "–"
 }
+
+/// Bytes in GiB, with the digits that a person compares.
+public func gibibytes(_ bytes: Int) -> String { "\(readable(Double(bytes) / 0x1p30, digits: 2)) GiB" }
+
+/// The size of an image or crop, everywhere in this order: height × width.
+public func dimensions(height: Int, width: Int) -> String { "\(height)×\(width)" }
 
 /// A time in the two units a person reads, such as "2 h 5 min"; – where it is no number or longer than any clock.
 public func readableDuration(seconds: Double) -> String {

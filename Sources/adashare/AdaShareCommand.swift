@@ -32,6 +32,11 @@ struct AdaShareCommand: ParsableCommand {
     static func main() {
         StandardStreams.guardAll()
         HostMemory.keepFreed()
+        guard StandardStreams.hasArguments else {
+            Console.standard.say(
+                .error, "Error: /proc: found nothing about this process, expected its arguments: /proc must be mounted")
+            Foundation.exit(ExitCode.failure.rawValue)
+        }
         if let argument = StandardStreams.argumentThatIsNoText() {
             Console.standard.say(.error, "Error: \(argument): found a name that is not UTF-8, expected one that is")
             Foundation.exit(ExitCode.failure.rawValue)

@@ -77,7 +77,8 @@ extension Benchmark {
                 }
                 let parts = row.times.parts
                 try console.print(
-                    "\(row.dataset), crops of \(crop.height)x\(crop.width), batches of \(configuration.training.batch)"
+                    "\(row.dataset), crops of \(dimensions(height: crop.height, width: crop.width)), "
+                        + "batches of \(configuration.training.batch)"
                         + "\n\n\(table.text)\n\none image on one thread: decoding \(readable(parts.decodeMs)) ms, "
                         + "augmenting \(readable(parts.imageMs)) ms, its labels \(readable(parts.labelsMs)) ms")
             }

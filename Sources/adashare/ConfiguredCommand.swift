@@ -28,22 +28,21 @@ extension ConfiguredCommand {
     }
 }
 
-extension Cost: ConfiguredCommand {
+/// One that reads it as options say.
+protocol OptionsCommand: ConfiguredCommand {
+    var options: ConfigurationOptions { get }
+}
+
+extension OptionsCommand {
     var configurationFile: String? { options.config }
     var overrides: [String] { options.overrides }
 }
-extension Tune: ConfiguredCommand {
-    var configurationFile: String? { options.config }
-    var overrides: [String] { options.overrides }
-}
-extension DataCheck: ConfiguredCommand {
-    var configurationFile: String? { options.config }
-    var overrides: [String] { options.overrides }
-}
-extension DataPreview: ConfiguredCommand {
-    var configurationFile: String? { options.config }
-    var overrides: [String] { options.overrides }
-}
+
+extension Cost: OptionsCommand {}
+extension Tune: OptionsCommand {}
+extension DataCheck: OptionsCommand {}
+extension DataPreview: OptionsCommand {}
+extension Import: OptionsCommand {}
 extension Predict: ConfiguredCommand {
     var configurationFile: String? { config ?? path.map { $0 + "/config.yml" } }
 }

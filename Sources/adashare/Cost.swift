@@ -66,6 +66,12 @@ struct Cost: LoggingCommand {
             }
         }
         let times = try context.map { context in
+            progress.line(
+                "timing steps of \(shape.count) × \(dimensions(height: shape.height, width: shape.width)) on "
+                    + "\(context.device.name): inference and training part by part"
+                    + (shape == experiment.trainingShape ? ", then the steps of each phase" : "")
+                    + "; each runs at least \(PartTimer.leastRuns) times, after its kernels are compiled and its "
+                    + "convolutions measured where that has not been done on this device")
             let session = try ExperimentSession.open(
                 experiment, on: context, family: family, algorithms: .searched(search.mode, shape),
                 report: progress.report)

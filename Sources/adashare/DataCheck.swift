@@ -9,8 +9,9 @@ struct DataCheck: LoggingCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Decode all images and labels of a configuration once, and say what is wrong.",
         discussion: """
-            Prints errors, which training would stop at, warnings, and what the data sets hold: images of each split
-            and label, shares of classes, ranges of numbers, sizes. Images with the same pixels are named.
+            Prints errors, which training would stop at or not begin with, warnings, and what the data sets hold:
+            images of each split and label, shares of classes, ranges of numbers, sizes. Images with the same pixels
+            are named.
             The exit code is 1 if there is an error.
             """)
 
@@ -23,10 +24,12 @@ struct DataCheck: LoggingCommand {
         let experiment = try Experiment(part.select(options.load(on: console)))
         let progress = ProgressPrinter(console)
         var answer = Answer()
+        var datasets: [any Dataset] = []
         for source in experiment.sources {
             do {
                 // Nothing is read twice, so nothing need be kept.
                 let dataset = try experiment.open(source)
+                datasets.append(dataset)
                 let report = DatasetCheck(dataset, labels: source.labels).run { done in
                     progress.report(.checking(dataset: dataset.name, done: done, total: dataset.count))
                 }
@@ -34,8 +37,9 @@ struct DataCheck: LoggingCommand {
                 if let share = report.facts.share(ofCrop: crop.height, crop.width), share < 0.75 {
                     progress.report(
                         .notice(
-                            "images of \(dataset.name) fill \(percent(share)) of crops of \(crop.height)x\(crop.width) "
-                                + "(dataset.crop); the rest is padding"))
+                            "images of \(dataset.name) fill \(percent(share)) of crops of "
+                                + "\(dimensions(height: crop.height, width: crop.width)) (dataset.crop); the rest is "
+                                + "padding"))
                 }
                 answer.dataSets.append(Answer.Placed(place: source.place, found: report.facts))
                 answer.problems += report.problems.map { Answer.Placed(place: source.place, found: $0) }
@@ -47,9 +51,10 @@ struct DataCheck: LoggingCommand {
         progress.finish()
         if answer.count(.error) == 0 {
             do {
-                _ = try experiment.openInputs()
+                _ = try experiment.openInputs(datasets)
             } catch {
-                progress.report(.notice("train refuses this configuration: \(located(error))"))
+                let refusal = DatasetProblem(.error, "train refuses this configuration: \(located(error))")
+                answer.problems.append(Answer.Placed(place: "configuration", found: refusal))
             }
         }
         try console.print(json ? JSONText.pretty(answer) : answer.text(places: experiment.sources.count > 1))
@@ -121,7 +126,7 @@ extension DatasetFacts {
     fileprivate var text: String {
         let most = 4
         let sizes = self.sizes.prefix(most).map {
-            "\($0.height)x\($0.width)" + (self.sizes.count > 1 ? " (\($0.images))" : "")
+            dimensions(height: $0.height, width: $0.width) + (self.sizes.count > 1 ? " (\($0.images))" : "")
         }
         var head = "\(name), \(samples) images"
         if !sizes.isEmpty { head += " of " + sizes.joined(separator: ", ") }

@@ -1,4 +1,5 @@
 import AdaShareDatasets
+import AdaShareSupport
 import ArgumentParser
 import Foundation
 
@@ -30,7 +31,8 @@ struct DataCommand: ParsableCommand {
             let dataset = try ScenesDataset(
                 count: count, height: size.height, width: size.width, seed: seed, classes: classes)
             try writeNYUFormat(dataset, to: URL(fileURLWithPath: output))
-            try console.print("wrote \(count) scenes of \(size.height)x\(size.width) to \(output)")
+            try console.print(
+                "wrote \(count) scenes of \(dimensions(height: size.height, width: size.width)) to \(output)")
         }
     }
 }

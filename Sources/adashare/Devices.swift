@@ -57,6 +57,8 @@ struct Devices: ConsoleCommand {
                 row.driver,
             ])
         }
+        let ownsCache = try Device.all().contains(where: \.compilesAtFirstLaunch)
+        if ownsCache, let problem = DriverDiagnosis().poclCacheProblem { console.say(.notice, problem.text) }
         let rule =
             wanted.map { "* used unless --device says otherwise: ADASHARE_DEVICE=\($0)" }
             ?? "* used unless --device or ADASHARE_DEVICE says otherwise"

@@ -86,8 +86,8 @@ struct DoctorText {
         var processor = "\(host.cores) cores"
         if host.allowedCores < host.cores { processor += ", \(host.allowedCores) of them for this process" }
         if let quota = host.cpuQuota { processor += ", time for \(readable(quota, digits: 2)) of them" }
-        var memory = Self.gibibytes(host.memoryBytes)
-        if let limit = host.memoryLimitBytes { memory += ", of which the container may take \(Self.gibibytes(limit))" }
+        var memory = gibibytes(host.memoryBytes)
+        if let limit = host.memoryLimitBytes { memory += ", of which the container may take \(gibibytes(limit))" }
         let drivers = report.drivers.map { driver in
             "  \(driver.library ?? "nothing") (\(driver.file))" + (driver.loads ? "" : ": does not load")
         }
@@ -145,8 +145,6 @@ struct DoctorText {
         let free = place.freeBytes.map { ", \(gibibytes($0)) left" } ?? ""
         return "  \(place.name): \(place.path ?? "none")\n       \(state)\(size)\(free)"
     }
-
-    private static func gibibytes(_ bytes: Int) -> String { "\(readable(Double(bytes) / 0x1p30, digits: 2)) GiB" }
 
     /// Lines of at most 100 characters, each after an indentation.
     private static func wrapped(_ text: String, _ indentation: String) -> String {

@@ -1,3 +1,4 @@
+import AdaShareDeviceLayer
 import AdaShareFiles
 import AdaShareSupport
 import ArgumentParser
@@ -10,10 +11,15 @@ struct GivenImages {
     /// The files, each once, in the order in which they were named.
     let paths: [String]
     /// What names no image.
-    private let failures: [InputError]
+    let failures: [InputError]
+    /// Pixels of the images that are computed at once: beyond them a batch takes memory and saves no time, so larger
+    /// images go alone.
+    static let mostPixels = 1 << 22
 
-    /// - Throws: `ValidationError` if two have the same name, and so results of the same name; `InputError` if there
-    ///   is none.
+    /// How many images were asked for.
+    private var count: Int { paths.count + failures.count }
+
+    /// - Throws: `ValidationError` if two have the same name, and so results of the same name.
     init(_ arguments: [String]) throws {
         var paths: [String] = []
         var failures: [InputError] = []
@@ -33,7 +39,6 @@ struct GivenImages {
                     "Two images have the same name without extension: \(other) and \(path). Give them in two commands.")
             }
         }
-        if paths.isEmpty, let error = InputError.all(failures) { throw error }
         (self.paths, self.failures) = (paths, failures)
     }
 
@@ -83,16 +88,30 @@ struct GivenImages {
     ///
     /// - Parameters:
     ///   - count: most images at once.
+    ///   - pixels: most pixels at once, but for one image alone.
     ///   - body: given the paths and the images.
     /// - Returns: what went wrong.
-    func forEachBatch(of count: Int, _ body: ([String], [Image]) throws -> Void) throws -> [InputError] {
+    func forEachBatch(
+        of count: Int, pixels: Int = mostPixels, _ body: ([String], [Image]) throws -> Void
+    ) throws -> [InputError] {
         var failures = failures
         var waiting: [[(path: String, image: Image)]] = []
         func done(_ group: [(path: String, image: Image)]) throws {
+            let faults = DeviceError.faultCount
             do {
                 try body(group.map(\.path), group.map(\.image))
             } catch let error as InputError where group.count == 1 {
                 failures.append(error)
+            } catch let error as DeviceError where group.count == 1 && error.isOutOfMemory {
+                // The device goes on with smaller images, unless its context has ended.
+                guard DeviceError.faultCount == faults else { throw error }
+                let (path, image) = group[0]
+                let size = dimensions(height: image.height, width: image.width)
+                failures.append(
+                    InputError(
+                        file: path,
+                        found: "\(size) pixels (height × width), more than the device has memory for "
+                            + "(\(error))", expected: "a smaller image"))
             } catch  where group.count > 1 {
                 // One of them, or all of them at once, are too much.
                 for one in group { try done([one]) }
@@ -108,13 +127,42 @@ struct GivenImages {
             }
             let place = waiting.firstIndex { ($0[0].image.width, $0[0].image.height) == (image.width, image.height) }
             if let place { waiting[place].append((path, image)) } else { waiting.append([(path, image)]) }
-            if let full = waiting.firstIndex(where: { $0.count == count }) {
+            func all(_ group: [(path: String, image: Image)]) -> Int {
+                group.count * group[0].image.width * group[0].image.height
+            }
+            // Those that the next one would make too many are as many as can be.
+            if let full = waiting.firstIndex(where: {
+                $0.count == count || all($0) / $0.count * ($0.count + 1) > pixels
+            }) {
                 try done(waiting.remove(at: full))
-            } else if waiting.reduce(0, { $0 + $1.count }) >= 4 * count {
+            }
+            while waiting.reduce(0, { $0 + $1.count }) >= 4 * count
+                || waiting.reduce(0, { $0 + all($1) }) > 4 * pixels
+            {
                 try done(waiting.removeFirst())
             }
         }
         for group in waiting { try done(group) }
         return failures
+    }
+
+    /// Says what went wrong with images, each on a line of its own.
+    ///
+    /// - Throws: how many they are of how many; of one image alone what went wrong; nothing where nothing did.
+    func end(with failures: [InputError], on console: Console) throws {
+        guard let first = failures.first else { return }
+        guard count > 1 else { throw first }
+        for failure in failures { console.say(.error, failure.description) }
+        throw FailedImages(failed: failures.count, count: count)
+    }
+
+    /// The line that sums them up.
+    struct FailedImages: Error, CustomStringConvertible {
+        let failed, count: Int
+
+        var description: String {
+            let rest = failed == count ? "none is done" : "the others are done"
+            return "\(failed) of \(count) images failed, as said above; \(rest)"
+        }
     }
 }

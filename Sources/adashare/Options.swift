@@ -86,7 +86,8 @@ struct Size: ExpressibleByArgument {
     var defaultValueDescription: String { "\(height)x\(width)" }
 
     init?(argument: String) {
-        let parts = argument.lowercased().split(separator: "x").map { Int($0) }
+        // As messages write it too.
+        let parts = argument.lowercased().split { "x×".contains($0) }.map { Int($0) }
         guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),
             Self.range.contains(width)
         else { return nil }
@@ -105,10 +106,8 @@ func checkWritable(_ path: String, _ what: String) throws {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) == false || !isFolder.boolValue else {
         throw InputError(file: path, found: "a folder", expected: "a file name for \(what)")
     }
-    let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
-    guard kind == nil || kind == .typeRegular || kind == .typeSymbolicLink else {
-        throw InputError(
-            file: path, found: "no regular file", expected: "a file name for \(what), which is renamed into place")
+    if let kind = AtomicFile.special(path) {
+        throw InputError(file: path, found: kind, expected: "a file name for \(what), which is renamed into place")
     }
     guard FileManager.default.isWritableFile(atPath: folder) else {
         throw InputError(file: path, found: "no folder that can be written", expected: "one for \(what)")

@@ -1,5 +1,6 @@
 import AdaShareConfiguration
 import AdaShareDatasets
+import AdaShareDeviceLayer
 import AdaShareExperiments
 import AdaShareFiles
 import AdaShareMethods
@@ -22,7 +23,7 @@ struct Predict: LoggingCommand {
             in millimetres), normals as colours
               npy          <stem>_<task>.npy at image size: classes, or float32
               safetensors  <stem>.safetensors, the heads' outputs, one tensor per task, [channels, h, w]
-            What cannot be read is named at the end, and the exit code is 1; all others are done.
+            What cannot be read is named at the end, a line each, and the exit code is 1; all others are done.
             A checkpoint in a run's folder is computed by the algorithms that run recorded.
             Without --policy: the policy recorded in the checkpoint, else every task uses every block.
             """)
@@ -41,7 +42,8 @@ struct Predict: LoggingCommand {
     @Flag(help: "The same as --output-format safetensors.") var raw = false
     @Option(help: "How outputs come to image size: nearest, as metrics take them, or bilinear.")
     var upsample: Upsampling = .bilinear
-    @Option(help: "Images of one size that are computed at once.") var batch = BatchSize(1)
+    @Option(help: "Images of one size that are computed at once, as far as they have 4 million pixels together.")
+    var batch = BatchSize(1)
     @Option(help: "Folder for the results; created if missing.") var output: String
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
@@ -67,6 +69,7 @@ struct Predict: LoggingCommand {
 
     func run(on console: Console) throws {
         let given = try GivenImages(images)
+        if given.paths.isEmpty { try given.end(with: given.failures, on: console) }
         let (configuration, run) = try source(on: console)
         let asked = try Experiment(part.select(configuration))
         let results =
@@ -126,6 +129,10 @@ struct Predict: LoggingCommand {
                     predictions = try predict(images)
                 } catch let error as InputError {
                     throw error.of(paths[0])
+                } catch let error as DeviceError where error.isOutOfMemory {
+                    // A step that has begun holds memory that the next images need.
+                    try network.forgetSteps()
+                    throw error
                 }
                 for (index, (path, image)) in zip(paths, images).enumerated() {
                     try writer.write(
@@ -133,7 +140,7 @@ struct Predict: LoggingCommand {
                 }
                 try recorder?.collect()
             }
-            if let error = InputError.all(failures) { throw error }
+            try given.end(with: failures, on: console)
         }
     }
 

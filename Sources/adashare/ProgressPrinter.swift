@@ -41,6 +41,7 @@ final class ProgressPrinter {
             waiting(console.status == nil ? dataset : "\(dataset)  \(bar)", done, total)
         case .compiling(let done, let total): waiting("compiling kernels", done, total)
         case .measuring(let done, let total): waiting("measuring convolutions", done, total)
+        case .timing(let what, let done, let total): waiting("timing \(what)", done, total)
         }
     }
 

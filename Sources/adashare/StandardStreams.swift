@@ -13,6 +13,9 @@ enum StandardStreams {
         }
     }
 
+    /// Whether the process's arguments are known, the first of which is its own name: on Linux they are in /proc.
+    static var hasArguments: Bool { CommandLine.argc > 0 }
+
     /// The first argument of the process that is no UTF-8, its other bytes spelled out: a text of it would be another
     /// name.
     static func argumentThatIsNoText() -> String? {

@@ -67,7 +67,7 @@ extension CommandLineTests {
             {
                 try Data(GoldenImage.file("jpeg grey")).write(to: $0)
             },
-            Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16 x 32", "32 x 32"]) {
+            Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16×32", "32×32"]) {
                 let pixels = [UInt8](repeating: 0, count: 32 * 16)
                 try Image(width: 32, height: 16, channels: 1, pixels: pixels).write(to: $0)
             },

@@ -34,7 +34,7 @@ extension CommandLineTests {
             let outcome = check()
             #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
             for part in [
-                "nyu_v2, 20 images of 32x32\n", "split       images  segmentation  normals  depth\n",
+                "nyu_v2, 20 images of 32×32\n", "split       images  segmentation  normals  depth\n",
                 "train           16            16       16     16\n", "without label", "normals 2",
             ] { #expect(outcome.output.contains(part), "\(part) in \(outcome.output)") }
             #expect(outcome.output.hasSuffix("\n0 errors, 0 warnings\n"), "\(outcome.output)")
@@ -72,6 +72,18 @@ extension CommandLineTests {
                 scenes.errors == "note: without effect with dataset.kind scenes: dataset.root\n", "\(scenes.errors)")
         }
 
+        /// What `train` would not begin with is an error as well, though nothing is wrong with a file.
+        @Test func whatTrainRefusesIsAnError() throws {
+            let outcome = check("--set", "training.batch=17")
+            #expect(outcome.status == 1 && outcome.errors == "", "\(outcome.errors)")
+            let lines = outcome.output.split(separator: "\n")
+            #expect(
+                lines.first?.hasPrefix(
+                    "error: train refuses this configuration: --set training.batch=17: training.batch: found 17, "
+                        + "expected at most 16") == true, "\(outcome.output)")
+            #expect(lines.last == "1 error, 0 warnings" && outcome.output.contains("20 images of 32×32"))
+        }
+
         @Test func aDataSetThatDoesNotOpenIsAnError() throws {
             try FileManager.default.removeItem(at: file("seg/000003.png"))
             let outcome = check()
@@ -84,7 +96,7 @@ extension CommandLineTests {
             let two = check("--set", depth)
             #expect(two.status == 1)
             #expect(two.output.contains("error: dataset: "), "\(two.output)")
-            #expect(two.output.contains("tasks.2.dataset: scenes, 30 images of 16x16"), "\(two.output)")
+            #expect(two.output.contains("tasks.2.dataset: scenes, 30 images of 16×16"), "\(two.output)")
         }
 
         @Test func thePipelineIsTimed() throws {
@@ -95,7 +107,7 @@ extension CommandLineTests {
                 "--images", "18", "--json", rows.path,
             ])
             #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(outcome.output.hasPrefix("nyu_v2, crops of 32x32, batches of 18\n\nthreads "))
+            #expect(outcome.output.hasPrefix("nyu_v2, crops of 32×32, batches of 18\n\nthreads "))
             #expect(outcome.output.contains("\none image on one thread: decoding "))
             let times = try #require(try JSONValue.parse(Data(contentsOf: rows)).items.first?["times"])
             #expect(times["rows"]?.items.compactMap { $0["threads"]?.integer } == [1, 3])
@@ -177,7 +189,8 @@ extension CommandLineTests {
             }
             let config = try folder.write(
                 "tasks:\n" + tasks.joined(separator: "\n")
-                    + "\ndataset: { crop: 160, augmentation: none, validation: 0 }\n", "two.yml")
+                    + "\ndataset: { crop: 160, augmentation: none, validation: 0 }\ntraining: { batch: 2 }\n",
+                "two.yml")
             let url = folder.file("two.png")
             let outcome = Command.run([
                 "data", "preview", "--config", config.path, "--count", "4", "--output", url.path,
@@ -200,7 +213,7 @@ extension CommandLineTests {
             let checked = Command.run(["data", "check", "--config", config.path])
             #expect(checked.status == 0, "\(checked.output)")
             #expect(checked.output.contains("classification, a class for each image: 0 % without label"))
-            #expect(checked.output.contains("tasks.1.dataset: folders, 6 images of 30x30"), "\(checked.output)")
+            #expect(checked.output.contains("tasks.1.dataset: folders, 6 images of 30×30"), "\(checked.output)")
         }
 
         @Test func badUsageIsRefused() throws {

@@ -47,20 +47,24 @@ extension CommandLineTests {
                 // The library that is registered, alone: other drivers have devices whatever becomes of its cache.
                 try FileManager.default.createSymbolicLink(
                     at: folder.file("alone.icd"), withDestinationURL: URL(fileURLWithPath: pocl))
-                cases.append(
-                    (
-                        [
-                            "OCL_ICD_VENDORS": folder.file("alone.icd").path,
-                            "POCL_CACHE_DIR": folder.file("file/x").path,
-                        ],
-                        ["cannot make its cache folder \(folder.file("file/x").path)"]
-                    ))
+                for place in ["file/x", "file"] {
+                    cases.append(
+                        (
+                            [
+                                "OCL_ICD_VENDORS": folder.file("alone.icd").path,
+                                "POCL_CACHE_DIR": folder.file(place).path,
+                            ],
+                            ["pocl cannot write its cache folder \(folder.file(place).path): "]
+                        ))
+                }
             }
+            let configuration = try folder.write(Tiny.tasks, "c.yml").path
             for (environment, parts) in cases {
                 let outcome = try Program.run(["doctor", "--json"], environment: environment)
                 #expect(outcome.status == 1)
                 let found = errors(try report(outcome)).joined(separator: "\n")
-                let said = try Program.run(["devices"], environment: environment)
+                // So does whatever computes.
+                let said = try Program.run(["cost", "--time", "--config", configuration], environment: environment)
                 #expect(said.status == 1)
                 for part in parts {
                     #expect(found.contains(part), "\(found)")

@@ -46,6 +46,13 @@ extension CommandLineTests {
             try expectExit(["cost", "--config", "c.yml", "--policy", "p.json"], "p.json", "no JSON object")
         }
 
+        /// What was asked for is read from there: without it nothing may look as if it had been done.
+        @Test(.enabled(if: Program.canMount, "needs a file system of its own")) func withoutProc() throws {
+            let outcome = try Program.runWithoutProc(["cost", "--config", folder.file("c.yml").path])
+            outcome.expectFailure(["/proc: found nothing about this process"])
+            #expect(outcome.output.isEmpty)
+        }
+
         @Test func missingRun() throws { try expectExit(["evaluate", "--run", "run"], "run", "no such folder") }
 
         @Test func placeThatCannotBeWritten() throws {

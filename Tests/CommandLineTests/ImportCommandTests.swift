@@ -152,6 +152,35 @@ extension CommandLineTests {
             #expect(outcome.output.contains("fresh: task1_") && outcome.output.contains("in the file [9"))
         }
 
+        /// Blocks that no task selects are not in what is exported; the file says so by its policy.
+        @Test func blocksThatNoTaskSelectsMayBeMissing() throws {
+            let parts = [("layer1.0.", "backbone.blocks.0.0"), ("layer2.1.", "backbone.blocks.1.1")]
+            var given = try TensorFile.decode(foreign("F32").0.data, file: "given")
+            for name in given.names where parts.contains(where: { name.hasPrefix($0.0) }) { given.tensors[name] = nil }
+            func outcome(_ policy: String?) throws -> (outcome: Outcome, file: TensorFile?) {
+                given.metadata["policy"] = policy
+                try given.write(to: folder.file("exported.safetensors"))
+                return try imported(Data(contentsOf: folder.file("exported.safetensors")))
+            }
+            let policy = #"{"probabilities":{},"tasks":{"a":[0,1,1,0,1,1,1,1],"b":[0,1,0,0,1,1,1,1]}}"#
+            let (taken, file) = try outcome(policy)
+            let made = try #require(file, "\(taken.errors)")
+            let line = "start anew, since no task of the file's selects them: blocks \(parts[0].1), \(parts[1].1)"
+            #expect(taken.output.contains("\n\(line)\n"), "\(taken.output)")
+            // Training begins from what is there.
+            let found = try experiment.catalog.names(in: made, partial: true, of: experiment.architecture).map(\.0.name)
+            #expect(!found.contains { name in parts.contains { name.hasPrefix($0.1 + ".") } })
+            #expect(found.contains("backbone.blocks.0.1.conv1.weight") && found.contains("backbone.ds.1.0.weight"))
+            #expect(throws: InputError.self) {
+                try experiment.catalog.names(in: made, partial: false, of: experiment.architecture)
+            }
+            // Without that it is another network, and so is one whose policy is of another depth or selects a block.
+            try outcome(nil).outcome.expectFailure(["layer1", "basic blocks, [1, 1, 2, 2]"])
+            for other in [policy.replacing("b\":[0,1", with: "b\":[1,1"), policy.replacing(",1]", with: ",1,1]")] {
+                try outcome(other).outcome.expectFailure(["given.safetensors"])
+            }
+        }
+
         @Test func whatCannotBeImportedSaysWhatItIs() throws {
             func fails(_ tensors: HandmadeTensors, _ parts: String...) throws {
                 try imported(tensors.data).outcome.expectFailure(parts)

@@ -56,6 +56,12 @@ enum Program {
         return Outcome(status: outcome.status, output: outcome.output + outcome.errors, errors: "")
     }
 
+    /// Runs the program where nothing is mounted at /proc but an empty folder.
+    static func runWithoutProc(_ arguments: [String]) throws -> Outcome {
+        let script = #"mount -t tmpfs none /proc && exec "$0" "$@""#
+        return try RunningProgram(["-rm", "/bin/bash", "-c", script, url.path] + arguments, of: unshare).finish()
+    }
+
     /// Whether this machine lets a process mount a file system of its own.
     static let canMount: Bool = {
         let process = Process()

@@ -53,7 +53,7 @@ private struct Lines {
     /// A name for what a person would call the line, and its pattern; a line has to match a whole one.
     let patterns: [(name: String, pattern: String)]
 
-    private static let number = #"(?:-?\d+(?:\.\d+)?|–)"#
+    private static let number = #"(?:-?\d+(?:\.\d+)?(?:e-\d+)?|–)"#
     private static let time = #"(?:\d+ h \d+ min|\d+ min \d+ s|\d+ s)"#
     private static let phase = "(?:warmup|policy|retrain|baseline)"
     private static let task = "(?:segmentation|normals|depth)"

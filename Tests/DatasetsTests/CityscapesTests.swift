@@ -144,6 +144,6 @@ import Testing
         try files.remove("disparity")
         expectError("disparity/train", "no such folder") { _ = try open() }
         try files.image("gtFine/train/ulm/ulm_000001_000019_gtFine_labelIds.png", 4, 2, [0, 0, 0, 0, 0, 0, 0, 0])
-        expectError("labelIds.png", "4 x 2", "2 x 4 as in the image") { _ = try open([Self.classes(19)]).sample(0) }
+        expectError("labelIds.png", "4×2", "2×4 as in the image") { _ = try open([Self.classes(19)]).sample(0) }
     }
 }

@@ -81,7 +81,7 @@ import Testing
         Damage(testDescription: "truncated PNG", file: "img/000003.png", parts: ["truncated"]) {
             try Data(contentsOf: $0).dropLast(60).write(to: $0)
         },
-        Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16 x 32", "24 x 32"]) {
+        Damage(testDescription: "label of another size", file: "seg/000003.png", parts: ["16×32", "24×32"]) {
             try Image(width: 32, height: 16, channels: 1, pixels: [UInt8](repeating: 0, count: 512)).write(to: $0)
         },
         Damage(

@@ -179,9 +179,7 @@ import Testing
             try open("{labels: [{name: depth, scale: 2}]}", [Self.metres]).sample(0).labels["depth"]
         }
         #expect(try depth()?.values == .numbers([2, 6, 10, 26, 30, 34]))
-        try NPYArray(shape: [1, 2], values: [1, 2]).write(to: folder.file("depth/1.npy"))
-        #expect(try depth()?.values == .numbers([2, 2, 4, 2, 2, 4]))
-        for shape in [[4, 5], [6, 4], [2, 1]] {
+        for shape in [[4, 5], [6, 4], [2, 1], [1, 2], [1, 1]] {
             try NPYArray(shape: shape, values: [Float](repeating: 1, count: shape[0] * shape[1]))
                 .write(to: folder.file("depth/1.npy"))
             expectError("shape \(shape)", "[2, 3] as in the image") { _ = try depth() }
@@ -191,6 +189,28 @@ import Testing
         try Data(parts).write(to: folder.file("parts/1.npy"))
         let classes = try open("{labels: [{name: parts}]}", [Self.classes])
         #expect(try classes.sample(0).labels["parts"]?.values == .bytes([0, 2, 0, 0, 2, 0]))
+    }
+
+    /// A label of a few pixels is none of another resolution, whatever its proportions.
+    @Test func coarseLabelsAreRefused() throws {
+        let (array, picture) = (folder.file("depth.npy"), folder.file("depth.png"))
+        let file = LabelFile(isOfAnySize: true)
+        for shape in [[4, 6], [7, 10], [1000, 1500]] {
+            try NPYArray(shape: shape, values: [Float](repeating: 1, count: shape[0] * shape[1])).write(to: array)
+            let map = try file.read(array, as: Self.metres, size: (64, 96))
+            #expect(map.values == .numbers([Float](repeating: 1, count: 64 * 96)), "\(shape)")
+        }
+        for shape in [[1, 1], [2, 3], [4, 5], [16, 20]] {
+            try NPYArray(shape: shape, values: [Float](repeating: 1, count: shape[0] * shape[1])).write(to: array)
+            expectError("found shape \(shape), expected [64, 96] as in the image, or its proportions", "least 4×6") {
+                _ = try file.read(array, as: Self.metres, size: (64, 96))
+            }
+        }
+        try Image(width: 1, height: 1, channels: 1, pixels: [7]).write(to: picture)
+        expectError(
+            "depth.png: found 1×1 pixels (height × width), expected 480×640 as in the image, or its proportions and at "
+                + "least 30×40"
+        ) { _ = try file.read(picture, as: Self.metres, size: (480, 640)) }
     }
 
     /// Pictures of every suffix and colour type; labels of none that loses anything.

@@ -74,13 +74,13 @@ import Testing
     @Test func sizesAreCheckedBeforeMemoryIsAskedFor() throws {
         for name in ["jpeg 4:2:0", "jpeg progressive"] {
             let file = try golden(name)
-            expectError("claims 65500 x 65500 pixels", "1...268435456 in all") {
+            expectError("claims 65500×65500 pixels", "1...268435456 in all") {
                 _ = try read(try resized(file, height: 65500, width: 65500))
             }
             expectError("Maximum supported image dimension is 65500") {
                 _ = try read(try resized(file, height: 65501, width: 1))
             }
-            expectError("a truncated JPEG, which claims 16384 x 16384 pixels", "a file of \(file.count) bytes") {
+            expectError("a truncated JPEG, which claims 16384×16384 pixels", "a file of \(file.count) bytes") {
                 _ = try read(try resized(file, height: 16384, width: 16384))
             }
             expectError("Empty JPEG image") { _ = try read(try resized(file, height: 0, width: 23)) }

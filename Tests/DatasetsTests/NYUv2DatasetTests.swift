@@ -164,7 +164,7 @@ import Testing
         #expect(try open().sample(1).depth?.allSatisfy { $0 == 0 } == true)
         try Image(width: 4, height: 3, channels: 1, pixels: [UInt8](repeating: 1, count: 12))
             .write(to: folder.file("seg/2.png"))
-        expectError("seg/2.png", "3 x 4", "4 x 3") { _ = try open().sample(2) }
+        expectError("seg/2.png", "3×4", "4×3") { _ = try open().sample(2) }
         _ = try folder.write([1, 2, 3], "img/3.png")
         expectError("img/3.png", "signature") { _ = try open().sample(3) }
     }

@@ -104,13 +104,13 @@ import Testing
             Malformed(
                 "IHDR of 12 bytes", error: "IHDR", HandmadePNG.chunk("IHDR", [UInt8](repeating: 1, count: 12)), end),
             Malformed(
-                "a size its bytes cannot hold", error: "16384 x 16384 pixels, expected no more than a file of",
+                "a size its bytes cannot hold", error: "16384×16384 pixels (height × width), expected no more than a",
                 HandmadePNG.header(16384, 16384, colorType: 2), data, end),
             Malformed(
-                "more pixels than can be", error: "16385 x 16384 pixels, expected 1...268435456",
+                "more pixels than can be", error: "16384×16385 pixels (height × width), expected 1...268435456",
                 HandmadePNG.header(16385, 16384, colorType: 2), data, end),
             Malformed(
-                "the largest size", error: "2147483647 x 2147483647 pixels",
+                "the largest size", error: "2147483647×2147483647 pixels",
                 HandmadePNG.header(0x7FFF_FFFF, 0x7FFF_FFFF, colorType: 2), data, end),
             Malformed(
                 "a size below zero", error: "out of range",

@@ -156,7 +156,7 @@ import Testing
 
     @Test func badRequestsAreErrors() {
         expectError("count", "0") { _ = try ScenesDataset(count: 0, height: 8, width: 8, seed: 1) }
-        expectError("size", "4 x 8") { _ = try ScenesDataset(count: 1, height: 4, width: 8, seed: 1) }
+        expectError("size", "4×8") { _ = try ScenesDataset(count: 1, height: 4, width: 8, seed: 1) }
         expectError("no keypoints") {
             _ = try ScenesDataset(count: 1, height: 8, width: 8, seed: 1, labels: ["keypoints"])
         }

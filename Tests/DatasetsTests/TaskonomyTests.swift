@@ -110,7 +110,9 @@ import Testing
         try files.image("depth/a.png", 2, 2, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
         expectError("depth/a.png", "8-bit RGB PNG") { _ = try open().sample(0) }
         try files.grey16("depth/a.png", 2, 3, [1, 2, 3, 4, 5, 6])
-        expectError("depth/a.png", "2 x 3 pixels", "the proportions of the image, 2 x 2") { _ = try open().sample(0) }
+        expectError("depth/a.png", "2×3 pixels (height × width)", "2×2 as in the image, or its proportions") {
+            _ = try open().sample(0)
+        }
         // Another resolution of the same view is none of a mistake.
         try files.grey16("depth/a.png", 4, 4, Array(repeating: 1, count: 16))
         #expect(try numbers(open().sample(0), "depth")?.allSatisfy { $0 == 0.0625 } == true)

@@ -86,6 +86,22 @@ import Testing
         #expect(DriverDiagnosis(environment: ["HOME": "/h"]).poclCache == "/h/.cache/pocl/kcache")
     }
 
+    /// A cache that is a file, lies below one, or is where nobody can make files, the superuser included.
+    @Test func aCacheThatCannotBeWrittenIsTold() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("a file", "file").path
+        for (place, reason) in [
+            (file, "\(file) is a file"), (file + "/x/y", "\(file) is a file"), ("/proc/x", "/proc: "),
+        ] {
+            let problem = DriverDiagnosis.poclCacheProblem(["POCL_CACHE_DIR": place])
+            #expect(problem?.what.hasPrefix("pocl cannot write its cache folder \(place): \(reason)") == true)
+            #expect(problem?.advice.contains("POCL_CACHE_DIR") == true)
+        }
+        #expect(DriverDiagnosis.poclCacheProblem(["POCL_CACHE_DIR": folder.file("new/one").path]) == nil)
+        #expect(DeviceError(call: "clCreateBuffer", code: -4).isOutOfMemory)
+        #expect(!DeviceError(call: "clFinish", code: -5).isOutOfMemory)
+    }
+
     @Test func cutLibrariesAreTold() throws {
         let folder = try TemporaryFolder()
         var head = Data([0x7F, 0x45, 0x4C, 0x46] + [UInt8](repeating: 0, count: 124))

@@ -74,6 +74,11 @@ extension TrainingTests {
             }
             #expect(all[0] != all[1] && all[0] == all[2], "negative control")
             #expect(network.executor.byteCount < learning.executor.byteCount)
+            // Memory that is given back, as after an image that was too large, is taken again.
+            try network.forgetSteps()
+            let names = network.executor.store.names
+            #expect(network.executor.arenaBytes == 0 && !names.contains { $0.hasPrefix("input/") })
+            #expect(try Self.values(network.predict(batch, policy: Self.all)) == all[2])
         }
 
         /// The memory report counts what such a network takes; a training step's counts every parameter.

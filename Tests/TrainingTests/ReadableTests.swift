@@ -27,8 +27,17 @@ import Testing
 
     @Test func numbers() {
         #expect([0, 1.23456, 45.678, 12345.67].map { readable($0) } == ["0.000", "1.235", "45.68", "12345.7"])
+        // Small ones have as many digits that mean something.
+        #expect([0.09996, 0.0123456, 0.00312].map { readable($0) } == ["0.100", "0.0123", "0.00312"])
+        #expect([0.0009996, 1.2e-5, -4.567e-7].map { readable($0) } == ["0.00100", "1.2e-5", "-4.57e-7"])
+        #expect(readable(-0.001) == "-0.00100" && readable(5e-324) == "4.94e-324")
+        #expect([0.04, 0.0004, 9.6e-5].map { readable($0, digits: 2) } == ["0.04", "4e-4", "1e-4"])
         #expect(readable(-0.5, digits: 2) == "-0.5" && readable(999_999_999) == "999999999.0")
         #expect(readable(.nan) == "–" && readable(-.infinity) == "–" && readable(1e300) == "inf")
+    }
+
+    @Test func sizes() {
+        #expect(dimensions(height: 480, width: 640) == "480×640" && gibibytes(3 << 29) == "1.5 GiB")
     }
 
     @Test func differences() {

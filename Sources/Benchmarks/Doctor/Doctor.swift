@@ -37,8 +37,13 @@ public struct Doctor {
         } catch {
             note(true, "\(error)", "`adashare devices` lists what there is; --device and ADASHARE_DEVICE choose")
         }
+        // Without its cache pocl compiles nothing: a try would say the same.
+        let cacheProblem = devices.contains(where: \.compilesAtFirstLaunch) ? diagnosis.poclCacheProblem : nil
+        if let cacheProblem {
+            note(chosen?.compilesAtFirstLaunch ?? true, cacheProblem.what, cacheProblem.advice)
+        }
         let rows = devices.map { device in
-            let isTried = device.whyUnusable == nil
+            let isTried = device.whyUnusable == nil && !(cacheProblem != nil && device.compilesAtFirstLaunch)
             return DoctorReport.DeviceRow(
                 index: device.selector, name: device.name, type: device.type.rawValue, platform: device.platformName,
                 version: device.version, driver: device.driverVersion, computeUnits: device.computeUnits,
@@ -94,9 +99,8 @@ public struct Doctor {
             found.append(
                 DoctorReport.Problem(
                     isError: false,
-                    what:
-                        "the device says \(Self.gibibytes(device.globalMemoryBytes)) of memory, and the container may "
-                        + "take \(Self.gibibytes(limit))",
+                    what: "the device says \(gibibytes(device.globalMemoryBytes)) of memory, and the container "
+                        + "may take \(gibibytes(limit))",
                     advice: "training that plans for more is killed: raise the limit, or lower training.batch"))
         }
         return found
@@ -108,7 +112,7 @@ public struct Doctor {
         var places: [DoctorReport.Place] = []
         if device?.compilesAtFirstLaunch ?? diagnosis.drivers.contains(where: { $0.library?.contains("pocl") ?? false })
         {
-            places.append(DoctorReport.Place("kernels compiled by pocl", diagnosis.poclCache))
+            places.append(DoctorReport.Place(Self.poclPlace, diagnosis.poclCache))
         }
         if let device, !device.compilesAtFirstLaunch {
             places.append(DoctorReport.Place("compiled kernels", ProgramCache.directory(for: device)?.path))
@@ -125,6 +129,8 @@ public struct Doctor {
             var found: [DoctorReport.Problem] = []
             let name = "\(place.name) (\(place.path ?? "nowhere"))"
             if let reason = place.whyUnwritable {
+                // Said of the driver, or of the device, already.
+                guard place.name != Self.poclPlace else { return [] }
                 found.append(
                     DoctorReport.Problem(
                         isError: false, what: "\(name): cannot be written, \(reason)", advice: Self.advice(place)))
@@ -139,19 +145,17 @@ public struct Doctor {
     }
 
     private static let leastFree = 256 << 20
+    private static let poclPlace = "kernels compiled by pocl"
 
     private static func advice(_ place: DoctorReport.Place) -> String {
         switch place.name {
         case "temporary files":
             "TMPDIR is to name a folder that can be written: kernels are compiled one by one without"
         case "the folder of this shell": "`train --output` names one that can be"
-        case "kernels compiled by pocl": "POCL_CACHE_DIR is to name a folder that can be written"
         default:
             "XDG_CACHE_HOME is to name a folder that can be written: each start measures and compiles again without"
         }
     }
-
-    static func gibibytes(_ bytes: Int) -> String { "\(readable(Double(bytes) / 0x1p30, digits: 2)) GiB" }
 
     // MARK: - Versions
 

@@ -103,22 +103,9 @@ extension DoctorReport.Place {
             bytes += attributes?[.size] as? Int ?? 0
         }
         (self.files, self.bytes) = (files, bytes)
-        // The innermost folder that is there says whether it, or what is missing, can be written.
+        whyUnwritable = DriverDiagnosis.whyUnwritable(path)
         var place = URL(fileURLWithPath: path).standardizedFileURL
         while place.path != "/", !manager.fileExists(atPath: place.path) { place.deleteLastPathComponent() }
-        var isFolder: ObjCBool = false
-        _ = manager.fileExists(atPath: place.path, isDirectory: &isFolder)
-        // Permissions do not tell what a file system, a quota or a superuser may do: a try does.
-        let file = place.appendingPathComponent(".adashare-\(UUID().uuidString)").path
-        let descriptor = isFolder.boolValue ? open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) : -1
-        if descriptor >= 0 {
-            close(descriptor)
-            unlink(file)
-            whyUnwritable = nil
-        } else {
-            whyUnwritable =
-                isFolder.boolValue ? "\(place.path): \(String(cString: strerror(errno)))" : "\(place.path) is a file"
-        }
         let system = try? manager.attributesOfFileSystem(forPath: place.path)
         freeBytes = (system?[.systemFreeSize] as? NSNumber)?.intValue
     }

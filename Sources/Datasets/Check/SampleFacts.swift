@@ -26,7 +26,9 @@ struct SampleFacts: Sendable {
                 InputError(file: dataset, place: "\(sample.name), \(place)", found: found, expected: expected))
         }
         if sample.image.count != 3 * pixels {
-            fail("image", "\(sample.image.count) values", "\(3 * pixels) for \(height) x \(width) pixels")
+            fail(
+                "image", "\(sample.image.count) values",
+                "\(3 * pixels) for \(dimensions(height: height, width: width)) pixels")
         }
         for request in requests {
             guard let map = sample.labels[request.name] else { continue }

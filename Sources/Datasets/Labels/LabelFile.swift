@@ -13,7 +13,7 @@ struct LabelFile {
     /// classes.
     var classes: [Int: Int]?
     /// Whether a label may have more or fewer pixels than its image, as cameras for depth have: each of the image's
-    /// takes the value of the nearest one.
+    /// takes the value of the nearest one. A label of a few pixels alone is none of it.
     var isOfAnySize = false
 
     /// Reads a label as its format says: a class or a number from one channel, three numbers from RGB, any of them from
@@ -52,12 +52,17 @@ struct LabelFile {
         return numbers(image.pixels.map { Float($0) }, format)
     }
 
-    /// - Throws: `InputError` where a label is not of the image's size.
-    static func check(_ url: URL, _ found: (height: Int, width: Int), _ size: (height: Int, width: Int)) throws {
-        guard found == size else {
+    /// - Parameter isOfAnySize: whether the label may have more or fewer pixels.
+    /// - Throws: `InputError` where a label is not of the image's size, or cannot lie over it.
+    static func check(
+        _ url: URL, _ found: (height: Int, width: Int), _ size: (height: Int, width: Int), isOfAnySize: Bool = false
+    ) throws {
+        guard found == size || isOfAnySize && hasShape(found, of: size) else {
             throw InputError(
-                file: url.path, found: "\(found.height) x \(found.width) pixels",
-                expected: "\(size.height) x \(size.width) as in the image")
+                file: url.path,
+                found: dimensions(height: found.height, width: found.width) + " pixels (height × width)",
+                expected: dimensions(height: size.height, width: size.width) + " as in the image"
+                    + (isOfAnySize ? other(size) : ""))
         }
     }
 
@@ -65,16 +70,30 @@ struct LabelFile {
     private func accept(
         _ url: URL, _ found: (height: Int, width: Int), _ size: inout (height: Int, width: Int)
     ) throws {
-        if !hasShape(found, of: size) { try Self.check(url, found, size) }
+        try Self.check(url, found, size, isOfAnySize: isOfAnySize)
         size = found
     }
 
-    /// Whether a label may lie over an image: as wide for its height, to half a pixel.
-    private func hasShape(_ found: (height: Int, width: Int), of size: (height: Int, width: Int)) -> Bool {
+    /// A label's side is at least this part of its image's: what is coarser says nothing of a pixel.
+    private static let coarsest = 16
+
+    /// Whether a label of another size may lie over an image: as wide for its height, to half a pixel and to a
+    /// twentieth, and not too coarse.
+    private static func hasShape(_ found: (height: Int, width: Int), of size: (height: Int, width: Int)) -> Bool {
         func scaled(_ length: Int, _ from: Int, _ to: Int) -> Int { (2 * length * to + from) / (2 * from) }
-        return isOfAnySize && found.height > 0 && found.width > 0
+        guard found.height > 0, found.width > 0, found.height * coarsest >= size.height,
+            found.width * coarsest >= size.width
+        else { return false }
+        let (wider, higher) = (found.width * size.height, found.height * size.width)
+        return abs(wider - higher) * 20 <= max(wider, higher)
             && (scaled(size.width, size.height, found.height) == found.width
                 || scaled(size.height, size.width, found.width) == found.height)
+    }
+
+    /// What else is expected of a label than its image's size.
+    private static func other(_ size: (height: Int, width: Int)) -> String {
+        func least(_ side: Int) -> Int { (side + coarsest - 1) / coarsest }
+        return ", or its proportions and at least \(dimensions(height: least(size.height), width: least(size.width)))"
     }
 
     private static func isArray(_ url: URL) -> Bool { url.pathExtension.lowercased() == "npy" }
@@ -135,14 +154,16 @@ struct LabelFile {
         let array = try NPYArray.read(url)
         let (shape, channels) = (array.shape, format.channels)
         if shape.count == 3 && shape[2] == channels || shape.count == 2 && channels == 1,
-            hasShape((shape[0], shape[1]), of: size)
+            isOfAnySize && Self.hasShape((shape[0], shape[1]), of: size)
         {
             size = (shape[0], shape[1])
             return array.values
         }
         let expected = [size.height, size.width] + (format.channels > 1 ? [format.channels] : [])
         guard array.shape == expected || array.shape == [size.height, size.width, format.channels] else {
-            throw InputError(file: url.path, found: "shape \(array.shape)", expected: "\(expected) as in the image")
+            throw InputError(
+                file: url.path, found: "shape \(array.shape)",
+                expected: "\(expected) as in the image" + (isOfAnySize ? Self.other(size) : ""))
         }
         return array.values
     }

@@ -105,7 +105,8 @@ public struct ScenesDataset: Dataset {
         }
         guard (8...4096).contains(height), (8...4096).contains(width) else {
             throw InputError(
-                file: "scenes", place: "size", found: "\(height) x \(width)", expected: "8...4096 pixels each way")
+                file: "scenes", place: "size", found: dimensions(height: height, width: width),
+                expected: "8...4096 pixels each way")
         }
         if let name = labels.subtracting(Self.offers.keys).min() {
             throw InputError(

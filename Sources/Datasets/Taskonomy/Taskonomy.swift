@@ -140,11 +140,7 @@ public struct TaskonomyDataset: Dataset {
     private func places(
         _ url: URL, _ label: (height: Int, width: Int), _ image: (height: Int, width: Int)
     ) throws -> [Int] {
-        guard label.height * image.width == label.width * image.height else {
-            throw InputError(
-                file: url.path, found: "\(label.height) x \(label.width) pixels",
-                expected: "the proportions of the image, \(image.height) x \(image.width)")
-        }
+        try LabelFile.check(url, label, image, isOfAnySize: true)
         return ImageResize.nearest(label, to: (Self.side, Self.side))
     }
 

@@ -29,7 +29,6 @@ extension NetworkExport {
     public func onnx(_ input: ExportedInput, foldsBatchNorms: Bool = true, version: String) throws -> Data {
         var writer = ONNXWriter(foldsBatchNorms: foldsBatchNorms)
         let normalisation = try experiment.inputNormalisation()
-        let names = experiment.tasks.map(\.name)
         for task in parts.flatMap(\.tasks) { writer.reserve(names[task]) }
         let image = writer.image(input, normalisation)
         for part in parts {

@@ -119,6 +119,7 @@ public struct StudyTable {
         let mean = isSigned ? signed(spread.mean) : readable(spread.mean)
         // To the digits of the mean; costs that are the same for every seed say nothing.
         guard let deviation = spread.deviation, deviation > 0 else { return mean }
+        guard !mean.contains("e") else { return mean + " ± " + readable(deviation) }
         let decimals = mean.split(separator: ".").dropFirst().first?.count ?? 0
         return mean + " ± " + String(format: "%.\(decimals)f", deviation)
     }
