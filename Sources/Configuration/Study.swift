@@ -36,6 +36,8 @@ public struct Study: Sendable {
     public var published: [Published] = []
     /// Where it was read.
     public private(set) var url = URL(fileURLWithPath: "study")
+    /// Each row's configuration with the first seed, by the row's name.
+    private var configurations: [String: ExperimentConfiguration] = [:]
 
     /// Values of `training.seed`, at least one.
     public var seeds: [Int] { seedNumbers.map { Int($0) } }
@@ -80,11 +82,10 @@ public struct Study: Sendable {
         try tree.decode(fields, into: &study, at: tree.root, prefix: "")
         study.url = url
         try study.check()
-        for row in study.rows { _ = try study.configuration(row, seed: study.seeds[0]) }
         return study
     }
 
-    private func check() throws {
+    private mutating func check() throws {
         func fail(_ place: String, _ found: String, _ expected: String) -> InputError {
             InputError(file: url.path, place: place, found: found, expected: expected)
         }
@@ -109,13 +110,14 @@ public struct Study: Sendable {
                 throw fail(row.set.contains(text) ? "rows.\(index).set" : "set", text, "seeds")
             }
         }
+        for row in rows { configurations[row.name] = try load(row) }
         for (index, row) in published.enumerated() {
             let place = "published.\(index)"
             guard !row.name.isEmpty else { throw fail("\(place).name", "nothing", "what tables call it") }
             guard let values = row.values, !values.isEmpty else {
                 throw fail("\(place).metrics", "\(row.metrics)", "a list, each `task metric=value`, each metric once")
             }
-            let tasks = try rows.flatMap { try configuration($0, seed: seeds[0]).tasks }
+            let tasks = rows.flatMap { configuration($0, seed: seeds[0]).tasks }
             for (name, metrics) in values.sorted(by: { $0.key < $1.key }) {
                 guard let task = tasks.first(where: { $0.name == name }) else {
                     let known = Set(tasks.map(\.name)).sorted()
@@ -137,12 +139,18 @@ public struct Study: Sendable {
     /// What `--set` is given for a row and seed.
     public func overrides(_ row: Row, seed: Int) -> [String] { set + row.set + ["training.seed=\(seed)"] }
 
-    /// A row's configuration.
+    /// A row's configuration, as it was when the study was read.
     ///
-    /// - Throws: `InputError` naming the key at fault.
-    public func configuration(_ row: Row, seed: Int) throws -> ExperimentConfiguration {
+    /// - Precondition: the row is the study's.
+    public func configuration(_ row: Row, seed: Int) -> ExperimentConfiguration {
+        guard var configuration = configurations[row.name] else { preconditionFailure("no row '\(row.name)'") }
+        configuration.training.seed = seed
+        return configuration
+    }
+
+    private func load(_ row: Row) throws -> ExperimentConfiguration {
         do {
-            let configuration = try ExperimentConfiguration.load(configURL, overrides: overrides(row, seed: seed))
+            let configuration = try ExperimentConfiguration.load(configURL, overrides: overrides(row, seed: seeds[0]))
             try configuration.validateForTraining(file: configURL.path)
             return configuration
         } catch let error as InputError {

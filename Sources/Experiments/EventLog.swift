@@ -102,14 +102,11 @@ public final class EventLog {
     ///
     /// - Throws: `InputError` if the file cannot be read or a whole line is not a JSON object.
     public static func read(_ url: URL) throws -> [JSONValue] {
-        guard let data = try? Data(contentsOf: url) else {
-            throw InputError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
-        }
+        guard let data = try? Data(contentsOf: url) else { throw unreadable(url) }
         let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
         return try lines.enumerated().map { index, line in
             guard let value = try? JSONValue.parse(Data(line)), case .object = value else {
-                throw InputError(
-                    file: url.path, place: "line \(index + 1)", found: "no JSON object", expected: "a JSON object")
+                throw damaged(url, line: index + 1)
             }
             return value
         }

@@ -5,7 +5,7 @@ import Foundation
 
 extension RunDirectory {
     /// The words that classes stand for, by task: of tasks whose data set has such.
-    public var classes: URL { url.appendingPathComponent("classes.json") }
+    public var classes: URL { Entry.classes.url(in: url) }
 
     /// Checks that words stand for the classes that the run has learned them as: another word among them would number
     /// them anew. Of tasks that it has none of yet it keeps these, unless it is only

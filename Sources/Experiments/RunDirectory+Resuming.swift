@@ -99,7 +99,7 @@ extension RunDirectory {
     }
 
     /// Path → `ContentHash` of files that the run was begun with.
-    private var inputs: URL { url.appendingPathComponent("inputs.json") }
+    private var inputs: URL { Entry.inputs.url(in: url) }
 
     private static func hash(of path: String) -> String? {
         (try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)).map(ContentHash.text)
@@ -151,6 +151,9 @@ extension RunDirectory {
         }
     }
 
+    /// What ends the name of a checkpoint after all steps of a phase that has not ended.
+    package static let openSuffix = "-open"
+
     /// The weights of the newest checkpoint; nil where there is none after a step.
     package var latestCheckpoint: URL? {
         struct Pointer: Decodable { let model: String }
@@ -160,17 +163,17 @@ extension RunDirectory {
         return checkpoints.appendingPathComponent(pointer.model)
     }
 
-    // MARK: - Runs without a step
-
-    /// What a run makes before its first step, all of which it makes again.
-    private static let firstFiles: Set<String> = [
-        "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json", "profile.json",
-        "pictures", "checkpoints", "run.lock",
-    ]
-
-    private static func isFirst(_ name: String) -> Bool {
-        firstFiles.contains(name) || isBoard(name)
+    /// The phase of the newest checkpoint, and the steps of it that are done.
+    package var latestPlace: (phase: String, iteration: Int)? {
+        guard var name = latestCheckpoint?.deletingPathExtension().lastPathComponent else { return nil }
+        if name.hasSuffix(Self.openSuffix) { name.removeLast(Self.openSuffix.count) }
+        guard let dash = name.lastIndex(of: "-"), let iteration = Int(name[name.index(after: dash)...]) else {
+            return nil
+        }
+        return (String(name[..<dash]), iteration)
     }
+
+    // MARK: - Runs without a step
 
     /// Whether no step of the run is kept anywhere, so that nothing is lost with what it has left.
     package func isUnbegun() throws -> Bool {
@@ -189,7 +192,7 @@ extension RunDirectory {
     package func removeUnbegun() {
         let manager = FileManager.default
         for name in (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
-        where Self.isFirst(name) && !["run.lock", "checkpoints"].contains(name) {
+        where Self.isFirst(name) && ![Entry.lock.name, Entry.checkpoints.name].contains(name) {
             try? manager.removeItem(at: url.appendingPathComponent(name))
         }
         for name in (try? manager.contentsOfDirectory(atPath: checkpoints.path)) ?? [] {

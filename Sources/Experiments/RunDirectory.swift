@@ -1,7 +1,6 @@
 import AdaShareConfiguration
 import AdaShareMethods
 import AdaShareSupport
-import AdaShareTensorBoard
 import Foundation
 
 /// The folder of one run: resolved config, log, policy, checkpoints and summary, held by at most one writing process.
@@ -24,54 +23,15 @@ public final class RunDirectory: Sendable {
     /// Whether its file system has no locks, so that nothing keeps another process from the run.
     public var hasNoLocks: Bool { lock?.hasNone ?? false }
 
-    /// The resolved configuration, `config.yml`.
-    public var configuration: URL { url.appendingPathComponent("config.yml") }
-    /// The log, `metrics.jsonl`.
-    public var log: URL { url.appendingPathComponent("metrics.jsonl") }
-    /// Whether a name in the folder is that of a file for TensorBoard, `events.out.tfevents.*`.
-    public static func isBoard(_ name: String) -> Bool { TensorBoardLog.isName(name) }
-    /// The learned policy, `policy.json`.
-    public var policy: URL { url.appendingPathComponent("policy.json") }
-    /// The policy for one of several budgets, `policies/<budget>.json`.
-    public func policy(of budget: PolicyBudget) -> URL { policy(of: budget.name) }
-    package func policy(of budget: String) -> URL { policies.appendingPathComponent("\(budget).json") }
-    private var policies: URL { url.appendingPathComponent("policies") }
-    /// The algorithms of its convolutions, `algorithms.json`.
-    public var algorithms: URL { url.appendingPathComponent("algorithms.json") }
-    /// What the run ended with, `summary.json`.
-    public var summary: URL { url.appendingPathComponent("summary.json") }
-    /// What a task's predictions looked like when they were last scored at the end of a phase, `pictures/<number>.png`:
-    /// a row for each image, with the image, what is predicted and the label.
-    ///
-    /// - Parameter number: of the task, from 1.
-    public func picture(ofTask number: Int) -> URL { pictures.appendingPathComponent("\(number).png") }
-    /// The folder of such pictures.
-    package var pictures: URL { url.appendingPathComponent("pictures") }
-    /// What the kernels of a process that was profiled took, `profile.json`.
-    public var profile: URL { url.appendingPathComponent("profile.json") }
-    /// The folder of checkpoints.
-    public var checkpoints: URL { url.appendingPathComponent("checkpoints") }
-
-    /// The weights that the run began from, `checkpoints/initial.safetensors`: what `model.initial_checkpoint` named
-    /// when they were first read. Phases that begin anew read them again, whatever has become of that file.
-    public var initialWeights: URL { Self.initialWeights(in: url) }
-    /// Those of the run in a folder; no file where there is none, or it has begun from new weights.
-    public static func initialWeights(in folder: URL) -> URL {
-        folder.appendingPathComponent(checkpointsName).appendingPathComponent("initial.safetensors")
-    }
-
-    private static let lockName = "run.lock"
-    private static let checkpointsName = "checkpoints"
-
     /// Whether a process works on the run in a folder now.
-    package static func isHeld(_ folder: URL) -> Bool { FolderLock.isHeld(folder, name: lockName) }
+    package static func isHeld(_ folder: URL) -> Bool { FolderLock.isHeld(folder, name: Entry.lock.name) }
 
     /// Whether a folder that holds these names is that of a run, damaged or not.
     package static func isRun(holding names: Set<String>) -> Bool {
-        let others: Set = [lockName, checkpointsName, "metrics.jsonl", "summary.json", "algorithms.json"]
-        if names.contains("config.yml") { return !names.isDisjoint(with: others) }
-        return names.isSuperset(of: [lockName, checkpointsName])
-            || names.isSuperset(of: ["metrics.jsonl", "summary.json"])
+        func has(_ entry: Entry) -> Bool { names.contains(entry.name) }
+        let others: [Entry] = [.lock, .checkpoints, .log, .summary, .algorithms]
+        if has(.configuration) { return others.contains(where: has) }
+        return has(.lock) && has(.checkpoints) || has(.log) && has(.summary)
     }
 
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
@@ -98,7 +58,8 @@ public final class RunDirectory: Sendable {
         // Before the lock file is made: a foreign folder is left as it was found.
         let contents = try Self.contents(of: url)
         if mode == .create, let name = contents.first {
-            let mayReplace = contents.contains("config.yml") ? try Self(url, mode: .read).isUnbegun() : false
+            let isRun = contents.contains(Entry.configuration.name)
+            let mayReplace = isRun ? try Self(url, mode: .read).isUnbegun() : false
             guard mayReplace else {
                 throw InputError(
                     file: url.path, found: "a folder that is not empty (\(name))",
@@ -106,7 +67,7 @@ public final class RunDirectory: Sendable {
             }
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
-        lock = try FolderLock(url, name: Self.lockName, of: "run")
+        lock = try FolderLock(url, name: Entry.lock.name, of: "run")
         try AtomicFile.makeFolder(checkpoints)
         if mode == .create { removeUnbegun() }
         AtomicFile.removeLeftovers(in: url)
@@ -117,11 +78,9 @@ public final class RunDirectory: Sendable {
     /// Whether the run has stored its configuration; false for a new run and for one killed before it could.
     public var hasConfiguration: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
-    /// Whether the log says that steps were taken; those before the first checkpoint cannot be.
-    package func hasTrained() throws -> Bool {
-        guard FileManager.default.fileExists(atPath: log.path) else { return false }
-        return try EventLog.read(log).contains { $0["event"] == "step" }
-    }
+    /// Whether the log says that steps were taken, whatever is wrong with its other lines; those before the first
+    /// checkpoint cannot be.
+    package func hasTrained() throws -> Bool { try EventLog.Lines(log).hold(event: "step") }
 
     /// The configuration the run was started with.
     ///
@@ -154,7 +113,7 @@ public final class RunDirectory: Sendable {
     /// The run whose checkpoint a file is; nil for one that lies elsewhere.
     public static func holding(checkpoint file: URL) -> RunDirectory? {
         let folder = file.standardizedFileURL.resolvingSymlinksInPath().deletingLastPathComponent()
-        guard folder.lastPathComponent == checkpointsName else { return nil }
+        guard folder.lastPathComponent == Entry.checkpoints.name else { return nil }
         return try? RunDirectory(folder.deletingLastPathComponent(), mode: .read)
     }
 
@@ -167,14 +126,14 @@ public final class RunDirectory: Sendable {
             throw InputError(file: url.path, found: "a folder that cannot be read", expected: "a folder for the run")
         }
         return names.sorted().filter { name in
-            if name == lockName || AtomicFile.isTemporary(name) { return false }
-            guard name == checkpointsName else { return true }
+            if name == Entry.lock.name || AtomicFile.isTemporary(name) { return false }
+            guard name == Entry.checkpoints.name else { return true }
             return (try? FileManager.default.contentsOfDirectory(atPath: url.path + "/" + name))?.isEmpty != true
         }
     }
 
     private static func requireRun(at url: URL) throws {
-        guard FileManager.default.fileExists(atPath: url.appendingPathComponent("config.yml").path) else {
+        guard FileManager.default.fileExists(atPath: Entry.configuration.url(in: url).path) else {
             throw InputError(file: url.path, found: "no config.yml", expected: "the folder of an earlier run")
         }
     }

@@ -16,7 +16,9 @@ public struct SingleTask: Method {
 
     public func phases(_ settings: MethodSettings) -> [PhaseOutline] {
         settings.tasks.indices.map {
-            PhaseOutline(phase($0, settings), iterations: settings.wholeLength, isIndependent: true)
+            PhaseOutline(
+                phase($0, settings), iterations: settings.wholeLength, isIndependent: true,
+                meaning: "the network of task \(settings.tasks[$0])")
         }
     }
 

@@ -181,7 +181,7 @@ extension AlgorithmDatabase {
 
 extension RunDirectory {
     /// What the parts of the network take, as the run's budgets count them, `times.json`.
-    public var times: URL { url.appendingPathComponent("times.json") }
+    public var times: URL { Entry.times.url(in: url) }
 
     /// What the run was started with; nil where it has none.
     ///

@@ -35,6 +35,7 @@ extension RunReport {
         } else if let last = history.spans.last {
             facts.append(("state", "not finished: \(last.phase), step \(last.last - last.first)"))
         }
+        if let part = standing.part { facts.append(("state", "not finished: \(part.text)")) }
         let list = facts.map { "<div><dt>\(escapedXML($0.0))</dt><dd>\(escapedXML($0.1))</dd></div>" }.joined()
         return "<header><h1>\(escapedXML(name))</h1><dl>\(list)</dl></header>"
     }
@@ -105,8 +106,15 @@ extension RunReport {
             ).html + "</section>"
     }
 
-    /// Losses and metrics over all phases.
+    /// Losses and metrics over all phases, and over those of the runs that belong to it.
     var curves: String? {
+        let all = [course("", history)] + parts.map { course($0.title, $0.history) }
+        let sections = all.compactMap { $0 }
+        return sections.isEmpty
+            ? nil : "<section><h2>Course of training</h2>" + sections.joined() + "</section>"
+    }
+
+    private func course(_ title: String, _ history: RunHistory) -> String? {
         guard !history.losses.isEmpty || !history.metrics.isEmpty else { return nil }
         let spans = history.spans.map { Chart.Span($0.phase, from: Double($0.first), to: Double($0.last)) }
         let colours: [Chart.Colour] = [.blue, .vermillion, .green, .purple, .grey]
@@ -134,8 +142,8 @@ extension RunReport {
                 ? ""
                 : figure(Chart(title, panels: panels, columns: 2, panelSize: Chart.Size(width: 440, height: 270)).svg)
         }
-        return "<section><h2>Course of training</h2>" + chart("Losses", losses) + chart("Metrics", metrics)
-            + "</section>"
+        return (title.isEmpty ? "" : "<h3>\(escapedXML(title))</h3>") + chart("Losses", losses)
+            + chart("Metrics", metrics)
     }
 
     /// Whether a metric is the one that its task is judged by first.
@@ -173,6 +181,9 @@ extension RunReport {
                         $0.gain.map { signed($0) + " %" } ?? "–",
                     ]
                 })
+            for point in tradeoff.points {
+                if let twin = point.sameAs { result += "<p>\(escapedXML("\(point.name) is the \(twin)")).</p>" }
+            }
             if let chart = tradeoff.chart { result += figure(chart.svg) }
         }
         return result + "</section>"

@@ -14,6 +14,10 @@ public struct RunReport {
     /// The resolved configuration, YAML.
     let configuration: String
     let history: RunHistory
+    /// How far it is.
+    package let standing: RunStanding
+    /// The course of each run that belongs to it and has begun, with what it is called.
+    let parts: [(title: String, history: RunHistory)]
     /// nil until the run has finished.
     package let summary: RunSummary?
     /// nil where costs were not compared.
@@ -41,23 +45,32 @@ public struct RunReport {
         self.name = name ?? url.standardizedFileURL.lastPathComponent
         experiment = try Experiment(run.readConfiguration())
         configuration = experiment.configuration.yaml()
-        let hasLog = FileManager.default.fileExists(atPath: run.log.path)
-        history = RunHistory(hasLog ? try EventLog.read(run.log) : [], tasks: experiment.tasks.map(\.name))
+        let tasks = experiment.tasks.map(\.name)
+        func history(_ log: URL) throws -> RunHistory? {
+            guard FileManager.default.fileExists(atPath: log.path) else { return nil }
+            return RunHistory(try EventLog.read(log), tasks: tasks)
+        }
+        self.history = try history(run.log) ?? RunHistory([], tasks: tasks)
+        standing = try RunStanding(run, experiment.configuration)
+        parts = try standing.parts.compactMap { kind in
+            let log = RunDirectory.Entry.log.url(in: url.appendingPathComponent(kind.folder))
+            return try history(log).map { (title: kind.name, history: $0) }
+        }
         let (summary, tradeoff): (RunSummary?, Tradeoff?) = (
-            try JSONText.readFileIfThere(run.summary),
-            try JSONText.readFileIfThere(url.appendingPathComponent("tradeoff.json"))
+            try JSONText.readFileIfThere(run.summary), try JSONText.readFileIfThere(run.tradeoff)
         )
         (self.summary, self.tradeoff) = (summary, tradeoff)
         budgets = try Self.budgets(of: run, experiment)
         policies =
             budgets.isEmpty
             ? try Self.policies(of: run, experiment, summary)
-            : budgets.map { ("Policy at \($0.budget.name) of hard sharing", $0.policy) }
+            : SideRuns.grouped(budgets).map { ("Policy at \($0.budgets) of hard sharing", $0.policy) }
         profile = try JSONText.readFileIfThere(run.profile, expected: "that of a profile; without it the page has none")
-        let folders = experiment.configuration.policy.budgets.map { budget in
-            (title: "policy at \(budget.name)", folder: SideRuns.Kind.budget(budget).folder)
+        let retrainings = run.networks(of: experiment.configuration.policy.budgets.map(SideRuns.Kind.budget))
+        let folders = retrainings.filter { $0.kind == $0.trained }.map { own in
+            let names = retrainings.filter { $0.trained == own.kind }.map(\.kind.name)
+            return (title: names.joined(separator: ", "), folder: own.kind.folder)
         }
-        let tasks = experiment.tasks.map(\.name)
         pictures = ([(title: "this run", folder: ".")] + folders).compactMap { title, folder in
             guard let own = try? RunDirectory(url.appendingPathComponent(folder), mode: .read) else { return nil }
             let files = tasks.enumerated().compactMap { index, task in
@@ -65,12 +78,19 @@ public struct RunReport {
             }
             return files.isEmpty ? nil : (title, files)
         }
-        let retrained = try experiment.configuration.policy.budgets.compactMap { budget in
-            let folder = url.appendingPathComponent(SideRuns.Kind.budget(budget).folder)
-            let own: RunSummary? = try JSONText.readFileIfThere(folder.appendingPathComponent("summary.json"))
-            return own.map { (title: "policy at \(budget.name)", summary: $0) }
+        let retrained = try retrainings.compactMap { kind, trained in
+            let folder = url.appendingPathComponent(trained.folder)
+            let own: RunSummary? = try JSONText.readFileIfThere(RunDirectory.Entry.summary.url(in: folder))
+            return own.map { (title: kind.name, summary: $0) }
         }
         networks = retrained.isEmpty ? summary.map { [("this run", $0)] } ?? [] : retrained
+    }
+
+    /// What runs are called beside one another: by their folders' names, or where two of these are one, as those of a
+    /// study are all called after their seeds, by their paths.
+    public static func names(of runs: [String]) -> [String] {
+        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
+        return Set(names).count < names.count ? runs : names
     }
 
     /// What each metric was on the validation split when it was last scored, exact convention.
@@ -103,86 +123,5 @@ public struct RunReport {
         guard FileManager.default.fileExists(atPath: url.path) else { return nil }
         return try SelectionPolicy.read(
             url, tasks: experiment.tasks.map(\.name), blocks: experiment.architecture.blocks.count)
-    }
-}
-
-/// The course of a run out of its log: everything by steps counted over all phases.
-struct RunHistory {
-    /// One phase, as far as it has come.
-    struct Span {
-        let phase: String
-        let first, last: Int
-    }
-
-    /// A number over steps.
-    struct Curve {
-        let name: String
-        var points: [(step: Int, value: Double)] = []
-    }
-
-    /// In order.
-    private(set) var spans: [Span] = []
-    /// Of each task, then their weighted sum.
-    private(set) var losses: [Curve]
-    /// Of each task the first metric on the validation split, exact convention.
-    private(set) var metrics: [Curve]
-    /// Probabilities of selecting, by task and block, as learning went on.
-    private(set) var probabilities: [(step: Int, tasks: [String: [Double]])] = []
-
-    init(_ events: [JSONValue], tasks: [String]) {
-        losses = (tasks + ["total"]).map { Curve(name: $0) }
-        metrics = []
-        var (offset, current, reached) = (0, "", 0)
-        for event in events {
-            guard let phase = event["phase"]?.string,
-                let iteration = event["iteration"]?.double.flatMap(Int.init(exactly:)),
-                (0...1 << 40).contains(iteration)
-            else { continue }
-            if phase != current {
-                if reached > 0 { spans.append(Span(phase: current, first: offset, last: offset + reached)) }
-                (offset, current, reached) = (offset + reached, phase, 0)
-            }
-            reached = max(reached, iteration)
-            let step = offset + iteration
-            switch event["event"]?.string {
-            case "step":
-                for index in losses.indices {
-                    guard let value = event["loss"]?[losses[index].name]?.double else { continue }
-                    losses[index].points.append((step, value))
-                }
-                if case .object(let rows)? = event["probabilities"] {
-                    let values = rows.mapValues { row -> [Double] in
-                        if case .array(let list) = row { list.compactMap(\.double) } else { [] }
-                    }
-                    probabilities.append((step, values))
-                }
-            case "evaluation":
-                for task in tasks {
-                    guard case .object(let values)? = event["metrics"]?[task]?["exact"] else { continue }
-                    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
-                        guard let number = value.double else { continue }
-                        let title = "\(task) \(name)"
-                        if !metrics.contains(where: { $0.name == title }) { metrics.append(Curve(name: title)) }
-                        guard let place = metrics.firstIndex(where: { $0.name == title }) else { continue }
-                        metrics[place].points.append((step, number))
-                    }
-                }
-            default: break
-            }
-        }
-        if reached > 0 { spans.append(Span(phase: current, first: offset, last: offset + reached)) }
-        losses.removeAll { $0.points.isEmpty }
-    }
-}
-
-extension RunHistory.Curve {
-    /// At most so many points, each the mean of its neighbours: a page need not hold every step.
-    func thinned(to count: Int) -> [(step: Int, value: Double)] {
-        guard points.count > count else { return points }
-        let size = (points.count + count - 1) / count
-        return stride(from: 0, to: points.count, by: size).map { first in
-            let part = points[first..<min(first + size, points.count)]
-            return (part[part.startIndex + part.count / 2].step, part.reduce(0) { $0 + $1.value } / Double(part.count))
-        }
     }
 }

@@ -47,14 +47,14 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
     /// Of the others, as many as a line names.
     private static let mostNamed = 100
 
-    /// The message, one line.
+    /// The message, one line: control characters in names are spelled out.
     public var description: String {
         let own = "\(file): " + (place.map { "\($0): " } ?? "") + "found \(found), expected \(expected)"
-        guard !others.isEmpty else { return own }
+        guard !others.isEmpty else { return visible(own) }
         let named = others.prefix(Self.mostNamed).map { other in
             (other.file == file ? "" : "\(other.file): ") + (other.place.map { "\($0): " } ?? "") + other.found
         }
         let rest = others.count - named.count
-        return own + "; likewise " + named.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : "")
+        return visible(own + "; likewise " + named.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : ""))
     }
 }

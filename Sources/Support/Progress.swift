@@ -1,6 +1,6 @@
 /// What a long command tells a person while it runs.
 public enum ProgressEvent: Sendable {
-    /// A line that is marked as a note.
+    /// A line that is marked as a note; the same one is said once.
     case notice(String)
     /// A line as it is.
     case line(String)
@@ -48,8 +48,9 @@ public struct StepReport: Sendable {
     public let phase: String
     /// Steps of the phase that are done, and all of them.
     public let iteration, total: Int
-    /// Losses of the step by task, and what the objective makes of them as `total`; empty where they were not read.
-    public let losses: [String: Double]
+    /// Losses of the step: those of the tasks in their order, then what the objective makes of them, `total`; empty
+    /// where they were not read.
+    public let losses: [(name: String, value: Double)]
     /// Images per second over the last steps.
     public let imagesPerSecond: Double
     /// Share of the last steps' time in which they waited for images; nil while nothing is known of it.
@@ -61,7 +62,7 @@ public struct StepReport: Sendable {
 
     /// Creates a report.
     package init(
-        phase: String, iteration: Int, total: Int, losses: [String: Double], imagesPerSecond: Double,
+        phase: String, iteration: Int, total: Int, losses: [(name: String, value: Double)], imagesPerSecond: Double,
         waitShare: Double? = nil, secondsLeft: Double, runSecondsLeft: Double? = nil
     ) {
         (self.phase, self.iteration, self.total, self.losses) = (phase, iteration, total, losses)

@@ -1,6 +1,7 @@
 /// A plain text table: first column left, others right aligned.
 ///
-/// What is wider than a terminal goes on below: the columns that have no room, beside the first one again.
+/// What is wider than a terminal goes on below: the columns that have no room, beside the first one again. Control
+/// characters in cells, as names may have them, are spelled out.
 public struct Table {
     /// Columns of a terminal that tables keep to.
     public static let width = 100
@@ -11,10 +12,10 @@ public struct Table {
     private var rows: [[String]]
 
     /// Creates a table with titles.
-    public init(_ header: [String]) { rows = [header] }
+    public init(_ header: [String]) { rows = [header.map { visible($0) }] }
 
     /// Adds a row; cells that are left out at its end are empty.
-    public mutating func add(_ row: [String]) { rows.append(row) }
+    public mutating func add(_ row: [String]) { rows.append(row.map { visible($0) }) }
 
     /// The lines, a rule below the titles, without an end of line at the end.
     public var text: String {

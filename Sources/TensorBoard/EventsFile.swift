@@ -40,6 +40,13 @@ final class EventsFile {
         if file >= 0 { close(file) }
     }
 
+    /// Whether it has been removed, or given another name, so that nobody would read what is appended.
+    var isGone: Bool {
+        var (mine, there) = (stat(), stat())
+        guard fstat(file, &mine) == 0, stat(url.path, &there) == 0 else { return true }
+        return mine.st_ino != there.st_ino || mine.st_dev != there.st_dev
+    }
+
     /// Appends a record, whole or not at all.
     ///
     /// - Throws: `InputError` if it cannot be written.

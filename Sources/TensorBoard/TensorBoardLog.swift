@@ -26,6 +26,9 @@ package final class TensorBoardLog {
         try write(nextStep, time) { $0.sessionLog = .with { $0.status = .start } }
     }
 
+    /// Whether its file has been removed since: another log goes on.
+    package var isGone: Bool { file.isGone }
+
     /// Numbers at a step, each with its tag.
     ///
     /// - Throws: `InputError` if they cannot be written.

@@ -64,6 +64,8 @@ struct AdaShareCommand: ParsableCommand {
             }
             return ExitCode.success.rawValue
         } catch {
+            // Options that cannot be read may still say in which form that is to be told.
+            if let asked = LogOptions.format(in: arguments) { console = console.with(asked) }
             return report(error, on: console).rawValue
         }
     }

@@ -49,19 +49,19 @@ struct Console {
         Console(terminal: terminal, isProcess: isProcess, options: options, answer: writeAnswer, remark: writeRemark)
     }
 
-    /// Writes a part of the answer, and the end of its line.
+    /// Writes a part of the answer, and the end of its line. What names in it would do to a terminal is spelled out.
     ///
     /// - Throws: `InputError` if it cannot be written, for example to a full disk.
     func print(_ text: String) throws {
         status?.erase()
-        try writeAnswer(text + "\n")
+        try writeAnswer(visible(text, keeping: ["\n", "\t"]) + "\n")
     }
 
     /// Says something.
     ///
     /// - Parameters:
     ///   - level: `notice` for what people should know, `info` for what happens, `debug` for details.
-    ///   - text: a line.
+    ///   - text: a line, or where it is no note several.
     ///   - facts: for programs.
     func say(_ level: Logger.Level = .info, _ text: String, _ facts: Logger.Metadata = [:]) {
         logger.log(level: level, "\(text)", metadata: facts)

@@ -105,8 +105,8 @@ struct ExperimentCommand: ParsableCommand {
         private func train(
             _ study: Study, on devices: [String], until stop: StopRequest, _ progress: ProgressPrinter
         ) throws {
-            var pending = try study.rows.flatMap { row in
-                try study.seeds.map { try StudyRun(study, row, $0, in: place.folder) }
+            var pending = study.rows.flatMap { row in
+                study.seeds.map { StudyRun(study, row, $0, in: place.folder) }
             }
             .filter { !$0.isFinished }
             let total = study.rows.count * study.seeds.count

@@ -20,6 +20,16 @@ struct LogOptions: ParsableArguments {
     }
 
     var level: Logger.Level { quiet ? .error : verbose ? .debug : .info }
+
+    /// What a command line says of the form, though other parts of it are wrong; nil where it says nothing.
+    static func format(in arguments: [String]) -> LogOptions? {
+        let options = arguments.prefix { $0 != "--" }
+        let given =
+            zip(options, options.dropFirst()).filter { $0.0 == "--log-format" }.map(\.1)
+            + options.filter { $0.hasPrefix("--log-format=") }.map { String($0.dropFirst("--log-format=".count)) }
+        guard let format = given.last.flatMap(LogFormat.init(rawValue:)) else { return nil }
+        return try? LogOptions.parse(["--log-format", format.rawValue])
+    }
 }
 
 /// The form of a log.
@@ -31,7 +41,7 @@ protocol LoggingCommand: ConsoleCommand {
     var logging: LogOptions { get }
 }
 
-/// Writes what is logged as lines.
+/// Writes what is logged as lines; what names in them would do to a terminal is spelled out.
 struct LineHandler: LogHandler, @unchecked Sendable {
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level
@@ -46,9 +56,10 @@ struct LineHandler: LogHandler, @unchecked Sendable {
     }
 
     func log(event: LogEvent) {
-        let text = "\(event.message)"
+        var text = "\(event.message)"
         switch format {
         case .text:
+            text = visible(text, keeping: event.level == .notice ? [] : ["\n", "\t"])
             switch event.level {
             case .notice: write(coloured("note:", "33") + " \(text)\n")
             case .error where text.hasPrefix("Error:"): write(coloured("Error:", "1;31") + text.dropFirst(6) + "\n")
@@ -59,7 +70,7 @@ struct LineHandler: LogHandler, @unchecked Sendable {
             line["time"] = .number((Date().timeIntervalSince1970 * 1e3).rounded() / 1e3)
             line["level"] = .string(event.level.rawValue)
             line["message"] = .string(text)
-            write(JSONValue.object(line).text + "\n")
+            write(visible(JSONValue.object(line).text) + "\n")
         }
     }
 

@@ -35,15 +35,9 @@ struct InputFiles {
     /// Adds what `train` keeps in the folder of a run; other files there are the user's.
     mutating func add(trainedIn path: String?) {
         guard let path else { return }
-        files += [
-            "config.yml", "metrics.jsonl", "algorithms.json", "times.json", "classes.json", "inputs.json",
-            "profile.json",
-            "policy.json",
-            "summary.json", "run.lock", "tradeoff.json", "tradeoff.svg",
-        ].map { "\(path)/\($0)" }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        files += names.filter(RunDirectory.isBoard).map { "\(path)/\($0)" }
-        folders += ["checkpoints", "pictures", "policies", "retrain", "hard_sharing"].map { "\(path)/\($0)" }
+        let kept = RunDirectory.kept(in: URL(fileURLWithPath: path))
+        files += kept.files.map(\.relativePath)
+        folders += kept.folders.map(\.relativePath)
     }
 
     /// Adds a run with all that is in its folder.

@@ -12,7 +12,9 @@ final class ProgressPrinter {
     private var isWaitShown = false
     private var phase: PhaseReport?
     /// Of the last step whose losses were read, in the phase.
-    private var losses: [String: Double] = [:]
+    private var losses: [(name: String, value: Double)] = []
+    /// Notes that have been said: what several runs of a command have in common is said once.
+    private var said: Set<String> = []
     private let interval: Double
 
     init(_ console: Console) {
@@ -22,8 +24,8 @@ final class ProgressPrinter {
 
     func report(_ event: ProgressEvent) {
         switch event {
-        case .notice(let text): console.say(.notice, text)
-        case .line(let text): console.say(.info, text)
+        case .notice(let text): if said.insert(text).inserted { console.say(.notice, text) }
+        case .line(let text): line(text)
         case .detail(let text): console.say(.debug, text)
         case .phase(let report): begin(report)
         case .step(let step):
@@ -46,13 +48,13 @@ final class ProgressPrinter {
     }
 
     /// A line that stays.
-    func line(_ text: String) { console.say(.info, text) }
+    func line(_ text: String) { console.say(.info, visible(text)) }
 
     /// Ends what is shown for a while, since what follows may be an answer.
     func finish() { console.status?.erase() }
 
     private func begin(_ report: PhaseReport) {
-        (phase, losses) = (report, [:])
+        (phase, losses) = (report, [])
         let place = report.count > 1 ? "phase \(report.number) of \(report.count), " : "phase "
         let meaning = report.meaning.isEmpty ? "" : ": \(report.meaning)"
         console.say(
@@ -80,7 +82,10 @@ final class ProgressPrinter {
             "images_per_second": .stringConvertible(step.imagesPerSecond),
             "phase_seconds_left": .stringConvertible(step.secondsLeft),
         ]
-        if !step.losses.isEmpty { facts["loss"] = .dictionary(step.losses.mapValues { .stringConvertible($0) }) }
+        if !step.losses.isEmpty {
+            let values = step.losses.map { ($0.name, Logger.MetadataValue.stringConvertible($0.value)) }
+            facts["loss"] = .dictionary(Dictionary(values) { first, _ in first })
+        }
         if let left = step.runSecondsLeft { facts["seconds_left"] = .stringConvertible(left) }
         return facts
     }
@@ -105,7 +110,7 @@ final class ProgressPrinter {
         guard force || isDue else { return }
         last = Date()
         guard let status = console.status else { return console.say(.info, text, facts) }
-        status.show { _ in clipped(text, to: status.width) }
+        status.show { _ in clipped(visible(text), to: status.width) }
     }
 }
 
@@ -116,11 +121,11 @@ struct ProgressText {
     private let losses: [(name: String, value: Double)]
 
     /// - Parameter losses: of the last step whose losses were read.
-    init(_ step: StepReport, _ phase: PhaseReport?, losses: [String: Double]) {
+    init(_ step: StepReport, _ phase: PhaseReport?, losses: [(name: String, value: Double)]) {
         self.step = step
         self.phase = phase.flatMap { $0.name == step.phase ? $0 : nil }
-        self.losses = losses.filter { $0.key != "total" }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-        total = losses["total"]
+        self.losses = losses.filter { $0.name != "total" }.map { (visible($0.name), $0.value) }
+        total = losses.first { $0.name == "total" }?.value
     }
 
     private let total: Double?
@@ -139,7 +144,8 @@ struct ProgressText {
         return (parts + [left + (all ?? "")]).joined(separator: "  ")
     }
 
-    /// What fits: where the run is and how long it will take, then the rest in the order of its worth.
+    /// What fits: where the run is and how long it will take, then the rest in the order of its worth, of losses the
+    /// total and then those of the first tasks.
     func line(width: Int, hasColours: Bool) -> String {
         let gap = 2
         let name = isOnly ? step.phase : "\(step.phase) \(phase?.number ?? 1)/\(phase?.count ?? 1)"
@@ -157,7 +163,7 @@ struct ProgressText {
         if hasBar { left -= shortest + gap }
         let (sum, speed) = (fits(totalLoss), fits(speed))
         var own: [String] = []
-        for loss in losses {
+        for loss in losses where sum != nil || totalLoss == nil {
             guard let text = fits("\(clipped(loss.name, to: 16)) \(readable(loss.value))") else { break }
             own.append(text)
         }

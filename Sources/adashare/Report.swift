@@ -34,10 +34,6 @@ struct Report: ConsoleCommand {
 
     /// What the folders of runs tell about them.
     static func read(_ runs: [String]) throws -> [RunReport] {
-        // Runs of a study are all called after their seeds.
-        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
-        return try runs.map {
-            try RunReport(URL(fileURLWithPath: $0), name: Set(names).count < names.count ? $0 : nil)
-        }
+        try zip(runs, RunReport.names(of: runs)).map { try RunReport(URL(fileURLWithPath: $0), name: $1) }
     }
 }

@@ -7,9 +7,10 @@ struct Runs: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the runs in a folder: phase, step, best score, size, last change.",
         discussion: """
-            Runs lie in it or in folders of it, as those of a study; those that belong to a run are a part of it. \
-            score: the best on the validation split in percent, of the last phase that has one. A run whose files are \
-            damaged is listed with what is wrong.
+            Runs lie in it or in folders of it, as those of a study; links are followed, and a run is listed once. \
+            Those that belong to a run are a part of it: its phase and step are then those of the one that is worked \
+            on, such as `retraining at 0.6`. score: the best on the validation split in percent, of the last phase \
+            that has one. A run whose files are damaged is listed with what is wrong.
             """)
 
     @Argument(help: "The folder.") var folder = "runs"
@@ -35,11 +36,9 @@ struct Runs: ConsoleCommand {
         let now = Date().timeIntervalSince1970
         let header = ["run", "method", "phase", "step", "score", "size", "changed", "state"]
         let cells = runs.map { run -> [String] in
-            let place = run.phaseNumber.map { " \($0)/\(run.phases ?? $0)" }
+            let (place, steps) = standing(run)
             return [
-                run.name, run.method ?? "–",
-                (run.phase ?? "–") + (place ?? ""),
-                run.iteration.map { "\($0)" + (run.iterations.map { "/\($0)" } ?? "") } ?? "–",
+                visible(run.name), run.method ?? "–", place, steps,
                 run.bestScore.map(score) ?? "–", bytes(run.bytes), age(now - run.lastChange), run.state.rawValue,
             ]
         }
@@ -50,7 +49,19 @@ struct Runs: ConsoleCommand {
         var table = Table(header)
         for row in cells { table.add([shortened(row[0], to: max(12, Table.width - others))] + row.dropFirst()) }
         try console.print(table.text)
-        for run in runs where run.state == .damaged { try console.print("\(run.name): \(run.problem ?? "damaged")") }
+        for run in runs where run.state == .damaged {
+            try console.print(visible("\(run.name): \(run.problem ?? "damaged")"))
+        }
+    }
+
+    /// The phase and step that a run is at, or those of the run that belongs to it.
+    private func standing(_ run: RunListing) -> (phase: String, step: String) {
+        if let part = run.part {
+            return ("\(part.name) \(part.number)/\(part.count)", "\(part.iteration)/\(part.iterations)")
+        }
+        let place = run.phaseNumber.map { " \($0)/\(run.phases ?? $0)" } ?? ""
+        let steps = run.iteration.map { "\($0)" + (run.iterations.map { "/\($0)" } ?? "") } ?? "–"
+        return ((run.phase ?? "–") + place, steps)
     }
 
     private func score(_ percent: Double) -> String { percent > 999 ? "> 999" : signed(percent) }

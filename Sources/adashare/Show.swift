@@ -18,11 +18,8 @@ struct Show: ConsoleCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run(on console: Console) throws {
-        let names = runs.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent }
-        // Runs of a study are all called after their seeds.
-        let hasTwins = Set(names).count < names.count
-        let shown = try zip(runs, names).map { path, name in
-            try Shown(URL(fileURLWithPath: path), name: hasTwins ? path : name)
+        let shown = try zip(runs, RunReport.names(of: runs)).map { path, name in
+            try Shown(URL(fileURLWithPath: path), name: name)
         }
         let comparison = runs.count > 1 ? try RunComparison(shown.map { ($0.listing.name, $0.url) }) : nil
         if json {
@@ -61,9 +58,10 @@ private struct Shown {
             let place = listing.phaseNumber.map { ", phase \($0) of \(listing.phases ?? $0)" } ?? ""
             parts.append("\(phase) step \(iteration)" + (listing.iterations.map { " of \($0)" } ?? "") + place)
         }
+        if let part = listing.part { parts.append(part.text) }
         parts.append("seed \(report.experiment.configuration.training.seed)")
         if let summary = report.summary { parts.append("\(summary.images) images of split \(summary.split)") }
-        return "\(listing.name): " + parts.joined(separator: ", ")
+        return visible("\(listing.name): " + parts.joined(separator: ", "))
     }
 
     private var tasks: [String] { report.experiment.tasks.map(\.name) }

@@ -17,12 +17,12 @@ final class StudyRun {
     private var started = Date()
     private var isEnding = false
 
-    init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) throws {
+    init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) {
         self.study = study
         name = "\(row.name), seed \(seed)"
         folder = parent.appendingPathComponent(study.folder(row, seed: seed))
         log = folder.appendingPathExtension("log")
-        configuration = try study.configuration(row, seed: seed)
+        configuration = study.configuration(row, seed: seed)
         overrides = study.overrides(row, seed: seed)
     }
 

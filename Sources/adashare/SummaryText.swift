@@ -30,9 +30,9 @@ struct SummaryText {
         var parts: [String] = []
         // What is scored here is the network before any retraining, which nobody compares.
         if !policies.isEmpty {
-            for (budget, policy) in policies {
+            for (budgets, policy) in SideRuns.grouped(policies) {
                 let table = policy.table(blocks: summary.cost.blocks.map(\.name), tasks: tasks)
-                parts.append("Policy at \(budget.name) (\(legend(policy)))\n\n\(table)")
+                parts.append("Policy at \(budgets) (\(legend(policy)))\n\n\(table)")
             }
             parts.append("Seconds per phase\n\n\(seconds)")
             return "\n" + parts.joined(separator: "\n\n") + "\n"

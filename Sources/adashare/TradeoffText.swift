@@ -37,6 +37,7 @@ struct TradeoffText {
 
     /// Such as "policy at 0.4: 2.4 × fewer multiply-accumulates, inference 2.1 × faster, …".
     private func verdict(_ point: Tradeoff.Point) -> String {
+        if let twin = point.sameAs { return "\(point.name) is the \(twin), which was trained once" }
         func factor(_ share: Double, _ less: String, _ more: String) -> String {
             share <= 1
                 ? "\(readable(1 / share, digits: 3)) × \(less)" : "\(readable(share, digits: 3)) × \(more)"

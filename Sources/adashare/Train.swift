@@ -144,7 +144,7 @@ struct Train: LoggingCommand {
     }
 
     /// The file that says what is trained: the run's own where none is given.
-    private var source: String { config ?? place.appendingPathComponent("config.yml").relativePath }
+    private var source: String { config ?? RunDirectory.Entry.configuration.url(in: place).relativePath }
 
     /// What is trained, with absolute paths, so that the run can be evaluated and resumed from any folder.
     private func loadConfiguration(on console: Console) throws -> ExperimentConfiguration {
@@ -216,7 +216,7 @@ struct Train: LoggingCommand {
 
     /// The command that goes on with the run.
     private var goingOn: [String] {
-        let isBegun = FileManager.default.fileExists(atPath: place.appendingPathComponent("config.yml").path)
+        let isBegun = FileManager.default.fileExists(atPath: RunDirectory.Entry.configuration.url(in: place).path)
         var command = ["adashare", "train"]
         if !isBegun, let config {
             command += ["--config", Self.quoted(config), "--output", Self.quoted(place.relativePath)]
@@ -255,7 +255,8 @@ struct Train: LoggingCommand {
                 expected: "--phases with policy and training.policy.iterations above 0, or --policy")
         }
         let progress = ProgressPrinter(console)
-        let hadConfiguration = FileManager.default.fileExists(atPath: folder.appendingPathComponent("config.yml").path)
+        let hadConfiguration = FileManager.default.fileExists(
+            atPath: RunDirectory.Entry.configuration.url(in: folder).path)
         // A folder that cannot be taken is told before data is looked at; a new one is made when that is sound.
         let taken = exists ? try RunDirectory(folder, mode: resume ? .resume : .create) : nil
         let isBegun = resume && FileManager.default.fileExists(atPath: folder.path + "/checkpoints/latest.json")
@@ -298,7 +299,7 @@ struct Train: LoggingCommand {
         try profile.recording(with: recorder, summary: run.profile, on: console) {
             let (summary, family) = try train()
             var tradeoff: Tradeoff?
-            if let summary, isAsked(.retrain), SideRuns.areWanted(configuration) {
+            if let summary, isAsked(.retrain), SideRuns.areWanted(configuration, isPart: run.isPart) {
                 let sides = SideRuns(
                     experiment: experiment, run: run, datasets: datasets, context: context, family: family,
                     kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,

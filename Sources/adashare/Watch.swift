@@ -26,8 +26,9 @@ struct Watch: ConsoleCommand {
         let version = AdaShareCommand.configuration.version
         @Sendable func page() throws -> ReportPage { try ReportPage(Report.read(runs), version: version) }
         _ = try page()
+        let watched = WatchedRuns(runs.map { URL(fileURLWithPath: $0) })
         let server = PageServer(
-            names: allow, state: { Self.state(of: runs) },
+            names: allow, state: { watched.state },
             page: {
                 let page = try page()
                 return (page.following, page.main)
@@ -60,22 +61,5 @@ struct Watch: ConsoleCommand {
         private let content = Mutex<Value?>(nil)
         var value: Value? { content.withLock { $0 } }
         func set(_ value: Value) { content.withLock { $0 = value } }
-    }
-
-    /// Sizes and times of the files that a page is made of, those of runs that belong to the runs among them.
-    static func state(of runs: [String]) -> String {
-        func names(in folder: String) -> [String] {
-            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { "\(folder)/\($0)" }
-        }
-        return runs.flatMap { run in
-            ([run] + names(in: "\(run)/retrain")).flatMap { folder in
-                // Checkpoints come and go without a change of the page.
-                (names(in: folder) + names(in: "\(folder)/pictures") + names(in: "\(folder)/policies")).map { path in
-                    let facts = try? FileManager.default.attributesOfItem(atPath: path)
-                    let time = (facts?[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
-                    return "\(path) \(facts?[.systemFileNumber] ?? 0) \(facts?[.size] ?? 0) \(time)"
-                }
-            }
-        }.joined(separator: "\n")
     }
 }

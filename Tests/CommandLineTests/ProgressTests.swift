@@ -17,7 +17,7 @@ import Testing
     private static func step(_ iteration: Int, _ tasks: [String] = ["depth", "normals"]) -> StepReport {
         StepReport(
             phase: "policy", iteration: iteration, total: 400,
-            losses: Dictionary(uniqueKeysWithValues: tasks.map { ($0, 0.25) } + [("total", 3.188)]),
+            losses: (tasks + ["total"]).map { (name: $0, value: $0 == "total" ? 3.188 : 0.25) },
             imagesPerSecond: 15.25, waitShare: 0.031, secondsLeft: 61, runSecondsLeft: 7500)
     }
 
@@ -33,6 +33,21 @@ import Testing
         }
         let full = ProgressText(step, Self.phase, losses: step.losses).full
         #expect(full.hasSuffix("15.25 images/s  waiting for data 3.1 %  1 min 1 s left, of the run about 2 h 5 min"))
+    }
+
+    /// Of losses the total is worth most, then those of the tasks in their order.
+    @Test func lossesAreLeftOutByTheirWorth() {
+        let tasks = ["zebra", "apple", "mango"]
+        let step = Self.step(40, tasks)
+        func shown(_ width: Int) -> [String] {
+            let text = ProgressText(step, Self.phase, losses: step.losses).line(width: width, hasColours: false)
+            return (tasks + ["total"]).filter { text.contains("  \($0) ") }
+        }
+        let all = (1...160).map(shown)
+        #expect(all[159] == tasks + ["total"] && all.contains(["total"]) && all.contains(["zebra", "total"]))
+        #expect(Set(all).isSubset(of: [[], ["total"], ["zebra", "total"], ["zebra", "apple", "total"], all[159]]))
+        let full = ProgressText(step, Self.phase, losses: step.losses).full
+        #expect(full.contains("zebra 0.250  apple 0.250  mango 0.250  total 3.188"))
     }
 
     /// A terminal that breaks lines anew when its width changes: lines are whole, rows are a matter of the width.
@@ -103,6 +118,8 @@ import Testing
             let printer = ProgressPrinter(console)
             for event in [
                 ProgressEvent.phase(Self.phase), .step(Self.step(400)), .notice("a \"b\""), .detail("more"),
+                // The same of another run of the command.
+                .notice("a \"b\""),
             ] { printer.report(event) }
             console.say(.error, "Error: wrong")
             return text
@@ -117,6 +134,21 @@ import Testing
         #expect(lines[1]["iteration"]?.integer == 400 && lines[1]["loss"]?["depth"]?.double == 0.25)
         #expect(lines[2]["message"]?.string == "a \"b\"" && lines[3]["time"]?.double ?? 0 > 1e9)
         #expect(throws: (any Error).self) { try LogOptions.parse(["--quiet", "--verbose"]) }
+        // Usage that is wrong is one object too.
+        for options in [["--log-format", "json", "--nonsense"], ["--epochs=3", "--log-format=json"]] {
+            let wrong = Command.run(["train"] + options)
+            #expect(wrong.status == 64 && wrong.output == "" && wrong.lines.count == 1, "\(wrong.errors)")
+            let line = try JSONValue.parse(Data(wrong.errors.utf8))
+            #expect(line["level"] == "error" && line["message"]?.string?.hasPrefix("Error: ") == true)
+        }
+        #expect(Command.run(["train", "--nonsense", "--", "--log-format=json"]).errors.hasPrefix("Error: "))
+        // What a name would do to a terminal is spelled out.
+        var shown = ""
+        let console = Console(answer: { shown += $0 }, remark: { shown += $0 })
+        console.say(.notice, "a\u{1B}b\nc")
+        ProgressPrinter(console).line("d\u{9B}\ne")
+        try console.print("f\u{7}\ng")
+        #expect(shown == #"note: a\u001bb\nc"# + "\n" + #"d\u009b\ne"# + "\n" + #"f\u0007"# + "\ng\n")
     }
 }
 

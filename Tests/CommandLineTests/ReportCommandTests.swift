@@ -101,6 +101,35 @@ extension CommandLineTests {
             #expect(await ask("/main").text == "two")
         }
 
+        /// Files that change are noticed, also those of a run that belongs to the run and is new.
+        @Test func changesAreNoticed() throws {
+            let folder = try TemporaryFolder()
+            try folder.write("", "config.yml")
+            let watched = WatchedRuns([folder.url])
+            var last = watched.state
+            func isChanged(_ change: () throws -> Void) throws -> Bool {
+                // Times of folders may have steps of some milliseconds.
+                usleep(20_000)
+                try change()
+                defer { last = watched.state }
+                return watched.state != last
+            }
+            func make(_ path: String) throws {
+                try FileManager.default.createDirectory(at: folder.file(path), withIntermediateDirectories: true)
+            }
+            #expect(try !isChanged {})
+            #expect(try !isChanged { try folder.write("", "notes.txt") })
+            #expect(try isChanged { try folder.write("1", "metrics.jsonl") })
+            #expect(try isChanged { try folder.write("12", "metrics.jsonl") })
+            #expect(try isChanged { try make("pictures") })
+            #expect(try isChanged { try AtomicFile.write(Data(), to: folder.file("pictures/1.png")) })
+            #expect(try isChanged { try make("retrain/0.5") })
+            #expect(try isChanged { try folder.write("1", "retrain/0.5/metrics.jsonl") })
+            #expect(try !isChanged { try make("retrain/0.5/checkpoints/x") })
+            #expect(RunReport.names(of: ["a/b", "c"]) == ["b", "c"])
+            #expect(RunReport.names(of: ["a/b", "c/b/"]) == ["a/b", "c/b/"])
+        }
+
         @Test func aPageNeedsNothingElse() throws {
             let folder = try TemporaryFolder()
             let config = try folder.write(

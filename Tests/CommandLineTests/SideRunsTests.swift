@@ -40,19 +40,28 @@ extension CommandLineTests {
         @Test func budgetsAreRetrainedAndCompared() throws {
             let folder = try TemporaryFolder()
             // Narrower than a quarter there is nothing: channels are multiples of 16.
+            // The last two budgets are the same to a part in a hundred thousand, and come to one policy.
             let configuration = try folder.write(
-                Self.configuration.replacing("width: 0.125", with: "width: 0.25"), "c.yml")
+                Self.configuration.replacing("width: 0.125", with: "width: 0.25").replacing(
+                    "[0.9, 0.5]", with: "[0.9, 0.5, 0.499999]"), "c.yml")
             let run = folder.file("run")
             let train = ["train", "--config", configuration.path, "--output", run.path, "--no-search"]
             let outcome = Command.run(train)
             #expect(outcome.status == 0, "\(outcome.errors)")
-            for line in ["Policy at 0.9 (", "Policy at 0.5 (", "policy at 0.5: ", "hard sharing, 0.5 × as wide"] {
-                #expect(outcome.output.contains(line), "\(line)")
-            }
+            for line in [
+                "Policy at 0.9 (", "Policy at 0.5 and 0.499999 (", "policy at 0.5: ", "hard sharing, 0.5 × as wide",
+                "policy at 0.499999  ", "policy at 0.499999 is the policy at 0.5, which was trained once",
+            ] { #expect(outcome.output.contains(line), "\(line)") }
+            let notes = outcome.lines.filter { $0.hasPrefix("note: ") }
+            #expect(Set(notes).count == notes.count && notes.count { $0.contains("training policy at") } == 2)
             let tradeoff = try JSONValue.parse(Data(contentsOf: run.appendingPathComponent("tradeoff.json")))
             let points = try #require(tradeoff["points"]).items
             #expect(
-                points.compactMap { $0["folder"]?.string } == [".", "retrain/0.9", "retrain/0.5", "hard_sharing/0.5"])
+                points.compactMap { $0["folder"]?.string }
+                    == [".", "retrain/0.9", "retrain/0.5", "retrain/0.5", "hard_sharing/0.5"])
+            let link = run.appendingPathComponent("retrain/0.499999").path
+            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "0.5")
+            #expect(points[3]["same_as"] == "policy at 0.5" && points[3]["gain"] == points[2]["gain"])
             #expect(points[0]["macs_share"]?.double == 1 && points[0]["gain"]?.double == 0)
             for (point, budget) in zip(points[1...2], [0.9, 0.5]) {
                 #expect(
@@ -90,10 +99,27 @@ extension CommandLineTests {
             // The networks are those that were timed.
             #expect(!again.errors.contains("timing steps"))
 
-            // Killed in a retraining, the run goes on there.
+            // Killed in a retraining, the run says where, and goes on there.
             let interrupted = folder.file("interrupted")
             try FileManager.default.copyItem(at: run, to: interrupted)
-            for name in ["summary.json", "checkpoints", "metrics.jsonl"] {
+            #expect(try Command.run(["runs", interrupted.path, "--json"]).json().items[0]["state"] == "finished")
+            for name in ["tradeoff.json", "retrain/0.5/summary.json"] {
+                try FileManager.default.removeItem(at: interrupted.appendingPathComponent(name))
+            }
+            let listed = Command.run(["runs", interrupted.path]).output
+            #expect(listed.contains("  retraining at 0.5 2/3 ") && listed.contains(" 2/2 "), "\(listed)")
+            #expect(listed.hasSuffix("stopped\n"))
+            #expect(Command.run(["show", interrupted.path]).output.contains(", retraining at 0.5, 2 of 2, "))
+            let page = folder.file("page.html")
+            #expect(Command.run(["report", interrupted.path, "--output", page.path]).status == 0)
+            let html = try String(contentsOf: page, encoding: .utf8)
+            for part in [
+                "not finished: retraining at 0.5, 2 of 2", "<h3>policy at 0.5</h3>", "at 0.5 and 0.499999 of",
+            ] { #expect(html.contains(part), "\(part)") }
+            try FileManager.default.copyItem(
+                at: run.appendingPathComponent("tradeoff.json"),
+                to: interrupted.appendingPathComponent("tradeoff.json"))
+            for name in ["checkpoints", "metrics.jsonl"] {
                 try FileManager.default.removeItem(at: interrupted.appendingPathComponent("retrain/0.5/\(name)"))
             }
             // What was learned stands in the checkpoint, whatever becomes of its files.

@@ -99,6 +99,7 @@ private struct Lines {
             #"note: policy for 0\.[64]: no policy is within the budget of \d+ % of hard sharing: this one costs \#(number) %, "#
                 + #"the cheapest \#(number) %"#
         ),
+        ("one policy", "note: policy at 0.4 is the policy at 0.6, which is trained once"),
         ("evaluation", #"\#(phase)  evaluating \d+/\d+"#),
         ("compiling", #"compiling kernels \d+/\d+"#),
         ("measuring", #"measuring convolutions \d+/\d+"#),
@@ -107,7 +108,10 @@ private struct Lines {
     static let answer = Lines(patterns: [
         ("empty", ""),
         ("rule", "─+"),
-        ("policy title", #"Policy at 0\.[64] \(block × task, in brackets the probability of selecting\)"#),
+        (
+            "policy title",
+            #"Policy at (?:0\.[64]|0\.6 and 0\.4) \(block × task, in brackets the probability of selecting\)"#
+        ),
         ("policy header", "block +segmentation +normals +depth"),
         ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)(?: !)?){3} *"#),
         ("policy mark", "! against its probability"),
@@ -126,6 +130,7 @@ private struct Lines {
                 + #"training \#(number) × (?:faster|slower); \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
                 + #"all tasks [+−]\#(number) % against hard sharing"#
         ),
+        ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
         ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
@@ -139,7 +144,7 @@ private struct Lines {
     func expect(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         // What is still to come may be there or not, short evaluations are not told, and a policy may need no remark.
         let optional: Set = [
-            "evaluation", "compiling", "measuring", "policy against", "policy beyond", "policy mark",
+            "evaluation", "compiling", "measuring", "policy against", "policy beyond", "policy mark", "one policy",
         ]
         var names: Set<String> = []
         var foreign: [String] = []

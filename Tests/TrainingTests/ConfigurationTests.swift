@@ -394,13 +394,17 @@ import Testing
             }
             let study = try Study.read(file)
             studies.insert(file.deletingPathExtension().lastPathComponent)
-            let tasks = Set(try study.configuration(study.rows[0], seed: study.seeds[0]).tasks.map(\.name))
+            let tasks = Set(study.configuration(study.rows[0], seed: study.seeds[0]).tasks.map(\.name))
             var known: [String: String] = [:]
             for row in study.rows {
-                let text = try study.configuration(row, seed: study.seeds[0]).yaml()
+                let text = study.configuration(row, seed: study.seeds[0]).yaml()
                 let other = known.updateValue(row.name, forKey: text)
                 #expect(other == nil, "\(file.path): '\(row.name)' is the run of '\(other ?? "")'")
             }
+            // Read once, and the same as by its keys.
+            let again = try ExperimentConfiguration.load(
+                study.configURL, overrides: study.overrides(study.rows[0], seed: 77))
+            #expect(study.configuration(study.rows[0], seed: 77).yaml() == again.yaml())
             for row in study.published { #expect(tasks.isSuperset(of: try #require(row.values).keys), "\(row.name)") }
         }
         let known = ["nyu_v2_2task", "nyu_v2_3task", "cityscapes", "taskonomy", "domainnet", "ablations"]

@@ -288,6 +288,11 @@ extension TrainingTests {
         let narrow = try #require(chart.panels[0].series.first { $0.name == "hard sharing, narrowed" })
         #expect(narrow.points.map(\.x) == [8, 3.2] && narrow.points.map(\.y) == [0, -3])
         #expect(Picture(chart.svg)?.elements.contains { $0.text == "policy at 0.6" } == true)
+        // Two budgets that have come to one policy are in one place.
+        var twin = point(.policy, "policy at 0.55", share: 0.5, gain: 1.5)
+        twin.sameAs = "policy at 0.6"
+        let both = try #require(tradeoff(points + [twin]).chart?.panels[0].series.first { $0.name == "policies" })
+        #expect(both.points.map(\.label) == ["policy at 0.6, policy at 0.55"])
         // Without hard sharing's accuracy there is nothing to draw.
         #expect(tradeoff([point(.hardSharing, "hard sharing", share: 1, gain: nil)]).chart == nil)
         #expect(abs((points[1].planError(.inference) ?? 0) + 0.2) < 1e-12)

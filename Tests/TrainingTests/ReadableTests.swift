@@ -61,6 +61,51 @@ import Testing
         #expect(small.text == "a   b\n─────\nx  10")
     }
 
+    /// Names may hold what would move a terminal's cursor or break a line.
+    @Test func controlCharactersAreSpelledOut() throws {
+        let name = "a\u{1B}[2J\n\u{9B}\u{202E}\t深"
+        #expect(visible(name) == #"a\u001b[2J\n\u009b\u202e\t深"#)
+        #expect(visible("a\tb\nc\r", keeping: ["\n", "\t"]) == "a\tb\nc\\r" && visible("depth é 👍🏽") == "depth é 👍🏽")
+        var table = Table([name])
+        table.add([name])
+        #expect(table.text.split(separator: "\n").count == 3 && !table.text.contains("\u{1B}"))
+        let error = InputError(file: name, place: name, found: name, expected: "none")
+        let two = try #require(InputError.all([error, error]))
+        #expect(!"\(error)".contains("\n") && "\(two)".contains(#"\u001b"#))
+        #expect(escapedXML(name) == #"a\u001b[2J \u009b\u202e 深"#)
+        // JSON says the same with and without.
+        let json = visible(JSONValue.string("\u{85}x\u{7F}").text)
+        #expect(json.utf8.allSatisfy { $0 < 0x7F })
+        #expect(try JSONValue.parse(Data(json.utf8)) == "\u{85}x\u{7F}")
+    }
+
+    /// What is told of JSON without reading it is what reading tells, wherever a byte is damaged.
+    @Test func syntaxIsThatOfTheParser() throws {
+        let line =
+            #"{"a": [1, -2.5e-3, 0.25, [], {}], "b\"\\": {"c": null, "d": [true, false]}, "é\u001f": "深", "e": 0}"#
+        func isObject(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes(JSONSyntax.isObject) }
+        func isParsed(_ bytes: [UInt8]) -> Bool {
+            if case .object? = try? JSONValue.parse(Data(bytes)) { true } else { false }
+        }
+        let whole = Array(line.utf8)
+        #expect(isObject(whole) && isParsed(whole))
+        for place in whole.indices {
+            for bit in [UInt8(1), 2, 8, 0x10, 0x40, 0x80] {
+                var bytes = whole
+                bytes[place] ^= bit
+                let text = String(decoding: bytes, as: UTF8.self)
+                #expect(isObject(bytes) == isParsed(bytes), "byte \(place), \(bit): \(text)")
+            }
+            var bytes = whole
+            bytes.remove(at: place)
+            #expect(isObject(bytes) == isParsed(bytes), "without byte \(place)")
+            #expect(!isObject(Array(whole[..<place])))
+        }
+        for text in ["", "[]", "1", "{} {}", "{\"a\":01}", "{\"a\":1,}", String(repeating: "[", count: 5000)] {
+            #expect(!isObject(Array(text.utf8)), "\(text)")
+        }
+    }
+
     @Test func runsOfALaunch() {
         #expect(DeviceSpeed.runs(of: 10, atLeast: 5) == 10)
         #expect(DeviceSpeed.runs(of: 1e9, atLeast: 5) == 5)

@@ -177,12 +177,46 @@ import Testing
         #expect(try Data(contentsOf: url).isEmpty)
     }
 
+    /// What is left of a log is gone on with: whole lines of steps that the checkpoint has seen.
+    @Test func whatIsLeftOfALogIsKept() throws {
+        let folder = try TemporaryFolder()
+        let lines = (1...5).map { #"{"event":"step","global_step":\#($0)}"# + "\n" }
+        func remains(_ text: String, of bytes: Int, after step: Int) throws -> (text: String, loss: String?) {
+            let url = try folder.write(text, "metrics.jsonl")
+            let log = try EventLog(url)
+            let known = log.remains(of: UInt64(bytes), after: step)
+            try log.truncate(to: known.offset)
+            return (try String(contentsOf: url, encoding: .utf8), known.loss)
+        }
+        let three = lines[..<3].joined()
+        let whole = try remains(lines.joined(), of: three.utf8.count, after: 3)
+        #expect(whole.text == three && whole.loss == nil)
+        for cut in [three.dropLast(), three.dropLast(9)] {
+            let left = try remains(String(cut), of: three.utf8.count, after: 3)
+            #expect(left.text == lines[..<2].joined())
+            #expect(left.loss?.contains("was cut or changed: it goes on after step 2, ") == true, "\(left)")
+        }
+        // Nothing of what is taken again is kept, and a line that cannot be read is in nobody's way.
+        let grown = try remains("{\n" + lines[1] + lines[4] + lines[4], of: three.utf8.count, after: 3)
+        #expect(grown.text == "{\n" + lines[1] && grown.loss != nil)
+        // Where the checkpoint ends by chance, but of later steps.
+        let chance = try remains(lines[2...].joined(), of: three.utf8.count, after: 3)
+        #expect(chance.text == lines[2])
+        for text in ["", #"{"event":"resume","global_step":3}"# + "\n"] {
+            let anew = try remains(text + lines[3], of: three.utf8.count, after: 3)
+            #expect(anew.text == text)
+            #expect(anew.loss?.hasSuffix("is gone: it begins anew, without the steps before") == true)
+        }
+        #expect(try remains("", of: 0, after: 0).loss == nil)
+    }
+
     @Test func badLogsAreErrors() throws {
         let folder = try TemporaryFolder()
         let url = try folder.write("{\"a\":1}\nnonsense\n{}\n", "m.jsonl")
         #expect(
             message { _ = try EventLog.read(url) }
-                == "\(url.path): line 2: found no JSON object, expected a JSON object")
+                == "\(url.path): line 2: found no JSON object, expected a JSON object; without the line the others are "
+                + "read")
         #expect(message { _ = try EventLog(URL(fileURLWithPath: "/nonexistent/m.jsonl")) }.contains("open failed"))
     }
 }

@@ -4,7 +4,10 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
 @testable import AdaShareTensorBoard
+@testable import AdaShareTraining
 
 @Suite struct TensorBoardTests {
     /// A record's bytes, where both checksums are right.
@@ -102,6 +105,35 @@ import Testing
         #expect(all.map(\.count) == [3, 3, 3])
         #expect(all[1][1].sessionLog.status == .start && all[1][1].step == 5 && all[2][1].step == 9)
         #expect(all.allSatisfy { $0[0].fileVersion == "brain.Event:2" })
+    }
+
+    /// Whoever clears a folder while a run goes on loses what was shown, not what follows.
+    @Test func aRemovedFileIsMadeAgain() throws {
+        let folder = try TemporaryFolder()
+        let run = try RunDirectory(folder.file("run"), mode: .create)
+        let configuration = try ExperimentConfiguration.parse(
+            yaml: ConfigurationTests.three, file: "c.yml", overrides: [])
+        let board = RunBoard(run, try Experiment(configuration), nextStep: 1, of: 9)
+        func boards() throws -> [URL] {
+            try FileManager.default.contentsOfDirectory(atPath: run.url.path).filter(TensorBoardLog.isName).sorted()
+                .map { run.url.appendingPathComponent($0) }
+        }
+        func add(_ step: Int) throws {
+            try board.add(
+                ["event": "step", "global_step": .integer(step), "time": 1_700_000_000, "loss": ["depth": 0.5]])
+        }
+        for step in 1...2 { try add(step) }
+        #expect(try boards().count == 1)
+        try FileManager.default.removeItem(at: try boards()[0])
+        for step in 3...4 { try add(step) }
+        try board.succeed()
+        let events = try records(try #require(try boards().first))
+        #expect(events[0].fileVersion == "brain.Event:2" && events[1].sessionLog.status == .start)
+        #expect(events[1].step == 3 && events.map(\.step) == [0, 3, 2, 0, 3, 4, 0])
+        let moved = folder.file("moved")
+        try FileManager.default.moveItem(at: try boards()[0], to: moved)
+        try add(5)
+        #expect(try records(moved).count == 7 && boards().count == 1)
     }
 
     @Test func eventsOfTheLogBecomeTags() throws {

@@ -43,16 +43,17 @@ struct ChartText {
 
 }
 
-/// Text that XML and HTML take, also within quotes; characters that they allow in no form become "?".
+/// Text that XML and HTML take, also within quotes; control characters are spelled out, and what they allow in no form
+/// becomes "?".
 package func escapedXML(_ string: String) -> String {
-    string.unicodeScalars.map { scalar in
+    visible(string, keeping: ["\t", "\n", "\r"]).unicodeScalars.map { scalar in
         switch scalar {
         case "&": "&amp;"
         case "<": "&lt;"
         case ">": "&gt;"
         case "\"": "&quot;"
         case "\t", "\n", "\r": " "
-        case "\u{0}"..<" ", "\u{fffe}", "\u{ffff}": "?"
+        case "\u{fffe}", "\u{ffff}": "?"
         default: String(scalar)
         }
     }.joined()

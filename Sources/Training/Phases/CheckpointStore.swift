@@ -63,10 +63,9 @@ struct CheckpointStore {
     /// The name of a pair: `policy-0000300`, and `policy-0016000-open` after all steps of a phase that has not ended.
     private static func stem(_ state: RunState, of total: Int) -> String {
         let isOpen = state.iteration == total && total > 0 && !state.finished.contains(state.phase)
-        return "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))" + (isOpen ? openSuffix : "")
+        return "\(state.phase.rawValue)-\(String(state.iteration).leftPadded(to: 7))"
+            + (isOpen ? RunDirectory.openSuffix : "")
     }
-
-    private static let openSuffix = "-open"
 
     /// Removes the pairs before this one, and what a kill within an earlier removal left of one.
     ///
@@ -82,7 +81,7 @@ struct CheckpointStore {
 
     /// The phase in a pair's name; nil for weights exported under another name.
     private static func phase(ofPair name: String) -> Phase? {
-        let name = name.hasSuffix(openSuffix) ? String(name.dropLast(openSuffix.count)) : name
+        let name = withoutSuffix(name) ?? name
         guard let dash = name.lastIndex(of: "-"), !name[dash...].dropFirst().isEmpty,
             name[dash...].dropFirst().allSatisfy(\.isNumber)
         else { return nil }
@@ -105,7 +104,12 @@ struct CheckpointStore {
 
     /// A name that sorts as the pairs were written: an open phase's comes before that of its end.
     private static func order(_ name: String) -> String {
-        name.hasSuffix(openSuffix) ? String(name.dropLast(openSuffix.count)) : name + "~"
+        withoutSuffix(name) ?? name + "~"
+    }
+
+    /// The name of an open phase's pair without what says so; nil for another name.
+    private static func withoutSuffix(_ name: String) -> String? {
+        name.hasSuffix(RunDirectory.openSuffix) ? String(name.dropLast(RunDirectory.openSuffix.count)) : nil
     }
 
     /// Writes weights under a name of their own, with the policy they belong to.

@@ -36,7 +36,7 @@ extension Trainer {
 
     /// The runs that belong to the one with this configuration.
     var sideRuns: [SideRuns.Kind] {
-        SideRuns.areWanted(experiment.configuration)
+        SideRuns.areWanted(experiment.configuration, isPart: run.isPart)
             ? SideRuns.kinds(experiment.configuration, isPolicyGiven: settings.isPolicyGiven) : []
     }
 

@@ -155,7 +155,7 @@ extension Trainer: MethodRun {
         if !leftOut.isEmpty {
             event["left_out_of_score"] = .array(leftOut.map { .string($0) })
             let list = leftOut.joined(separator: ", ")
-            note("\(name) \(state.iteration): not a number, and left out of the score: \(list)")
+            tell("\(name) \(state.iteration): not a number, and left out of the score: \(list)")
         }
         try append(event)
         if let pictures { try board?.add(pictures, of: .object(event)) }

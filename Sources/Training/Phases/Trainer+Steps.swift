@@ -82,8 +82,10 @@ extension Trainer {
 
     private func report(of outline: PhaseOutline, _ losses: [String: Double], _ pace: Pace) -> StepReport {
         lastReport = .now
+        let names = experiment.tasks.map(\.name) + [StepGraphs.totalName]
         return StepReport(
-            phase: outline.phase.rawValue, iteration: state.iteration, total: outline.iterations, losses: losses,
+            phase: outline.phase.rawValue, iteration: state.iteration, total: outline.iterations,
+            losses: names.compactMap { name in losses[name].map { (name: name, value: $0) } },
             imagesPerSecond: pace.imagesPerSecond, waitShare: pace.waitShare,
             secondsLeft: pace.secondsPerStep * Double(outline.iterations - state.iteration),
             runSecondsLeft: runSecondsLeft(pace, outline))

@@ -45,6 +45,8 @@ public final class Trainer {
     /// Whether it has been said what the initial weights are to the network.
     var hasSaidStart = false
     private let changes: [ConfigurationDifference]
+    /// What the run that it belongs to calls it; nil for one of its own.
+    private let part: String?
     /// Where the checkpoint on disk is.
     var saved: SavedPlace?
     let report: (ProgressEvent) -> Void
@@ -74,15 +76,17 @@ public final class Trainer {
     ///   - run: the folder, which gets configuration, log, checkpoints and results.
     ///   - search: how a new run's convolutions come to their algorithms; one that has recorded them keeps those.
     ///   - changes: what `run` says has changed in the configuration since it began.
+    ///   - part: what the run that it belongs to calls it; nil for one of its own.
     ///   - stop: asked whether the process is to stop, for which `train` then leaves a checkpoint and throws `Stopped`.
     ///   - report: receives progress for people; never called from another thread.
     /// - Throws: what is wrong with data set, device, checkpoint or folder.
     public init(
         experiment given: Experiment, datasets opened: [any Dataset]? = nil, context: DeviceContext,
         family: KernelFamily? = nil, run: RunDirectory, search: AlgorithmSearchMode = .off,
-        changes: [ConfigurationDifference] = [], stop: StopRequest? = nil, report: @escaping (ProgressEvent) -> Void
+        changes: [ConfigurationDifference] = [], part: String? = nil, stop: StopRequest? = nil,
+        report: @escaping (ProgressEvent) -> Void
     ) throws {
-        self.changes = changes
+        (self.changes, self.part) = (changes, part)
         self.run = run
         self.stop = stop
         if let stop { context.isStopped = { stop.reason != nil } }
@@ -120,23 +124,20 @@ public final class Trainer {
         guard let first = outlines.first?.phase else { preconditionFailure("a method without phases") }
         state = saved?.state ?? RunState(phase: first)
         log = try EventLog(run.log)
-        var seen = saved?.state.logOffset ?? 0
-        // Gone, or begun anew since and nothing saved.
-        let isLost = try log.offset < seen && log.events(after: 0).first.map { $0["event"] == "resume" } ?? true
-        if isLost { seen = 0 }
         // A checkpoint that cannot be continued from leaves the log as it is.
         if let saved { try restore(saved) }
-        let resumes = try log.events(after: seen).filter { $0["event"] == "resume" }
-        try log.truncate(to: seen)
+        let known = log.remains(of: saved?.state.logOffset ?? 0, after: globalStep)
+        let resumes = try log.events(after: known.offset).filter { $0["event"] == "resume" }
+        try log.truncate(to: known.offset)
         if given.configuration.dataset.onError == .skip {
             skipped = Set(try log.events(after: 0).filter { $0["event"] == "skip" }.compactMap { $0["reason"]?.string })
         }
         // A run killed again before its next checkpoint still shows where it had continued.
         for event in resumes { try log.append(event) }
         if saved != nil {
-            report(.notice("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)"))
+            tell("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)")
             try reopenPhase()
-            if isLost { report(.notice("\(run.log.path) is gone: it begins anew, without the steps before")) }
+            if let loss = known.loss { report(.notice(loss)) }
         }
         if given.configuration.training.tensorboard {
             let steps = outlines.reduce(0) { $0 + $1.iterations }
@@ -146,6 +147,9 @@ public final class Trainer {
         report(.notice("changed since the run began: " + changes.map(\.text).joined(separator: "; ")))
         try run.store(given.configuration)
     }
+
+    /// Says what has come of the run by now, which may be the same of several runs of one command.
+    func tell(_ text: String) { report(.notice((part.map { "\($0): " } ?? "") + text)) }
 
     /// The first data set: the only one, where tasks have none of their own.
     public var dataset: any Dataset { datasets[0] }
@@ -331,7 +335,7 @@ public final class Trainer {
         guard let iteration = state.bestIteration[phase.rawValue], iteration != state.iteration else { return false }
         try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue)-best.safetensors")))
         state.weightsIteration = iteration
-        report(.notice("best \(phase.rawValue) checkpoint on validation: iteration \(iteration)"))
+        tell("best \(phase.rawValue) checkpoint on validation: iteration \(iteration)")
         return true
     }
 

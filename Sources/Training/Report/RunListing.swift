@@ -34,6 +34,8 @@ public struct RunListing: Sendable, Encodable {
     public private(set) var phase: String?, phaseNumber: Int?, phases: Int?
     /// Steps of the phase that are done, and all of them.
     public private(set) var iteration: Int?, iterations: Int?
+    /// The run that belongs to it and is worked on, or is the next to be, once its own phases are over.
+    package private(set) var part: RunStanding.Part?
     /// Best score on the validation split in percent, of the last phase that has one, but for what results are compared
     /// with: mean relative gain over what scores of the run are relative to.
     public private(set) var bestScore: Double?
@@ -45,7 +47,7 @@ public struct RunListing: Sendable, Encodable {
     public private(set) var lastChange = 0.0
 
     /// Lists the runs in a folder and the folders in it, those last changed first. Runs that belong to a run are a part
-    /// of it. Links are not followed.
+    /// of it. Links to folders are followed; a run is listed once, by the name that needs none where there is one.
     ///
     /// - Parameter root: the folder; a run's own is listed alone.
     /// - Throws: `InputError` if it is no folder that can be read.
@@ -54,9 +56,10 @@ public struct RunListing: Sendable, Encodable {
             throw InputError(
                 file: root.relativePath, found: "no folder that can be read", expected: "one that runs lie in")
         }
-        var found: [RunListing] = []
-        look(in: root, name: "", depth: 0, into: &found)
-        return found.sorted { ($1.lastChange, $0.name) < ($0.lastChange, $1.name) }
+        var search = Search()
+        search.look(in: root, name: "", depth: 0)
+        search.followLinks()
+        return search.found.sorted { ($1.lastChange, $0.name) < ($0.lastChange, $1.name) }
     }
 
     /// Looks at the folder of a run.
@@ -70,25 +73,54 @@ public struct RunListing: Sendable, Encodable {
         self.init(folder, name: name)
     }
 
-    /// Studies have a folder for each row, in one of their own.
-    private static let deepest = 5
+    /// Goes through folders, each once, by whatever name it is come to.
+    private struct Search {
+        private(set) var found: [RunListing] = []
+        private var seen: Set<[UInt64]> = []
+        private var links: [(folder: URL, name: String, depth: Int)] = []
 
-    private static func look(in folder: URL, name: String, depth: Int, into found: inout [RunListing]) {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
-            var listing = RunListing(name: name, folder: folder.relativePath)
-            (listing.state, listing.problem) = (.damaged, "the folder cannot be read")
-            found.append(listing)
-            return
+        /// Studies have a folder for each row, in one of their own.
+        private static let deepest = 5
+
+        mutating func look(in folder: URL, name: String, depth: Int) {
+            guard let status = RunListing.status(folder.path, followsLinks: true) else { return }
+            let identity = [UInt64(status.st_dev), UInt64(status.st_ino)]
+            guard seen.insert(identity).inserted else { return }
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
+                var listing = RunListing(name: name, folder: folder.relativePath)
+                (listing.state, listing.problem) = (.damaged, "the folder cannot be read")
+                found.append(listing)
+                return
+            }
+            if RunDirectory.isRun(holding: Set(names)) {
+                found.append(RunListing(folder, name: name.isEmpty ? "." : name))
+                return
+            }
+            guard depth < Self.deepest else {
+                // A link may lead here from less deep.
+                seen.remove(identity)
+                return
+            }
+            for child in names.sorted() where !child.hasPrefix(".") {
+                let url = folder.appendingPathComponent(child)
+                let path = name.isEmpty ? child : "\(name)/\(child)"
+                switch RunListing.status(url.path).map({ $0.st_mode & S_IFMT }) {
+                case S_IFDIR: look(in: url, name: path, depth: depth + 1)
+                case S_IFLNK: links.append((url, path, depth + 1))
+                default: break
+                }
+            }
         }
-        if RunDirectory.isRun(holding: Set(names)) {
-            found.append(RunListing(folder, name: name.isEmpty ? "." : name))
-            return
-        }
-        guard depth < deepest else { return }
-        for child in names.sorted() where !child.hasPrefix(".") {
-            let url = folder.appendingPathComponent(child)
-            guard status(url.path).map({ $0.st_mode & S_IFMT == S_IFDIR }) ?? false else { continue }
-            look(in: url, name: name.isEmpty ? child : "\(name)/\(child)", depth: depth + 1, into: &found)
+
+        /// Looks where links lead, once all that is there without them has been seen.
+        mutating func followLinks() {
+            while !links.isEmpty {
+                let (folder, name, depth) = links.removeFirst()
+                guard let status = RunListing.status(folder.path, followsLinks: true),
+                    status.st_mode & S_IFMT == S_IFDIR
+                else { continue }
+                look(in: folder, name: name, depth: depth)
+            }
         }
     }
 
@@ -110,33 +142,31 @@ public struct RunListing: Sendable, Encodable {
     private mutating func read(_ run: RunDirectory) throws {
         let configuration = try run.readConfiguration()
         method = configuration.method.kind
-        let outlines = configuration.method.chosen.phases(try configuration.methodSettings()).filter {
-            $0.iterations > 0 && !$0.isElsewhere
-        }
-        let log = try Log(run.log)
-        let last = try log.last()
-        phase = last?.phase ?? outlines.first?.phase.rawValue
-        iteration = last?.iteration ?? 0
-        func place(of phase: String?) -> Int? { outlines.firstIndex { $0.phase.rawValue == phase } }
-        // A checkpoint may be further than what was logged.
-        if let file = run.latestCheckpoint?.deletingPathExtension().lastPathComponent,
-            let dash = file.lastIndex(of: "-"), let kept = Int(file[file.index(after: dash)...])
-        {
-            let name = String(file[..<dash])
-            let (mine, other) = (place(of: name) ?? -1, place(of: phase) ?? -1)
-            if mine > other || mine == other && kept > iteration ?? 0 { (phase, iteration) = (name, kept) }
-        }
-        let place = place(of: phase)
-        (phaseNumber, phases) = (place.map { $0 + 1 }, outlines.count)
-        iterations = place.map { outlines[$0].iterations }
-        let reference = configuration.method.chosen.reference
-        bestScore = log.bestScore(ofLast: outlines.filter { $0.phase != reference }.map(\.phase.rawValue))
+        let log = try EventLog.Lines(run.log)
+        let standing = try RunStanding(run, configuration, log)
+        (phase, phaseNumber, phases) = (standing.phase, standing.phaseNumber, standing.phases)
+        (iteration, iterations, part) = (standing.iteration, standing.iterations, standing.part)
+        bestScore = Self.bestScore(log, ofLast: standing.judged)
         let summary: Ending? = try JSONText.readFileIfThere(run.summary)
         gainOverHardSharing = summary?.gainOverHardSharing
-        let compared = run.url.appendingPathComponent("tradeoff.json").path
-        let isOver = phaseNumber == phases && iteration == iterations
-        let isCompared = !SideRuns.areWanted(configuration) || FileManager.default.fileExists(atPath: compared)
-        if summary != nil, isOver, isCompared { state = .finished }
+        if standing.isFinished { state = .finished }
+        // In the end, so that the rest is known of a run with a bad line.
+        try log.check()
+        _ = try log.last()
+        for kind in standing.parts {
+            let folder = run.url.appendingPathComponent(kind.folder)
+            try EventLog.Lines(RunDirectory.Entry.log.url(in: folder)).check()
+        }
+    }
+
+    /// The best score of the last of these phases that has one.
+    private static func bestScore(_ log: EventLog.Lines, ofLast phases: [String]) -> Double? {
+        var best: [String: Double] = [:]
+        for event in log.events("evaluation") {
+            guard let phase = event["phase"]?.string, let score = event["score"]?.double else { continue }
+            best[phase] = max(score, best[phase] ?? score)
+        }
+        return phases.last { best[$0] != nil }.flatMap { best[$0] }
     }
 
     /// The part of a summary that is listed.
@@ -146,9 +176,9 @@ public struct RunListing: Sendable, Encodable {
 
     // MARK: - Files
 
-    private static func status(_ path: String) -> stat? {
+    private static func status(_ path: String, followsLinks: Bool = false) -> stat? {
         var status = stat()
-        return lstat(path, &status) == 0 ? status : nil
+        return (followsLinks ? stat(path, &status) : lstat(path, &status)) == 0 ? status : nil
     }
 
     private mutating func measure(_ path: String) {
@@ -165,76 +195,6 @@ public struct RunListing: Sendable, Encodable {
                 let time = status.st_mtim
             #endif
             lastChange = max(lastChange, (Double(time.tv_sec) + Double(time.tv_nsec) / 1e9).rounded())
-        }
-    }
-}
-
-/// The lines of a log that a list looks at: the last one, and those of evaluations. Logs of long runs are large.
-private struct Log {
-    private let url: URL
-    private let data: Data
-
-    init(_ url: URL) throws {
-        self.url = url
-        guard FileManager.default.fileExists(atPath: url.path) else {
-            data = Data()
-            return
-        }
-        // Not mapped: a run that goes on cuts its log.
-        guard let data = try? Data(contentsOf: url) else {
-            throw InputError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
-        }
-        self.data = data
-    }
-
-    /// Where the last whole line says that the run stands; nil without one.
-    func last() throws -> (phase: String, iteration: Int)? {
-        let newline = UInt8(ascii: "\n")
-        guard let end = data.lastIndex(of: newline) else { return nil }
-        let start = data[..<end].lastIndex(of: newline).map { $0 + 1 } ?? data.startIndex
-        guard let event = try? JSONValue.parse(Data(data[start..<end])), let phase = event["phase"]?.string,
-            let iteration = event["iteration"]?.double.flatMap(Int.init(exactly:))
-        else {
-            throw InputError(
-                file: url.path, place: "last line", found: "no event of a run", expected: "a JSON object with its phase"
-            )
-        }
-        return (phase, iteration)
-    }
-
-    /// The best score of the last of these phases that has one.
-    func bestScore(ofLast phases: [String]) -> Double? {
-        var best: [String: Double] = [:]
-        for line in evaluations {
-            guard let event = try? JSONValue.parse(line), let phase = event["phase"]?.string,
-                let score = event["score"]?.double
-            else { continue }
-            best[phase] = max(score, best[phase] ?? score)
-        }
-        return phases.last { best[$0] != nil }.flatMap { best[$0] }
-    }
-
-    /// The lines that are about evaluations.
-    private var evaluations: [Data] {
-        let (word, newline) = (Array("\"evaluation\"".utf8), UInt8(ascii: "\n"))
-        return data.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return [] }
-            var (found, position): ([Data], Int) = ([], 0)
-            // Few letters are as rare as its v, and the system finds one fast.
-            while position < bytes.count,
-                let hit = memchr(base + position, Int32(UInt8(ascii: "v")), bytes.count - position)
-            {
-                let start = base.distance(to: UnsafeRawPointer(hit)) - 2
-                position = start + 3
-                guard start >= 0, start + word.count <= bytes.count, memcmp(base + start, word, word.count) == 0 else {
-                    continue
-                }
-                let first = bytes[..<start].lastIndex(of: newline).map { $0 + 1 } ?? 0
-                guard let end = bytes[start...].firstIndex(of: newline) else { break }
-                found.append(Data(bytes[first..<end]))
-                position = end
-            }
-            return found
         }
     }
 }

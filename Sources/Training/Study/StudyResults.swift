@@ -65,7 +65,7 @@ public struct StudyResults: Sendable {
             var own: [Line] = []
             for seed in study.seeds {
                 let run = folder.appendingPathComponent(study.folder(row, seed: seed))
-                let configuration = try study.configuration(row, seed: seed)
+                let configuration = study.configuration(row, seed: seed)
                 let entries: [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)]
                 do {
                     if let change = try Self.change(of: run, configuration) { throw change }
@@ -103,7 +103,7 @@ public struct StudyResults: Sendable {
     private static func checkNames(of study: Study) throws {
         var names: [String] = []
         for (index, row) in study.rows.enumerated() {
-            for part in try parts(study.configuration(row, seed: study.seeds[0])) {
+            for part in parts(study.configuration(row, seed: study.seeds[0])) {
                 let name = name(of: part, in: row)
                 guard !names.contains(name) else {
                     throw InputError(
@@ -137,7 +137,7 @@ public struct StudyResults: Sendable {
     /// What makes a run another one than the study has in its place now; nil for the same one, and for none.
     private static func change(of url: URL, _ configuration: ExperimentConfiguration) throws -> InputError? {
         let again = "without the folder it is trained again"
-        let summary = url.appendingPathComponent("summary.json")
+        let summary = RunDirectory.Entry.summary.url(in: url)
         switch try continuation(of: url, configuration) {
         case .other(let error):
             return InputError(file: url.relativePath, found: error.found, expected: "what the study says; \(again)")
@@ -158,16 +158,17 @@ public struct StudyResults: Sendable {
     ///
     /// - Throws: `InputError` if its stored configuration is damaged.
     public static func isFinished(_ run: URL, _ configuration: ExperimentConfiguration) throws -> Bool {
-        guard case .same? = try continuation(of: run, configuration) else { return false }
-        let last = SideRuns.areWanted(configuration) ? "tradeoff.json" : "summary.json"
-        return FileManager.default.fileExists(atPath: run.appendingPathComponent(last).path)
+        guard let run = try? RunDirectory(run, mode: .read), case .same = try run.continuation(configuration) else {
+            return false
+        }
+        return try RunStanding(run, configuration).isFinished
     }
 
     /// The networks of a run: its own, or where budgets are retrained in runs of their own those; hard sharing and
     /// narrower networks where they were trained. The only network of a row has no name of its own.
     package static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
-        let summary: RunSummary = try JSONText.readFile(run.appendingPathComponent("summary.json"))
-        let compared = run.appendingPathComponent("tradeoff.json")
+        let summary: RunSummary = try JSONText.readFile(RunDirectory.Entry.summary.url(in: run))
+        let compared = RunDirectory.Entry.tradeoff.url(in: run)
         let baseline = summary.hardSharing.map {
             (hardSharing, Tradeoff.Point.Kind.hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
         }
@@ -189,7 +190,7 @@ public struct StudyResults: Sendable {
                     let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
                     let own: RunSummary =
                         point.folder == "."
-                        ? summary : try JSONText.readFile(folder.appendingPathComponent("summary.json"))
+                        ? summary : try JSONText.readFile(RunDirectory.Entry.summary.url(in: folder))
                     let isOnly = point.kind == .policy && policies.count == 1
                     return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
                 }
@@ -222,7 +223,7 @@ extension StudyResults.Line {
 
 extension StudyResults.Entry {
     private static func fingerprint(of run: URL) -> String {
-        let files = ["summary.json", "algorithms.json"].map { run.appendingPathComponent($0) }
+        let files = [RunDirectory.Entry.summary, .algorithms].map { $0.url(in: run) }
         return ContentHash.text(files.map { (try? Data(contentsOf: $0)) ?? Data() })
     }
 

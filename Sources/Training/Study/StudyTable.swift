@@ -31,7 +31,7 @@ public struct StudyTable {
     ///   - hasAllMetrics: instead of each task's first one.
     public init(_ results: StudyResults, convention: MetricConvention = .exact, hasAllMetrics: Bool = false) {
         let study = results.study
-        let names = study.rows.flatMap { (try? study.configuration($0, seed: study.seeds[0]))?.tasks.map(\.name) ?? [] }
+        let names = study.rows.flatMap { study.configuration($0, seed: study.seeds[0]).tasks.map(\.name) }
         self.init(
             results.lines, tasks: names, published: study.published, convention: convention,
             hasAllMetrics: hasAllMetrics, gains: results.gains)

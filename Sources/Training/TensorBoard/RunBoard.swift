@@ -8,12 +8,14 @@ import Foundation
 
 /// Writes what TensorBoard shows of a run while it is trained: the events of the log as curves, and pictures.
 ///
-/// The file is begun with the first event that shows something: a run that is finished already leaves none.
+/// The file is begun with the first event that shows something: a run that is finished already leaves none. Where it is
+/// removed while the run goes on, the next event begins another one.
 final class RunBoard {
     private let folder: URL
     private let configuration: ExperimentConfiguration
     private let tasks: [String]
-    private let nextStep: Int
+    /// The first step that no file of this process has told of.
+    private var nextStep: Int
     private let panelDistance, policyDistance: Int
     private var log: TensorBoardLog?
 
@@ -45,7 +47,7 @@ final class RunBoard {
     func add(_ event: JSONValue) throws {
         guard let kind = event["event"]?.string, ["step", "evaluation"].contains(kind) else { return }
         let (step, time) = Self.place(of: event)
-        let log = try opened(time)
+        let log = try opened(step, time)
         try log.write(EventScalars.of(event, without: [Self.probabilities]), step: step, time: time)
         guard case .object(let rows)? = event[Self.probabilities],
             step / configuration.training.logEvery % policyDistance == 0
@@ -63,7 +65,7 @@ final class RunBoard {
     /// - Throws: `InputError` if it cannot be written.
     func add(_ shown: EvaluationPictures, of event: JSONValue) throws {
         let (step, time) = Self.place(of: event)
-        let log = try opened(time)
+        let log = try opened(step, time)
         if let policy = shown.policy {
             try log.write(
                 PolicyPicture.image(policy.select.map { $0.map { $0 ? 1 : 0 } }), tag: "policy/selected",
@@ -88,7 +90,11 @@ final class RunBoard {
     /// Says that the run is complete.
     ///
     /// - Throws: `InputError` if that cannot be written.
-    func succeed() throws { try log?.writeSuccess(time: Date().timeIntervalSince1970) }
+    func succeed() throws {
+        guard log != nil else { return }
+        let time = Date().timeIntervalSince1970
+        try opened(nextStep - 1, time).writeSuccess(time: time)
+    }
 
     /// Flushes what is written to disk.
     ///
@@ -103,8 +109,10 @@ final class RunBoard {
         "Rows from the top: \(tasks.joined(separator: ", ")). Columns: blocks from the input to the heads."
     }
 
-    private func opened(_ time: Double) throws -> TensorBoardLog {
-        if let log { return log }
+    /// The log, for what happened at a step.
+    private func opened(_ step: Int, _ time: Double) throws -> TensorBoardLog {
+        defer { nextStep = step + 1 }
+        if let log, !log.isGone { return log }
         let log = try TensorBoardLog(folder, nextStep: nextStep, time: time)
         let yaml = configuration.yaml().split(separator: "\n", omittingEmptySubsequences: false)
         try log.write(

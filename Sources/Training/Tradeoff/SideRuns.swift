@@ -29,38 +29,22 @@ public struct SideRuns {
     let stop: StopRequest?
     let report: (ProgressEvent) -> Void
 
-    /// What a side run trains.
-    public enum Kind: Sendable, Hashable {
-        /// Retraining under the discrete policy that was chosen for a budget.
-        case budget(PolicyBudget)
-        /// Hard sharing at so many times the width.
-        case narrow(Double)
-
-        /// Whether it is one of several policies, not of several widths.
-        var isBudget: Bool {
-            switch self {
-            case .budget: true
-            case .narrow: false
-            }
-        }
-
-        /// Its folder in the run's.
-        public var folder: String {
-            switch self {
-            case .budget(let budget): "retrain/\(budget.name)"
-            case .narrow(let factor): "hard_sharing/\(PolicyBudget.share(factor).name)"
-            }
-        }
-    }
-
     /// A finished side run.
     struct Finished {
         let kind: Kind
+        /// The one that has trained its network: another where two budgets have come to one policy.
+        let trained: Kind
         let experiment: Experiment
         let run: RunDirectory
         let policy: DiscretePolicy
         /// task → convention → metrics.
         let metrics: [String: [String: [Metric]]]
+
+        /// The same network, for another budget.
+        func standing(for other: Kind) -> Finished {
+            Finished(
+                kind: other, trained: kind, experiment: experiment, run: run, policy: policy, metrics: metrics)
+        }
     }
 
     /// - Parameters:
@@ -91,31 +75,28 @@ public struct SideRuns {
         self.report = report
     }
 
-    /// What a configuration asks for, in order.
-    ///
-    /// - Parameters:
-    ///   - configuration: whose `policy.budgets` and `training.narrow_baselines` are read.
-    ///   - isPolicyGiven: then no budget is retrained.
-    public static func kinds(_ configuration: ExperimentConfiguration, isPolicyGiven: Bool) -> [Kind] {
-        (isPolicyGiven ? [] : configuration.policy.budgets.map(Kind.budget))
-            + configuration.training.narrowBaselines.map(Kind.narrow)
-    }
-
-    /// Where the networks of a run lie whose own weights are those of policy learning; nil where its own are retrained.
-    ///
-    /// - Parameters:
-    ///   - file: the run's weights.
-    ///   - experiment: of the run.
-    public static func remark(on file: TensorFile, of experiment: Experiment) -> String? {
-        let budgets = experiment.configuration.policy.budgets
-        guard !budgets.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue else { return nil }
-        return "these are the weights of policy learning; its policies are retrained in "
-            + budgets.map { Kind.budget($0).folder }.joined(separator: ", ")
-    }
-
     /// Trains what is not finished yet.
     func train() throws -> [Finished] {
-        try kinds.enumerated().map { try train($1, runsToCome: kinds.count - 1 - $0) }
+        let networks = run.networks(of: kinds)
+        var left = networks.count { $0.kind == $0.trained }
+        return try networks.reduce(into: [Finished]()) { finished, next in
+            if let twin = finished.first(where: { $0.kind == next.trained }) {
+                report(.notice("\(next.kind.name) is the \(twin.kind.name), which is trained once"))
+                link(next.kind, to: twin.kind)
+                finished.append(twin.standing(for: next.kind))
+            } else {
+                left -= 1
+                finished.append(try train(next.kind, runsToCome: left))
+            }
+        }
+    }
+
+    /// Has a budget's folder be that of another one, as far as the file system has links.
+    private func link(_ kind: Kind, to other: Kind) {
+        let folder = run.url.appendingPathComponent(kind.folder)
+        // Both lie in one folder.
+        let target = URL(fileURLWithPath: other.folder).lastPathComponent
+        try? FileManager.default.createSymbolicLink(atPath: folder.path, withDestinationPath: target)
     }
 
     private func train(_ kind: Kind, runsToCome: Int) throws -> Finished {
@@ -131,6 +112,7 @@ public struct SideRuns {
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let own = try RunDirectory(folder, mode: exists ? .resume : .create)
         let changes = try own.prepare(side.configuration, moving: "model.initial_checkpoint")
+        try own.becomePart(of: "../..", called: kind.name)
         if case .budget = kind { try adopt(own) }
         let metrics: [String: [String: [Metric]]]
         let isLonger = changes.contains { $0.path.hasSuffix(".iterations") }
@@ -147,7 +129,7 @@ public struct SideRuns {
             report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
             let trainer = try Trainer(
                 experiment: side, datasets: datasets, context: context, family: family, run: own, search: search,
-                changes: changes, stop: stop, report: report)
+                changes: changes, part: kind.name, stop: stop, report: report)
             trainer.profile = profile
             trainer.runsToCome = runsToCome
             try trainer.retrain(under: policy)
@@ -158,7 +140,8 @@ public struct SideRuns {
             metrics = summary.metrics
         }
         return Finished(
-            kind: kind, experiment: side, run: own, policy: policy.discrete(tasks: names), metrics: metrics)
+            kind: kind, trained: kind, experiment: side, run: own, policy: policy.discrete(tasks: names),
+            metrics: metrics)
     }
 
     /// Has a side run compute the same convolutions by the same algorithms, and count budgets in the same times.
@@ -198,16 +181,6 @@ public struct SideRuns {
             side.policy.discrete = .argmax
         }
         return side
-    }
-}
-
-extension SideRuns.Kind {
-    /// What tables and pictures call it.
-    var name: String {
-        switch self {
-        case .budget(let budget): "policy at \(budget.name)"
-        case .narrow(let factor): "hard sharing, \(PolicyBudget.share(factor).name) × as wide"
-        }
     }
 }
 

@@ -27,6 +27,9 @@ public struct Tradeoff: Codable, Sendable {
         public let name: String
         /// Its run folder, from the run's; `.` for the run itself.
         public let folder: String
+        /// What the earlier point is called whose network this one is too, where two budgets have come to one policy;
+        /// nil for a network of its own.
+        public var sameAs: String?
         /// Multiply-accumulates of the backbone, as a share of hard sharing's.
         public let macsShare: Double
         /// What an inference and a training step take as shares of what hard sharing takes, measured in turns with it.
@@ -71,14 +74,6 @@ public struct Tradeoff: Codable, Sendable {
 }
 
 extension SideRuns {
-    /// Whether a run ends with a comparison of times: where its cost was asked for. A run that retrains for a budget of
-    /// another one leaves that to it.
-    public static func areWanted(_ configuration: ExperimentConfiguration) -> Bool {
-        configuration.method.chosen.comparesCosts && configuration.training.retrain.iterations > 0
-            && (configuration.policy.hasBudget && configuration.training.policy.iterations > 0
-                || !configuration.training.narrowBaselines.isEmpty)
-    }
-
     /// Trains what is not finished yet, times everything beside hard sharing and writes `tradeoff.json` and
     /// `tradeoff.svg`; what these hold of the same networks on this device stays.
     ///
@@ -88,20 +83,23 @@ extension SideRuns {
     /// - Throws: what training throws; `DeviceError` or `InputError` if a step cannot be timed.
     public func compare(with summary: RunSummary) throws -> Tradeoff {
         let networks = networks(try train(), beside: summary)
-        let file = run.url.appendingPathComponent("tradeoff.json")
+        let file = run.tradeoff
         if let known = known(networks, over: summary, in: file) {
             try draw(known)
             return known
         }
         report(.notice("timing steps beside hard sharing"))
         let timer = try PolicyTimer(session(experiment, run), experiment.trainingShape)
-        let timed = try networks.map { network in
+        let timed = try networks.reduce(into: [Timed]()) { timed, network in
+            if let twin = timed.first(where: { $0.network.name == network.sameAs }) {
+                return timed.append(Timed(network: network, inference: twin.inference, training: twin.training))
+            }
             try stop?.check()
             let side = try network.narrow.map { try session($0.experiment, $0.run) }
             func time(_ measure: BudgetMeasure) throws -> PolicyTimer.Times {
                 try side.map { try timer.time($0, measure) } ?? timer.time(network.policy, measure)
             }
-            return Timed(network: network, inference: try time(.inference), training: try time(.training))
+            timed.append(Timed(network: network, inference: try time(.inference), training: try time(.training)))
         }
         if !timed.allSatisfy({ $0.inference.isSettled && $0.training.isSettled }) {
             report(.notice("other work disturbed the timing: shares of hard sharing's time may be some percent off"))
@@ -121,7 +119,7 @@ extension SideRuns {
 
     private func draw(_ tradeoff: Tradeoff) throws {
         if let chart = tradeoff.chart {
-            try chart.write(to: run.url.appendingPathComponent("tradeoff.svg"))
+            try chart.write(to: run.tradeoffPicture)
         } else {
             report(.notice("no tradeoff.svg: its gains need training.hard_sharing_baseline"))
         }
@@ -151,7 +149,8 @@ extension SideRuns {
                 switch side.kind {
                 case .budget(let budget):
                     Compared(
-                        kind: .policy, name: side.kind.name, folder: side.kind.folder,
+                        kind: .policy, name: side.kind.name, folder: side.trained.folder,
+                        sameAs: side.trained == side.kind ? nil : side.trained.name,
                         macsShare: macs.share(of: side.policy, .shared), metrics: side.metrics, policy: side.policy,
                         budget: budget)
                 case .narrow:
@@ -178,6 +177,7 @@ extension SideRuns {
         let areSame = known.points.elementsEqual(networks) { point, network in
             let (gain, gains) = network.gains(over: summary.hardSharing)
             return point.kind == network.kind && point.name == network.name && point.folder == network.folder
+                && point.sameAs == network.sameAs
                 && point.macsShare == network.macsShare && point.gain == gain && point.gains == gains
         }
         return isOfThis && areSame ? known : nil
@@ -193,6 +193,7 @@ extension SideRuns {
 private struct Compared {
     let kind: Tradeoff.Point.Kind
     let name, folder: String
+    var sameAs: String?
     let macsShare: Double
     /// Task → convention → metrics; nil where it was not trained.
     let metrics: [String: [String: [Metric]]]?
@@ -236,9 +237,9 @@ private struct Timed {
             let limit = times == nil ? nil : network.budget
             let (gain, gains) = network.gains(over: base)
             return Tradeoff.Point(
-                kind: network.kind, name: network.name, folder: network.folder, macsShare: network.macsShare,
-                inferenceShare: inference, trainingShare: training, inferenceMs: inference * inferenceMs,
-                trainingMs: training * trainingMs,
+                kind: network.kind, name: network.name, folder: network.folder, sameAs: network.sameAs,
+                macsShare: network.macsShare, inferenceShare: inference, trainingShare: training,
+                inferenceMs: inference * inferenceMs, trainingMs: training * trainingMs,
                 plannedMs: planned.flatMap { times?.milliseconds(of: $0, .shared) },
                 plannedShare: planned.flatMap { times?.share(of: $0, .shared) },
                 budgetShare: limit.map { budget in

@@ -8,17 +8,21 @@ extension Tradeoff {
         guard let hard = points.first(where: { $0.kind == .hardSharing }), hard.gain != nil else { return nil }
         let narrow = points.filter { $0.kind == .narrow }
         let narrows = narrow.isEmpty ? [] : ([hard] + narrow).sorted { $0.macsShare > $1.macsShare }
+        /// Budgets that have come to one policy have one place.
+        func names(_ point: Point) -> String {
+            ([point.name] + points.filter { $0.sameAs == point.name }.map(\.name)).joined(separator: ", ")
+        }
         func panel(
             _ title: String, ms: (Point) -> Double
         ) -> Chart.Panel {
             func spots(_ points: [Point], label: (Point) -> String?) -> [Chart.Point] {
-                points.compactMap { point in
+                points.filter { $0.sameAs == nil }.compactMap { point in
                     point.gain.map { Chart.Point(ms(point), $0, label: label(point)) }
                 }
             }
             let policies = points.filter { $0.kind == .policy }
             var series = [
-                Chart.Series("policies", .vermillion, .square, points: spots(policies) { $0.name })
+                Chart.Series("policies", .vermillion, .square, points: spots(policies, label: names))
             ]
             if !narrows.isEmpty {
                 series.append(
