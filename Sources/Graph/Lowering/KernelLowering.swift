@@ -52,8 +52,8 @@ final class KernelLowering: Lowering {
     }
 }
 
-/// Nodes of a graph that is being lowered, and their values. A structure of its own, so that adding a node is one access
-/// to it.
+/// Nodes of a graph that is being lowered, and their values. A structure of its own, so that adding a node is one
+/// access to it.
 struct LoweredNodes {
     private(set) var nodes: [Graph.Node] = []
     /// By value id; nil for what no node computes.
