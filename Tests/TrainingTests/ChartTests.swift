@@ -99,7 +99,8 @@ struct Picture {
         var chart = Self.chart([Chart.Point(1, 2, label: odd)], lines: [Chart.ReferenceLine(odd, at: 1)])
         (chart.title, chart.subtitle) = (odd, odd)
         let picture = try #require(Picture(chart.svg))
-        #expect(picture.all("text", "label").map(\.text) == [String](repeating: "a<b & \"c\">'d' ? 😀", count: 2))
+        let shown = "a<b & \"c\">'d' \\u0001 😀"
+        #expect(picture.all("text", "label").map(\.text) == [shown, shown])
         #expect(picture.elements.contains { $0.text == "lower is better" })
         // Negative control: such text as it is, and what else is no XML.
         for wrong in [odd, "&", "\u{1}", "<b>", "</b>", "<b a=1/>", "<b a=\"1\" a=\"1\"/>"] {
