@@ -44,7 +44,7 @@ public struct SkipReport: Sendable, Encodable {
         public let macs: Int
         /// Planned bytes: activations, gradients, workspace, parameters, optimiser state, inputs.
         public let bytes: Int
-        /// Milliseconds to trace, plan and encode the step.
+        /// Milliseconds before the first launch: to trace, lower and plan the step.
         public let planMs: Double
         /// Median time of the all-selected runs beside this row, in milliseconds.
         public let referenceMs: Double

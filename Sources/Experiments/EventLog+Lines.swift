@@ -132,6 +132,8 @@ extension EventLog {
         guard !isAnew else {
             return Remains(offset: end, loss: "\(url.path) is gone: it begins anew, without the steps before")
         }
+        // Without a damaged line, say: nothing of later steps is missing.
+        if last == step { return Remains(offset: end, loss: "\(url.path) was changed: it goes on after step \(step)") }
         let kept = last.map { "goes on after step \($0)" } ?? "goes on after what is left of it"
         return Remains(
             offset: end,

@@ -3,7 +3,7 @@ import AdaShareSupport
 import AdaShareTensorBoard
 import Foundation
 
-/// What lies in the folder of a run. Whatever looks for a file of one, or for all of them, has its name from here.
+/// What lies in the folder of a run: whatever looks for a file of one, or for all of them, has its name from here.
 extension RunDirectory {
     /// A file or folder that `train` keeps in a run's folder.
     package struct Entry: Sendable {
@@ -128,6 +128,13 @@ extension RunDirectory {
         Entry.checkpoints.url(in: folder).appendingPathComponent("initial.safetensors")
     }
 
+    /// Which of its checkpoints is the latest, `checkpoints/latest.json`.
+    public var latest: URL { Self.latest(in: url) }
+    /// That of the run in a folder.
+    public static func latest(in folder: URL) -> URL {
+        Entry.checkpoints.url(in: folder).appendingPathComponent("latest.json")
+    }
+
     // MARK: - Runs of another run
 
     /// What is recorded of a run that belongs to another one, `part.json`.
@@ -139,7 +146,16 @@ extension RunDirectory {
     }
 
     /// Whether the run belongs to another one, which has made it and compares it; so wherever its folder lies by now.
-    public var isPart: Bool { FileManager.default.fileExists(atPath: Entry.part.url(in: url).path) }
+    public var isPart: Bool {
+        func exists(_ entry: Entry, in folder: URL) -> Bool {
+            FileManager.default.fileExists(atPath: entry.url(in: folder).path)
+        }
+        if exists(.part, in: url) { return true }
+        // Those of earlier versions have their place only.
+        let group = url.standardizedFileURL.deletingLastPathComponent()
+        return [Entry.retrainings, .narrowed].contains { $0.name == group.lastPathComponent }
+            && exists(.configuration, in: group.deletingLastPathComponent())
+    }
 
     /// Records that the run belongs to another one.
     ///
@@ -148,7 +164,7 @@ extension RunDirectory {
     ///   - name: what that one calls it.
     /// - Throws: `InputError` if it cannot be written.
     package func becomePart(of folder: String, called name: String) throws {
-        guard !isPart else { return }
+        guard !FileManager.default.fileExists(atPath: Entry.part.url(in: url).path) else { return }
         try AtomicFile.write(
             Data(try JSONText.pretty(Part(of: folder, name: name)).utf8), to: Entry.part.url(in: url))
     }

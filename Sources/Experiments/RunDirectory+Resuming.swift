@@ -157,7 +157,7 @@ extension RunDirectory {
     /// The weights of the newest checkpoint; nil where there is none after a step.
     package var latestCheckpoint: URL? {
         struct Pointer: Decodable { let model: String }
-        guard let data = try? Data(contentsOf: checkpoints.appendingPathComponent("latest.json")),
+        guard let data = try? Data(contentsOf: latest),
             let pointer = try? JSONDecoder().decode(Pointer.self, from: data)
         else { return nil }
         return checkpoints.appendingPathComponent(pointer.model)
@@ -183,7 +183,7 @@ extension RunDirectory {
         guard names.allSatisfy({ Self.isFirst($0) || AtomicFile.isTemporary($0) }) else { return false }
         let kept = (try? manager.contentsOfDirectory(atPath: checkpoints.path)) ?? []
         return kept.allSatisfy {
-            $0 == "latest.json" || $0 == initialWeights.lastPathComponent || AtomicFile.isTemporary($0)
+            $0 == latest.lastPathComponent || $0 == initialWeights.lastPathComponent || AtomicFile.isTemporary($0)
                 || $0.contains("-0000000.")
         }
     }

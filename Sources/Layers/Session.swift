@@ -71,7 +71,7 @@ public final class Session {
     ///   - given: by name: each scalar of the recording; learning rates as optimisers call them, 0 where left out; and
     ///     `temperature` of sampled gates, 1 where left out.
     /// - Throws: `InputError` for names and counts that the step does not have and scalars that are missing,
-    ///   `DeviceError` if the device refuses.
+    ///   `DeviceError` if the device refuses: the step may then be done in part, and what was saved is where to go on.
     @discardableResult
     public func step(
         _ values: [String: any StepValues] = [:], scalars given: [String: Double] = [:]

@@ -12,7 +12,7 @@ package struct PreparedStep {
     package let plan: Plan
     /// Planned bytes on the device.
     package let bytes: Int
-    /// Milliseconds to trace, plan and encode it.
+    /// Milliseconds before its first launch: to trace, lower and plan it.
     package let planMs: Double
     let keys: [KernelTimes.Key]
 }
@@ -57,8 +57,8 @@ package final class NetworkBench {
         for name in executor.store.names where name.hasPrefix("input/") && !known.contains(name) { try fill(name) }
     }
 
-    /// Builds a plan and measures what that takes, as a policy that changes every step pays it: with the kernels of
-    /// plans that have gone; the median of a few.
+    /// Builds a plan and measures what that takes before the first launch, as a policy that changes every step pays it:
+    /// with what plans that have gone have left; the median of a few.
     ///
     /// - Parameter part: the network with some of the tasks; nil for all.
     package func prepare(_ kind: StepKind, of part: Experiment? = nil) throws -> PreparedStep {

@@ -15,10 +15,17 @@ public final class WatchedRuns: Sendable {
     public var state: String {
         known.withLock { known in
             if let known, Self.look(at: known.files) == known.state { return known.state }
-            let files = folders.flatMap(RunDirectory.shown)
-            let state = Self.look(at: files)
-            known = (files, state)
-            return state
+            var files = folders.flatMap(RunDirectory.shown)
+            while true {
+                let state = Self.look(at: files)
+                // What was made meanwhile would be seen only after another change.
+                let again = folders.flatMap(RunDirectory.shown)
+                if again == files {
+                    known = (files, state)
+                    return state
+                }
+                files = again
+            }
         }
     }
 

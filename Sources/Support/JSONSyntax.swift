@@ -1,6 +1,7 @@
 /// Whether bytes are JSON, told without making values of them: files of long runs are large.
 package enum JSONSyntax {
-    /// Whether the bytes are one object, as `JSONValue.parse` takes it, and nothing else.
+    /// Whether the bytes are one object by JSON's grammar, and nothing else. `JSONValue.parse` also refuses numbers and
+    /// surrogates that no value can have.
     package static func isObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var reader = Reader(bytes: bytes)
         guard reader.value(depth: 0), reader.begins == UInt8(ascii: "{") else { return false }

@@ -44,11 +44,11 @@ extension DataCheck: OptionsCommand {}
 extension DataPreview: OptionsCommand {}
 extension Import: OptionsCommand {}
 extension Predict: ConfiguredCommand {
-    var configurationFile: String? { config ?? path.map { $0 + "/config.yml" } }
+    var configurationFile: String? { config ?? path.map { $0 + "/\(RunDirectory.Entry.configuration.name)" } }
 }
 extension Train: ConfiguredCommand {}
 extension Evaluate: ConfiguredCommand {
-    var configurationFile: String? { path + "/config.yml" }
+    var configurationFile: String? { path + "/\(RunDirectory.Entry.configuration.name)" }
 }
 
 /// Checks that the folders of data sets are there: they may have moved since a run was made.

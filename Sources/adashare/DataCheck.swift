@@ -53,7 +53,10 @@ struct DataCheck: LoggingCommand {
             do {
                 _ = try experiment.openInputs(datasets)
             } catch {
-                let refusal = DatasetProblem(.error, "train refuses this configuration: \(located(error))")
+                // Data that is only scored is sound.
+                let isTrainedOn = datasets.allSatisfy { !$0.splits.train.isEmpty }
+                let refusal = DatasetProblem(
+                    isTrainedOn ? .error : .warning, "train refuses this configuration: \(located(error))")
                 answer.problems.append(Answer.Placed(place: "configuration", found: refusal))
             }
         }

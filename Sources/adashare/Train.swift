@@ -259,7 +259,7 @@ struct Train: LoggingCommand {
             atPath: RunDirectory.Entry.configuration.url(in: folder).path)
         // A folder that cannot be taken is told before data is looked at; a new one is made when that is sound.
         let taken = exists ? try RunDirectory(folder, mode: resume ? .resume : .create) : nil
-        let isBegun = resume && FileManager.default.fileExists(atPath: folder.path + "/checkpoints/latest.json")
+        let isBegun = resume && FileManager.default.fileExists(atPath: RunDirectory.latest(in: folder).path)
         if !isBegun { try experiment.scan(datasets, report: progress.report, stop: stop) }
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context, reading: inputs(configuration))

@@ -117,6 +117,44 @@ extension GraphTests {
             #expect(executor.shape("y", of: plan) == Shape([3, 5]) && executor.shape("z", of: plan) == nil)
         }
 
+        /// Planning gives no launch its memory. A plan whose binding stopped half-way goes on where it stopped, and one
+        /// that goes in that state, or has never run, leaves kernels to others that are theirs.
+        @Test(arguments: TestDevice.families) func launchesGetMemoryAsTheyAreEnqueued(family: KernelFamily) throws {
+            struct Stop: Error {}
+            let executor = try TestDevice.executor(family)
+            let shape = Shape([3, 5])
+            try executor.store.write("x", shape, [Float](repeating: 1, count: shape.count))
+            let factors = [2.0, 3, 5]
+            func plan() throws -> Plan {
+                let graph = Graph()
+                var value = graph.input("x", shape)
+                for factor in factors { value = graph.record(Scale(factor), [value])[0] }
+                graph.output("y", value)
+                return try executor.makePlan(graph)
+            }
+            func bindTwo(_ plan: Plan) throws {
+                var bound = 0
+                #expect(throws: Stop.self) {
+                    try plan.bindRest { _ in
+                        bound += 1
+                        if bound == 2 { throw Stop() }
+                    }
+                }
+                #expect(bound == 2, "nothing was bound before")
+            }
+            try bindTwo(try plan())
+            _ = try plan()
+            let last = try plan()
+            try bindTwo(last)
+            for _ in 0..<2 {
+                #expect(try executor.results(last)["y"] == [Float](repeating: 30, count: shape.count))
+            }
+            var more = 0
+            try last.bindRest { _ in more += 1 }
+            #expect(more == 0 && last.launchCount == factors.count)
+            #expect(try last.launches.count == factors.count)
+        }
+
         @Test(arguments: TestDevice.families) func kernelsOfAPlanThatHasGoneServeTheNext(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family)
             let shape = Shape([3, 5])

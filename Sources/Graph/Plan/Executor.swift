@@ -132,8 +132,9 @@ public final class Executor {
             item.entry.versions = item.parameters.map(store.version)
             try store.release(item.parameters)
         }
-        try plan.enqueue(on: queue)
+        // Also those of a step that fails half-way.
         for name in plan.changed { store.markChanged(name) }
+        try plan.enqueue(on: queue)
         lastRun = plan
     }
 

@@ -17,7 +17,7 @@ struct CheckpointStore {
     /// How tasks are trained, recorded beside the weights.
     var facts: [String: String] = [:]
 
-    private var pointer: URL { run.checkpoints.appendingPathComponent("latest.json") }
+    private var pointer: URL { run.latest }
 
     private struct Pointer: Codable {
         let model: String

@@ -96,7 +96,19 @@ public struct SideRuns {
         let folder = run.url.appendingPathComponent(kind.folder)
         // Both lie in one folder.
         let target = URL(fileURLWithPath: other.folder).lastPathComponent
-        try? FileManager.default.createSymbolicLink(atPath: folder.path, withDestinationPath: target)
+        do {
+            if try folder.resourceValues(forKeys: [.isSymbolicLinkKey]).isSymbolicLink == true { return }
+        } catch {
+            // Nothing is there.
+        }
+        do {
+            try FileManager.default.createSymbolicLink(atPath: folder.path, withDestinationPath: target)
+        } catch {
+            report(
+                .notice(
+                    "\(kind.folder) cannot be made a link to \(target), which holds the network of \(kind.name): "
+                        + "what lies there is not of this run's policies"))
+        }
     }
 
     private func train(_ kind: Kind, runsToCome: Int) throws -> Finished {
