@@ -137,6 +137,7 @@ struct Policy: ConsoleCommand {
         try console.print(
             "backbone: \(charged)\(percent(model.parts.share(of: policy, .shared))) of hard sharing, log-probability "
                 + readable(policy.logProbability(under: probabilities)))
+        if let output { try console.print("wrote \(output)") }
     }
 
     private struct Report: Encodable {

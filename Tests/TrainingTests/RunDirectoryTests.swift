@@ -44,6 +44,23 @@ import Testing
         #expect(try RunDirectory(url, mode: .read).readConfiguration() == configuration())
     }
 
+    /// What the runs that belong to it cannot follow is refused before the run says it.
+    @Test func hasNoFewerStepsThanItsPartsHaveDone() throws {
+        let folder = try TemporaryFolder()
+        let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+        try run.prepare(configuration())
+        try EventLog(run.log).append(.object(["event": "step"]))
+        let part = try RunDirectory(run.url.appendingPathComponent("retrain/0.6"), mode: .create)
+        try Data(#"{"model": "retrain-31.safetensors"}"#.utf8).write(to: part.latest)
+        try run.prepare(configuration(["training.retrain.iterations=31"]))
+        let before = try run.readConfiguration()
+        #expect(
+            message { try run.prepare(configuration(["training.retrain.iterations=30"])) }
+                == "\(run.configuration.path): training.retrain.iterations: found 30 now, with 31 done in retrain/0.6, "
+                + "expected at least as many")
+        #expect(try run.readConfiguration() == before)
+    }
+
     /// A study's run is another one once a file that its configuration names says something else.
     @Test func noticesOtherContentsOfNamedFiles() throws {
         let folder = try TemporaryFolder()

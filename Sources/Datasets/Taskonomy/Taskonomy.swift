@@ -149,9 +149,8 @@ public struct TaskonomyDataset: Dataset {
         if let at = values.firstIndex(where: { $0 != ClassLabels.none && $0 > count }) {
             throw InputError(
                 file: root.file(path).path,
-                place:
-                    "row \(at / Self.side), column \(at % Self.side) of \(dimensions(height: Self.side, width: Self.side))",
-                found: "\(values[at])",
+                place: "row \(at / Self.side), column \(at % Self.side) of "
+                    + dimensions(height: Self.side, width: Self.side), found: "\(values[at])",
                 expected: "1...\(count), the classes counted from 1, or 0 for none")
         }
         return try ClassLabels.map(

@@ -62,6 +62,9 @@ extension NetworkExport {
             model.opsetImport = [.with { $0.version = Int64(Self.operators) }]
             model.graph = writer.graph
             model.graph.name = parts.flatMap(\.tasks).map { names[$0] }.joined(separator: "+")
+            var facts = facts
+            // What the caller gives, not what the model makes of it.
+            if input == .pixels { facts["input"] = "R,G,B 0...255, uint8, as files have them" }
             model.metadataProps = facts.sorted { $0.key < $1.key }.map { key, value in
                 .with { ($0.key, $0.value) = (key, value) }
             }
