@@ -1,4 +1,5 @@
 internal import CAdaShareOpenCL
+import Foundation
 
 extension Device {
     /// Lists the usable devices of all platforms, in the drivers' order.
@@ -9,6 +10,8 @@ extension Device {
     /// - Returns: the devices; none if no driver is installed.
     /// - Throws: `DeviceError` if a query fails and no other platform has a device.
     public static func all() throws(DeviceError) -> [Device] {
+        // pocl ends the process over an empty name of its cache folder, which means none.
+        if let place = getenv("POCL_CACHE_DIR"), place.pointee == 0 { unsetenv("POCL_CACHE_DIR") }
         var platformCount: cl_uint = 0
         let status = clGetPlatformIDs(0, nil, &platformCount)
         if status == DeviceError.platformNotFound || (status == CL_SUCCESS && platformCount == 0) { return [] }

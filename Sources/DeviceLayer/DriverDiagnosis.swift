@@ -219,8 +219,14 @@ public struct DriverDiagnosis: Sendable {
         let file = place.appendingPathComponent(".adashare-\(UUID().uuidString)").path
         let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return "\(place.path): \(String(cString: strerror(errno)))" }
-        close(descriptor)
-        unlink(file)
-        return nil
+        defer {
+            close(descriptor)
+            unlink(file)
+        }
+        // A full disk still has room for names.
+        let bytes = [UInt8](repeating: 0, count: 1 << 12)
+        let written = write(descriptor, bytes, bytes.count)
+        guard written < bytes.count else { return nil }
+        return "\(place.path): \(String(cString: strerror(written < 0 ? errno : ENOSPC)))"
     }
 }

@@ -121,11 +121,15 @@ public final class EventLog {
 
     /// Where the last line that ends at or before `length` ends.
     private func endOfLastLine(before length: UInt64) -> UInt64 {
-        var position = length
-        var byte: UInt8 = 0
-        while position > 0, pread(file, &byte, 1, off_t(position - 1)) == 1, byte != UInt8(ascii: "\n") {
-            position -= 1
+        var block = [UInt8](repeating: 0, count: 1 << 16)
+        var end = length
+        while end > 0 {
+            let count = Int(min(end, UInt64(block.count)))
+            let start = end - UInt64(count)
+            guard pread(file, &block, count, off_t(start)) == count else { return end }
+            if let last = block[..<count].lastIndex(of: UInt8(ascii: "\n")) { return start + UInt64(last) + 1 }
+            end = start
         }
-        return position
+        return end
     }
 }

@@ -125,7 +125,8 @@ struct PredictionWriter {
         for (index, task) in shown.enumerated() { try panel.picture(index).write(to: url(stem, task.name, "png")) }
         try panel.drawn().write(to: url(stem, "panel", "png"))
         let below = truth.map { $0.labels.isEmpty ? "" : "; below them labels and errors" } ?? ""
-        return "\(stem)_panel.png, left to right: " + (["image"] + shown.map(summary)).joined(separator: ", ") + below
+        return "\(visible(stem))_panel.png, left to right: " + (["image"] + shown.map(summary)).joined(separator: ", ")
+            + below
     }
 
     private func writeStored(_ task: PredictionPanel.Task, of image: Image, _ stem: String) throws {

@@ -71,6 +71,9 @@ extension CommandLineTests {
                     #expect(said.errors.contains(part), "\(said.errors)")
                 }
             }
+            // Over an empty name pocl itself would end the process.
+            let unnamed = try Program.run(["devices"], environment: ["POCL_CACHE_DIR": ""])
+            #expect(unnamed.status == 0, "\(unnamed.errors)")
             let text = try Program.run(["doctor"], environment: ["OCL_ICD_VENDORS": empty.path])
             #expect(text.status == 1 && text.output.contains("Training cannot work"), "\(text.output)")
             #expect(text.output.split(separator: "\n").allSatisfy { $0.count <= 100 || $0.contains("/") })

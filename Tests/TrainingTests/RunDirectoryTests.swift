@@ -176,10 +176,10 @@ import Testing
                 if iteration == 3 { offset = log.offset }
             }
         }
-        // What a killed process leaves: a half-written line.
+        // What a killed process leaves: a half-written line, here one that is read in several pieces.
         let handle = try FileHandle(forWritingTo: url)
         try handle.seekToEnd()
-        try handle.write(contentsOf: Data(#"{"iterat"#.utf8))
+        try handle.write(contentsOf: Data(#"{"iterat"#.utf8) + Data(repeating: 97, count: 200_000))
         try handle.close()
         #expect(try EventLog.read(url).count == 5)
         let log = try EventLog(url)

@@ -96,13 +96,13 @@ public struct SideRuns {
         let folder = run.url.appendingPathComponent(kind.folder)
         // Both lie in one folder.
         let target = URL(fileURLWithPath: other.folder).lastPathComponent
+        let files = FileManager.default
         do {
-            if try folder.resourceValues(forKeys: [.isSymbolicLinkKey]).isSymbolicLink == true { return }
-        } catch {
-            // Nothing is there.
-        }
-        do {
-            try FileManager.default.createSymbolicLink(atPath: folder.path, withDestinationPath: target)
+            if let place = try? files.destinationOfSymbolicLink(atPath: folder.path) {
+                guard place != target else { return }
+                try files.removeItem(at: folder)
+            }
+            try files.createSymbolicLink(atPath: folder.path, withDestinationPath: target)
         } catch {
             report(
                 .notice(
