@@ -51,6 +51,7 @@ import Testing
         try run.prepare(configuration())
         try EventLog(run.log).append(.object(["event": "step"]))
         let part = try RunDirectory(run.url.appendingPathComponent("retrain/0.6"), mode: .create)
+        try part.prepare(configuration())
         try Data(#"{"model": "retrain-31.safetensors"}"#.utf8).write(to: part.latest)
         try run.prepare(configuration(["training.retrain.iterations=31"]))
         let before = try run.readConfiguration()

@@ -92,10 +92,13 @@ import Testing
         let done = try run(
             url.appendingPathComponent("retrain/0.9"), Self.side + ["policy.budget=0.9"], [("retrain", 2)],
             isOver: true)
-        // It is finished only for who knows that it belongs to the run.
-        #expect(try !RunStanding(done, done.readConfiguration()).isFinished)
-        try done.becomePart(of: "../..", called: "policy at 0.9")
+        // Its place says that it belongs to the run; wherever it lies, its record does.
         #expect(try RunStanding(done, done.readConfiguration()).isFinished)
+        let moved = try run(
+            folder.file("moved"), Self.side + ["policy.budget=0.9"], [("retrain", 2)], isOver: true)
+        #expect(try !RunStanding(moved, moved.readConfiguration()).isFinished)
+        try moved.becomePart(of: "../..", called: "policy at 0.9")
+        #expect(try RunStanding(moved, moved.readConfiguration()).isFinished)
         let second = try run(
             url.appendingPathComponent("retrain/0.6"), Self.side + ["policy.budget=0.6"], [("retrain", 1)])
         try second.becomePart(of: "../..", called: "policy at 0.6")
