@@ -61,8 +61,11 @@ let package = Package(
         .target(
             name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels", "AdaShareSupport"],
             path: "Sources/Operators", swiftSettings: tested),
+        // Processes that train together. MPI is loaded where it is used, by what tools/build-mpi makes of Sources/MPI.
+        .target(name: "AdaShareRanks", path: "Sources/Ranks", swiftSettings: tested),
         .target(
-            name: "AdaShareGraph", dependencies: ["AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport"],
+            name: "AdaShareGraph",
+            dependencies: ["AdaShareOperators", "AdaShareRanks", "AdaShareDeviceLayer", "AdaShareSupport"],
             path: "Sources/Graph", swiftSettings: tested),
         .target(name: "AdaShareSupport", path: "Sources/Support", swiftSettings: tested),
         .target(
@@ -124,7 +127,7 @@ let package = Package(
             dependencies: [
                 "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
-                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer",
+                "AdaShareLayers", "AdaShareGraph", "AdaShareRanks", "AdaShareOperators", "AdaShareDeviceLayer",
                 "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema", "AdaShareSupport",
             ], path: "Sources/Experiments", swiftSettings: tested),
         .target(
@@ -140,14 +143,15 @@ let package = Package(
                 "AdaShareProfiling", "AdaShareExperiments", "AdaShareTensorBoard", "AdaShareTuning",
                 "AdaShareConfiguration",
                 "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareLayers", "AdaShareGraph",
-                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
+                "AdaShareRanks", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles",
+                "AdaShareSupport",
             ], path: "Sources/Training", swiftSettings: tested),
         .target(
             name: "AdaShareBenchmarks",
             dependencies: [
                 "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning", "AdaShareConfiguration",
                 "AdaShareMethods", "AdaShareTasks", "AdaShareModels", "AdaShareGraph",
-                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport",
+                "AdaShareRanks", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareSupport",
             ], path: "Sources/Benchmarks", swiftSettings: tested),
         .target(
             name: "AdaShareReport",
@@ -170,7 +174,7 @@ let package = Package(
                 "AdaShareReport", "AdaShareExport",
                 "AdaShareBenchmarks", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
-                "AdaShareModels",
+                "AdaShareModels", "AdaShareRanks",
                 "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -217,7 +221,8 @@ let package = Package(
                 "AdaShareTensorBoard", "AdaShareTuning",
                 "AdaShareConfiguration", "AdaShareMethods", "AdaShareTasks",
                 "AdaShareModels",
-                "AdaShareLayers", "AdaShareGraph", "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets",
+                "AdaShareLayers", "AdaShareGraph", "AdaShareRanks", "AdaShareOperators", "AdaShareDeviceLayer",
+                "AdaShareDatasets",
                 "AdaShareFiles", "AdaShareSchema", "AdaShareSupport", "TestSupport",
             ]),
         .testTarget(

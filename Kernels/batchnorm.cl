@@ -16,6 +16,7 @@
 //   batchnorm_backward_input rows: dx = gamma invstd (dy - dbeta/M - xhat dgamma/M)
 //   batchnorm_update       (channel vector): r <- (1-m)^n r + (1-(1-m)^n) s, gated by the non-finite flag
 //   batchnorm_update_tensors  the same for several batch norms, TENSOR_SPAN vectors of one in a group
+//   batchnorm_join         (channel vector): mean and unbiased variance of two halves of as many rows, together
 //
 // `relu` 1: z passed through ReLU and gradients are masked by y > 0, which is computed from x as y was.
 // C = stored channels; M = rows; a chunk covers `span` rows.
@@ -197,6 +198,15 @@ __kernel void batchnorm_backward_input(__global const activation *x, __global co
         if (relu) g = select((floatW)(0.0f), g, fma(centred, factor, VLOAD(v, beta)) > 0.0f);
         ASTORE(factor * (g - share * fma(centred * s, VLOAD(v, dgamma), VLOAD(v, dbeta))), i, dx);
     }
+}
+
+__kernel void batchnorm_join(__global const float *mean_a, __global const float *unbiased_a,
+                             __global const float *mean_b, __global const float *unbiased_b, __global float *mean,
+                             __global float *unbiased, float within, float between) {
+    const int i = (int)get_global_id(0);
+    const floatW a = VLOAD(i, mean_a), d = VLOAD(i, mean_b) - a;
+    VSTORE(fma(d, (floatW)(0.5f), a), i, mean);
+    VSTORE(fma(d * d, (floatW)(between), (VLOAD(i, unbiased_a) + VLOAD(i, unbiased_b)) * within), i, unbiased);
 }
 
 static inline void move_statistics(int i, __global const float *mean, __global const float *unbiased,

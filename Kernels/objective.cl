@@ -2,8 +2,8 @@
 //
 //   objective_weighted        y = y + scale w[task] L      (first: y = ...), w set by the host with each step
 //   objective_weighted_back   dL = scale w[task] dy
-//   objective_uncertain       y = c exp(-s) L + s/2        (Kendall, Gal, Cipolla 2018; s = log variance)
-//   objective_uncertain_back  dL = c exp(-s) dy;  ds = (1/2 - c exp(-s) L) dy
+//   objective_uncertain       y = c exp(-s) L + h s        (Kendall, Gal, Cipolla 2018; s = log variance)
+//   objective_uncertain_back  dL = c exp(-s) dy;  ds = (h - c exp(-s) L) dy;  h = 1/2 for a whole batch
 //   objective_logs            sum = sum + log(L), n = n + 1 where L > 0   (first: from 0)
 //   objective_exp             y = exp(sum / n), the geometric mean of the losses above 0; 0 where there is none
 //   objective_geometric_back  dL = y dy / (n L); 0 where L is not above 0
@@ -20,15 +20,16 @@ __kernel void objective_weighted_back(__global const float *weights, __global co
     store_scalar(dloss, scale * weights[task] * dy[0]);
 }
 
-__kernel void objective_uncertain(__global const float *loss, __global const float *s, __global float *y, float c) {
-    store_scalar(y, c * exp(-s[0]) * loss[0] + 0.5f * s[0]);
+__kernel void objective_uncertain(__global const float *loss, __global const float *s, __global float *y, float c,
+                                  float h) {
+    store_scalar(y, c * exp(-s[0]) * loss[0] + h * s[0]);
 }
 
 __kernel void objective_uncertain_back(__global const float *loss, __global const float *s, __global const float *dy,
-                                       __global float *dloss, __global float *ds, float c) {
+                                       __global float *dloss, __global float *ds, float c, float h) {
     const float precision = c * exp(-s[0]);
     store_scalar(dloss, precision * dy[0]);
-    store_scalar(ds, (0.5f - precision * loss[0]) * dy[0]);
+    store_scalar(ds, (h - precision * loss[0]) * dy[0]);
 }
 
 __kernel void objective_logs(__global const float *loss, __global float *sum, __global float *count, int first) {

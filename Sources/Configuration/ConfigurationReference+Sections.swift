@@ -112,12 +112,22 @@ extension ConfigurationReference {
         ]
     }
 
+    private static let shardMeaning = """
+        Into how many equal parts `training.batch` is divided, a power of two. Each is computed alone, with batch-norm statistics of \
+        its own; their gradients are summed, and one update follows. So a batch takes the memory of a part, and the \
+        result is the same on however many devices ([docs/scaling.md](scaling.md)).
+        """
+    private static let verifyMeaning = """
+        Iterations between two comparisons of the parameters of all processes, where several train together; 0 = never.
+        """
+
     static var trainingFields: [ConfigurationField<ExperimentConfiguration>] {
         [
             Field.key(
                 "training.seed", \.training.seed, in: .seeds,
                 "Seed of weights, order, augmentation, dropout and policy noise."),
             .key("training.batch", \.training.batch, in: 1...65_536, "Images per step."),
+            .key("training.shards", \.training.shards, in: 1...65_536, shardMeaning),
             .key(
                 "training.log_every", \.training.logEvery, in: .fromOne,
                 "Iterations between two lines of metrics.jsonl and of the progress."
@@ -133,6 +143,7 @@ extension ConfigurationReference {
                     + "in policy learning only once every block is open); 0 = at the ends of phases only, keeping "
                     + "the last weights."
             ).allowing(.free),
+            .key("training.verify_every", \.training.verifyEvery, in: .fromZero, verifyMeaning).allowing(.free),
             .key(
                 "training.tensorboard", \.training.tensorboard,
                 "Whether losses, rates, metrics, the policy and some predictions are also written for TensorBoard, as "

@@ -62,6 +62,22 @@ extension ExperimentConfiguration {
             hasInitialWeights: model.initialCheckpoint != nil)
     }
 
+    /// Checks that batches can be divided.
+    func validateShards(file: String) throws {
+        func fail(_ found: String, _ expected: String) -> InputError {
+            InputError(
+                file: file, place: "training.shards", found: "\(training.shards)" + found, expected: expected)
+        }
+        guard training.shards.nonzeroBitCount == 1 else { throw fail("", "a power of two") }
+        guard training.batch % training.shards == 0 else {
+            throw fail(" with training.batch \(training.batch)", "a number that divides training.batch")
+        }
+        guard training.shards == 1 || objective.chosen.isLinear else {
+            throw fail(
+                " with objective \(type(of: objective.chosen).kind)", "1: its total is no sum over parts of a batch")
+        }
+    }
+
     /// Checks that precisions go together.
     func validatePrecision(file: String) throws {
         guard training.exactConvolutions, model.precision != .float32 else { return }

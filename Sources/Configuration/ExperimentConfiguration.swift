@@ -80,6 +80,7 @@ public struct ExperimentConfiguration: Sendable {
         try tree.decode(ConfigurationReference(vocabulary).fields, into: &result, at: tree.root, prefix: "")
         try result.validateTasks(file: file)
         try result.validatePrecision(file: file)
+        try result.validateShards(file: file)
         try result.method.refuseIdleKeys(section: "method", file: file)
         try result.objective.refuseIdleKeys(section: "objective", file: file)
         try result.dataset.source.validate(place: "dataset", file: file)

@@ -29,6 +29,7 @@ public final class BatchLoader: Sendable {
     ///   - labels: what batches hold beside the images.
     ///   - seed: what order and augmentation are a function of, with phase and step.
     ///   - phase: names the phase, so that phases see different orders and augmentations.
+    ///   - part: which part of the images of each step are made, from 0, and of how many equal ones.
     ///   - onError: what is done about samples that cannot be decoded.
     ///   - startStep: the step the first `next()` returns.
     ///   - prefetch: steps made ahead of the one asked for, at least 1; nil for one for each thread, at least 4, of
@@ -39,7 +40,7 @@ public final class BatchLoader: Sendable {
     public init(
         dataset: any Dataset, indices: [Int], batch: Int, crop: (height: Int, width: Int),
         augmentation: Augmentation, shuffle: Bool, labels: [LabelRequest], seed: UInt64, phase: String,
-        onError: OnError = .stop, startStep: Int,
+        part: (index: Int, count: Int) = (0, 1), onError: OnError = .stop, startStep: Int,
         prefetch: Int? = nil, threads: Int = 2
     ) throws {
         func fail(_ found: String, _ expected: String) -> InputError {
@@ -63,7 +64,7 @@ public final class BatchLoader: Sendable {
         stepsPerPass = indices.count / batch
         let maker = BatchMaker(
             dataset: dataset, indices: indices, batch: batch, height: crop.height, width: crop.width,
-            augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase,
+            augmentation: augmentation, shuffle: shuffle, labels: labels, seed: seed, phase: phase, part: part,
             onError: onError)
         self.maker = maker
         ahead = max(1, prefetch ?? Self.ahead(threads: threads, batchBytes: maker.byteCount))
@@ -116,6 +117,8 @@ struct BatchMaker: Sendable {
     var labels: [LabelRequest]
     var seed: UInt64
     var phase: String
+    /// Which part of the images of a step are made, from 0, and of how many equal ones.
+    var part = (index: 0, count: 1)
     var onError: OnError
 
     /// Host memory that the numbers of a batch take, bytes.
@@ -123,7 +126,7 @@ struct BatchMaker: Sendable {
         let ofLabels = labels.reduce(0) { sum, label in
             sum + label.format.channels * (label.format.extent == .pixels ? height * width : 1)
         }
-        return 4 * batch * (3 * height * width + ofLabels)
+        return 4 * (batch / part.count) * (3 * height * width + ofLabels)
     }
 
     /// Decodes, augments and packs the batch of a step.
@@ -131,9 +134,11 @@ struct BatchMaker: Sendable {
         let stepsPerPass = indices.count / batch
         let (pass, offset) = step.quotientAndRemainder(dividingBy: stepsPerPass)
         let order = shuffle ? BatchLoader.permutation(count: indices.count, seed: seed, phase: phase, pass: pass) : nil
-        let places = offset * batch..<(offset + 1) * batch
+        let own = batch / part.count
+        let first = offset * batch + part.index * own
+        let places = first..<first + own
         var result = Batch(
-            count: batch, height: height, width: width, indices: [], dataset: dataset.name,
+            count: own, height: height, width: width, indices: [], dataset: dataset.name,
             normalisation: dataset.normalisation)
         result.reserve(labels)
         for place in places {

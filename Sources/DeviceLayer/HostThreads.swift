@@ -18,6 +18,19 @@ public enum HostThreads {
         setenv("POCL_AFFINITY", "1", 0)
     }
 
+    /// Has pocl make as many threads as this process may have of the cores that several processes use at once. To be
+    /// called before platforms are looked for; nothing where the user has decided. Linux only.
+    ///
+    /// - Parameter processes: on this host, this one included. One that its launcher has given cores of its own takes
+    ///   these.
+    public static func share(among processes: Int) {
+        guard processes > 1, let cores, let online = text("/sys/devices/system/cpu/online").map(Self.cores(in:)) else {
+            return
+        }
+        let own = cores == online ? max(1, cores.count / processes) : cores.count
+        setenv("POCL_MAX_PTHREAD_COUNT", "\(own)", 0)
+    }
+
     /// The cores that this process may use; nil where the system does not say.
     static var cores: Set<Int>? {
         text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }

@@ -30,10 +30,10 @@ extension Experiment {
         return recorded
     }
 
-    /// Images of a training step.
+    /// Images of a training step: of several processes, those of this one.
     public var trainingShape: BatchShape {
         BatchShape(
-            count: configuration.training.batch, height: configuration.dataset.crop.height,
+            count: configuration.training.batch / (ranks?.count ?? 1), height: configuration.dataset.crop.height,
             width: configuration.dataset.crop.width)
     }
 }

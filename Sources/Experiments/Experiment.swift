@@ -5,6 +5,7 @@ import AdaShareFiles
 import AdaShareMethods
 import AdaShareModels
 import AdaShareOperators
+import AdaShareRanks
 import AdaShareSupport
 import AdaShareTasks
 import AdaShareTuning
@@ -26,6 +27,9 @@ public struct Experiment: Sendable {
     public package(set) var arithmetic: ConvolutionArithmetic
     /// What the parts of a step take on the device that it is for, where budgets are counted in time.
     public var partTimes: PartTimes?
+
+    /// The processes that train it together, each with its part of the images; nil for this one alone.
+    public var ranks: RankGroup?
 
     /// The data sets, each with its tasks.
     public let sources: [ImageSource]
@@ -109,6 +113,23 @@ public struct Experiment: Sendable {
     /// What budgets are counted in: measured times once they are known, else multiply-accumulates.
     public var budgetCosts: PartCosts { partTimes?.costs ?? trainingCost.parts }
 
+    /// The same in this process alone: other processes do not take part in what is measured.
+    package var alone: Experiment {
+        var alone = self
+        alone.ranks = nil
+        return alone
+    }
+
+    /// Refuses batches that `training.shards` does not divide.
+    ///
+    /// - Throws: `InputError`.
+    package func checkShards(of batch: Int) throws {
+        let shards = configuration.training.shards
+        guard batch % shards != 0 else { return }
+        throw InputError(
+            file: "batch", found: "\(batch) images", expected: "a multiple of \(shards), which training.shards is")
+    }
+
     /// The step graphs under the configuration's optimiser.
     public var stepGraphs: StepGraphs {
         let training = configuration.training
@@ -121,6 +142,8 @@ public struct Experiment: Sendable {
         graphs.inference = { [method] in method.inference($0) }
         graphs.routing = method.routing
         graphs.recomputesBranches = training.recompute
+        graphs.shards = training.shards
+        if let ranks { graphs.rank = (ranks.index, ranks.count) }
         graphs.choices = AlgorithmChoices(arithmetic, measured: algorithms)
         return graphs
     }
@@ -194,6 +217,7 @@ public struct Experiment: Sendable {
             crop: (configuration.dataset.crop.height, configuration.dataset.crop.width),
             augmentation: configuration.dataset.augmentation, shuffle: configuration.dataset.shuffle,
             labels: sources[source].labels, seed: UInt64(configuration.training.seed), phase: phase,
+            part: ranks.map { ($0.index, $0.count) } ?? (0, 1),
             onError: configuration.dataset.onError, startStep: startStep, threads: loaderThreads)
     }
 
@@ -253,7 +277,7 @@ extension Experiment {
         var weights: [String: [Float]] = [:]
         for task in configuration.tasks where !infersOnly { weights[task.name] = try classWeights(task) }
         return try NetworkRuntime(
-            library: library, graphs: stepGraphs, classWeights: weights, infersOnly: infersOnly)
+            library: library, graphs: stepGraphs, classWeights: weights, infersOnly: infersOnly, ranks: ranks)
     }
 
     /// The tasks as a checkpoint says that they were trained; as the configuration says where it records nothing.

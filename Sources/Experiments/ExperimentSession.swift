@@ -59,8 +59,11 @@ public struct ExperimentSession {
         switch algorithms {
         case .byShape: return
         case .searched(let mode, let shape):
+            // What the first process measures, the others find.
+            if let ranks = experiment.ranks, !ranks.isFirst { _ = try ranks.gather([UInt8]()) }
             try experiment.chooseAlgorithms(
                 shape, tuner: AlgorithmTuner(library: library, mode: mode, report: report))
+            if let ranks = experiment.ranks, ranks.isFirst { _ = try ranks.gather([UInt8]()) }
         case .recorded(let run):
             guard let recorded = try run.readAlgorithms(for: library, arithmetic: experiment.arithmetic) else {
                 report(.notice("no algorithms.json in \(run.url.path): algorithms are chosen by shape"))
@@ -84,9 +87,15 @@ public struct ExperimentSession {
                     file: run.algorithms.path, found: "no such file",
                     expected: "the list `train` wrote; " + RecordedAlgorithms.withoutAlgorithms)
             }
+            // What is measured differs from process to process.
+            guard experiment.ranks?.isFirst ?? true else {
+                try run.take(run.algorithms, fromFirstOf: experiment.ranks)
+                return try choose(run, search, isContinued: isContinued, report: report)
+            }
             let tuner = AlgorithmTuner(library: library, mode: search, report: report)
             let chosen = try experiment.chooseAlgorithms(shape, tuner: tuner)
             try run.write(chosen)
+            try run.take(run.algorithms, fromFirstOf: experiment.ranks)
             report(.notice(chosen.summary))
             return
         }

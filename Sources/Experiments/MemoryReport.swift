@@ -44,6 +44,7 @@ extension Experiment {
     /// - Throws: `InputError` if a tensor has more elements than kernels count.
     public func memory(_ shape: BatchShape, policy: DiscretePolicy? = nil, family: KernelFamily) throws -> MemoryReport
     {
+        try checkShards(of: shape.count)
         let policy = policy ?? methodSettings.allSelected
         let kinds = [("inference", method.inference(policy))] + method.namedKinds(methodSettings, policy: policy)
         return MemoryReport(

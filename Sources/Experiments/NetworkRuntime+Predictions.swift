@@ -82,7 +82,7 @@ extension NetworkRuntime {
         let plan = try run(kind, batch, tasks)
         var predictions: [String: Prediction] = [:]
         for task in graphs.tasks {
-            let name = "output/\(task.name)"
+            let name = StepGraphs.outputName(task.name)
             guard let extents = executor.shape(name, of: plan) else { continue }
             predictions[task.name] = Prediction(
                 height: extents[1], width: extents[2], channels: extents[3], values: try executor.read(name, of: plan))

@@ -5,6 +5,7 @@ import AdaShareLayers
 import AdaShareMethods
 import AdaShareModels
 import AdaShareOperators
+import AdaShareRanks
 import AdaShareSupport
 import AdaShareTasks
 import Foundation
@@ -15,6 +16,8 @@ public final class NetworkRuntime {
     public let executor: Executor
     /// Records the graphs of steps, from which plans are made.
     public let graphs: StepGraphs
+    /// The processes that train the same network, each with its part of the images.
+    private let ranks: RankGroup?
     /// Marks the ends of steps in flight, so that the host never runs far ahead of the device.
     private var inFlight: [DeviceEvent] = []
     private static let stepsAhead = 2
@@ -26,6 +29,9 @@ public final class NetworkRuntime {
     var paths: [[[Bool]]: Int] = [:]
     /// Tasks whose class weights were not given.
     private let tasksWithoutWeights: [String]
+    private let classWeights: [String: [Float]]
+    /// Of the tasks' predictions for images of a size, where shares of labels are counted.
+    private var predictionSizes: [BatchShape: [String: (height: Int, width: Int)]] = [:]
     /// Whether parameters are on the device only where steps read them as they are.
     private let infersOnly: Bool
 
@@ -38,14 +44,21 @@ public final class NetworkRuntime {
     ///   - classWeights: by task, for each whose loss has them; a network without them can only infer.
     ///   - infersOnly: no step changes a parameter. Those that are packed or transformed for the steps are read again
     ///     where they come from when they are needed again, and take no memory in between.
+    ///   - ranks: the processes that train the same network, each with its part of the images; nil for this one alone.
     /// - Throws: `DeviceError` if memory cannot be had.
     public init(
-        library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:], infersOnly: Bool = false
+        library: KernelLibrary, graphs given: StepGraphs, classWeights: [String: [Float]] = [:],
+        infersOnly: Bool = false, ranks: RankGroup? = nil
     ) throws {
+        var graphs = given
+        if let ranks { graphs.rank = (ranks.index, ranks.count) }
         // Tasks take part or not as a batch has labels of them: a plan for each set of them that comes.
-        executor = Executor(library: library, capacity: max(16, 4 << min(4, graphs.tasks.count)))
-        self.graphs = graphs
-        self.infersOnly = infersOnly
+        let capacity = max(16, 4 << min(4, graphs.tasks.count))
+        executor =
+            try ranks.map { try Executor(library: library, capacity: capacity, ranks: $0) }
+            ?? Executor(library: library, capacity: capacity)
+        self.ranks = ranks
+        (self.graphs, self.classWeights, self.infersOnly) = (graphs, classWeights, infersOnly)
         uploads = library.family == .gpu ? try UploadStream(context: library.context) : nil
         for spec in graphs.catalog.specs where !infersOnly {
             try executor.store.tensor(spec.name, spec.storedShape)
@@ -171,13 +184,14 @@ public final class NetworkRuntime {
         let shapes = Set(batches.map { BatchShape(count: $0.count, height: $0.height, width: $0.width) })
         guard let shape = shapes.first, shapes.count == 1 else { preconditionFailure("batches of shapes \(shapes)") }
         let given = sources.map { batches[$0] }
-        let present = kind.step.participants(
-            graphs.tasks.indices.filter { given[$0].labels[graphs.tasks[$0].label]?.isAbsent == false })
-        guard !present.isEmpty else { return nil }
         try checkClasses(given)
+        let labels = try labels(of: given, shape)
+        let present = kind.step.participants(labels.present)
+        guard !present.isEmpty else { return nil }
         if inFlight.count >= Self.stepsAhead { try inFlight.removeFirst().wait() }
         // Under way while the step is planned: steps whose policy is drawn have a plan each.
-        try upload(given, shape, images: present, labels: present)
+        try upload(given, shape, images: present, labels: present, shards: graphs.ownShards)
+        try write(labels, tasks: present)
         let plan = try plan(kind, shape, tasks: present)
         if let weights = graphs.objective.weights(present, of: graphs.tasks.count, state: state, history: history) {
             try store.write(StepGraphs.taskWeightsName, graphs.taskWeightsShape, weights.map { Float($0) })
@@ -263,29 +277,93 @@ public final class NetworkRuntime {
     ///   - batches: of every task.
     ///   - images: the tasks that are given the images.
     ///   - labels: the tasks whose labels are written.
-    func upload(_ batches: [Batch], _ shape: BatchShape, images: [Int], labels: [Int]) throws {
+    ///   - shards: that the images are divided into.
+    func upload(
+        _ batches: [Batch], _ shape: BatchShape, images: [Int], labels: [Int], shards: [Shard] = [.whole]
+    ) throws {
         typealias Input = TensorStore.Input
         var inputs: [Input] = []
         var written: Set<String> = []
-        for task in images {
-            let name = graphs.inputName(StepGraphs.imageName + graphs.sourceSuffix(task: task), shape)
-            guard written.insert(name).inserted else { continue }
-            inputs.append(Input(name, StepGraphs.imageShape(shape), batches[task].image))
-        }
-        for index in labels {
-            let task = graphs.tasks[index]
-            let name = graphs.inputName(
-                StepGraphs.labelName(task.label) + graphs.sourceSuffix(task: index), shape)
-            guard written.insert(name).inserted else { continue }
-            guard let label = batches[index].labels[task.label] else {
-                preconditionFailure("no label \(task.label) in a batch")
+        let part = BatchShape(count: shape.count / shards.count, height: shape.height, width: shape.width)
+        for (place, shard) in shards.enumerated() {
+            func values<Element>(_ all: [Element]) -> [Element] {
+                let each = all.count / shards.count
+                return shards.count == 1 ? all : Array(all[place * each..<(place + 1) * each])
             }
-            let extents = StepGraphs.labelShape(shape, label.format)
-            switch label.format.element {
-            case .classes: inputs.append(Input(name, extents, label.classes))
-            case .numbers: inputs.append(Input(name, extents, label.numbers))
+            for task in images {
+                let name = graphs.inputName(StepGraphs.imageName, task: task, part, shard)
+                guard written.insert(name).inserted else { continue }
+                inputs.append(Input(name, StepGraphs.imageShape(part), values(batches[task].image)))
+            }
+            for task in labels {
+                let name = graphs.inputName(StepGraphs.labelName(graphs.tasks[task].label), task: task, part, shard)
+                guard written.insert(name).inserted else { continue }
+                let label = label(of: task, in: batches)
+                let extents = StepGraphs.labelShape(part, label.format)
+                switch label.format.element {
+                case .classes: inputs.append(Input(name, extents, values(label.classes)))
+                case .numbers: inputs.append(Input(name, extents, values(label.numbers)))
+                }
             }
         }
         try store.write(inputs, through: uploads)
+    }
+
+    private func label(of task: Int, in batches: [Batch]) -> BatchLabels {
+        let name = graphs.tasks[task].label
+        guard let label = batches[task].labels[name] else { preconditionFailure("no label \(name) in a batch") }
+        return label
+    }
+
+    /// What is labelled in a batch.
+    private struct Labels {
+        /// The tasks whose label some image carries.
+        let present: [Int]
+        /// Of each task and shard of the whole batch, how much is labelled, as the loss counts it; empty where there is
+        /// one shard only.
+        let weights: [[Double]]
+    }
+
+    private func labels(of batches: [Batch], _ shape: BatchShape) throws -> Labels {
+        let carried = graphs.tasks.indices.filter { batches[$0].labels[graphs.tasks[$0].label]?.isAbsent == false }
+        guard graphs.shards > 1 else { return Labels(present: carried, weights: []) }
+        let own = graphs.ownShards
+        let (sizes, images) = (predictionSizes(shape), shape.count / own.count)
+        let weights = graphs.tasks.enumerated().map { index, task -> [Double] in
+            guard let label = batches[index].labels[task.label], let read = sizes[task.name], !label.isAbsent else {
+                return own.map { _ in 0 }
+            }
+            return own.indices.map { shard in
+                label.sum(
+                    of: shard * images..<(shard + 1) * images, size: (shape.height, shape.width), read: read
+                ) { task.kind.weight(of: $0, classWeights: classWeights[task.name]) }
+            }
+        }
+        guard let ranks, ranks.count > 1 else { return Labels(present: carried, weights: weights) }
+        let all = try ranks.gather([carried.map(Double.init)] + weights)
+        let present = Set(all.flatMap { $0[0].map { Int($0) } })
+        return Labels(
+            present: graphs.tasks.indices.filter(present.contains),
+            weights: graphs.tasks.indices.map { task in all.flatMap { $0[task + 1] } })
+    }
+
+    /// Writes what share of a task's labels is in each shard of this process.
+    private func write(_ labels: Labels, tasks present: [Int]) throws {
+        for task in present where !labels.weights.isEmpty {
+            let weights = labels.weights[task]
+            let total = weights.reduce(0, +)
+            for shard in graphs.ownShards {
+                let name = shard.named(StepGraphs.labelShareName(graphs.tasks[task].name))
+                try store.write(name, .scalar, [total > 0 ? Float(weights[shard.index] / total) : 0])
+            }
+        }
+    }
+
+    private func predictionSizes(_ shape: BatchShape) -> [String: (height: Int, width: Int)] {
+        let one = BatchShape(count: 1, height: shape.height, width: shape.width)
+        if let known = predictionSizes[one] { return known }
+        let sizes = graphs.predictionShapes(one).mapValues { (height: $0[1], width: $0[2]) }
+        predictionSizes[one] = sizes
+        return sizes
     }
 }

@@ -74,7 +74,8 @@ extension Scope {
         let tracked = declared[4]
         let result = named { $0.batchNorm(x, gamma: gamma, beta: beta, tail: tail) }
         trace.statistics.visit(
-            BatchStatistics.Running(scope: path, mean: mean, variance: variance, tracked: tracked), result)
+            BatchStatistics.Running(scope: path, mean: mean, variance: variance, tracked: tracked),
+            result.statistics)
         return result.y
     }
 
@@ -83,15 +84,19 @@ extension Scope {
     /// differ.
     ///
     /// - Parameter flag: the non-finite flag that gates updates.
-    public func updateStatistics(flag: Value) { trace.statistics.record(in: trace.recorder, flag: flag) }
+    public func updateStatistics(flag: Value) { trace.statistics.update(in: trace.recorder, flag: flag) }
 
-    /// ReLU and dropout in one pass; the same noise for the same scope, seed, phase and step.
+    /// The batch norms that were applied in training.
+    package var statistics: BatchStatistics { trace.statistics }
+
+    /// ReLU and dropout in one pass; the same noise for the same scope, seed, phase, step and image of a batch.
     ///
     /// - Parameters:
     ///   - x: of any shape.
     ///   - probability: that of zeroing an element, in [0, 1).
     public func reluDropout(_ x: Value, probability: Double) -> Value {
-        record(ReLUDropout(probability: probability, name: joined("dropout")), [x, step])[0]
+        let before = trace.firstImage * (x.shape.storedCount / x.shape[0])
+        return record(ReLUDropout(probability: probability, name: joined("dropout"), before: before), [x, step])[0]
     }
 
     /// A sample of gates by their logits, at the step's temperature; the same noise for the same scope, seed, phase and

@@ -48,11 +48,15 @@ public struct Scope {
     final class Trace {
         let recorder: any LayerRecorder
         let mode: Mode
+        /// Images of the batch before those that layers are given, where these are a part of it.
+        let firstImage: Int
         var statistics = BatchStatistics()
         /// What layers have declared, by their paths: every path of a task through a layer asks again.
         var declared: [String: [Value]] = [:]
 
-        init(_ recorder: any LayerRecorder, mode: Mode) { (self.recorder, self.mode) = (recorder, mode) }
+        init(_ recorder: any LayerRecorder, mode: Mode, firstImage: Int) {
+            (self.recorder, self.mode, self.firstImage) = (recorder, mode, firstImage)
+        }
     }
 
     let trace: Trace
@@ -64,8 +68,17 @@ public struct Scope {
     private let isFrozen: Bool
 
     /// The root of a network.
-    public init(_ recorder: any LayerRecorder, mode: Mode = .training, group: ParameterGroup = .default) {
-        self.init(Trace(recorder, mode: mode), path: "", group: group, isFrozen: false)
+    ///
+    /// - Parameters:
+    ///   - recorder: what layers are recorded by.
+    ///   - mode: how they behave.
+    ///   - group: of the parameters that are declared, unless layers say otherwise.
+    ///   - firstImage: images of the batch before those that layers are given, where these are a part of it: noise
+    ///     belongs to an image's place in the batch.
+    public init(
+        _ recorder: any LayerRecorder, mode: Mode = .training, group: ParameterGroup = .default, firstImage: Int = 0
+    ) {
+        self.init(Trace(recorder, mode: mode, firstImage: firstImage), path: "", group: group, isFrozen: false)
     }
 
     private init(_ trace: Trace, path: String, group: ParameterGroup, isFrozen: Bool) {

@@ -83,12 +83,16 @@ public struct TrainingConfiguration: Sendable, Equatable {
     public var seed = 1
     /// Images per step.
     public var batch = 16
+    /// Into how many equal parts a step's images are divided, each of which is computed alone.
+    public var shards = 1
     /// Iterations between two lines of the log.
     public var logEvery = 20
     /// Iterations between two checkpoints.
     public var checkpointEvery = 200
     /// Iterations between two evaluations; 0 = at the ends of phases only.
     public var evaluateEvery = 0
+    /// Iterations between two comparisons of the parameters of all processes that train together; 0 = never.
+    public var verifyEvery = 1000
     /// Whether the run is written for TensorBoard too.
     public var tensorboard = true
     /// Hard sharing, weights only.

@@ -25,7 +25,7 @@ public struct NetworkTrace {
     public let architecture: NetworkArchitecture
     /// Dropout probability of the heads.
     public let dropout: Double
-    /// The network's root: layers that are recorded in it have their statistics moved by `updateStatistics`.
+    /// The network's root: layers that are recorded in it have their statistics moved with the others'.
     public let network: Scope
 
     /// The selected blocks of each path: by path and block, the residual path and the block's output.
@@ -38,11 +38,14 @@ public struct NetworkTrace {
     ///   - architecture: the network whose layers are applied.
     ///   - mode: batch statistics and dropout, or running statistics.
     ///   - dropout: probability in four-rate heads, from 0 and below 1; without effect in inference.
-    public init(graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0) {
+    ///   - firstImage: images of the batch before those that are passed through, where these are a part of it.
+    public init(
+        graph: Graph, architecture: NetworkArchitecture, mode: Mode, dropout: Double = 0, firstImage: Int = 0
+    ) {
         self.graph = graph
         self.architecture = architecture
         self.dropout = dropout
-        network = Scope(graph, mode: mode)
+        network = Scope(graph, mode: mode, firstImage: firstImage)
     }
 
     /// The paths of all tasks through the backbone where all are given the same image; see `features(images:…)`.
@@ -132,10 +135,4 @@ public struct NetworkTrace {
     public func head(task: Int, features: Value) -> Value {
         architecture.output(task: task, dropout: dropout)(features, in: network.grouped(.heads))
     }
-
-    /// Records the running-statistics updates of every batch norm visited, in task order: n equal updates at once
-    /// where n paths in a row met, one after the other where inputs differ.
-    ///
-    /// - Parameter flag: the non-finite flag that gates updates.
-    public func updateStatistics(flag: Value) { network.updateStatistics(flag: flag) }
 }

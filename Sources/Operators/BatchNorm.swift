@@ -40,8 +40,28 @@ public struct BatchNormResult: Sendable {
     public let mean: Value
     /// 1/sqrt(σ² + ε) [C].
     public let inverseDeviation: Value
-    /// Unbiased σ² [C], which running statistics collect.
+    /// What running statistics collect.
+    public let statistics: ChannelStatistics
+}
+
+/// Mean and variance of each channel.
+public struct ChannelStatistics: Sendable {
+    /// μ [C].
+    public let mean: Value
+    /// Unbiased σ² [C].
     public let unbiasedVariance: Value
+    /// Rows that they are of: N · H · W.
+    public let rows: Int
+
+    /// Creates statistics.
+    ///
+    /// - Parameters:
+    ///   - mean: μ [C].
+    ///   - unbiasedVariance: unbiased σ² [C].
+    ///   - rows: that they are of: N · H · W.
+    public init(mean: Value, unbiasedVariance: Value, rows: Int) {
+        (self.mean, self.unbiasedVariance, self.rows) = (mean, unbiasedVariance, rows)
+    }
 }
 
 extension Recorder {
@@ -61,7 +81,9 @@ extension Recorder {
         let statistics = record(BatchNormStatistics(epsilon: epsilon), [x])
         let (mean, inverse) = (statistics[0], statistics[1])
         let y = record(BatchNormNormalise(tail: tail.kind), [x, gamma, beta, mean, inverse] + tail.operands)[0]
-        return BatchNormResult(y: y, mean: mean, inverseDeviation: inverse, unbiasedVariance: statistics[2])
+        return BatchNormResult(
+            y: y, mean: mean, inverseDeviation: inverse,
+            statistics: ChannelStatistics(mean: mean, unbiasedVariance: statistics[2], rows: x.shape.rows))
     }
 }
 

@@ -25,17 +25,17 @@ extension Recorder {
     /// Records the move of running statistics towards a batch's, by n equal updates.
     ///
     /// - Parameters:
-    ///   - result: whose statistics.
+    ///   - batch: the batch's statistics.
     ///   - mean: running mean [C], changed.
     ///   - variance: running variance [C], changed.
     ///   - tracked: counter of batches [1], changed.
     ///   - paths: n.
     ///   - flag: the non-finite flag that gates updates.
     public func updateStatistics(
-        of result: BatchNormResult, mean: Value, variance: Value, tracked: Value, paths: Int, flag: Value
+        towards batch: ChannelStatistics, mean: Value, variance: Value, tracked: Value, paths: Int, flag: Value
     ) {
         _ = record(
-            BatchNormUpdate(batches: paths), [result.mean, result.unbiasedVariance, mean, variance, tracked, flag])
+            BatchNormUpdate(batches: paths), [batch.mean, batch.unbiasedVariance, mean, variance, tracked, flag])
     }
 }
 

@@ -53,6 +53,17 @@ public struct Sum: DifferentiableOperator {
     }
 }
 
+/// The gradients of two parts of a batch together, x + y: as soon as both are there, since two take the memory of one
+/// from then on.
+public struct GradientSum: Operator {
+    /// Creates the operator, which has no attributes.
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { Sum().outputShapes(inputs) }
+    public func inPlaceInputs(output: Int) -> [Int] { Sum().inPlaceInputs(output: output) }
+    public var isEager: Bool { true }
+    public func encode(_ e: inout LaunchEncoder) throws { try Sum().encode(&e) }
+}
+
 /// y = factor · x.
 public struct Scale: DifferentiableOperator {
     /// What every element is multiplied by.

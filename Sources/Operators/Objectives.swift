@@ -54,17 +54,21 @@ struct TaskWeightGradient: Operator {
     }
 }
 
-/// A loss weighted by how uncertain its task is, factor · exp(−s) · loss + s/2; inputs loss, s = log σ² [1].
+/// A loss weighted by how uncertain its task is, factor · exp(−s) · loss + share · s/2; inputs loss, s = log σ² [1].
 ///
 /// - Source: Kendall, Gal, Cipolla 2018; kernels `objective_uncertain` and `objective_uncertain_back`.
 public struct UncertainLoss: DifferentiableOperator {
     /// ½ where errors are of numbers, 1 where they are of classes.
     public let factor: Double
+    /// What is added of s/2: with the loss of a part of a batch, that part.
+    public let share: Double
 
     /// Creates the operator.
     ///
-    /// - Parameter factor: ½ where errors are of numbers, 1 where they are of classes.
-    public init(factor: Double) { self.factor = factor }
+    /// - Parameters:
+    ///   - factor: ½ where errors are of numbers, 1 where they are of classes.
+    ///   - share: what is added of s/2: with the loss of a part of a batch, that part.
+    public init(factor: Double, share: Double = 1) { (self.factor, self.share) = (factor, share) }
 
     public func outputShapes(_ inputs: [Shape]) -> [Shape] {
         precondition(inputs.count == 2 && inputs.allSatisfy { $0.count == 1 }, "a loss and a scalar, found \(inputs)")
@@ -73,26 +77,28 @@ public struct UncertainLoss: DifferentiableOperator {
 
     public func encode(_ e: inout LaunchEncoder) throws {
         e.launch(
-            "objective", "objective_uncertain", [.input(0), .input(1), .output(0), .float(factor)], e.library.grid(1))
+            "objective", "objective_uncertain",
+            [.input(0), .input(1), .output(0), .float(factor), .float(share / 2)], e.library.grid(1))
     }
 
     public func backward(_ call: BackwardCall, in recorder: any Recorder) -> [Value?] {
         guard let dy = call.gradients[0] else { return [nil, nil] }
-        let gradients = recorder.record(UncertainLossGradient(factor: factor), call.inputs + [dy])
+        let gradients = recorder.record(UncertainLossGradient(factor: factor, share: share), call.inputs + [dy])
         return zip(call.wanted, gradients).map { $0 ? $1 : nil }
     }
 }
 
 /// Gradients of `UncertainLoss`; inputs loss, s, dy; outputs dloss, ds.
 struct UncertainLossGradient: Operator {
-    let factor: Double
+    let factor, share: Double
 
     func outputShapes(_ inputs: [Shape]) -> [Shape] { [.scalar, .scalar] }
 
     func encode(_ e: inout LaunchEncoder) throws {
         e.launch(
             "objective", "objective_uncertain_back",
-            [.input(0), .input(1), .input(2), .output(0), .output(1), .float(factor)], e.library.grid(1))
+            [.input(0), .input(1), .input(2), .output(0), .output(1), .float(factor), .float(share / 2)],
+            e.library.grid(1))
     }
 }
 

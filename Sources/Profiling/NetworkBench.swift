@@ -29,10 +29,11 @@ package final class NetworkBench {
     ///   - session: of the network.
     ///   - infersOnly: all steps infer, and take the memory they take without training.
     ///   - profile: also gets every launch, where the queue records them.
-    /// - Throws: `DeviceError` if memory cannot be had.
+    /// - Throws: `DeviceError` if memory cannot be had, `InputError` where `training.shards` does not divide the batch.
     package init(
         _ session: ExperimentSession, shape: BatchShape, infersOnly: Bool = false, profile: ProfileRecorder? = nil
     ) throws {
+        if !infersOnly { try session.experiment.checkShards(of: shape.count) }
         self.session = session
         self.shape = shape
         self.profile = profile
@@ -98,6 +99,12 @@ package final class NetworkBench {
     /// Values that no kernel can skip: random pixels, labels in range.
     private func fill(_ name: String) throws {
         let noise = Philox.uniforms(rows: 4096, columns: 4, name: name, state: StepState())
+        let graphs = graphs()
+        let isShard = graphs.shards > 1 && name.contains("/shard")
+        if isShard, name.hasPrefix(StepGraphs.labelShareName("")) {
+            return try executor.store.write(name, .scalar, [Float(1) / Float(graphs.shards)])
+        }
+        let shape = isShard ? graphs.shardShape(shape) : shape
         let shapes = StepGraphs.imageShape(shape)
         if name.hasPrefix(StepGraphs.imageName + "/") {
             try executor.store.write(
@@ -174,6 +181,14 @@ package final class NetworkBench {
             ms: median(times), referenceMs: median(references), fidelity: median(fidelities),
             spread: ((times.max() ?? 0) - (times.min() ?? 0)) / median(times),
             idleShare: median(own.map(\.idleShare)), launchUs: median(own.map(\.launchUs)))
+    }
+
+    /// What a step takes, in ms; waits for it.
+    package func milliseconds(_ step: PreparedStep) throws -> Double { try run(step).ms }
+
+    /// What exchanges with other processes have cost since it was last asked; nil where there are none.
+    package func takeExchangeCost() -> (ms: Double, bytes: Int)? {
+        executor.takeExchangeCost().map { ($0.waited.milliseconds, $0.bytes) }
     }
 
     /// Runs a step and waits for it; once more where taking times of launches would show in the step's own.

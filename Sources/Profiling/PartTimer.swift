@@ -239,9 +239,16 @@ extension RunDirectory {
                     expected: "the times `train` wrote, which policy learning was begun with; or a new run")
             }
         }
-        let timer = PartTimer(session, mode: search, report: report)
-        let measured = try timer.times(experiment.trainingShape, experiment.configuration.policy.budgetFor)
+        guard experiment.ranks?.isFirst ?? true else {
+            try take(times, fromFirstOf: experiment.ranks)
+            return try readTimes(for: experiment)
+        }
+        let alone = session.with(experiment.alone)
+        let timer = PartTimer(alone, mode: search, report: report)
+        let measured = try timer.times(
+            alone.experiment.trainingShape, experiment.configuration.policy.budgetFor)
         try write(measured)
+        try take(times, fromFirstOf: experiment.ranks)
         return measured
     }
 

@@ -12,7 +12,7 @@ import Synchronization
 /// Long work asks between its steps, puts away what it has, and throws ``Stopped``.
 public final class StopRequest: Sendable {
     /// Why work is to end.
-    public enum Reason: Sendable, Equatable {
+    public enum Reason: Sendable, Equatable, Codable {
         /// A signal, by number.
         case signal(Int32)
         /// The time that was given is nearly over.

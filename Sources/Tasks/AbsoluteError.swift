@@ -15,6 +15,11 @@ extension StrengthKind {
         recorder.record(TaskLoss(.absoluteNot255), [prediction, label])[0]
     }
 
+    public func weight(of label: LabelValue, classWeights: [Float]?) -> Double {
+        guard case .numbers(let numbers) = label else { return 0 }
+        return numbers.first != 255 ? 1 : 0
+    }
+
     public func metrics() -> any TaskMetrics { AbsoluteErrorMetrics() }
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess { $0 != 255 } }
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.range(prediction) }

@@ -19,6 +19,11 @@ extension ClassKind {
         return recorder.record(TaskLoss(.crossEntropy(ignore: ignored)), inputs)[0]
     }
 
+    public func weight(of label: LabelValue, classWeights: [Float]?) -> Double {
+        guard case .aClass(let number) = label, number != ignored else { return 0 }
+        return classWeights.map { Double($0[Int(number)]) } ?? 1
+    }
+
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess {
         ClassFrequencies(classes: classes, ignored: ignored, weights: classWeights)
     }

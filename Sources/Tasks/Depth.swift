@@ -19,6 +19,11 @@ public struct Depth: TaskKind {
         recorder.record(TaskLoss(.absolutePositive), [prediction, label])[0]
     }
 
+    public func weight(of label: LabelValue, classWeights: [Float]?) -> Double {
+        guard case .numbers(let numbers) = label else { return 0 }
+        return numbers.first.map(isValidDepth) ?? false ? 1 : 0
+    }
+
     public func metrics() -> any TaskMetrics { DepthMetrics() }
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess(isLabel: isValidDepth) }
     public func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { Pictures.range(prediction) }

@@ -27,6 +27,11 @@ public struct Normals: TaskKind {
         recorder.record(TaskLoss(.cosine(published: space == .published)), [prediction, label])[0]
     }
 
+    public func weight(of label: LabelValue, classWeights: [Float]?) -> Double {
+        guard case .numbers(let numbers) = label else { return 0 }
+        return numbers.allSatisfy { $0 < 255 } ? 1 : 0
+    }
+
     public func metrics() -> any TaskMetrics { NormalMetrics(order: space) }
     public func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MeanDirection(space: space) }
 

@@ -35,6 +35,11 @@ public protocol TaskKind: Sendable {
     ///   - classWeights: [channels], for a task that has them.
     ///   - recorder: what the loss is recorded in.
     func loss(_ prediction: Value, _ label: Value, classWeights: Value?, in recorder: any Recorder) -> Value
+    /// What a label counts in the mean that `loss` is, 0 for what is none: how the means of a batch's parts are weighed
+    /// against each other.
+    ///
+    /// - Parameter classWeights: of the loss; nil for equal ones.
+    func weight(of label: LabelValue, classWeights: [Float]?) -> Double
     /// Empty metrics.
     func metrics() -> any TaskMetrics
     /// An empty guess.

@@ -93,7 +93,7 @@ package struct OperatorCase: Hashable {
             let (gamma, beta) = (input("gamma", channel), input("beta", channel))
             guard pass != .forward else {
                 let result = graph.batchNorm(x, gamma: gamma, beta: beta, tail: relu ? .relu : .none)
-                return keep([result.y, result.mean, result.inverseDeviation, result.unbiasedVariance])
+                return keep([result.y, result.mean, result.inverseDeviation, result.statistics.unbiasedVariance])
             }
             let statistics = ["mean", "inverse"].map { input($0, channel) }
             let call = BackwardCall(

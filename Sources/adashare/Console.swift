@@ -44,6 +44,9 @@ struct Console {
             terminal: .standard, isProcess: true, answer: StandardStreams.answer, remark: StandardStreams.remark)
     }
 
+    /// One that nothing comes of, of a process beside the one that people follow.
+    var silent: Console { Console(isProcess: isProcess, answer: { _ in }, remark: { _ in }) }
+
     /// The same as a command's options have it.
     func with(_ options: LogOptions) -> Console {
         Console(terminal: terminal, isProcess: isProcess, options: options, answer: writeAnswer, remark: writeRemark)

@@ -4,6 +4,7 @@ import AdaShareExperiments
 import AdaShareMethods
 import AdaShareOperators
 import AdaShareProfiling
+import AdaShareRanks
 import AdaShareSupport
 import AdaShareTuning
 import ArgumentParser
@@ -28,6 +29,15 @@ struct DeviceOptions: ParsableArguments {
     /// The device.
     func select() throws -> Device { try Device.select(device ?? Self.selector) }
 
+    /// The device of one of several processes on a host: of those that are listed, or of the GPUs, each takes the next.
+    private func select(for ranks: RankGroup) throws -> Device {
+        let listed = (device ?? Self.selector)?.split(separator: ",").map(String.init) ?? []
+        let index = ranks.local.index
+        if !listed.isEmpty { return try Device.select(listed[index % listed.count]) }
+        let processors = try Device.all().filter { $0.type == .gpu }
+        return try processors.isEmpty ? Device.select(nil) : processors[index % processors.count]
+    }
+
     /// A context on a device.
     static func context(_ device: Device, profiling: Bool = false) throws -> DeviceContext {
         try DeviceContext(
@@ -40,9 +50,13 @@ struct DeviceOptions: ParsableArguments {
     ///
     /// - Parameter profiling: whether the queue records when each launch ran.
     /// - Parameter progress: told while kernels are compiled.
-    func makeContext(profiling: Bool = false, progress: ProgressPrinter) throws -> DeviceContext {
+    /// - Parameter ranks: the processes that compute together; those on one host share its cores.
+    func makeContext(
+        profiling: Bool = false, progress: ProgressPrinter, ranks: RankGroup? = nil
+    ) throws -> DeviceContext {
+        if let ranks { HostThreads.share(among: ranks.local.count) }
         HostThreads.stayOnTheirCores()
-        let device = try select()
+        let device = try ranks.map(select) ?? select()
         let context = try Self.context(device, profiling: profiling)
         context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
         return context

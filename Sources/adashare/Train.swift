@@ -3,6 +3,7 @@ import AdaShareDeviceLayer
 import AdaShareExperiments
 import AdaShareMethods
 import AdaShareOperators
+import AdaShareRanks
 import AdaShareSupport
 import AdaShareTasks
 import AdaShareTraining
@@ -160,11 +161,22 @@ struct Train: LoggingCommand {
     }
 
     func run(on console: Console) throws {
+        try Launcher.run(on: console, located: located) { console, ranks in
+            guard let ranks, !ranks.isFirst else { return try run(on: console, ranks: ranks) }
+            let scratch = try Launcher.scratch(ranks)
+            defer { try? FileManager.default.removeItem(at: scratch) }
+            var follower = self
+            (follower.folder, follower.output) = folder == nil ? (nil, scratch.path) : (scratch.path, nil)
+            try follower.run(on: console, ranks: ranks)
+        }
+    }
+
+    private func run(on console: Console, ranks: RankGroup?) throws {
         let limit = timeLimit?.seconds
         let stop = console.isProcess ? StopRequest.listening(limit: limit) : StopRequest(limit: limit)
         if stopsWithInput { StopRequest.listenForEndOfInput() }
         do {
-            try train(on: console, stop: stop)
+            try train(on: console, stop: stop, ranks: ranks)
         } catch let error as NonFiniteLoss {
             throw Advised(error: error, advice: advice)
         } catch let error as NonFiniteWeights {
@@ -230,11 +242,13 @@ struct Train: LoggingCommand {
         return command
     }
 
-    private func train(on console: Console, stop: StopRequest) throws {
-        let configuration = try loadConfiguration(on: console)
-        let experiment = try Experiment(configuration)
-        try checkPhases(experiment)
+    private func train(on console: Console, stop: StopRequest, ranks: RankGroup?) throws {
         let folder = place
+        if resume, let ranks { try RunDirectory.copy(folder, fromFirstOf: ranks) }
+        let configuration = try loadConfiguration(on: console)
+        var experiment = try Experiment(configuration)
+        if let ranks { try experiment.divide(among: ranks) }
+        try checkPhases(experiment)
         if resume { try checkData(of: configuration) }
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let kept = RunDirectory.initialWeights(in: folder)
@@ -261,7 +275,8 @@ struct Train: LoggingCommand {
         let taken = exists ? try RunDirectory(folder, mode: resume ? .resume : .create) : nil
         let isBegun = resume && FileManager.default.fileExists(atPath: RunDirectory.latest(in: folder).path)
         if !isBegun { try experiment.scan(datasets, report: progress.report, stop: stop) }
-        let context = try device.makeContext(profiling: profile.isOn, progress: progress)
+        let context = try device.makeContext(profiling: profile.isOn, progress: progress, ranks: ranks)
+        if let ranks { try experiment.compare(datasets, on: context, with: ranks) }
         let recorder = try profile.makeRecorder(context, reading: inputs(configuration))
         let run = try taken ?? RunDirectory(folder, mode: .create)
         let changes = try run.prepare(configuration)
@@ -279,6 +294,7 @@ struct Train: LoggingCommand {
             console.say(.notice, "the run in \(folder.relativePath) had not taken a step: it begins anew")
         }
         if resume && !exists { console.say(.notice, "nothing to resume in \(folder.relativePath), starting") }
+        if let ranks { progress.line("\(ranks.count) processes, \(ranks.description)") }
         progress.line("device \(context.device.name) (\(context.device.selector)), run folder \(folder.relativePath)")
         func report(_ event: ProgressEvent) {
             progress.report(event)

@@ -63,8 +63,8 @@ struct SmallNetwork {
             let running = statistics[(2 * pair)...(2 * pair + 1)].map { graph.parameter($0, Shape([5])) }
             let tracked = graph.parameter("tracked\(pair + 1)", Shape([1], compact: true))
             graph.updateStatistics(
-                of: network.batchStatistics[pair], mean: running[0], variance: running[1], tracked: tracked, paths: 1,
-                flag: flag)
+                towards: network.batchStatistics[pair].statistics, mean: running[0], variance: running[1],
+                tracked: tracked, paths: 1, flag: flag)
         }
     }
 

@@ -105,7 +105,7 @@ import Testing
         var decisions = [[BlockDecision]](repeating: Array(repeating: .select, count: 8), count: 3)
         decisions[1][3] = .skip
         _ = trace.features(images: images, decisions: decisions)
-        trace.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
+        trace.network.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
         let updates = graph.nodes.filter { $0.operation is BatchNormUpdate }
         #expect(updates.allSatisfy { ($0.operation as? BatchNormUpdate)?.batches == 1 })
         // Each update's statistics are those of one image.
@@ -181,7 +181,7 @@ import Testing
         var decisions = [[BlockDecision]](repeating: Array(repeating: .select, count: 8), count: 3)
         decisions[2][3] = .skip
         _ = trace.features(image: image, decisions: decisions)
-        trace.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
+        trace.network.updateStatistics(flag: graph.parameter("flag", Shape([2], compact: true)))
         func updates(_ prefix: String) -> [Int] {
             graph.nodes.compactMap { node in
                 guard let update = node.operation as? BatchNormUpdate, node.label == "\(prefix)/statistics" else {

@@ -205,6 +205,32 @@ extension OperatorsTests {
             #expect(values.indices.allSatisfy { values[$0].isNaN == ($0 % 16 == 2) })
         }
 
+        /// Halves of one row each have no variance of their own.
+        @Test(arguments: TestDevice.families, [[4, 5, 7, 19], [2, 1, 1, 16], [2, 29, 29, 40]])
+        func statisticsOfHalvesJoin(family: KernelFamily, shape: [Int]) throws {
+            let x = Tensor.random(shape: shape, seed: 1).map { Double(Float($0 + 3)) }
+            let half = [shape[0] / 2] + shape[1...]
+            let values = x.values
+            let parts = [values.prefix(values.count / 2), values.suffix(values.count / 2)].map {
+                Tensor(shape: half, values: Array($0))
+            }
+            let ones = Tensor(shape: [shape[3]], values: [Double](repeating: 1, count: shape[3]))
+            let reference = Reference.batchNormTraining(x: x, gamma: ones, beta: ones)
+            let trial = try Trial(family)
+            let scale = try trial.input("scale", ones)
+            let statistics = try parts.enumerated().map { index, part in
+                trial.graph.batchNorm(try trial.input("x\(index)", part), gamma: scale, beta: scale).statistics
+            }
+            let both = trial.graph.join(statistics[0], statistics[1])
+            #expect(both.rows == shape[0] * shape[1] * shape[2])
+            trial.graph.output("mean", both.mean)
+            trial.graph.output("unbiased", both.unbiasedVariance)
+            let results = try trial.runTwice()
+            for name in ["mean", "unbiased"] { results.expectCleanPads(name) }
+            try results.expect("mean", reference.mean)
+            try results.expect("unbiased", reference.unbiasedVariance)
+        }
+
         /// Negative control: statistics that are slightly off, or biased instead of unbiased, must not pass.
         @Test(arguments: TestDevice.families)
         func wrongReferenceIsNoticed(family: KernelFamily) throws {

@@ -125,7 +125,7 @@ final class Trial {
         graph.output("y", result.y)
         graph.output("mean", result.mean)
         graph.output("inverse", result.inverseDeviation)
-        graph.output("unbiased", result.unbiasedVariance)
+        graph.output("unbiased", result.statistics.unbiasedVariance)
     }
 
     /// Keeps the gradients of ⟨y, dy⟩ with respect to the targets, each under its name.

@@ -45,6 +45,37 @@ extension OperatorsTests {
                 try results.values("u") != Philox.uniforms(rows: 33, columns: columns, name: "x", state: Self.state))
         }
 
+        /// Images begin inside a group of 64 elements.
+        @Test(arguments: TestDevice.families)
+        func partsOfABatchHaveItsNoise(family: KernelFamily) throws {
+            let (images, pixels, channels) = (4, 3, 19)
+            let x = Tensor.random(shape: [images, 1, pixels, channels], seed: 1).map { abs($0) + 0.1 }
+            let trial = try Trial(family)
+            trial.state = Self.state
+            func drop(_ name: String, _ values: [Double], before: Int) throws {
+                let count = values.count / (pixels * channels)
+                let part = Tensor(shape: [count, 1, pixels, channels], values: values)
+                trial.apply(
+                    name, ReLUDropout(probability: 0.5, name: "head", before: before),
+                    try trial.input("x\(name)", part),
+                    trial.graph.step)
+            }
+            try drop("whole", x.values, before: 0)
+            for image in 0..<images {
+                let each = pixels * channels
+                try drop("\(image)", Array(x.values[image * each..<(image + 1) * each]), before: image * pixels * 32)
+            }
+            trial.apply("rows", UniformNoise(rows: images, columns: 5, name: "gate"), trial.graph.step)
+            trial.apply("last", UniformNoise(rows: 1, columns: 5, name: "gate", firstRow: images - 1), trial.graph.step)
+            let results = try trial.runTwice()
+            let parts = try (0..<images).map { try results.values("\($0)") }
+            #expect(try parts.flatMap(\.self) == results.values("whole"))
+            // Negative control: each has its own.
+            #expect(Set(parts.map { $0.map { $0 == 0 } }).count == images)
+            #expect(try results.values("last") == Array(results.values("rows").suffix(5)))
+            for image in 0..<images { results.expectCleanPads("\(image)") }
+        }
+
         /// Shapes end inside, at and beyond a group of 64 elements; the families agree because both equal the formula.
         @Test(arguments: TestDevice.families, [[3, 19], [1, 1, 1, 16], [2, 5, 7, 19], [1, 4, 64]])
         func dropoutFollowsTheFormula(family: KernelFamily, shape: [Int]) throws {

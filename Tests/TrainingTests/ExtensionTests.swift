@@ -25,6 +25,11 @@ private struct Brightness: TaskKind {
         recorder.record(TaskLoss(.absoluteNot255), [prediction, label])[0]
     }
 
+    func weight(of label: LabelValue, classWeights: [Float]?) -> Double {
+        guard case .numbers(let numbers) = label else { return 0 }
+        return numbers.first == 255 ? 0 : 1
+    }
+
     func metrics() -> any TaskMetrics { AbsoluteErrorMetrics() }
     func constantGuess(classWeights: [Double]?) -> any ConstantGuess { MedianGuess { $0 != 255 } }
     func colours(_ prediction: Prediction) -> [(UInt8, UInt8, UInt8)] { prediction.values.map { _ in (0, 0, 0) } }

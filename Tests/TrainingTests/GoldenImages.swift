@@ -78,7 +78,7 @@ final class GoldenImages {
             let state = ["first", "second"].map { graph.parameter("\($0)/\(spec.name)", target.shape) }
             _ = graph.record(update, [target, gradient] + state + [graph.step, flag])
         }
-        trace.updateStatistics(flag: flag)
+        trace.network.updateStatistics(flag: flag)
         return graph
     }
 

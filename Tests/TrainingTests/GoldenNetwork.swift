@@ -32,6 +32,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
     var hasEnd = true
     /// Whether the first image has no normals and the second no depth.
     var lacksLabels = false
+    /// Into how many parts the batch is divided.
+    var shards = 1
 
     var testDescription: String { file }
 
@@ -52,6 +54,8 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
         file: "network_retrain", salt: "338", kind: .retrain(policy), learningRate: 1e-5)
     static let partial = GoldenCase(
         file: "network_partial", salt: "338", kind: .retrain(policy), steps: 1, learningRate: 1e-5, lacksLabels: true)
+    static let shards = GoldenCase(
+        file: "network_shards", salt: "344", kind: .retrain(policy), learningRate: 1e-5, lacksLabels: true, shards: 2)
     static let logits = GoldenCase(
         file: "network_logits", salt: "99", kind: learning.logits(open: 8), learningRate: 1e-2)
 
@@ -145,6 +149,7 @@ final class GoldenNetwork {
             rule: .adam(beta1: 0.5, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4))
         graphs.keepsGradients = true
         graphs.recomputesBranches = recomputes
+        graphs.shards = golden.shards
         graphs.choices = AlgorithmChoices(arithmetic)
         runtime = try NetworkRuntime(library: library, graphs: graphs)
         let size = size ?? (golden.head == .light ? (2, 33, 41) : (1, 51, 203))
@@ -245,7 +250,10 @@ final class GoldenNetwork {
     func compareOutputs(_ plan: Plan, prefix: String = "") throws {
         for (index, task) in Self.tasks.enumerated() {
             let name = "task\(index + 1)"
-            try agreement.compare("outputs", prefix + "outputs", name, try output("output/\(task.name)", of: plan))
+            let parts = try (0..<golden.shards).flatMap {
+                try output(Shard($0, of: golden.shards).named("output/\(task.name)"), of: plan)
+            }
+            try agreement.compare("outputs", prefix + "outputs", name, parts)
             if agreement.file.tensors["v/\(name)"] != nil {
                 try agreement.compare("samples", "v", name, try output("gates/\(task.name)", of: plan))
             }

@@ -21,8 +21,8 @@ extension TrainingTests {
         @Test(
             arguments: TestDevice.families,
             [
-                GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain, .partial, .crossStitch, .sluice,
-                .nddr, .mtan, .blockDrop, .blockDropTasks, .adaShareInstance, .spotTune,
+                GoldenCase.warmupLight, .warmupFourRate, .mixed, .mixedHard, .retrain, .partial, .shards, .crossStitch,
+                .sluice, .nddr, .mtan, .blockDrop, .blockDropTasks, .adaShareInstance, .spotTune,
             ])
         func stepsFollowPyTorch(family: KernelFamily, golden: GoldenCase) throws {
             let steps = try GoldenSteps.of(golden, family)

@@ -50,7 +50,7 @@ extension TrainingTests {
                 let tracked = try run.integers("tracked", [0])
                 let flag = try run.integers("flag", [0, 0])
                 run.graph.updateStatistics(
-                    of: result, mean: mean, variance: variance, tracked: tracked, paths: 1, flag: flag)
+                    towards: result.statistics, mean: mean, variance: variance, tracked: tracked, paths: 1, flag: flag)
                 try run.expect(y: result.y, gradients: ["x": x, "w": w, "b": b])
                 try run.compare()
                 statistics = try (run.executor.store.read("mean"), run.executor.store.read("variance"))

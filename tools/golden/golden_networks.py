@@ -8,10 +8,11 @@ import math
 from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 
 import formula
 import losses
-from adashare_reference import Network, Spec, gumbel_softmax
+from adashare_reference import BN_EPS, Network, Spec, gumbel_softmax
 
 OUTPUTS = (7, 3, 1)
 TASK_WEIGHTS = (1.0, 20.0, 3.0)
@@ -31,13 +32,14 @@ class Run:
 
     # Elements of a tensor that is stored whole.
     digest_limit = DIGEST_LIMIT
+    network_class = Network
 
     def __init__(self, spec, salt, dtype):
         self.salt, self.dtype, self.results = salt, dtype, OrderedDict()
         self.first_margin = self.margin = math.inf
         # Images that carry each task's label; a loss is the mean over the labelled pixels of these.
         self.carriers = [slice(None)] * len(OUTPUTS)
-        self.network = Network(spec, lambda *a: torch.from_numpy(formula.initial_value(salt, *a)), dtype)
+        self.network = self.network_class(spec, lambda *a: torch.from_numpy(formula.initial_value(salt, *a)), dtype)
         self.read_data()
 
     def read_data(self):
@@ -150,6 +152,43 @@ def partial(run, rate, steps=1):
     retrain(run, rate, steps)
 
 
+class ShardedNetwork(Network):
+    """Normalises each shard of a batch by itself; running statistics take those of all shards together."""
+
+    def _norm(self, x, name):
+        variance, mean = torch.var_mean(x.detach(), (0, 2, 3))
+        self.visits.append((name, mean, variance, x.numel() // x.shape[1]))
+        return F.batch_norm(
+            x, None, None, self.parameters[f"{name}.weight"], self.parameters[f"{name}.bias"], True, 0.0, BN_EPS)
+
+    def shards(self, images, policy):
+        """Outputs for the whole batch; one image is a shard."""
+        outputs, visits = [], []
+        for image in images.split(1):
+            self.visits = []
+            outputs.append(self.per_task(image, policy))
+            visits.append(self.visits)
+        for (name, mean_a, variance_a, rows), (_, mean_b, variance_b, _) in zip(*visits):
+            squares = (variance_a + variance_b) * (rows - 1) + (mean_b - mean_a) ** 2 * rows / 2
+            self.move(f"{name}.running_mean", (mean_a + mean_b) / 2)
+            self.move(f"{name}.running_var", squares / (2 * rows - 1))
+            self.buffers[f"{name}.num_batches_tracked"] += 1
+        return [torch.cat(parts) for parts in zip(*outputs)]
+
+    def move(self, name, value):
+        self.buffers[name].mul_(1 - self.momentum).add_(value, alpha=self.momentum)
+
+
+class ShardedRun(Run):
+    network_class = ShardedNetwork
+
+
+def shards(run, rate, steps=STEPS):
+    """Retraining on two shards of one image each; the first has no normals, the second no depth."""
+    run.carriers = [slice(None), slice(1, None), slice(0, 1)]
+    weight_steps(run, lambda run, step: run.network.shards(run.image, POLICY), adam(run, rate), steps)
+
+
 def mixed(run, rate, steps=STEPS):
     """All blocks of all tasks mixed softly; fresh noise every step."""
     logits = [z.detach() for z in run.logits()]
@@ -236,10 +275,10 @@ def agreement(exact, single):
     return worst
 
 
-def case(spec, body, rate):
+def case(spec, body, rate, run_class=Run):
     """Builder of a file's results from (salt, dtype)."""
     def build(salt, dtype, **keywords):
-        run = Run(spec, salt, dtype)
+        run = run_class(spec, salt, dtype)
         body(run, rate, **keywords)
         return run
     return build
@@ -267,5 +306,6 @@ NETWORKS = OrderedDict(
     network_mixed_hard=("128", case(LIGHT, mixed_hard, 1e-4), {}),
     network_retrain=("338", case(LIGHT, retrain, 1e-5), {"optimiser": "adam", "learning_rate": "1e-5"}),
     network_partial=("338", case(LIGHT, partial, 1e-5), {}),
+    network_shards=("344", case(LIGHT, shards, 1e-5, ShardedRun), {"optimiser": "adam", "learning_rate": "1e-5"}),
     network_logits=("99", logits, {"optimiser": "adam", "learning_rate": "1e-2"}),
 )

@@ -1,5 +1,6 @@
 import AdaShareDatasets
 import AdaShareGraph
+import AdaShareMethods
 import AdaShareOperators
 import AdaShareSupport
 import Foundation
@@ -34,7 +35,10 @@ extension NetworkExport {
         for part in parts {
             writer.write(part, image: image)
             for task in part.tasks {
-                guard let value = part.graph.outputs.first(where: { $0.name == "output/\(names[task])" })?.value else {
+                guard
+                    let value = part.graph.outputs.first(where: { $0.name == StepGraphs.outputName(names[task]) })?
+                        .value
+                else {
                     preconditionFailure("no prediction of \(names[task])")
                 }
                 let channels = experiment.architecture.tasks[task].channels

@@ -1,5 +1,6 @@
 import AdaShareDeviceLayer
 import AdaShareOperators
+import AdaShareRanks
 
 /// Plans graphs and enqueues plans. It makes no decisions of its own.
 public final class Executor {
@@ -10,8 +11,15 @@ public final class Executor {
     private var arena: ChunkedArena
     private let derived: DerivedTensors
     private let encodings: EncodingCache
+    private let exchange: RankExchange?
     private var plans: [AnyHashable: Plan] = [:]
     private var recency: [AnyHashable] = []
+    /// What exchanges with other processes have cost since it was last asked, which makes the host wait for the device at
+    /// each; nil where there are none.
+    package func takeExchangeCost() -> ExchangeCost? {
+        defer { exchange?.measure() }
+        return exchange?.cost
+    }
     /// Cached plans at most; the least recently used one goes first.
     private let capacity: Int
     /// Whose outputs are in the arena; nil before the first step, after one that failed, and when the plan has gone.
@@ -29,7 +37,25 @@ public final class Executor {
     /// - Parameters:
     ///   - library: compiled kernels of the device.
     ///   - capacity: plans that are kept at most.
-    public init(library: KernelLibrary, capacity: Int = 16) {
+    public convenience init(library: KernelLibrary, capacity: Int = 16) {
+        self.init(library: library, capacity: capacity, exchange: nil)
+    }
+
+    /// Creates an executor of one of several processes that compute parts of the same batches.
+    ///
+    /// - Parameters:
+    ///   - library: compiled kernels of the device.
+    ///   - capacity: plans that are kept at most.
+    ///   - ranks: the processes.
+    /// - Throws: `DeviceError` if the driver refuses another queue.
+    public convenience init(library: KernelLibrary, capacity: Int = 16, ranks: RankGroup) throws {
+        self.init(
+            library: library, capacity: capacity,
+            exchange: ranks.count > 1 ? try RankExchange(ranks, context: library.context) : nil)
+    }
+
+    private init(library: KernelLibrary, capacity: Int, exchange: RankExchange?) {
+        self.exchange = exchange
         self.library = library
         self.capacity = capacity
         store = TensorStore(context: library.context)
@@ -134,7 +160,7 @@ public final class Executor {
         }
         // Also those of a step that fails half-way.
         for name in plan.changed { store.markChanged(name) }
-        try plan.enqueue(on: queue)
+        try plan.enqueue(on: queue, exchange: exchange)
         lastRun = plan
     }
 

@@ -23,6 +23,8 @@ public final class Plan {
     private let memory, workspaces: [DeviceBuffer?]
     /// What the nodes launch, in order, as far as it has its memory.
     private var applications: [Encoding.Application] = []
+    /// Places in the order at which values are exchanged with other processes.
+    private let exchanges: Set<Int>
 
     /// A named value that stays readable after the step.
     struct Output {
@@ -103,6 +105,11 @@ public final class Plan {
         self.prologue = prologue
 
         (self.graph, self.encodings, order) = (graph, encodings, schedule.order)
+        exchanges = Set(
+            schedule.order.indices.filter {
+                let operation = graph.nodes[schedule.order[$0]].operation
+                return operation is ExchangeStart || operation is ExchangeEnd
+            })
         (self.memory, workspaces) = (buffers, try arena.slices(memory.workspaces))
         arenaBytes = memory.totalBytes
         var outputs: [String: Output] = [:]
@@ -123,13 +130,35 @@ public final class Plan {
     /// Enqueues the step. The first time each operator's kernels get their memory just before they are launched: the
     /// device is at work meanwhile.
     ///
-    /// - Throws: `DeviceError` if the device refuses a launch, or has no room for a kernel object.
-    func enqueue(on queue: CommandQueue) throws {
+    /// - Parameter exchange: with the processes that compute other parts of the batch; nil where there are none.
+    /// - Throws: `DeviceError` if the device refuses a launch, or has no room for a kernel object; `RankError` if
+    ///   another process cannot be reached.
+    /// - Precondition: a step of several processes has an exchange.
+    func enqueue(on queue: CommandQueue, exchange: RankExchange?) throws {
+        var place = 0
         func launch(_ application: Encoding.Application) throws {
             for launch in application.launches { try launch.enqueue(on: queue) }
+            if exchanges.contains(place) { try self.exchange(at: place, exchange) }
+            place += 1
         }
         for application in applications { try launch(application) }
         try bindRest(launch)
+    }
+
+    private func exchange(at place: Int, _ exchange: RankExchange?) throws {
+        guard let exchange else { preconditionFailure("a step of several processes in one alone") }
+        let node = graph.nodes[order[place]]
+        func operands(_ values: some Sequence<Value>) -> [RankExchange.Operand] {
+            values.map { value in
+                guard let buffer = memory[value.id] else { preconditionFailure("a value without memory") }
+                return (buffer, value.shape)
+            }
+        }
+        switch node.operation {
+        case let start as ExchangeStart: try exchange.start(start, operands(node.inputs.dropFirst()))
+        case let end as ExchangeEnd: try exchange.end(end, operands(node.outputs))
+        default: preconditionFailure("no exchange")
+        }
     }
 
     /// Gives memory to the launches that have none yet, operator by operator.

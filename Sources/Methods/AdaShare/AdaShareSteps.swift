@@ -26,11 +26,11 @@ struct PolicyGates: Hashable, Sendable {
 
     func predictions(_ settings: PolicySettings, _ recorder: StepRecorder) -> [Value] {
         if let drawn { return recorder.paths(drawn) }
-        let (blocks, graph) = (recorder.blocks, recorder.graph)
+        let blocks = recorder.blocks
         let gates = recorder.present.map { recorder.gates(settings, task: $0).gates }
         if recorder.network.keepsGradients {
             for (task, gates) in zip(recorder.present, gates) {
-                graph.output("gates/\(recorder.network.tasks[task].name)", gates)
+                recorder.keep("gates/\(recorder.network.tasks[task].name)", gates)
             }
         }
         let row = (0..<blocks).map { $0 < blocks - open ? BlockDecision.select : .mix }

@@ -34,7 +34,7 @@ struct NetworkTraining<Network: TaskNetwork>: NetworkStep {
 
     func record(in recorder: StepRecorder) {
         var (_, total) = recorder.objective(of: recorder.predictions(of: network))
-        if let penalty = network.penalty(in: recorder) {
+        if let penalty = network.penalty(in: recorder).map(recorder.share) {
             total = recorder.graph.record(Sum(), [total, penalty])[0]
             recorder.note(regulariser: "penalty", penalty)
             recorder.requireFinite(total)

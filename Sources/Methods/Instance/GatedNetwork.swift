@@ -123,7 +123,7 @@ struct GatedTraining<Network: GatedNetwork>: NetworkStep {
         if recorder.network.keepsGradients {
             for (position, task) in present.enumerated() {
                 let row = network.policy.isPerTask ? position : 0
-                graph.output("gates/\(recorder.network.tasks[task].name)", gates[row])
+                graph.output(recorder.shard.named("gates/\(recorder.network.tasks[task].name)"), gates[row])
             }
         }
         let (_, tasks) = recorder.objective(of: predictions)

@@ -54,8 +54,10 @@ public struct PolicyNetwork: Hashable, Sendable {
                 let (images, blocks) = (logits.shape.rows, logits.shape.channels)
                 let uniforms =
                     noiseGiven
-                    ? graph.input("noise/\(name)", Shape([images, blocks]))
-                    : graph.record(UniformNoise(rows: images, columns: blocks, name: name), [graph.step])[0]
+                    ? graph.input(recorder.shard.named("noise/\(name)"), Shape([images, blocks]))
+                    : graph.record(
+                        UniformNoise(rows: images, columns: blocks, name: name, firstRow: recorder.firstImage),
+                        [graph.step])[0]
                 return graph.record(ImageGates(), [logits, uniforms, graph.step])[0]
             }
         }

@@ -15,6 +15,7 @@ public struct DynamicWeightAverage: Objective {
 
     /// T, above 0: the larger, the more alike the weights; as published 2.
     public var temperature = 2.0
+    public var isLinear: Bool { true }
     public var readsHistory: Bool { true }
 
     public init() {}

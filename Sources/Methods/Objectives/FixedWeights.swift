@@ -6,6 +6,8 @@ public struct FixedWeights: Objective {
     public static let kind = "fixed"
     public static let meaning = "the sum of the losses, each times its `tasks[].weight`"
 
+    public var isLinear: Bool { true }
+
     public init() {}
 
     public func total(_ losses: [Value], in recorder: StepRecorder) -> Value {

@@ -13,6 +13,9 @@ public protocol Objective: ConfigurationKind {
     var learningRate: Double { get }
     /// Whether a task's part of the total depends on that task's loss alone.
     var isAdditive: Bool { get }
+    /// Whether the total is linear in the losses, so that it can be added up over the shards of a batch: what depends
+    /// on no loss is then a shard's `share(of:)` it.
+    var isLinear: Bool { get }
     /// Records what is minimised.
     ///
     /// - Parameters:
@@ -41,6 +44,7 @@ extension Objective {
     public func parameters(_ architecture: NetworkArchitecture) -> [ParameterSpec] { [] }
     public var learningRate: Double { 0 }
     public var isAdditive: Bool { true }
+    public var isLinear: Bool { false }
     public func weights(_ present: [Int], of count: Int, state: StepState, history: LossHistory) -> [Double]? { nil }
     public var readsHistory: Bool { false }
 }
@@ -85,17 +89,16 @@ extension StepRecorder {
 
     /// The weights that the host gives the tasks for a step, [K].
     public var taskWeights: Value { graph.parameter(StepGraphs.taskWeightsName, network.taskWeightsShape) }
-
-    /// Keeps the sums of losses that `LossHistory` is made of.
-    func accumulate(_ losses: [Value], flag: Value) {
-        let sums = graph.parameter(StepGraphs.lossSumsName, network.lossSumsShape)
-        for (task, loss) in zip(present, losses) {
-            _ = graph.record(LossAccumulation(task: task), [loss, sums, flag])
-        }
-    }
 }
 
 extension StepGraphs {
+    /// Keeps the sums of losses that `LossHistory` is made of.
+    func accumulate(_ losses: [(task: Int, value: Value)], flag: Value, in graph: Graph) {
+        guard !losses.isEmpty else { return }
+        let sums = graph.parameter(Self.lossSumsName, lossSumsShape)
+        for (task, loss) in losses { _ = graph.record(LossAccumulation(task: task), [loss, sums, flag]) }
+    }
+
     /// Each task's part of a total that is the sum of the losses with the configuration's weights and those of the
     /// host, if any; empty for other objectives.
     package func terms(_ losses: [String: Double], weights: [Double]?) -> [String: Double] {

@@ -9,6 +9,8 @@ public struct RandomWeights: Objective {
     public static let kind = "random"
     public static let meaning = "weights drawn anew for each step (Lin et al. 2022)"
 
+    public var isLinear: Bool { true }
+
     public init() {}
 
     public func total(_ losses: [Value], in recorder: StepRecorder) -> Value { recorder.hostWeighted(losses) }

@@ -20,6 +20,7 @@ public struct Uncertainty: Objective {
     }
 
     public var learningRate = 1e-3
+    public var isLinear: Bool { true }
 
     public init() {}
 
@@ -46,6 +47,7 @@ public struct Uncertainty: Objective {
         let variance = graph.parameter(Self.name(task, network.architecture), Shape([1]))
         let weighted = graph.record(WeightedSum([recorder.weight(of: task)]), [loss])[0]
         let isOfClasses = network.tasks[task].kind.label.element == .classes
-        return graph.record(UncertainLoss(factor: isOfClasses ? 1 : 0.5), [weighted, variance])[0]
+        let loss = UncertainLoss(factor: isOfClasses ? 1 : 0.5, share: recorder.shard.share)
+        return graph.record(loss, [weighted, variance])[0]
     }
 }

@@ -43,6 +43,11 @@ public struct StepGraphs: Sendable {
     public let rule: UpdateRule
     /// Whether the backward pass computes the blocks' branches again instead of keeping their activations.
     public var recomputesBranches = false
+    /// Into how many equal parts the batches of steps that learn are divided, each of which is computed alone.
+    public var shards = 1
+    /// The process that computes some of these parts, from 0, and how many there are: each has its own part of the
+    /// images.
+    public var rank = (index: 0, count: 1)
     /// Which algorithm computes each convolution.
     public var choices = AlgorithmChoices()
     /// Also keeps, for comparisons, every parameter's gradient as output `gradient/<name>`, head outputs as
@@ -79,8 +84,13 @@ public struct StepGraphs: Sendable {
     package static func constantName(_ name: String) -> String { "constant/\(name)" }
     package static let flagShape = Shape([2], compact: true)
 
+    /// Output of what a task predicts.
+    public static func outputName(_ task: String) -> String { "output/\(task)" }
     /// Input of a label; behind it come source and shape.
     public static func labelName(_ label: String) -> String { "input/label/\(label)" }
+    /// Input of a task's loss where batches are divided, behind it comes the shard: how much of what is labelled in the
+    /// batch, as the loss counts it, is in the shard; a scalar.
+    package static func labelShareName(_ task: String) -> String { "input/label_share/\(task)" }
     /// Tensor [C] of the class weights of a task's loss.
     public static func classWeightsName(_ task: String) -> String { "class_weights/\(task)" }
     /// [N, H, W, 3], without pads.
@@ -111,18 +121,71 @@ public struct StepGraphs: Sendable {
         precondition(!present.isEmpty, "a step without tasks")
         graph.recomputesBranches = recomputesBranches
         graph.activations = choices.arithmetic.activations
-        let recorder = StepRecorder(self, kind, batch: batch, present: present, into: graph)
-        kind.step.record(in: recorder)
+        guard kind.step.learns else {
+            return kind.step.record(in: StepRecorder(self, kind, batch: batch, present: present, into: graph))
+        }
+        let part = shardShape(batch)
+        var tree = ShardTree()
+        for shard in ownShards {
+            let recorder = StepRecorder(self, kind, shard: shard, batch: part, present: present, into: graph)
+            kind.step.record(in: recorder)
+            tree.add(recorder.sums, in: graph)
+        }
+        var sums = tree.root
+        if rank.count > 1 { sums.join(ranks: rank.count, in: graph) }
+        finish(sums, in: graph)
+    }
+
+    /// The shards that this process computes, which are neighbours.
+    package var ownShards: [Shard] {
+        precondition(shards % rank.count == 0, "\(shards) shards for \(rank.count) processes")
+        let own = shards / rank.count
+        return (rank.index * own..<(rank.index + 1) * own).map { Shard($0, of: shards) }
+    }
+
+    /// Records what follows from the sums over the batch: outputs, checks, updates and running statistics.
+    private func finish(_ sums: ShardSums, in graph: Graph) {
+        let flag = graph.parameter(Self.flagName, Self.flagShape)
+        for (name, value) in sums.outputs { graph.output(name, value) }
+        for (number, value) in sums.checked { _ = graph.record(FiniteCheck(task: number), [value, flag, graph.step]) }
+        accumulate(sums.remembered, flag: flag, in: graph)
+        guard let (parameters, rule) = sums.update else { return }
+        for (spec, gradient) in zip(parameters, sums.gradients) {
+            guard let gradient else { continue }
+            if keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
+            let rule = spec.group == .objective ? rule.withoutDecay : rule
+            let parameter = graph.parameter(spec)
+            rule.update(spec, parameter, gradient, slot: catalog.slot(of: spec.group), flag: flag, in: graph)
+        }
+        sums.statistics.update(in: graph, flag: flag)
+    }
+
+    /// What every task predicts, by name: [N, h, w, channels].
+    package func predictionShapes(_ batch: BatchShape) -> [String: Shape] {
+        let graph = Graph()
+        trace(inference(.hardSharing(tasks: tasks.count, blocks: architecture.blocks.count)), batch: batch, into: graph)
+        return Dictionary(
+            uniqueKeysWithValues: tasks.compactMap { task in
+                graph.outputs.first { $0.name == Self.outputName(task.name) }.map { (task.name, $0.value.shape) }
+            })
+    }
+
+    /// The images of one shard of the images that this process has of a batch.
+    ///
+    /// - Precondition: the shards are equal.
+    package func shardShape(_ batch: BatchShape) -> BatchShape {
+        let own = ownShards.count
+        precondition(batch.count % own == 0, "\(batch.count) images in \(own) shards")
+        return BatchShape(count: batch.count / own, height: batch.height, width: batch.width)
     }
 
     /// Tells the inputs of different sources of images apart, where there are several.
-    package func sourceSuffix(task: Int) -> String {
-        architecture.hasSeparateImages ? Self.sourceSuffix(architecture.sources[task]) : ""
-    }
     package static func sourceSuffix(_ source: Int) -> String { "/source\(source)" }
 
-    /// Inputs of different sizes are different tensors.
-    package func inputName(_ name: String, _ batch: BatchShape) -> String {
-        "\(name)/\(batch.count)x\(batch.height)x\(batch.width)"
+    /// Name of an input that a task reads: inputs of different sources of images, sizes and shards are different
+    /// tensors.
+    package func inputName(_ name: String, task: Int, _ batch: BatchShape, _ shard: Shard = .whole) -> String {
+        let source = architecture.hasSeparateImages ? Self.sourceSuffix(architecture.sources[task]) : ""
+        return shard.named("\(name)\(source)/\(batch.count)x\(batch.height)x\(batch.width)")
     }
 }

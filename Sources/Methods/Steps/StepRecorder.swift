@@ -13,30 +13,40 @@ public final class StepRecorder {
     public let network: StepGraphs
     /// The tasks that take part, as indices in order; what is per task here is in this order.
     public let present: [Int]
-    /// Images of the step and their size.
+    /// The part of the batch that is recorded.
+    public let shard: Shard
+    /// Images of that part and their size.
     public let batch: BatchShape
     /// The forward passes so far.
     public private(set) var trace: NetworkTrace
     /// Of each task that takes part, [N, H, W, 3]; the same value for tasks of the same images.
     public let images: [Value]
     private let constants: [String: [Double]]
-    private lazy var flag = graph.parameter(StepGraphs.flagName, StepGraphs.flagShape)
+    /// What is summed over the shards of the batch.
+    private(set) var sums = ShardSums()
 
-    init(_ network: StepGraphs, _ kind: StepKind, batch: BatchShape, present: [Int], into graph: Graph) {
+    init(
+        _ network: StepGraphs, _ kind: StepKind, shard: Shard = .whole, batch: BatchShape, present: [Int],
+        into graph: Graph
+    ) {
         self.graph = graph
         self.network = network
         self.present = present
+        self.shard = shard
         self.batch = batch
         constants = kind.step.constants
         images = present.map { task in
-            let name = StepGraphs.imageName + network.sourceSuffix(task: task)
-            return graph.input(network.inputName(name, batch), StepGraphs.imageShape(batch))
+            let name = network.inputName(StepGraphs.imageName, task: task, batch, shard)
+            return graph.input(name, StepGraphs.imageShape(batch))
         }
         let learns = kind.step.learns
         trace = NetworkTrace(
             graph: graph, architecture: network.architecture, mode: learns ? .training : .inference,
-            dropout: learns ? network.dropout : 0)
+            dropout: learns ? network.dropout : 0, firstImage: shard.index * batch.count)
     }
+
+    /// Images of the batch before those that are recorded: noise that is an image's belongs to its place in the batch.
+    public var firstImage: Int { shard.index * batch.count }
 
     /// L.
     public var blocks: Int { network.architecture.blocks.count }
@@ -82,7 +92,7 @@ public final class StepRecorder {
     /// Has a step that infers put out what the tasks predict, as outputs `output/<task>`.
     public func predict(_ predictions: [Value]) {
         for (task, prediction) in zip(present, predictions) {
-            graph.output("output/\(network.tasks[task].name)", prediction)
+            graph.output(StepGraphs.outputName(network.tasks[task].name), prediction)
         }
     }
 
@@ -97,40 +107,46 @@ public final class StepRecorder {
 
     // MARK: - Losses
 
-    /// The tasks' losses, as outputs `loss/<task>`, checked to be finite, and what the objective makes of them.
+    /// The tasks' losses, as outputs `loss/<task>`, checked to be finite, and what the objective makes of them: of a
+    /// shard, its parts of the losses of the batch, whose sum over the shards they are.
     public func objective(of predictions: [Value]) -> (losses: [Value], total: Value) {
-        let flag = flag
         let losses = zip(present, predictions).map { loss($0, prediction: $1) }
         let total = network.objective.total(losses, in: self)
-        for (task, loss) in zip(present, losses) { graph.output("loss/\(network.tasks[task].name)", loss) }
         if network.keepsGradients {
             for (task, prediction) in zip(present, predictions) {
-                graph.output("output/\(network.tasks[task].name)", prediction)
+                graph.output(shard.named(StepGraphs.outputName(network.tasks[task].name)), prediction)
             }
         }
         for (task, loss) in zip(present, losses) {
-            _ = graph.record(FiniteCheck(task: task), [loss, flag, graph.step])
+            sums.output("loss/\(network.tasks[task].name)", loss)
+            sums.check(loss, number: task)
+            if network.objective.readsHistory { sums.remember(loss, of: task) }
         }
         // A weighted sum of finite losses is finite; what others make of them need not be.
         if !(network.objective is FixedWeights) { requireFinite(total) }
-        if network.objective.readsHistory { accumulate(losses, flag: flag) }
         return (losses, total)
     }
 
     /// Has no update happen from the step on in which a total is not finite.
-    public func requireFinite(_ total: Value) {
-        _ = graph.record(FiniteCheck(task: network.tasks.count), [total, flag, graph.step])
+    public func requireFinite(_ total: Value) { sums.check(total, number: network.tasks.count) }
+
+    /// A shard's part of a scalar that belongs to the batch as a whole: the parts of all shards add up to it.
+    public func share(of value: Value) -> Value {
+        shard.isWhole ? value : graph.record(Scale(shard.share), [value])[0]
     }
 
     /// A total and what is added to it, each part with its weight as output `regulariser/<name>`.
     ///
     /// - Parameters:
-    ///   - regularisers: name, weight and losses; those without weight or losses are left out.
+    ///   - regularisers: name, weight and losses, which belong to the batch as a whole, or are means over its images;
+    ///     those without weight or losses are left out.
     ///   - total: what the objective makes of the tasks' losses.
     func adding(
         _ regularisers: [(name: String, weight: Double, losses: [Value])], to total: Value
     ) -> Value {
-        let added = regularisers.filter { $0.weight != 0 && !$0.losses.isEmpty }
+        let added = regularisers.filter { $0.weight != 0 && !$0.losses.isEmpty }.map {
+            (name: $0.name, weight: $0.weight * shard.share, losses: $0.losses)
+        }
         guard !added.isEmpty else { return total }
         for (name, weight, losses) in added {
             note(regulariser: name, graph.record(WeightedSum(losses.map { _ in weight }), losses)[0])
@@ -140,19 +156,21 @@ public final class StepRecorder {
     }
 
     /// Has logs say what is added to the total, with its weight.
-    func note(regulariser name: String, _ value: Value) { graph.output(StepGraphs.regulariserPrefix + name, value) }
+    func note(regulariser name: String, _ value: Value) { sums.output(StepGraphs.regulariserPrefix + name, value) }
 
     /// Has logs say a task's part of the total.
     func note(term value: Value, of task: Int) {
-        graph.output(StepGraphs.termPrefix + network.tasks[task].name, value)
+        sums.output(StepGraphs.termPrefix + network.tasks[task].name, value)
     }
+
+    /// Keeps, for comparisons, what all shards have in common.
+    func keep(_ name: String, _ value: Value) { if shard.index == 0 { graph.output(name, value) } }
 
     private func loss(_ index: Int, prediction: Value) -> Value {
         let task = network.tasks[index]
         return graph.scope("\(task.name)/loss") {
             let format = task.kind.label
-            let name = network.inputName(
-                StepGraphs.labelName(task.label) + network.sourceSuffix(task: index), batch)
+            let name = network.inputName(StepGraphs.labelName(task.label), task: index, batch, shard)
             var label = graph.input(name, StepGraphs.labelShape(batch, format))
             if format.extent == .pixels {
                 let size = prediction.shape
@@ -161,7 +179,11 @@ public final class StepRecorder {
             let weights =
                 task.hasClassWeights
                 ? graph.parameter(StepGraphs.classWeightsName(task.name), Shape([prediction.shape.channels])) : nil
-            return task.kind.loss(prediction, label, classWeights: weights, in: graph)
+            let mean = task.kind.loss(prediction, label, classWeights: weights, in: graph)
+            if shard.isWhole { return mean }
+            // The mean over the batch is that of the shards' means, each with its share of what is labelled.
+            let share = graph.input(shard.named(StepGraphs.labelShareName(task.name)), .scalar)
+            return graph.record(ScalarProduct(), [share, mean])[0]
         }
     }
 
@@ -172,9 +194,10 @@ public final class StepRecorder {
         network.catalog.specs.filter { $0.isTrainable && $0.group != .policy && graph.knows($0.name) }
     }
 
-    /// Records the gradients of a loss, the updates of the parameters that have one, and the running statistics; the
-    /// loss is output `loss/total`.
+    /// Records the gradients of a loss, and once those of the whole batch are known, the updates of the parameters that
+    /// have one, and the running statistics; the loss is output `loss/total`.
     ///
+    /// - Precondition: a step minimises once.
     /// - Parameters:
     ///   - loss: a scalar.
     ///   - parameters: that are updated, in this order.
@@ -184,17 +207,9 @@ public final class StepRecorder {
         _ loss: Value, _ parameters: [ParameterSpec], by rule: UpdateRule,
         adjust: (inout [Value?]) -> Void = { _ in }
     ) {
-        let flag = flag
-        graph.output("loss/\(StepGraphs.totalName)", loss)
-        let targets = parameters.map(graph.parameter)
-        var gradients = graph.gradients(of: loss, for: targets)
+        sums.output("loss/\(StepGraphs.totalName)", loss)
+        var gradients = graph.gradients(of: loss, for: parameters.map(graph.parameter))
         adjust(&gradients)
-        for (spec, (parameter, gradient)) in zip(parameters, zip(targets, gradients)) {
-            guard let gradient else { continue }
-            if network.keepsGradients { graph.output("gradient/\(spec.name)", gradient) }
-            let rule = spec.group == .objective ? rule.withoutDecay : rule
-            rule.update(spec, parameter, gradient, slot: network.catalog.slot(of: spec.group), flag: flag, in: graph)
-        }
-        trace.updateStatistics(flag: flag)
+        sums.minimise(parameters, by: rule, gradients: gradients, statistics: trace.network.statistics)
     }
 }

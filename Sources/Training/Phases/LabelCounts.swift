@@ -3,25 +3,34 @@ import AdaShareDatasets
 import AdaShareExperiments
 import AdaShareSupport
 
-extension Batch {
-    /// How many images carry each label, where some lack one, as log lines say it.
-    var labelCounts: [String: JSONValue] {
-        let carriers = labels.mapValues { label in label.isCarried.count { $0 } }
-        guard carriers.values.contains(where: { $0 < count }) else { return [:] }
-        return ["images": .integer(count), "labelled": .object(carriers.mapValues { .integer($0) })]
-    }
-}
+/// How many images of a step carry each label.
+struct LabelCounts: Codable {
+    private var images: Int
+    /// By source and label.
+    private var carriers: [[String: Int]]
 
-extension [Batch] {
-    /// The same of the batches of a step; where there are several, a label's name stands behind its data set's place.
-    func labelCounts(_ sources: [ImageSource]) -> [String: JSONValue] {
-        guard count > 1 else { return first?.labelCounts ?? [:] }
-        var carriers: [String: JSONValue] = [:]
-        for (batch, source) in zip(self, sources) {
-            guard case .object(let labelled)? = batch.labelCounts["labelled"] else { continue }
-            for (label, images) in labelled { carriers["\(source.place)/\(label)"] = images }
+    /// Counts the batches of a step, one for each source of images.
+    init(_ batches: [Batch]) {
+        images = batches[0].count
+        carriers = batches.map { $0.labels.mapValues { label in label.isCarried.count { $0 } } }
+    }
+
+    /// Adds those of the images that another process has.
+    mutating func add(_ other: LabelCounts) {
+        images += other.images
+        carriers = zip(carriers, other.carriers).map { $0.merging($1, uniquingKeysWith: +) }
+    }
+
+    /// As log lines say it, where some images lack a label; of several sources, a label's name stands behind its data
+    /// set's place.
+    func members(_ sources: [ImageSource]) -> [String: JSONValue] {
+        var labelled: [String: JSONValue] = [:]
+        for (labels, source) in zip(carriers, sources) where labels.values.contains(where: { $0 < images }) {
+            for (label, count) in labels {
+                labelled[carriers.count > 1 ? "\(source.place)/\(label)" : label] = .integer(count)
+            }
         }
-        return carriers.isEmpty ? [:] : ["images": .integer(self[0].count), "labelled": .object(carriers)]
+        return labelled.isEmpty ? [:] : ["images": .integer(images), "labelled": .object(labelled)]
     }
 }
 

@@ -65,7 +65,7 @@ extension Trainer: MethodRun {
         guard let reference = state.reference, let splits = datasets.all(\.validation) else { return nil }
         let weights = recalibrated ? try network.checkpoint() : nil
         let scores = try policies.map { candidate in
-            try stop?.check()
+            if ranks == nil { try stop?.check() }
             if weights != nil { try recalibrate(candidate) }
             let result = try evaluator.evaluate(network, policy: candidate, splits: splits)
             if let weights { try network.load(weights) }

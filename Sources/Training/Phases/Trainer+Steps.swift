@@ -24,7 +24,7 @@ extension Trainer {
         if state.isEvaluationDue { try evaluate() }
         while state.iteration < total {
             reserveTime(step: pace.secondsPerStep)
-            try stop?.check()
+            if ranks == nil { try stop?.check() }
             let (start, compiled) = (Date(), context.compileSeconds)
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }
@@ -32,12 +32,14 @@ extension Trainer {
             let asked = Date()
             let batches = try loaders[step.source].next()
             let waiting = Date().timeIntervalSince(asked)
-            try noteSkipped(batches.flatMap { $0.skipped.map(\.reason) })
-            let images = batches.reduce(0) { $0 + $1.count }
+            let facts = try facts(of: batches)
+            try noteSkipped(facts.skipped)
+            let images = batches.reduce(0) { $0 + $1.count } * (ranks?.count ?? 1)
             let history = state.losses
             let plan = try network.step(step.kind, batches: batches, state: step.state, history: history)
             try profile?.collect()
             state.iteration += 1
+            if training.verifyEvery > 0, state.iteration % training.verifyEvery == 0 { try compareParameters() }
             try keepLosses(outline)
             let isLast = state.iteration == total
             let isLogged = state.iteration % training.logEvery == 0 || isLast
@@ -47,7 +49,7 @@ extension Trainer {
                 pace.add(images: images, seconds: elapsed(), waiting: waiting)
                 let start = Date()
                 try logStep(
-                    step, plan, losses, history, pace: pace, carriers: batches.labelCounts(experiment.sources))
+                    step, plan, losses, history, pace: pace, carriers: facts.labels.members(experiment.sources))
                 pace.finish(seconds: Date().timeIntervalSince(start))
                 report(.step(report(of: outline, losses, pace)))
             } else {

@@ -56,7 +56,7 @@ extension Trainer {
             isStepping = false
             // What ends a phase scores and chooses, which may take long: it can be done again from here.
             try saveCheckpoint()
-            try stop?.check()
+            try checkStop()
             try finish(phase)
         } catch {
             let place = "in phase \(outline.phase.rawValue) after iteration \(state.iteration) of \(outline.iterations)"

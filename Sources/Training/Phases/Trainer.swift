@@ -89,7 +89,9 @@ public final class Trainer {
         (self.changes, self.part) = (changes, part)
         self.run = run
         self.stop = stop
-        if let stop { context.isStopped = { stop.reason != nil } }
+        // Of several processes none ends where the others do not.
+        let isAlone = given.ranks?.count ?? 1 == 1
+        if let stop, isAlone { context.isStopped = { stop.reason != nil } }
         self.report = report
         let outlines = given.method.phases(given.methodSettings)
         checkpoints = CheckpointStore(run: run, phases: outlines.map(\.phase), facts: given.configuration.facts)
@@ -106,7 +108,7 @@ public final class Trainer {
         for (source, dataset) in zip(given.sources, datasets) {
             for notice in dataset.splits.notices + source.labelNotices(dataset) { report(.notice(notice)) }
         }
-        evaluator = Evaluator(experiment: given, datasets: datasets, stop: stop)
+        evaluator = Evaluator(experiment: given, datasets: datasets, stop: isAlone ? stop : nil)
 
         let recorded = saved.flatMap { $0.training.metadata["kernel_family"] }.flatMap(KernelFamily.init(rawValue:))
         var session = try ExperimentSession.open(
@@ -139,7 +141,7 @@ public final class Trainer {
             try reopenPhase()
             if let loss = known.loss { report(.notice(loss)) }
         }
-        if given.configuration.training.tensorboard {
+        if given.configuration.training.tensorboard, given.ranks?.isFirst ?? true {
             let steps = outlines.reduce(0) { $0 + $1.iterations }
             board = RunBoard(run, experiment, nextStep: globalStep + 1, of: steps)
         }

@@ -112,7 +112,8 @@ public struct SideRuns {
     }
 
     private func train(_ kind: Kind, runsToCome: Int) throws -> Finished {
-        let side = try Experiment(configuration(kind))
+        var side = try Experiment(configuration(kind))
+        side.ranks = experiment.ranks
         let names = side.tasks.map(\.name)
         let blocks = side.architecture.blocks.count
         let policy: SelectionPolicy

@@ -81,21 +81,23 @@ extension SideRuns {
     ///
     /// - Parameter summary: of the run.
     /// - Throws: what training throws; `DeviceError` or `InputError` if a step cannot be timed.
-    public func compare(with summary: RunSummary) throws -> Tradeoff {
+    /// - Returns: nil in all processes but the first, which times alone.
+    public func compare(with summary: RunSummary) throws -> Tradeoff? {
         let networks = networks(try train(), beside: summary)
+        guard experiment.ranks?.isFirst ?? true else { return nil }
         let file = run.tradeoff
         if let known = known(networks, over: summary, in: file) {
             try draw(known)
             return known
         }
         report(.notice("timing steps beside hard sharing"))
-        let timer = try PolicyTimer(session(experiment, run), experiment.trainingShape)
+        let timer = try PolicyTimer(session(experiment.alone, run), experiment.alone.trainingShape)
         let timed = try networks.reduce(into: [Timed]()) { timed, network in
             if let twin = timed.first(where: { $0.network.name == network.sameAs }) {
                 return timed.append(Timed(network: network, inference: twin.inference, training: twin.training))
             }
             try stop?.check()
-            let side = try network.narrow.map { try session($0.experiment, $0.run) }
+            let side = try network.narrow.map { try session($0.experiment.alone, $0.run) }
             func time(_ measure: BudgetMeasure) throws -> PolicyTimer.Times {
                 try side.map { try timer.time($0, measure) } ?? timer.time(network.policy, measure)
             }
@@ -107,7 +109,7 @@ extension SideRuns {
         let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
         let points = Timed.points(
             timed, over: summary.hardSharing, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
-        let shape = experiment.trainingShape
+        let shape = experiment.alone.trainingShape
         let result = Tradeoff(
             device: context.device.name, kernelFamily: summary.kernelFamily, batch: shape.count, height: shape.height,
             width: shape.width, measure: experiment.configuration.policy.budgetFor, split: summary.split,
@@ -168,7 +170,7 @@ extension SideRuns {
         guard let data = try? Data(contentsOf: file), let known = try? JSONText.read(Tradeoff.self, data) else {
             return nil
         }
-        let shape = experiment.trainingShape
+        let shape = experiment.alone.trainingShape
         let isOfThis =
             known.device == context.device.name && known.kernelFamily == summary.kernelFamily
             && known.split == summary.split

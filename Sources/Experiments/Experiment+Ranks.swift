@@ -1,0 +1,58 @@
+import AdaShareConfiguration
+import AdaShareDatasets
+import AdaShareDeviceLayer
+import AdaShareOperators
+import AdaShareRanks
+import AdaShareSupport
+import Foundation
+
+/// Experiments that several processes train together.
+extension Experiment {
+    /// Gives each process its part of the images of every step.
+    ///
+    /// - Throws: `InputError` if there are more processes than shards.
+    public mutating func divide(among ranks: RankGroup) throws {
+        let shards = configuration.training.shards
+        guard shards % ranks.count == 0 else {
+            throw InputError(
+                file: "configuration", place: "training.shards", found: "\(shards), for \(ranks.count) processes",
+                expected: "at least as many: each computes one or several")
+        }
+        self.ranks = ranks
+    }
+
+    /// What has to be the same in all processes, each thing as people call it.
+    private func facts(_ datasets: [any Dataset], on context: DeviceContext) throws -> [[String]] {
+        let splits = datasets.map { dataset in
+            dataset.splits.all.map { "\($0.name) \($0.indices.count) \(FNV1a.hash(of: "\($0.indices)"))" }
+        }
+        return [
+            ["program", "kernels \(FNV1a.hash(of: KernelLibrary.sources))"],
+            ["configuration", configuration.yaml()],
+            ["data set", datasets.map(\.name).joined(separator: ", ") + ": \(splits)"],
+            ["device", context.device.name], ["driver", context.device.driverVersion],
+        ]
+    }
+
+    /// Makes sure that all processes are about to do the same.
+    ///
+    /// - Throws: `RankError` naming the first process that is not, and what is different there.
+    public func compare(_ datasets: [any Dataset], on context: DeviceContext, with ranks: RankGroup) throws {
+        let all = try ranks.gather(facts(datasets, on: context))
+        for (rank, facts) in all.enumerated() {
+            for (mine, theirs) in zip(all[0], facts) where mine != theirs {
+                throw RankError(
+                    "rank \(rank) has another \(mine[0]) than rank 0: \(Self.difference(theirs[1], mine[1])); "
+                        + "expected the same program, configuration, data and devices everywhere")
+            }
+        }
+    }
+
+    /// What differs in texts, as far as a line can say it.
+    private static func difference(_ theirs: String, _ mine: String) -> String {
+        let (theirs, mine) = (theirs.split(separator: "\n"), mine.split(separator: "\n"))
+        let place = zip(theirs, mine).first { $0 != $1 }
+        func short(_ line: Substring?) -> String { "'\((line ?? "nothing").prefix(80))'" }
+        return "\(short(place?.0 ?? theirs.last)), not \(short(place?.1 ?? mine.last))"
+    }
+}

@@ -1,0 +1,181 @@
+import Foundation
+
+/// Processes that `mpirun`, `srun` or the like has started. Every call is made by the thread that has opened it.
+public final class MPITransport: RankTransport, @unchecked Sendable {
+    /// Of the library.
+    public static let libraryName = "libadashare-mpi.so"
+
+    public let index, count: Int
+    private let library: MPILibrary
+    public let local: (index: Int, count: Int)
+    /// When each process was last heard of.
+    private var heard: [ContinuousClock.Instant]
+    private var nextBeat = ContinuousClock.now
+    /// Names of the processes' hosts.
+    private var hosts: [String] = []
+
+    private static let tag: Int32 = 4711
+    private static let beatSeconds = 2.0
+    /// How long a process may be silent.
+    private static let patience = 20.0
+    /// Between two looks at a transfer, at most.
+    private static let mostMicroseconds: UInt32 = 200
+
+    /// Joins the processes.
+    ///
+    /// - Parameter candidates: where the library may lie, the first one that is there counts.
+    /// - Throws: `RankError` where there is none, or MPI does not start.
+    public init(_ candidates: [URL]) throws {
+        library = try MPILibrary(candidates)
+        var (rank, size, localRank, localSize): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
+        let status = library.open(&rank, &size, &localRank, &localSize)
+        (index, count) = (Int(rank), Int(size))
+        local = (Int(localRank), Int(localSize))
+        heard = []
+        try check(status, "MPI_Init_thread")
+        heard = [ContinuousClock.Instant](repeating: .now, count: count)
+        hosts = try gather(Array(ProcessInfo.processInfo.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Name and version of MPI, and the names of the processes' hosts.
+    public var description: String {
+        (text(library.version).split(separator: "\n").first.map(String.init) ?? "MPI") + " on "
+            + hosts.joined(separator: ", ")
+    }
+
+    public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+        let counts = Layout([Int](repeating: 0, count: count))
+        let own = Layout([bytes.count])
+        try transfer("MPI_Iallgather") { library.gatherCounts(own.counts, counts.counts, $0) }
+        let layout = Layout((0..<count).map { Int(counts.counts[$0]) })
+        var all = [UInt8](repeating: 0, count: layout.total)
+        try all.withUnsafeMutableBytes { all in
+            try bytes.withUnsafeBytes { bytes in
+                try transfer("MPI_Iallgatherv") {
+                    library.gather(
+                        bytes.baseAddress, Int32(bytes.count), all.baseAddress, layout.counts, layout.offsets, 1, $0)
+                }
+            }
+        }
+        return withExtendedLifetime((own, counts, layout)) { (0..<count).map { Array(all[layout[$0]]) } }
+    }
+
+    public func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float] {
+        let layout = Layout(counts)
+        var all = [Float](repeating: 0, count: layout.total)
+        try all.withUnsafeMutableBufferPointer { all in
+            try own.withUnsafeBufferPointer { own in
+                try transfer("MPI_Iallgatherv") {
+                    library.gather(
+                        own.baseAddress, Int32(own.count), all.baseAddress, layout.counts, layout.offsets, 4, $0)
+                }
+            }
+        }
+        return withExtendedLifetime(layout) { all }
+    }
+
+    public func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float] {
+        let sent = Layout(parts.map(\.count))
+        let received = Layout([Int](repeating: parts[index].count, count: count))
+        var all = [Float](repeating: 0, count: received.total)
+        try all.withUnsafeMutableBufferPointer { all in
+            try values.withUnsafeBufferPointer { values in
+                try transfer("MPI_Ialltoallv") {
+                    library.exchange(
+                        values.baseAddress, sent.counts, sent.offsets, all.baseAddress, received.counts,
+                        received.offsets, $0)
+                }
+            }
+        }
+        return withExtendedLifetime((sent, received)) { all }
+    }
+
+    /// Pieces one behind the other, in memory that stays where it is while a transfer is under way.
+    private final class Layout {
+        let counts, offsets: UnsafeMutablePointer<Int32>
+        let total: Int
+
+        init(_ pieces: [Int]) {
+            counts = .allocate(capacity: pieces.count)
+            offsets = .allocate(capacity: pieces.count)
+            var end = 0
+            for (index, piece) in pieces.enumerated() {
+                (counts[index], offsets[index]) = (Int32(piece), Int32(end))
+                end += piece
+            }
+            total = end
+        }
+
+        deinit {
+            counts.deallocate()
+            offsets.deallocate()
+        }
+
+        subscript(_ index: Int) -> Range<Int> {
+            Int(offsets[index])..<Int(offsets[index]) + Int(counts[index])
+        }
+    }
+
+    public func idle() throws { try live() }
+
+    public func abort(code: Int32) { _ = library.abort(code) }
+
+    public func close() {
+        // Nobody is missed who has come to the end.
+        _ = try? gather([])
+        _ = library.close()
+    }
+
+    /// Begins a transfer and waits for it, a little longer from look to look.
+    private func transfer(_ call: String, _ begin: (MPILibrary.Request) -> Int32) throws {
+        let request = MPILibrary.Request.allocate(capacity: 1)
+        request.initialize(to: nil)
+        defer { request.deallocate() }
+        try check(begin(request), call)
+        var pause: UInt32 = 1
+        while true {
+            var isDone: Int32 = 0
+            try check(library.isDone(request, &isDone), call)
+            if isDone != 0 { return }
+            usleep(pause)
+            pause = min(2 * pause, Self.mostMicroseconds)
+            try live()
+        }
+    }
+
+    /// Gives signs of life, and looks for those of the others.
+    private func live() throws {
+        guard count > 1, !hosts.isEmpty else { return }
+        let now = ContinuousClock.now
+        guard now >= nextBeat else { return }
+        nextBeat = now + .seconds(Self.beatSeconds)
+        for rank in 0..<count where rank != index {
+            try check(library.beat(Int32(rank), Self.tag), "MPI_Isend")
+        }
+        var rank: Int32 = -1
+        repeat {
+            try check(library.takeBeat(Self.tag, &rank), "MPI_Iprobe")
+            if rank >= 0 { heard[Int(rank)] = now }
+        } while rank >= 0
+        // A process that was stopped for long has missed the others', which have come meanwhile.
+        if let silent = (0..<count).first(where: { $0 != index && now - heard[$0] > .seconds(Self.patience) }) {
+            throw RankError(
+                "rank \(silent) on \(hosts[silent]) has given no sign of life for \(Int(Self.patience)) s")
+        }
+    }
+
+    private func check(_ status: Int32, _ call: String) throws {
+        guard status != 0 else { return }
+        throw RankError("\(call): \(text { library.error(status, $0, $1) })")
+    }
+
+    private func text(_ write: (UnsafeMutablePointer<CChar>, Int32) -> Void) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Self.longestText) { memory in
+            guard let start = memory.baseAddress else { return "" }
+            write(start, Int32(Self.longestText))
+            return String(cString: start)
+        }
+    }
+
+    private static let longestText = 1024
+}

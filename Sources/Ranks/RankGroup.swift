@@ -1,0 +1,228 @@
+import Foundation
+
+/// The processes that train one network together, each on a device of its own: a power of two of them.
+///
+/// They speak from one thread, in the order in which that is asked for, which has to be the same in all of them.
+public final class RankGroup: @unchecked Sendable {
+    private let transport: any RankTransport
+    private let jobs = JobQueue()
+    private let ended: JobResult<Void>
+    /// Called once, on the thread that speaks, where another process cannot be reached any more.
+    private let failed: @Sendable (RankError) -> Void
+
+    /// Which process this is, from 0.
+    public var index: Int { transport.index }
+    /// How many there are.
+    public var count: Int { transport.count }
+    /// Which one it is of those on its host, and how many these are.
+    public var local: (index: Int, count: Int) { transport.local }
+    /// What connects them, for people.
+    public var description: String { transport.description }
+    /// Whether this is the one that writes what a run leaves.
+    public var isFirst: Bool { index == 0 }
+
+    /// Starts the thread.
+    ///
+    /// - Parameters:
+    ///   - failed: called where another process cannot be reached any more; by default the error is thrown alone, to
+    ///     whoever waits for what was asked.
+    ///   - open: makes the transport, on the thread that will use it.
+    /// - Throws: what `open` throws; `RankError` where there is no power of two of processes.
+    public init(
+        failed: @escaping @Sendable (RankError) -> Void = { _ in },
+        open: @escaping @Sendable () throws -> any RankTransport
+    ) throws {
+        self.failed = failed
+        let (opened, ended) = (JobResult<any RankTransport>(), JobResult<Void>())
+        self.ended = ended
+        let jobs = jobs
+        let thread = Thread {
+            let transport: any RankTransport
+            do {
+                transport = try open()
+            } catch {
+                return opened.set(.failure(error))
+            }
+            opened.set(.success(transport))
+            var isAlive = true
+            while let job = jobs.next(orIdle: {
+                guard isAlive else { return }
+                do {
+                    try transport.idle()
+                } catch {
+                    isAlive = false
+                    failed(error as? RankError ?? RankError("\(error)"))
+                }
+            }) { job() }
+            transport.close()
+            ended.set(.success(()))
+        }
+        thread.name = "ranks"
+        thread.stackSize = 4 << 20
+        thread.start()
+        transport = try opened.wait()
+        guard transport.count.nonzeroBitCount == 1 else {
+            jobs.close()
+            throw RankError("found \(transport.count) processes, expected a power of two: training.shards is one")
+        }
+    }
+
+    deinit { jobs.close() }
+
+    /// Waits until all processes have come here, and ends their bond. Nothing can be asked after that.
+    public func close() {
+        jobs.close()
+        try? ended.wait()
+    }
+
+    /// Has the thread that speaks do something, after what it was asked before.
+    public func start<Result: Sendable>(
+        _ work: @escaping @Sendable (RankGroup) throws -> Result
+    ) -> JobResult<Result> {
+        let result = JobResult<Result>()
+        jobs.append {
+            do {
+                result.set(.success(try work(self)))
+            } catch {
+                if let error = error as? RankError { self.failed(error) }
+                result.set(.failure(error))
+            }
+        }
+        return result
+    }
+
+    /// The bytes of every process, in their order; waits for all.
+    ///
+    /// - Throws: `RankError`.
+    public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+        guard count > 1 else { return [bytes] }
+        return try start { try $0.transport.gather(bytes) }.wait()
+    }
+
+    /// A value of every process, in their order; waits for all.
+    ///
+    /// - Throws: `RankError`, or what decoding throws.
+    public func gather<Element: Codable>(_ value: Element) throws -> [Element] {
+        guard count > 1 else { return [value] }
+        let encoder = JSONEncoder()
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return try gather(Array(try encoder.encode([value]))).map {
+            try decoder.decode([Element].self, from: Data($0))[0]
+        }
+    }
+
+    /// The bytes that the first process has; the others give what they like.
+    ///
+    /// - Throws: `RankError`.
+    public func first(_ bytes: @autoclosure () throws -> [UInt8]) throws -> [UInt8] {
+        let own = isFirst ? Result(catching: bytes) : .success([])
+        // The others must not wait for ever for a process that has failed.
+        return try gather(try own.get())[0]
+    }
+
+    /// The numbers of every process one behind the other. To be called on the thread that speaks.
+    ///
+    /// - Throws: `RankError`.
+    package func gatherNumbers(_ own: [Float]) throws -> [Float] {
+        try transport.gather(own[...], counts: [Int](repeating: own.count, count: count))
+    }
+
+    /// The sums of the numbers of all processes, added as a binary tree over the processes in their order. To be called
+    /// on the thread that speaks.
+    ///
+    /// - Throws: `RankError`.
+    package func sum(_ values: [Float]) throws -> [Float] {
+        let bounds = (0...count).map { values.count * $0 / count }
+        let parts = (0..<count).map { bounds[$0]..<bounds[$0 + 1] }
+        var terms = try transport.exchange(values, parts: parts)
+        let own = parts[index].count
+        Self.addTree(&terms, terms: count, each: own)
+        return try transport.gather(terms[..<own], counts: parts.map(\.count))
+    }
+
+    /// Adds equal pieces of an array as a binary tree, into the first one.
+    static func addTree(_ values: inout [Float], terms: Int, each: Int) {
+        values.withUnsafeMutableBufferPointer { values in
+            var distance = 1
+            while distance < terms {
+                for term in stride(from: 0, to: terms, by: 2 * distance) {
+                    let (a, b) = (term * each, (term + distance) * each)
+                    for index in 0..<each { values[a + index] += values[b + index] }
+                }
+                distance *= 2
+            }
+        }
+    }
+
+    /// Ends all processes at once, this one included, after what the thread that speaks is at.
+    public func abort(code: Int32) {
+        let done = start { $0.transport.abort(code: code) }
+        try? done.wait()
+    }
+}
+
+/// What work on another thread comes to.
+public final class JobResult<Value: Sendable>: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var result: Result<Value, any Error>?
+
+    func set(_ result: Result<Value, any Error>) {
+        condition.lock()
+        self.result = result
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Waits until it is there.
+    ///
+    /// - Throws: what the work threw.
+    public func wait() throws -> Value {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let result { return try result.get() }
+            condition.wait()
+        }
+    }
+}
+
+/// Work that one thread does in order.
+private final class JobQueue: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var jobs: [() -> Void] = []
+    private var isClosed = false
+    private static let idleSeconds = 0.5
+
+    func append(_ job: @escaping () -> Void) {
+        condition.lock()
+        jobs.append(job)
+        condition.signal()
+        condition.unlock()
+    }
+
+    func close() {
+        condition.lock()
+        isClosed = true
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// The next job; nil when there will be none.
+    func next(orIdle idle: () -> Void) -> (() -> Void)? {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if !jobs.isEmpty { return jobs.removeFirst() }
+            if isClosed { return nil }
+            if !condition.wait(until: Date(timeIntervalSinceNow: Self.idleSeconds)) {
+                condition.unlock()
+                idle()
+                condition.lock()
+            }
+        }
+    }
+}

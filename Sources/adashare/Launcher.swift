@@ -1,0 +1,104 @@
+import AdaShareRanks
+import AdaShareSupport
+import ArgumentParser
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The processes that `mpirun`, `srun` or the like has started together, this one among them.
+enum Launcher {
+    /// How many there are, as launchers tell what they start; 1 without one.
+    private static var count: Int {
+        let environment = ProcessInfo.processInfo.environment
+        // Open MPI, MPICH and Intel MPI, and Slurm where it starts MPI itself.
+        return ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap {
+            environment[$0].flatMap { Int($0) }
+        }.first ?? 1
+    }
+
+    /// The processes; nil where this one is alone.
+    ///
+    /// - Throws: `RankError` where there are several and MPI cannot be loaded, or fails.
+    private static func ranks() throws -> RankGroup? {
+        guard count > 1 else { return nil }
+        let known = ProcessInfo.processInfo.environment["ADASHARE_MPI"].map { [URL(fileURLWithPath: $0)] }
+        let candidates = known ?? libraries
+        return try RankGroup(failed: { end($0) }, open: { try MPITransport(candidates) })
+    }
+
+    /// Does a command's work in each of the processes. Only the first one's is heard; an error of any ends all.
+    ///
+    /// - Parameters:
+    ///   - console: of the first process.
+    ///   - located: an error with the file that it is about.
+    ///   - work: is given the processes; nil where this one is alone.
+    /// - Throws: what `work` throws where this process is alone; else exit codes alone.
+    static func run(
+        on console: Console, located: (any Error) -> any Error, _ work: (Console, RankGroup?) throws -> Void
+    ) throws {
+        // Before other threads are: they inherit what the first one is deaf to.
+        if console.isProcess { _ = StopRequest.listening() }
+        guard let ranks = try ranks() else { return try work(console, nil) }
+        do {
+            try work(ranks.isFirst ? console : console.silent, ranks)
+        } catch let code as ExitCode {
+            ranks.close()
+            throw code
+        } catch {
+            end(located(error), of: ranks)
+        }
+        ranks.close()
+    }
+
+    /// Says on one line what ends this process, and ends the others with it.
+    ///
+    /// What all of them meet is told by the first: the others wait a moment, in which it ends them.
+    private static func end(_ error: any Error, of ranks: RankGroup) -> Never {
+        let code = AdaShareCommand.exitCode(for: error)
+        let text = AdaShareCommand.message(for: error)
+        if !ranks.isFirst { sleep(2) }
+        StandardStreams.remark("Error: rank \(ranks.index): \(text)\n")
+        ranks.abort(code: code.rawValue)
+        exit(code.rawValue)
+    }
+
+    /// The same on the thread that speaks, where another process cannot be reached. It may hang in MPI as well, so this
+    /// one ends without asking: its launcher then ends the others.
+    private static func end(_ error: RankError) {
+        StandardStreams.remark("Error: \(error); the last checkpoint is whole, and --resume goes on from it\n")
+        _exit(ExitCode.failure.rawValue)
+    }
+
+    /// Where `libadashare-mpi.so` may lie: beside the program, and where `tools/install` puts it.
+    private static var libraries: [URL] {
+        let program = (Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0]))
+            .resolvingSymlinksInPath()
+        let folder = program.deletingLastPathComponent()
+        return ["", "../lib/adashare", "lib"].map {
+            folder.appendingPathComponent($0).appendingPathComponent(MPITransport.libraryName).standardizedFileURL
+        }
+    }
+
+    /// A folder for what a process that is not the first would write; those that killed ones have left are removed.
+    ///
+    /// - Throws: `InputError` if it cannot be made.
+    static func scratch(_ ranks: RankGroup) throws -> URL {
+        let (files, temporary) = (FileManager.default, FileManager.default.temporaryDirectory)
+        for name in (try? files.contentsOfDirectory(atPath: temporary.path)) ?? [] where name.hasPrefix(scratchName) {
+            let process = name.dropFirst(scratchName.count).prefix { $0.isNumber }
+            guard let process = pid_t(process), kill(process, 0) != 0, errno == ESRCH else { continue }
+            try? files.removeItem(at: temporary.appendingPathComponent(name))
+        }
+        let folder = temporary.appendingPathComponent("\(scratchName)\(getpid())-\(UUID().uuidString)")
+        guard mkdir(folder.path, 0o700) == 0 else {
+            throw InputError.system("mkdir", folder.path, expected: "a folder for files of rank \(ranks.index)")
+        }
+        return folder
+    }
+
+    private static let scratchName = "adashare-rank-"
+}

@@ -1,0 +1,166 @@
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareExperiments
+
+extension CommandLineTests {
+    /// Several processes that train one network, as `mpirun` starts them.
+    @Suite(.needsDevice, .enabled(if: !Ranks.all.isEmpty, "no MPI, or no library of tools/build-mpi"))
+    struct RanksTests {
+        private static let yaml = """
+            tasks:
+              - { name: segmentation, kind: segmentation, channels: 6 }
+              - { name: depth, kind: depth }
+            dataset: { kind: scenes, count: 100, size: [32, 32], crop: [32, 32] }
+            model: { backbone: resnet18, width: 0.125, head: light, dropout: 0 }
+            training:
+              batch: 8
+              shards: 4
+              log_every: 1
+              checkpoint_every: 5
+              verify_every: 4
+              warmup: { iterations: 10 }
+              policy: { iterations: 20 }
+              retrain: { iterations: 20 }
+            policy: { alternation: { weights: 2, logits: 2 } }
+
+            """
+
+        let folder: TemporaryFolder
+        let configuration: URL
+
+        init() throws {
+            folder = try TemporaryFolder()
+            configuration = folder.file("ranks.yml")
+            try folder.write(Self.yaml, "ranks.yml")
+        }
+
+        private func arguments(_ run: String, _ more: [String] = []) -> [String] {
+            ["train", "--config", configuration.path, "--no-search", "--output", folder.file(run).path] + more
+        }
+
+        private func events(_ run: String) -> [JSONValue] {
+            (try? EventLog.read(folder.file(run).appendingPathComponent("metrics.jsonl"))) ?? []
+        }
+
+        private func expectSameBits(_ run: String, _ other: String) throws {
+            let files = FileManager.default
+            let (mine, theirs) = (folder.file("\(run)/checkpoints"), folder.file("\(other)/checkpoints"))
+            let names = try files.contentsOfDirectory(atPath: theirs.path).filter { $0.hasSuffix(".safetensors") }
+            #expect(names.count >= 4)
+            for name in names {
+                #expect(
+                    files.contentsEqual(
+                        atPath: mine.appendingPathComponent(name).path,
+                        andPath: theirs.appendingPathComponent(name).path),
+                    "\(name) of \(run)")
+            }
+            func lines(_ run: String) -> [String] {
+                events(run).filter { $0["event"] != "resume" }.map { EventLog.withoutTimes($0).text }
+            }
+            #expect(lines(run) == lines(other))
+        }
+
+        /// One process, two, and two of which one is killed and four go on.
+        @Test(.timeLimit(.minutes(5)), arguments: Ranks.all)
+        fileprivate func aRunIsTheSameHoweverManyProcessesTakePart(mpi: Ranks) throws {
+            #expect(try Program.run(arguments("one")).status == 0)
+            let two = try mpi.start(2, arguments("two")).finish()
+            #expect(two.status == 0, "\(two.errors)")
+            // The first one alone answers.
+            #expect(two.output.components(separatedBy: "multiply-accumulates").count <= 2 && !two.output.isEmpty)
+            try expectSameBits("two", "one")
+
+            let killed = try mpi.start(2, arguments("killed"))
+            while killed.isRunning, events("killed").count(where: { $0["event"] == "step" }) < 17 { usleep(2000) }
+            let start = Date()
+            #expect(try Ranks.killSecond(of: folder.file("killed")))
+            let end = try killed.finish()
+            #expect(end.status != 0 && Date().timeIntervalSince(start) < 30)
+            let resumed = try mpi.start(4, arguments("killed", ["--resume"])).finish()
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            try expectSameBits("killed", "one")
+            #expect(try Ranks.leftovers().isEmpty)
+        }
+
+        @Test(arguments: Ranks.all) fileprivate func whatOneProcessRefusesEndsAllOnOneLine(mpi: Ranks) throws {
+            let wrong = try mpi.start(2, arguments("wrong", ["--set", "training.shards=1"])).finish()
+            #expect(wrong.status != 0)
+            let lines = wrong.errors.split(separator: "\n").filter { $0.contains("training.shards") }
+            #expect(lines.count == 1 && lines[0].contains("rank 0"), "\(wrong.errors)")
+            // Rank 1 reads another number of images.
+            let other = try mpi.start(
+                2, arguments("other"), following: ["--set", "dataset.count=104"]
+            ).finish()
+            #expect(other.status != 0)
+            let named = other.errors.split(separator: "\n").filter { $0.contains("another configuration") }
+            #expect(named.count == 1 && named[0].contains("rank 1 has"), "\(other.errors)")
+        }
+
+        @Test(arguments: Ranks.all) fileprivate func aSignalEndsAllWithACheckpoint(mpi: Ranks) throws {
+            let program = try mpi.start(2, arguments("stopped"))
+            while program.isRunning, events("stopped").count(where: { $0["event"] == "step" }) < 7 { usleep(2000) }
+            program.send(SIGTERM)
+            _ = try program.finish()
+            #expect(FileManager.default.fileExists(atPath: folder.file("stopped/checkpoints/latest.json").path))
+            let resumed = try mpi.start(2, arguments("stopped", ["--resume"])).finish()
+            #expect(resumed.status == 0, "\(resumed.errors)")
+        }
+    }
+}
+
+/// Processes started by an MPI's launcher.
+private struct Ranks: Sendable, CustomTestStringConvertible {
+    /// As Debian calls it.
+    let name: String
+    /// What it wants beside what every launcher knows: more processes than cores, and root.
+    let options: [String]
+
+    var testDescription: String { name }
+    private var launcher: URL { URL(fileURLWithPath: "/usr/bin/mpirun.\(name)") }
+    private var library: URL {
+        Program.url.deletingLastPathComponent().appendingPathComponent("mpi/\(name)/libadashare-mpi.so")
+    }
+
+    /// Those that are installed, with what `tools/build-mpi` has made of them.
+    static let all = [
+        Ranks(name: "openmpi", options: ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"]),
+        Ranks(name: "mpich", options: []),
+    ].filter {
+        let files = FileManager.default
+        return files.isExecutableFile(atPath: $0.launcher.path) && files.fileExists(atPath: $0.library.path)
+    }
+
+    /// - Parameter following: what the last process is told beside the arguments.
+    func start(_ count: Int, _ arguments: [String], following: [String]? = nil) throws -> RunningProgram {
+        let program = [Program.url.path] + arguments
+        let processes =
+            following.map { ["-n", "\(count - 1)"] + program + [":", "-n", "1"] + program + $0 }
+            ?? ["-n", "\(count)"] + program
+        return try RunningProgram(
+            options + processes, of: launcher,
+            environment: ["POCL_MAX_PTHREAD_COUNT": "1", "ADASHARE_MPI": library.path])
+    }
+
+    /// Kills the second of the processes that train in a folder.
+    static func killSecond(of run: URL) throws -> Bool {
+        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
+            guard let id = pid_t(name),
+                let text = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8),
+                text.contains(run.path), text.hasPrefix(Program.url.path),
+                let environment = try? String(contentsOfFile: "/proc/\(name)/environ", encoding: .utf8),
+                ["OMPI_COMM_WORLD_RANK=1\0", "PMI_RANK=1\0"].contains(where: environment.contains)
+            else { continue }
+            return kill(id, SIGKILL) == 0
+        }
+        return false
+    }
+
+    /// Folders of processes that have ended.
+    static func leftovers() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: FileManager.default.temporaryDirectory.path)
+            .filter { $0.hasPrefix("adashare-rank") }
+    }
+}

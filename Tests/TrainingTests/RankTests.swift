@@ -1,0 +1,138 @@
+import AdaShareFiles
+import AdaShareRanks
+import AdaShareSupport
+import Foundation
+import TestSupport
+import Testing
+
+@testable import AdaShareConfiguration
+@testable import AdaShareExperiments
+@testable import AdaShareTraining
+
+extension TrainingTests {
+    /// Batches in shards, computed by one process or by several.
+    @Suite(.needsDevice) struct RankTests {
+        private static let yaml = """
+            tasks:
+              - { name: segmentation, kind: segmentation, channels: 6, class_weights: [0.5, 1, 2, 0.25, 1, 1.5] }
+              - { name: normals, kind: normals }
+              - { name: depth, kind: depth }
+            dataset: { kind: scenes, count: 100, size: [16, 16], crop: [16, 16], augmentation: none }
+            model: { backbone: resnet18, width: 0.125, head: four_rate, dropout: 0.5 }
+            training:
+              batch: 8
+              shards: 4
+              log_every: 1
+              tensorboard: false
+              warmup: { iterations: 2 }
+              policy: { iterations: 6 }
+              retrain: { iterations: 3 }
+            policy: { alternation: { weights: 2, logits: 1 }, curriculum_speed: 1, budget: 0.7 }
+
+            """
+
+        private static func configuration(_ overrides: [String] = []) throws -> ExperimentConfiguration {
+            try .parse(yaml: yaml, file: "c.yml", overrides: overrides)
+        }
+
+        /// What a run leaves, in bits: files of weights and states, and its log without times.
+        private struct Left: Equatable, Sendable {
+            var files: [String: [String: [Int64]]] = [:]
+            var log: [String] = []
+        }
+
+        /// Trains in so many processes; each one's folder.
+        private func train(_ ranks: Int, order: [Int]? = nil, _ overrides: [String]) throws -> [Left] {
+            let folder = try TemporaryFolder()
+            return try asRanks(ranks, order: order) { group in
+                let configuration = try Self.configuration(overrides)
+                var experiment = try Experiment(configuration)
+                try experiment.divide(among: group)
+                let run = try RunDirectory(folder.file("run\(group.index)"), mode: .create)
+                try run.prepare(configuration)
+                let context = try TestDevice.context().makeContext(profiling: false)
+                let trainer = try Trainer(experiment: experiment, dataset: nil, context: context, run: run) { _ in }
+                try trainer.train()
+                var left = Left()
+                for suffix in ["safetensors", "state"] {
+                    for file in run.checkpointFiles(extension: suffix) {
+                        let tensors = try TensorFile.read(file)
+                        left.files[file.lastPathComponent] = try tensors.ordered.reduce(into: [:]) { bits, entry in
+                            bits[entry.name] =
+                                entry.dtype == .F32
+                                ? try tensors.floats(entry.name).map { Int64($0.bitPattern) }
+                                : try tensors.integers(entry.name)
+                        }
+                    }
+                }
+                left.log = try EventLog.read(run.log).map { EventLog.withoutTimes($0).text }
+                return left
+            }
+        }
+
+        @Test(arguments: [[], ["policy.sampling=hard_skip"]])
+        func bitsDoNotDependOnHowManyProcessesThereAre(overrides: [String]) throws {
+            let alone = try train(1, overrides)[0]
+            #expect(alone.files.count >= 5 && alone.log.count >= 11)
+            for ranks in [2, 4] {
+                for (index, left) in try train(ranks, overrides).enumerated() {
+                    #expect(left.files.keys.sorted() == alone.files.keys.sorted())
+                    for (name, bits) in alone.files {
+                        #expect(left.files[name] == bits, "\(name) of \(index) of \(ranks)")
+                    }
+                    #expect(left.log == alone.log, "\(index) of \(ranks)")
+                }
+            }
+        }
+
+        /// Negative control: sums in another order must not pass, nor other shards.
+        @Test func anotherOrderOfShardsDiffers() throws {
+            let short = ["training.policy.iterations=0", "training.retrain.iterations=0"]
+            let alone = try train(1, short)[0]
+            let others = try train(4, order: [0, 2, 1, 3], short)
+            #expect(others.allSatisfy { $0 == others[0] })
+            #expect(others[0].files["warmup.safetensors"] != alone.files["warmup.safetensors"])
+            #expect(try train(1, short + ["training.shards=2"])[0].files != alone.files)
+        }
+
+        @Test func sumsAreATree() throws {
+            let values: [Float] = [1e8, 1, -1e8, 1]
+            for count in [5, 3, 0] {
+                let sums = try asRanks(4) { group in
+                    let own = [Float](repeating: values[group.index], count: count)
+                    return try group.start { try $0.sum(own) }.wait()
+                }
+                #expect(sums.allSatisfy { $0 == [Float](repeating: (1e8 + 1) + (-1e8 + 1), count: count) })
+            }
+        }
+
+        /// A process that fails leaves none waiting.
+        @Test func anErrorEndsAll() throws {
+            #expect(throws: (any Error).self) {
+                try asRanks(2) { group in
+                    if group.index == 1 { throw RankError("broken") }
+                    return try group.gather([UInt8(1)])
+                }
+            }
+        }
+
+        @Test func shardsThatDoNotFitAreRefused() throws {
+            for (overrides, place) in [
+                (["training.shards=3"], "training.shards"), (["training.batch=6"], "training.shards"),
+                (["objective=geometric"], "training.shards"),
+            ] {
+                let error = #expect(throws: InputError.self) {
+                    _ = try Self.configuration(overrides)
+                }
+                #expect(error?.place == place, "\(overrides)")
+            }
+            let error = #expect(throws: InputError.self) {
+                _ = try asRanks(8) { group in
+                    var experiment = try Experiment(Self.configuration())
+                    try experiment.divide(among: group)
+                }
+            }
+            #expect(error?.place == "training.shards")
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import AdaShareRanks
+import Foundation
+import Synchronization
+
+/// Processes that are threads of this one: what they give each other meets in memory.
+final class ThreadTransport: RankTransport, @unchecked Sendable {
+    let index, count: Int
+    var local: (index: Int, count: Int) { (index, count) }
+    let description = "threads"
+    private let room: Room
+    /// The order in which terms of sums are handed over; a mistake where it is not that of the processes.
+    private let order: [Int]
+
+    init(_ index: Int, in room: Room, order: [Int]? = nil) {
+        (self.index, self.room, count) = (index, room, room.count)
+        self.order = order ?? Array(0..<room.count)
+    }
+
+    /// Where all of them come together.
+    final class Room: @unchecked Sendable {
+        let count: Int
+        private let condition = NSCondition()
+        private var given: [Int: [UInt8]] = [:]
+        private var taken: [[UInt8]] = []
+        private var round = 0
+        private var isClosed = false
+
+        init(_ count: Int) { self.count = count }
+
+        /// Waits for what everybody gives.
+        func meet(_ index: Int, _ bytes: [UInt8]) throws -> [[UInt8]] {
+            condition.lock()
+            defer { condition.unlock() }
+            given[index] = bytes
+            let mine = round
+            if given.count == count {
+                (taken, given) = ((0..<count).map { given[$0] ?? [] }, [:])
+                round += 1
+                condition.broadcast()
+            }
+            while round == mine, !isClosed { condition.wait() }
+            guard round > mine else { throw RankError("another process has ended") }
+            return taken
+        }
+
+        /// Has nobody wait any more.
+        func close() {
+            condition.lock()
+            isClosed = true
+            condition.broadcast()
+            condition.unlock()
+        }
+    }
+
+    func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try room.meet(index, bytes) }
+
+    func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float] {
+        try room.meet(index, own.withUnsafeBytes(Array.init)).flatMap(Self.floats)
+    }
+
+    func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float] {
+        let all = try room.meet(index, values.withUnsafeBytes(Array.init)).map(Self.floats)
+        return order.flatMap { all[$0][parts[index]] }
+    }
+
+    func idle() {}
+    func abort(code: Int32) { room.close() }
+    func close() {}
+
+    private static func floats(_ bytes: [UInt8]) -> [Float] {
+        bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
+}
+
+/// Does the same in so many processes that are threads, and gives what each comes to.
+func asRanks<Result: Sendable>(
+    _ count: Int, order: [Int]? = nil, _ body: @escaping @Sendable (RankGroup) throws -> Result
+) throws -> [Result] {
+    let room = ThreadTransport.Room(count)
+    let results = Mutex([Int: Swift.Result<Result, any Error>]())
+    let group = DispatchGroup()
+    for index in 0..<count {
+        group.enter()
+        let thread = Thread {
+            let result = Swift.Result<Result, any Error> {
+                try body(try RankGroup { ThreadTransport(index, in: room, order: order) })
+            }
+            if case .failure = result { room.close() }
+            results.withLock { $0[index] = result }
+            group.leave()
+        }
+        thread.stackSize = 8 << 20
+        thread.start()
+    }
+    group.wait()
+    return try results.withLock { results in try (0..<count).compactMap { try results[$0]?.get() } }
+}
