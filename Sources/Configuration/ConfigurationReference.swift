@@ -1,6 +1,7 @@
 import AdaShareDatasets
 import AdaShareSchema
 import AdaShareTasks
+import Synchronization
 
 /// Every key of the configuration: the one table that decoding, encoding, checks and documentation share.
 public struct ConfigurationReference {
@@ -108,8 +109,18 @@ public struct ConfigurationReference {
         return taskFields.first { $0.path == parts[2] }?.change ?? .refused
     }
 
-    /// All keys below the root.
+    /// All keys below the root, which are made once: lists of runs read many files.
     var fields: [ConfigurationField<ExperimentConfiguration>] {
+        let vocabulary = vocabulary.identity
+        if let known = Self.known.withLock({ $0[vocabulary] }) { return known }
+        let fields = madeFields
+        Self.known.withLock { $0[vocabulary] = fields }
+        return fields
+    }
+
+    private static let known = Mutex<[[[ObjectIdentifier]]: [ConfigurationField<ExperimentConfiguration>]]>([:])
+
+    private var madeFields: [ConfigurationField<ExperimentConfiguration>] {
         let placeholder = TaskConfiguration(name: "", kind: vocabulary.tasks.all[0])
         let tasks = ConfigurationField<ExperimentConfiguration>.list(
             "tasks", \.tasks, of: taskFields, empty: placeholder, "The tasks, in the order of their heads.")

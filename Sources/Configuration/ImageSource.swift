@@ -26,7 +26,11 @@ extension ExperimentConfiguration {
         var found: [(place: String, reader: ReaderConfiguration, tasks: [Int])] = []
         for (index, task) in tasks.enumerated() {
             let reader = task.dataset ?? dataset.source
-            if let known = found.firstIndex(where: { $0.reader == reader }) {
+            // Most tasks have `dataset` itself: what readers say need not be compared.
+            func isSame(_ place: String, _ other: ReaderConfiguration) -> Bool {
+                task.dataset == nil && place == "dataset" || other == reader
+            }
+            if let known = found.firstIndex(where: { isSame($0.place, $0.reader) }) {
                 found[known].tasks.append(index)
             } else {
                 found.append((task.dataset == nil ? "dataset" : "tasks.\(index).dataset", reader, [index]))

@@ -28,6 +28,14 @@ public struct Vocabulary: Sendable {
         self.objectives = objectives
     }
 
+    /// What tells it from others.
+    var identity: [[ObjectIdentifier]] {
+        [
+            tasks.all.map { ObjectIdentifier($0) }, readers.all.map { ObjectIdentifier($0) },
+            methods.all.map { ObjectIdentifier($0) }, objectives.all.map { ObjectIdentifier($0) },
+        ]
+    }
+
     /// What this package knows.
     public static let standard = Vocabulary()
 }

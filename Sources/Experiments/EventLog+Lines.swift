@@ -5,8 +5,7 @@ extension EventLog {
     /// The whole lines of a log as they lie in its file, for who looks for few of them: logs of long runs are large.
     package struct Lines {
         private let url: URL
-        private let data: Data
-        private static let newline = UInt8(ascii: "\n")
+        let data: Data
 
         /// Reads a log; one that is not there has no lines.
         ///
@@ -24,16 +23,27 @@ extension EventLog {
 
         /// - Throws: `InputError` naming the first line that is no JSON object, as `EventLog.read` does.
         package func check() throws {
-            try data.withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
+            if let line = damaged(most: 1).first { throw EventLog.damaged(url, line: line.number) }
+        }
+
+        /// The lines that are no JSON objects: by number, from 1, and where they lie, with what ends them.
+        ///
+        /// - Parameter most: of them; the others are not looked for.
+        func damaged(most: Int = .max) -> [(number: Int, place: Range<Int>)] {
+            data.withUnsafeBytes { bytes in
+                var found: [(number: Int, place: Range<Int>)] = []
+                guard let base = bytes.baseAddress else { return found }
                 var (start, number) = (0, 1)
-                while start < bytes.count, let hit = memchr(base + start, Int32(Self.newline), bytes.count - start) {
+                while start < bytes.count, found.count < most,
+                    let hit = memchr(base + start, Int32(EventLog.newline), bytes.count - start)
+                {
                     let end = base.distance(to: UnsafeRawPointer(hit))
-                    guard JSONSyntax.isObject(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) else {
-                        throw EventLog.damaged(url, line: number)
+                    if !JSONSyntax.isObject(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) {
+                        found.append((number, start..<end + 1))
                     }
                     (start, number) = (end + 1, number + 1)
                 }
+                return found
             }
         }
 
@@ -41,8 +51,8 @@ extension EventLog {
         ///
         /// - Throws: `InputError` if it does not say that.
         package func last() throws -> (phase: String, iteration: Int)? {
-            guard let end = data.lastIndex(of: Self.newline) else { return nil }
-            let start = data[..<end].lastIndex(of: Self.newline).map { $0 + 1 } ?? data.startIndex
+            guard let end = data.lastIndex(of: EventLog.newline) else { return nil }
+            let start = data[..<end].lastIndex(of: EventLog.newline).map { $0 + 1 } ?? data.startIndex
             guard let event = try? JSONValue.parse(Data(data[start..<end])), let phase = event["phase"]?.string,
                 let iteration = event["iteration"]?.double.flatMap(Int.init(exactly:))
             else {
@@ -52,6 +62,9 @@ extension EventLog {
             }
             return (phase, iteration)
         }
+
+        /// The same; nil also where it does not say that.
+        package var lastPlace: (phase: String, iteration: Int)? { try? last() }
 
         /// Whether there is an event of a kind.
         package func hold(event kind: String) -> Bool {
@@ -84,8 +97,8 @@ extension EventLog {
                     guard place >= 0, place + word.count <= bytes.count,
                         memcmp(base + place, word, word.count) == 0
                     else { continue }
-                    let start = bytes[..<place].lastIndex(of: Self.newline).map { $0 + 1 } ?? 0
-                    guard let end = bytes[place...].firstIndex(of: Self.newline) else { return nil }
+                    let start = bytes[..<place].lastIndex(of: EventLog.newline).map { $0 + 1 } ?? 0
+                    guard let end = bytes[place...].firstIndex(of: EventLog.newline) else { return nil }
                     if let event = try? JSONValue.parse(Data(bytes[start..<end])), let result = body(event) {
                         return result
                     }
@@ -96,50 +109,6 @@ extension EventLog {
         }
     }
 
-    /// What a log still holds of what a checkpoint has seen.
-    package struct Remains {
-        /// Bytes of the lines to go on from.
-        package let offset: UInt64
-        /// What a person should know of what is lost; nil where nothing is.
-        package let loss: String?
-    }
-
-    /// What the log holds of the steps before a checkpoint, also where a disk or a hand has left less of it than the
-    /// checkpoint has seen.
-    ///
-    /// - Parameters:
-    ///   - checkpoint: the `offset` that it stored.
-    ///   - step: of all phases, that it was written after.
-    package func remains(of checkpoint: UInt64, after step: Int) -> Remains {
-        let data = (try? Data(contentsOf: url)) ?? Data()
-        let newline = UInt8(ascii: "\n")
-        func place(_ event: JSONValue?) -> Int? { event?["global_step"]?.double.flatMap(Int.init(exactly:)) }
-        if checkpoint == 0 { return Remains(offset: 0, loss: nil) }
-        if checkpoint <= data.count, data[Int(checkpoint) - 1] == newline {
-            let before = data[..<(Int(checkpoint) - 1)]
-            let line = before[(before.lastIndex(of: newline).map { $0 + 1 } ?? 0)...]
-            if place(try? JSONValue.parse(Data(line))) ?? 0 <= step { return Remains(offset: checkpoint, loss: nil) }
-        }
-        var (end, last, isAnew) = (UInt64(0), nil as Int?, true)
-        for line in data.split(separator: newline, omittingEmptySubsequences: false).dropLast() {
-            let event = try? JSONValue.parse(Data(line))
-            // Steps from there on are taken again.
-            if let place = place(event), place > step { break }
-            if end == 0 { isAnew = event?["event"] == "resume" }
-            end += UInt64(line.count) + 1
-            last = place(event) ?? last
-        }
-        guard !isAnew else {
-            return Remains(offset: end, loss: "\(url.path) is gone: it begins anew, without the steps before")
-        }
-        // Without a damaged line, say: nothing of later steps is missing.
-        if last == step { return Remains(offset: end, loss: "\(url.path) was changed: it goes on after step \(step)") }
-        let kept = last.map { "goes on after step \($0)" } ?? "goes on after what is left of it"
-        return Remains(
-            offset: end,
-            loss: "\(url.path) was cut or changed: it \(kept), and what it said of later ones up to \(step) is lost")
-    }
-
     static func unreadable(_ url: URL) -> InputError {
         InputError(file: url.path, found: "no readable file", expected: "a log of JSON lines")
     }
@@ -147,6 +116,6 @@ extension EventLog {
     static func damaged(_ url: URL, line: Int) -> InputError {
         InputError(
             file: url.path, place: "line \(line)", found: "no JSON object",
-            expected: "a JSON object; without the line the others are read")
+            expected: "a JSON object; `adashare train --resume` moves such lines aside")
     }
 }

@@ -17,7 +17,10 @@ public final class EventLog {
     public let url: URL
     /// Bytes in the log, always at the end of a line.
     public private(set) var offset: UInt64
-    private let file: Int32
+    private var file: Int32
+
+    /// What ends a line.
+    static let newline = UInt8(ascii: "\n")
 
     /// Members that differ between two runs of the same bits: when a line was written, in seconds since 1970-01-01 UTC;
     /// seconds that the run has been worked on; images per second, and the share of their time that steps waited for
@@ -37,16 +40,29 @@ public final class EventLog {
     /// - Throws: `InputError` if the file cannot be opened or written.
     public init(_ url: URL) throws {
         self.url = url
-        file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        file = try Self.opened(url)
         offset = 0
-        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
         let length = UInt64(max(0, lseek(file, 0, SEEK_END)))
         offset = endOfLastLine(before: length)
         if offset < length { try cut(to: offset) }
     }
 
-    deinit {
-        if file >= 0 { close(file) }
+    deinit { close(file) }
+
+    private static func opened(_ url: URL) throws -> Int32 {
+        let file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
+        return file
+    }
+
+    /// Puts other whole lines in the place of all there are, at once.
+    ///
+    /// - Throws: `InputError` if they cannot be written; the log is then what it was.
+    func replace(with lines: Data) throws {
+        try AtomicFile.write(lines, to: url)
+        let other = try Self.opened(url)
+        close(file)
+        (file, offset) = (other, UInt64(lines.count))
     }
 
     /// Appends one line.
@@ -93,7 +109,7 @@ public final class EventLog {
     /// The events in the whole lines after an `offset` that a checkpoint stored; lines that are no JSON are left out.
     package func events(after checkpoint: UInt64) throws -> [JSONValue] {
         guard let data = try? Data(contentsOf: url), checkpoint < offset, Int(offset) <= data.count else { return [] }
-        return data[Int(checkpoint)..<Int(offset)].split(separator: UInt8(ascii: "\n")).compactMap {
+        return data[Int(checkpoint)..<Int(offset)].split(separator: Self.newline).compactMap {
             try? JSONValue.parse(Data($0))
         }
     }
@@ -103,7 +119,7 @@ public final class EventLog {
     /// - Throws: `InputError` if the file cannot be read or a whole line is not a JSON object.
     public static func read(_ url: URL) throws -> [JSONValue] {
         guard let data = try? Data(contentsOf: url) else { throw unreadable(url) }
-        let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+        let lines = data.split(separator: newline, omittingEmptySubsequences: false).dropLast()
         return try lines.enumerated().map { index, line in
             guard let value = try? JSONValue.parse(Data(line)), case .object = value else {
                 throw damaged(url, line: index + 1)
@@ -127,7 +143,7 @@ public final class EventLog {
             let count = Int(min(end, UInt64(block.count)))
             let start = end - UInt64(count)
             guard pread(file, &block, count, off_t(start)) == count else { return end }
-            if let last = block[..<count].lastIndex(of: UInt8(ascii: "\n")) { return start + UInt64(last) + 1 }
+            if let last = block[..<count].lastIndex(of: Self.newline) { return start + UInt64(last) + 1 }
             end = start
         }
         return end

@@ -30,11 +30,13 @@ extension RunDirectory {
 
         package static let configuration = Entry("config.yml", [.first, .shown])
         package static let log = Entry("metrics.jsonl", [.first, .shown])
+        package static let damaged = Entry("metrics.damaged")
         package static let algorithms = Entry("algorithms.json", .first)
         package static let times = Entry("times.json", .first)
         package static let classes = Entry("classes.json", .first)
         package static let inputs = Entry("inputs.json", .first)
         package static let part = Entry("part.json", .first)
+        package static let asked = Entry("asked.json", .first)
         package static let profile = Entry("profile.json", [.first, .shown])
         package static let lock = Entry("run.lock", .first)
         package static let policy = Entry("policy.json", .shown)
@@ -48,8 +50,8 @@ extension RunDirectory {
         package static let narrowed = Entry("hard_sharing", [.shown, .folder, .runs])
 
         static let all = [
-            configuration, log, algorithms, times, classes, inputs, part, profile, lock, policy, summary, tradeoff,
-            tradeoffPicture, checkpoints, pictures, policies, retrainings, narrowed,
+            configuration, log, damaged, algorithms, times, classes, inputs, part, asked, profile, lock, policy,
+            summary, tradeoff, tradeoffPicture, checkpoints, pictures, policies, retrainings, narrowed,
         ]
     }
 
@@ -73,19 +75,26 @@ extension RunDirectory {
         )
     }
 
+    /// The folders of runs that belong to the run in a folder, there or not.
+    package static func partFolders(in folder: URL) -> [URL] {
+        Entry.all.filter { $0.traits.contains(.runs) }.map { $0.url(in: folder) }
+    }
+
+    /// The runs that belong to the run in a folder: where they lie from there, and their folders.
+    package static func parts(in folder: URL) -> [(name: String, url: URL)] {
+        partFolders(in: folder).flatMap { place in
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: place.path)) ?? []
+            return names.sorted().map { ("\(place.lastPathComponent)/\($0)", place.appendingPathComponent($0)) }
+        }
+    }
+
     /// What a page about a run tells of, there or not, with what is there of the runs that belong to it. What lies in
     /// folders among them comes and goes by names, so that the time of the folder tells.
     package static func shown(in folder: URL) -> [URL] {
         let shown = Entry.all.filter { $0.traits.contains(.shown) }
-        let parts = shown.filter { $0.traits.contains(.runs) }.flatMap { entry -> [URL] in
-            let place = entry.url(in: folder)
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: place.path)) ?? []
-            return names.sorted().map { place.appendingPathComponent($0) }
-        }
+        let own = shown.filter { !$0.traits.contains(.runs) }
         return shown.map { $0.url(in: folder) }
-            + parts.flatMap { part in
-                shown.filter { !$0.traits.contains(.runs) }.map { $0.url(in: part) }
-            }
+            + parts(in: folder).flatMap { part in own.map { $0.url(in: part.url) } }
     }
 
     // MARK: - Of this run

@@ -155,17 +155,13 @@ extension RunDirectory {
     /// Refuses fewer steps of retraining than the runs that belong to this one have done, before anything is changed.
     private func checkParts(_ now: ExperimentConfiguration) throws {
         let wanted = now.training.retrain.iterations
-        for entry in [Entry.retrainings, .narrowed] {
-            let folder = entry.url(in: url)
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?.sorted() ?? [] {
-                guard let part = try? RunDirectory(folder.appendingPathComponent(name), mode: .read),
-                    let done = part.latestPlace, done.phase == Phase.retrain.rawValue, done.iteration > wanted
-                else { continue }
-                throw InputError(
-                    file: configuration.path, place: "training.retrain.iterations",
-                    found: "\(wanted) now, with \(done.iteration) done in \(entry.name)/\(name)",
-                    expected: "at least as many")
-            }
+        for (name, folder) in Self.parts(in: url) {
+            guard let part = try? RunDirectory(folder, mode: .read), let done = part.latestPlace,
+                done.phase == Phase.retrain.rawValue, done.iteration > wanted
+            else { continue }
+            throw InputError(
+                file: configuration.path, place: "training.retrain.iterations",
+                found: "\(wanted) now, with \(done.iteration) done in \(name)", expected: "at least as many")
         }
     }
 

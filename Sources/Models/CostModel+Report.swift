@@ -1,3 +1,4 @@
+import AdaShareOperators
 import AdaShareSupport
 import Foundation
 
@@ -72,8 +73,16 @@ public struct CostReport: Sendable, Hashable, Codable {
     public func table() -> String { totals + "\n" + perBlock }
 
     /// Multiply-accumulates and parameters in all.
-    public var totals: String {
-        let totals = [
+    public var totals: String { totals(nil, marked: "") }
+
+    /// The same with a mark behind what a policy costs in a form.
+    ///
+    /// - Parameters:
+    ///   - form: of the cost; nil marks nothing.
+    ///   - mark: what stands there.
+    package func totals(_ form: CostForm?, marked mark: String) -> String {
+        func name(_ text: String, _ own: CostForm) -> String { text + (own == form ? mark : "") }
+        let all = [
             [backbone.images == nil ? "MACs per image" : "MACs for an image of each", "backbone", "with heads"],
             total("all blocks, one pass per task", backbone.macsAll),
             total(
@@ -83,11 +92,11 @@ public struct CostReport: Sendable, Hashable, Codable {
         let own =
             network.map { [total("the method's network" + ($0.isMost == true ? ", at most" : ""), $0.macs)] }
             ?? [
-                total("policy, one pass per task", backbone.macsSelected),
-                total("policy, shared once", backbone.macsShared),
+                total(name("policy, one pass per task", .passes), backbone.macsSelected),
+                total(name("policy, shared once", .shared), backbone.macsShared),
             ]
         let parameters = [["parameters", mega(parameters), mega(parameters + heads.parameters)]]
-        return Self.aligned(totals + own + parameters, left: [0])
+        return Self.aligned(all + own + parameters, left: [0])
     }
 
     private var perBlock: String {

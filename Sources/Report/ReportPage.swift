@@ -2,6 +2,7 @@ import AdaShareModels
 import AdaShareSupport
 import AdaShareTasks
 import AdaShareTraining
+import Foundation
 
 /// One page about one or several runs: HTML that needs no other file and no network.
 public struct ReportPage {
@@ -21,6 +22,14 @@ public struct ReportPage {
         page("<p id=\"following\" role=\"status\">following</p>", script: ReportStyle.followingScript)
     }
 
+    /// What tells a page about these runs from others.
+    ///
+    /// - Parameter folders: of the runs.
+    package static func mark(of folders: [URL]) -> String {
+        let paths = folders.map { $0.standardizedFileURL.resolvingSymlinksInPath().path + "\n" }
+        return "<meta name=\"adashare-runs\" content=\"\(ContentHash.text(Data(paths.joined().utf8)))\">"
+    }
+
     /// What the page is about, without its frame.
     public var main: String { (runs.count > 1 ? comparison : "") + runs.map(section).joined() }
 
@@ -33,6 +42,7 @@ public struct ReportPage {
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="generator" content="adashare \(escapedXML(version))">
+            \(Self.mark(of: runs.map(\.folder)))
             <link rel="icon" href="data:,">
             <title>\(escapedXML(title)) – adashare</title>
             <style>
@@ -79,20 +89,20 @@ public struct ReportPage {
             + columns.map { "\($0.0) \($0.1.name)\(unit($0.1)) \($0.1.higherIsBetter ? "↑" : "↓")" }
             + ["accuracy against hard sharing", "M MACs below the heads", "M parameters below the heads"]
         let networks = finished.flatMap { run in
-            run.networks.map { title, summary in
+            run.networks.map { own in
                 (
-                    name: run.networks.count > 1 ? "\(run.name), \(title)" : run.name, summary: summary,
-                    macs: summary.macs, gain: run.gain(summary)
+                    name: run.networks.count > 1 ? "\(run.name), \(own.title)" : run.name, network: own,
+                    macs: own.summary.macs, gain: run.gain(own.summary)
                 )
             }
         }
-        let rows = networks.map { network -> [String] in
+        let rows = networks.map { name, network, macs, gain -> [String] in
             let own = columns.map { task, metric in
                 network.summary.metrics[task]?[MetricConvention.exact.rawValue]?.first { $0.name == metric.name }
                     .map { readable($0.value) } ?? "–"
             }
-            return [network.name, network.summary.method] + own + [
-                network.gain.map { signed($0) + " %" } ?? "–", readable(Double(network.macs) / 1e6),
+            return [name + (network.isOverBudget ? SideRuns.overMark : ""), network.summary.method] + own + [
+                gain.map { signed($0) + " %" } ?? "–", readable(Double(macs) / 1e6),
                 readable(Double(network.summary.parameters) / 1e6),
             ]
         }
@@ -109,7 +119,8 @@ public struct ReportPage {
                     lines: [Chart.ReferenceLine("hard sharing", at: 0)])
             ], panelSize: Chart.Size(width: 640, height: 360))
         return "<article><header><h1>\(runs.count) runs</h1></header>\n<section>"
-            + table(header, rows) + (points.count > 1 ? figure(chart.svg) : "") + "</section></article>\n"
+            + table(header, rows) + RunReport.remarks(networks.map { ($0.name, $0.network) })
+            + (points.count > 1 ? figure(chart.svg) : "") + "</section></article>\n"
     }
 }
 

@@ -24,10 +24,11 @@ extension RunReport {
             facts.append(("device", "\(summary.device), \(summary.arithmetic)"))
             let seconds = summary.secondsPerPhase.values.reduce(0, +)
             facts.append(("training", readableDuration(seconds: seconds)))
-            for (title, network) in networks {
-                let share = Double(network.macs) / Double(max(1, network.cost.backbone.macsHardSharing))
-                let name = networks.count > 1 ? "work, \(title)" : "work"
-                facts.append((name, "\(percent(share)) of hard sharing's multiply-accumulates"))
+            for network in networks {
+                let (cost, over) = (network.summary, network.isOverBudget ? ", over its budget" : "")
+                let share = Double(cost.macs) / Double(max(1, cost.cost.backbone.macsHardSharing))
+                let name = networks.count > 1 ? "work, \(network.title)" : "work"
+                facts.append((name, "\(percent(share)) of hard sharing's multiply-accumulates\(over)"))
             }
             if let gain = summary.gainOverHardSharing {
                 facts.append(("accuracy", "\(signed(gain)) % against hard sharing, mean over tasks and metrics"))
@@ -36,29 +37,40 @@ extension RunReport {
             facts.append(("state", "not finished: \(last.phase), step \(last.last - last.first)"))
         }
         if let part = standing.part { facts.append(("state", "not finished: \(part.text)")) }
+        for error in leftOut { facts.append(("left out", "\(error)")) }
         let list = facts.map { "<div><dt>\(escapedXML($0.0))</dt><dd>\(escapedXML($0.1))</dd></div>" }.joined()
         return "<header><h1>\(escapedXML(name))</h1><dl>\(list)</dl></header>"
     }
 
-    /// Every metric beside a constant guess and hard sharing.
+    /// Every metric beside a constant guess and, where that was trained, hard sharing.
     var results: String? {
         guard let summary else { return nil }
         let convention = MetricConvention.exact.rawValue
+        let hasShared = summary.hardSharing != nil
         let rows = experiment.tasks.flatMap { task in
             (summary.metrics[task.name]?[convention] ?? []).map { metric -> [String] in
                 func value(_ metrics: [String: [String: [Metric]]]?) -> String {
                     metrics?[task.name]?[convention]?.first { $0.name == metric.name }.map { readable($0.value) } ?? "–"
                 }
                 let arrow = metric.higherIsBetter ? "↑" : "↓"
-                return [
-                    "\(task.name) \(metric.name)\(unit(metric)) \(arrow)", value(summary.constantGuess),
-                    value(summary.hardSharing),
-                ] + networks.map { value($0.summary.metrics) }
+                return ["\(task.name) \(metric.name)\(unit(metric)) \(arrow)", value(summary.constantGuess)]
+                    + (hasShared ? [value(summary.hardSharing)] : []) + networks.map { value($0.summary.metrics) }
             }
         }
         return "<section><h2>Results</h2><p>Exact convention, \(summary.images) images of split "
             + "\(escapedXML(summary.split)); ↑ higher is better, ↓ lower is better.</p>"
-            + table(["", "best constant guess", "hard sharing"] + networks.map(\.title), rows) + "</section>"
+            + table(
+                ["", "best constant guess"] + (hasShared ? ["hard sharing"] : []) + networks.map(\.marked), rows)
+            + Self.remarks(networks.map { ($0.title, $0) }) + "</section>"
+    }
+
+    /// What became of the budgets of networks that a table has, by what it calls them.
+    static func remarks(_ networks: [(name: String, network: Network)]) -> String {
+        let twins = networks.compactMap { name, network in
+            network.sameAs.map { "\(name) is the \($0), which was trained once." }
+        }
+        let over = networks.contains { $0.network.isOverBudget } ? [SideRuns.overLegend + "."] : []
+        return (over + twins).map { "<p>\(escapedXML($0))</p>" }.joined()
     }
 
     /// The network under the run's policy, of several that of the first budget, as a file of its own, SVG.
@@ -165,10 +177,11 @@ extension RunReport {
             [
                 row("all blocks, one pass per task", backbone.macsAll),
                 row("hard sharing, one pass for all", backbone.macsHardSharing),
-            ] + networks.map { row($0.title, $0.summary.macs) }
+            ] + networks.map { row($0.marked, $0.summary.macs) }
         var result =
             "<section><h2>Cost of an image</h2>"
             + table(["below the heads", "M multiply-accumulates", "of hard sharing"], rows)
+            + Self.remarks(networks.map { ($0.title, $0) })
         if let tradeoff {
             result += table(
                 [
@@ -177,13 +190,11 @@ extension RunReport {
                 ],
                 tradeoff.points.map {
                     [
-                        $0.name, readable($0.inferenceMs, digits: 3), readable($0.trainingMs, digits: 3),
+                        $0.name + ($0.isOver(tradeoff.measure) ? SideRuns.overMark : ""),
+                        readable($0.inferenceMs, digits: 3), readable($0.trainingMs, digits: 3),
                         $0.gain.map { signed($0) + " %" } ?? "–",
                     ]
                 })
-            for point in tradeoff.points {
-                if let twin = point.sameAs { result += "<p>\(escapedXML("\(point.name) is the \(twin)")).</p>" }
-            }
             if let chart = tradeoff.chart { result += figure(chart.svg) }
         }
         return result + "</section>"

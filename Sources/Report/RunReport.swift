@@ -10,6 +10,7 @@ import Foundation
 public struct RunReport {
     /// What the run is called: its folder.
     public let name: String
+    let folder: URL
     package let experiment: Experiment
     /// The resolved configuration, YAML.
     let configuration: String
@@ -26,8 +27,25 @@ public struct RunReport {
     package let policies: [(title: String, policy: SelectionPolicy)]
     /// Those of them that each belong to one of several budgets.
     package let budgets: [(budget: PolicyBudget, policy: SelectionPolicy)]
-    /// What its networks have reached: its own, or where policies were retrained in runs of their own, those.
-    package let networks: [(title: String, summary: RunSummary)]
+    /// What a network of the run has reached.
+    package struct Network {
+        /// What it is called.
+        package let title: String
+        package let summary: RunSummary
+        /// What the network is called that this one is too, where two budgets have come to one policy.
+        var sameAs: String?
+        /// Whether it takes more than its budget.
+        var isOverBudget = false
+        /// What tables call it.
+        var marked: String { title + (isOverBudget ? SideRuns.overMark : "") }
+    }
+
+    /// Its own, or where policies were retrained in runs of their own, those.
+    package let networks: [Network]
+    /// Budgets whose policies take more than they allow.
+    package let missed: Set<PolicyBudget>
+    /// Runs that belong to it and of which nothing is told, and why.
+    package let leftOut: [InputError]
     /// What predictions of each network, finished or not, looked like when they were last scored at the end of a
     /// phase: by task, PNG.
     let pictures: [(title: String, tasks: [(name: String, png: Data)])]
@@ -42,8 +60,11 @@ public struct RunReport {
     /// - Throws: `InputError` if it is no run's, or a file in it is damaged.
     public init(_ url: URL, name: String? = nil) throws {
         let run = try RunDirectory(url, mode: .read)
+        folder = url
         self.name = name ?? url.standardizedFileURL.lastPathComponent
-        experiment = try Experiment(run.readConfiguration())
+        var experiment = try Experiment(run.readConfiguration())
+        if experiment.configuration.policy.isTimed { experiment.partTimes = try? run.readTimes(for: experiment) }
+        self.experiment = experiment
         configuration = experiment.configuration.yaml()
         let tasks = experiment.tasks.map(\.name)
         func history(_ log: URL) throws -> RunHistory? {
@@ -52,19 +73,32 @@ public struct RunReport {
         }
         self.history = try history(run.log) ?? RunHistory([], tasks: tasks)
         standing = try RunStanding(run, experiment.configuration)
+        var leftOut: [InputError] = []
+        /// What is damaged in a run that belongs to this one is no reason to say nothing of the others.
+        func read<Value>(_ body: () throws -> Value?) throws -> Value? {
+            do {
+                return try body()
+            } catch let error as InputError {
+                leftOut.append(error)
+                return nil
+            }
+        }
         parts = try standing.parts.compactMap { kind in
             let log = RunDirectory.Entry.log.url(in: url.appendingPathComponent(kind.folder))
-            return try history(log).map { (title: kind.name, history: $0) }
+            return try read { try history(log).map { (title: kind.name, history: $0) } }
         }
         let (summary, tradeoff): (RunSummary?, Tradeoff?) = (
             try JSONText.readFileIfThere(run.summary), try JSONText.readFileIfThere(run.tradeoff)
         )
         (self.summary, self.tradeoff) = (summary, tradeoff)
         budgets = try Self.budgets(of: run, experiment)
+        missed = experiment.missed(budgets, measured: tradeoff)
         policies =
             budgets.isEmpty
             ? try Self.policies(of: run, experiment, summary)
-            : SideRuns.grouped(budgets).map { ("Policy at \($0.budgets) of hard sharing", $0.policy) }
+            : SideRuns.grouped(budgets, missed: missed).map {
+                ("Policy at \($0.budgets) of hard sharing\($0.miss)", $0.policy)
+            }
         profile = try JSONText.readFileIfThere(run.profile, expected: "that of a profile; without it the page has none")
         let retrainings = run.networks(of: experiment.configuration.policy.budgets.map(SideRuns.Kind.budget))
         let folders = retrainings.filter { $0.kind == $0.trained }.map { own in
@@ -78,12 +112,25 @@ public struct RunReport {
             }
             return files.isEmpty ? nil : (title, files)
         }
-        let retrained = try retrainings.compactMap { kind, trained in
-            let folder = url.appendingPathComponent(trained.folder)
-            let own: RunSummary? = try JSONText.readFileIfThere(RunDirectory.Entry.summary.url(in: folder))
-            return own.map { (title: kind.name, summary: $0) }
+        let over = Set(missed.map { SideRuns.Kind.budget($0) })
+        let retrained = try retrainings.compactMap { kind, trained -> Network? in
+            let file = RunDirectory.Entry.summary.url(in: url.appendingPathComponent(trained.folder))
+            let own: RunSummary? = try read { try JSONText.readFileIfThere(file) }
+            return own.map {
+                Network(
+                    title: kind.name, summary: $0, sameAs: kind == trained ? nil : trained.name,
+                    isOverBudget: over.contains(kind))
+            }
         }
-        networks = retrained.isEmpty ? summary.map { [("this run", $0)] } ?? [] : retrained
+        let own = summary.map { summary in
+            let point = tradeoff?.points.first { $0.kind == .policy && $0.folder == "." }
+            return Network(
+                title: "this run", summary: summary,
+                isOverBudget: point.map { $0.isOver(experiment.configuration.policy.budgetFor) }
+                    ?? summary.policyCost?.isOverBudget ?? false)
+        }
+        networks = retrained.isEmpty ? own.map { [$0] } ?? [] : retrained
+        self.leftOut = leftOut
     }
 
     /// What runs are called beside one another: by their folders' names, or where two of these are one, as those of a

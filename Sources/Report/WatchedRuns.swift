@@ -5,7 +5,15 @@ import Synchronization
 /// The files that a page about runs is made of, looked at for changes as often as browsers ask.
 public final class WatchedRuns: Sendable {
     private let folders: [URL]
-    private let known = Mutex<(files: [URL], state: String)?>(nil)
+    private let known = Mutex<Known?>(nil)
+
+    private struct Known {
+        let files: [URL]
+        /// Of the folders that runs which belong to the runs lie in, before these were listed: one that is made
+        /// meanwhile is a change then.
+        let places: String
+        let state: String
+    }
 
     /// - Parameter folders: of the runs.
     public init(_ folders: [URL]) { self.folders = folders }
@@ -14,18 +22,14 @@ public final class WatchedRuns: Sendable {
     /// after a change: of the folders that they lie in, if of nothing else.
     public var state: String {
         known.withLock { known in
-            if let known, Self.look(at: known.files) == known.state { return known.state }
-            var files = folders.flatMap(RunDirectory.shown)
-            while true {
-                let state = Self.look(at: files)
-                // What was made meanwhile would be seen only after another change.
-                let again = folders.flatMap(RunDirectory.shown)
-                if again == files {
-                    known = (files, state)
-                    return state
-                }
-                files = again
+            let places = Self.look(at: folders.flatMap(RunDirectory.partFolders))
+            if let known, known.places == places, Self.look(at: known.files) == known.state {
+                return places + known.state
             }
+            let files = folders.flatMap(RunDirectory.shown)
+            let state = Self.look(at: files)
+            known = Known(files: files, places: places, state: state)
+            return places + state
         }
     }
 

@@ -46,7 +46,9 @@ public enum KeyChange: Sendable, Equatable {
 }
 
 /// One key of a configuration: its path inside `Root`, its documentation, and how it is read and written.
-public struct ConfigurationField<Root> {
+///
+/// What its closures hold is made with them and never changes.
+public struct ConfigurationField<Root>: @unchecked Sendable {
     /// Dotted path from the root.
     package let path: String
     /// Type and limits, as a message asks for them.

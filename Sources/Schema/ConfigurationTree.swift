@@ -92,13 +92,29 @@ package struct ConfigurationTree {
         _ fields: [ConfigurationField<Root>], into root: inout Root, at node: Node, prefix: String
     ) throws {
         try refuseUnknown(paths: fields.map(\.path), at: node, prefix: prefix, section: "")
+        let places = Self.places(in: node)
         for field in fields {
-            if let place = Self.find(field.path, in: node) {
+            if let place = places[field.path] {
                 try field.read(&root, place, self, prefix + field.path)
             } else if field.isRequired {
                 throw error(prefix + field.path, found: "nothing", expected: field.expectation)
             }
         }
+    }
+
+    /// What stands at every dotted path, found in one walk: fields are many.
+    private static func places(in node: Node) -> [String: Node] {
+        var places: [String: Node] = [:]
+        func add(_ node: Node, below path: String) {
+            guard let mapping = node.mapping else { return }
+            for (key, value) in mapping {
+                guard let name = key.scalar?.string, !name.contains(".") else { continue }
+                places[path + name] = places[path + name] ?? value
+                add(value, below: path + name + ".")
+            }
+        }
+        add(node, below: "")
+        return places
     }
 
     private func refuseUnknown(paths: [String], at node: Node, prefix: String, section: String) throws {
@@ -222,7 +238,8 @@ extension ConfigurationTree {
     /// Parses YAML; its errors become one line.
     private static func compose(_ text: String, file: String, place: String?) throws -> Node? {
         do {
-            return try Yams.compose(yaml: text)?.merged
+            // Keys say what their values are; what YAML takes them for is asked of nobody, and takes long to find out.
+            return try Yams.compose(yaml: text, .basic)?.merged
         } catch let error as YamlError {
             throw InputError(
                 file: file, place: place, found: "invalid YAML (\(summary(of: error)))", expected: "valid YAML")

@@ -1,7 +1,7 @@
 /// Whether bytes are JSON, told without making values of them: files of long runs are large.
 package enum JSONSyntax {
-    /// Whether the bytes are one object by JSON's grammar, and nothing else. `JSONValue.parse` also refuses numbers and
-    /// surrogates that no value can have.
+    /// Whether the bytes are one object and nothing else, as `JSONValue.parse` takes it: numbers are finite, and
+    /// surrogates come in pairs.
     package static func isObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var reader = Reader(bytes: bytes)
         guard reader.value(depth: 0), reader.begins == UInt8(ascii: "{") else { return false }
@@ -92,11 +92,24 @@ package enum JSONSyntax {
             let byte = next
             at += 1
             guard byte == UInt8(ascii: "u") else { return "\"\\/bfnrt".utf8.contains(byte) }
+            guard let unit = codeUnit() else { return false }
+            guard (0xD800...0xDFFF).contains(unit) else { return true }
+            // Two of them are one character.
+            guard unit < 0xDC00, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")), let second = codeUnit() else {
+                return false
+            }
+            return (0xDC00...0xDFFF).contains(second)
+        }
+
+        /// Four hexadecimal digits.
+        private mutating func codeUnit() -> Int? {
+            var value = 0
             for _ in 0..<4 {
-                guard next < 0x80, Character(Unicode.Scalar(next)).isHexDigit else { return false }
+                guard next < 0x80, let digit = Character(Unicode.Scalar(next)).hexDigitValue else { return nil }
+                value = 16 * value + digit
                 at += 1
             }
-            return true
+            return value
         }
 
         private mutating func word(_ word: String) -> Bool { word.utf8.allSatisfy { take($0) } }
@@ -107,14 +120,22 @@ package enum JSONSyntax {
             return at > start
         }
 
+        /// A number by the grammar, and finite.
         private mutating func number() -> Bool {
+            let start = at
             _ = take(UInt8(ascii: "-"))
             // Only 0 itself begins with it.
             guard take(UInt8(ascii: "0")) || digits() else { return false }
             if take(UInt8(ascii: ".")), !digits() { return false }
-            guard take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) else { return true }
-            _ = take(UInt8(ascii: "+")) || take(UInt8(ascii: "-"))
-            return digits()
+            var exponent = at
+            if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+                _ = take(UInt8(ascii: "+")) || take(UInt8(ascii: "-"))
+                exponent = at
+                guard digits() else { return false }
+            }
+            // So few digits are finite.
+            guard at - exponent > 2 || at - start > 100 else { return true }
+            return Double(String(decoding: bytes[start..<at], as: UTF8.self))?.isFinite ?? false
         }
     }
 }

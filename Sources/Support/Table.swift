@@ -17,10 +17,20 @@ public struct Table {
     /// Adds a row; cells that are left out at its end are empty.
     public mutating func add(_ row: [String]) { rows.append(row.map { visible($0) }) }
 
+    /// What every column takes.
+    private var widths: [Int] {
+        (0..<(rows.map(\.count).max() ?? 0)).map { column in
+            rows.map { AdaShareSupport.columns(of: cell($0, column)) }.max() ?? 0
+        }
+    }
+
+    /// The same as `text` for programs: all columns side by side, and names as long as they are.
+    public var whole: String { block(Array(widths.indices), widths) }
+
     /// The lines, a rule below the titles, without an end of line at the end.
     public var text: String {
-        let count = rows.map(\.count).max() ?? 0
-        var widths = (0..<count).map { column in rows.map { AdaShareSupport.columns(of: cell($0, column)) }.max() ?? 0 }
+        var widths = widths
+        let count = widths.count
         guard count > 1 else { return block([0], widths) }
         // Names give way to numbers, as far as they can still be told apart.
         let others = widths.dropFirst()

@@ -24,6 +24,11 @@ package func visible(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> 
     return result
 }
 
+/// Bytes that are no UTF-8, as a file may be called: those beyond ASCII are spelled out, such as `caf\xe9`.
+package func spelled(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+}
+
 /// Controls of terminals, ends of lines, and what sets the direction of text; none needs more than four digits.
 private func isControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {

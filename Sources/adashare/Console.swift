@@ -11,6 +11,8 @@ struct Console {
     let status: StatusLine?
     /// Whether it is that of a process of its own, which may be told to stop.
     let isProcess: Bool
+    /// Whether a person reads the answer, and not a program.
+    let answersTerminal: Bool
     private let terminal: Terminal?
     private let logger: Logger
     private let writeAnswer: (String) throws -> Void
@@ -19,16 +21,18 @@ struct Console {
     /// - Parameters:
     ///   - terminal: that remarks go to; nil where they go elsewhere.
     ///   - isProcess: whether signals are the command's.
+    ///   - answersTerminal: whether the answer goes to a terminal.
     ///   - options: how much is said, and in which form.
     ///   - answer: writes a part of the answer.
     ///   - remark: writes something else.
     init(
-        terminal: Terminal? = nil, isProcess: Bool = false, options: LogOptions? = nil,
+        terminal: Terminal? = nil, isProcess: Bool = false, answersTerminal: Bool = false, options: LogOptions? = nil,
         answer: @escaping (String) throws -> Void, remark: @escaping (String) -> Void
     ) {
         let (level, format) = (options?.level ?? .info, options?.logFormat ?? .text)
         let status = terminal.flatMap { level > .info || format == .json ? nil : StatusLine($0, write: remark) }
         (self.status, self.isProcess, self.terminal) = (status, isProcess, terminal)
+        self.answersTerminal = answersTerminal
         (writeAnswer, writeRemark) = (answer, remark)
         logger = Logger(label: "adashare") { _ in
             LineHandler(logLevel: level, format: format, hasColours: terminal?.hasColours ?? false) {
@@ -41,7 +45,8 @@ struct Console {
     /// Standard output and standard error.
     static var standard: Console {
         Console(
-            terminal: .standard, isProcess: true, answer: StandardStreams.answer, remark: StandardStreams.remark)
+            terminal: .standard, isProcess: true, answersTerminal: isatty(STDOUT_FILENO) == 1,
+            answer: StandardStreams.answer, remark: StandardStreams.remark)
     }
 
     /// One that nothing comes of, of a process beside the one that people follow.
@@ -49,7 +54,9 @@ struct Console {
 
     /// The same as a command's options have it.
     func with(_ options: LogOptions) -> Console {
-        Console(terminal: terminal, isProcess: isProcess, options: options, answer: writeAnswer, remark: writeRemark)
+        Console(
+            terminal: terminal, isProcess: isProcess, answersTerminal: answersTerminal, options: options,
+            answer: writeAnswer, remark: writeRemark)
     }
 
     /// Writes a part of the answer, and the end of its line. What names in it would do to a terminal is spelled out.

@@ -42,7 +42,7 @@ struct ExperimentCommand: ParsableCommand {
             if let reference = results.study.reference, results.reference == nil {
                 console.say(.notice, "no Δ, since \(reference) has no finished run")
             }
-            for remark in results.gainRemarks { console.say(.notice, remark) }
+            for remark in results.remarks { console.say(.notice, remark) }
             return results
         }
     }
@@ -52,7 +52,8 @@ struct ExperimentCommand: ParsableCommand {
             abstract: "Train what is missing.",
             discussion: """
                 Every row and seed is a run of its own, as `adashare train` makes it, in <row>/seed-<n> of the folder;
-                what it prints lies beside it, in <row>/seed-<n>.log. What is finished stays, what was stopped goes on.
+                what it is made from and what it prints lie beside it, in <row>/seed-<n>.yml and .log. Files that the
+                study names are read once, at the start. What is finished stays, what was stopped goes on.
                 A run that fails hides no other. In the end the predictions of all are timed in one process, in turns
                 with those of the reference (times.json).
                 """)
@@ -91,7 +92,7 @@ struct ExperimentCommand: ParsableCommand {
                 results = try StudyResults(study, in: place.folder)
                 let timing = Result { try time(&results, on: selectors.first, until: stop, progress) }
                 if case .failure(let error as Stopped) = timing { throw error }
-                for remark in results.gainRemarks { console.say(.notice, remark) }
+                for remark in results.remarks { console.say(.notice, remark) }
                 if !results.lines.isEmpty { try console.print("\n" + StudyTable(results).text(.text)) }
                 try training.get()
                 try timing.get()

@@ -25,7 +25,9 @@ struct GivenImages {
         var failures: [InputError] = []
         for argument in arguments {
             do {
-                paths += try Self.files(argument)
+                let (found, unnamed) = try Self.files(argument)
+                paths += found
+                failures += unnamed
             } catch let error as InputError {
                 failures.append(error)
             }
@@ -47,38 +49,56 @@ struct GivenImages {
         URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
     }
 
-    private static func files(_ argument: String) throws -> [String] {
+    /// The files that an argument names, and what cannot be named.
+    private typealias Found = (paths: [String], unnamed: [InputError])
+
+    private static func files(_ argument: String) throws -> Found {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: argument, isDirectory: &isFolder) {
-            return isFolder.boolValue ? try images(in: argument) : [argument]
+            return isFolder.boolValue ? try images(in: argument) : ([argument], [])
         }
-        guard argument.contains(where: { "*?[".contains($0) }) else { return [argument] }
+        guard argument.contains(where: { "*?[".contains($0) }) else { return ([argument], []) }
         var found = glob_t()
         defer { globfree(&found) }
         guard glob(argument, 0, nil, &found) == 0 else {
             throw InputError(file: argument, found: "no file of that pattern", expected: "at least one image")
         }
-        return try (0..<Int(found.gl_pathc)).flatMap { index -> [String] in
-            guard let path = found.gl_pathv[index].map({ String(cString: $0) }) else { return [] }
-            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-                ? try images(in: path) : [path]
+        var all: Found = ([], [])
+        for index in 0..<Int(found.gl_pathc) {
+            guard let bytes = found.gl_pathv[index] else { continue }
+            guard let path = String(validatingCString: bytes) else {
+                all.unnamed.append(noText(spelled(Data(bytes: bytes, count: strlen(bytes)))))
+                continue
+            }
+            let isThere = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            let own: Found = isThere && isFolder.boolValue ? try images(in: path) : ([path], [])
+            all = (all.paths + own.paths, all.unnamed + own.unnamed)
         }
+        return all
+    }
+
+    /// A name that is no text, and so that of no path.
+    private static func noText(_ path: String) -> InputError {
+        InputError(file: path, found: "a name that is not UTF-8", expected: "another name")
     }
 
     /// Those right below a folder, hidden ones left out, by name.
-    private static func images(in folder: String) throws -> [String] {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+    private static func images(in folder: String) throws -> Found {
+        guard let contents = FolderNames(folder) else {
             throw InputError(file: folder, found: "a folder that cannot be read", expected: "one with images")
         }
-        let images = names.sorted().filter { name in
+        func isImage(_ name: String) -> Bool {
             !name.hasPrefix(".") && suffixes.contains { name.lowercased().hasSuffix(".\($0)") }
         }
-        guard !images.isEmpty else {
+        func path(_ name: String) -> String { URL(fileURLWithPath: folder).appendingPathComponent(name).relativePath }
+        let images = contents.names.filter(isImage)
+        let unnamed = contents.others.map(\.name).filter(isImage).map { noText(path($0)) }
+        guard !images.isEmpty || !unnamed.isEmpty else {
             throw InputError(
                 file: folder, found: "a folder without an image",
                 expected: suffixes.map { "*.\($0)" }.joined(separator: ", ") + " right below it")
         }
-        return images.map { URL(fileURLWithPath: folder).appendingPathComponent($0).relativePath }
+        return (images.map(path), unnamed)
     }
 
     /// Reads all images and hands on those of one size together.

@@ -5,6 +5,7 @@ import AdaShareModels
 import AdaShareOperators
 import AdaShareProfiling
 import AdaShareSupport
+import AdaShareTraining
 import ArgumentParser
 import Foundation
 
@@ -125,7 +126,10 @@ struct Policy: ConsoleCommand {
                         logProbability: policy.logProbability(under: probabilities), cost: report)))
         }
         try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
-        try console.print(report.totals)
+        let isOver = !draw.isWithinBudget(policy)
+        try console.print(
+            report.totals(isOver ? form : nil, marked: SideRuns.overMark)
+                + (isOver ? SideRuns.overLegend + "\n" : ""))
         for remark in draw.remarks(on: policy, from: probabilities) { try console.print(remark) }
         if costs.unit == .nanoseconds {
             try console.print(

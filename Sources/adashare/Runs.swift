@@ -10,7 +10,8 @@ struct Runs: ConsoleCommand {
             Runs lie in it or in folders of it, as those of a study; links are followed, and a run is listed once. \
             Those that belong to a run are a part of it: its phase and step are then those of the one that is worked \
             on, such as `retraining at 0.6`. score: the best on the validation split in percent, of the last phase \
-            that has one. A run whose files are damaged is listed with what is wrong.
+            that has one. A run whose files are damaged is listed with what is wrong. On a terminal long names are \
+            shortened.
             """)
 
     @Argument(help: "The folder.") var folder = "runs"
@@ -21,7 +22,9 @@ struct Runs: ConsoleCommand {
     enum Order: String, CaseIterable, ExpressibleByArgument { case changed, name, score, size }
 
     func run(on console: Console) throws {
-        let found = try RunListing.all(in: URL(fileURLWithPath: folder))
+        let found = try RunListing.all(in: URL(fileURLWithPath: folder)) { names in
+            console.say(.notice, "left out, since their names are not UTF-8: \(names.joined(separator: ", "))")
+        }
         let runs: [RunListing]
         switch sort {
         case .changed: runs = found
@@ -42,21 +45,30 @@ struct Runs: ConsoleCommand {
                 run.bestScore.map(score) ?? "–", bytes(run.bytes), age(now - run.lastChange), run.state.rawValue,
             ]
         }
-        // One table whatever the names: these alone give way.
-        let others = (1..<header.count).reduce(0) { sum, column in
-            sum + 2 + (([header] + cells).map { columns(of: $0[column]) }.max() ?? 0)
-        }
-        var table = Table(header)
-        for row in cells { table.add([shortened(row[0], to: max(12, Table.width - others))] + row.dropFirst()) }
-        try console.print(table.text)
+        try console.print(console.answersTerminal ? Self.narrow(header, cells) : Self.table(header, cells).whole)
         for run in runs where run.state == .damaged {
             try console.print(visible("\(run.name): \(run.problem ?? "damaged")"))
         }
     }
 
+    private static func table(_ header: [String], _ rows: [[String]]) -> Table {
+        var table = Table(header)
+        for row in rows { table.add(row) }
+        return table
+    }
+
+    /// One table whatever the names: these alone give way.
+    private static func narrow(_ header: [String], _ rows: [[String]]) -> String {
+        let others = (1..<header.count).reduce(0) { sum, column in
+            sum + 2 + (([header] + rows).map { columns(of: $0[column]) }.max() ?? 0)
+        }
+        let longest = max(12, Table.width - others)
+        return table(header, rows.map { [shortened($0[0], to: longest)] + $0.dropFirst() }).text
+    }
+
     /// The phase and step that a run is at, or those of the run that belongs to it.
     private func standing(_ run: RunListing) -> (phase: String, step: String) {
-        if let part = run.part {
+        if let part = run.part ?? run.lastPart {
             return ("\(part.name) \(part.number)/\(part.count)", "\(part.iteration)/\(part.iterations)")
         }
         let place = run.phaseNumber.map { " \($0)/\(run.phases ?? $0)" } ?? ""

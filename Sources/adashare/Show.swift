@@ -19,9 +19,14 @@ struct Show: ConsoleCommand {
 
     func run(on console: Console) throws {
         let shown = try zip(runs, RunReport.names(of: runs)).map { path, name in
-            try Shown(URL(fileURLWithPath: path), name: name)
+            try ShownRun(URL(fileURLWithPath: path), name: name)
         }
         let comparison = runs.count > 1 ? try RunComparison(shown.map { ($0.listing.name, $0.url) }) : nil
+        var files: Set<String> = []
+        for error in shown.flatMap(\.report.leftOut) + (comparison?.leftOut ?? [])
+        where files.insert(error.file).inserted {
+            console.say(.notice, "left out: \(error)")
+        }
         if json {
             try console.print(
                 try JSONText.pretty(Answer(runs: shown.map(\.answer), comparison: comparison?.numbers)))
@@ -35,13 +40,13 @@ struct Show: ConsoleCommand {
     }
 
     private struct Answer: Encodable {
-        let runs: [Shown.Answer]
+        let runs: [ShownRun.Answer]
         let comparison: [RunComparison.Numbers]?
     }
 }
 
 /// One run, as its folder has it.
-private struct Shown {
+struct ShownRun {
     let url: URL
     let listing: RunListing
     let report: RunReport
@@ -58,7 +63,7 @@ private struct Shown {
             let place = listing.phaseNumber.map { ", phase \($0) of \(listing.phases ?? $0)" } ?? ""
             parts.append("\(phase) step \(iteration)" + (listing.iterations.map { " of \($0)" } ?? "") + place)
         }
-        if let part = listing.part { parts.append(part.text) }
+        if let part = listing.part ?? listing.lastPart { parts.append(part.text) }
         parts.append("seed \(report.experiment.configuration.training.seed)")
         if let summary = report.summary { parts.append("\(summary.images) images of split \(summary.split)") }
         return visible("\(listing.name): " + parts.joined(separator: ", "))
@@ -71,7 +76,9 @@ private struct Shown {
         let experiment = report.experiment
         let phases = experiment.method.phases(experiment.methodSettings).map(\.phase)
         let isLearned = report.tradeoff != nil && summary.phase == experiment.method.learner
-        let text = SummaryText(summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : []).text
+        let text = SummaryText(
+            summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : [], missed: report.missed
+        ).text
         return headline + "\n" + text + (report.tradeoff.map { TradeoffText($0, tasks: tasks).text } ?? "")
     }
 

@@ -23,8 +23,7 @@ enum StandardStreams {
             guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else {
                 continue
             }
-            let bytes = Data(bytes: argument, count: strlen(argument))
-            return bytes.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+            return spelled(Data(bytes: argument, count: strlen(argument)))
         }
         return nil
     }

@@ -1,4 +1,5 @@
 import AdaShareConfiguration
+import AdaShareExperiments
 import AdaShareSupport
 import AdaShareTraining
 import Foundation
@@ -8,9 +9,9 @@ final class StudyRun {
     let name: String
     let log: URL
     private let folder: URL
-    private let study: Study
     private let configuration: ExperimentConfiguration
-    private let overrides: [String]
+    /// What is trained, whatever becomes of the files that say so while runs before it are trained.
+    private let text: Result<String, any Error>
     private let process = Process()
     /// Closed by the kernel when this process is gone, however it ends, which the run takes as a signal to end too.
     private var lifeline: FileHandle?
@@ -18,12 +19,13 @@ final class StudyRun {
     private var isEnding = false
 
     init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) {
-        self.study = study
         name = "\(row.name), seed \(seed)"
         folder = parent.appendingPathComponent(study.folder(row, seed: seed))
         log = folder.appendingPathExtension("log")
-        configuration = study.configuration(row, seed: seed)
-        overrides = study.overrides(row, seed: seed)
+        let configuration = study.configuration(row, seed: seed)
+        let known = try? RunDirectory(folder, mode: .read).readConfiguration()
+        text = Result { try configuration.stored(beside: known).yaml() }
+        self.configuration = configuration
     }
 
     var isFinished: Bool { (try? StudyResults.isFinished(folder, configuration)) ?? false }
@@ -31,6 +33,8 @@ final class StudyRun {
 
     func start(_ options: [String]) throws {
         try AtomicFile.makeFolder(folder.deletingLastPathComponent())
+        let source = folder.appendingPathExtension("yml")
+        try AtomicFile.write(Data(try text.get().utf8), to: source)
         // A pipe without a reader would be waited for.
         let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, AtomicFile.mode)
         guard file >= 0 else { throw InputError.system("open", log.relativePath, expected: "a place for a log") }
@@ -48,9 +52,10 @@ final class StudyRun {
         }
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments =
-            ["train", "--config", study.configURL.path, "--output", folder.path, "--resume", "--stop-with-input"]
-            + options
-            + overrides.flatMap { ["--set", $0] }
+            [
+                "train", "--config", source.path, "--output", folder.path, "--resume", "--phases", "all",
+                "--stop-with-input",
+            ] + options
         process.standardInput = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
         process.standardOutput = output
         process.standardError = output

@@ -12,33 +12,40 @@ struct SummaryText {
     private let tasks: [String]
     private let phases: [Phase]
     private let policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
+    private let missed: Set<PolicyBudget>
 
     /// - Parameters:
     ///   - phases: the method's, in order.
     ///   - policies: of several budgets, where each is retrained in a run of its own.
+    ///   - missed: budgets whose policies take more.
     init(
         _ summary: RunSummary, tasks: [String], phases: [Phase],
-        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = []
+        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = [], missed: Set<PolicyBudget> = []
     ) {
         self.summary = summary
         self.tasks = tasks
         self.phases = phases
         self.policies = policies
+        self.missed = missed
     }
+
+    private var isOverBudget: Bool { summary.policyCost?.isOverBudget ?? false }
 
     var text: String {
         var parts: [String] = []
         // What is scored here is the network before any retraining, which nobody compares.
         if !policies.isEmpty {
-            for (budgets, policy) in SideRuns.grouped(policies) {
+            for (budgets, miss, policy) in SideRuns.grouped(policies, missed: missed) {
                 let table = policy.table(blocks: summary.cost.blocks.map(\.name), tasks: tasks)
-                parts.append("Policy at \(budgets) (\(legend(policy)))\n\n\(table)")
+                parts.append("Policy at \(budgets)\(miss) (\(legend(policy)))\n\n\(table)")
             }
             parts.append("Seconds per phase\n\n\(seconds)")
             return "\n" + parts.joined(separator: "\n\n") + "\n"
         }
         if let policy = summary.policy, let table = summary.policyTable(tasks: tasks) {
-            let title = summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here"
+            let title =
+                (summary.isPolicyLearned ? "Learned policy" : "Policy, not learned here")
+                + (isOverBudget ? ", over its budget" : "")
             parts.append("\(title) (\(legend(policy)))\n\n\(table)")
         }
         let subject = "\(summary.images) images of split \(summary.split)" + clause(summary.trainedAs ?? [:])
@@ -138,10 +145,12 @@ struct SummaryText {
         }
         row("backbone, all blocks, one pass per task", summary.cost.backbone.parameters, summary.cost.backbone.macsAll)
         row("backbone, hard sharing, one pass", nil, summary.cost.backbone.macsHardSharing)
-        row("backbone, policy, one pass per task", nil, summary.cost.backbone.macsSelected)
-        row("backbone, policy, common work once", nil, summary.cost.backbone.macsShared)
+        let form = isOverBudget ? summary.policyCost.flatMap { CostForm(rawValue: $0.form) } : nil
+        func mark(_ charged: CostForm) -> String { form == charged ? SideRuns.overMark : "" }
+        row("backbone, policy, one pass per task\(mark(.passes))", nil, summary.cost.backbone.macsSelected)
+        row("backbone, policy, common work once\(mark(.shared))", nil, summary.cost.backbone.macsShared)
         row("heads", summary.cost.heads.parameters, summary.cost.heads.macs)
-        return table.text
+        return table.text + (form == nil ? "" : "\n\(SideRuns.overLegend)")
     }
 
     private var seconds: String {

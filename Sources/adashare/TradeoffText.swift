@@ -28,16 +28,21 @@ struct TradeoffText {
             let gains = hasGains ? tasks.map { signedPercent(point.gains[$0]) } + [signedPercent(point.gain)] : []
             table.add(
                 [
-                    point.name, percent(point.macsShare), readable(point.inferenceMs), percent(point.inferenceShare),
-                    readable(point.trainingMs), percent(point.trainingShare),
+                    point.name + (point.isOver(tradeoff.measure) ? SideRuns.overMark : ""), percent(point.macsShare),
+                    readable(point.inferenceMs), percent(point.inferenceShare), readable(point.trainingMs),
+                    percent(point.trainingShare),
                 ] + gains)
         }
-        return table.text
+        let isMarked = tradeoff.points.contains { $0.isOver(tradeoff.measure) }
+        return table.text + (isMarked ? "\n\(SideRuns.overLegend)" : "")
     }
 
     /// Such as "policy at 0.4: 2.4 × fewer multiply-accumulates, inference 2.1 × faster, …".
     private func verdict(_ point: Tradeoff.Point) -> String {
-        if let twin = point.sameAs { return "\(point.name) is the \(twin), which was trained once" }
+        let isOver = point.isOver(tradeoff.measure)
+        if let twin = point.sameAs {
+            return "\(point.name) is the \(twin), which was trained once" + (isOver ? "; over its budget" : "")
+        }
         func factor(_ share: Double, _ less: String, _ more: String) -> String {
             share <= 1
                 ? "\(readable(1 / share, digits: 3)) × \(less)" : "\(readable(share, digits: 3)) × \(more)"
@@ -57,6 +62,8 @@ struct TradeoffText {
         if let limit = point.budgetShare, point.share(tradeoff.measure) > limit {
             let over = 100 * (point.share(tradeoff.measure) / limit - 1)
             line += "; measured \(signedPercent(over)) over its budget"
+        } else if isOver {
+            line += "; planned over its budget"
         }
         return line
     }

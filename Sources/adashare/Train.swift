@@ -42,7 +42,10 @@ struct Train: LoggingCommand {
     @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
     var output: String?
 
-    @Option(help: "Phases to run, comma-separated, such as warmup, policy, retrain. Default: all of the method's.")
+    @Option(
+        help: ArgumentHelp(
+            "Phases to run, comma-separated, such as warmup, policy, retrain; or all. Default: all of the method's.",
+            discussion: "A run keeps them: --resume without the option goes on with the phases of before."))
     var phases: PhaseList?
 
     @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).")
@@ -53,7 +56,7 @@ struct Train: LoggingCommand {
             "Continue a run at its last checkpoint: --resume FOLDER alone, or with --config and --output.",
             discussion: "With --config it starts the run where there is none yet. What changes no result may change: "
                 + "how often is logged, saved and scored, more iterations of a phase that is last or not finished, "
-                + "where the data lies, the device."))
+                + "where the data lies, the device. Of a run that is finished the results are printed again."))
     var resume = false
 
     @Argument(help: ArgumentHelp("With --resume, the run's folder.", valueName: "run"))
@@ -85,13 +88,14 @@ struct Train: LoggingCommand {
 
     struct PhaseList: ExpressibleByArgument {
         let text: String
-        let phases: Set<Phase>
+        /// nil for all.
+        let phases: Set<Phase>?
 
         init?(argument: String) {
             text = argument
             let names = argument.split(separator: ",").map(String.init)
             guard !names.isEmpty else { return nil }
-            phases = Set(names.map(Phase.init(rawValue:)))
+            phases = names == ["all"] ? nil : Set(names.map(Phase.init(rawValue:)))
         }
     }
 
@@ -139,7 +143,7 @@ struct Train: LoggingCommand {
     }
 
     /// The run's folder.
-    private var place: URL {
+    var place: URL {
         let stem = config.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent } ?? ""
         return URL(fileURLWithPath: folder ?? output ?? "runs/\(stem)")
     }
@@ -220,7 +224,7 @@ struct Train: LoggingCommand {
     }
 
     /// A word of a shell's command.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-+=:,@%".contains($0)) }
         let parts = text.split(separator: "'", omittingEmptySubsequences: false)
         return isPlain ? text : "'" + parts.joined(separator: "'\\''") + "'"
@@ -233,10 +237,12 @@ struct Train: LoggingCommand {
         if !isBegun, let config {
             command += ["--config", Self.quoted(config), "--output", Self.quoted(place.relativePath)]
             command += overrides.flatMap { ["--set", Self.quoted($0)] }
+            if let tasks = part.tasks { command += ["--tasks", Self.quoted(tasks)] }
         } else {
             command += ["--resume", Self.quoted(place.relativePath)]
         }
         if let phases { command += ["--phases", Self.quoted(phases.text)] }
+        if let policy { command += ["--policy", Self.quoted(policy.name)] }
         if let name = device.device { command += ["--device", Self.quoted(name)] }
         if search.noSearch { command.append("--no-search") }
         return command
@@ -249,15 +255,22 @@ struct Train: LoggingCommand {
         var experiment = try Experiment(configuration)
         if let ranks { try experiment.divide(among: ranks) }
         try checkPhases(experiment)
+        let asked = try asked(of: experiment)
+        if resume {
+            // Of several processes the first one has the whole run.
+            func isFinished() throws -> Bool { try showFinished(experiment, asked, on: console) }
+            let isDone = try ranks.map { try $0.first([try isFinished() ? 1 : 0]) == [1] } ?? isFinished()
+            if isDone { return }
+        }
         if resume { try checkData(of: configuration) }
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let kept = RunDirectory.initialWeights(in: folder)
         let datasets = try experiment.openInputs(
-            phases: phases?.phases,
+            phases: asked?.phases,
             initialWeights: resume && FileManager.default.fileExists(atPath: kept.path) ? kept : nil)
-        let given = try policy.map(experiment.selection)
+        let given = asked?.policy
         let outlines = experiment.method.phases(experiment.methodSettings)
-        func isAsked(_ phase: Phase) -> Bool { phases?.phases.contains(phase) ?? true }
+        func isAsked(_ phase: Phase) -> Bool { asked?.phases.contains(phase) ?? true }
         let isElsewhere = outlines.contains { $0.isElsewhere && $0.iterations > 0 && isAsked($0.phase) }
         let learns = outlines.contains {
             $0.phase == experiment.method.learner && $0.iterations > 0 && isAsked($0.phase)
@@ -280,6 +293,7 @@ struct Train: LoggingCommand {
         let recorder = try profile.makeRecorder(context, reading: inputs(configuration))
         let run = try taken ?? RunDirectory(folder, mode: .create)
         let changes = try run.prepare(configuration)
+        if !isBegun { try run.keep(asked, of: outlines) }
 
         let idle = experiment.method.idleKeys(experiment.methodSettings)
         if !idle.isEmpty {
@@ -309,7 +323,7 @@ struct Train: LoggingCommand {
                 search: search.mode, changes: changes, stop: stop, report: report)
             trainer.profile = recorder
             if let given { try trainer.retrain(under: given) }
-            try trainer.train(phases: phases?.phases)
+            try trainer.train(phases: asked?.phases) { try run.keep(asked, of: outlines) }
             return (try trainer.summarise(), trainer.network.executor.library.family)
         }
         try profile.recording(with: recorder, summary: run.profile, on: console) {
@@ -332,12 +346,14 @@ struct Train: LoggingCommand {
                 )
             }
             if let summary {
+                let missed = experiment.missed(policies, measured: tradeoff)
                 try console.print(
                     SummaryText(
-                        summary, tasks: names, phases: outlines.map(\.phase), policies: policies
+                        summary, tasks: names, phases: outlines.map(\.phase), policies: policies, missed: missed
                     ).text)
             }
             if let tradeoff { try console.print(TradeoffText(tradeoff, tasks: names).text) }
+            if summary != nil { progress.line(Self.closing(of: folder, tradeoff)) }
         }
     }
 }

@@ -129,10 +129,26 @@ extension CommandLineTests {
                 folder,
                 Self.study.replacing("Hard sharing!", with: "broken").replacing(
                     "seeds: [1, 2]", with: "seeds: [1]"
-                ).replacing("set: [method=hard_sharing] }", with: "set: [method=fixed, method.policy=gone.json] }"))
-            let run = try Program.run(["experiment", "run", file, "--output", folder.file("o").path, "--no-search"])
+                ).replacing("set: [method=hard_sharing] }", with: "set: [method=fixed, method.policy=gone.json] }")
+                    .replacing("policy.budget=0.6", with: "\"policy.budgets=[0.6, 0.599999]\""))
+            let study = try Program.start(
+                ["experiment", "run", file, "--output", folder.file("o").path, "--no-search"])
+            // Files are read at the start: what becomes of them changes no run.
+            while study.isRunning, !folder.names.contains("o") { usleep(1000) }
+            try folder.write("nonsense: 1\n", "base.yml")
+            let run = try study.finish()
             run.expectFailure(["1 failed: broken, seed 1"])
             #expect(run.errors.contains("finished AdaShare, seed 1"))
+            let made = try ["yml", "/config.yml"].map { end in
+                let path = "o/adashare/seed-1" + (end.hasPrefix("/") ? end : ".\(end)")
+                return try String(contentsOf: folder.file(path), encoding: .utf8)
+            }
+            #expect(made[0] == made[1])
+            // Two budgets of one policy are one network, which is timed once.
+            let times = try JSONText.read(StudyTimes.self, Data(contentsOf: folder.file("o/times.json"))).times
+            let twins = times.filter { $0.line.hasPrefix("AdaShare, policy at") }
+            #expect(twins.count == 2 && twins[0].milliseconds == twins[1].milliseconds, "\(times)")
+            #expect(run.errors.contains("note: AdaShare, policy at 0.599999 is the policy at 0.6, trained once\n"))
             let log = try String(contentsOf: folder.file("o/broken/seed-1.log"), encoding: .utf8)
             #expect(log.contains("gone.json"))
         }

@@ -68,6 +68,22 @@ import Testing
         }
     }
 
+    /// A file whose name is no text is one that fails, in a folder as by a pattern.
+    @Test func namesThatAreNoTextAreSaid() throws {
+        let good = try image("a.png", side: 4)
+        let path = (Array((folder.url.path + "/caf").utf8) + [0xE9] + Array(".png\0".utf8)).map(CChar.init(bitPattern:))
+        #expect(symlink("a.png", path) == 0)
+        defer { unlink(path) }
+        for argument in [folder.url.path, folder.url.path + "/*.png"] {
+            let given = try GivenImages([argument])
+            #expect(given.paths == [good])
+            #expect(
+                given.failures.map(\.description) == [
+                    "\(folder.url.path)/caf\\xe9.png: found a name that is not UTF-8, expected another name"
+                ])
+        }
+    }
+
     /// Pipes, sockets and devices are called what they are, and nobody waits for them.
     @Test func whatIsNoFileIsNamed() throws {
         let pipe = folder.file("pipe.png").path

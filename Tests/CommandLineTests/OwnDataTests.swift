@@ -157,6 +157,7 @@ extension CommandLineTests {
             // Which class is which is kept: another folder would number them anew.
             let classes = folder.file("run/classes.json")
             #expect(try JSONValue.parse(Data(contentsOf: classes)) == ["shade": ["dark", "grey", "light"]])
+            try FileManager.default.removeItem(at: folder.file("run/summary.json"))
             try FileManager.default.moveItem(at: folder.file("data/images/grey"), to: folder.file("data/images/azure"))
             for command in [["train", "--config", config, "--output", run, "--resume"], ["evaluate", "--run", run]] {
                 expectFailure(command, classes.path, "shade, class 0", "'azure' in the data set", "'dark'")

@@ -31,6 +31,8 @@ extension CommandLineTests {
             #expect(report["is_within_budget"] == true && report["charged_share"]?.double == share)
             let missed = policy("--budget", "0.001", "--sample", "2")
             #expect(missed.status == 0 && missed.output.contains("no policy is within the budget"), "\(missed.errors)")
+            #expect(missed.output.contains("policy, shared once !") && missed.output.contains("\n! over its budget\n"))
+            #expect(!policy("--budget", "0.5").output.contains("over its budget"))
             let own = policy("--budget", "0.5", "--output", run.folder.appendingPathComponent("policy.json").path)
             #expect(own.status == 1 && own.errors.contains(", which is read"))
             let text = policy("--budget", "0.5")

@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import AdaShareReport
+@testable import adashare
 
 #if canImport(FoundationXML)
     import FoundationXML
@@ -183,6 +184,27 @@ extension CommandLineTests {
             #expect(try report(begun).contains("not finished: warmup, step 8"))
             #expect(try report(whole, begun).contains("begun"))
             Command.run(["report", folder.file("none").path]).expectFailure(["none", "no such folder"])
+        }
+
+        /// A page that is given no place takes none of another run's.
+        @Test func pagesAreCalledAfterTheirRuns() throws {
+            let folder = try TemporaryFolder()
+            for path in ["a/first", "b/first", "b/second"] {
+                let parent = folder.file(path).deletingLastPathComponent()
+                try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
+                try FinishedRun.afterWarmup().copy(to: folder.file(path))
+            }
+            func report(_ runs: String...) throws -> Outcome { try Program.run(["report"] + runs, in: folder.url) }
+            #expect(try report("a/first").output == "wrote report-first.html\n")
+            #expect(try report("a/../a/first").output == "wrote report-first.html\n")
+            try report("b/first")
+                .expectFailure(["report-first.html: found a file that is no page about this run", "--output"])
+            #expect(try report("b/first", "b/second").output == "wrote report-first+second.html\n")
+            try folder.write("mine", "report-second.html")
+            try report("b/second").expectFailure(["report-second.html", "no page about this run"])
+            #expect(try report("b/second", "--output", "report-second.html").status == 0)
+            #expect(try report("b/second").status == 0)
+            #expect(Report.pageName(of: (1...40).map { folder.file("run-\($0)") }) == "report-run-1+39.html")
         }
 
         private func svgs(_ html: String) -> [String] {

@@ -69,7 +69,7 @@ extension CommandLineTests {
                 var damaged = whole
                 damaged[damaged.count - 5] ^= 1
                 try damaged.write(to: file)
-                expectFailure(train("--resume"), file.lastPathComponent, "hash", "damaged")
+                expectFailure(train("--resume", "--phases", "all"), file.lastPathComponent, "hash", "damaged")
                 try whole.write(to: file)
             }
             let process = try Program.start(train("--resume", "--phases", "policy"))
@@ -79,7 +79,13 @@ extension CommandLineTests {
                 train("--resume", "--phases", "retrain"), "phase policy unfinished", "--phases that include it")
             expectFailure(
                 train("--resume", "--phases", "warmup"), "phase policy unfinished", "--phases that include it")
-            #expect(try Program.run(train("--resume")).status == 0)
+            // What was asked for last is gone on with, and no more, whatever else was refused.
+            let policy = try Program.run(["train", "--resume", run.path])
+            #expect(policy.status == 0 && policy.errors.contains("resuming in phase policy"), "\(policy.errors)")
+            #expect(stepsDone() == 5 + 16)
+            let over = Command.run(["train", "--resume", run.path])
+            #expect(over.errors.contains("is finished, nothing is left to do; --phases all goes on with retrain\n"))
+            #expect(try Program.run(train("--resume", "--phases", "all")).status == 0)
             try expectSameBits()
         }
 
@@ -176,9 +182,10 @@ extension CommandLineTests {
             let kept = run.appendingPathComponent("checkpoints/initial.safetensors")
             let sound = try Data(contentsOf: kept)
             try Data(contentsOf: weights.appendingPathComponent("retrain.safetensors")).write(to: kept)
-            Command.run(train("--resume") + set).expectFailure(["initial.safetensors", "hash", "replaced"])
+            Command.run(train("--resume", "--phases", "all") + set)
+                .expectFailure(["initial.safetensors", "hash", "replaced"])
             try sound.write(to: kept)
-            let none = try Program.run(train("--resume") + set)
+            let none = try Program.run(train("--resume", "--phases", "all") + set)
             #expect(other.status == 0 && none.status == 0, "\(other.errors)\(none.errors)")
             #expect(try results() == expected)
             // A new run has nothing of its own.
@@ -188,6 +195,7 @@ extension CommandLineTests {
 
         @Test func damagedStateIsNamedAndNothingIsLost() throws {
             try finished.copy(to: run)
+            try removeSummary()
             let checkpoints = run.appendingPathComponent("checkpoints")
             let names = try FileManager.default.contentsOfDirectory(atPath: checkpoints.path)
             let state = checkpoints.appendingPathComponent(try #require(names.first { $0.hasSuffix(".state") }))
@@ -205,9 +213,50 @@ extension CommandLineTests {
             #expect(try Data(contentsOf: run.appendingPathComponent("metrics.jsonl")) == log)
         }
 
+        /// Has the run lack the last that it did.
+        private func removeSummary() throws {
+            try FileManager.default.removeItem(at: run.appendingPathComponent("summary.json"))
+        }
+
+        /// A run that has come to its end is shown again, without a device, and its log is mended.
+        @Test func aFinishedRunIsShownAgain() throws {
+            try finished.copy(to: run)
+            let log = run.appendingPathComponent("metrics.jsonl")
+            let whole = try String(contentsOf: log, encoding: .utf8)
+            let lines = whole.split(separator: "\n", omittingEmptySubsequences: false)
+            try Data((lines[..<3] + ["\0\0\0"] + lines[4...]).joined(separator: "\n").utf8).write(to: log)
+            func listed() throws -> JSONValue? { try Command.run(["runs", run.path, "--json"]).json().items.first }
+            #expect(try listed()?["problem"]?.string?.contains("line 4") == true)
+            let again = try Program.run(
+                train("--resume", "--set", "training.log_every=2"), environment: ["ADASHARE_DEVICE": "none"])
+            #expect(again.status == 0 && again.output.contains(finished.outcome.output), "\(again.errors)")
+            #expect(
+                again.lines == [
+                    "note: changed since the run began: training.log_every: 1 before, 2 now",
+                    "note: line 4 of \(log.path) was no JSON object: it is in metrics.damaged beside it now",
+                    "note: the run in \(run.path) is finished, nothing is left to do", closing,
+                ])
+            #expect(try listed()?["state"] == "finished" && listed()?["problem"] == nil)
+            let kept = (lines[..<3] + lines[4...]).joined(separator: "\n")
+            #expect(try String(contentsOf: log, encoding: .utf8) == kept)
+            #expect(try Data(contentsOf: run.appendingPathComponent("metrics.damaged")) == Data("\0\0\0\n".utf8))
+            #expect(finished.outcome.lines.last == closing.replacing(run.path, with: finished.folder.path))
+            // A summary that cannot be read is written again.
+            try Data("{".utf8).write(to: run.appendingPathComponent("summary.json"))
+            let mended = Command.run(["train", "--resume", run.path])
+            #expect(mended.status == 0 && mended.errors.contains("device "), "\(mended.errors)")
+            #expect(Command.run(["show", run.path]).status == 0)
+        }
+
+        private var closing: String {
+            "results in \(run.path); next: adashare show \(run.path), adashare report \(run.path), "
+                + "adashare predict --run \(run.path) --output FOLDER IMAGE..."
+        }
+
         /// The log says what a run has done; what it goes on with is in its checkpoints.
         @Test func aLostLogBeginsAnew() throws {
             try finished.copy(to: run)
+            try removeSummary()
             let log = run.appendingPathComponent("metrics.jsonl")
             let whole = try Data(contentsOf: log)
             try FileManager.default.removeItem(at: log)
@@ -215,8 +264,8 @@ extension CommandLineTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
             #expect(outcome.errors.contains("note: \(log.path) is gone: it begins anew"), "\(outcome.errors)")
             #expect(events().first?["event"] == "resume" && stepsDone() == 0)
-            #expect(Command.run(train("--resume")).status == 0)
             // What is left of one is gone on with.
+            try removeSummary()
             try whole.prefix(whole.count / 2).write(to: log)
             let cut = Command.run(train("--resume"))
             #expect(cut.status == 0 && cut.errors.contains("note: \(log.path) was cut or changed"), "\(cut.errors)")

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import AdaShareExperiments
+@testable import adashare
 
 extension CommandLineTests {
     /// Lists and comparisons of runs, from what their folders hold.
@@ -32,7 +33,14 @@ extension CommandLineTests {
         @Test func runsAreListed() throws {
             let long = String(repeating: "long-name-", count: 12)
             try finished.copy(to: file("study/\(long)/seed-1"))
-            try FinishedRun.afterWarmup().copy(to: file("stopped"))
+            // It was asked for no more than its warm-up, which is over; without a summary it was stopped before that.
+            let warmed = try file("warmed")
+            try FinishedRun.afterWarmup().copy(to: warmed)
+            let stopped = try file("stopped")
+            try FinishedRun.afterWarmup().copy(to: stopped)
+            for name in ["summary.json", "asked.json"] {
+                try FileManager.default.removeItem(at: stopped.appendingPathComponent(name))
+            }
             let damaged = try file("damaged")
             try finished.copy(to: damaged)
             try Data("tasks: [".utf8).write(to: damaged.appendingPathComponent("config.yml"))
@@ -45,29 +53,40 @@ extension CommandLineTests {
             let lock = try RunDirectory(held, mode: .resume)
 
             let root = folder.file("runs").path
-            let runs = try Command.run(["runs", root, "--json", "--sort", "name"]).json().items
+            let unnamed = (Array((root + "/caf").utf8) + [0xE9, 0]).map(CChar.init(bitPattern:))
+            #expect(mkdir(unnamed, 0o777) == 0)
+            let listed = Command.run(["runs", root, "--json", "--sort", "name"])
+            #expect(listed.errors == "note: left out, since their names are not UTF-8: caf\\xe9\n")
+            rmdir(unnamed)
+            let runs = try listed.json().items
             withExtendedLifetime(lock) {}
             let states = runs.map { [$0["name"]?.string ?? "", $0["state"]?.string ?? ""] }
             #expect(
                 states == [
                     ["cut", "damaged"], ["damaged", "damaged"], ["held", "running"], ["stopped", "stopped"],
-                    ["study/\(long)/seed-1", "finished"],
+                    ["study/\(long)/seed-1", "finished"], ["warmed", "finished"],
                 ])
-            let (cutRun, stopped, whole) = (runs[0], runs[3], runs[4])
+            let (cutRun, begun, whole) = (runs[0], runs[3], runs[4])
             #expect(cutRun["problem"]?.string?.contains("metrics.jsonl") == true && cutRun["method"] == "adashare")
-            #expect(stopped["phase"] == "warmup" && stopped["phase_number"] == 1 && stopped["phases"] == 4)
-            #expect(stopped["iteration"] == 5 && stopped["iterations"] == 5)
+            #expect(begun["phase"] == "warmup" && begun["phase_number"] == 1 && begun["phases"] == 4)
+            #expect(begun["iteration"] == 5 && begun["iterations"] == 5 && runs[5]["phases"] == 1)
             #expect(whole["phase"] == "baseline" && whole["gain_over_hard_sharing"]?.double != nil)
             let scores = try finished.events().filter { $0["phase"] == "retrain" }.compactMap { $0["score"]?.double }
             #expect(whole["best_score"]?.double == scores.max())
             #expect(whole["bytes"]?.integer ?? 0 > 100_000 && whole["last_change"]?.double ?? 0 > 1e9)
 
-            let table = Command.run(["runs", root])
-            #expect(table.status == 0 && table.output.contains("warmup 1/4") && table.output.contains("5/5"))
-            let lines = table.output.split(separator: "\n")
+            var table = ""
+            let terminal = Console(answersTerminal: true, answer: { table += $0 }, remark: { _ in })
+            #expect(AdaShareCommand.execute(["runs", root], on: terminal) == 0)
+            #expect(table.contains("warmup 1/4") && table.contains("5/5"))
+            let lines = table.split(separator: "\n")
             let rows = lines.prefix { !$0.hasPrefix("cut:") && !$0.hasPrefix("damaged:") }
-            #expect(rows.count == 7 && rows.allSatisfy { columns(of: $0) <= 100 }, "\(table.output)")
-            #expect(lines.count == 9 && table.output.contains("damaged: \(damaged.path)"), "\(table.output)")
+            #expect(rows.count == 8 && rows.allSatisfy { columns(of: $0) <= 100 }, "\(table)")
+            #expect(lines.count == 10 && table.contains("damaged: \(damaged.path)"), "\(table)")
+            // A program reads whole names.
+            let piped = Command.run(["runs", root]).output.split(separator: "\n")
+            let isWhole = piped.contains { $0.hasPrefix("study/\(long)/seed-1  adashare  ") }
+            #expect(piped.count == 10 && isWhole, "\(piped)")
             Command.run(["runs", root + "/none"]).expectFailure(["none", "no folder"])
             #expect(Command.run(["runs", root + "/notes"]).output.hasPrefix("no runs in"))
         }

@@ -102,7 +102,15 @@ extension CommandLineTests {
             // Killed in a retraining, the run says where, and goes on there.
             let interrupted = folder.file("interrupted")
             try FileManager.default.copyItem(at: run, to: interrupted)
-            #expect(try Command.run(["runs", interrupted.path, "--json"]).json().items[0]["state"] == "finished")
+            let done = try Command.run(["runs", interrupted.path, "--json"]).json().items[0]
+            #expect(done["state"] == "finished" && done["last_part"]?["number"] == 3 && done["part"] == nil)
+            #expect(Command.run(["runs", interrupted.path]).output.contains("  hard sharing, 0.5 × as wide 3/3 "))
+            let shown = Command.run(["train", "--resume", interrupted.path])
+            #expect(shown.errors.contains("is finished, nothing is left to do") && !shown.errors.contains("device "))
+            func lines(_ text: String) -> [Substring] { text.split(separator: "\n") }
+            #expect(lines(shown.output).dropFirst() == lines(again.output)[...], "\(shown.output)")
+            let both = Command.run(["show", run.path, interrupted.path]).output
+            #expect(both.contains(", policy at 0.499999 is the policy at 0.5, trained once"), "\(both)")
             for name in ["tradeoff.json", "retrain/0.5/summary.json"] {
                 try FileManager.default.removeItem(at: interrupted.appendingPathComponent(name))
             }
@@ -111,11 +119,19 @@ extension CommandLineTests {
             #expect(listed.hasSuffix("stopped\n"))
             #expect(Command.run(["show", interrupted.path]).output.contains(", retraining at 0.5, 2 of 2, "))
             let page = folder.file("page.html")
+            let narrow = interrupted.appendingPathComponent("hard_sharing/0.5/metrics.jsonl")
+            let sound = try Data(contentsOf: narrow)
+            try (Data("x\n".utf8) + sound).write(to: narrow)
             #expect(Command.run(["report", interrupted.path, "--output", page.path]).status == 0)
             let html = try String(contentsOf: page, encoding: .utf8)
             for part in [
                 "not finished: retraining at 0.5, 2 of 2", "<h3>policy at 0.5</h3>", "at 0.5 and 0.499999 of",
+                "left out", "hard_sharing/0.5/metrics.jsonl: line 1: found no JSON object", "<h3>policy at 0.9</h3>",
             ] { #expect(html.contains(part), "\(part)") }
+            let whole = Command.run(["report", run.path, "--output", page.path])
+            #expect(whole.status == 0)
+            let all = try String(contentsOf: page, encoding: .utf8)
+            #expect(all.components(separatedBy: "policy at 0.499999 is the policy at 0.5, which").count == 3)
             try FileManager.default.copyItem(
                 at: run.appendingPathComponent("tradeoff.json"),
                 to: interrupted.appendingPathComponent("tradeoff.json"))
@@ -134,6 +150,8 @@ extension CommandLineTests {
                 let paths = [interrupted, run].map { $0.appendingPathComponent(name) }
                 #expect(try Data(contentsOf: paths[0]) == Data(contentsOf: paths[1]), "\(name)")
             }
+            // Its damaged line has been moved aside, though nothing is trained there.
+            #expect(try Data(contentsOf: narrow) == sound && resumed.errors.contains("metrics.damaged"))
             let finished = try bytes(interrupted.appendingPathComponent("retrain/0.5"))
             for (name, data) in before where name.hasSuffix(".safetensors") {
                 #expect(finished[name] == data, "\(name)")
@@ -159,6 +177,8 @@ extension CommandLineTests {
                 let copy = folder.file("copy")
                 try? FileManager.default.removeItem(at: copy)
                 try FileManager.default.copyItem(at: run, to: copy)
+                // What is compared already is not looked at again.
+                try FileManager.default.removeItem(at: copy.appendingPathComponent("tradeoff.json"))
                 try change(copy)
                 expectFailure(
                     ["train", "--config", configuration.path, "--output", copy.path, "--no-search", "--resume"],

@@ -100,6 +100,11 @@ private struct Lines {
                 + #"the cheapest \#(number) %"#
         ),
         ("one policy", "note: policy at 0.4 is the policy at 0.6, which is trained once"),
+        (
+            "end",
+            #"results in runs/quickstart; next: adashare show runs/quickstart, adashare report runs/quickstart, "#
+                + #"adashare predict --run runs/quickstart(?:/retrain/0\.[64])? --output FOLDER IMAGE\.\.\."#
+        ),
         ("evaluation", #"\#(phase)  evaluating \d+/\d+"#),
         ("compiling", #"compiling kernels \d+/\d+"#),
         ("measuring", #"measuring convolutions \d+/\d+"#),
@@ -110,7 +115,7 @@ private struct Lines {
         ("rule", "─+"),
         (
             "policy title",
-            #"Policy at (?:0\.[64]|0\.6 and 0\.4) \(block × task, in brackets the probability of selecting\)"#
+            #"Policy at (?:0\.[64]|0\.6 and 0\.4)(?:, over (?:0\.[64]|its budgets?))? \(block × task, in brackets the probability of selecting\)"#
         ),
         ("policy header", "block +segmentation +normals +depth"),
         ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)(?: !)?){3} *"#),
@@ -122,15 +127,16 @@ private struct Lines {
         ("comparison header", " *MACs +inference +training +segmentation +normals +depth +all tasks"),
         (
             "comparison row",
-            #"(?:hard sharing|policy at 0\.[64]) +\d+ %(?: +\#(number) +\d+ %){2}(?: +(?:[+−]\#(number) %|–)){4}"#
+            #"(?:hard sharing|policy at 0\.[64](?: !)?) +\d+ %(?: +\#(number) +\d+ %){2}(?: +(?:[+−]\#(number) %|–)){4}"#
         ),
         (
             "verdict",
             #"policy at 0\.[64]: \#(number) × fewer multiply-accumulates, inference \#(number) × (?:faster|slower), "#
                 + #"training \#(number) × (?:faster|slower); \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
-                + #"all tasks [+−]\#(number) % against hard sharing"#
+                + #"all tasks [+−]\#(number) % against hard sharing(?:; planned over its budget)?"#
         ),
-        ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once"),
+        ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once(?:; over its budget)?"),
+        ("over", "! over its budget"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
         ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
@@ -145,6 +151,7 @@ private struct Lines {
         // What is still to come may be there or not, short evaluations are not told, and a policy may need no remark.
         let optional: Set = [
             "evaluation", "compiling", "measuring", "policy against", "policy beyond", "policy mark", "one policy",
+            "over",
         ]
         var names: Set<String> = []
         var foreign: [String] = []

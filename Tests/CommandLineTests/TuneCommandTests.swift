@@ -74,11 +74,17 @@ extension CommandLineTests {
         @Test func aRunKeepsItsAlgorithms() throws {
             let trained = try copy(TunedRun.get().folder, as: "run")
             let list = algorithms(of: trained)
+            // Only a run that is not finished computes.
+            func reopen() throws {
+                try FileManager.default.removeItem(at: trained.appendingPathComponent("summary.json"))
+            }
+            try reopen()
             // What is learned later, or forgotten, does not touch a run that exists.
             let cache = folder.file("empty")
             let resumed = try run(train(trained, "--resume"), cache: cache)
             #expect(resumed.status == 0 && algorithms(of: trained) == list, "\(resumed.errors)")
             #expect(TunedCache.entries(in: cache).isEmpty)
+            try reopen()
             let again = Command.run(try train(trained, "--resume", "--no-search"))
             #expect(again.status == 0 && algorithms(of: trained) == list)
             #expect(again.errors.contains("keeps the algorithms"), "\(again.errors)")
@@ -88,7 +94,9 @@ extension CommandLineTests {
         @Test func aListThatIsGoneIsNotMadeUp() throws {
             let trained = try copy(TunedRun.get().folder, as: "run")
             let list = trained.appendingPathComponent("algorithms.json")
-            try FileManager.default.removeItem(at: list)
+            for name in ["algorithms.json", "summary.json"] {
+                try FileManager.default.removeItem(at: trained.appendingPathComponent(name))
+            }
             try run(train(trained, "--resume"), cache: TunedCache.get().folder)
                 .expectFailure([list.path, "--resume --no-search"])
             #expect(!FileManager.default.fileExists(atPath: list.path))

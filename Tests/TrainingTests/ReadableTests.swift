@@ -53,6 +53,8 @@ import Testing
         table.add(["深度", "1"])
         let lines = table.text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.allSatisfy { columns(of: $0) <= Table.width })
+        let whole = table.whole.split(separator: "\n")
+        #expect(whole.count == 4 && whole[2].hasPrefix(String(repeating: "long name ", count: 20) + " "))
         #expect(lines.count == 3 * 4 + 2 && lines[4] == "" && lines[2].hasPrefix("long name "))
         #expect(columns(of: "深度 e\u{301}👍") == 8 && clipped("深度推定", to: 6) == "深度…")
         #expect(shortened("abcdefghij", to: 5) == "ab…ij" && shortened("abc", to: 5) == "abc")
@@ -100,6 +102,14 @@ import Testing
             bytes.remove(at: place)
             #expect(isObject(bytes) == isParsed(bytes), "without byte \(place)")
             #expect(!isObject(Array(whole[..<place])))
+        }
+        for text in ["1e999", "1e300", "-1.5E+308", "-1E+309", "1" + String(repeating: "0", count: 400)] {
+            let bytes = Array("{\"a\":\(text)}".utf8)
+            #expect(isObject(bytes) == isParsed(bytes), "\(text)")
+        }
+        for text in [#"\ud83d\ude00"#, #"\ud83d"#, #"\ude00\ud83d"#, #"\ud83dx"#, #"\ud83d\u0041"#, #"\uD7FF\uE000"#] {
+            let bytes = Array("{\"a\":\"\(text)\"}".utf8)
+            #expect(isObject(bytes) == isParsed(bytes), "\(text)")
         }
         for text in ["", "[]", "1", "{} {}", "{\"a\":01}", "{\"a\":1,}", String(repeating: "[", count: 5000)] {
             #expect(!isObject(Array(text.utf8)), "\(text)")

@@ -5,6 +5,7 @@ import Testing
 
 @testable import AdaShareConfiguration
 @testable import AdaShareExperiments
+@testable import AdaShareMethods
 @testable import AdaShareTraining
 
 @Suite struct RunDirectoryTests {
@@ -202,7 +203,8 @@ import Testing
         func remains(_ text: String, of bytes: Int, after step: Int) throws -> (text: String, loss: String?) {
             let url = try folder.write(text, "metrics.jsonl")
             let log = try EventLog(url)
-            let known = log.remains(of: UInt64(bytes), after: step)
+            let damage = try log.setDamagedAside()
+            let known = log.remains(of: damage?.offset(of: UInt64(bytes)) ?? UInt64(bytes), after: step)
             try log.truncate(to: known.offset)
             return (try String(contentsOf: url, encoding: .utf8), known.loss)
         }
@@ -214,9 +216,9 @@ import Testing
             #expect(left.text == lines[..<2].joined())
             #expect(left.loss?.contains("was cut or changed: it goes on after step 2, ") == true, "\(left)")
         }
-        // Nothing of what is taken again is kept, and a line that cannot be read is in nobody's way.
+        // Nothing of what is taken again is kept, and no line that cannot be read.
         let grown = try remains("{\n" + lines[1] + lines[4] + lines[4], of: three.utf8.count, after: 3)
-        #expect(grown.text == "{\n" + lines[1] && grown.loss != nil)
+        #expect(grown.text == lines[1] && grown.loss != nil)
         // Where the checkpoint ends by chance, but of later steps.
         let chance = try remains(lines[2...].joined(), of: three.utf8.count, after: 3)
         #expect(chance.text == lines[2])
@@ -228,13 +230,85 @@ import Testing
         #expect(try remains("", of: 0, after: 0).loss == nil)
     }
 
+    /// Whatever a disk has made of a line: it is moved, no byte is lost, and the others are gone on with.
+    @Test func damagedLinesAreSetAside() throws {
+        let lines = (1...5).map { #"{"event":"step","global_step":\#($0),"loss":1.5e-05}"# + "\n" }
+        let length = lines[0].utf8.count
+        // What becomes of the second line, and how many others go with it.
+        let damages: [(String, (inout [UInt8]) -> Void, lost: Int)] = [
+            ("garbage", { for place in 10..<20 { $0[length + place] = 0xFF } }, 0),
+            ("zeros", { for place in 0..<length - 1 { $0[length + place] = 0 } }, 0),
+            ("zeros over two lines", { for place in 5..<length + 5 { $0[length + place] = 0 } }, 1),
+            ("infinity", { $0.replaceSubrange(2 * length - 5..<2 * length - 2, with: Array("900".utf8)) }, 0),
+            ("a bit", { $0[length] ^= 1 }, 0),
+            ("a byte less", { $0.remove(at: length + 1) }, 0),
+            ("nothing but its end", { $0.removeSubrange(length..<2 * length - 1) }, 0),
+        ]
+        for (name, change, lost) in damages {
+            // The checkpoint has seen the last line, or not; what it has not is taken again.
+            for seen in [4, 5] {
+                let folder = try TemporaryFolder()
+                var bytes = Array(lines.joined().utf8)
+                change(&bytes)
+                let url = try folder.write(bytes, "metrics.jsonl")
+                let log = try EventLog(url)
+                let damage = try #require(try log.setDamagedAside(), "\(name)")
+                let kept = [lines[0]] + lines[(2 + lost)...]
+                #expect(try String(contentsOf: url, encoding: .utf8) == kept.joined(), "\(name)")
+                let aside = try Data(contentsOf: folder.file("metrics.damaged"))
+                #expect(aside.elementsEqual(bytes[length..<bytes.count - (3 - lost) * length]), "\(name)")
+                #expect(damage.text.contains("line 2 of \(url.path) was no JSON object"), "\(damage.text)")
+                let known = log.remains(of: damage.offset(of: UInt64(seen * length)), after: seen, isKnown: true)
+                #expect(known.loss == nil, "\(name)")
+                try log.truncate(to: known.offset)
+                try log.append(["again": true])
+                let all = [lines[0]] + lines[(2 + lost)..<seen] + [#"{"again":true}"# + "\n"]
+                #expect(try String(contentsOf: url, encoding: .utf8) == all.joined(), "\(name)")
+                #expect(try log.setDamagedAside() == nil && EventLog.read(url).count == all.count)
+                // A process was killed before the log was written: what it had moved is not moved twice.
+                try folder.write(bytes, "metrics.jsonl")
+                _ = try EventLog(url).setDamagedAside()
+                #expect(try Data(contentsOf: folder.file("metrics.damaged")) == aside)
+                try folder.write("x\n", "metrics.jsonl")
+                _ = try EventLog(url).setDamagedAside()
+                #expect(try Data(contentsOf: folder.file("metrics.damaged")) == aside + Data("x\n".utf8))
+            }
+        }
+    }
+
+    // MARK: - What is asked for
+
+    @Test func whatIsAskedForIsKept() throws {
+        let folder = try TemporaryFolder()
+        let run = try RunDirectory(folder.url, mode: .create)
+        let configuration = try configuration()
+        try run.prepare(configuration)
+        let outlines = try configuration.method.chosen.phases(configuration.methodSettings())
+        func kept(_ phases: Set<Phase>?, _ policy: SelectionPolicy? = nil) throws -> RunDirectory.Asked? {
+            try run.keep(phases.map { RunDirectory.Asked(phases: $0, policy: policy) }, of: outlines)
+            return try run.readAsked()
+        }
+        #expect(try kept(nil) == nil)
+        #expect(try kept([.warmup])?.phases == [.warmup])
+        // It is no step, so that the run may still be begun anew.
+        #expect(try run.isUnbegun())
+        // Phases that are over stay a part of the run.
+        try Data().write(to: run.checkpoints.appendingPathComponent("warmup.safetensors"))
+        #expect(try kept([.policy])?.phases == [.warmup, .policy])
+        #expect(try kept([.policy, .retrain]) == nil && !folder.names.contains("asked.json"))
+        let policy = SelectionPolicy(tasks: ["depth": [1, 0]])
+        #expect(try kept([.retrain], policy)?.policy == policy)
+        try folder.write("{", "asked.json")
+        #expect(message { _ = try run.readAsked() }.contains("asked.json: found no file that `train` wrote"))
+    }
+
     @Test func badLogsAreErrors() throws {
         let folder = try TemporaryFolder()
         let url = try folder.write("{\"a\":1}\nnonsense\n{}\n", "m.jsonl")
         #expect(
             message { _ = try EventLog.read(url) }
-                == "\(url.path): line 2: found no JSON object, expected a JSON object; without the line the others are "
-                + "read")
+                == "\(url.path): line 2: found no JSON object, expected a JSON object; `adashare train --resume` moves "
+                + "such lines aside")
         #expect(message { _ = try EventLog(URL(fileURLWithPath: "/nonexistent/m.jsonl")) }.contains("open failed"))
     }
 }

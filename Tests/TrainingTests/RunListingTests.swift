@@ -117,8 +117,50 @@ import Testing
         #expect(whole.networks(of: kinds).map(\.trained) == [kinds[0], kinds[0], kinds[2]])
         let last = try #require(try listing().part)
         #expect(last.text == "hard sharing, 0.5 × as wide, 0 of 2" && last.number == 2 && last.count == 2)
+        // A comparison alone is no end: what was compared may be gone.
         try AtomicFile.write(Data("{}".utf8), to: whole.tradeoff)
-        #expect(try listing().part == nil)
+        #expect(try listing().part?.text == last.text && listing().state == .stopped)
+        let narrow = url.appendingPathComponent("hard_sharing/0.5")
+        try run(narrow, Array(Self.side.dropFirst()), [("retrain", 2)], isOver: true)
+        let end = try listing()
+        #expect(end.part == nil && end.state == .finished)
+        #expect(end.lastPart?.text == "hard sharing, 0.5 × as wide, 2 of 2" && end.lastPart?.number == 2)
+        try FileManager.default.removeItem(at: url.appendingPathComponent("retrain/0.9"))
+        #expect(try listing().part?.text == "retraining at 0.9, 0 of 2" && listing().state == .stopped)
+    }
+
+    /// A run that was asked for a part of its phases is at its end after them.
+    @Test func aRunIsForWhatWasAskedFor() throws {
+        let folder = try TemporaryFolder()
+        let run = try run(
+            folder.file("run"), ["training.warmup.iterations=2"], [("warmup", 1), ("warmup", 2)], isOver: true)
+        let outlines = try run.readConfiguration().methodSettings()
+        let phases = try run.readConfiguration().method.chosen.phases(outlines)
+        func listing() throws -> RunListing { try #require(try RunListing.all(in: folder.url).first) }
+        #expect(try listing().state == .stopped && listing().phases == 3)
+        try run.keep(RunDirectory.Asked(phases: [.warmup]), of: phases)
+        #expect(try listing().state == .finished && listing().phases == 1)
+        // A study is for all of them.
+        #expect(try !StudyResults.isFinished(run.url, run.readConfiguration()))
+        try Data().write(to: run.checkpoints.appendingPathComponent("warmup.safetensors"))
+        try run.keep(RunDirectory.Asked(phases: [.policy]), of: phases)
+        #expect(try listing().state == .stopped && listing().phases == 2)
+    }
+
+    /// What no text can name is said to be left out.
+    @Test func namesThatAreNoTextAreSaid() throws {
+        let folder = try TemporaryFolder()
+        try run(folder.file("runs/good"), ["training.warmup.iterations=1"], [("warmup", 1)])
+        let bad: [[UInt8]] = [Array("runs/caf".utf8) + [0xE9], Array("runs/.x".utf8) + [0xFF]]
+        let paths = bad.map { (Array((folder.url.path + "/").utf8) + $0 + [0]).map(CChar.init(bitPattern:)) }
+        for path in paths { #expect(mkdir(path, 0o777) == 0) }
+        defer { for path in paths { rmdir(path) } }
+        var leftOut: [String] = []
+        let runs = try RunListing.all(in: folder.url) { leftOut = $0 }
+        #expect(runs.map(\.name) == ["runs/good"] && leftOut == ["runs/caf\\xe9"])
+        let names = try #require(FolderNames(folder.file("runs").path))
+        #expect(names.names == ["good"] && names.others.map(\.name) == [".x\\xff", "caf\\xe9"])
+        #expect(names.others.allSatisfy(\.isFolder) && FolderNames(folder.file("none").path) == nil)
     }
 
     /// A policy that is given is retrained under in the run itself, whatever budgets there are.
@@ -145,6 +187,27 @@ import Testing
         let policies = [[1, 1], [1, 0], [1, 1]].map { SelectionPolicy(tasks: ["a": $0]) }
         let budgets = [0.9, 0.6, 0.8].map(PolicyBudget.share)
         let groups = SideRuns.grouped(zip(budgets, policies).map { (budget: $0, policy: $1) })
-        #expect(groups.map(\.budgets) == ["0.9 and 0.8", "0.6"])
+        #expect(groups.map(\.budgets) == ["0.9 and 0.8", "0.6"] && groups.map(\.miss) == ["", ""])
+        let missed = SideRuns.grouped(
+            zip(budgets, policies).map { (budget: $0, policy: $1) }, missed: [budgets[1], budgets[2]])
+        #expect(missed.map(\.miss) == [", over 0.8", ", over its budget"])
+    }
+
+    /// What is planned or measured above a budget is known of every policy.
+    @Test func missedBudgetsAreKnown() throws {
+        let experiment = try Experiment(
+            ExperimentConfiguration.parse(
+                yaml: "tasks: [{ name: a, kind: depth }]\nmodel: { backbone: resnet18, head: light }", file: "c.yml"))
+        let all = SelectionPolicy.allSelected(tasks: ["a"], blocks: 8)
+        let none = SelectionPolicy(tasks: ["a": Array(repeating: 0, count: 8)])
+        let policies = [(PolicyBudget.share(0.5), all), (.share(0.9), none), (.share(1), all)]
+        #expect(experiment.missed(policies.map { (budget: $0, policy: $1) }, measured: nil) == [.share(0.5)])
+        var point = Tradeoff.Point(
+            kind: .policy, name: "policy at 0.9", folder: "retrain/0.9", macsShare: 0.8, inferenceShare: 0.95,
+            trainingShare: 0.8, inferenceMs: 95, trainingMs: 80, budgetShare: 0.9, gain: nil, gains: [:])
+        // As files of earlier versions have it: only what was measured is known.
+        #expect(point.isOver(.inference) && !point.isOver(.training))
+        point.isOverBudget = true
+        #expect(point.isOver(.training))
     }
 }

@@ -36,10 +36,12 @@ public struct PublishedConfiguration: Sendable {
 
     /// The same of text; `file` names it in errors.
     static func translate(_ text: String, file: String, vocabulary: Vocabulary) throws -> PublishedConfiguration? {
+        // Ours have neither; most need no second reading to tell.
+        let marks = ["dataload", "tasks_num_class"]
+        guard marks.contains(where: { text.contains($0) }) else { return nil }
         let tree = try ConfigurationTree(yaml: text, file: file, overrides: [])
         let names = Set((tree.root.mapping ?? [:]).compactMap { $0.key.scalar?.string })
-        // Ours have neither.
-        guard !names.isDisjoint(with: ["dataload", "tasks_num_class"]) else { return nil }
+        guard !names.isDisjoint(with: marks) else { return nil }
         var translation = PublishedTranslation(tree, vocabulary: vocabulary)
         try translation.run()
         return PublishedConfiguration(

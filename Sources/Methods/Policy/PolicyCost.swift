@@ -28,6 +28,9 @@ public struct PolicyCost: Codable, Sendable, Equatable {
 }
 
 extension PolicyCost {
+    /// Whether the discrete policy costs more than was asked for.
+    public var isOverBudget: Bool { asked.map { discrete > $0 } ?? false }
+
     /// The cost of a policy taken from these probabilities; nil where there are too many tasks to sum over their sets.
     init?(_ probabilities: [[Double]], drawn: DiscretePolicy, by draw: PolicyDraw, measure: BudgetMeasure) {
         let form = draw.form

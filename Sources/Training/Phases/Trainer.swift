@@ -128,7 +128,8 @@ public final class Trainer {
         log = try EventLog(run.log)
         // A checkpoint that cannot be continued from leaves the log as it is.
         if let saved { try restore(saved) }
-        let known = log.remains(of: saved?.state.logOffset ?? 0, after: globalStep)
+        let (seen, damage) = (saved?.state.logOffset ?? 0, try log.setDamagedAside())
+        let known = log.remains(of: damage?.offset(of: seen) ?? seen, after: globalStep, isKnown: damage != nil)
         let resumes = try log.events(after: known.offset).filter { $0["event"] == "resume" }
         try log.truncate(to: known.offset)
         if given.configuration.dataset.onError == .skip {
@@ -139,8 +140,8 @@ public final class Trainer {
         if saved != nil {
             tell("resuming in phase \(state.phase.rawValue) after iteration \(state.iteration)")
             try reopenPhase()
-            if let loss = known.loss { report(.notice(loss)) }
         }
+        for text in [damage?.text, known.loss].compactMap({ $0 }) { report(.notice(text)) }
         if given.configuration.training.tensorboard, given.ranks?.isFirst ?? true {
             let steps = outlines.reduce(0) { $0 + $1.iterations }
             board = RunBoard(run, experiment, nextStep: globalStep + 1, of: steps)
@@ -230,10 +231,12 @@ public final class Trainer {
 
     /// Runs the phases that are not finished yet.
     ///
-    /// - Parameter phases: which of the method's phases to run; nil for all.
+    /// - Parameters:
+    ///   - phases: which of the method's phases to run; nil for all.
+    ///   - accepted: called before the first step, once it is known that these phases can be run.
     /// - Returns: the phases that ran or had run before.
     @discardableResult
-    public func train(phases: Set<Phase>? = nil) throws -> [Phase] {
+    public func train(phases: Set<Phase>? = nil, accepted: () throws -> Void = {}) throws -> [Phase] {
         let asked = outlines.filter { outline in
             outline.iterations > 0 && phases?.contains(outline.companion ?? outline.phase) ?? true
         }.filter { outline in
@@ -242,6 +245,7 @@ public final class Trainer {
         let wanted = asked.filter { !$0.isElsewhere }
         try checkOrder(wanted)
         try experiment.method.prepare(asked.map(\.phase), in: self)
+        try accepted()
         if isResumed {
             var event = event("resume")
             event["phases_finished"] = .array(state.finished.map { .string($0.rawValue) })

@@ -8,6 +8,8 @@ public struct RunComparison: Sendable {
     /// The networks of the runs: each run's own, or those of its budgets, and what was trained to compare with.
     public let lines: [StudyResults.Line]
     private let tasks: [String]
+    /// Runs that belong to these and are left out, and why.
+    public let leftOut: [InputError]
     /// By which a line's run is found again: Δ is over its own hard sharing.
     private let baselines: [String: StudyResults.Line]
 
@@ -38,7 +40,7 @@ public struct RunComparison: Sendable {
     /// - Parameter runs: what each run is called, and its folder.
     /// - Throws: `InputError` if one is no run's, or a file in it is damaged.
     public init(_ runs: [(name: String, url: URL)]) throws {
-        var groups: [Group] = []
+        var (groups, leftOut): ([Group], [InputError]) = ([], [])
         for (name, url) in runs {
             let run = try RunDirectory(url, mode: .read)
             let configuration = try run.readConfiguration()
@@ -59,7 +61,7 @@ public struct RunComparison: Sendable {
             let title = count > 1 ? "\(group.name) (\(count))" : group.name
             var own: [StudyResults.Line] = []
             for run in group.runs {
-                for (part, kind, entry) in try StudyResults.entries(of: run.url) {
+                for (part, kind, entry) in try StudyResults.entries(of: run.url, leftOut: { leftOut.append($0) }) {
                     let name = part.isEmpty ? title : "\(title), \(part)"
                     if let place = own.firstIndex(where: { $0.name == name }) {
                         own[place].entries[run.seed] = entry
@@ -73,7 +75,7 @@ public struct RunComparison: Sendable {
             baselines[title] = own.first { $0.kind == .hardSharing }
             lines += own
         }
-        (self.lines, self.baselines) = (lines, baselines)
+        (self.lines, self.baselines, self.leftOut) = (lines, baselines, leftOut)
         tasks = groups.flatMap { $0.configuration.tasks.map(\.name) }
     }
 
@@ -85,8 +87,11 @@ public struct RunComparison: Sendable {
 
     private var table: StudyTable { StudyTable(lines, tasks: tasks, hasAllMetrics: true, gains: gains) }
 
-    /// Every metric, exact convention, and costs, a column for each network.
-    public var text: String { table.transposed }
+    /// Every metric, exact convention, and costs, a column for each network, and what became of budgets.
+    public var text: String {
+        let remarks = lines.flatMap(\.budgetRemarks)
+        return table.transposed + (remarks.isEmpty ? "" : "\n\n" + remarks.joined(separator: "\n"))
+    }
 
     /// The same for programs, all digits.
     public var numbers: [Numbers] {

@@ -34,8 +34,9 @@ public struct RunListing: Sendable, Encodable {
     public private(set) var phase: String?, phaseNumber: Int?, phases: Int?
     /// Steps of the phase that are done, and all of them.
     public private(set) var iteration: Int?, iterations: Int?
-    /// The run that belongs to it and is worked on, or is the next to be, once its own phases are over.
-    package private(set) var part: RunStanding.Part?
+    /// The run that belongs to it and is worked on, or is the next to be, once its own phases are over; and the
+    /// last of them, once all are finished.
+    package private(set) var part: RunStanding.Part?, lastPart: RunStanding.Part?
     /// Best score on the validation split in percent, of the last phase that has one, but for what results are compared
     /// with: mean relative gain over what scores of the run are relative to.
     public private(set) var bestScore: Double?
@@ -49,16 +50,19 @@ public struct RunListing: Sendable, Encodable {
     /// Lists the runs in a folder and the folders in it, those last changed first. Runs that belong to a run are a part
     /// of it. Links to folders are followed; a run is listed once, by the name that needs none where there is one.
     ///
-    /// - Parameter root: the folder; a run's own is listed alone.
+    /// - Parameters:
+    ///   - root: the folder; a run's own is listed alone.
+    ///   - leftOut: told the folders that are not looked into, whose names are no UTF-8, spelled out.
     /// - Throws: `InputError` if it is no folder that can be read.
-    public static func all(in root: URL) throws -> [RunListing] {
-        guard (try? FileManager.default.contentsOfDirectory(atPath: root.path)) != nil else {
+    public static func all(in root: URL, leftOut: ([String]) -> Void = { _ in }) throws -> [RunListing] {
+        guard FolderNames(root.path) != nil else {
             throw InputError(
                 file: root.relativePath, found: "no folder that can be read", expected: "one that runs lie in")
         }
         var search = Search()
         search.look(in: root, name: "", depth: 0)
         search.followLinks()
+        if !search.leftOut.isEmpty { leftOut(search.leftOut) }
         return search.found.sorted { ($1.lastChange, $0.name) < ($0.lastChange, $1.name) }
     }
 
@@ -76,6 +80,7 @@ public struct RunListing: Sendable, Encodable {
     /// Goes through folders, each once, by whatever name it is come to.
     private struct Search {
         private(set) var found: [RunListing] = []
+        private(set) var leftOut: [String] = []
         private var seen: Set<[UInt64]> = []
         private var links: [(folder: URL, name: String, depth: Int)] = []
 
@@ -86,13 +91,13 @@ public struct RunListing: Sendable, Encodable {
             guard let status = RunListing.status(folder.path, followsLinks: true) else { return }
             let identity = [UInt64(status.st_dev), UInt64(status.st_ino)]
             guard seen.insert(identity).inserted else { return }
-            guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
+            guard let contents = FolderNames(folder.path) else {
                 var listing = RunListing(name: name, folder: folder.relativePath)
                 (listing.state, listing.problem) = (.damaged, "the folder cannot be read")
                 found.append(listing)
                 return
             }
-            if RunDirectory.isRun(holding: Set(names)) {
+            if RunDirectory.isRun(holding: Set(contents.names)) {
                 found.append(RunListing(folder, name: name.isEmpty ? "." : name))
                 return
             }
@@ -101,9 +106,10 @@ public struct RunListing: Sendable, Encodable {
                 seen.remove(identity)
                 return
             }
-            for child in names.sorted() where !child.hasPrefix(".") {
-                let url = folder.appendingPathComponent(child)
-                let path = name.isEmpty ? child : "\(name)/\(child)"
+            func below(_ child: String) -> String { name.isEmpty ? child : "\(name)/\(child)" }
+            leftOut += contents.others.filter { $0.isFolder && !$0.name.hasPrefix(".") }.map { below($0.name) }
+            for child in contents.names where !child.hasPrefix(".") {
+                let (url, path) = (folder.appendingPathComponent(child), below(child))
                 switch RunListing.status(url.path).map({ $0.st_mode & S_IFMT }) {
                 case S_IFDIR: look(in: url, name: path, depth: depth + 1)
                 case S_IFLNK: links.append((url, path, depth + 1))
@@ -143,9 +149,10 @@ public struct RunListing: Sendable, Encodable {
         let configuration = try run.readConfiguration()
         method = configuration.method.kind
         let log = try EventLog.Lines(run.log)
-        let standing = try RunStanding(run, configuration, log)
+        let standing = try RunStanding(run, configuration, asked: run.readAsked(), log)
         (phase, phaseNumber, phases) = (standing.phase, standing.phaseNumber, standing.phases)
-        (iteration, iterations, part) = (standing.iteration, standing.iterations, standing.part)
+        (iteration, iterations) = (standing.iteration, standing.iterations)
+        (part, lastPart) = (standing.part, standing.lastPart)
         bestScore = Self.bestScore(log, ofLast: standing.judged)
         let summary: Ending? = try JSONText.readFileIfThere(run.summary)
         gainOverHardSharing = summary?.gainOverHardSharing

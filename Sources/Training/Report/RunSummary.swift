@@ -139,13 +139,13 @@ extension RunSummary {
     /// A gain in percent; how far a number is above one that is nearly nothing says nothing.
     private static func gain(_ percent: Double) -> String { percent > 999 ? "> 999 %" : signed(percent) + " %" }
 
-    /// Metrics of one convention beside the constant guess and hard sharing, with the gain over hard sharing; over the
-    /// constant guess where hard sharing was not trained.
+    /// Metrics of one convention beside the constant guess and, where that was trained, hard sharing, with the gain
+    /// over the last of these.
     public func metricsTable(tasks: [String], convention: MetricConvention) -> String {
-        let rival = hardSharing == nil ? "constant" : "hard sharing"
-        var table = Table([
-            "task", "metric", "constant", "hard sharing", isPolicyLearned ? "learned" : "trained", "gain over \(rival)",
-        ])
+        let hasShared = hardSharing != nil
+        let rivals = hasShared ? ["constant", "hard sharing"] : ["constant"]
+        var table = Table(
+            ["task", "metric"] + rivals + [isPolicyLearned ? "learned" : "trained", "gain over \(rivals.last ?? "")"])
         for task in tasks {
             let mine = metrics[task]?[convention.rawValue] ?? []
             for (row, metric) in mine.enumerated() {
@@ -153,14 +153,12 @@ extension RunSummary {
                     results?[task]?[convention.rawValue]?.first { $0.name == metric.name }
                 }
                 let (constant, shared) = (find(constantGuess), find(hardSharing))
-                let gain = (hardSharing == nil ? constant : shared).flatMap {
-                    RelativeGain.ofTask([metric], over: [$0])
-                }
-                table.add([
-                    row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓"),
-                    constant.map { readable($0.value) } ?? "–", shared.map { readable($0.value) } ?? "–",
-                    readable(metric.value), gain.map(Self.gain) ?? "–",
-                ])
+                let known = hasShared ? [constant, shared] : [constant]
+                let gain = (hasShared ? shared : constant).flatMap { RelativeGain.ofTask([metric], over: [$0]) }
+                table.add(
+                    [row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓")]
+                        + known.map { $0.map { readable($0.value) } ?? "–" }
+                        + [readable(metric.value), gain.map(Self.gain) ?? "–"])
             }
         }
         return table.text

@@ -8,7 +8,7 @@ import Foundation
 /// What the finished runs of a study reached.
 public struct StudyResults: Sendable {
     /// Where a network's weights lie.
-    struct Network {
+    struct Network: Equatable {
         /// A run's folder.
         let run: URL
         /// Every task selects every block, whatever policy the weights were trained with.
@@ -25,6 +25,10 @@ public struct StudyResults: Sendable {
         /// What predictions for one image take; nil where that was not measured.
         public internal(set) var milliseconds: Double?
         let network: Network
+        /// What the network of its run is called that this one is too, where two budgets have come to one policy.
+        public var sameAs: String?
+        /// Whether it takes more than its budget.
+        public var isOverBudget = false
         /// By which a run is known again: what it ended with, and the algorithms that it computes by.
         let fingerprint: String
     }
@@ -66,7 +70,7 @@ public struct StudyResults: Sendable {
             for seed in study.seeds {
                 let run = folder.appendingPathComponent(study.folder(row, seed: seed))
                 let configuration = study.configuration(row, seed: seed)
-                let entries: [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)]
+                let entries: [Part]
                 do {
                     if let change = try Self.change(of: run, configuration) { throw change }
                     guard try Self.isFinished(run, configuration) else {
@@ -161,44 +165,71 @@ public struct StudyResults: Sendable {
         guard let run = try? RunDirectory(run, mode: .read), case .same = try run.continuation(configuration) else {
             return false
         }
-        return try RunStanding(run, configuration).isFinished
+        return try RunStanding(run, configuration, asked: nil).isFinished
     }
+
+    /// A network of a run, and what it is called within that.
+    package typealias Part = (part: String, kind: Tradeoff.Point.Kind?, entry: Entry)
 
     /// The networks of a run: its own, or where budgets are retrained in runs of their own those; hard sharing and
     /// narrower networks where they were trained. The only network of a row has no name of its own.
-    package static func entries(of run: URL) throws -> [(part: String, kind: Tradeoff.Point.Kind?, entry: Entry)] {
+    ///
+    /// - Parameters:
+    ///   - run: its folder.
+    ///   - leftOut: told what is wrong with a run that belongs to it, which is left out then; nil throws it.
+    /// - Throws: `InputError` for a file that is missing or damaged.
+    package static func entries(
+        of run: URL, leftOut: ((InputError) -> Void)? = nil
+    ) throws -> [Part] {
         let summary: RunSummary = try JSONText.readFile(RunDirectory.Entry.summary.url(in: run))
         let compared = RunDirectory.Entry.tradeoff.url(in: run)
-        let baseline = summary.hardSharing.map {
-            (hardSharing, Tradeoff.Point.Kind.hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))
+        let baseline: [Part] =
+            summary.hardSharing.map {
+                [(hardSharing, .hardSharing, Entry(summary, metrics: $0, in: run, sharesAll: true))]
+            } ?? []
+        func own() -> Entry {
+            var entry = Entry(summary, metrics: summary.metrics, in: run)
+            entry.isOverBudget = summary.policyCost?.isOverBudget ?? false
+            return entry
         }
         guard FileManager.default.fileExists(atPath: compared.path) else {
             let kind: Tradeoff.Point.Kind? = summary.isPolicyLearned ? .policy : nil
-            return [("", kind, Entry(summary, metrics: summary.metrics, in: run))] + (baseline.map { [$0] } ?? [])
+            return [("", kind, own())] + baseline
         }
         let tradeoff: Tradeoff = try JSONText.readFile(compared)
         let policies = tradeoff.points.filter { $0.kind == .policy }
-        // A policy that shares everything has no point of its own: it is hard sharing.
-        let own =
-            policies.isEmpty
-            ? [("", Tradeoff.Point.Kind?.some(.policy), Entry(summary, metrics: summary.metrics, in: run))] : []
-        return try own
-            + tradeoff.points.compactMap { point in
-                switch point.kind {
-                case .hardSharing: return baseline
-                case .policy, .narrow:
-                    let folder = point.folder == "." ? run : run.appendingPathComponent(point.folder)
-                    let own: RunSummary =
-                        point.folder == "."
-                        ? summary : try JSONText.readFile(RunDirectory.Entry.summary.url(in: folder))
-                    let isOnly = point.kind == .policy && policies.count == 1
-                    return (isOnly ? "" : point.name, point.kind, Entry(own, metrics: own.metrics, in: folder))
-                }
+        func entry(_ point: Tradeoff.Point) throws -> Entry? {
+            guard point.folder != "." else { return own() }
+            let folder = run.appendingPathComponent(point.folder)
+            do {
+                let side: RunSummary = try JSONText.readFile(RunDirectory.Entry.summary.url(in: folder))
+                return Entry(side, metrics: side.metrics, in: folder)
+            } catch let error as InputError {
+                guard let leftOut else { throw error }
+                leftOut(error)
+                return nil
             }
+        }
+        // A policy that shares everything has no point of its own: it is hard sharing.
+        var networks: [Part] = policies.isEmpty ? [("", .policy, own())] : []
+        for point in tradeoff.points {
+            guard point.kind != .hardSharing else {
+                networks += baseline
+                continue
+            }
+            guard var entry = try entry(point) else { continue }
+            (entry.sameAs, entry.isOverBudget) = (point.sameAs, point.isOver(tradeoff.measure))
+            let isOnly = point.kind == .policy && policies.count == 1
+            networks.append((isOnly ? "" : point.name, point.kind, entry))
+        }
+        return networks
     }
 
-    /// Why lines have no Δ although there is a reference, a line of text for each.
-    public var gainRemarks: [String] {
+    /// What people should know of the table, a line of text each: why a line has no Δ although there is a reference,
+    /// and what became of budgets.
+    public var remarks: [String] { gainRemarks + lines.flatMap(\.budgetRemarks) }
+
+    private var gainRemarks: [String] {
         guard let reference else { return [] }
         return lines.filter { gains($0).isEmpty }.map { line in
             let common = line.entries.keys.filter { reference.entries[$0] != nil }
@@ -212,6 +243,20 @@ public struct StudyResults: Sendable {
 }
 
 extension StudyResults.Line {
+    /// What became of its budget: whether it is another line's network, and whether it takes more. With seeds, where
+    /// that is not so of all.
+    var budgetRemarks: [String] {
+        func seeds(_ holds: (StudyResults.Entry) -> Bool) -> String? {
+            let found = entries.filter { holds($0.value) }.keys.sorted()
+            guard !found.isEmpty else { return nil }
+            return found.count == entries.count ? "" : " (seed \(found.map(String.init).joined(separator: ", ")))"
+        }
+        let twins = Set(entries.values.compactMap(\.sameAs)).sorted().compactMap { twin in
+            seeds { $0.sameAs == twin }.map { "\(name) is the \(twin), trained once\($0)" }
+        }
+        return twins + (seeds(\.isOverBudget).map { ["\(name) is over its budget\($0)"] } ?? [])
+    }
+
     /// Δ over another line in percent, exact convention, for the seeds that both have.
     func gains(over base: StudyResults.Line) -> [Double] {
         entries.keys.sorted().compactMap { seed in

@@ -126,7 +126,10 @@ public struct StudyTable {
 
     /// The table with a column for each network: easier to read where these are few, and their numbers many.
     package var transposed: String {
-        var table = Table([""] + lines.map(\.name))
+        func title(_ line: StudyResults.Line) -> String {
+            line.name + (line.entries.values.contains(where: \.isOverBudget) ? SideRuns.overMark : "")
+        }
+        var table = Table([""] + lines.map(title))
         for column in columns {
             table.add([column.title] + lines.map { cell(column.values($0), isSigned: column.isSigned) })
         }

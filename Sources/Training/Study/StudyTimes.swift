@@ -90,6 +90,11 @@ extension StudyResults {
         for line in lines {
             for (seed, entry) in line.entries.sorted(by: { $0.key < $1.key }) {
                 try stop.check()
+                // Two budgets may have come to one policy.
+                if let twin = measured.first(where: { $0.seed == seed && $0.entry.network == entry.network }) {
+                    measured.append((line.name, seed, entry, twin.share))
+                    continue
+                }
                 let subject: Timed
                 do {
                     subject = try Timed(entry.network, on: context, images: images, report: report)

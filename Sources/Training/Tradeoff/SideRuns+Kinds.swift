@@ -80,19 +80,6 @@ extension SideRuns {
         return "these are the weights of policy learning; its policies are retrained in "
             + folders.map(\.folder).joined(separator: ", ")
     }
-
-    /// Budgets by the policies that they came to, those of one policy together, in order.
-    package static func grouped(
-        _ policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
-    ) -> [(budgets: String, policy: SelectionPolicy)] {
-        policies.reduce(into: []) { groups, next in
-            if let place = groups.firstIndex(where: { $0.policy.tasks == next.policy.tasks }) {
-                groups[place].budgets += " and \(next.budget.name)"
-            } else {
-                groups.append((next.budget.name, next.policy))
-            }
-        }
-    }
 }
 
 extension RunDirectory {

@@ -137,6 +137,7 @@ public struct SideRuns {
                     expected: "the weights of a run that has finished; without the folder \(folder.path) it is trained "
                         + "again")
             }
+            if let text = try own.mendLog() { report(.notice(text)) }
             metrics = known
         } else {
             report(.notice("training \(kind.name), run folder \(folder.relativePath)"))

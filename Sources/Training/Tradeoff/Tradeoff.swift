@@ -41,6 +41,9 @@ public struct Tradeoff: Codable, Sendable {
         public var plannedMs, plannedShare: Double?
         /// The most it was to take, as a share of hard sharing's time; nil without a budget of time.
         public var budgetShare: Double?
+        /// Whether it takes more than its budget, as planned or as measured; nil without one, and in files of earlier
+        /// versions.
+        public var isOverBudget: Bool?
         /// Mean over tasks of the mean over metrics of the gain over hard sharing, in percent, exact convention; nil
         /// where hard sharing was not trained.
         public let gain: Double?
@@ -54,6 +57,13 @@ public struct Tradeoff: Codable, Sendable {
 
         /// The measured milliseconds of the step that a budget counts; of inference where it counts none.
         public func ms(_ measure: BudgetMeasure) -> Double { measure == .training ? trainingMs : inferenceMs }
+
+        /// Whether it takes more than its budget, as far as that is known.
+        ///
+        /// - Parameter measure: what budgets count.
+        public func isOver(_ measure: BudgetMeasure) -> Bool {
+            isOverBudget ?? budgetShare.map { share(measure) > $0 } ?? false
+        }
 
         /// By how much the measured step takes longer than was planned, relatively.
         public func planError(_ measure: BudgetMeasure) -> Double? { plannedMs.map { ms(measure) / $0 - 1 } }
@@ -106,9 +116,9 @@ extension SideRuns {
         if !timed.allSatisfy({ $0.inference.isSettled && $0.training.isSettled }) {
             report(.notice("other work disturbed the timing: shares of hard sharing's time may be some percent off"))
         }
-        let times = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
-        let points = Timed.points(
-            timed, over: summary.hardSharing, times: times?.costs, measure: experiment.configuration.policy.budgetFor)
+        var planned = experiment
+        planned.partTimes = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
+        let points = Timed.points(timed, over: summary.hardSharing, planned: planned)
         let shape = experiment.alone.trainingShape
         let result = Tradeoff(
             device: context.device.name, kernelFamily: summary.kernelFamily, batch: shape.count, height: shape.height,
@@ -224,33 +234,42 @@ private struct Timed {
     /// - Parameters:
     ///   - timed: hard sharing first.
     ///   - base: what hard sharing reaches; nil where it was not trained.
-    ///   - times: of parts, where budgets count time.
+    ///   - planned: the experiment, with the times of parts where budgets count time.
     static func points(
-        _ timed: [Timed], over base: [String: [String: [Metric]]]?, times: PartCosts?, measure: BudgetMeasure
+        _ timed: [Timed], over base: [String: [String: [Metric]]]?, planned: Experiment
     ) -> [Tradeoff.Point] {
+        let (times, settings) = (planned.partTimes?.costs, planned.configuration.policy)
         let inferenceMs = timed.map(\.inference.hardSharingMs).min() ?? 0
         let trainingMs = timed.map(\.training.hardSharingMs).min() ?? 0
-        let hardMs = measure == .training ? trainingMs : inferenceMs
+        let hardMs = settings.budgetFor == .training ? trainingMs : inferenceMs
         return timed.map { one in
             let network = one.network
             let isReference = network.kind == .hardSharing
             let (inference, training) = isReference ? (1, 1) : (one.inference.share, one.training.share)
-            let planned = network.kind == .policy ? network.policy : nil
-            let limit = times == nil ? nil : network.budget
+            let plan = network.kind == .policy ? network.policy : nil
             let (gain, gains) = network.gains(over: base)
-            return Tradeoff.Point(
+            var point = Tradeoff.Point(
                 kind: network.kind, name: network.name, folder: network.folder, sameAs: network.sameAs,
                 macsShare: network.macsShare, inferenceShare: inference, trainingShare: training,
                 inferenceMs: inference * inferenceMs, trainingMs: training * trainingMs,
-                plannedMs: planned.flatMap { times?.milliseconds(of: $0, .shared) },
-                plannedShare: planned.flatMap { times?.share(of: $0, .shared) },
-                budgetShare: limit.map { budget in
-                    switch budget {
-                    case .share(let share): share
-                    case .milliseconds(let ms): ms / hardMs
-                    }
-                },
+                plannedMs: plan.flatMap { times?.milliseconds(of: $0, .shared) },
+                plannedShare: plan.flatMap { times?.share(of: $0, .shared) },
+                budgetShare: network.budget.flatMap { times?.limit($0, settings.cost, hardMs: hardMs) },
                 gain: gain, gains: gains)
+            point.isOverBudget = network.budget.map { budget in
+                planned.plans(network.policy, above: budget) || point.isOver(settings.budgetFor)
+            }
+            return point
+        }
+    }
+}
+
+extension PartCosts {
+    /// The most that a budget allows, as a share of what hard sharing takes in one pass.
+    fileprivate func limit(_ budget: PolicyBudget, _ form: CostForm, hardMs: Double) -> Double {
+        switch budget {
+        case .share(let share): share * (Double(hardSharing(form)) / Double(hardSharing(.shared)))
+        case .milliseconds(let ms): ms / hardMs
         }
     }
 }
