@@ -12,18 +12,22 @@ struct SummaryText {
     private let tasks: [String]
     private let phases: [Phase]
     private let policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
+    private let sides: [(activity: String, summary: RunSummary)]
 
     /// - Parameters:
     ///   - phases: the method's, in order.
     ///   - policies: of several budgets, where each is retrained in a run of its own.
+    ///   - sides: what the runs that belong to the run have ended with.
     init(
         _ summary: RunSummary, tasks: [String], phases: [Phase],
-        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = []
+        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = [],
+        sides: [(activity: String, summary: RunSummary)] = []
     ) {
         self.summary = summary
         self.tasks = tasks
         self.phases = phases
         self.policies = policies
+        self.sides = sides
     }
 
     var text: String {
@@ -146,11 +150,13 @@ struct SummaryText {
 
     private var seconds: String {
         var table = Table(["phase", "seconds", "waiting for data"])
-        for phase in phases {
-            guard let spent = summary.secondsPerPhase[phase.rawValue] else { continue }
+        func add(_ phase: Phase, of summary: RunSummary, called name: String) {
+            guard let spent = summary.secondsPerPhase[phase.rawValue] else { return }
             let wait = summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? "–"
-            table.add([phase.rawValue, readable(spent), wait])
+            table.add([name, readable(spent), wait])
         }
+        for phase in phases { add(phase, of: summary, called: phase.rawValue) }
+        for side in sides { add(side.summary.phase, of: side.summary, called: side.activity) }
         table.add(["(compiling, in all)", readable(summary.compileSeconds), "–"])
         return table.text
     }

@@ -133,7 +133,7 @@ private struct Lines {
         ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
-        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
+        ("seconds row", #"(?:\#(phase)|retraining at 0\.[64]|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
     ])
 
     func name(of line: String) throws -> String? {
@@ -144,7 +144,8 @@ private struct Lines {
     func expect(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         // What is still to come may be there or not, short evaluations are not told, and a policy may need no remark.
         let optional: Set = [
-            "evaluation", "compiling", "measuring", "policy against", "policy beyond", "policy mark", "one policy",
+            "evaluation", "disturbed timing", "compiling", "measuring", "policy against", "policy beyond",
+            "policy mark", "one policy",
         ]
         var names: Set<String> = []
         var foreign: [String] = []
