@@ -58,7 +58,7 @@ public struct ExperimentConfiguration: Sendable {
     /// The text of a configuration file.
     static func text(of url: URL) throws -> String {
         guard let data = try? Data(contentsOf: url) else {
-            throw InputError(file: url.path, found: "no readable file", expected: "a YAML configuration")
+            throw InputError.unreadable(url, expected: "a YAML configuration")
         }
         guard let text = String(data: data, encoding: .utf8) else {
             throw InputError(

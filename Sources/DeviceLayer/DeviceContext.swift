@@ -47,7 +47,7 @@ public final class DeviceContext: @unchecked Sendable {
         self.compilers = compilers
         self.finishesEachLaunch = finishesEachLaunch
         if device.compilesAtFirstLaunch {
-            if let problem = DriverDiagnosis.poclCacheProblem() {
+            if let problem = DriverCache.problem() {
                 throw DeviceError(call: "pocl", code: CL_DEVICE_NOT_AVAILABLE, detail: problem.text)
             }
             DriverCache.lookAfter()

@@ -13,6 +13,11 @@ nonisolated(unsafe) private var lastMark: UnsafeMutablePointer<CChar>?
 /// The cache of a driver that ends the process where a file in it is damaged, as pocl does.
 enum DriverCache {
     private static let markName = "adashare-aborted"
+    /// Whether a file could be made in pocl's cache when this process first used it.
+    private static let wasWritable = DriverDiagnosis.poclCacheProblem() == nil
+
+    /// What is wrong with pocl's cache; nil where nothing is. Only a process that could not write it tries again.
+    static func problem() -> DriverProblem? { wasWritable ? nil : DriverDiagnosis.poclCacheProblem() }
 
     /// Looks after pocl's cache: repairs it where the process that used it last was ended by the driver, and leaves a
     /// mark where that happens to this one.

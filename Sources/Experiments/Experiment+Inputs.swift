@@ -6,6 +6,12 @@ import AdaShareModels
 import AdaShareSupport
 import Foundation
 
+/// A data set without an image to train on: sound where it is only scored.
+public struct NothingToTrainOn: Error, CustomStringConvertible {
+    let cause: InputError
+    public var description: String { cause.description }
+}
+
 extension Experiment {
     /// Opens everything a run reads and checks that it fits together, so that a mistake costs no training.
     ///
@@ -14,10 +20,11 @@ extension Experiment {
     ///   from.
     /// - Parameter initialWeights: what a run has kept of `model.initial_checkpoint`; nil reads that file.
     /// - Returns: the data sets, in the order of `sources`.
-    /// - Throws: `InputError` naming the file or key.
+    /// - Throws: `NothingToTrainOn`, first of all where data sets are open; `InputError` naming the file or key.
     public func openInputs(
         _ opened: [any Dataset]? = nil, phases: Set<Phase>? = nil, initialWeights: URL? = nil
     ) throws -> [any Dataset] {
+        if let opened { try requireTraining(on: opened) }
         let training = configuration.training
         let asked = method.phases(methodSettings).filter { $0.companion == nil && phases?.contains($0.phase) ?? true }
         let wanted = asked.filter { $0.iterations > 0 }
@@ -29,13 +36,9 @@ extension Experiment {
         }
         _ = try method.foreseenPolicy(methodSettings, macs: trainingCost.parts)
         let datasets = try opened ?? makeDatasets()
+        try requireTraining(on: datasets)
         let drawn = Set(wanted.flatMap { $0.sources.map(\.split) })
         for (source, dataset) in zip(sources, datasets) {
-            guard !dataset.splits.train.isEmpty else {
-                throw InputError(
-                    file: source.reader.root ?? dataset.name, found: "no image to train on",
-                    expected: "the split 'train' (or both 'train1' and 'train2')")
-            }
             for split in TrainingSplit.allCases where drawn.contains(split) {
                 let count = dataset.splits[split].count
                 guard count < training.batch else { continue }
@@ -60,6 +63,15 @@ extension Experiment {
             _ = try catalog.names(in: catalog.adapted(TensorFile.read(file)), partial: true, of: architecture)
         }
         return datasets
+    }
+
+    private func requireTraining(on datasets: [any Dataset]) throws(NothingToTrainOn) {
+        for (source, dataset) in zip(sources, datasets) where dataset.splits.train.isEmpty {
+            throw NothingToTrainOn(
+                cause: InputError(
+                    file: source.reader.root ?? dataset.name, found: "no image to train on",
+                    expected: "the split 'train' (or both 'train1' and 'train2')"))
+        }
     }
 }
 

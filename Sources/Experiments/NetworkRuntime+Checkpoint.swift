@@ -133,6 +133,7 @@ extension ParameterCatalog {
     package func names(
         in file: TensorFile, partial: Bool, of architecture: NetworkArchitecture
     ) throws -> [(ParameterSpec, String)] {
+        try refuseOtherNetworks(in: file, partial: partial, of: architecture)
         let theirs = Set(file.metadata[Self.besideKey]?.split(separator: ",").map(String.init) ?? [])
         if joinsTasks, !partial, let other = file.names.first(where: architecture.leavesOut(tensor:)) {
             throw InputError(

@@ -1,3 +1,4 @@
+import AdaShareDatasets
 import AdaShareExperiments
 import AdaShareFiles
 import AdaShareGraph
@@ -13,7 +14,8 @@ import AdaShareTasks
 public struct NetworkExport {
     /// Weights, the policy they are used under, and the tasks they are for.
     public struct Source {
-        let file: TensorFile
+        /// The weights.
+        public let file: TensorFile
         let policy: DiscretePolicy
         let tasks: [String]?
 
@@ -49,8 +51,11 @@ public struct NetworkExport {
     /// Of the tasks, by their indices.
     let names: [String]
     let parts: [Part]
-    /// What a reader must know: how tasks were trained, under which policy, what classes are called.
+    /// What a reader must know: how tasks were trained, under which policy, what classes are called. What the network
+    /// is given, each writer says.
     let facts: [String: String]
+    /// How images entered the network in training.
+    let normalisation: ImageNormalisation
 
     /// Traces what is exported.
     ///
@@ -89,6 +94,7 @@ public struct NetworkExport {
                 graph: graph, weights: weights, tasks: tasks,
                 prefix: count > 1 ? tasks.map { names[$0] }.joined(separator: "+") : "", file: source.file)
         }
+        normalisation = try experiment.inputNormalisation()
         facts = try Self.facts(experiment, sources, wanted, classes)
     }
 
@@ -97,9 +103,7 @@ public struct NetworkExport {
     ) throws -> [String: String] {
         var policy = SelectionPolicy(tasks: [:])
         var about: [String: JSONValue] = [:]
-        var facts = [
-            "method": experiment.configuration.method.kind, "input": try experiment.inputNormalisation().text,
-        ]
+        var facts = ["method": experiment.configuration.method.kind]
         for (source, tasks) in zip(sources, wanted) {
             for task in tasks {
                 let configured = experiment.configuration.tasks[task].trained(as: source.file.metadata)
@@ -147,6 +151,7 @@ public struct NetworkExport {
             }
         }
         file.metadata = facts
+        file.metadata["input"] = normalisation.text
         return file
     }
 }

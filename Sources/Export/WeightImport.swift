@@ -56,7 +56,7 @@ public struct WeightImport {
         let (catalog, architecture) = (experiment.catalog, experiment.architecture)
         let file = try Self.chosen(given, prefix, catalog)
         let absent = catalog.absentBlocks(in: file, of: architecture)
-        try Self.check(file, architecture, absent: absent)
+        try Self.check(file)
         let found = try catalog.names(in: file, partial: true, of: architecture)
         var result = TensorFile(file: given.file)
         result.metadata = given.metadata
@@ -143,10 +143,8 @@ public struct WeightImport {
         return file
     }
 
-    /// Says of a residual network of another kind what it is.
-    ///
-    /// - Parameter absent: blocks that it need not have.
-    private static func check(_ file: TensorFile, _ architecture: NetworkArchitecture, absent: [String]) throws {
+    /// Says of a residual network that is no plain one what it is.
+    private static func check(_ file: TensorFile) throws {
         let names = file.allNames
         func fail(_ place: String, _ found: String, _ expected: String) -> InputError {
             InputError(file: file.file, place: place, found: found, expected: expected)
@@ -163,34 +161,6 @@ public struct WeightImport {
                 throw fail(name, "a network that pools before its projections, as timm's resnet..d", plain)
             }
         }
-        if let stem = file.tensors["conv1.weight"] ?? file.tensors["backbone.conv1.weight"],
-            let first = stem.shape.first,
-            stem.shape.count == 4, first != architecture.stem.channels
-        {
-            throw fail(
-                stem.name, "\(first) channels",
-                "\(architecture.stem.channels), as model.width \(architecture.width) says; 1 has 64")
-        }
-        let all =
-            names
-            + architecture.blocks.filter { absent.contains($0.name) }.map { block in
-                "layer\(block.stage + 1).\(block.position)."
-            }
-        let blocks = (1...4).map { stage in
-            Set(
-                all.compactMap { name -> Substring? in
-                    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-                    return parts.count > 2 && parts[0] == "layer\(stage)" ? parts[1] : nil
-                }
-            ).count
-        }
-        let isBottleneck = names.contains { $0.hasPrefix("layer") && $0.hasSuffix(".conv3.weight") }
-        let found = BackboneKind.allCases.first { $0.blocksPerStage == blocks && $0.isBottleneck == isBottleneck }
-        let isForeign = names.contains { $0.hasPrefix("layer1.") || $0.hasPrefix("layer2.") }
-        guard isForeign, found != architecture.backbone else { return }
-        throw fail(
-            "layer1", found?.rawValue ?? "\(isBottleneck ? "bottlenecks" : "basic blocks"), \(blocks) in four stages",
-            "\(architecture.backbone.rawValue), as model.backbone says")
     }
 
     /// Changes the first convolution and what follows it for images that enter otherwise.

@@ -14,7 +14,7 @@ extension TensorFile {
         do {
             data = try Data(contentsOf: url)
         } catch {
-            throw InputError(file: url.path, found: "no readable file", expected: "a safetensors file")
+            throw InputError.unreadable(url, expected: "a safetensors file")
         }
         var file = try decode(data, file: url.path)
         file.contentHash = ContentHash.text(data)

@@ -11,9 +11,7 @@ package enum WholeFile {
         do {
             return try Data(contentsOf: url)
         } catch {
-            throw InputError(
-                file: url.path, found: "a file that cannot be read: \(error.localizedDescription)",
-                expected: "one that can")
+            throw InputError.unreadable(url, expected: "one that can")
         }
     }
 
@@ -21,11 +19,11 @@ package enum WholeFile {
     ///
     /// - Throws: `InputError` naming what is there.
     static func check(_ url: URL) throws {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else {
-            throw InputError(file: url.path, found: "no such file", expected: "a file")
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), !isFolder.boolValue else {
+            throw InputError.unreadable(url, expected: "a file")
         }
-        if let kind = isDirectory.boolValue ? "a folder" : AtomicFile.special(url.path) {
+        if let kind = AtomicFile.special(url.path) {
             throw InputError(file: url.path, found: kind, expected: "a file")
         }
     }

@@ -14,19 +14,22 @@ public struct TimeReport: Sendable, Encodable {
     public struct PhaseTime: Sendable, Encodable {
         /// The phase's name in logs and states.
         public let phase: String
-        /// Steps.
+        /// Steps of a run.
         public let iterations: Int
+        /// Runs that have the phase: one for each budget where there are several, else the run itself.
+        public let runs: Int
         /// Mean over the steps of the phase.
         public let msPerStep: Double
-        /// Seconds of the phase; evaluations and checkpoints come on top.
-        public var seconds: Double { msPerStep * Double(iterations) / 1e3 }
+        /// Seconds of the phase in all runs; evaluations and checkpoints come on top.
+        public var seconds: Double { msPerStep * Double(runs * iterations) / 1e3 }
 
-        enum CodingKeys: String, CodingKey { case phase, iterations, msPerStep, seconds }
+        enum CodingKeys: String, CodingKey { case phase, iterations, runs, msPerStep, seconds }
 
         public func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(phase, forKey: .phase)
             try container.encode(iterations, forKey: .iterations)
+            try container.encode(runs, forKey: .runs)
             try container.encode(msPerStep, forKey: .msPerStep)
             try container.encode(seconds, forKey: .seconds)
         }
@@ -82,16 +85,25 @@ public struct TimeReport: Sendable, Encodable {
 
         var table = Table(["phase", "steps", "ms per step", "in all"])
         for phase in phases {
+            let isShared = phase.runs > 1
             table.add([
-                phase.phase, "\(phase.iterations)", readable(phase.msPerStep), readableDuration(seconds: phase.seconds),
+                phase.phase + (isShared ? ", a run for each budget" : ""),
+                (isShared ? "\(phase.runs) × " : "") + "\(phase.iterations)", readable(phase.msPerStep),
+                readableDuration(seconds: phase.seconds),
             ])
         }
+        let (partsTitle, phasesTitle) = (
+            "Parts of a step, measured kernel by kernel and added up: the least of several steps",
+            "Steps of training, measured whole: the median of several, so that a phase whose step is in the table "
+                + "above takes a little more here"
+        )
         let total =
             "training takes about \(Self.about(seconds)) on this device and at most \(readable(Double(bytes) / 1e9)) "
             + "GB; "
             + "evaluations and checkpoints come on top"
-        return "\(device)\n\n\(parts.text)\n\n"
-            + (phases.isEmpty ? "" : "\(table.text)\n\n\(total)\n") + notes.map { "\($0)\n" }.joined()
+        return "\(device)\n\n\(partsTitle)\n\n\(parts.text)\n\n"
+            + (phases.isEmpty ? "" : "\(phasesTitle)\n\n\(table.text)\n\n\(total)\n")
+            + notes.map { "\($0)\n" }.joined()
     }
 
     private static func about(_ seconds: Double) -> String {
@@ -184,11 +196,10 @@ extension PartTimer {
         report(.timing("the phases' steps", done: kinds.count, total: kinds.count))
         var phases: [TimeReport.PhaseTime] = []
         for (outline, (steps, _)) in zip(outlines, typical) {
-            // Budgets have runs of their own.
-            let runs = outline.isElsewhere ? settings.policy.budgets.count : 1
             phases.append(
                 TimeReport.PhaseTime(
-                    phase: outline.phase.rawValue, iterations: outline.iterations * runs,
+                    phase: outline.phase.rawValue, iterations: outline.iterations,
+                    runs: outline.isElsewhere ? settings.policy.budgets.count : 1,
                     msPerStep: steps.reduce(0) { $0 + $1.share * (known[$1.kind] ?? 0) }))
         }
         if !settings.training.narrowBaselines.isEmpty { notes.append("training.narrow_baselines are not counted") }

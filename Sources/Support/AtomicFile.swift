@@ -25,13 +25,9 @@ public enum AtomicFile {
     ///
     /// - Throws: also where a device or a pipe is in the place, which a rename would remove.
     public static func write(chunks: [Data], to url: URL) throws {
-        if let kind = special(url.path) {
-            throw InputError(file: url.path, found: kind, expected: "a file, or a name for a new one")
-        }
+        try checkPlace(url)
         let url = url.resolvingSymlinksInPath()
-        let folder = url.deletingLastPathComponent().path
-        let temporary =
-            folder + "/." + url.lastPathComponent + marker + String(UInt64.random(in: 0 ... .max), radix: 36)
+        let temporary = temporary(in: url.deletingLastPathComponent(), for: url.lastPathComponent).path
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a folder that can be written") }
         do {
@@ -49,11 +45,31 @@ public enum AtomicFile {
             unlink(temporary)
             throw error
         }
+        flush(folder: url.deletingLastPathComponent().path)
+    }
+
+    /// A place for what is to be renamed within a folder.
+    static func temporary(in folder: URL, for name: String = "") -> URL {
+        let stem = name.isEmpty ? "" : "." + name
+        return folder.appendingPathComponent(stem + marker + String(UInt64.random(in: 0 ... .max), radix: 36))
+    }
+
+    /// Has the names in a folder reach the disk.
+    static func flush(folder: String) {
         let directory = open(folder, O_RDONLY | O_CLOEXEC)
-        if directory >= 0 {
-            fsync(directory)
-            close(directory)
-        }
+        guard directory >= 0 else { return }
+        fsync(directory)
+        close(directory)
+    }
+
+    /// Refuses what a rename would remove, or cannot replace.
+    ///
+    /// - Throws: `InputError` naming what is in the place.
+    static func checkPlace(_ url: URL) throws {
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+        guard let kind = exists && isFolder.boolValue ? "a folder" : special(url.path) else { return }
+        throw InputError(file: url.path, found: kind, expected: "a file, or a name for a new one")
     }
 
     /// What a path leads to that is neither a file nor a folder, in words; nil where it is one of them, or nothing.

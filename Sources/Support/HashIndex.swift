@@ -31,19 +31,25 @@ package struct HashIndex {
     /// Takes up the element behind the last one.
     @inlinable package mutating func append(hash: Int) {
         hashes.append(hash)
-        if 2 * hashes.count > table.count {
-            table = [Int32](repeating: -1, count: 2 * table.count)
-            for position in hashes.indices { insert(position) }
-        } else {
-            insert(hashes.count - 1)
-        }
+        if 2 * hashes.count > table.count { layOut(places: 2 * table.count) } else { insert(hashes.count - 1) }
     }
 
     /// Forgets all.
     package mutating func removeAll() { self = HashIndex(capacity: hashes.count) }
 
+    /// Forgets an element; those behind it move up.
+    package mutating func remove(at position: Int) {
+        hashes.remove(at: position)
+        layOut(places: table.count)
+    }
+
     /// A hash of two numbers of which few bits differ.
     @inlinable package static func hash(_ a: Int, _ b: Int) -> Int { (a ^ b) &* 0x1E37_79B9_7F4A_7C15 }
+
+    @usableFromInline mutating func layOut(places: Int) {
+        table = [Int32](repeating: -1, count: places)
+        for position in hashes.indices { insert(position) }
+    }
 
     @usableFromInline mutating func insert(_ position: Int) {
         var place = firstPlace(hashes[position])

@@ -1,3 +1,5 @@
+import Foundation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
@@ -42,6 +44,26 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
     /// The failure of a system call on `file`, with the system's reason.
     package static func system(_ call: String, _ file: String, expected: String) -> InputError {
         InputError(file: file, found: "\(call) failed (\(String(cString: strerror(errno))))", expected: expected)
+    }
+
+    /// A file that could not be read: whether it is not there, or what keeps it from being read.
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - expected: what it is to be, such as "a safetensors file".
+    package static func unreadable(_ url: URL, expected: String) -> InputError {
+        var status = stat()
+        let found: String
+        if stat(url.path, &status) != 0 {
+            // A name below a file is none either.
+            found = [ENOENT, ENOTDIR].contains(errno) ? "no such file" : String(cString: strerror(errno))
+        } else if status.st_mode & S_IFMT == S_IFDIR {
+            found = "a folder"
+        } else {
+            let isAllowed = access(url.path, R_OK) == 0
+            found = "a file that cannot be read" + (isAllowed ? "" : ": " + String(cString: strerror(errno)))
+        }
+        return InputError(file: url.path, found: found, expected: expected)
     }
 
     /// Of the others, as many as a line names.

@@ -54,9 +54,8 @@ struct DataCheck: LoggingCommand {
                 _ = try experiment.openInputs(datasets)
             } catch {
                 // Data that is only scored is sound.
-                let isTrainedOn = datasets.allSatisfy { !$0.splits.train.isEmpty }
-                let refusal = DatasetProblem(
-                    isTrainedOn ? .error : .warning, "train refuses this configuration: \(located(error))")
+                let severity: DatasetProblem.Severity = error is NothingToTrainOn ? .warning : .error
+                let refusal = DatasetProblem(severity, "train refuses this configuration: \(located(error))")
                 answer.problems.append(Answer.Placed(place: "configuration", found: refusal))
             }
         }
@@ -134,7 +133,7 @@ extension DatasetFacts {
         var head = "\(name), \(samples) images"
         if !sizes.isEmpty { head += " of " + sizes.joined(separator: ", ") }
         if self.sizes.count > most { head += " and \(self.sizes.count - most) other sizes" }
-        if undecoded > 0 { head += "; \(undecoded) could not be decoded" }
+        if undecoded > 0 { head += "; \(undecoded) with an error, left out of what follows" }
         return ([head, splitTable.text] + [numberTable].compactMap { $0?.text } + labels.compactMap(\.classText))
             .joined(separator: "\n\n")
     }

@@ -66,14 +66,15 @@ struct Evaluate: LoggingCommand {
         let split = self.split ?? scored.split
         let results =
             try checkpoint.map { [(weights: URL(fileURLWithPath: $0), tasks: nil)] } ?? folder.results(of: given)
-        let file = try TensorFile.read(results[0].weights)
+        let files = try results.map { try TensorFile.read($0.weights) }
+        let file = files[0]
         let progress = ProgressPrinter(console)
         let session = try ExperimentSession.open(
             given, on: device.makeContext(progress: progress), family: device.kernelFamily,
             algorithms: .recorded(folder), report: progress.report)
         if self.split == nil, let remark = scored.remark { progress.report(.notice(remark)) }
         let experiment = session.experiment
-        if checkpoint == nil, let remark = SideRuns.remark(on: file, of: experiment) {
+        if checkpoint == nil, let remark = folder.remark(onWeights: files, of: experiment) {
             progress.report(.notice(remark))
         }
         let network = try session.makeNetwork(infersOnly: true)
@@ -89,8 +90,8 @@ struct Evaluate: LoggingCommand {
         }
         var result = try evaluate()
         if let tasks = results[0].tasks ?? EvaluationResult.tasks(of: file) { result = result.of(tasks) }
-        for part in results.dropFirst() {
-            try network.load(try TensorFile.read(part.weights))
+        for (part, file) in zip(results, files).dropFirst() {
+            try network.load(file)
             result.take(part.tasks ?? [], of: try evaluate())
         }
         let weights = results.map { $0.weights.path }.joined(separator: ", ")

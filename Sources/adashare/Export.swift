@@ -57,12 +57,12 @@ struct Export: LoggingCommand {
         }
         let sources = try results.map { weights, tasks in
             let file = try TensorFile.read(weights)
-            if checkpoint == nil, let remark = SideRuns.remark(on: file, of: experiment) {
-                ProgressPrinter(console).report(.notice(remark))
-            }
             return NetworkExport.Source(
                 file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
                 tasks: tasks ?? EvaluationResult.tasks(of: file))
+        }
+        if checkpoint == nil, let remark = run.remark(onWeights: sources.map(\.file), of: experiment) {
+            console.say(.notice, remark)
         }
         let export = try NetworkExport(
             experiment, sources: sources, classes: experiment.classNames(known: run.readClasses()))

@@ -99,7 +99,7 @@ struct Predict: LoggingCommand {
         let experiment = session.experiment
         let normalisation = try experiment.inputNormalisation()
         let network = try session.makeNetwork(infersOnly: true)
-        if checkpoint == nil, let remark = SideRuns.remark(on: files[0].file, of: experiment) {
+        if checkpoint == nil, let remark = run?.remark(onWeights: files.map(\.file), of: experiment) {
             progress.report(.notice(remark))
         }
         // A mistake is told before anything is written.

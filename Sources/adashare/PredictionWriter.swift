@@ -64,7 +64,7 @@ struct PredictionWriter {
         return names.map { folder.appendingPathComponent($0) }
     }
 
-    /// Writes the predictions for one image.
+    /// Writes the predictions for one image: all of its files, or none.
     func write(
         _ predictions: [String: Prediction], of image: Image, at path: String, truth: GroundTruth.Labels?
     ) throws {
@@ -76,31 +76,41 @@ struct PredictionWriter {
                     classes: classes[task.name], hasUnit: !unitless.contains(task.name))
             }
         }
-        let line: String
-        switch format {
-        case .pictures: line = try writePictures(shown, of: image, stem, truth)
-        case .png:
-            for task in shown where type(of: task.kind).extent == .pixels { try writeStored(task, of: image, stem) }
-            line = "\(stem): " + shown.map(summary).joined(separator: ", ")
-        case .npy:
-            for task in shown { try writeArray(task, of: image, stem) }
-            line = "\(stem): " + shown.map(summary).joined(separator: ", ")
-        case .safetensors:
-            var file = TensorFile()
-            for task in shown {
-                let prediction = task.prediction
-                file.add(
-                    task.name, floats: prediction.channelsFirst,
-                    shape: [prediction.channels, prediction.height, prediction.width])
+        var line = ""
+        try AtomicFileSet.write { files in
+            func url(_ task: String?, _ suffix: String) throws -> URL {
+                try files.staged(folder.appendingPathComponent(stem + (task.map { "_" + $0 } ?? "") + "." + suffix))
             }
-            try file.write(to: url(stem, nil, "safetensors"))
-            line = "\(stem).safetensors: " + shown.map(\.name).joined(separator: ", ")
+            switch format {
+            case .pictures:
+                let panel = panel(shown, of: image, stem, truth)
+                for (index, task) in shown.enumerated() { try panel.picture(index).write(to: url(task.name, "png")) }
+                try panel.drawn().write(to: url("panel", "png"))
+                let below = truth.map { $0.labels.isEmpty ? "" : "; below them labels and errors" } ?? ""
+                line =
+                    "\(visible(stem))_panel.png, left to right: "
+                    + (["image"] + shown.map(summary)).joined(separator: ", ") + below
+            case .png:
+                for task in shown where type(of: task.kind).extent == .pixels {
+                    try writeStored(task, of: image, to: url(task.name, "png"))
+                }
+                line = "\(stem): " + shown.map(summary).joined(separator: ", ")
+            case .npy:
+                for task in shown { try writeArray(task, of: image, to: url(task.name, "npy")) }
+                line = "\(stem): " + shown.map(summary).joined(separator: ", ")
+            case .safetensors:
+                var file = TensorFile()
+                for task in shown {
+                    let prediction = task.prediction
+                    file.add(
+                        task.name, floats: prediction.channelsFirst,
+                        shape: [prediction.channels, prediction.height, prediction.width])
+                }
+                try file.write(to: url(nil, "safetensors"))
+                line = "\(stem).safetensors: " + shown.map(\.name).joined(separator: ", ")
+            }
         }
         try console.print(line)
-    }
-
-    private func url(_ stem: String, _ task: String?, _ suffix: String) -> URL {
-        folder.appendingPathComponent(stem + (task.map { "_" + $0 } ?? "") + "." + suffix)
     }
 
     /// A task and, of numbers, their range; of whole images the likeliest class.
@@ -116,22 +126,16 @@ struct PredictionWriter {
         return "\(task.name) (\(low) to \(high)\(unit))"
     }
 
-    private func writePictures(
+    private func panel(
         _ shown: [PredictionPanel.Task], of image: Image, _ stem: String, _ truth: GroundTruth.Labels?
-    ) throws -> String {
+    ) -> PredictionPanel {
         let splits = truth.map(\.splits) ?? []
         let title = stem + (splits.isEmpty ? "" : " · " + splits.joined(separator: ", "))
-        let panel = PredictionPanel(title: title, image: image, tasks: shown, upsampling: upsampling)
-        for (index, task) in shown.enumerated() { try panel.picture(index).write(to: url(stem, task.name, "png")) }
-        try panel.drawn().write(to: url(stem, "panel", "png"))
-        let below = truth.map { $0.labels.isEmpty ? "" : "; below them labels and errors" } ?? ""
-        return "\(visible(stem))_panel.png, left to right: " + (["image"] + shown.map(summary)).joined(separator: ", ")
-            + below
+        return PredictionPanel(title: title, image: image, tasks: shown, upsampling: upsampling)
     }
 
-    private func writeStored(_ task: PredictionPanel.Task, of image: Image, _ stem: String) throws {
+    private func writeStored(_ task: PredictionPanel.Task, of image: Image, to url: URL) throws {
         let (width, height) = (image.width, image.height)
-        let url = url(stem, task.name, "png")
         let count = counts[task.name] ?? 0
         switch task.kind.stored(task.prediction.upsampled(height: height, width: width, by: upsampling)) {
         case .classes(let values) where count <= 256:
@@ -150,8 +154,7 @@ struct PredictionWriter {
         }
     }
 
-    private func writeArray(_ task: PredictionPanel.Task, of image: Image, _ stem: String) throws {
-        let url = url(stem, task.name, "npy")
+    private func writeArray(_ task: PredictionPanel.Task, of image: Image, to url: URL) throws {
         guard type(of: task.kind).extent == .pixels else {
             let scores = Array(task.prediction.values.prefix(task.prediction.channels))
             return try NPYArray(shape: [scores.count], values: scores).write(to: url)

@@ -1,3 +1,4 @@
+import AdaShareExperiments
 import AdaShareMethods
 import AdaShareReport
 import AdaShareSupport
@@ -76,8 +77,12 @@ struct ShownRun {
         let experiment = report.experiment
         let phases = experiment.method.phases(experiment.methodSettings).map(\.phase)
         let isLearned = report.tradeoff != nil && summary.phase == experiment.method.learner
+        let sides = try? report.tradeoff.map { _ in
+            try RunDirectory(url, mode: .read).summaries(of: report.standing.parts)
+        }
         let text = SummaryText(
-            summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : [], missed: report.missed
+            summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : [], missed: report.missed,
+            sides: sides ?? []
         ).text
         return headline + "\n" + text + (report.tradeoff.map { TradeoffText($0, tasks: tasks).text } ?? "")
     }

@@ -13,20 +13,24 @@ struct SummaryText {
     private let phases: [Phase]
     private let policies: [(budget: PolicyBudget, policy: SelectionPolicy)]
     private let missed: Set<PolicyBudget>
+    private let sides: [(activity: String, summary: RunSummary)]
 
     /// - Parameters:
     ///   - phases: the method's, in order.
     ///   - policies: of several budgets, where each is retrained in a run of its own.
     ///   - missed: budgets whose policies take more.
+    ///   - sides: what the runs that belong to the run have ended with.
     init(
         _ summary: RunSummary, tasks: [String], phases: [Phase],
-        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = [], missed: Set<PolicyBudget> = []
+        policies: [(budget: PolicyBudget, policy: SelectionPolicy)] = [], missed: Set<PolicyBudget> = [],
+        sides: [(activity: String, summary: RunSummary)] = []
     ) {
         self.summary = summary
         self.tasks = tasks
         self.phases = phases
         self.policies = policies
         self.missed = missed
+        self.sides = sides
     }
 
     private var isOverBudget: Bool { summary.policyCost?.isOverBudget ?? false }
@@ -155,11 +159,13 @@ struct SummaryText {
 
     private var seconds: String {
         var table = Table(["phase", "seconds", "waiting for data"])
-        for phase in phases {
-            guard let spent = summary.secondsPerPhase[phase.rawValue] else { continue }
+        func add(_ phase: Phase, of summary: RunSummary, called name: String) {
+            guard let spent = summary.secondsPerPhase[phase.rawValue] else { return }
             let wait = summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? "–"
-            table.add([phase.rawValue, readable(spent), wait])
+            table.add([name, readable(spent), wait])
         }
+        for phase in phases { add(phase, of: summary, called: phase.rawValue) }
+        for side in sides { add(side.summary.phase, of: side.summary, called: side.activity) }
         table.add(["(compiling, in all)", readable(summary.compileSeconds), "–"])
         return table.text
     }

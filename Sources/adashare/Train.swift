@@ -329,11 +329,11 @@ struct Train: LoggingCommand {
         try profile.recording(with: recorder, summary: run.profile, on: console) {
             let (summary, family) = try train()
             var tradeoff: Tradeoff?
+            let kinds = SideRuns.kinds(configuration, isPolicyGiven: given != nil)
             if let summary, isAsked(.retrain), SideRuns.areWanted(configuration, isPart: run.isPart) {
                 let sides = SideRuns(
                     experiment: experiment, run: run, datasets: datasets, context: context, family: family,
-                    kinds: SideRuns.kinds(configuration, isPolicyGiven: given != nil), search: search.mode,
-                    profile: recorder, stop: stop, report: report)
+                    kinds: kinds, search: search.mode, profile: recorder, stop: stop, report: report)
                 tradeoff = try sides.compare(with: summary)
             }
             progress.finish()
@@ -349,7 +349,8 @@ struct Train: LoggingCommand {
                 let missed = experiment.missed(policies, measured: tradeoff)
                 try console.print(
                     SummaryText(
-                        summary, tasks: names, phases: outlines.map(\.phase), policies: policies, missed: missed
+                        summary, tasks: names, phases: outlines.map(\.phase), policies: policies, missed: missed,
+                        sides: tradeoff == nil ? [] : run.summaries(of: kinds)
                     ).text)
             }
             if let tradeoff { try console.print(TradeoffText(tradeoff, tasks: names).text) }

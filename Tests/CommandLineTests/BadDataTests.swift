@@ -22,7 +22,7 @@ extension CommandLineTests {
             run = folder.file("run")
             configuration = try folder.write(Tiny.folder(data.path), "c.yml")
             // Eight images: all of them in train, and two steps see each once.
-            try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: data)
+            try TinyRooms.write(to: data)
         }
 
         private func file(_ name: String) -> URL { data.appendingPathComponent(name) }
@@ -214,12 +214,15 @@ extension CommandLineTests {
             let notANumber = folder.file("nan.safetensors")
             try broken.write(to: notANumber)
             expectFailure(predict(notANumber), notANumber.path, "backbone.bn1.weight", "nan at element 3")
+            expectFailure(predict(folder.file("no.safetensors")), "no.safetensors", "no such file")
+            expectFailure(predict(folder.url), folder.url.path, "found a folder, expected a safetensors file")
             expectFailure(
-                predict(folder.file("no.safetensors")), "no.safetensors", "readable")
-            expectFailure(predict(weights, "model.backbone=resnet34"), weights.path, "resnet34, width 0.125")
+                predict(weights, "model.backbone=resnet34"), weights.path, "backbone.blocks.0.2.conv1.weight",
+                "found resnet18, expected resnet34, as model.backbone says; model.backbone resnet18 has the file's")
             expectFailure(
                 predict(weights, "model.width=0.25"), weights.path,
-                "blocks.1.0.conv1.weight: found shape [16, 16, 3, 3]", "[32, 16, 3, 3]")
+                "blocks.1.0.conv1.weight: found shape [16, 16, 3, 3]",
+                "[32, 16, 3, 3], as model.width 0.25 has it; model.width 0.125 has the file's")
             expectFailure(predict(weights, "model.head=light"), weights.path, "task1_fc1_c0")
             #expect(!FileManager.default.fileExists(atPath: run.path))
 

@@ -84,7 +84,7 @@ extension CommandLineTests {
         ]
 
         private func configure() throws -> String {
-            try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: folder.file("data"))
+            try TinyRooms.write(to: folder.file("data"))
             return try folder.write(Tiny.folder(folder.file("data").path), "c.yml").path
         }
 

@@ -60,7 +60,7 @@ extension CommandLineTests {
         @Test func badConfigurationNamesFileKeyAndValue() throws {
             expectFailure(
                 ["train", "--config", folder.file("none.yml").path, "--output", run.path], "none.yml",
-                "no readable file", "expected")
+                "no such file", "expected a YAML configuration")
             let list = try folder.write(Tiny.tasks + "training: { batch: [1, 2] }", "list.yml")
             expectFailure(
                 ["train", "--config", list.path, "--output", run.path], "list.yml: training.batch",
@@ -98,7 +98,7 @@ extension CommandLineTests {
 
         @Test func inputsAreOpenedBeforeTheRunFolder() throws {
             expectFailure(
-                train("--set", "model.initial_checkpoint=none.safetensors"), "none.safetensors", "no readable file")
+                train("--set", "model.initial_checkpoint=none.safetensors"), "none.safetensors", "no such file")
             expectFailure(
                 train("--set", "tasks.0.class_weights=none.npy"), "none.npy", "no such file")
             expectFailure(

@@ -50,12 +50,11 @@ extension CommandLineTests {
             let mine = try folder.write(said.output, "mine.yml")
             #expect(try ExperimentConfiguration.load(mine) == ExperimentConfiguration.load(theirs))
             expectFailure(["config", "translate", mine.path], mine.path, "neither dataload nor tasks_num_class")
-            expectFailure(["config", "translate", folder.file("no.yml").path], "no.yml", "no readable file")
+            expectFailure(["config", "translate", folder.file("no.yml").path], "no.yml", "no such file")
         }
 
         @Test func everyCommandTakesThem() throws {
-            let dataset = try ScenesDataset(count: 20, height: 32, width: 32, seed: 3)
-            try writeNYUFormat(dataset, to: folder.file("rooms"))
+            try TinyRooms.write(to: folder.file("rooms"), count: 20)
             let run = folder.file("run")
             let small = ["--set", "model.width=0.0625", "--set", "model.head=light"]
             let trained = Command.run(

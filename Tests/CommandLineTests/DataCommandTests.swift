@@ -21,7 +21,7 @@ extension CommandLineTests {
             folder = try TemporaryFolder()
             data = folder.file("data")
             configuration = try folder.write(Tiny.folder(data.path), "c.yml")
-            try writeNYUFormat(try ScenesDataset(count: 20, height: 32, width: 32, seed: 3), to: data)
+            try TinyRooms.write(to: data, count: 20)
         }
 
         private func check(_ more: String...) -> Outcome {
@@ -58,7 +58,7 @@ extension CommandLineTests {
             #expect(lines[0].hasPrefix("error: \(file("img/000004.png").path): found "), "\(lines)")
             #expect(lines[1].hasPrefix("error: \(file("depth/000009.npy").path): found "), "\(lines)")
             #expect(lines[2] == "warning: the same image in train (000002) and test (000018)")
-            #expect(outcome.output.contains("; 2 could not be decoded"))
+            #expect(outcome.output.contains("; 2 with an error, left out of what follows"))
             #expect(lines.last == "2 errors, 1 warning")
             // The answer is the list; nothing else went wrong.
             #expect(outcome.errors == "", "\(outcome.errors)")

@@ -69,7 +69,7 @@ extension CommandLineTests {
         }
 
         @Test(.needsDevice) func badDataFile() throws {
-            try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: folder.file("data"))
+            try TinyRooms.write(to: folder.file("data"))
             let array = folder.file("data/depth/000003.npy")
             try Data(contentsOf: array).dropLast(4).write(to: array)
             try folder.write(Tiny.folder("data"), "d.yml")

@@ -231,7 +231,7 @@ extension CommandLineTests {
             try named(("reference: hard", "reference: soft"), parts: "reference", "'soft sharing'", "AdaShare")
             try named(("policy.budget=0.6", "policy.bugdet=0.6"), parts: "row 'AdaShare'", "policy.budget")
             try named(("seeds: [1, 2]", "seeds: [1, 1]"), parts: "seeds", "each once")
-            try named(("config: base.yml", "config: none.yml"), parts: "none.yml", "no readable file")
+            try named(("config: base.yml", "config: none.yml"), parts: "none.yml", "no such file")
             try named(("miou=29.6", "miou"), parts: "published.0.metrics", "task metric=value")
             try named(("policy.budget=0.6", "' training.seed=3'"), parts: "rows.2", "seeds")
             try named(("miou=29.6", "iou=29.6"), parts: "published.0.metrics", "'segmentation iou'", "miou")

@@ -1,3 +1,4 @@
+import AdaShareDatasets
 import AdaShareSupport
 import Foundation
 import Synchronization
@@ -49,6 +50,26 @@ enum Tiny {
                         retrain: { iterations: 0 } }
 
             """
+    }
+}
+
+/// Rooms in the format of NYU v2, 32 × 32: made once, then copied.
+enum TinyRooms {
+    private static let made = Mutex<[Int: LastingFolder]>([:])
+
+    /// - Parameters:
+    ///   - url: a folder that is not there yet.
+    ///   - count: how many; all of eight are in train.
+    static func write(to url: URL, count: Int = 8) throws {
+        let owner = try made.withLock { made -> LastingFolder in
+            if let known = made[count] { return known }
+            let owner = try LastingFolder()
+            try writeNYUFormat(
+                try ScenesDataset(count: count, height: 32, width: 32, seed: 3), to: owner.folder.file("rooms"))
+            made[count] = owner
+            return owner
+        }
+        try FileManager.default.copyItem(at: owner.folder.file("rooms"), to: url)
     }
 }
 

@@ -54,7 +54,10 @@ extension CommandLineTests {
         }
 
         /// The backbone under torchvision's names; its numbers are whole eighths, which every type holds.
-        private func foreign(_ type: String, prefix: String = "") -> (HandmadeTensors, [String: [Float]]) {
+        private func foreign(
+            _ type: String, prefix: String = "", of other: Experiment? = nil
+        ) -> (HandmadeTensors, [String: [Float]]) {
+            let experiment = other ?? experiment
             var tensors = HandmadeTensors()
             var expected: [String: [Float]] = [:]
             for (number, spec) in experiment.catalog.specs.enumerated() {
@@ -203,7 +206,19 @@ extension CommandLineTests {
             var wide = foreign("F32").0
             wide.entries.removeAll { $0.name == "conv1.weight" }
             wide.add("conv1.weight", [Float](repeating: 0, count: 32 * 147), as: "F32", shape: [32, 3, 7, 7])
-            try fails(wide, "conv1.weight", "32 channels", "16, as model.width 0.125 says")
+            try fails(
+                wide, "conv1.weight: found shape [32, 3, 7, 7]", "[16, 3, 7, 7], as model.width 0.125 has it",
+                "no plain residual one")
+            let wider = try Experiment(.load(folder.file("c.yml"), overrides: ["model.width=0.5"]))
+            try fails(foreign("F32", of: wider).0, "conv1.weight: found shape [32, 3", "model.width 0.5 has the file's")
+            let other = try Experiment(.load(folder.file("c.yml"), overrides: ["model.backbone=resnet34"]))
+            try fails(
+                foreign("F32", of: other).0, "layer1.2.", "found resnet34, expected resnet18, as model.backbone says",
+                "model.backbone resnet34 has the file's")
+            Command.run([
+                "import", folder.file("none").path, "--config", folder.file("c.yml").path, "--output",
+                folder.file("x").path,
+            ]).expectFailure(["none: found no such file, expected a safetensors file"])
 
             var two = foreign("F32", prefix: "student.").0
             two.entries += foreign("F32", prefix: "teacher.").0.entries

@@ -1,4 +1,5 @@
 import AdaShareSupport
+import AdaShareTuning
 import Foundation
 import Testing
 
@@ -37,7 +38,7 @@ enum Command {
         final class Text { var text = "" }
         let (output, errors) = (Text(), Text())
         let console = Console(answer: { output.text += $0 }, remark: { errors.text += $0 })
-        let status = AdaShareCommand.execute(arguments, on: console)
+        let status = MeasuringTime.$isLeast.withValue(true) { AdaShareCommand.execute(arguments, on: console) }
         return Outcome(status: status, output: output.text, errors: errors.text)
     }
 }

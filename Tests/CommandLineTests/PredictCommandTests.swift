@@ -146,6 +146,31 @@ extension CommandLineTests {
             predict("o", ["--raw", "--output-format", "npy", image]).expectFailure(code: 64, ["--raw"])
         }
 
+        /// Where the disk ends within an image's files, none of them is there.
+        @Test(.enabled(if: Program.canMount, "needs a file system of its own"))
+        func anImageHasAllItsFilesOrNone() throws {
+            let image = rooms + "/img/000003.png"
+            #expect(predict("whole", [image]).status == 0)
+            let all = try names("whole")
+            #expect(all.count == 4 && all.contains("000003_panel.png"))
+            // A page less than they need: the panel, which is written last, is larger than one.
+            let pages = try all.map { (try Data(contentsOf: folder.file("whole/\($0)")).count + 4095) / 4096 }
+            let cut = folder.file("cut")
+            try FileManager.default.createDirectory(at: cut, withIntermediateDirectories: true)
+            let outcome = try Program.run(
+                ["predict", "--run", run, "--output", cut.path, image], withoutRoomIn: cut,
+                leaving: 4 * (pages.reduce(0, +) - 1))
+            #expect(outcome.status == 1, "\(outcome.output)")
+            let line = "Error: \(cut.path)/000003_panel.png: found write failed (No space left on device), expected"
+            #expect(outcome.output.contains(line), "\(outcome.output)")
+            #expect(!outcome.output.contains("\nleft "), "\(outcome.output)")
+            // Nor where something is in the place of one.
+            try FileManager.default.createDirectory(
+                at: folder.file("busy/000003_panel.png"), withIntermediateDirectories: true)
+            predict("busy", [image]).expectFailure(["busy/000003_panel.png: found a folder"])
+            #expect(try names("busy") == ["000003_panel.png"])
+        }
+
         @Test func labelsAndErrorsAreShownOfTheRunsOwnImages() throws {
             let own = rooms + "/img/000011.png"
             let copy = folder.file("copy.png")

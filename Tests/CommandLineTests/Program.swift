@@ -36,21 +36,25 @@ enum Program {
 
     /// Runs the program while `folder`, with what is in it, is a file system without room; all it prints, and the names
     /// of the files that are there afterwards, are in `output`.
+    ///
+    /// - Parameter kilobytes: that are left all the same.
     static func run(
-        _ arguments: [String], withoutRoomIn folder: URL, environment: [String: String]
+        _ arguments: [String], withoutRoomIn folder: URL, leaving kilobytes: Int = 0,
+        environment: [String: String] = [:]
     ) throws -> Outcome {
         let script = #"""
-            folder=$1; shift
+            folder=$1; left=$2; shift 2
             cp -a "$folder" "$folder.kept" && mount -t tmpfs -o size=256k none "$folder" || exit 125
             cp -a "$folder.kept/." "$folder"
             dd if=/dev/zero of="$folder/filler" bs=1k 2>/dev/null
+            truncate -s "-${left}k" "$folder/filler"
             "$0" "$@"
             status=$?
             find "$folder" -type f ! -name filler -printf 'left %f\n'
             exit $status
             """#
         let process = try RunningProgram(
-            ["-rm", "/bin/bash", "-c", script, url.path, folder.path] + arguments, of: unshare,
+            ["-rm", "/bin/bash", "-c", script, url.path, folder.path, "\(kilobytes)"] + arguments, of: unshare,
             environment: environment)
         let outcome = try process.finish()
         return Outcome(status: outcome.status, output: outcome.output + outcome.errors, errors: "")
@@ -89,7 +93,8 @@ final class RunningProgram {
         process.executableURL = executable
         process.arguments = arguments
         if let folder { process.currentDirectoryURL = folder }
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(["ADASHARE_LEAST_MEASURING": "1"]) { $1 }.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         for name in ["out", "err"] { try files.write("", name) }
         process.standardOutput = try FileHandle(forWritingTo: output ?? files.file("out"))

@@ -16,7 +16,7 @@ extension CommandLineTests {
             folder = try TemporaryFolder()
             (run, image) = (folder.file("run"), folder.file("data/img/000000.png"))
             let text =
-                Tiny.tasks + "model: { backbone: resnet18, head: light, dropout: 0 }\n" + """
+                Tiny.tasks + "model: { backbone: resnet18, width: 0.5, head: light, dropout: 0 }\n" + """
                     dataset: { kind: scenes, count: 20, size: [96, 96], crop: [96, 96], augmentation: none }
                     training:
                       { batch: 1, warmup: { iterations: 2 }, policy: { iterations: 0 }, retrain: { iterations: 0 } }

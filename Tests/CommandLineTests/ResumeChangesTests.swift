@@ -19,7 +19,7 @@ extension CommandLineTests {
             folder = try TemporaryFolder()
             (data, run) = (folder.file("data"), folder.file("run"))
             configuration = try folder.write(Tiny.folder(data.path), "c.yml")
-            try writeNYUFormat(try ScenesDataset(count: 8, height: 32, width: 32, seed: 3), to: data)
+            try TinyRooms.write(to: data)
         }
 
         private func train(_ more: String..., output: URL? = nil) -> [String] {

@@ -50,7 +50,8 @@ extension CommandLineTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
             for line in [
                 "Policy at 0.9 (", "Policy at 0.5 and 0.499999 (", "policy at 0.5: ", "hard sharing, 0.5 × as wide",
-                "policy at 0.499999  ", "policy at 0.499999 is the policy at 0.5, which was trained once",
+                "policy at 0.499999  ", "\nretraining at 0.9  ", "\nretraining at 0.5  ",
+                "policy at 0.499999 is the policy at 0.5, which was trained once",
             ] { #expect(outcome.output.contains(line), "\(line)") }
             let notes = outcome.lines.filter { $0.hasPrefix("note: ") }
             #expect(Set(notes).count == notes.count && notes.count { $0.contains("training policy at") } == 2)
@@ -222,11 +223,19 @@ extension CommandLineTests {
             #expect(
                 time["phases"]?.items.compactMap { $0["phase"]?.string } == ["warmup", "policy", "retrain", "baseline"])
             // Two budgets are two retrainings.
-            #expect(time["phases"]?.items.compactMap { $0["iterations"]?.integer } == [2, 16, 4, 2])
+            #expect(time["phases"]?.items.compactMap { $0["iterations"]?.integer } == [2, 16, 2, 2])
+            #expect(time["phases"]?.items.compactMap { $0["runs"]?.integer } == [1, 1, 2, 1])
+            let retraining = try #require(time["phases"]?.items[2])
+            let (ms, seconds) = (try #require(retraining["ms_per_step"]?.double), retraining["seconds"]?.double ?? 0)
+            #expect(abs(seconds - 4 * ms / 1e3) < 1e-9)
             #expect(time["sums"]?.items.count == 4)
             let text = Command.run(cost)
             #expect(text.status == 0, "\(text.errors)")
-            for line in ["hard sharing, one pass for all", "  projection", "head normals", "training takes about"] {
+            for line in [
+                "hard sharing, one pass for all", "  projection", "head normals", "training takes about",
+                "\nParts of a step, measured kernel by kernel", "\nSteps of training, measured whole: the median",
+                "retrain, a run for each budget  2 × 2 ",
+            ] {
                 #expect(text.output.contains(line), "\(line)")
             }
         }

@@ -139,7 +139,7 @@ private struct Lines {
         ("over", "! over its budget"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
-        ("seconds row", #"(?:\#(phase)|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
+        ("seconds row", #"(?:\#(phase)|retraining at 0\.[64]|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
     ])
 
     func name(of line: String) throws -> String? {
@@ -150,8 +150,8 @@ private struct Lines {
     func expect(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         // What is still to come may be there or not, short evaluations are not told, and a policy may need no remark.
         let optional: Set = [
-            "evaluation", "compiling", "measuring", "policy against", "policy beyond", "policy mark", "one policy",
-            "over",
+            "evaluation", "disturbed timing", "compiling", "measuring", "policy against", "policy beyond",
+            "policy mark", "one policy", "over",
         ]
         var names: Set<String> = []
         var foreign: [String] = []

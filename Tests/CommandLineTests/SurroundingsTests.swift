@@ -50,7 +50,7 @@ extension CommandLineTests {
                 train gone 2>&1 >/dev/null | head -1 >/dev/null; echo gone ${PIPESTATUS[0]}
                 (head -c 65536 /dev/zero; train stuck 2>&1 >/dev/null; echo $? >stuck.status) | sleep 30 & p=$!
                 while [ ! -s stuck.status ] && kill -0 $p 2>/dev/null; do sleep 0.1; done
-                kill $p; echo stuck $(cat stuck.status)
+                kill -KILL $p; echo stuck $(cat stuck.status)
                 train closed 2>&- <&- >/dev/null; echo closed $?
                 train silent >&- 2>silent.err; echo silent $?
                 """)

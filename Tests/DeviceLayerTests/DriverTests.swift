@@ -102,6 +102,27 @@ import Testing
         #expect(!DeviceError(call: "clFinish", code: -5).isOutOfMemory)
     }
 
+    /// Contexts after the first leave the cache alone.
+    @Test(.needsDevice) func theCacheIsTriedOnceAProcess() throws {
+        let device = try TestDevice.device()
+        guard device.compilesAtFirstLaunch else { return }
+        _ = try DeviceContext(device: device, cacheDirectory: nil)
+        let cache = DriverDiagnosis.poclCache()
+        func changed(by body: () throws -> Void) throws -> Bool {
+            func time() -> Date? {
+                (try? FileManager.default.attributesOfItem(atPath: cache))?[.modificationDate] as? Date
+            }
+            let before = time()
+            // File systems count in ticks.
+            usleep(20_000)
+            try body()
+            return time() != before
+        }
+        #expect(try !changed { _ = try DeviceContext(device: device, cacheDirectory: nil) })
+        guard FileManager.default.fileExists(atPath: cache) else { return }
+        #expect(try changed { _ = DriverDiagnosis.whyUnwritable(cache) }, "negative control")
+    }
+
     @Test func cutLibrariesAreTold() throws {
         let folder = try TemporaryFolder()
         var head = Data([0x7F, 0x45, 0x4C, 0x46] + [UInt8](repeating: 0, count: 124))

@@ -24,6 +24,23 @@ extension TestDevice {
         Executor(library: try KernelLibrary(context: try profiling.get(), family: family))
     }
 
+    /// The same with what a step of training reads beside its graph: a label, a flag and a rate of 1.
+    static func trainingExecutor(_ family: KernelFamily) throws -> Executor {
+        let executor = try profilingExecutor(family)
+        try executor.store.write("labels", Shape([1, 1, 1], compact: true), [Int32(2)])
+        try executor.store.write("flag", Shape([2], compact: true), [Int32(0), 0])
+        var step = StepState()
+        step.rates[RateSlot(0)] = StepState.Rate(learningRate: 1)
+        try executor.store.write(step)
+        return executor
+    }
+
+    /// Numbers around 0.
+    static func values(_ shape: Shape, _ seed: UInt64) -> [Float] {
+        var random = SeededGenerator(seed: seed)
+        return (0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &random) }
+    }
+
     /// Names of the kernels that `body` launches on profiling executors, in order.
     static func launched(by body: () throws -> Void) throws -> [String] {
         let queue = try profiling.get().queue

@@ -32,21 +32,14 @@ extension GraphTests {
         }
 
         private func write(_ name: String, _ seed: UInt64, to executor: Executor) throws {
-            var random = SeededGenerator(seed: seed)
             let shape = name == "x" ? Self.image : Self.kernel
-            try executor.store.write(
-                name, shape, (0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &random) })
+            try executor.store.write(name, shape, TestDevice.values(shape, seed))
         }
 
         /// An executor with weights, an image and a rate of 1, but no plan.
         private func prepared(_ family: KernelFamily) throws -> Executor {
-            let executor = try TestDevice.profilingExecutor(family)
+            let executor = try TestDevice.trainingExecutor(family)
             for (seed, name) in ["w1", "w2", "x"].enumerated() { try write(name, UInt64(seed), to: executor) }
-            try executor.store.write("labels", Shape([1, 1, 1], compact: true), [Int32(2)])
-            try executor.store.write("flag", Shape([2], compact: true), [Int32(0), 0])
-            var step = StepState()
-            step.rates[RateSlot(0)] = StepState.Rate(learningRate: 1)
-            try executor.store.write(step)
             return executor
         }
 

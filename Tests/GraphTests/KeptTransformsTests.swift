@@ -37,10 +37,7 @@ extension GraphTests {
         private static let kernel = Shape([3, 3, 32, 64])
         private static let transform = "winograd_weights"
 
-        private func values(_ shape: Shape, _ seed: UInt64) -> [Float] {
-            var random = SeededGenerator(seed: seed)
-            return (0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &random) }
-        }
+        private func values(_ shape: Shape, _ seed: UInt64) -> [Float] { TestDevice.values(shape, seed) }
 
         /// A convolution, its loss and, if it is trained, its weights' update.
         private func record(_ a: Case, training: Bool = false, in graph: Graph) {
@@ -59,14 +56,9 @@ extension GraphTests {
         }
 
         private func prepared(_ family: KernelFamily, weights seed: UInt64? = 1) throws -> Executor {
-            let executor = try TestDevice.profilingExecutor(family)
+            let executor = try TestDevice.trainingExecutor(family)
             try executor.store.write("x", Self.image, values(Self.image, 9))
             if let seed { try executor.store.write("w", Self.kernel, values(Self.kernel, seed)) }
-            try executor.store.write("labels", Shape([1, 1, 1], compact: true), [Int32(2)])
-            try executor.store.write("flag", Shape([2], compact: true), [Int32(0), 0])
-            var step = StepState()
-            step.rates[RateSlot(0)] = StepState.Rate(learningRate: 1)
-            try executor.store.write(step)
             return executor
         }
 

@@ -16,6 +16,8 @@ extension OperatorsTests {
         func everyAlgorithmMatchesReference(key: Key) throws {
             let selection = try ConvolutionSelection.get()
             var (covered, determined) = (Set<ConvolutionProperty>(), Set<String>())
+            let isOnCPU = try key.kernels.isOnCPU
+            var (compared, comparable) = (0, 0)
             let entries = try #require(selection.kept[key])
             for a in ConvolutionCase.all {
                 let ofCase = entries.filter { $0.trial.a == a }
@@ -42,11 +44,14 @@ extension OperatorsTests {
                     if let sum { #expect(Comparison.areSame(sum, stored), "\(entry.trial)") }
                     sum = stored
                 }
-                // There is another one wherever a case has several.
+                // There is another one wherever a case has several, where a CPU runs kernels for GPUs of some cases.
                 let count = ofCase.count { $0.trial.givesCommonBits }
                 let possible = selection.all[key, default: []].count { $0.trial.a == a && $0.trial.givesCommonBits }
-                #expect(count == 0 || count >= min(2, possible), "\(a.testDescription)")
+                #expect(isOnCPU || count == 0 || count >= min(2, possible), "\(a.testDescription)")
+                if count > 1 { compared += 1 }
+                if possible > 1 { comparable += 1 }
             }
+            #expect(!isOnCPU || compared >= min(2, comparable))
             let missing = selection.missing(key, covered: covered)
             #expect(missing.isEmpty, "not covered: \(missing.map(\.trial))")
         }
@@ -74,7 +79,7 @@ extension OperatorsTests {
                     Set(entries.map(\.trial.algorithmClass))
                 }
                 #expect(algorithms(kept) == algorithms(all), "\(key.testDescription)")
-                let programs = try [all, kept].map { try Set($0.flatMap(\.requests).map(key.kernels.compiled)) }
+                let programs = try [all, kept].map { try Set($0.flatMap(\.requests).flatMap(key.kernels.compiled)) }
                 #expect(programs[0] == programs[1], "\(key.testDescription)")
                 let covered = kept.reduce(into: Set()) { $0.formUnion($1.properties) }
                 #expect(selection.missing(key, covered: covered).isEmpty, "\(key.testDescription)")

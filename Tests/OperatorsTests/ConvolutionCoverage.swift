@@ -21,11 +21,15 @@ extension ConvolutionTrial {
     /// The algorithm's name; of tiles that are chosen by measuring, that they are.
     var algorithmClass: String { if case .direct(.pixels) = algorithm { "direct_n" } else { algorithm.description } }
 
-    /// The algorithms among which it does not matter by which a shape is computed: tiles of a CPU's registers; and all
-    /// of them where a device is simulated or emulates matrix units, which takes long.
+    /// The algorithms among which it does not matter by which a shape is computed: tiles of a CPU's registers; tiles of
+    /// a GPU's direct sums, and Winograd's, where a CPU computes them; and all of them where a device is simulated or
+    /// emulates matrix units, which takes long.
     private var shapeClass: String {
         get throws {
             if try TestDevice.isSimulated || kernels.isEmulated { return "any" }
+            if try kernels.isOnCPU {
+                return algorithm.isExact ? "direct" : algorithm.isWinograd ? "winograd" : algorithm.description
+            }
             return kernels.family == .cpu && algorithm.isExact ? "direct" : algorithm.description
         }
     }
@@ -40,7 +44,10 @@ extension ConvolutionTrial {
         let shape = takesAll ? [a.testDescription] : boundaries
         var found: Set = [ConvolutionProperty.algorithm(algorithmClass), .shape(shape, algorithm: try shapeClass)]
         for request in requests {
-            found.insert(.kernel(try kernels.compiled(request), tile: tileBoundaries(request, a.problem(pass))))
+            let boundaries = tileBoundaries(request, a.problem(pass))
+            for part in try kernels.compiled(request) {
+                found.insert(.kernel(part.text, tile: boundaries.filter(part.knows)))
+            }
         }
         return found
     }
@@ -104,10 +111,31 @@ extension ConvolutionTrial {
 }
 
 extension ConvolutionKernels {
-    /// What has to be compiled of a kernel: every one as it is, but for registers that the device has not, and on
-    /// simulators.
-    func compiled(_ request: LaunchRequest) throws -> String {
-        try isForeign || TestDevice.isSimulated ? request.programClass : request.program
+    /// What has to be compiled of a kernel: every one as it is, but for registers that the device has not, on
+    /// simulators, and where a CPU runs what is written for GPUs.
+    func compiled(_ request: LaunchRequest) throws -> [CompiledPart] {
+        if try isForeign || TestDevice.isSimulated { return [CompiledPart(text: request.programClass)] }
+        return try isOnCPU ? request.parts : [CompiledPart(text: request.program)]
+    }
+}
+
+/// A kernel as it is compiled, or what is compiled of it that others have too.
+struct CompiledPart: Hashable {
+    /// What of the kernel it is.
+    enum Kind { case whole, tile, rest }
+
+    let text: String
+    var kind = Kind.whole
+
+    /// Whether its code tells the sides of a tile's boundary apart: a tile has rows and columns and goes along the
+    /// depth, all else of a kernel chooses what is summed.
+    func knows(_ boundary: String) -> Bool {
+        func isOf(_ extents: String...) -> Bool { extents.contains { boundary.hasPrefix($0 + " ") } }
+        return switch kind {
+        case .whole: true
+        case .tile: isOf("rows", "columns", "depth")
+        case .rest: !isOf("rows", "columns")
+        }
     }
 }
 
@@ -120,6 +148,32 @@ extension LaunchRequest {
         options.compactMap { $0.hasPrefix("-D\(name)=") ? Int($0.dropFirst(name.count + 3)) : nil }.first
     }
 
+    /// Of a kernel for GPUs what CPUs, which compile each for seconds, look at: its tile with what is brought into it,
+    /// and all else that it is; and where it is what training uses most, the whole of it, with every tile. Winograd's
+    /// transforms go along one axis and then the other.
+    fileprivate var parts: [CompiledPart] {
+        switch file {
+        case "convolution_gpu":
+            let loads = kernel == "convolution_weights" ? ["-DX16", "-DY16"] : ["-DX16"]
+            func some(_ names: [String]) -> [String] {
+                options.filter { option in names.contains { option.hasPrefix($0 + "=") } }
+            }
+            let (tile, whole) = (some(Self.tile + loads), Set(some(["-DROW", "-DCOMPACT", "-DDIVISOR", "-DPLAIN"])))
+            let rest = options.filter { option in !Self.tile.contains { option.hasPrefix($0 + "=") } }
+            let isUsual =
+                whole == ["-DDIVISOR=1", "-DPLAIN=1"] || whole == ["-DDIVISOR=1"] && !options.contains("-DMMA=2")
+            func part(_ options: [String], _ kind: CompiledPart.Kind) -> CompiledPart {
+                CompiledPart(text: "\(file) \(kernel) " + options.joined(separator: " "), kind: kind)
+            }
+            return [part(tile, .tile), part(rest, .rest)]
+                + (isUsual ? [CompiledPart(text: program)] : [])
+        case "convolution_winograd": return options.map { CompiledPart(text: "\(file) \(kernel) \($0)") }
+        default: return [CompiledPart(text: program)]
+        }
+    }
+
+    private static let tile = ["-DTM", "-DTN", "-DTK", "-DRM", "-DRN", "-DSTAGES"]
+
     /// The kernel as it is compiled, but for two things. How many pixels a CPU's tile has: those whose tiles are cut in
     /// as many chunks, all of one length or not, differ in the length of unrolled loops; kernel rows as taps know no
     /// chunks, and in which order work-items are numbered (`WEIGHTS_OUTER`) has nothing to do with either. And the tile
@@ -128,9 +182,8 @@ extension LaunchRequest {
     var programClass: String {
         if options.contains("-DMMA=2"), options.contains(where: { $0.hasPrefix("-DROW") || $0.hasPrefix("-DCOMPACT") })
         {
-            let tile = ["-DTM", "-DTN", "-DTK", "-DRM", "-DRN", "-DSTAGES"]
             return "\(file) \(kernel) "
-                + options.filter { option in !tile.contains { option.hasPrefix($0) } }.joined(separator: " ")
+                + options.filter { option in !Self.tile.contains { option.hasPrefix($0) } }.joined(separator: " ")
         }
         guard file == "convolution_cpu", let pixels = option("PT") else { return program }
         let chunks = (pixels + 4) / 5
@@ -186,12 +239,14 @@ struct ConvolutionSelection {
             }
         }
         self.all = all
-        kept = Self.select(all)
+        kept = Self.select(all, onCPU: Set(try ConvolutionKernels.all.filter { try $0.isOnCPU }))
     }
 
     /// Properties of one program first; those that leave a choice take what is compiled already, then what exercises
     /// most.
-    private static func select(_ all: [Key: [Entry]]) -> [Key: [Entry]] {
+    ///
+    /// - Parameter onCPU: kernels for GPUs, where the device is none.
+    private static func select(_ all: [Key: [Entry]], onCPU: Set<ConvolutionKernels>) -> [Key: [Entry]] {
         var needs: [(key: Key, property: ConvolutionProperty, entries: [Int], programs: Int)] = []
         for key in Key.all {
             var having: [ConvolutionProperty: [Int]] = [:]
@@ -231,6 +286,8 @@ struct ConvolutionSelection {
                 guard chosen[key, default: []].isDisjoint(with: others) else { continue }
                 func news(_ other: Int) -> Int { entries[other].programs.count { !compiled.contains($0) } }
                 guard let best = others.min(by: { news($0) < news($1) }) else { continue }
+                // Tiles of what training uses most are all compiled.
+                if onCPU.contains(key.kernels), news(best) > 0 { continue }
                 compiled.formUnion(entries[best].programs)
                 chosen[key, default: []].insert(best)
             }

@@ -26,6 +26,9 @@ enum ConvolutionKernels: String, CaseIterable, Sendable {
         get throws { try family == .cpu && TestDevice.library(.cpu).hasWideRegisters != (self == .wide) }
     }
 
+    /// Whether a CPU runs kernels for GPUs.
+    var isOnCPU: Bool { get throws { try family == .gpu && TestDevice.device().type == .cpu } }
+
     func library() throws -> KernelLibrary {
         switch self {
         case .wide: try TestDevice.wideLibrary()

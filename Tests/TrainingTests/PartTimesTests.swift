@@ -225,6 +225,14 @@ extension TrainingTests {
         #expect(!quick.isSettled && quick.rounds.count == 200)
     }
 
+    @Test func fiveRoundsDoWhereNobodyLooks() {
+        MeasuringTime.$isLeast.withValue(true) {
+            #expect(rounds([10], clock: 1).rounds.count == 5)
+            let growing = rounds((0..<100).map { 10 * pow(1.02, Double($0)) }, clock: 1)
+            #expect(!growing.isSettled && growing.rounds.count == 5)
+        }
+    }
+
     @Test func atLeastFiveRoundsAndMostOfASecondAreTaken() {
         #expect(rounds([10], clock: 10_000).rounds.count == 5)
         #expect(rounds([10], clock: 100).rounds.count == 8)

@@ -148,6 +148,27 @@ import Testing
         #expect(AtomicFile.isTemporary(".a.partial-1") && !AtomicFile.isTemporary("a.partial-1"))
     }
 
+    @Test func filesThatBelongTogetherAppearTogether() throws {
+        let folder = try TemporaryFolder()
+        func names() throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
+        }
+        let (a, b) = (folder.file("a"), folder.file("b"))
+        try AtomicFileSet.write { files in
+            for url in [a, b] { try AtomicFile.write(Data("one".utf8), to: try files.staged(url)) }
+            #expect(try names().allSatisfy(AtomicFile.isTemporary))
+        }
+        #expect(try names() == ["a", "b"])
+        let error = #expect(throws: InputError.self) {
+            try AtomicFileSet.write { files in
+                try AtomicFile.write(Data("two".utf8), to: try files.staged(a))
+                throw InputError(file: try files.staged(b).path, found: "x", expected: "y")
+            }
+        }
+        #expect(error?.file == b.path && error?.found == "x")
+        #expect(try names() == ["a", "b"] && String(contentsOf: a, encoding: .utf8) == "one")
+    }
+
     // MARK: - Event log
 
     @Test func logIsOneSortedObjectPerLine() throws {

@@ -20,7 +20,7 @@ public struct DatasetProblem: Sendable, Equatable, Encodable {
     }
 }
 
-/// What a data set holds, counted over all samples that could be decoded.
+/// What a data set holds, counted over all samples without an error of their own.
 public struct DatasetFacts: Sendable, Equatable, Encodable {
     /// Samples of a split.
     public struct Split: Sendable, Equatable, Encodable {
@@ -69,7 +69,7 @@ public struct DatasetFacts: Sendable, Equatable, Encodable {
     public let name: String
     /// Samples in all.
     public let samples: Int
-    /// Of these, how many could not be decoded.
+    /// Of these, how many an error keeps from being counted, such as a file that is cut, or a class out of range.
     public let undecoded: Int
     /// Splits that have images, in their usual order.
     public let splits: [Split]

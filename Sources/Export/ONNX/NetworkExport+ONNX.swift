@@ -29,7 +29,6 @@ extension NetworkExport {
     /// - Throws: `InputError` for a model above 2 GB, the most that the format holds.
     public func onnx(_ input: ExportedInput, foldsBatchNorms: Bool = true, version: String) throws -> Data {
         var writer = ONNXWriter(foldsBatchNorms: foldsBatchNorms)
-        let normalisation = try experiment.inputNormalisation()
         for task in parts.flatMap(\.tasks) { writer.reserve(names[task]) }
         let image = writer.image(input, normalisation)
         for part in parts {
@@ -67,8 +66,7 @@ extension NetworkExport {
             model.graph = writer.graph
             model.graph.name = parts.flatMap(\.tasks).map { names[$0] }.joined(separator: "+")
             var facts = facts
-            // What the caller gives, not what the model makes of it.
-            if input == .pixels { facts["input"] = "R,G,B 0...255, uint8, as files have them" }
+            facts["input"] = input == .pixels ? "R,G,B 0...255, uint8, as files have them" : normalisation.text
             model.metadataProps = facts.sorted { $0.key < $1.key }.map { key, value in
                 .with { ($0.key, $0.value) = (key, value) }
             }

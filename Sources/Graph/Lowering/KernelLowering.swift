@@ -1,4 +1,5 @@
 import AdaShareOperators
+import AdaShareSupport
 
 /// Replaces operators that stand for others, node by node.
 final class KernelLowering: Lowering {
@@ -7,7 +8,9 @@ final class KernelLowering: Lowering {
     private(set) var lowered: LoweredNodes
     /// Values of parameters, where no node changes one.
     private let constants: Set<Int>
-    private var preparations: [Graph.NodeKey: [Value]] = [:]
+    /// Positions of preparations among the nodes.
+    private var preparations: [Int] = []
+    private var index = HashIndex(capacity: 1 << 8)
     private var algorithms: [ConvolutionProblem: ConvolutionAlgorithm] = [:]
     /// The node whose operator is being replaced.
     private var current: Graph.Node?
@@ -42,12 +45,16 @@ final class KernelLowering: Lowering {
 
     func prepare(_ operation: any Operator, _ inputs: [Value]) -> [Value] {
         // What is computed again is not kept in between: neither are its preparations.
-        let key = Graph.NodeKey(
-            operation, inputs, mutations: lowered.mutations, isRecomputed: current?.isRecomputation ?? false)
-        if let known = preparations[key] { return known }
+        let isRecomputed = current?.isRecomputation ?? false
+        let hash = Graph.Node.hash(inputs, isRecomputed: isRecomputed)
+        let known = index.position(hash: hash) {
+            lowered.has(operation, inputs, isRecomputed: isRecomputed, at: preparations[$0])
+        }
+        if let known { return lowered.nodes[preparations[known]].outputs }
         let outputs = operation.outputShapes(inputs.map(\.shape)).map { lowered.value($0) }
+        preparations.append(lowered.nodes.count)
+        index.append(hash: hash)
         lowered.add(Graph.Node(operation, inputs: inputs, outputs: outputs, label: current?.label ?? ""))
-        preparations[key] = outputs
         return outputs
     }
 }
@@ -58,14 +65,14 @@ struct LoweredNodes {
     private(set) var nodes: [Graph.Node] = []
     /// By value id; nil for what no node computes.
     private(set) var sources: [Graph.Source?]
-    /// By value id, how often it has been changed in place by the nodes so far.
-    private(set) var mutations: [Int]
+    /// By value id, the last node that changed it in place; −1 for none.
+    private var lastChange: [Int]
     /// What each node reads, computes and changes in place.
     private(set) var (read, computed, changed) = (ValueLists(), ValueLists(), ValueLists())
 
     init(externals: [Graph.External], valueCount: Int) {
         sources = [Graph.Source?](repeating: nil, count: valueCount)
-        mutations = [Int](repeating: 0, count: valueCount)
+        lastChange = [Int](repeating: -1, count: valueCount)
         nodes.reserveCapacity(1 << 11)
         for index in externals.indices { sources[externals[index].value.id] = .external(index) }
     }
@@ -73,13 +80,19 @@ struct LoweredNodes {
     /// A value that the traced graph does not have.
     mutating func value(_ shape: Shape) -> Value {
         sources.append(nil)
-        mutations.append(0)
+        lastChange.append(-1)
         return Value(id: sources.count - 1, shape: shape)
+    }
+
+    /// Whether a node computes what an operator would make of values as they are now.
+    func has(_ operation: any Operator, _ inputs: [Value], isRecomputed: Bool, at position: Int) -> Bool {
+        nodes[position].applies(operation, to: inputs, isRecomputed: isRecomputed)
+            && inputs.allSatisfy { lastChange[$0.id] < position }
     }
 
     mutating func add(_ node: Graph.Node) {
         for value in node.outputs { sources[value.id] = .node(nodes.count) }
-        for position in node.mutated { mutations[node.inputs[position].id] += 1 }
+        for position in node.mutated { lastChange[node.inputs[position].id] = nodes.count }
         read.append(node.inputs)
         computed.append(node.outputs)
         changed.append(node.mutated, of: node.inputs)

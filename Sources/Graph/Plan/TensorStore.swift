@@ -14,7 +14,6 @@ public final class TensorStore {
     /// One reference: plans look up a thousand.
     private final class Stored {
         let name: String
-        let hash: Int
         /// Nil while it is nowhere but at its source.
         var buffer: DeviceBuffer?
         /// The same while somebody uses it, though it has been released.
@@ -24,9 +23,8 @@ public final class TensorStore {
         /// Where its values can be had again, as long as nobody has changed them.
         var source: (() throws -> [Float])?
 
-        init(_ name: String, hash: Int, buffer: DeviceBuffer?, shape: Shape, version: Int) {
-            (self.name, self.hash) = (name, hash)
-            (self.buffer, self.shape, self.version) = (buffer, shape, version)
+        init(_ name: String, buffer: DeviceBuffer?, shape: Shape, version: Int) {
+            (self.name, self.buffer, self.shape, self.version) = (name, buffer, shape, version)
         }
 
         var present: DeviceBuffer? { buffer ?? used }
@@ -58,7 +56,7 @@ public final class TensorStore {
     @discardableResult
     private func add(_ name: String, hash: Int, _ shape: Shape, _ buffer: DeviceBuffer?) -> Stored {
         changes += 1
-        let stored = Stored(name, hash: hash, buffer: buffer, shape: shape, version: changes)
+        let stored = Stored(name, buffer: buffer, shape: shape, version: changes)
         tensors.append(stored)
         index.append(hash: hash)
         return stored
@@ -111,10 +109,9 @@ public final class TensorStore {
 
     /// Forgets a tensor; plans that use it must be forgotten too.
     public func remove(_ name: String) {
-        guard let place = tensors.firstIndex(where: { $0.name == name }) else { return }
+        guard let place = index.position(hash: name.hashValue, where: { tensors[$0].name == name }) else { return }
         tensors.remove(at: place)
-        index.removeAll()
-        for stored in tensors { index.append(hash: stored.hash) }
+        index.remove(at: place)
     }
 
     /// Of all tensors, sorted.

@@ -61,6 +61,18 @@ public final class Graph: Recorder {
             mutated = operation.mutatedInputs
             isEager = !mutated.isEmpty || operation.isEager
         }
+
+        /// Whether it applies an operator to values. Nearly all nodes differ in their inputs: the operator, which takes
+        /// longest to compare, is compared last.
+        func applies(_ operation: any Operator, to inputs: [Value], isRecomputed: Bool) -> Bool {
+            isRecomputation == isRecomputed && self.inputs.elementsEqual(inputs, by: { $0.id == $1.id })
+                && self.operation.equals(operation)
+        }
+
+        /// By which a node that applies some operator to values is found.
+        static func hash(_ inputs: [Value], isRecomputed: Bool) -> Int {
+            inputs.reduce(isRecomputed ? 1 : 0) { HashIndex.hash($0, $1.id) }
+        }
     }
 
     /// A value with memory of its own, named in the tensor store.
@@ -87,31 +99,6 @@ public final class Graph: Recorder {
         case node(Int)
     }
 
-    /// What preparations are known by. Inputs come first: nearly all differ in them, and integers compare fast.
-    struct NodeKey: Hashable {
-        /// Each input's id and how often it had been changed in place when it was read.
-        let inputs: [Int]
-        /// Whether a value of the forward pass is computed again.
-        let isRecomputed: Bool
-        let operation: any Operator
-
-        /// - Parameter mutations: of every value, how often it has been changed.
-        init(_ operation: any Operator, _ inputs: [Value], mutations: [Int], isRecomputed: Bool) {
-            self.inputs = inputs.map { $0.id | mutations[$0.id] << 32 }
-            self.isRecomputed = isRecomputed
-            self.operation = operation
-        }
-
-        static func == (a: Self, b: Self) -> Bool {
-            a.inputs == b.inputs && a.isRecomputed == b.isRecomputed && a.operation.equals(b.operation)
-        }
-
-        func hash(into hasher: inout Hasher) {
-            for input in inputs { hasher.combine(input) }
-            hasher.combine(isRecomputed)
-        }
-    }
-
     /// Values and the nodes that compute them. A structure of its own, so that recording a node is one access to it.
     private struct Recorded {
         private(set) var nodes: [Node] = []
@@ -136,16 +123,12 @@ public final class Graph: Recorder {
             return Value(id: sources.count - 1, shape: shape)
         }
 
-        /// Nearly all nodes differ in their inputs: the operator, which takes longest to compare, is compared last.
         mutating func apply(
             _ operation: any Operator, _ inputs: [Value], isRecomputed: Bool, label: String
         ) -> [Value] {
-            var hash = isRecomputed ? 1 : 0
-            for input in inputs { hash = HashIndex.hash(hash, input.id) }
+            let hash = Node.hash(inputs, isRecomputed: isRecomputed)
             let known = self.index.position(hash: hash) { position in
-                let node = nodes[position]
-                return node.isRecomputation == isRecomputed
-                    && node.inputs.elementsEqual(inputs, by: { $0.id == $1.id }) && node.operation.equals(operation)
+                nodes[position].applies(operation, to: inputs, isRecomputed: isRecomputed)
                     // What it read is still what it was.
                     && inputs.allSatisfy { lastChange[$0.id] < position }
             }

@@ -44,7 +44,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         _ url: URL, tasks names: [String], blocks: Int, allowsOthers: Bool = false
     ) throws -> SelectionPolicy {
         guard let data = try? Data(contentsOf: url) else {
-            throw InputError(file: url.path, found: "no readable file", expected: "a policy")
+            throw InputError.unreadable(url, expected: "a policy")
         }
         return try parse(data, file: url.path, tasks: names, blocks: blocks, allowsOthers: allowsOthers)
     }

@@ -1,6 +1,5 @@
 import AdaShareConfiguration
 import AdaShareExperiments
-import AdaShareFiles
 import AdaShareMethods
 import AdaShareSupport
 import Foundation
@@ -66,23 +65,22 @@ extension SideRuns {
         (isPolicyGiven ? [] : configuration.policy.budgets.map(Kind.budget))
             + configuration.training.narrowBaselines.map(Kind.narrow)
     }
-
-    /// Where the networks of a run lie whose own weights are those of policy learning; nil where its own are retrained.
-    ///
-    /// - Parameters:
-    ///   - file: the run's weights.
-    ///   - experiment: of the run.
-    public static func remark(on file: TensorFile, of experiment: Experiment) -> String? {
-        let kinds = experiment.configuration.policy.budgets.map(Kind.budget)
-        guard !kinds.isEmpty, file.metadata["stage"] == experiment.method.learner?.rawValue else { return nil }
-        let run = RunDirectory.holding(checkpoint: URL(fileURLWithPath: file.file))
-        let folders = run?.networks(of: kinds).filter { $0.kind == $0.trained }.map(\.kind) ?? kinds
-        return "these are the weights of policy learning; its policies are retrained in "
-            + folders.map(\.folder).joined(separator: ", ")
-    }
 }
 
 extension RunDirectory {
+    /// What the runs that belong to this one have ended with, each with what was done in it; those that have not ended
+    /// are left out.
+    ///
+    /// - Parameter kinds: what was asked for; of budgets that came to one policy one was trained.
+    /// - Throws: `InputError` if a summary is damaged.
+    package func summaries(of kinds: [SideRuns.Kind]) throws -> [(activity: String, summary: RunSummary)] {
+        try networks(of: kinds).filter { $0.kind == $0.trained }.compactMap { kind, _ in
+            let folder = url.appendingPathComponent(kind.folder)
+            let summary: RunSummary? = try JSONText.readFileIfThere(Entry.summary.url(in: folder))
+            return summary.map { (kind.activity, $0) }
+        }
+    }
+
     /// Side runs, each with the one that trains its network: that of an earlier budget, where both have come to one
     /// policy. Before there are policies, each has its own.
     package func networks(of kinds: [SideRuns.Kind]) -> [(kind: SideRuns.Kind, trained: SideRuns.Kind)] {

@@ -1,0 +1,60 @@
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Files that belong together: all of them appear, whole, or none does.
+///
+/// Each is written under a temporary name beside its place; when all are whole, they are renamed.
+public final class AtomicFileSet {
+    private var files: [(staged: URL, place: URL, name: String)] = []
+
+    private init() {}
+
+    /// Has `body` write files, each to where `staged` says, and then puts them into their places.
+    ///
+    /// - Throws: what `body` throws, about the file's own place; `InputError` if one cannot be put there. None of them
+    ///   is then there, and no temporary one.
+    public static func write(_ body: (AtomicFileSet) throws -> Void) throws {
+        let set = AtomicFileSet()
+        do {
+            try body(set)
+            try set.place()
+        } catch {
+            for file in set.files { unlink(file.staged.path) }
+            throw set.located(error)
+        }
+    }
+
+    /// Where to write a file.
+    ///
+    /// - Parameter url: its place. A link stays one: what it leads to is replaced.
+    /// - Throws: `InputError` where something is in the place that a file cannot take.
+    public func staged(_ url: URL) throws -> URL {
+        try AtomicFile.checkPlace(url)
+        let place = url.resolvingSymlinksInPath()
+        let staged = AtomicFile.temporary(in: place.deletingLastPathComponent())
+        files.append((staged, place, url.path))
+        return staged
+    }
+
+    private func place() throws {
+        for (index, file) in files.enumerated() where rename(file.staged.path, file.place.path) != 0 {
+            let error = InputError.system("rename", file.name, expected: "a file name that can be replaced")
+            for placed in files[..<index] { unlink(placed.place.path) }
+            throw error
+        }
+        for folder in Set(files.map { $0.place.deletingLastPathComponent().path }) { AtomicFile.flush(folder: folder) }
+    }
+
+    /// The same error about a file's place, not about where it is written first.
+    private func located(_ error: any Error) -> any Error {
+        guard let error = error as? InputError, let file = files.first(where: { $0.staged.path == error.file }) else {
+            return error
+        }
+        return InputError(file: file.name, place: error.place, found: error.found, expected: error.expected)
+    }
+}
