@@ -28,8 +28,6 @@ public struct ChosenKind<Part>: Sendable {
     /// In the order of the reference.
     private let order: [String]
     private var parts: [String: any ConfigurationKind]
-    /// Those that have been set since they were made.
-    private var touched: Set<String> = []
 
     /// Creates the defaults; the first kind is chosen.
     ///
@@ -49,19 +47,13 @@ public struct ChosenKind<Part>: Sendable {
     /// The keys of one kind; its defaults where this section does not know it.
     public subscript<Kind: ConfigurationKind>(_ type: Kind.Type) -> Kind {
         get { parts[Kind.kind] as? Kind ?? Kind() }
-        set {
-            parts[Kind.kind] = newValue
-            touched.insert(Kind.kind)
-        }
+        set { parts[Kind.kind] = newValue }
     }
 
     /// The chosen one with changed keys.
     ///
     /// - Precondition: it stays of its kind.
-    package mutating func choose(_ part: any ConfigurationKind) {
-        parts[kind] = part
-        touched.insert(kind)
-    }
+    package mutating func choose(_ part: any ConfigurationKind) { parts[kind] = part }
 
     /// Refuses keys of kinds that are not chosen, which would be without effect.
     ///
@@ -69,7 +61,7 @@ public struct ChosenKind<Part>: Sendable {
     /// - Throws: `InputError` naming the key.
     package func refuseIdleKeys(section: String, file: String) throws {
         let known = parts[kind].map { type(of: $0).keys } ?? []
-        for other in order where other != kind && touched.contains(other) {
+        for other in order where other != kind {
             guard let key = parts[other]?.changedKeys.first(where: { !known.contains($0) }) else { continue }
             throw InputError(
                 file: file, place: "\(section).\(key)",
