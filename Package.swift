@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "AdaShareOperators", dependencies: ["AdaShareDeviceLayer", "CAdaShareKernels", "AdaShareSupport"],
             path: "Sources/Operators", swiftSettings: tested),
-        // Processes that train together. MPI is loaded where it is used, by what tools/build-mpi makes of Sources/MPI.
+        // Processes that train together. MPI is loaded at run time: tools/build-mpi makes a library of it.
         .target(name: "AdaShareRanks", path: "Sources/Ranks", swiftSettings: tested),
         .target(
             name: "AdaShareGraph",

@@ -11,7 +11,7 @@
 //            % 4; the part of dropout is 0.
 
 __kernel void dropout(__global const activation *x, __global activation *y, __global const uint *step, uint name_low,
-                      uint name_high, float probability, int groups, uint first, int behind) {
+                      uint name_high, float probability, int groups, uint first, int behind, int stored) {
     const float keep_scale = 1.0f / (1.0f - probability);
     FOR_RANGE(g, groups) {
         const int base = (g / (16 / W)) * 64 + (g % (16 / W)) * W - behind;
@@ -21,10 +21,11 @@ __kernel void dropout(__global const activation *x, __global activation *y, __gl
         PHILOX_ROUNDS(uintW)
         const uintW words[4] = {c0, c1, c2, c3};
         for (int word = 0; word < 4; ++word) {
-            if (base + word * 16 < 0) continue;  // Of the image before.
+            const int at = base + word * 16;
+            if (behind != 0 && (at < 0 || at >= stored)) continue;  // Of the images before and behind.
             const floatW u = UNIT_UNIFORM(words[word], CONVERT_FLOATW);
-            const floatW value = rectify(ALOAD(0, x + base + word * 16)) * keep_scale;
-            ASTORE(select(value, (floatW)(0.0f), u < probability), 0, y + base + word * 16);
+            const floatW value = rectify(ALOAD(0, x + at)) * keep_scale;
+            ASTORE(select(value, (floatW)(0.0f), u < probability), 0, y + at);
         }
     }
 }

@@ -20,7 +20,7 @@ public struct ScaleReport: Codable, Sendable {
     public let ms: Double
     /// (max − min) ÷ median.
     public let spread: Double
-    /// What devices stood still for because of other processes, of these milliseconds.
+    /// What the device that waits longest stood still for because of other processes, of these milliseconds.
     public let exposedMs: Double
     /// What each process exchanges in a step.
     public let bytes: Int
@@ -98,16 +98,20 @@ public struct ScaleBenchmark {
         try bench.reserve(kind)
         let step = try bench.prepare(kind)
         func together() throws { _ = try experiment.ranks?.gather([UInt8]()) }
-        _ = bench.takeExchangeCost()
+        func times() throws -> [Double] {
+            try (0..<repeats).map { _ in
+                try together()
+                return try bench.milliseconds(step)
+            }
+        }
         try together()
         _ = try bench.milliseconds(step)
-        _ = bench.takeExchangeCost()
-        var own: [Double] = []
-        for _ in 0..<repeats {
-            try together()
-            own.append(try bench.milliseconds(step))
-        }
-        let cost = bench.takeExchangeCost()
+        let own = try times()
+        // Once more, since waiting for the device before each exchange ends takes time itself.
+        _ = bench.takeExchangeCost(measuring: true)
+        _ = try experiment.ranks.map { _ in try times() }
+        let cost = bench.takeExchangeCost(measuring: false)
+        let exposed = try experiment.ranks?.gather(cost?.ms ?? 0).max() ?? 0
         let all = try experiment.ranks?.gather(own) ?? [own]
         let slowest = own.indices.map { index in all.map { $0[index] }.max() ?? 0 }
         let median = slowest.sorted()[slowest.count / 2]
@@ -116,7 +120,7 @@ public struct ScaleBenchmark {
             batch: experiment.configuration.training.batch, height: shape.height, width: shape.width,
             device: context.device.name, ms: median,
             spread: ((slowest.max() ?? 0) - (slowest.min() ?? 0)) / median,
-            exposedMs: (cost?.ms ?? 0) / Double(repeats), bytes: (cost?.bytes ?? 0) / repeats,
+            exposedMs: exposed, bytes: cost?.bytes ?? 0,
             launches: step.plan.launchCount, memory: step.bytes)
     }
 }

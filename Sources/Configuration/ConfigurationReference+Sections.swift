@@ -113,9 +113,9 @@ extension ConfigurationReference {
     }
 
     private static let shardMeaning = """
-        Into how many equal parts `training.batch` is divided, a power of two. Each is computed alone, with batch-norm statistics of \
-        its own; their gradients are summed, and one update follows. So a batch takes the memory of a part, and the \
-        result is the same on however many devices ([docs/scaling.md](scaling.md)).
+        Into how many equal parts `training.batch` is divided, a power of two. Each is computed alone, with \
+        batch-norm statistics of its own; their gradients are summed, and one update follows. So a batch takes the \
+        memory of a part, and the result is the same on however many devices ([docs/scaling.md](scaling.md)).
         """
     private static let verifyMeaning = """
         Iterations between two comparisons of the parameters of all processes, where several train together; 0 = never.

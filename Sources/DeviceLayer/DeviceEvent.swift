@@ -23,6 +23,17 @@ public final class DeviceEvent: @unchecked Sendable {
         try check(clWaitForEvents(1, &event), "clWaitForEvents", device: device)
     }
 
+    /// Whether the point is reached, without waiting for it.
+    ///
+    /// - Throws: `DeviceError` if the work before it failed, or the query does.
+    package var isReached: Bool {
+        get throws(DeviceError) {
+            let status = try status()
+            if status < 0 { try wait() }
+            return status == CL_COMPLETE
+        }
+    }
+
     /// The event's status: `CL_COMPLETE`, negative after a failure, positive before its end.
     ///
     /// - Throws: `DeviceError` if the query fails.

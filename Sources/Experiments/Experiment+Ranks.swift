@@ -22,23 +22,40 @@ extension Experiment {
     }
 
     /// What has to be the same in all processes, each thing as people call it.
-    private func facts(_ datasets: [any Dataset], on context: DeviceContext) throws -> [[String]] {
+    private func facts(_ datasets: [any Dataset], on context: DeviceContext, asked: String) throws -> [[String]] {
         let splits = datasets.map { dataset in
             dataset.splits.all.map { "\($0.name) \($0.indices.count) \(FNV1a.hash(of: "\($0.indices)"))" }
         }
         return [
-            ["program", "kernels \(FNV1a.hash(of: KernelLibrary.sources))"],
+            ["program", "program \(Self.programHash), kernels \(FNV1a.hash(of: KernelLibrary.sources))"],
+            ["task", asked],
             ["configuration", configuration.yaml()],
             ["data set", datasets.map(\.name).joined(separator: ", ") + ": \(splits)"],
             ["device", context.device.name], ["driver", context.device.driverVersion],
         ]
     }
 
+    /// Of the file that runs; where it cannot be read, none differs.
+    private static var programHash: String {
+        guard let file = Bundle.main.executableURL, let data = try? Data(contentsOf: file, options: .mappedIfSafe)
+        else {
+            return "unknown"
+        }
+        return ContentHash.text(data)
+    }
+
     /// Makes sure that all processes are about to do the same.
     ///
+    /// - Parameters:
+    ///   - datasets: in the order of `sources`; names and splits are compared, not what files hold.
+    ///   - context: the device.
+    ///   - asked: what the processes were asked for beside the configuration.
+    ///   - ranks: the processes.
     /// - Throws: `RankError` naming the first process that is not, and what is different there.
-    public func compare(_ datasets: [any Dataset], on context: DeviceContext, with ranks: RankGroup) throws {
-        let all = try ranks.gather(facts(datasets, on: context))
+    public func compare(
+        _ datasets: [any Dataset], on context: DeviceContext, asked: String = "", with ranks: RankGroup
+    ) throws {
+        let all = try ranks.gather(facts(datasets, on: context, asked: asked))
         for (rank, facts) in all.enumerated() {
             for (mine, theirs) in zip(all[0], facts) where mine != theirs {
                 throw RankError(

@@ -159,7 +159,7 @@ public struct Experiment: Sendable {
     /// - Throws: `InputError` naming the file or key.
     public func makeDatasets(reading splits: Set<String>?) throws -> [any Dataset] {
         // Decoded samples may take an eighth of the host's memory.
-        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count
+        let cacheBytes = Int(min(ProcessInfo.processInfo.physicalMemory / 8, 1 << 32)) / sources.count / hostShare
         return try sources.map { try open($0, cacheBytes: cacheBytes, splits: splits) }
     }
 
@@ -221,9 +221,12 @@ public struct Experiment: Sendable {
             onError: configuration.dataset.onError, startStep: startStep, threads: loaderThreads)
     }
 
+    /// Processes that share this host.
+    private var hostShare: Int { ranks?.local.count ?? 1 }
+
     /// Threads that make the batches of one data set.
     package var loaderThreads: Int {
-        max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count)
+        max(2, min(16, ProcessInfo.processInfo.activeProcessorCount - 1) / sources.count / hostShare)
     }
 
     /// What names the order and augmentation of a data set's images in a phase: data sets of equal length are not

@@ -17,9 +17,12 @@ extension RunDirectory {
     private struct Item: Codable {
         let path: String
         var byteCount = 0
-        /// Where a link leads.
+        /// Where a link leads, from its own folder.
         var target: String?
     }
+
+    /// Bytes that are sent at once.
+    private static let piece = 1 << 26
 
     /// Copies a run's folder from the first process to those of the others, without what only people look at.
     ///
@@ -28,58 +31,61 @@ extension RunDirectory {
     ///   - ranks: the processes.
     /// - Throws: `RankError`, or what reading and writing throw.
     public static func copy(_ folder: URL, fromFirstOf ranks: RankGroup) throws {
-        let bytes = try ranks.first(packed(folder))
-        if !ranks.isFirst { try unpack(bytes, into: folder) }
-    }
-
-    private static func packed(_ folder: URL) throws -> [UInt8] {
-        let files = FileManager.default
-        var items: [Item] = []
-        var contents: [UInt8] = []
-        let names = files.fileExists(atPath: folder.path) ? try files.subpathsOfDirectory(atPath: folder.path) : []
-        for path in names.sorted() {
-            let parts = path.split(separator: "/").map(String.init)
-            guard let name = parts.last, !isBoard(name), !parts.contains(Entry.pictures.name), name != Entry.lock.name,
-                !AtomicFile.isTemporary(name)
-            else { continue }
-            let url = folder.appendingPathComponent(path)
-            if let target = try? files.destinationOfSymbolicLink(atPath: url.path) {
-                items.append(Item(path: path, target: target))
-                continue
-            }
-            var isFolder: ObjCBool = false
-            guard files.fileExists(atPath: url.path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
-            let data = try Data(contentsOf: url, options: .mappedIfSafe)
-            items.append(Item(path: path, byteCount: data.count))
-            contents += data
-        }
-        let header = try JSONEncoder().encode(items)
-        let length = UInt64(header.count).littleEndian
-        return withUnsafeBytes(of: length, Array.init) + header + contents
-    }
-
-    private static func unpack(_ bytes: [UInt8], into folder: URL) throws {
-        func fail() -> InputError {
-            InputError(file: folder.path, found: "a damaged copy of a run", expected: "the first process's")
-        }
-        guard bytes.count >= 8 else { throw fail() }
-        let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard length <= UInt64(bytes.count - 8) else { throw fail() }
-        var start = 8 + Int(length)
-        let items = try JSONDecoder().decode([Item].self, from: Data(bytes[8..<start]))
+        let items = try ranks.gather(ranks.isFirst ? try Self.items(of: folder) : [])[0]
         for item in items {
-            let url = folder.appendingPathComponent(item.path)
-            guard !item.path.split(separator: "/").contains(".."), item.byteCount <= bytes.count - start else {
-                throw fail()
-            }
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            let file = folder.appendingPathComponent(item.path)
             if let target = item.target {
-                try FileManager.default.createSymbolicLink(atPath: url.path, withDestinationPath: target)
+                guard !ranks.isFirst else { continue }
+                try makePlace(of: file, in: folder)
+                try FileManager.default.createSymbolicLink(atPath: file.path, withDestinationPath: target)
                 continue
             }
-            try AtomicFile.write(Data(bytes[start..<start + item.byteCount]), to: url)
-            start += item.byteCount
+            let data = ranks.isFirst ? try Data(contentsOf: file, options: .mappedIfSafe) : Data()
+            guard !ranks.isFirst || data.count == item.byteCount else {
+                throw RankError(
+                    "\(file.path): found another length than a moment ago; another process works on the run")
+            }
+            var pieces: [Data] = []
+            for start in stride(from: 0, to: item.byteCount, by: piece) {
+                let own = data.dropFirst(start).prefix(piece)
+                let bytes = try ranks.first([UInt8](own))
+                if !ranks.isFirst { pieces.append(Data(bytes)) }
+            }
+            guard !ranks.isFirst else { continue }
+            try makePlace(of: file, in: folder)
+            try AtomicFile.write(chunks: pieces, to: file)
         }
+    }
+
+    private static func makePlace(of file: URL, in folder: URL) throws {
+        guard file.standardizedFileURL.path.hasPrefix(folder.standardizedFileURL.path + "/") else {
+            throw RankError("\(file.path): a file of a run that lies outside its folder")
+        }
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    }
+
+    /// Files by their paths; links that lead elsewhere are what they lead to.
+    private static func items(of folder: URL) throws -> [Item] {
+        let files = FileManager.default
+        func items(below path: String, _ parents: Int) throws -> [Item] {
+            let place = path.isEmpty ? folder : folder.appendingPathComponent(path)
+            return try files.contentsOfDirectory(atPath: place.path).sorted().flatMap { name -> [Item] in
+                guard !isBoard(name), name != Entry.pictures.name, name != Entry.lock.name,
+                    !AtomicFile.isTemporary(name)
+                else { return [] }
+                let (own, url) = (path.isEmpty ? name : "\(path)/\(name)", place.appendingPathComponent(name))
+                // Beside itself, as runs of budgets that came to one policy have it.
+                if let target = try? files.destinationOfSymbolicLink(atPath: url.path), !target.contains("/") {
+                    return [Item(path: own, target: target)]
+                }
+                var isFolder: ObjCBool = false
+                guard files.fileExists(atPath: url.path, isDirectory: &isFolder) else { return [] }
+                if isFolder.boolValue { return parents > 0 ? try items(below: own, parents - 1) : [] }
+                let size = try files.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)[.size] as? NSNumber
+                return [Item(path: own, byteCount: size?.intValue ?? 0)]
+            }
+        }
+        // A run's own runs lie two folders below it.
+        return files.fileExists(atPath: folder.path) ? try items(below: "", 4) : []
     }
 }

@@ -2,8 +2,8 @@ import AdaShareDeviceLayer
 
 /// ReLU and dropout: y = max(x, 0) / (1 − p), zeroed with probability p; inputs x and the step buffer.
 ///
-/// The mask depends on seed, phase, step, `name` and an element's place in the batch alone. What passed is what is positive in y, so the gradient needs
-/// neither x nor the mask.
+/// The mask depends on seed, phase, step, `name` and an element's place in the batch alone. What passed is what is
+/// positive in y, so the gradient needs neither x nor the mask.
 ///
 /// - Source: Srivastava et al. 2014; kernels `dropout` and `dropout_backward` in `random.cl`.
 public struct ReLUDropout: DifferentiableOperator {
@@ -42,7 +42,7 @@ public struct ReLUDropout: DifferentiableOperator {
             "random", "dropout",
             [
                 .input(0), .output(0), .input(1), .uint(low), .uint(high), .float(probability), .int(groups),
-                .uint(UInt32(before / 64)), .int(before % 64),
+                .uint(UInt32(before / 64)), .int(before % 64), .int(e.inputs[0].storedCount),
             ],
             e.library.range(groups))
     }

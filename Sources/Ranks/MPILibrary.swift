@@ -6,8 +6,8 @@ import Foundation
     import Darwin
 #endif
 
-/// The functions of `libadashare-mpi.so`, which `tools/build-mpi` makes of `Sources/MPI/adashare_mpi.c` with the MPI of
-/// a machine.
+/// The functions of `libadashare-mpi.so`, which `tools/build-mpi` makes of `tools/adashare_mpi.c` with the MPI of a
+/// machine.
 struct MPILibrary {
     typealias Request = UnsafeMutablePointer<UnsafeMutableRawPointer?>
     typealias Number = UnsafeMutablePointer<Int32>
@@ -40,7 +40,7 @@ struct MPILibrary {
     init(_ candidates: [URL]) throws {
         guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
             throw RankError(
-                "found no \(MPITransport.libraryName) (\(candidates.map(\.path).joined(separator: ", "))), expected what "
+                "found no \(candidates.map(\.path).joined(separator: ", nor ")), expected what "
                     + "tools/build-mpi makes with the mpicc of this machine")
         }
         // MPI loads parts of itself later, which look for its symbols among those of all.

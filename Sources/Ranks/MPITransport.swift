@@ -8,9 +8,13 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     public let index, count: Int
     private let library: MPILibrary
     public let local: (index: Int, count: Int)
+    /// Name and version of MPI, and the names of the processes' hosts.
+    public private(set) var description = "MPI"
     /// When each process was last heard of.
     private var heard: [ContinuousClock.Instant]
     private var nextBeat = ContinuousClock.now
+    /// When this process last looked.
+    private var looked = ContinuousClock.now
     /// Names of the processes' hosts.
     private var hosts: [String] = []
 
@@ -33,21 +37,18 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         local = (Int(localRank), Int(localSize))
         heard = []
         try check(status, "MPI_Init_thread")
+        let names = try gather(Array(ProcessInfo.processInfo.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        (hosts, looked) = (names, .now)
         heard = [ContinuousClock.Instant](repeating: .now, count: count)
-        hosts = try gather(Array(ProcessInfo.processInfo.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    /// Name and version of MPI, and the names of the processes' hosts.
-    public var description: String {
-        (text(library.version).split(separator: "\n").first.map(String.init) ?? "MPI") + " on "
-            + hosts.joined(separator: ", ")
+        let version = text(library.version).split(separator: "\n").first.map(String.init) ?? "MPI"
+        description = version + " on " + names.joined(separator: ", ")
     }
 
     public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
-        let counts = Layout([Int](repeating: 0, count: count))
-        let own = Layout([bytes.count])
+        let counts = try Layout([Int](repeating: 0, count: count))
+        let own = try Layout([bytes.count])
         try transfer("MPI_Iallgather") { library.gatherCounts(own.counts, counts.counts, $0) }
-        let layout = Layout((0..<count).map { Int(counts.counts[$0]) })
+        let layout = try Layout((0..<count).map { Int(counts.counts[$0]) })
         var all = [UInt8](repeating: 0, count: layout.total)
         try all.withUnsafeMutableBytes { all in
             try bytes.withUnsafeBytes { bytes in
@@ -61,7 +62,7 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     }
 
     public func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float] {
-        let layout = Layout(counts)
+        let layout = try Layout(counts)
         var all = [Float](repeating: 0, count: layout.total)
         try all.withUnsafeMutableBufferPointer { all in
             try own.withUnsafeBufferPointer { own in
@@ -75,8 +76,8 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     }
 
     public func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float] {
-        let sent = Layout(parts.map(\.count))
-        let received = Layout([Int](repeating: parts[index].count, count: count))
+        let sent = try Layout(parts.map(\.count))
+        let received = try Layout([Int](repeating: parts[index].count, count: count))
         var all = [Float](repeating: 0, count: received.total)
         try all.withUnsafeMutableBufferPointer { all in
             try values.withUnsafeBufferPointer { values in
@@ -95,7 +96,11 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         let counts, offsets: UnsafeMutablePointer<Int32>
         let total: Int
 
-        init(_ pieces: [Int]) {
+        /// - Throws: `RankError` where pieces are larger than MPI counts.
+        init(_ pieces: [Int]) throws {
+            guard pieces.reduce(0, +) <= Int(Int32.max) else {
+                throw RankError("\(pieces.reduce(0, +)) elements to exchange, expected at most \(Int32.max)")
+            }
             counts = .allocate(capacity: pieces.count)
             offsets = .allocate(capacity: pieces.count)
             var end = 0
@@ -121,8 +126,11 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     public func abort(code: Int32) { _ = library.abort(code) }
 
     public func close() {
-        // Nobody is missed who has come to the end.
-        _ = try? gather([])
+        // From here on nobody is missed, and nothing that was sent may be left.
+        hosts = []
+        guard (try? gather([])) != nil else { return }
+        while let rank = try? takeBeat(), rank >= 0 {}
+        guard (try? gather([])) != nil else { return }
         _ = library.close()
     }
 
@@ -148,20 +156,24 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         guard count > 1, !hosts.isEmpty else { return }
         let now = ContinuousClock.now
         guard now >= nextBeat else { return }
-        nextBeat = now + .seconds(Self.beatSeconds)
+        // Who has slept cannot tell who has been silent.
+        if now - looked > .seconds(3 * Self.beatSeconds) { heard = heard.map { _ in now } }
+        (looked, nextBeat) = (now, now + .seconds(Self.beatSeconds))
         for rank in 0..<count where rank != index {
             try check(library.beat(Int32(rank), Self.tag), "MPI_Isend")
         }
-        var rank: Int32 = -1
-        repeat {
-            try check(library.takeBeat(Self.tag, &rank), "MPI_Iprobe")
-            if rank >= 0 { heard[Int(rank)] = now }
-        } while rank >= 0
-        // A process that was stopped for long has missed the others', which have come meanwhile.
+        while case let rank = try takeBeat(), rank >= 0 { heard[rank] = now }
         if let silent = (0..<count).first(where: { $0 != index && now - heard[$0] > .seconds(Self.patience) }) {
             throw RankError(
                 "rank \(silent) on \(hosts[silent]) has given no sign of life for \(Int(Self.patience)) s")
         }
+    }
+
+    /// The process of a sign of life that has come; −1 where none has.
+    private func takeBeat() throws -> Int {
+        var rank: Int32 = -1
+        try check(library.takeBeat(Self.tag, &rank), "MPI_Iprobe")
+        return Int(rank)
     }
 
     private func check(_ status: Int32, _ call: String) throws {

@@ -1,11 +1,19 @@
 import Foundation
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// The processes that train one network together, each on a device of its own: a power of two of them.
 ///
 /// They speak from one thread, in the order in which that is asked for, which has to be the same in all of them.
 public final class RankGroup: @unchecked Sendable {
     private let transport: any RankTransport
     private let jobs = JobQueue()
+    /// What went wrong first, on the thread that speaks.
+    private var failure: (any Error)?
     private let ended: JobResult<Void>
     /// Called once, on the thread that speaks, where another process cannot be reached any more.
     private let failed: @Sendable (RankError) -> Void
@@ -82,13 +90,30 @@ public final class RankGroup: @unchecked Sendable {
         let result = JobResult<Result>()
         jobs.append {
             do {
+                // What comes behind a failure would meet something else of the others.
+                if let failure = self.failure { throw failure }
                 result.set(.success(try work(self)))
             } catch {
-                if let error = error as? RankError { self.failed(error) }
+                let isNew = self.failure == nil
+                self.failure = self.failure ?? error
+                if isNew, let error = error as? RankError { self.failed(error) }
                 result.set(.failure(error))
             }
         }
         return result
+    }
+
+    /// Waits for something that is no other process's. To be called on the thread that speaks.
+    ///
+    /// - Parameter isThere: asked again and again.
+    /// - Throws: what it throws; `RankError` where another process gives no sign of life.
+    package func wait(_ isThere: () throws -> Bool) throws {
+        var pause: UInt32 = 20
+        while try !isThere() {
+            usleep(pause)
+            pause = min(2 * pause, 500)
+            try transport.idle()
+        }
     }
 
     /// The bytes of every process, in their order; waits for all.
@@ -119,9 +144,7 @@ public final class RankGroup: @unchecked Sendable {
     ///
     /// - Throws: `RankError`.
     public func first(_ bytes: @autoclosure () throws -> [UInt8]) throws -> [UInt8] {
-        let own = isFirst ? Result(catching: bytes) : .success([])
-        // The others must not wait for ever for a process that has failed.
-        return try gather(try own.get())[0]
+        try gather(isFirst ? try bytes() : [])[0]
     }
 
     /// The numbers of every process one behind the other. To be called on the thread that speaks.
@@ -160,7 +183,11 @@ public final class RankGroup: @unchecked Sendable {
 
     /// Ends all processes at once, this one included, after what the thread that speaks is at.
     public func abort(code: Int32) {
-        let done = start { $0.transport.abort(code: code) }
+        let done = JobResult<Void>()
+        jobs.append {
+            self.transport.abort(code: code)
+            done.set(.success(()))
+        }
         try? done.wait()
     }
 }

@@ -13,9 +13,9 @@ extension Benchmark {
                 Batch, shards and image size are the configuration's; the data is random. Start it as train is started:
                   adashare benchmark scale --config FILE --json one.json
                   mpirun -n 2 adashare benchmark scale --config FILE --beside one.json
-                speed: images a second relative to the first row. exposed: what devices stood still for because of \
-                other processes, which is measured by waiting for the device before each exchange ends. MB sent: what \
-                each process exchanges in a step.
+                speed: images a second relative to the first row. exposed: what a device stood still for because \
+                of other processes, in steps beside those that are timed. MB sent: what each process exchanges in a \
+                step.
                 """)
 
         @Option(help: "Experiment configuration, YAML.") var config: String
@@ -24,7 +24,7 @@ extension Benchmark {
             help: ArgumentHelp(
                 "Change one key, for example training.shards=4; repeatable.", valueName: "path=value"))
         var overrides: [String] = []
-        @Option(help: "Timed steps, 1 to 1000000, after two that are not.") var repeats = 9
+        @Option(help: "Timed steps, 1 to 1000000, after one that is not.") var repeats = 9
         @Option(help: ArgumentHelp("Write the row as JSON.", valueName: "file")) var json: String?
         @Option(help: ArgumentHelp("A row of an earlier call to print above; repeatable.", valueName: "file"))
         var beside: [String] = []

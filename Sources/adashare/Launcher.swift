@@ -1,3 +1,4 @@
+import AdaShareDeviceLayer
 import AdaShareRanks
 import AdaShareSupport
 import ArgumentParser
@@ -27,7 +28,13 @@ enum Launcher {
         guard count > 1 else { return nil }
         let known = ProcessInfo.processInfo.environment["ADASHARE_MPI"].map { [URL(fileURLWithPath: $0)] }
         let candidates = known ?? libraries
-        return try RankGroup(failed: { end($0) }, open: { try MPITransport(candidates) })
+        let ranks = try RankGroup(failed: { end($0) }, open: { try MPITransport(candidates) })
+        guard ranks.count == count else {
+            throw RankError(
+                "the launcher has started \(count) processes, and \(ranks.description) knows \(ranks.count): expected "
+                    + "the library that tools/build-mpi makes with the launcher's own mpicc, or srun with its --mpi")
+        }
+        return ranks
     }
 
     /// Does a command's work in each of the processes. Only the first one's is heard; an error of any ends all.
@@ -60,7 +67,7 @@ enum Launcher {
     private static func end(_ error: any Error, of ranks: RankGroup) -> Never {
         let code = AdaShareCommand.exitCode(for: error)
         let text = AdaShareCommand.message(for: error)
-        if !ranks.isFirst { sleep(2) }
+        if !ranks.isFirst, !(error is DeviceError) { sleep(2) }
         StandardStreams.remark("Error: rank \(ranks.index): \(text)\n")
         ranks.abort(code: code.rawValue)
         exit(code.rawValue)
@@ -88,12 +95,14 @@ enum Launcher {
     /// - Throws: `InputError` if it cannot be made.
     static func scratch(_ ranks: RankGroup) throws -> URL {
         let (files, temporary) = (FileManager.default, FileManager.default.temporaryDirectory)
-        for name in (try? files.contentsOfDirectory(atPath: temporary.path)) ?? [] where name.hasPrefix(scratchName) {
-            let process = name.dropFirst(scratchName.count).prefix { $0.isNumber }
+        // Of this host: the temporary folder may be that of many.
+        let own = "\(scratchName)\(ProcessInfo.processInfo.hostName.filter { $0.isLetter || $0.isNumber })-"
+        for name in (try? files.contentsOfDirectory(atPath: temporary.path)) ?? [] where name.hasPrefix(own) {
+            let process = name.dropFirst(own.count).prefix { $0.isNumber }
             guard let process = pid_t(process), kill(process, 0) != 0, errno == ESRCH else { continue }
             try? files.removeItem(at: temporary.appendingPathComponent(name))
         }
-        let folder = temporary.appendingPathComponent("\(scratchName)\(getpid())-\(UUID().uuidString)")
+        let folder = temporary.appendingPathComponent("\(own)\(getpid())-\(UUID().uuidString)")
         guard mkdir(folder.path, 0o700) == 0 else {
             throw InputError.system("mkdir", folder.path, expected: "a folder for files of rank \(ranks.index)")
         }

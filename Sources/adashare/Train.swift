@@ -171,6 +171,7 @@ struct Train: LoggingCommand {
             defer { try? FileManager.default.removeItem(at: scratch) }
             var follower = self
             (follower.folder, follower.output) = folder == nil ? (nil, scratch.path) : (scratch.path, nil)
+            follower.profile.profile = nil
             try follower.run(on: console, ranks: ranks)
         }
     }
@@ -186,10 +187,10 @@ struct Train: LoggingCommand {
         } catch let error as NonFiniteWeights {
             throw Advised(error: error, advice: advice)
         } catch {
-            guard let reason = stop.reason, error is Stopped || (error as? DeviceError)?.isStop ?? false else {
-                throw error
-            }
-            let stopped = error as? Stopped ?? Stopped(reason: reason)
+            // Of several processes another one may have been asked to stop.
+            guard error is Stopped || (error as? DeviceError)?.isStop ?? false,
+                let stopped = error as? Stopped ?? stop.reason.map({ Stopped(reason: $0) })
+            else { throw error }
             console.say(.error, "\(stopped.description); to go on: " + goingOn.joined(separator: " "))
             throw ExitCode(stopped.reason.exitCode)
         }
@@ -287,9 +288,12 @@ struct Train: LoggingCommand {
         // A folder that cannot be taken is told before data is looked at; a new one is made when that is sound.
         let taken = exists ? try RunDirectory(folder, mode: resume ? .resume : .create) : nil
         let isBegun = resume && FileManager.default.fileExists(atPath: RunDirectory.latest(in: folder).path)
-        if !isBegun { try experiment.scan(datasets, report: progress.report, stop: stop) }
+        if !isBegun { try experiment.scan(datasets, report: progress.report, stop: ranks == nil ? stop : nil) }
         let context = try device.makeContext(profiling: profile.isOn, progress: progress, ranks: ranks)
-        if let ranks { try experiment.compare(datasets, on: context, with: ranks) }
+        if let ranks {
+            let phases = asked.map { $0.phases.map(\.rawValue).sorted().joined(separator: ", ") } ?? "all phases"
+            try experiment.compare(datasets, on: context, asked: phases, with: ranks)
+        }
         let recorder = try profile.makeRecorder(context, reading: inputs(configuration))
         let run = try taken ?? RunDirectory(folder, mode: .create)
         let changes = try run.prepare(configuration)

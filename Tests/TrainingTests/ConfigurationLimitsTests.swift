@@ -51,6 +51,7 @@ import Testing
                 "tasks.0.dataset.size", "tasks.0.dataset.seed", "dataset.crop", "dataset.count",
                 "tasks.0.dataset.resize", "dataset.resize",
                 "dataset.size", "dataset.seed", "training.seed", "training.batch", "training.log_every",
+                "training.shards", "training.verify_every",
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
                 "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
                 "policy.curriculum_speed", "policy.alternation.weights", "policy.alternation.logits", "policy.samples",

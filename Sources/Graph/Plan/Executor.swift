@@ -14,12 +14,6 @@ public final class Executor {
     private let exchange: RankExchange?
     private var plans: [AnyHashable: Plan] = [:]
     private var recency: [AnyHashable] = []
-    /// What exchanges with other processes have cost since it was last asked, which makes the host wait for the device at
-    /// each; nil where there are none.
-    package func takeExchangeCost() -> ExchangeCost? {
-        defer { exchange?.measure() }
-        return exchange?.cost
-    }
     /// Cached plans at most; the least recently used one goes first.
     private let capacity: Int
     /// Whose outputs are in the arena; nil before the first step, after one that failed, and when the plan has gone.
@@ -138,6 +132,14 @@ public final class Executor {
         return try Plan(
             graph, encodings: encodings, library: library, store: store, derived: derived, arena: arena,
             schedule: schedule, memory: memory)
+    }
+
+    /// What exchanges with other processes have cost since it was last asked; nil where there are none.
+    ///
+    /// - Parameter isMeasured: has the host wait for the device at each exchange from now on, to know what others cost.
+    package func takeExchangeCost(measuring isMeasured: Bool) -> ExchangeCost? {
+        defer { exchange?.count(isMeasured: isMeasured) }
+        return exchange?.cost
     }
 
     /// Forgets all plans with their memory, inputs and derived values, after tensors have been removed from the store.

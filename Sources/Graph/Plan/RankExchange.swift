@@ -32,6 +32,8 @@ final class RankExchange: @unchecked Sendable {
         let buffers = UncheckedSendable(operands.map(\.buffer))
         let queue = UncheckedSendable(queue)
         pending[exchange.number] = group.start { group in
+            // Not by waiting for the device, which may take long: the other processes want signs of life.
+            try group.wait { try ready.isReached }
             try queue.value.wait(for: ready)
             var values: [Float] = []
             values.reserveCapacity(counts.reduce(0, +))
@@ -60,6 +62,7 @@ final class RankExchange: @unchecked Sendable {
         let begun = clock.now
         let values = try result.wait()
         cost.waited += clock.now - begun
+        if exchange.number == 0 { cost.steps += 1 }
         cost.bytes += 4 * values.count
         var start = 0
         for (buffer, shape) in operands {
@@ -72,8 +75,10 @@ final class RankExchange: @unchecked Sendable {
         precondition(start == values.count, "\(values.count) values for \(start)")
     }
 
-    /// Has waiting for the device be told from waiting for others, from now on; both at once are faster.
-    func measure() { cost = ExchangeCost(isMeasured: true) }
+    /// Begins to count anew.
+    ///
+    /// - Parameter isMeasured: has waiting for the device be told from waiting for others; both at once are faster.
+    func count(isMeasured: Bool) { cost = ExchangeCost(isMeasured: isMeasured) }
 
     private struct UncheckedSendable<Value>: @unchecked Sendable {
         let value: Value
@@ -86,6 +91,8 @@ package struct ExchangeCost: Sendable {
     var isMeasured = false
     /// What the device has stood still for.
     package internal(set) var waited = Duration.zero
+    /// How many steps.
+    package internal(set) var steps = 0
     /// Bytes of what was exchanged.
     package internal(set) var bytes = 0
 }

@@ -69,7 +69,9 @@ extension Trainer: MethodRun {
             if weights != nil { try recalibrate(candidate) }
             let result = try evaluator.evaluate(network, policy: candidate, splits: splits)
             if let weights { try network.load(weights) }
-            return result.score(over: reference) ?? -.infinity
+            let score = result.score(over: reference) ?? -.infinity
+            try same("\(score)", as: "score of a policy")
+            return score
         }
         // Recalibration left optimiser state behind, and the phase is over.
         if weights != nil { try network.beginPhase() }
@@ -151,6 +153,7 @@ extension Trainer: MethodRun {
         let judges = phase.judges
         let reference = state.reference?.filter { judges?.contains($0.key) ?? true }
         let (score, leftOut) = reference.map { RelativeGain.ofFinite(result.metrics(.exact), over: $0) } ?? (nil, [])
+        try same("\(score ?? .nan)", as: "score on validation")
         if let score { event["score"] = .number(score) }
         if !leftOut.isEmpty {
             event["left_out_of_score"] = .array(leftOut.map { .string($0) })

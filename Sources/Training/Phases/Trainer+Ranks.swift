@@ -45,6 +45,27 @@ extension Trainer {
         return (all.flatMap(\.skipped), labels)
     }
 
+    /// Makes sure that all processes are at one place of the run, with the same parameters.
+    ///
+    /// - Throws: `RankError` naming the first one that is not.
+    func compareStart() throws {
+        guard let ranks else { return }
+        let finished = state.finished.map(\.rawValue).joined(separator: ", ")
+        try same("\(state.phase.rawValue) \(state.iteration), finished: \(finished)", as: "place in the run", ranks)
+        try compareParameters()
+    }
+
+    /// Makes sure that all processes come to one decision.
+    func same(_ text: String, as what: String) throws {
+        if let ranks { try same(text, as: what, ranks) }
+    }
+
+    private func same(_ text: String, as what: String, _ ranks: RankGroup) throws {
+        let all = try ranks.gather(text)
+        guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+        throw RankError("rank \(other) has another \(what) than rank 0: \(all[other]), not \(all[0])")
+    }
+
     /// Compares the parameters of all processes.
     ///
     /// - Throws: `RankError` naming the first one whose parameters are others.

@@ -68,9 +68,9 @@ extension Trainer {
 
     /// What an error is where it only says that the process is to stop; itself where it says anything else.
     private func stopped(_ error: any Error, _ place: String) -> any Error {
-        guard error is Stopped || (error as? DeviceError)?.isStop ?? false, let reason = stop?.reason else {
-            return error
-        }
+        // Of several processes another one may have been asked to stop.
+        if let stopped = error as? Stopped { return Stopped(reason: stopped.reason, place: place) }
+        guard (error as? DeviceError)?.isStop ?? false, let reason = stop?.reason else { return error }
         return Stopped(reason: reason, place: place)
     }
 

@@ -281,6 +281,7 @@ public final class Trainer {
             let phase = try experiment.method.begin(outline, in: self)
             current = (outline, phase)
             if !isContinued { try enter(outline, phase) }
+            try compareStart()
             isResumed = false
             try complete(outline, phase)
         }

@@ -1,6 +1,6 @@
-// What `adashare` asks of MPI, in a library of its own: `tools/build-mpi` compiles it with the `mpicc` of a machine, and
-// the program loads it where `mpirun` or `srun` has started several processes. So one program works with every MPI, and
-// without one.
+// What `adashare` asks of MPI, in a library of its own: `tools/build-mpi` compiles it with the `mpicc` of a machine,
+// and the program loads it where `mpirun` or `srun` has started several processes. So one program works with every MPI,
+// and without one.
 //
 // Transfers are begun and then asked about, so that nobody spins on a core that computes. All functions return MPI's
 // status; every call comes from the thread that has called adashare_mpi_open.
