@@ -13,7 +13,10 @@ public struct ReLU: DifferentiableOperator {
         let groups = roundUp(e.inputs[0].storedCount, to: 64) / (4 * e.library.family.vectorWidth)
         e.launch(
             "random", "dropout",
-            [.input(0), .output(0), .zeros, .uint(0), .uint(0), .float(Float(0)), .int(Int32(groups))],
+            [
+                .input(0), .output(0), .zeros, .uint(0), .uint(0), .float(Float(0)), .int(Int32(groups)), .uint(0),
+                .int(0), .int(0),
+            ],
             e.library.range(groups))
     }
 
