@@ -124,10 +124,10 @@ public struct Experiment: Sendable {
     ///
     /// - Throws: `InputError`.
     package func checkShards(of batch: Int) throws {
-        let shards = configuration.training.shards
+        let shards = configuration.training.shards / (ranks?.count ?? 1)
         guard batch % shards != 0 else { return }
         throw InputError(
-            file: "batch", found: "\(batch) images", expected: "a multiple of \(shards), which training.shards is")
+            file: "batch", found: "\(batch) images", expected: "a multiple of \(shards), the shards of training.shards")
     }
 
     /// The step graphs under the configuration's optimiser.

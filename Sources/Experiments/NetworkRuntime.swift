@@ -47,10 +47,10 @@ public final class NetworkRuntime {
     ///   - ranks: the processes that train the same network, each with its part of the images; nil for this one alone.
     /// - Throws: `DeviceError` if memory cannot be had.
     public init(
-        library: KernelLibrary, graphs given: StepGraphs, classWeights: [String: [Float]] = [:],
+        library: KernelLibrary, graphs: StepGraphs, classWeights: [String: [Float]] = [:],
         infersOnly: Bool = false, ranks: RankGroup? = nil
     ) throws {
-        var graphs = given
+        var graphs = graphs
         if let ranks { graphs.rank = (ranks.index, ranks.count) }
         // Tasks take part or not as a batch has labels of them: a plan for each set of them that comes.
         let capacity = max(16, 4 << min(4, graphs.tasks.count))

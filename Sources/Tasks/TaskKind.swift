@@ -38,7 +38,9 @@ public protocol TaskKind: Sendable {
     /// What a label counts in the mean that `loss` is, 0 for what is none: how the means of a batch's parts are weighed
     /// against each other.
     ///
-    /// - Parameter classWeights: of the loss; nil for equal ones.
+    /// - Parameters:
+    ///   - label: of a pixel, or of a whole image.
+    ///   - classWeights: of the loss; nil for equal ones.
     func weight(of label: LabelValue, classWeights: [Float]?) -> Double
     /// Empty metrics.
     func metrics() -> any TaskMetrics
