@@ -37,6 +37,11 @@ extension CommandLineTests {
                 uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: url.appendingPathComponent($0))) })
         }
 
+        /// Without the marks of budgets that were missed, which measured times decide.
+        private func unmarked(_ text: String) -> String {
+            text.replacing(/, over its budgets?/, with: "").replacing(/(policy at [0-9.]+) !/) { "\($0.output.1)  " }
+        }
+
         @Test func budgetsAreRetrainedAndCompared() throws {
             let folder = try TemporaryFolder()
             // Narrower than a quarter there is nothing: channels are multiples of 16.
@@ -52,7 +57,7 @@ extension CommandLineTests {
                 "Policy at 0.9 (", "Policy at 0.5 and 0.499999 (", "policy at 0.5: ", "hard sharing, 0.5 × as wide",
                 "policy at 0.499999  ", "\nretraining at 0.9  ", "\nretraining at 0.5  ",
                 "policy at 0.499999 is the policy at 0.5, which was trained once",
-            ] { #expect(outcome.output.contains(line), "\(line)") }
+            ] { #expect(unmarked(outcome.output).contains(line), "\(line)") }
             let notes = outcome.lines.filter { $0.hasPrefix("note: ") }
             #expect(Set(notes).count == notes.count && notes.count { $0.contains("training policy at") } == 2)
             let tradeoff = try JSONValue.parse(Data(contentsOf: run.appendingPathComponent("tradeoff.json")))
@@ -124,7 +129,7 @@ extension CommandLineTests {
             let sound = try Data(contentsOf: narrow)
             try (Data("x\n".utf8) + sound).write(to: narrow)
             #expect(Command.run(["report", interrupted.path, "--output", page.path]).status == 0)
-            let html = try String(contentsOf: page, encoding: .utf8)
+            let html = unmarked(try String(contentsOf: page, encoding: .utf8))
             for part in [
                 "not finished: retraining at 0.5, 2 of 2", "<h3>policy at 0.5</h3>", "at 0.5 and 0.499999 of",
                 "left out", "hard_sharing/0.5/metrics.jsonl: line 1: found no JSON object", "<h3>policy at 0.9</h3>",
