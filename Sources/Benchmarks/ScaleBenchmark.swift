@@ -1,5 +1,6 @@
 import AdaShareDeviceLayer
 import AdaShareExperiments
+import AdaShareGraph
 import AdaShareMethods
 import AdaShareOperators
 import AdaShareProfiling
@@ -20,14 +21,17 @@ public struct ScaleReport: Codable, Sendable {
     public let ms: Double
     /// (max − min) ÷ median.
     public let spread: Double
-    /// What the device that waits longest stood still for because of other processes, of these milliseconds.
+    /// What the device that waits least stood still for because of exchanges, in median over steps beside those that
+    /// are timed; the others also wait for those that compute longer.
     public let exposedMs: Double
-    /// What each process exchanges in a step.
+    /// Bytes that each process gives to others in a step.
     public let bytes: Int
     /// Kernels that each process launches in a step.
     public let launches: Int
     /// Planned bytes on each device.
     public let memory: Int
+    /// What a step consists of; nil for one process.
+    public let model: ScaleModel?
 
     /// Images a second.
     public var rate: Double { Double(batch) / ms * 1e3 }
@@ -45,14 +49,16 @@ public struct ScaleReport: Codable, Sendable {
         var table = Table(
             [
                 "processes", "shards", "images", "ms a step", "spread", "images/s", "speed", "exposed", "MB sent",
-                "launches", "MB",
+                "model", "launches", "MB",
             ])
         for report in reports {
             table.add([
                 "\(report.processes)", "\(report.shards)", "\(report.batch)", readable(report.ms),
                 readable(report.spread), readable(report.rate), readable(report.rate / reports[0].rate, digits: 3),
                 "\(readable(report.exposedMs)) ms (\(readable(100 * report.exposedMs / report.ms)) %)",
-                readable(Double(report.bytes) / 1e6), "\(report.launches)", readable(Double(report.memory) / 1e6),
+                readable(Double(report.bytes) / 1e6),
+                report.model.map { readable($0.step(processes: report.processes).ms) } ?? "–", "\(report.launches)",
+                readable(Double(report.memory) / 1e6),
             ])
         }
         return table.text
@@ -110,17 +116,45 @@ public struct ScaleBenchmark {
         // Once more, since waiting for the device before each exchange ends takes time itself.
         _ = bench.takeExchangeCost(measuring: true)
         _ = try experiment.ranks.map { _ in try times() }
-        let cost = bench.takeExchangeCost(measuring: false)
-        let exposed = try experiment.ranks?.gather(cost?.ms ?? 0).max() ?? 0
+        let steps = bench.takeExchangeCost(measuring: false)?.steps ?? []
         let all = try experiment.ranks?.gather(own) ?? [own]
         let slowest = own.indices.map { index in all.map { $0[index] }.max() ?? 0 }
-        let median = slowest.sorted()[slowest.count / 2]
+        // Who comes last waits for nothing but the exchange; the others also for those that compute longer.
+        let waits = try experiment.ranks?.gather(steps.map(\.waited.milliseconds)) ?? [[0]]
+        let exposed = median(waits[0].indices.map { step in waits.map { $0[step] }.min() ?? 0 })
         return ScaleReport(
             processes: experiment.ranks?.count ?? 1, shards: experiment.configuration.training.shards,
             batch: experiment.configuration.training.batch, height: shape.height, width: shape.width,
-            device: context.device.name, ms: median,
-            spread: ((slowest.max() ?? 0) - (slowest.min() ?? 0)) / median,
-            exposedMs: exposed, bytes: cost?.bytes ?? 0,
-            launches: step.plan.launchCount, memory: step.bytes)
+            device: context.device.name, ms: median(slowest),
+            spread: ((slowest.max() ?? 0) - (slowest.min() ?? 0)) / median(slowest), exposedMs: exposed,
+            bytes: steps.first?.exchanges.reduce(0) { $0 + $1.byteCount } ?? 0, launches: step.plan.launchCount,
+            memory: step.bytes, model: try model(steps, ms: median(slowest), exposed: exposed))
+    }
+
+    /// What a step consists of, as the process sees it that computes longest; nil for one process.
+    private func model(_ steps: [ExchangeCost.Step], ms: Double, exposed: Double) throws -> ScaleModel? {
+        guard let ranks = experiment.ranks, ranks.count > 1, let first = steps.first else { return nil }
+        let exchanges = first.exchanges.indices.map { index in
+            ScaleModel.Exchange(
+                byteCount: first.exchanges[index].byteCount,
+                readyMs: median(steps.map { $0.exchanges[index].ready.milliseconds }), isGathered: index == 0)
+        }
+        let computed = median(steps.map(\.computed.milliseconds))
+        let window = try HostWindow(context: context)
+        let byteCount = 1 << 23
+        let pieces = try [1, 2].map { _ in
+            (buffer: try context.makeBuffer(byteCount: byteCount / 2), count: byteCount / 8)
+        }
+        let times = try (0..<5).map { _ in
+            let ready = try context.queue.marker()
+            let begun = ContinuousClock.now
+            try window.change(pieces, after: ready) { _ in }
+            return (ContinuousClock.now - begun).milliseconds
+        }
+        let link = try ScaleModel.Link.measured(
+            among: ranks, stagingBytesPerMs: 2 * Double(byteCount) / median(times))
+        let own = ScaleModel(
+            computedMs: computed, restMs: max(0, ms - exposed - computed), exchanges: exchanges, link: link)
+        return try ranks.gather(own).max { $0.computedMs < $1.computedMs }
     }
 }

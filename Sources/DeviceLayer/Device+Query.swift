@@ -71,6 +71,7 @@ extension Device {
         computeUnits = Int(try query.scalar(CL_DEVICE_MAX_COMPUTE_UNITS, as: cl_uint(0)))
         globalMemoryBytes = Int(clamping: try query.scalar(CL_DEVICE_GLOBAL_MEM_SIZE, as: cl_ulong(0)))
         maximumAllocationBytes = Int(clamping: try query.scalar(CL_DEVICE_MAX_MEM_ALLOC_SIZE, as: cl_ulong(0)))
+        sharesHostMemory = try query.scalar(CL_DEVICE_HOST_UNIFIED_MEMORY, as: cl_bool(0)) != 0
         localMemoryBytes = Int(clamping: try query.scalar(CL_DEVICE_LOCAL_MEM_SIZE, as: cl_ulong(0)))
         maximumWorkGroupSize = try query.scalar(CL_DEVICE_MAX_WORK_GROUP_SIZE, as: 0)
         // Compilers that vectorise by themselves prefer a width of 1, whatever the registers are.

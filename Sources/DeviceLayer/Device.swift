@@ -36,6 +36,8 @@ public struct Device: Sendable, Hashable, CustomStringConvertible {
     public let globalMemoryBytes: Int
     /// The largest single buffer, in bytes.
     public let maximumAllocationBytes: Int
+    /// Whether the device works on memory of the host, which then need not be copied.
+    public let sharesHostMemory: Bool
     /// Local memory of one work-group, in bytes.
     public let localMemoryBytes: Int
     /// Most work-items in one work-group.

@@ -108,6 +108,11 @@ public final class DeviceBuffer: @unchecked Sendable {
         return try DeviceBuffer(root: root ?? self, offset: rootOffset + byteOffset, byteCount: byteCount)
     }
 
+    /// Whether it is the memory where another buffer begins.
+    package func begins(with other: DeviceBuffer) -> Bool {
+        (root ?? self) === (other.root ?? other) && rootOffset == other.rootOffset
+    }
+
     /// Stops unless the bytes lie inside this buffer.
     func requireRange(_ byteOffset: Int, _ count: Int) {
         precondition(

@@ -91,8 +91,8 @@ public final class DeviceContext: @unchecked Sendable {
         return buffer
     }
 
-    /// Host memory for uploads, mapped through the compute queue.
-    func makePinnedMemory(byteCount: Int) throws(DeviceError) -> PinnedMemory {
+    /// Host memory for transfers, mapped through a queue.
+    func makePinnedMemory(byteCount: Int, on queue: CommandQueue) throws(DeviceError) -> PinnedMemory {
         try PinnedMemory(context: context.pointer, queue: queue, byteCount: byteCount)
     }
 

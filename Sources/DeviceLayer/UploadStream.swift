@@ -62,64 +62,11 @@ public final class UploadStream {
         if let host = slots[next].host, let device = slots[next].device, host.byteCount >= byteCount {
             return (host, device)
         }
-        let host = try context.makePinnedMemory(byteCount: byteCount)
+        let host = try context.makePinnedMemory(byteCount: byteCount, on: context.queue)
         let device = try context.makeBuffer(byteCount: byteCount)
         // Its zeros, which the compute queue writes, must not come after the first upload.
         try queue.wait(for: try context.queue.marker())
         (slots[next].host, slots[next].device) = (host, device)
         return (host, device)
-    }
-}
-
-/// Host memory that a device reads without the processor's help, mapped for as long as it lives.
-final class PinnedMemory {
-    let byteCount: Int
-    private let buffer: OpaquePointer
-    private let queue: CommandQueue
-    private let memory: UnsafeMutableRawPointer
-
-    init(context: OpaquePointer, queue: CommandQueue, byteCount: Int) throws(DeviceError) {
-        self.byteCount = byteCount
-        self.queue = queue
-        let device = queue.device
-        let buffer = try create(
-            "clCreateBuffer", device: device, detail: "\(byteCount) bytes of pinned host memory were asked for"
-        ) {
-            clCreateBuffer(
-                context, cl_mem_flags(CL_MEM_READ_ONLY) | cl_mem_flags(CL_MEM_ALLOC_HOST_PTR), byteCount, nil, $0)
-        }
-        do throws(DeviceError) {
-            let mapped = try create("clEnqueueMapBuffer", device: device) { status in
-                OpaquePointer(
-                    clEnqueueMapBuffer(
-                        queue.handle, buffer, cl_bool(CL_TRUE), cl_map_flags(CL_MAP_WRITE), 0, byteCount, 0, nil, nil,
-                        status))
-            }
-            memory = UnsafeMutableRawPointer(mapped)
-        } catch {
-            checkRelease(clReleaseMemObject(buffer), "clReleaseMemObject")
-            throw error
-        }
-        self.buffer = buffer
-    }
-
-    deinit {
-        // Uploads from it may still be under way.
-        _ = clEnqueueUnmapMemObject(queue.handle, buffer, memory, 0, nil, nil)
-        _ = clFinish(queue.handle)
-        checkRelease(clReleaseMemObject(buffer), "clReleaseMemObject")
-    }
-
-    func store(_ bytes: [UInt8], at offset: Int) {
-        bytes.withUnsafeBytes { source in
-            UnsafeMutableRawBufferPointer(start: memory + offset, count: source.count).copyMemory(from: source)
-        }
-    }
-
-    func upload(byteCount: Int, to target: DeviceBuffer, on queue: CommandQueue) throws(DeviceError) {
-        try check(
-            clEnqueueWriteBuffer(
-                queue.handle, target.handle, cl_bool(CL_FALSE), 0, byteCount, memory, 0, nil, nil),
-            "clEnqueueWriteBuffer", device: queue.device, detail: "writing \(byteCount) bytes")
     }
 }

@@ -1,6 +1,7 @@
 /// Hands values to the processes that compute other parts of the same batch; what follows goes on meanwhile.
 ///
-/// Inputs: a token, which it changes, then the values. It launches nothing: whoever runs the plan does the work.
+/// Inputs: a token, which it changes, then the values. It launches nothing: whoever runs the plan does the work, and
+/// may put sums where the values are before the end is reached.
 public struct ExchangeStart: Operator {
     /// Which exchange of the step it is.
     public let number: Int
@@ -34,7 +35,7 @@ public struct ExchangeEnd: Operator {
         case .gather(let ranks): (0..<ranks).flatMap { _ in inputs.dropFirst() }
         }
     }
-    /// They were read when the exchange was started.
+    /// They were given away when the exchange was started.
     public func inPlaceInputs(output: Int) -> [Int] { form == .sum ? [output + 1] : [] }
     public func encode(_ e: inout LaunchEncoder) {}
 }

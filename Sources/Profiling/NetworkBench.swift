@@ -186,13 +186,11 @@ package final class NetworkBench {
     /// What a step takes, in ms; waits for it.
     package func milliseconds(_ step: PreparedStep) throws -> Double { try run(step).ms }
 
-    /// What exchanges with other processes have cost a step since it was last asked; nil where there are none.
+    /// What exchanges with other processes have cost since it was last asked; nil where there are none.
     ///
     /// - Parameter isMeasured: as that of `Executor.takeExchangeCost`.
-    package func takeExchangeCost(measuring isMeasured: Bool) -> (ms: Double, bytes: Int)? {
-        executor.takeExchangeCost(measuring: isMeasured).map {
-            ($0.waited.milliseconds / Double(max(1, $0.steps)), $0.bytes / max(1, $0.steps))
-        }
+    package func takeExchangeCost(measuring isMeasured: Bool) -> ExchangeCost? {
+        executor.takeExchangeCost(measuring: isMeasured)
     }
 
     /// Runs a step and waits for it; once more where taking times of launches would show in the step's own.

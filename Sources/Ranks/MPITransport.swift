@@ -22,8 +22,6 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     private static let beatSeconds = 2.0
     /// How long a process may be silent.
     private static let patience = 20.0
-    /// Between two looks at a transfer, at most.
-    private static let mostMicroseconds: UInt32 = 200
 
     /// Joins the processes.
     ///
@@ -50,35 +48,34 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         try transfer("MPI_Iallgather") { library.gatherCounts(own.counts, counts.counts, $0) }
         let layout = try Layout((0..<count).map { Int(counts.counts[$0]) })
         var all = [UInt8](repeating: 0, count: layout.total)
-        try all.withUnsafeMutableBytes { all in
-            try bytes.withUnsafeBytes { bytes in
-                try transfer("MPI_Iallgatherv") {
-                    library.gather(
-                        bytes.baseAddress, Int32(bytes.count), all.baseAddress, layout.counts, layout.offsets, 1, $0)
-                }
-            }
-        }
-        return withExtendedLifetime((own, counts, layout)) { (0..<count).map { Array(all[layout[$0]]) } }
+        var span = all.mutableSpan
+        try collect(bytes.span, layout, into: &span)
+        return withExtendedLifetime((own, counts)) { (0..<count).map { Array(all[layout[$0]]) } }
     }
 
-    public func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float] {
-        let layout = try Layout(counts)
-        var all = [Float](repeating: 0, count: layout.total)
+    public func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) throws {
+        try collect(own, Layout(counts), into: &all)
+    }
+
+    private func collect<Element: BitwiseCopyable>(
+        _ own: Span<Element>, _ layout: Layout, into all: inout MutableSpan<Element>
+    ) throws {
+        precondition(all.count == layout.total, "\(all.count) places for \(layout.total) elements")
         try all.withUnsafeMutableBufferPointer { all in
             try own.withUnsafeBufferPointer { own in
                 try transfer("MPI_Iallgatherv") {
                     library.gather(
-                        own.baseAddress, Int32(own.count), all.baseAddress, layout.counts, layout.offsets, 4, $0)
+                        own.baseAddress, Int32(own.count), all.baseAddress, layout.counts, layout.offsets,
+                        Int32(MemoryLayout<Element>.size), $0)
                 }
             }
         }
-        return withExtendedLifetime(layout) { all }
     }
 
-    public func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float] {
+    public func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) throws {
         let sent = try Layout(parts.map(\.count))
         let received = try Layout([Int](repeating: parts[index].count, count: count))
-        var all = [Float](repeating: 0, count: received.total)
+        precondition(all.count == received.total, "\(all.count) places for \(received.total) numbers")
         try all.withUnsafeMutableBufferPointer { all in
             try values.withUnsafeBufferPointer { values in
                 try transfer("MPI_Ialltoallv") {
@@ -88,7 +85,7 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
                 }
             }
         }
-        return withExtendedLifetime((sent, received)) { all }
+        withExtendedLifetime(sent) {}
     }
 
     /// Pieces one behind the other, in memory that stays where it is while a transfer is under way.
@@ -134,20 +131,16 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         _ = library.close()
     }
 
-    /// Begins a transfer and waits for it, a little longer from look to look.
+    /// Begins a transfer and waits for it.
     private func transfer(_ call: String, _ begin: (MPILibrary.Request) -> Int32) throws {
         let request = MPILibrary.Request.allocate(capacity: 1)
         request.initialize(to: nil)
         defer { request.deallocate() }
         try check(begin(request), call)
-        var pause: UInt32 = 1
-        while true {
+        try wait {
             var isDone: Int32 = 0
             try check(library.isDone(request, &isDone), call)
-            if isDone != 0 { return }
-            usleep(pause)
-            pause = min(2 * pause, Self.mostMicroseconds)
-            try live()
+            return isDone != 0
         }
     }
 

@@ -1,11 +1,5 @@
 import Foundation
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// The processes that train one network together, each on a device of its own: a power of two of them.
 ///
 /// They speak from one thread, in the order in which that is asked for, which has to be the same in all of them.
@@ -15,6 +9,8 @@ public final class RankGroup: @unchecked Sendable {
     /// What went wrong first, on the thread that speaks.
     private var failure: (any Error)?
     private let ended: JobResult<Void>
+    /// Of all processes, what this one adds; kept for the next sum.
+    private var terms: [Float] = []
     /// Called once, on the thread that speaks, where another process cannot be reached any more.
     private let failed: @Sendable (RankError) -> Void
 
@@ -107,14 +103,7 @@ public final class RankGroup: @unchecked Sendable {
     ///
     /// - Parameter isThere: asked again and again.
     /// - Throws: what it throws; `RankError` where another process gives no sign of life.
-    package func wait(_ isThere: () throws -> Bool) throws {
-        var pause: UInt32 = 20
-        while try !isThere() {
-            usleep(pause)
-            pause = min(2 * pause, 500)
-            try transport.idle()
-        }
-    }
+    package func wait(_ isThere: () throws -> Bool) throws { try transport.wait(isThere) }
 
     /// The bytes of every process, in their order; waits for all.
     ///
@@ -151,24 +140,36 @@ public final class RankGroup: @unchecked Sendable {
     ///
     /// - Throws: `RankError`.
     package func gatherNumbers(_ own: [Float]) throws -> [Float] {
-        try transport.gather(own[...], counts: [Int](repeating: own.count, count: count))
+        var all = [Float](repeating: 0, count: count * own.count)
+        var span = all.mutableSpan
+        try transport.gather(own.span, counts: [Int](repeating: own.count, count: count), into: &span)
+        return all
     }
 
-    /// The sums of the numbers of all processes, added as a binary tree over the processes in their order. To be called
-    /// on the thread that speaks.
+    /// Replaces numbers by the sums of those of all processes, added as a binary tree over the processes in their
+    /// order. To be called on the thread that speaks.
     ///
     /// - Throws: `RankError`.
-    package func sum(_ values: [Float]) throws -> [Float] {
+    package func sum(_ values: inout MutableSpan<Float>) throws {
         let bounds = (0...count).map { values.count * $0 / count }
         let parts = (0..<count).map { bounds[$0]..<bounds[$0 + 1] }
-        var terms = try transport.exchange(values, parts: parts)
         let own = parts[index].count
-        Self.addTree(&terms, terms: count, each: own)
-        return try transport.gather(terms[..<own], counts: parts.map(\.count))
+        var terms = takeTerms(count * own)
+        defer { self.terms = terms }
+        var room = terms.mutableSpan
+        var all = room.extracting(first: count * own)
+        try transport.exchange(values.span, parts: parts, into: &all)
+        Self.addTree(&all, terms: count, each: own)
+        try transport.gather(all.span.extracting(first: own), counts: parts.map(\.count), into: &values)
     }
 
-    /// Adds equal pieces of an array as a binary tree, into the first one.
-    static func addTree(_ values: inout [Float], terms: Int, each: Int) {
+    private func takeTerms(_ count: Int) -> [Float] {
+        defer { terms = [] }
+        return terms.count >= count ? terms : [Float](repeating: 0, count: count)
+    }
+
+    /// Adds equal pieces of numbers as a binary tree, into the first one.
+    static func addTree(_ values: inout MutableSpan<Float>, terms: Int, each: Int) {
         values.withUnsafeMutableBufferPointer { values in
             var distance = 1
             while distance < terms {
@@ -189,67 +190,5 @@ public final class RankGroup: @unchecked Sendable {
             done.set(.success(()))
         }
         try? done.wait()
-    }
-}
-
-/// What work on another thread comes to.
-public final class JobResult<Value: Sendable>: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var result: Result<Value, any Error>?
-
-    func set(_ result: Result<Value, any Error>) {
-        condition.lock()
-        self.result = result
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    /// Waits until it is there.
-    ///
-    /// - Throws: what the work threw.
-    public func wait() throws -> Value {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let result { return try result.get() }
-            condition.wait()
-        }
-    }
-}
-
-/// Work that one thread does in order.
-private final class JobQueue: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var jobs: [() -> Void] = []
-    private var isClosed = false
-    private static let idleSeconds = 0.5
-
-    func append(_ job: @escaping () -> Void) {
-        condition.lock()
-        jobs.append(job)
-        condition.signal()
-        condition.unlock()
-    }
-
-    func close() {
-        condition.lock()
-        isClosed = true
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    /// The next job; nil when there will be none.
-    func next(orIdle idle: () -> Void) -> (() -> Void)? {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if !jobs.isEmpty { return jobs.removeFirst() }
-            if isClosed { return nil }
-            if !condition.wait(until: Date(timeIntervalSinceNow: Self.idleSeconds)) {
-                condition.unlock()
-                idle()
-                condition.lock()
-            }
-        }
     }
 }

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// How the processes that train one network together reach each other. Called by one thread.
 public protocol RankTransport: AnyObject, Sendable {
     /// Which process this is, from 0.
@@ -18,16 +24,17 @@ public protocol RankTransport: AnyObject, Sendable {
     /// - Parameters:
     ///   - own: of this one.
     ///   - counts: how many each has.
+    ///   - all: takes them; as long as all counts together.
     /// - Throws: `RankError`.
-    func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float]
+    func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) throws
     /// Gives each process its part of the numbers and takes this one's part of everybody's.
     ///
     /// - Parameters:
     ///   - values: of this process.
     ///   - parts: each process's part of them, one behind the other.
-    /// - Returns: this one's part of the numbers of every process, one behind the other.
+    ///   - all: takes this one's part of the numbers of every process, one behind the other.
     /// - Throws: `RankError`.
-    func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float]
+    func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) throws
     /// Called now and then where nothing else is: for signs of life.
     ///
     /// - Throws: `RankError` where another process gives none.
@@ -36,6 +43,34 @@ public protocol RankTransport: AnyObject, Sendable {
     func abort(code: Int32)
     /// Ends the use of the transport, when all processes have come to this point.
     func close()
+}
+
+extension RankTransport {
+    /// Waits, a little longer from look to look, without ever spinning on a core that computes.
+    ///
+    /// - Parameter isThere: what is waited for.
+    /// - Throws: what it throws; `RankError` where another process gives no sign of life.
+    func wait(_ isThere: () throws -> Bool) throws {
+        var pause: UInt32 = 10
+        while try !isThere() {
+            usleep(pause)
+            pause = min(2 * pause, mostMicroseconds)
+            try idle()
+        }
+    }
+}
+
+/// Between two looks, at most.
+private let mostMicroseconds: UInt32 = 500
+
+extension MutableSpan<Float> {
+    /// Takes as many numbers, from a place on.
+    ///
+    /// - Precondition: there are as many from there.
+    package mutating func take(_ numbers: Span<Float>, at start: Int = 0) {
+        precondition(start + numbers.count <= count, "\(numbers.count) numbers at \(start) of \(count)")
+        for index in numbers.indices { self[start + index] = numbers[index] }
+    }
 }
 
 /// A process that cannot be reached, or is another one than was expected.
@@ -57,8 +92,10 @@ public final class Alone: RankTransport {
     public init() {}
 
     public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    public func gather(_ own: ArraySlice<Float>, counts: [Int]) -> [Float] { Array(own) }
-    public func exchange(_ values: [Float], parts: [Range<Int>]) -> [Float] { values }
+    public func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) { all.take(own) }
+    public func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) {
+        all.take(values)
+    }
     public func idle() {}
     public func abort(code: Int32) {}
     public func close() {}

@@ -13,9 +13,9 @@ extension Benchmark {
                 Batch, shards and image size are the configuration's; the data is random. Start it as train is started:
                   adashare benchmark scale --config FILE --json one.json
                   mpirun -n 2 adashare benchmark scale --config FILE --beside one.json
-                speed: images a second relative to the first row. exposed: what a device stood still for because \
-                of other processes, in steps beside those that are timed. MB sent: what each process exchanges in a \
-                step.
+                speed: images a second relative to the first row. exposed: what the device that computes longest \
+                stood still for because of other processes, in steps beside those that are timed. MB sent: what each \
+                process exchanges in a step. model: ms a step that `benchmark scale-model` expects.
                 """)
 
         @Option(help: "Experiment configuration, YAML.") var config: String

@@ -30,12 +30,20 @@ struct DeviceOptions: ParsableArguments {
     func select() throws -> Device { try Device.select(device ?? Self.selector) }
 
     /// The device of one of several processes on a host: of those that are listed, or of the GPUs, each takes the next.
-    private func select(for ranks: RankGroup) throws -> Device {
+    private func select(for ranks: RankGroup, _ progress: ProgressPrinter) throws -> Device {
         let listed = (device ?? Self.selector)?.split(separator: ",").map(String.init) ?? []
-        let index = ranks.local.index
-        if !listed.isEmpty { return try Device.select(listed[index % listed.count]) }
-        let processors = try Device.all().filter { $0.type == .gpu }
-        return try processors.isEmpty ? Device.select(nil) : processors[index % processors.count]
+        let processors = listed.isEmpty ? try Device.all().filter { $0.type == .gpu } : []
+        let (index, count) = ranks.local
+        let choices = max(listed.count, processors.count)
+        guard choices > 0 else { return try Device.select(nil) }
+        let device =
+            listed.isEmpty ? processors[index % choices] : try Device.select(listed[index % choices])
+        if device.type == .gpu, count > choices {
+            progress.line(
+                "note: \(count) processes of \(ProcessInfo.processInfo.hostName) share \(choices) "
+                    + (choices == 1 ? "GPU" : "GPUs") + "; one process for each is faster")
+        }
+        return device
     }
 
     /// A context on a device.
@@ -56,7 +64,7 @@ struct DeviceOptions: ParsableArguments {
     ) throws -> DeviceContext {
         if let ranks { HostThreads.share(among: ranks.local.count) }
         HostThreads.stayOnTheirCores()
-        let device = try ranks.map(select) ?? select()
+        let device = try ranks.map { try select(for: $0, progress) } ?? select()
         let context = try Self.context(device, profiling: profiling)
         context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
         return context

@@ -4,10 +4,12 @@ import Synchronization
 
 /// The process's standard streams: what is wrong with them may cost text, never work or a file.
 enum StandardStreams {
-    /// Has writing to a reader that is gone fail instead of ending the process, and takes the places of streams that
-    /// are closed, so that no file of a run gets one of their numbers: what is then written there fails as before.
+    /// Has writing to a reader that is gone, or past what files may hold, fail instead of ending the process, and takes
+    /// the places of streams that are closed, so that no file of a run gets one of their numbers: what is then written
+    /// there fails as before.
     static func guardAll() {
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
         for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
             _ = open("/dev/null", O_RDONLY)
         }

@@ -100,7 +100,7 @@ import Testing
             platformIndex: platform, deviceIndex: index, platformName: "platform \(platform)", name: name,
             vendor: "vendor", version: version, openCLCVersion: "OpenCL C 1.2", driverVersion: "1", type: type,
             computeUnits: units, globalMemoryBytes: 1 << 30, maximumAllocationBytes: 1 << 28,
-            localMemoryBytes: 1 << 15, maximumWorkGroupSize: 256, floatVectorWidth: 1,
+            sharesHostMemory: false, localMemoryBytes: 1 << 15, maximumWorkGroupSize: 256, floatVectorWidth: 1,
             baseAddressAlignmentBytes: 128, extensions: [], platformVersion: "OpenCL 1.2",
             handle: DeviceHandle(platform: handle, device: handle))
     }

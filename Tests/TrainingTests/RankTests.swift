@@ -100,7 +100,12 @@ extension TrainingTests {
             for count in [5, 3, 0] {
                 let sums = try asRanks(4) { group in
                     let own = [Float](repeating: values[group.index], count: count)
-                    return try group.start { try $0.sum(own) }.wait()
+                    return try group.start { group in
+                        var sums = own
+                        var span = sums.mutableSpan
+                        try group.sum(&span)
+                        return sums
+                    }.wait()
                 }
                 #expect(sums.allSatisfy { $0 == [Float](repeating: (1e8 + 1) + (-1e8 + 1), count: count) })
             }

@@ -54,13 +54,17 @@ final class ThreadTransport: RankTransport, @unchecked Sendable {
 
     func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { try room.meet(index, bytes) }
 
-    func gather(_ own: ArraySlice<Float>, counts: [Int]) throws -> [Float] {
-        try room.meet(index, own.withUnsafeBytes(Array.init)).flatMap(Self.floats)
+    func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) throws {
+        let bytes = own.withUnsafeBytes { Array($0) }
+        let floats = try room.meet(index, bytes).flatMap(Self.floats)
+        all.take(floats.span)
     }
 
-    func exchange(_ values: [Float], parts: [Range<Int>]) throws -> [Float] {
-        let all = try room.meet(index, values.withUnsafeBytes(Array.init)).map(Self.floats)
-        return order.flatMap { all[$0][parts[index]] }
+    func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) throws {
+        let bytes = values.withUnsafeBytes { Array($0) }
+        let terms = try room.meet(index, bytes).map(Self.floats)
+        let own = order.flatMap { terms[$0][parts[index]] }
+        all.take(own.span)
     }
 
     func idle() {}

@@ -135,6 +135,7 @@ public final class Plan {
     ///   another process cannot be reached.
     /// - Precondition: a step of several processes has an exchange.
     func enqueue(on queue: CommandQueue, exchange: RankExchange?) throws {
+        if !exchanges.isEmpty { exchange?.begin() }
         var place = 0
         func launch(_ application: Encoding.Application) throws {
             for launch in application.launches { try launch.enqueue(on: queue) }
@@ -156,7 +157,8 @@ public final class Plan {
         }
         switch node.operation {
         case let start as ExchangeStart: try exchange.start(start, operands(node.inputs.dropFirst()))
-        case let end as ExchangeEnd: try exchange.end(end, operands(node.outputs))
+        case let end as ExchangeEnd:
+            try exchange.end(end, operands(node.inputs.dropFirst()), to: operands(node.outputs))
         default: preconditionFailure("no exchange")
         }
     }

@@ -242,6 +242,19 @@ public final class Graph: Recorder {
 
     static let recomputationLabel = "recompute"
 
+    /// Values that somebody else may change from now on: the same ones where nothing recorded reads them, else copies.
+    ///
+    /// - Precondition: each value once.
+    package func handedOver(_ values: [Value]) -> [Value] {
+        var isKept = [Bool](repeating: false, count: valueCount)
+        for id in recorded.read.ids { isKept[id] = true }
+        for output in outputs { isKept[output.value.id] = true }
+        return values.map { value in
+            if case .node = source(of: value), !isKept[value.id] { return value }
+            return record(Scale(1), [value])[0]
+        }
+    }
+
     func source(of value: Value) -> Source { recorded.sources[value.id] }
     var valueCount: Int { recorded.sources.count }
     /// What each node reads, computes and changes in place.

@@ -84,8 +84,14 @@ struct ShardSums {
     /// some size, as soon as they are known: the backward pass goes on meanwhile.
     mutating func join(ranks: Int, in graph: Graph) {
         let small = smallValues
+        let buckets = buckets()
+        let given = graph.handedOver(buckets.flatMap(\.self))
+        var next = given[...]
         var exchanges = [(ExchangeForm.gather(ranks: ranks), small)]
-        exchanges += buckets().map { (.sum, $0.map { index in gradients[index]! }) }
+        exchanges += buckets.map { bucket in
+            defer { next = next.dropFirst(bucket.count) }
+            return (.sum, Array(next.prefix(bucket.count)))
+        }
         let tokens = exchanges.indices.map { graph.parameter("exchange/\($0)", Shape([1])) }
         for (number, (form, values)) in exchanges.enumerated() {
             _ = graph.record(ExchangeStart(number: number, form: form), [tokens[number]] + values)
@@ -93,9 +99,9 @@ struct ShardSums {
         let ended = exchanges.enumerated().map { number, exchange in
             graph.record(ExchangeEnd(number: number, form: exchange.0), [tokens[number]] + exchange.1)
         }
-        for (bucket, sums) in zip(buckets(), ended.dropFirst()) {
-            for (index, sum) in zip(bucket, sums) { gradients[index] = sum }
-        }
+        let sums = Dictionary(
+            uniqueKeysWithValues: zip(buckets.flatMap(\.self).map(\.id), ended.dropFirst().flatMap(\.self)))
+        gradients = gradients.map { gradient in gradient.flatMap { sums[$0.id] } }
         var tree = ShardTree()
         for rank in 0..<ranks {
             var part = self
@@ -121,23 +127,31 @@ struct ShardSums {
         }
     }
 
-    /// Elements of a bucket at least, but for the last one.
-    private static let bucketElements = 1 << 21
+    /// Elements of a bucket at most, unless one gradient has more: of the last one, which nothing is left to compute
+    /// beside, and of the early ones.
+    private static let bucketElements = (last: 1 << 18, most: 1 << 21)
 
-    /// Gradients that travel together, in the order in which they are known.
-    private func buckets() -> [[Int]] {
-        var buckets: [[Int]] = []
-        var room = 0
-        for index in gradients.indices.sorted(by: { readiness[$0] < readiness[$1] }) {
-            guard let gradient = gradients[index] else { continue }
-            if room <= 0 {
-                buckets.append([])
-                room = Self.bucketElements
+    /// Gradients that travel together, each once, in the order in which they are known.
+    private func buckets() -> [[Value]] {
+        var seen: Set<Int> = []
+        let order = gradients.indices.sorted { readiness[$0] < readiness[$1] }
+        let values = order.compactMap { gradients[$0] }.filter { seen.insert($0.id).inserted }
+        // From the last one on: what is known earlier may wait for a bucket that has room.
+        var buckets: [[Value]] = []
+        var (most, room, open) = (Self.bucketElements.last, 0, 0)
+        for value in values.reversed() {
+            let count = value.shape.storedCount
+            if count <= room {
+                buckets[open].append(value)
+                room -= count
+            } else {
+                buckets.append([value])
+                // A large one goes alone, as it lies in memory.
+                if count < most { (open, room) = (buckets.count - 1, most - count) }
+                most = min(2 * most, Self.bucketElements.most)
             }
-            buckets[buckets.count - 1].append(index)
-            room -= gradient.shape.storedCount
         }
-        return buckets
+        return buckets.reversed().map { $0.reversed() }
     }
 }
 

@@ -112,14 +112,27 @@ public struct Evaluator {
         try forms.check(experiment.configuration.tasks)
         let kinds = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind) })
         _ = network.takePaths()
-        var result = try score(splits, progress: progress) { batch, tasks in
-            let predictions = try forms.predict(batch, kinds: kinds) {
-                try network.predict($0, policy: policy, tasks: tasks)
+        func predict(_ image: Image) throws -> [String: Prediction] {
+            try forms.predict(image.batch, kinds: kinds) {
+                try network.predict($0, policy: policy, tasks: image.tasks)
             }
-            observe?(batch, tasks, predictions)
-            return predictions
         }
-        result.paths = network.takePaths().flatMap { ImagePaths($0, experiment) }
+        guard let ranks = experiment.ranks, ranks.count > 1 else {
+            var totals = Totals(experiment, observe)
+            try forEachImage(splits, progress: progress) {
+                totals.add($0, try predict($0))
+            } skipped: {
+                totals.skip($0)
+            }
+            var result = totals.result
+            result.paths = network.takePaths().flatMap { ImagePaths($0, experiment) }
+            return result
+        }
+        var result = try evaluate(with: ranks, splits, progress: progress, observe: observe, predict: predict)
+        if let paths = network.takePaths() {
+            let all = try ranks.gather(paths).reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+            result.paths = ImagePaths(all, experiment)
+        }
         return result
     }
 
@@ -131,7 +144,13 @@ public struct Evaluator {
     /// Scores constant outputs, one vector per task, on a split of every data set.
     public func evaluate(constants: [String: [Float]], splits: [[Int]]) throws -> EvaluationResult {
         let predictions = constants.mapValues { Prediction(height: 1, width: 1, channels: $0.count, values: $0) }
-        return try score(splits) { _, _ in predictions }
+        var totals = Totals(experiment)
+        try forEachImage(splits) {
+            totals.add($0, predictions)
+        } skipped: {
+            totals.skip($0)
+        }
+        return totals.result
     }
 
     /// The best constant output and its loss for each task, learned from the labels of a split.
@@ -146,68 +165,102 @@ public struct Evaluator {
             guesses[task.name] = task.made.constantGuess(
                 classWeights: try experiment.classWeights(task)?.map(Double.init))
         }
-        try forEachImage(splits) { batch, tasks in
-            for task in tasks.map({ experiment.tasks[$0] }) {
-                if let label = batch.imageLabel(task.label, image: 0) { guesses[task.name]?.add(label) }
+        try forEachImage(splits) { image in
+            for task in image.tasks.map({ experiment.tasks[$0] }) {
+                if let label = image.batch.imageLabel(task.label, image: 0) { guesses[task.name]?.add(label) }
             }
         }
         return guesses
     }
 
-    /// Whole images with their labels, and the tasks that learn them, as indices.
-    ///
-    /// - Returns: why images were left out, where the configuration wants bad ones skipped.
-    @discardableResult
-    private func forEachImage(
-        _ splits: [[Int]], progress: ((Int) -> Void)? = nil, _ body: (Batch, [Int]) throws -> Void
-    ) throws -> [String] {
-        var skipped: [String] = []
-        var done = 0
-        precondition(splits.count == datasets.count, "\(splits.count) splits of \(datasets.count) data sets")
-        for (source, (dataset, split)) in zip(experiment.sources, zip(datasets, splits)) {
-            for index in split {
-                defer {
-                    done += 1
-                    progress?(done)
-                }
-                try stop?.check()
-                let batch: Batch
-                do {
-                    batch = try Batch(whole: index, of: dataset, labels: source.labels)
-                } catch  where experiment.configuration.dataset.onError == .skip {
-                    skipped.append("\(error)")
-                    continue
-                }
-                try body(batch, source.tasks)
-            }
-        }
-        return skipped
+    /// Where an image is.
+    struct Place {
+        fileprivate let source, index: Int
     }
 
-    private func score(
-        _ splits: [[Int]], progress: ((Int) -> Void)? = nil, predict: (Batch, [Int]) throws -> [String: Prediction]
-    ) throws -> EvaluationResult {
-        var metrics = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind.metrics()) })
-        var labelled = metrics.mapValues { _ in 0 }
-        var images = 0
-        let skipped = try forEachImage(splits, progress: progress) { batch, tasks in
-            let predictions = try predict(batch, tasks)
-            for task in tasks.map({ experiment.tasks[$0] }) {
-                guard let prediction = predictions[task.name], let label = batch.imageLabel(task.label, image: 0) else {
-                    continue
-                }
+    /// A whole image with its labels.
+    struct Image {
+        let batch: Batch
+        /// That learn from it, as indices.
+        let tasks: [Int]
+    }
+
+    /// The images of a split of every data set, in their order.
+    func places(_ splits: [[Int]]) -> [Place] {
+        precondition(splits.count == datasets.count, "\(splits.count) splits of \(datasets.count) data sets")
+        return splits.enumerated().flatMap { source, split in split.map { Place(source: source, index: $0) } }
+    }
+
+    /// Reads an image.
+    ///
+    /// - Returns: why it is left out, where the configuration wants bad ones skipped.
+    func read(_ place: Place) throws -> Result<Image, Skipped> {
+        let source = experiment.sources[place.source]
+        do {
+            let batch = try Batch(whole: place.index, of: datasets[place.source], labels: source.labels)
+            return .success(Image(batch: batch, tasks: source.tasks))
+        } catch  where experiment.configuration.dataset.onError == .skip {
+            return .failure(Skipped(reason: "\(error)"))
+        }
+    }
+
+    /// An image that is left out.
+    struct Skipped: Error {
+        let reason: String
+    }
+
+    private func forEachImage(
+        _ splits: [[Int]], progress: ((Int) -> Void)? = nil, _ body: (Image) throws -> Void,
+        skipped: (Skipped) -> Void = { _ in }
+    ) throws {
+        for (done, place) in places(splits).enumerated() {
+            defer { progress?(done + 1) }
+            try stop?.check()
+            switch try read(place) {
+            case .success(let image): try body(image)
+            case .failure(let reason): skipped(reason)
+            }
+        }
+    }
+
+    /// What images come to, one after the other.
+    struct Totals {
+        private let experiment: Experiment
+        private let observe: ((Batch, [Int], [String: Prediction]) -> Void)?
+        private var metrics: [String: any TaskMetrics]
+        private var labelled: [String: Int]
+        private var images = 0
+        private var skipped: [String] = []
+
+        init(_ experiment: Experiment, _ observe: ((Batch, [Int], [String: Prediction]) -> Void)? = nil) {
+            (self.experiment, self.observe) = (experiment, observe)
+            metrics = Dictionary(uniqueKeysWithValues: experiment.tasks.map { ($0.name, $0.kind.metrics()) })
+            labelled = metrics.mapValues { _ in 0 }
+        }
+
+        mutating func skip(_ image: Skipped) { skipped.append(image.reason) }
+
+        mutating func add(_ image: Image, _ predictions: [String: Prediction]) {
+            observe?(image.batch, image.tasks, predictions)
+            for task in image.tasks.map({ experiment.tasks[$0] }) {
+                guard let prediction = predictions[task.name],
+                    let label = image.batch.imageLabel(task.label, image: 0)
+                else { continue }
                 metrics[task.name]?.add(prediction, label)
                 labelled[task.name, default: 0] += 1
             }
             images += 1
         }
-        return EvaluationResult(
-            images: images,
-            tasks: metrics.filter { labelled[$0.key] ?? 0 > 0 }.mapValues { task in
-                Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
-            },
-            leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
-            labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled,
-            skipped: skipped.isEmpty ? nil : skipped)
+
+        var result: EvaluationResult {
+            EvaluationResult(
+                images: images,
+                tasks: metrics.filter { labelled[$0.key] ?? 0 > 0 }.mapValues { task in
+                    Dictionary(uniqueKeysWithValues: task.results().map { ($0.key.rawValue, $0.value) })
+                },
+                leftOut: metrics.mapValues(\.leftOut).filter { $0.value.values.contains { $0 > 0 } },
+                labelled: labelled.values.allSatisfy { $0 == images } ? nil : labelled,
+                skipped: skipped.isEmpty ? nil : skipped)
+        }
     }
 }

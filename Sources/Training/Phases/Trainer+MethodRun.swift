@@ -119,7 +119,7 @@ extension Trainer: MethodRun {
         var pictures: EvaluationPictures?
         do {
             let policy = try phase.policy()
-            if isLast || board?.wantsPictures(step: globalStep) ?? false {
+            if ranks?.isFirst ?? true, isLast || board?.wantsPictures(step: globalStep) ?? false {
                 let isLearned = experiment.method.learner != nil && experiment.method.routing == nil
                 pictures = EvaluationPictures(experiment, policy: isLearned ? policy : nil)
             }
