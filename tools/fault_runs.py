@@ -29,8 +29,8 @@ TRAINING = """training:
   retrain: { iterations: 3 }
 """
 POLICY = "policy: { curriculum_speed: 1, alternation: { weights: 1, logits: 1 }, samples: 2 }\n"
-# About a second each: all phases, also with the baseline, and with several budgets in folders of their own; methods with
-# one phase, with a phase for each task, and with networks of other shapes.
+# About a second each: all phases, also with the baseline, and with several budgets in folders of their own; methods
+# with one phase, with a phase for each task, and with networks of other shapes.
 RUNS = {
     "adashare": TASKS + TRAINING + POLICY,
     "baseline": TASKS + TRAINING + "  hard_sharing_baseline: true\n" + POLICY,
@@ -74,6 +74,22 @@ def scratch_folder(name):
     return pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=place)).resolve()
 
 
+def finished(command, timeout=120, environment=None):
+    """Exit code of a command, None after so many seconds, and the lines of standard error."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "ADASHARE_LEAST_MEASURING": "1", **(environment or {})})
+    # Second by second: a machine that was paused in between is no command that hangs.
+    for _ in range(timeout):
+        try:
+            errors = process.communicate(timeout=1)[1]
+            return process.returncode, errors.decode(errors="replace").splitlines()
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    return None, process.communicate()[1].decode(errors="replace").splitlines()
+
+
 class Bench:
     """A configuration, the undisturbed run of it, and the folder of disturbed ones."""
 
@@ -91,20 +107,14 @@ class Bench:
         command = [self.binary, "train", "--config", str(self.configuration), "--no-search", "--output", str(self.run)]
         command += ["--resume"] if resume else []
         command += ["--device", self.device] if self.device else []
-        try:
-            done = subprocess.run(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=timeout,
-                env={**os.environ, "ADASHARE_LEAST_MEASURING": "1", **environment})
-        except subprocess.TimeoutExpired as error:
-            return None, (error.stderr or b"").decode(errors="replace").splitlines()
-        return done.returncode, done.stderr.decode(errors="replace").splitlines()
+        return finished(command, timeout, environment)
 
     def clear(self):
         shutil.rmtree(self.run, ignore_errors=True)
 
-    def make_clean(self, **environment):
-        """The undisturbed run; the first one compiles kernels that a later one finds."""
-        for more in ({}, environment):
+    def make_clean(self, warm=False, **environment):
+        """The undisturbed run; of a warm one another has compiled the kernels."""
+        for more in ([{}] if warm else []) + [environment]:
             self.clear()
             code, lines = self.train(**more)
             if code != 0:

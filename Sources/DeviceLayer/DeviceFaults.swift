@@ -32,8 +32,8 @@ final class DeviceFaults: @unchecked Sendable {
         if Self.isFault(status, call) { number += 1 }
     }
 
-    /// A device or queue that is no more, work that failed, or NVIDIA's illegal access. Calls that wait answer that they
-    /// are out of resources where a kernel went astray; others say so of a launch or a program that asks for too much.
+    /// A device or queue that is no more, failed work, or NVIDIA's illegal access. Calls that wait say that they are
+    /// out of resources where a kernel went astray; others say so of a launch or a program that asks for too much.
     static func isFault(_ status: cl_int, _ call: String) -> Bool {
         switch status {
         case CL_DEVICE_NOT_AVAILABLE, CL_INVALID_COMMAND_QUEUE, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,

@@ -193,7 +193,9 @@ static int opened(__typeof__(&openat) call, int folder, const char *path, int fl
 
 int open(const char *path, int flags, ...) { MODE return opened(NEXT(openat), AT_FDCWD, path, flags, mode); }
 int open64(const char *path, int flags, ...) { MODE return opened(NEXT(openat), AT_FDCWD, path, flags, mode); }
-int openat(int folder, const char *path, int flags, ...) { MODE return opened(NEXT(openat), folder, path, flags, mode); }
+int openat(int folder, const char *path, int flags, ...) {
+    MODE return opened(NEXT(openat), folder, path, flags, mode);
+}
 int openat64(int folder, const char *path, int flags, ...) {
     MODE return opened(NEXT(openat), folder, path, flags, mode);
 }
@@ -355,7 +357,9 @@ int truncate(const char *name, off_t length) { ON_PATH("truncate", AT_FDCWD, nam
     END; \
     return result
 
-int rename(const char *from, const char *to) { ON_PATHS("rename", AT_FDCWD, from, AT_FDCWD, to, NEXT(rename)(from, to)); }
+int rename(const char *from, const char *to) {
+    ON_PATHS("rename", AT_FDCWD, from, AT_FDCWD, to, NEXT(rename)(from, to));
+}
 int renameat(int a, const char *from, int b, const char *to) {
     ON_PATHS("rename", a, from, b, to, NEXT(renameat)(a, from, b, to));
 }
