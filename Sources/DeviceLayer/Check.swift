@@ -33,10 +33,10 @@ func create(
 
 /// Checks a release, which happens in `deinit` and so cannot throw.
 ///
-/// A failing release means the handle was already dead: a defect in this module, never the user's. After a fault of the
-/// device releases fail as everything does, and the first error is the one to tell.
+/// A failing release means the handle was already dead: a defect in this module, never the user's. On a device that has
+/// failed releases may fail as everything does, and the first error is the one to tell.
 func checkRelease(_ status: cl_int, _ call: StaticString) {
-    assert(status == CL_SUCCESS || DeviceFaults.all.count > 0, "\(call) returned \(status)")
+    assert(status == CL_SUCCESS || DeviceFaults.all.isAny, "\(call) returned \(status)")
 }
 
 /// Reads a variable-length list of elements in OpenCL's two-call manner: the size in bytes, then the contents.

@@ -60,7 +60,8 @@ public final class CommandQueue: @unchecked Sendable {
         // Host memory of pending uploads must outlive the device's use of it. A failure here has been seen, or will
         // be, by whoever waits for the results.
         for handle in handles {
-            _ = clFinish(handle)
+            // A device that could not be waited for may read it still.
+            if clFinish(handle) != CL_SUCCESS { _ = Unmanaged.passRetained(uploads) }
             checkRelease(clReleaseCommandQueue(handle), "clReleaseCommandQueue")
         }
     }

@@ -151,7 +151,13 @@ public struct CompilerPool: Sendable {
             }
         }
         try kernel.setArguments(arguments)
-        try context.queue.launch(kernel, request.smallest)
-        try context.queue.finish()
+        do throws(DeviceError) {
+            try context.queue.launch(kernel, request.smallest)
+            try context.queue.finish()
+        } catch {
+            // The scratch memory is this process's, and a kernel that nobody could wait for may be at work on it still.
+            _ = Unmanaged.passRetained(kernel)
+            throw error
+        }
     }
 }

@@ -1,34 +1,44 @@
 internal import CAdaShareOpenCL
 import Foundation
 
-/// Counts failures that end a context: after one of them every call that uses it fails, whatever it is for.
+/// Counts failures, and among them those that end a context: after one of these every call that uses it fails, whatever
+/// it is for.
 final class DeviceFaults: @unchecked Sendable {
     /// Those of this process.
     static let all = DeviceFaults()
 
     private let lock = NSLock()
-    private var number = 0
+    private var (number, failures) = (0, 0)
 
-    /// How many there have been.
+    /// How many have ended a context.
     var count: Int {
         lock.lock()
         defer { lock.unlock() }
         return number
     }
 
-    /// Counts a failed call if it is one of them.
-    func note(_ status: cl_int, _ call: String) {
-        guard Self.isFault(status, call) else { return }
+    /// Whether any call has failed.
+    var isAny: Bool {
         lock.lock()
         defer { lock.unlock() }
-        number += 1
+        return failures > 0
     }
 
-    /// A queue that is no more, work that failed, or NVIDIA's illegal access. Calls that wait answer that they are out
-    /// of resources where a kernel went astray; others say so of a launch or a program that asks for too much.
+    /// Counts a failed call.
+    func note(_ status: cl_int, _ call: String) {
+        lock.lock()
+        defer { lock.unlock() }
+        failures += 1
+        if Self.isFault(status, call) { number += 1 }
+    }
+
+    /// A device or queue that is no more, failed work, or NVIDIA's illegal access. Calls that wait say that they are
+    /// out of resources where a kernel went astray; others say so of a launch or a program that asks for too much.
     static func isFault(_ status: cl_int, _ call: String) -> Bool {
         switch status {
-        case CL_INVALID_COMMAND_QUEUE, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, DeviceError.illegalAccess: true
+        case CL_DEVICE_NOT_AVAILABLE, CL_INVALID_COMMAND_QUEUE, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+            DeviceError.illegalAccess:
+            true
         case CL_OUT_OF_RESOURCES: waiting.contains(call)
         default: false
         }

@@ -171,7 +171,8 @@ public final class Kernel: LaunchSite, @unchecked Sendable {
     }
 
     private func refusal(_ status: cl_int, _ given: String, at index: Int) -> DeviceError {
-        DeviceError(
+        DeviceFaults.all.note(status, "clSetKernelArg")
+        return DeviceError(
             call: "clSetKernelArg", code: status, kernel: name, device: program.device.name,
             detail: "argument \(index) of program '\(program.name)' was given \(given)")
     }

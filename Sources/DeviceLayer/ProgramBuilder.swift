@@ -28,6 +28,7 @@ struct ProgramBuilder {
         }
         let status = build(program, options)
         guard status == CL_SUCCESS else {
+            DeviceFaults.all.note(status, "clBuildProgram")
             let log = buildLog(program)
             checkRelease(clReleaseProgram(program), "clReleaseProgram")
             throw DeviceError(

@@ -37,21 +37,29 @@ public final class EventLog {
 
     /// Opens or creates the log and removes a half-written last line.
     ///
-    /// - Throws: `InputError` if the file cannot be opened or written.
+    /// - Throws: `InputError` if the file cannot be opened, read or written.
     public init(_ url: URL) throws {
         self.url = url
         file = try Self.opened(url)
         offset = 0
         let length = UInt64(max(0, lseek(file, 0, SEEK_END)))
-        offset = endOfLastLine(before: length)
+        offset = try endOfLastLine(before: length)
         if offset < length { try cut(to: offset) }
     }
 
     deinit { close(file) }
 
     private static func opened(_ url: URL) throws -> Int32 {
-        let file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        let isNew = !FileManager.default.fileExists(atPath: url.path)
+        let file = uninterrupted { open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode) }
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
+        guard isNew else { return file }
+        do {
+            try AtomicFile.flush(folder: url.deletingLastPathComponent().path)
+        } catch {
+            close(file)
+            throw error
+        }
         return file
     }
 
@@ -75,7 +83,7 @@ public final class EventLog {
         do {
             try AtomicFile.writeAll(line, to: file, path: url.path)
         } catch {
-            ftruncate(file, off_t(offset))
+            _ = uninterrupted { ftruncate(file, off_t(offset)) }
             throw error
         }
         offset += UInt64(line.count)
@@ -84,9 +92,7 @@ public final class EventLog {
     /// Flushes the log to disk; to be called before a checkpoint stores `offset`.
     ///
     /// - Throws: `InputError` if the disk refuses.
-    public func synchronize() throws {
-        guard fsync(file) == 0 else { throw InputError.system("fsync", url.path, expected: "a disk with space left") }
-    }
+    public func synchronize() throws { try AtomicFile.flush(file, of: url.path) }
 
     /// Cuts the log back to an `offset` that a checkpoint stored.
     ///
@@ -98,7 +104,7 @@ public final class EventLog {
                 file: url.path, found: "\(offset) bytes of whole lines",
                 expected: "at least the \(checkpoint) bytes that the checkpoint has seen")
         }
-        guard endOfLastLine(before: checkpoint) == checkpoint else {
+        guard try endOfLastLine(before: checkpoint) == checkpoint else {
             throw InputError(
                 file: url.path, found: "no end of a line at byte \(checkpoint)",
                 expected: "the log that the checkpoint belongs to")
@@ -129,20 +135,22 @@ public final class EventLog {
     }
 
     private func cut(to length: UInt64) throws {
-        guard ftruncate(file, off_t(length)) == 0 else {
+        guard uninterrupted({ ftruncate(file, off_t(length)) }) == 0 else {
             throw InputError.system("ftruncate", url.path, expected: "a file that can be written")
         }
         offset = length
     }
 
     /// Where the last line that ends at or before `length` ends.
-    private func endOfLastLine(before length: UInt64) -> UInt64 {
+    private func endOfLastLine(before length: UInt64) throws -> UInt64 {
         var block = [UInt8](repeating: 0, count: 1 << 16)
         var end = length
         while end > 0 {
             let count = Int(min(end, UInt64(block.count)))
             let start = end - UInt64(count)
-            guard pread(file, &block, count, off_t(start)) == count else { return end }
+            guard uninterrupted({ pread(file, &block, count, off_t(start)) }) == count else {
+                throw InputError.system("read", url.path, expected: "a log that can be read")
+            }
             if let last = block[..<count].lastIndex(of: Self.newline) { return start + UInt64(last) + 1 }
             end = start
         }

@@ -51,17 +51,24 @@ extension RunDirectory {
     /// - Parameters:
     ///   - asked: nil for all phases.
     ///   - outlines: of the method.
-    /// - Throws: `InputError` if it cannot be written.
+    /// - Throws: `InputError` if it cannot be written, or removed.
     package func keep(_ asked: Asked?, of outlines: [PhaseOutline]) throws {
         let file = Entry.asked.url(in: url)
         let all = Set(outlines.filter { $0.companion == nil && $0.iterations > 0 }.map(\.phase))
-        guard var asked else { return remove(file) }
+        guard var asked else { return try remove(file) }
         asked.phases.formUnion(all.filter { hasFinished($0) })
-        if asked.policy == nil, all.isSubset(of: asked.phases) { return remove(file) }
+        if asked.policy == nil, all.isSubset(of: asked.phases) { return try remove(file) }
         try AtomicFile.write(Data((try JSONText.line(asked) + "\n").utf8), to: file)
     }
 
-    private func remove(_ file: URL) { try? FileManager.default.removeItem(at: file) }
+    /// Where it stayed, a run that is gone on with would end after the phases of before.
+    private func remove(_ file: URL) throws {
+        guard FileManager.default.fileExists(atPath: file.path) else { return }
+        guard unlink(file.path) == 0 else {
+            throw InputError.system("unlink", file.path, expected: "a file that can be removed")
+        }
+        try AtomicFile.flush(folder: url.path)
+    }
 
     /// Whether a phase has come to its end, and left its weights.
     package func hasFinished(_ phase: Phase) -> Bool {

@@ -70,9 +70,7 @@ public final class RunDirectory: Sendable {
         lock = try FolderLock(url, name: Entry.lock.name, of: "run")
         try AtomicFile.makeFolder(checkpoints)
         if mode == .create { removeUnbegun() }
-        AtomicFile.removeLeftovers(in: url)
-        AtomicFile.removeLeftovers(in: checkpoints)
-        AtomicFile.removeLeftovers(in: policies)
+        for folder in [url, checkpoints, policies, pictures] { AtomicFile.removeLeftovers(in: folder) }
     }
 
     /// Whether the run has stored its configuration; false for a new run and for one killed before it could.

@@ -11,11 +11,14 @@ public enum AtomicFile {
     private static let marker = ".partial-"
     /// What a file may be used for, less the user's umask.
     package static let mode: mode_t = 0o666
+    /// Smaller pieces are joined up to so many bytes: checkpoints have hundreds of tensors, most of them tiny.
+    private static let joined = 1 << 20
 
     /// Writes `data` under a temporary name in the same folder, flushes it to disk, renames it to `url` and flushes
     /// the folder. Whatever interrupts this, `url` holds either the old contents or the new.
     ///
-    /// - Throws: `InputError` if a system call fails; the temporary file is then removed.
+    /// - Throws: `InputError` if a system call fails; the temporary file is then removed. Where only the folder could
+    ///   not be flushed, the new contents are in place and may be lost with the machine's power.
     public static func write(_ data: Data, to url: URL) throws {
         try write(chunks: [data], to: url)
     }
@@ -28,14 +31,24 @@ public enum AtomicFile {
         try checkPlace(url)
         let url = url.resolvingSymlinksInPath()
         let temporary = temporary(in: url.deletingLastPathComponent(), for: url.lastPathComponent).path
-        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        let file = uninterrupted { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a folder that can be written") }
         do {
             defer { close(file) }
-            for chunk in chunks { try writeAll(chunk, to: file, path: url.path) }
-            guard fsync(file) == 0 else {
-                throw InputError.system("fsync", url.path, expected: "a disk with space left")
+            var waiting = Data()
+            for chunk in chunks {
+                if waiting.count + chunk.count > joined {
+                    try writeAll(waiting, to: file, path: url.path)
+                    waiting.removeAll(keepingCapacity: true)
+                }
+                if chunk.count > joined {
+                    try writeAll(chunk, to: file, path: url.path)
+                } else {
+                    waiting.append(chunk)
+                }
             }
+            try writeAll(waiting, to: file, path: url.path)
+            try flush(file, of: url.path)
         } catch {
             unlink(temporary)
             throw error
@@ -45,7 +58,7 @@ public enum AtomicFile {
             unlink(temporary)
             throw error
         }
-        flush(folder: url.deletingLastPathComponent().path)
+        try flush(folder: url.deletingLastPathComponent().path)
     }
 
     /// A place for what is to be renamed within a folder.
@@ -54,12 +67,24 @@ public enum AtomicFile {
         return folder.appendingPathComponent(stem + marker + String(UInt64.random(in: 0 ... .max), radix: 36))
     }
 
-    /// Has the names in a folder reach the disk.
-    static func flush(folder: String) {
-        let directory = open(folder, O_RDONLY | O_CLOEXEC)
+    /// Has what is written to a file reach the disk.
+    ///
+    /// - Throws: `InputError` if the disk refuses.
+    package static func flush(_ file: Int32, of path: String) throws {
+        guard uninterrupted({ fsync(file) }) == 0 else {
+            throw InputError.system("fsync", path, expected: "a disk with space left")
+        }
+    }
+
+    /// Has the names in a folder reach the disk, as far as it can be read and its file system does that.
+    ///
+    /// - Throws: `InputError` if the disk refuses.
+    package static func flush(folder: String) throws {
+        let directory = uninterrupted { open(folder, O_RDONLY | O_CLOEXEC) }
         guard directory >= 0 else { return }
-        fsync(directory)
-        close(directory)
+        defer { close(directory) }
+        guard uninterrupted({ fsync(directory) }) != 0, ![EINVAL, ENOTSUP, EBADF, EROFS].contains(errno) else { return }
+        throw InputError.system("fsync", folder, expected: "a disk that keeps the names of files")
     }
 
     /// Refuses what a rename would remove, or cannot replace.
@@ -84,11 +109,13 @@ public enum AtomicFile {
         }
     }
 
-    /// Makes a folder, and those it lies in, where they are missing.
+    /// Makes a folder, and those it lies in, where they are missing, and has their names reach the disk.
     ///
     /// - Throws: `InputError` where that cannot be.
     public static func makeFolder(_ url: URL) throws {
+        let parents = parentsOfMissing(url)
         guard (try? FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)) == nil else {
+            for parent in parents { try flush(folder: parent) }
             return
         }
         // What stands in its place, or the outermost one that is missing, says why.
@@ -101,11 +128,24 @@ public enum AtomicFile {
             cause = "\(file.path) is a file"
         } else {
             // Made meanwhile, where this succeeds.
-            if mkdir(place.path, 0o777) == 0 { return try makeFolder(url) }
+            if mkdir(place.path, 0o777) == 0 {
+                try flush(folder: place.deletingLastPathComponent().path)
+                return try makeFolder(url)
+            }
             cause = String(cString: strerror(errno))
         }
         throw InputError(
             file: url.path, found: "a folder that cannot be made (\(cause))", expected: "a place that can be written")
+    }
+
+    /// Where the names of a folder, and of those it lies in, are to be, as far as they are missing.
+    private static func parentsOfMissing(_ url: URL) -> [String] {
+        var (place, parents) = (url.standardizedFileURL, [String]())
+        while place.path != "/", !FileManager.default.fileExists(atPath: place.path) {
+            place.deleteLastPathComponent()
+            parents.append(place.path)
+        }
+        return parents
     }
 
     private static func isFile(_ url: URL) -> Bool {
@@ -135,17 +175,21 @@ public enum AtomicFile {
         }
     }
 
+    /// The system's `write`, which has the name of a function here.
+    private static func system(_ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+        #if canImport(Glibc)
+            Glibc.write(file, bytes, count)
+        #else
+            Darwin.write(file, bytes, count)
+        #endif
+    }
+
     /// Writes all bytes, whatever pieces the system takes.
     package static func writeAll(_ data: Data, to file: Int32, path: String) throws {
         try data.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count, let base = bytes.baseAddress {
-                #if canImport(Glibc)
-                    let count = Glibc.write(file, base + done, bytes.count - done)
-                #else
-                    let count = Darwin.write(file, base + done, bytes.count - done)
-                #endif
-                if count < 0 && errno == EINTR { continue }
+                let count = uninterrupted { system(file, base + done, bytes.count - done) }
                 guard count > 0 else { throw InputError.system("write", path, expected: "a disk with space left") }
                 done += count
             }

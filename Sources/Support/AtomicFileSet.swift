@@ -6,9 +6,10 @@ import Foundation
     import Darwin
 #endif
 
-/// Files that belong together: all of them appear, whole, or none does.
+/// Files that belong together: all of them appear, whole, or all places are what they were.
 ///
-/// Each is written under a temporary name beside its place; when all are whole, they are renamed.
+/// Each is written under a temporary name beside its place; when all are whole, they are renamed. What they replace
+/// keeps a second name until then.
 public final class AtomicFileSet {
     private var files: [(staged: URL, place: URL, name: String)] = []
 
@@ -16,8 +17,8 @@ public final class AtomicFileSet {
 
     /// Has `body` write files, each to where `staged` says, and then puts them into their places.
     ///
-    /// - Throws: what `body` throws, about the file's own place; `InputError` if one cannot be put there. None of them
-    ///   is then there, and no temporary one.
+    /// - Throws: what `body` throws, about the file's own place; `InputError` if one cannot be put there. Then what was
+    ///   in the places is there again, but for file systems without hard links, and no temporary file.
     public static func write(_ body: (AtomicFileSet) throws -> Void) throws {
         let set = AtomicFileSet()
         do {
@@ -42,12 +43,22 @@ public final class AtomicFileSet {
     }
 
     private func place() throws {
+        let folders = Set(files.map { $0.place.deletingLastPathComponent().path })
+        let before = files.map { file -> String? in
+            let second = AtomicFile.temporary(in: file.place.deletingLastPathComponent()).path
+            return link(file.place.path, second) == 0 ? second : nil
+        }
+        defer {
+            for second in before { if let second { unlink(second) } }
+        }
         for (index, file) in files.enumerated() where rename(file.staged.path, file.place.path) != 0 {
             let error = InputError.system("rename", file.name, expected: "a file name that can be replaced")
-            for placed in files[..<index] { unlink(placed.place.path) }
+            for (placed, second) in zip(files, before).prefix(index) {
+                if second.map({ rename($0, placed.place.path) }) != 0 { unlink(placed.place.path) }
+            }
             throw error
         }
-        for folder in Set(files.map { $0.place.deletingLastPathComponent().path }) { AtomicFile.flush(folder: folder) }
+        for folder in folders.sorted() { try AtomicFile.flush(folder: folder) }
     }
 
     /// The same error about a file's place, not about where it is written first.

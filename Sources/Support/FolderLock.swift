@@ -24,7 +24,7 @@ package final class FolderLock: Sendable {
     /// - Throws: `InputError` if another process holds it, or the file cannot be made.
     package init(_ folder: URL, name: String, of what: String) throws {
         let path = folder.appendingPathComponent(name).path
-        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode)
+        file = uninterrupted { open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode) }
         guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
         var code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
         // Somebody may just be looking whether it is held.
@@ -42,7 +42,7 @@ package final class FolderLock: Sendable {
                     + (process.map { $0.isEmpty ? "" : " (process \($0))" } ?? ""),
                 expected: "one process per \(what): wait for it or end it")
         }
-        ftruncate(file, 0)
+        _ = uninterrupted { ftruncate(file, 0) }
         try? AtomicFile.writeAll(Data("\(getpid())\n".utf8), to: file, path: path)
     }
 

@@ -30,10 +30,12 @@ final class EventsFile {
         }
         let seconds = max(Int(time), (taken.max() ?? 0) + 1)
         url = folder.appendingPathComponent("\(Self.prefix)\(seconds).adashare")
-        file = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        let path = url.path
+        file = uninterrupted { open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, AtomicFile.mode) }
         guard file >= 0 else {
             throw InputError.system("open", url.path, expected: "a folder that can be written")
         }
+        try AtomicFile.flush(folder: folder.path)
     }
 
     deinit {
@@ -61,7 +63,7 @@ final class EventsFile {
         do {
             try AtomicFile.writeAll(record, to: file, path: url.path)
         } catch {
-            ftruncate(file, length)
+            _ = uninterrupted { ftruncate(file, length) }
             throw error
         }
         length += off_t(record.count)
@@ -70,9 +72,7 @@ final class EventsFile {
     /// Flushes the file to disk.
     ///
     /// - Throws: `InputError` if the disk refuses.
-    func synchronize() throws {
-        guard fsync(file) == 0 else { throw InputError.system("fsync", url.path, expected: "a disk with space left") }
-    }
+    func synchronize() throws { try AtomicFile.flush(file, of: url.path) }
 
     /// Some bytes as a record.
     static func record(_ bytes: Data) -> Data {

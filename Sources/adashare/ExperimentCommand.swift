@@ -85,6 +85,7 @@ struct ExperimentCommand: ParsableCommand {
             try AtomicFile.makeFolder(place.folder)
             let lock = try FolderLock(place.folder, name: "study.lock", of: "study")
             defer { withExtendedLifetime(lock) {} }
+            AtomicFile.removeLeftovers(in: place.folder)
             do {
                 // What is finished is timed and shown, whatever has failed.
                 let training = Result { try train(study, on: selectors, until: stop, progress) }

@@ -34,9 +34,14 @@ final class StudyRun {
     func start(_ options: [String]) throws {
         try AtomicFile.makeFolder(folder.deletingLastPathComponent())
         let source = folder.appendingPathExtension("yml")
+        // Only the process that holds the study's lock writes there, one file at a time.
+        AtomicFile.removeLeftovers(in: folder.deletingLastPathComponent())
         try AtomicFile.write(Data(try text.get().utf8), to: source)
         // A pipe without a reader would be waited for.
-        let file = open(log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, AtomicFile.mode)
+        let place = log.path
+        let file = uninterrupted {
+            open(place, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, AtomicFile.mode)
+        }
         guard file >= 0 else { throw InputError.system("open", log.relativePath, expected: "a place for a log") }
         let output = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         var status = stat()

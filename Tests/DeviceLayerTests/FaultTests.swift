@@ -7,8 +7,10 @@ import Testing
 @Suite struct DeviceFaultTests {
     @Test func onlyWhatEndsAContextIsAFault() {
         let faults = DeviceFaults()
+        #expect(!faults.isAny)
         for (status, call) in [
-            (-36, "clFinish"), (-36, "clEnqueueNDRangeKernel"), (-14, "clWaitForEvents"), (-9999, "clFinish"),
+            (-36, "clFinish"), (-36, "clEnqueueNDRangeKernel"), (-2, "clEnqueueNDRangeKernel"),
+            (-14, "clWaitForEvents"), (-9999, "clFinish"),
             (-5, "clFinish"), (-5, "clEnqueueReadBuffer"), (-5, "clWaitForEvents"), (-5, "clFlush"),
         ] as [(Int32, String)] {
             let before = faults.count
@@ -23,6 +25,10 @@ import Testing
             faults.note(status, call)
         }
         #expect(faults.count == before, "launches and programs that ask for too much, and mistakes of ours")
+        // Any failure explains a release that fails.
+        let other = DeviceFaults()
+        other.note(-4, "clCreateBuffer")
+        #expect(other.isAny && other.count == 0)
     }
 
     /// One bad kernel fails the test it is in, not all that come after it.

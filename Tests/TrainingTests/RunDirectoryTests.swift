@@ -167,6 +167,25 @@ import Testing
         }
         #expect(error?.file == b.path && error?.found == "x")
         #expect(try names() == ["a", "b"] && String(contentsOf: a, encoding: .utf8) == "one")
+        // The last one finds no place when the others are in theirs: those before are there again.
+        let (c, d) = (folder.file("c"), folder.file("d"))
+        #expect(throws: InputError.self) {
+            try AtomicFileSet.write { files in
+                for url in [a, c, d] { try AtomicFile.write(Data("three".utf8), to: try files.staged(url)) }
+                try FileManager.default.createDirectory(at: d, withIntermediateDirectories: false)
+            }
+        }
+        #expect(try names() == ["a", "b", "d"] && String(contentsOf: a, encoding: .utf8) == "one")
+    }
+
+    @Test func filesAreWrittenInLargePieces() throws {
+        let folder = try TemporaryFolder()
+        let chunks = [1, 1 << 19, 3, 1 << 19, 1 << 21, 5, 0, (1 << 20) + 1].enumerated().map { index, count in
+            Data(repeating: UInt8(index), count: count)
+        }
+        let url = folder.file("large")
+        try AtomicFile.write(chunks: chunks, to: url)
+        #expect(try Data(contentsOf: url) == Data(chunks.joined()))
     }
 
     // MARK: - Event log

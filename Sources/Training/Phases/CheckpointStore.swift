@@ -60,6 +60,11 @@ struct CheckpointStore {
         removeAll(but: stem)
     }
 
+    /// Removes what a process that ended between a checkpoint and the removal of those before has left of these.
+    func removeOthers(than saved: Saved) {
+        removeAll(but: URL(fileURLWithPath: saved.training.file).deletingPathExtension().lastPathComponent)
+    }
+
     /// The name of a pair: `policy-0000300`, and `policy-0016000-open` after all steps of a phase that has not ended.
     private static func stem(_ state: RunState, of total: Int) -> String {
         let isOpen = state.iteration == total && total > 0 && !state.finished.contains(state.phase)
@@ -69,14 +74,19 @@ struct CheckpointStore {
 
     /// Removes the pairs before this one, and what a kill within an earlier removal left of one.
     ///
-    /// States go first, so that a state always has its weights.
+    /// States go first, so that a state always has its weights. One that cannot be removed is in nobody's way.
     private func removeAll(but stem: String) {
+        var isAny = false
         for suffix in ["state", "safetensors"] {
             for file in run.checkpointFiles(extension: suffix) {
                 let name = file.deletingPathExtension().lastPathComponent
-                if name != stem, Self.phase(ofPair: name) != nil { try? FileManager.default.removeItem(at: file) }
+                guard name != stem, Self.phase(ofPair: name) != nil else { continue }
+                try? FileManager.default.removeItem(at: file)
+                isAny = true
             }
         }
+        // Nobody would remove them again from a run that has come to its end by the time the power fails.
+        if isAny { try? AtomicFile.flush(folder: run.checkpoints.path) }
     }
 
     /// The phase in a pair's name; nil for weights exported under another name.

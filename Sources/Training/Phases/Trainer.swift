@@ -127,7 +127,10 @@ public final class Trainer {
         state = saved?.state ?? RunState(phase: first)
         log = try EventLog(run.log)
         // A checkpoint that cannot be continued from leaves the log as it is.
-        if let saved { try restore(saved) }
+        if let saved {
+            try restore(saved)
+            checkpoints.removeOthers(than: saved)
+        }
         let (seen, damage) = (saved?.state.logOffset ?? 0, try log.setDamagedAside())
         let known = log.remains(of: damage?.offset(of: seen) ?? seen, after: globalStep, isKnown: damage != nil)
         let resumes = try log.events(after: known.offset).filter { $0["event"] == "resume" }
