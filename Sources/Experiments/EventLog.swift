@@ -50,9 +50,7 @@ public final class EventLog {
     deinit { close(file) }
 
     private static func opened(_ url: URL) throws -> Int32 {
-        let file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
-        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
-        return file
+        try OrdinaryFile.open(url.path, O_RDWR | O_APPEND, expected: "a file that can be written")
     }
 
     /// Puts other whole lines in the place of all there are, at once.
