@@ -97,7 +97,7 @@ extension GraphTests {
             }
             #expect(executor.byteCount <= largest.bytes, "the first plans are the largest")
             #expect(executor.store.names.count { $0.hasPrefix("x") } == 4)
-            #expect(largest.encodings == 1 << 10, "2500 operators have one each")
+            #expect(largest.encodings == 1 << 8, "2500 operators have one each")
         }
 
         /// Plans of one arena, run in turns, with growth between and parameters that some of them train.

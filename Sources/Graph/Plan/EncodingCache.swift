@@ -21,7 +21,7 @@ final class EncodingCache {
     private var index = HashIndex(capacity: 1 << 9)
     /// Encodings at most, but for those of one plan and as many others; beyond, all are forgotten that no plan holds.
     /// Every size of images has encodings of its own, each with objects of the driver.
-    private static let leastCapacity = 1 << 10
+    private static let leastCapacity = 1 << 8
 
     init(library: KernelLibrary) { self.library = library }
 
