@@ -80,6 +80,9 @@ static bool load(adashare_hdf5_message *message) {
     TYPES(FIND_TYPE)
     is_loaded = H5open() >= 0;
     if (!is_loaded) snprintf(message->text, sizeof message->text, "libhdf5 does not start");
+    // A file may ask for filters by number, for which libhdf5 would look for libraries and run them.
+    herr_t (*set_loading)(unsigned) = NULL;
+    if ((*(void **)&set_loading = dlsym(library, "H5PLset_loading_state")) != NULL) set_loading(0);
     return is_loaded;
 }
 

@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 /// Processes that compile kernels into the cache a driver keeps on disk, one on each core.
@@ -43,7 +44,8 @@ public struct CompilerPool: Sendable {
             groups: groups.map { (cost: Self.cost($0), group: $0) }.sorted { $0.cost > $1.cost }.map(\.group))
         let pipe = Pipe()
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            // Made anew, and nobody else's: what it says is compiled and run.
+            guard mkdir(folder.path, 0o700) == 0 else { return }
             try JSONEncoder().encode(order).write(to: folder.appendingPathComponent(Self.orderName))
         } catch { return }
         let count = min(groups.count, ProcessInfo.processInfo.activeProcessorCount)
@@ -101,8 +103,10 @@ public struct CompilerPool: Sendable {
     ///
     /// - Throws: what is wrong with the folder or the device.
     public static func work(in folder: URL) throws {
-        let order = try JSONDecoder().decode(
-            Order.self, from: try Data(contentsOf: folder.appendingPathComponent(orderName)))
+        guard PrivateFolder.problem(folder.path) == nil,
+            let text = PrivateFolder.contents(folder.appendingPathComponent(orderName))
+        else { throw InputError(file: folder.path, found: "no order of this user's", expected: "one") }
+        let order = try JSONDecoder().decode(Order.self, from: text)
         leave(with: order.parent, removing: folder)
         let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
         for (index, group) in order.groups.enumerated() where takes(index, in: folder) {

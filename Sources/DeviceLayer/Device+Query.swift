@@ -12,6 +12,7 @@ extension Device {
     public static func all() throws(DeviceError) -> [Device] {
         // pocl ends the process over an empty name of its cache folder, which means none.
         if let place = getenv("POCL_CACHE_DIR"), place.pointee == 0 { unsetenv("POCL_CACHE_DIR") }
+        _ = DriverCache.refusal
         var platformCount: cl_uint = 0
         let status = clGetPlatformIDs(0, nil, &platformCount)
         if status == DeviceError.platformNotFound || (status == CL_SUCCESS && platformCount == 0) { return [] }

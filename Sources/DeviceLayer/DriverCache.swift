@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 #if canImport(Glibc)
@@ -19,6 +20,18 @@ enum DriverCache {
     /// What is wrong with pocl's cache; nil where nothing is. Only a process that could not write it tries again.
     static func problem() -> DriverProblem? { wasWritable ? nil : DriverDiagnosis.poclCacheProblem() }
 
+    /// Why pocl's cache is another folder than it would have taken, which others could have filled with code; nil where
+    /// it is not. To be asked before the driver is first used, which reads the place from the environment.
+    static let refusal: String? = {
+        let place = DriverDiagnosis.poclCache()
+        guard let reason = PrivateFolder.problem(place) else { return nil }
+        guard let own = UserCache.root?.appendingPathComponent("pocl", isDirectory: true),
+            PrivateFolder.make(own) == nil
+        else { return "pocl runs what lies in its cache folder \(place), and \(reason): POCL_CACHE_DIR names another" }
+        setenv("POCL_CACHE_DIR", own.path, 1)
+        return "pocl's cache folder \(place) is not used: \(reason); \(own.path) is"
+    }()
+
     /// Looks after pocl's cache: repairs it where the process that used it last was ended by the driver, and leaves a
     /// mark where that happens to this one.
     static func lookAfter(folder: String = DriverDiagnosis.poclCache()) {
@@ -34,11 +47,11 @@ enum DriverCache {
                 + "next start looks for damaged files there)\n")
         signal(SIGABRT) { _ in
             if let lastWords { _ = write(STDERR_FILENO, lastWords, strlen(lastWords)) }
-            if let lastMark { close(open(lastMark, O_WRONLY | O_CREAT, 0o666)) }
+            if let lastMark { close(open(lastMark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)) }
         }
     }
 
-    /// Removes libraries that are not whole; everything where all seem to be.
+    /// Removes libraries that are not whole; all that pocl has made where all seem to be.
     private static func repair(_ folder: String) {
         guard let walk = FileManager.default.enumerator(atPath: folder) else { return }
         var isFound = false
@@ -50,9 +63,14 @@ enum DriverCache {
             try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent)
         }
         guard !isFound else { return }
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where isPocls(name) {
             try? FileManager.default.removeItem(atPath: folder + "/" + name)
         }
+    }
+
+    /// Whether a name in the folder is one that pocl gives: two letters of a hash, or a temporary file.
+    static func isPocls(_ name: String) -> Bool {
+        name.hasPrefix("tempfile") || name.utf8.count == 2 && name.utf8.allSatisfy { (65...90).contains($0) }
     }
 
     /// Whether a 64-bit ELF file reaches as far as its section headers, which linkers write last.

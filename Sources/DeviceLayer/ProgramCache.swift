@@ -1,18 +1,23 @@
+import AdaShareSupport
 import Foundation
 
 /// The place on disk where binaries of programs are kept between runs.
 public enum ProgramCache {
     /// `adashare/programs` in the user's cache directory, `~/.cache` unless the system is set up otherwise.
     ///
-    /// `nil` if the user has no such directory, and for pocl: it keeps what it compiles itself, and asking it for a
-    /// binary makes it compile every kernel a second time, for work-groups of any size.
+    /// `nil` if the user has no such directory, or others can write to it, and for pocl: it keeps what it compiles
+    /// itself, and asking it for a binary makes it compile every kernel a second time, for work-groups of any size.
     public static func directory(for device: Device) -> URL? {
         device.compilesAtFirstLaunch ? nil : userDirectory
     }
 
     static var userDirectory: URL? {
-        FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
-            .appendingPathComponent("adashare/programs", isDirectory: true)
+        UserCache.root?.appendingPathComponent("programs", isDirectory: true)
+    }
+
+    /// Caches that are not used with a device, because somebody else could write to them, and why; for people.
+    public static func refusals(for device: Device) -> [String] {
+        [UserCache.problem, device.compilesAtFirstLaunch ? DriverCache.refusal : nil].compactMap(\.self)
     }
 }
 

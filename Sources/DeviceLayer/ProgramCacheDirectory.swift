@@ -1,25 +1,27 @@
+import AdaShareSupport
 import Foundation
 
 /// A directory of program binaries that several processes may share.
 ///
 /// A file is written under a name of its own and then renamed, so a reader sees a whole file or none. What it reads is
-/// verified before the driver sees it, because drivers crash on damaged binaries. Nothing here fails loudly: a cache
-/// that does not work costs time only.
+/// verified before the driver sees it, because drivers crash on damaged binaries and run whole ones: directory and file
+/// must be this user's alone. Nothing here fails loudly: a cache that does not work costs time only.
 struct ProgramCacheDirectory {
     let url: URL
 
-    /// Makes the directory if need be and tells whether files can be made there.
+    /// Makes the directory if need be, for this user alone, and tells whether files can be made there.
     var isWritable: Bool {
-        let manager = FileManager.default
-        guard (try? manager.createDirectory(at: url, withIntermediateDirectories: true)) != nil else { return false }
-        return manager.isWritableFile(atPath: url.path)
+        PrivateFolder.make(url) == nil && FileManager.default.isWritableFile(atPath: url.path)
     }
 
     /// Reads a binary.
     ///
-    /// - Returns: the binary, or `nil` if there is none, or the file is damaged or belongs to another key.
+    /// - Returns: the binary, or `nil` if there is none, the file is damaged or belongs to another key, or somebody
+    ///   else could have written it.
     func load(_ key: ProgramCacheKey) -> [UInt8]? {
-        guard let file = try? Data(contentsOf: url.appendingPathComponent(key.fileName)) else { return nil }
+        guard PrivateFolder.problem(url.path) == nil,
+            let file = PrivateFolder.contents(url.appendingPathComponent(key.fileName))
+        else { return nil }
         return ProgramCacheFile.payload(of: [UInt8](file), key: key)
     }
 
@@ -30,7 +32,7 @@ struct ProgramCacheDirectory {
             "\(key.fileName).\(UUID().uuidString)\(Self.temporarySuffix)")
         let target = url.appendingPathComponent(key.fileName)
         do {
-            try Data(ProgramCacheFile.encode(binary, key: key)).write(to: temporary)
+            try Data(ProgramCacheFile.encode(binary, key: key)).write(to: temporary, options: .withoutOverwriting)
         } catch {
             try? FileManager.default.removeItem(at: temporary)
             return

@@ -51,8 +51,7 @@ public final class EventLog {
 
     private static func opened(_ url: URL) throws -> Int32 {
         let isNew = !FileManager.default.fileExists(atPath: url.path)
-        let file = uninterrupted { open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode) }
-        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
+        let file = try OrdinaryFile.open(url.path, O_RDWR | O_APPEND, expected: "a file that can be written")
         guard isNew else { return file }
         do {
             try AtomicFile.flush(folder: url.deletingLastPathComponent().path)

@@ -75,6 +75,15 @@ extension RunDirectory {
         )
     }
 
+    /// Refuses a folder in which something that `train` writes to is a link: a run that somebody else has made may have
+    /// one to any file of the user's.
+    static func refuseLinks(in folder: URL) throws {
+        for entry in Entry.all {
+            try OrdinaryFile.refuseLink(
+                at: entry.url(in: folder), expected: entry.traits.contains(.folder) ? "a folder" : "a file")
+        }
+    }
+
     /// The folders of runs that belong to the run in a folder, there or not.
     package static func partFolders(in folder: URL) -> [URL] {
         Entry.all.filter { $0.traits.contains(.runs) }.map { $0.url(in: folder) }

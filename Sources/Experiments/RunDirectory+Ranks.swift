@@ -61,7 +61,7 @@ extension RunDirectory {
         guard file.standardizedFileURL.path.hasPrefix(folder.standardizedFileURL.path + "/") else {
             throw RankError("\(file.path): a file of a run that lies outside its folder")
         }
-        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try AtomicFile.makeFolder(file.deletingLastPathComponent(), in: folder)
     }
 
     /// Files by their paths; links that lead elsewhere are what they lead to.

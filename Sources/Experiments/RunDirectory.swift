@@ -37,7 +37,7 @@ public final class RunDirectory: Sendable {
     /// Opens the folder, takes the lock (unless reading) and removes temporary files of killed processes.
     ///
     /// - Throws: `InputError` if the folder is not empty (`create`), is missing or no run's (`resume`, `read`), cannot
-    ///   be written, or is held by another process.
+    ///   be written, has a link where `train` writes, or is held by another process.
     public init(_ url: URL, mode: Mode) throws {
         self.url = url
         self.mode = mode
@@ -67,8 +67,9 @@ public final class RunDirectory: Sendable {
             }
         }
         if mode == .resume && !contents.isEmpty { try Self.requireRun(at: url) }
+        try Self.refuseLinks(in: url)
         lock = try FolderLock(url, name: Entry.lock.name, of: "run")
-        try AtomicFile.makeFolder(checkpoints)
+        try AtomicFile.makeFolder(checkpoints, in: url)
         if mode == .create { removeUnbegun() }
         for folder in [url, checkpoints, policies, pictures] { AtomicFile.removeLeftovers(in: folder) }
     }
@@ -116,7 +117,7 @@ public final class RunDirectory: Sendable {
     }
 
     /// Makes the folder for the policies of several budgets.
-    package func makePolicies() throws { try AtomicFile.makeFolder(policies) }
+    package func makePolicies() throws { try AtomicFile.makeFolder(policies, in: url) }
 
     /// What the folder holds, apart from what a run killed right after its start may leave.
     private static func contents(of url: URL) throws -> [String] {

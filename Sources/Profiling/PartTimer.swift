@@ -165,9 +165,9 @@ extension AlgorithmDatabase {
 
     /// What was measured of a network; nil without a usable entry.
     func times(for key: String) -> PartTimes? {
-        guard let data = try? Data(contentsOf: file(times: key)),
-            let entry = try? JSONText.read(Times.self, data), entry.owner == owner, entry.key == key
-        else { return nil }
+        guard let entry = Self.read(Times.self, from: file(times: key)), entry.owner == owner, entry.key == key else {
+            return nil
+        }
         return entry.times
     }
 

@@ -23,15 +23,13 @@ public enum AtomicFile {
         try write(chunks: [data], to: url)
     }
 
-    /// As `write(_:to:)`, for contents in pieces, which are never joined in memory. A link stays one: what it leads to
-    /// is replaced.
+    /// As `write(_:to:)`, for contents in pieces, which are never joined in memory.
     ///
-    /// - Throws: also where a device or a pipe is in the place, which a rename would remove.
+    /// - Throws: also where a link, a device or a pipe is in the place, which a rename would remove.
     public static func write(chunks: [Data], to url: URL) throws {
         try checkPlace(url)
-        let url = url.resolvingSymlinksInPath()
         let temporary = temporary(in: url.deletingLastPathComponent(), for: url.lastPathComponent).path
-        let file = uninterrupted { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
+        let file = uninterrupted { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode) }
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a folder that can be written") }
         do {
             defer { close(file) }
@@ -91,6 +89,7 @@ public enum AtomicFile {
     ///
     /// - Throws: `InputError` naming what is in the place.
     static func checkPlace(_ url: URL) throws {
+        try OrdinaryFile.refuseLink(at: url)
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
         guard let kind = exists && isFolder.boolValue ? "a folder" : special(url.path) else { return }

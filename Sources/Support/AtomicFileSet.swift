@@ -32,13 +32,12 @@ public final class AtomicFileSet {
 
     /// Where to write a file.
     ///
-    /// - Parameter url: its place. A link stays one: what it leads to is replaced.
-    /// - Throws: `InputError` where something is in the place that a file cannot take.
+    /// - Parameter url: its place.
+    /// - Throws: `InputError` where something is in the place that a file cannot take, such as a link.
     public func staged(_ url: URL) throws -> URL {
         try AtomicFile.checkPlace(url)
-        let place = url.resolvingSymlinksInPath()
-        let staged = AtomicFile.temporary(in: place.deletingLastPathComponent())
-        files.append((staged, place, url.path))
+        let staged = AtomicFile.temporary(in: url.deletingLastPathComponent())
+        files.append((staged, url, url.path))
         return staged
     }
 

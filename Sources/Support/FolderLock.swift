@@ -24,8 +24,7 @@ package final class FolderLock: Sendable {
     /// - Throws: `InputError` if another process holds it, or the file cannot be made.
     package init(_ folder: URL, name: String, of what: String) throws {
         let path = folder.appendingPathComponent(name).path
-        file = uninterrupted { open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode) }
-        guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
+        file = try OrdinaryFile.open(path, O_RDWR, expected: "a folder that can be written")
         var code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
         // Somebody may just be looking whether it is held.
         if code == EWOULDBLOCK {
@@ -52,7 +51,7 @@ package final class FolderLock: Sendable {
     ///   - folder: that is asked about.
     ///   - name: of the lock file in it.
     package static func isHeld(_ folder: URL, name: String) -> Bool {
-        let file = open(folder.appendingPathComponent(name).path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let file = open(folder.appendingPathComponent(name).path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else { return false }
         defer { close(file) }
         return flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK

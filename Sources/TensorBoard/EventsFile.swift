@@ -14,6 +14,8 @@ import Foundation
 final class EventsFile {
     /// What the names of such files begin with.
     static let prefix = "events.out.tfevents."
+    /// Names of later ones are nobody's clock's.
+    private static let lastSecond = 1 << 40
 
     let url: URL
     private let file: Int32
@@ -27,11 +29,13 @@ final class EventsFile {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         let taken = names.filter { $0.hasPrefix(Self.prefix) }.compactMap {
             Int($0.dropFirst(Self.prefix.count).prefix { $0 != "." })
-        }
+        }.filter { $0 < Self.lastSecond }
         let seconds = max(Int(time), (taken.max() ?? 0) + 1)
         url = folder.appendingPathComponent("\(Self.prefix)\(seconds).adashare")
         let path = url.path
-        file = uninterrupted { open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, AtomicFile.mode) }
+        file = uninterrupted {
+            open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        }
         guard file >= 0 else {
             throw InputError.system("open", url.path, expected: "a folder that can be written")
         }

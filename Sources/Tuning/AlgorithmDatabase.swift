@@ -19,10 +19,9 @@ public struct AlgorithmDatabase: Sendable {
     /// Changes when entries of older versions must not be used: their form, or what the names of algorithms mean.
     private static let version = 2
 
-    /// `adashare/algorithms` in the user's cache directory; nil if the user has none.
+    /// `adashare/algorithms` in the user's cache directory; nil if the user has none, or others can write to it.
     public static var defaultRoot: URL? {
-        FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
-            .appendingPathComponent("adashare/algorithms", isDirectory: true)
+        UserCache.root?.appendingPathComponent("algorithms", isDirectory: true)
     }
 
     /// The entries of a device, kernel family and rounding under a folder.
@@ -61,8 +60,7 @@ public struct AlgorithmDatabase: Sendable {
 
     /// What was measured for a problem, with a winner; nil without a usable entry.
     public func results(for problem: ConvolutionProblem) -> [AlgorithmSearch.Result]? {
-        guard let data = try? Data(contentsOf: file(problem)),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner(of: problem),
+        guard let entry = Self.read(Entry.self, from: file(problem)), entry.owner == owner(of: problem),
             entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
         let candidates = candidates(problem)
@@ -76,14 +74,43 @@ public struct AlgorithmDatabase: Sendable {
         try Self.write(Entry(owner: owner(of: problem), problem: problem, results: results), to: file(problem))
     }
 
-    /// Writes an entry in a folder that is made where there is none.
+    /// An entry with the hash of its text, so that a digit that a disk has changed is no measurement.
+    private struct Sealed<Entry: Codable>: Codable {
+        let entry: Entry
+        let hash: String
+
+        init(_ entry: Entry) throws { (self.entry, hash) = (entry, try Self.hash(entry)) }
+
+        var isWhole: Bool { (try? Self.hash(entry)) == hash }
+
+        private static func hash(_ entry: Entry) throws -> String {
+            ContentHash.text(Data(try JSONText.line(entry).utf8))
+        }
+    }
+
+    /// Writes an entry in a folder that is made, for this user alone, where there is none.
     ///
-    /// - Throws: `InputError` if the folder cannot be made or written.
-    package static func write(_ entry: some Encodable, to file: URL) throws {
+    /// - Throws: `InputError` if the folder cannot be made or written, or is not this user's alone.
+    package static func write(_ entry: some Codable, to file: URL) throws {
         let folder = file.deletingLastPathComponent()
-        try AtomicFile.makeFolder(folder)
+        if let problem = PrivateFolder.make(folder) {
+            // Where there can be none, this says why.
+            try AtomicFile.makeFolder(folder)
+            throw InputError(
+                file: folder.path, found: "a folder that is not used (\(problem))",
+                expected: "one that this user alone can write to")
+        }
         AtomicFile.removeLeftovers(in: folder, olderThan: 3600)
-        try AtomicFile.write(Data(JSONText.pretty(entry).utf8), to: file)
+        try AtomicFile.write(Data((JSONText.line(Sealed(entry)) + "\n").utf8), to: file)
+    }
+
+    /// The entry in a file; nil where there is none, it is damaged, or somebody else could have written it.
+    package static func read<Entry: Codable>(_: Entry.Type, from file: URL) -> Entry? {
+        guard PrivateFolder.problem(file.deletingLastPathComponent().path) == nil,
+            let data = PrivateFolder.contents(file),
+            let sealed = try? JSONDecoder().decode(Sealed<Entry>.self, from: data), sealed.isWhole
+        else { return nil }
+        return sealed.entry
     }
 
     private func candidates(_ problem: ConvolutionProblem) -> [ConvolutionAlgorithm] {

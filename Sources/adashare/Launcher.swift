@@ -100,7 +100,12 @@ enum Launcher {
         for name in (try? files.contentsOfDirectory(atPath: temporary.path)) ?? [] where name.hasPrefix(own) {
             let process = name.dropFirst(own.count).prefix { $0.isNumber }
             guard let process = pid_t(process), kill(process, 0) != 0, errno == ESRCH else { continue }
-            try? files.removeItem(at: temporary.appendingPathComponent(name))
+            // What others have put there is theirs to remove, and no place to look into.
+            let place = temporary.appendingPathComponent(name)
+            guard OrdinaryFile.target(ofLink: place.path) == nil, PrivateFolder.problem(place.path) == nil else {
+                continue
+            }
+            try? files.removeItem(at: place)
         }
         let folder = temporary.appendingPathComponent("\(own)\(getpid())-\(UUID().uuidString)")
         guard mkdir(folder.path, 0o700) == 0 else {

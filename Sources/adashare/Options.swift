@@ -66,6 +66,7 @@ struct DeviceOptions: ParsableArguments {
         HostThreads.stayOnTheirCores()
         let device = try ranks.map { try select(for: $0, progress) } ?? select()
         let context = try Self.context(device, profiling: profiling)
+        for refusal in ProgramCache.refusals(for: device) { progress.report(.notice(refusal)) }
         context.onProgress = { done, total in progress.report(.compiling(done: done, total: total)) }
         return context
     }
@@ -124,6 +125,7 @@ struct Size: ExpressibleByArgument {
 /// - Throws: `InputError` naming the path.
 func checkWritable(_ path: String, _ what: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    try OrdinaryFile.refuseLink(at: URL(fileURLWithPath: path), expected: "a file name for \(what)")
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) == false || !isFolder.boolValue else {
         throw InputError(file: path, found: "a folder", expected: "a file name for \(what)")

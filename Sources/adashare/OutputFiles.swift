@@ -43,7 +43,7 @@ struct InputFiles {
     /// Adds a run with all that is in its folder.
     mutating func add(run path: String?) { if let path { folders.append(path) } }
 
-    /// Checks, before any work, that no output takes the place of an input or of another output.
+    /// Checks, before any work, that no output takes the place of an input or of another output, or is a link.
     ///
     /// - Throws: `InputError` naming both.
     func check(_ outputs: [String]) throws {
@@ -60,6 +60,7 @@ struct InputFiles {
                 throw InputError(
                     file: output, found: "a file that is read, \(input)", expected: "another place for what is written")
             }
+            try OrdinaryFile.refuseLink(at: URL(fileURLWithPath: output))
             guard FileManager.default.fileExists(atPath: output) else { continue }
             let resolved = URL(fileURLWithPath: output).resolvingSymlinksInPath().path
             for folder in folders where resolved.hasPrefix(Self.folder(folder)) || place.hasPrefix(Self.folder(folder))

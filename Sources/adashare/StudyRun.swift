@@ -9,6 +9,8 @@ final class StudyRun {
     let name: String
     let log: URL
     private let folder: URL
+    /// The study's.
+    private let parent: URL
     private let configuration: ExperimentConfiguration
     /// What is trained, whatever becomes of the files that say so while runs before it are trained.
     private let text: Result<String, any Error>
@@ -20,6 +22,7 @@ final class StudyRun {
 
     init(_ study: Study, _ row: Study.Row, _ seed: Int, in parent: URL) {
         name = "\(row.name), seed \(seed)"
+        self.parent = parent
         folder = parent.appendingPathComponent(study.folder(row, seed: seed))
         log = folder.appendingPathExtension("log")
         let configuration = study.configuration(row, seed: seed)
@@ -32,22 +35,14 @@ final class StudyRun {
     var isRunning: Bool { process.isRunning }
 
     func start(_ options: [String]) throws {
-        try AtomicFile.makeFolder(folder.deletingLastPathComponent())
+        try AtomicFile.makeFolder(folder.deletingLastPathComponent(), in: parent)
+        try OrdinaryFile.refuseLink(at: folder, expected: "a folder")
         let source = folder.appendingPathExtension("yml")
         // Only the process that holds the study's lock writes there, one file at a time.
         AtomicFile.removeLeftovers(in: folder.deletingLastPathComponent())
         try AtomicFile.write(Data(try text.get().utf8), to: source)
-        // A pipe without a reader would be waited for.
-        let place = log.path
-        let file = uninterrupted {
-            open(place, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, AtomicFile.mode)
-        }
-        guard file >= 0 else { throw InputError.system("open", log.relativePath, expected: "a place for a log") }
+        let file = try OrdinaryFile.open(log.path, O_WRONLY | O_APPEND, expected: "a place for a log")
         let output = FileHandle(fileDescriptor: file, closeOnDealloc: true)
-        var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw InputError(file: log.relativePath, found: "no ordinary file", expected: "a place for a log")
-        }
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw InputError.system("pipe", log.relativePath, expected: "one to the run") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }

@@ -198,9 +198,13 @@ private final class TunedCache: Sendable {
     private func calm() throws {
         for entry in entries {
             let text = try String(contentsOf: entry, encoding: .utf8)
-            let calm = text.replacing(/"scatter" : [-+.e0-9]+/, with: "\"scatter\" : 0")
             try #require(text.contains("scatter"))
-            try Data(calm.utf8).write(to: entry)
+            let calm = text.replacing(/"scatter":[-+.e0-9]+/, with: "\"scatter\":0")
+            let parts = calm.components(separatedBy: #","hash":""#)
+            try #require(parts.count == 2 && parts[0].hasPrefix(#"{"entry":"#))
+            let body = parts[0].dropFirst(#"{"entry":"#.count)
+            let hash = ContentHash.text(Data(body.utf8))
+            try Data(#"{"entry":\#(body),"hash":"\#(hash)"}"#.utf8).write(to: entry)
         }
     }
 }

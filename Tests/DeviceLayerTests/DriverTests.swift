@@ -123,6 +123,12 @@ import Testing
         #expect(try changed { _ = DriverDiagnosis.whyUnwritable(cache) }, "negative control")
     }
 
+    /// A cache that is all removed may be a folder with other things in it.
+    @Test func onlyWhatPoclHasMadeIsRemoved() {
+        for name in ["AB", "ZZ", "tempfile_x1"] { #expect(DriverCache.isPocls(name)) }
+        for name in ["ab", "A", "ABC", "A1", ".ssh", "thesis.tex", "ÄÖ"] { #expect(!DriverCache.isPocls(name)) }
+    }
+
     @Test func cutLibrariesAreTold() throws {
         let folder = try TemporaryFolder()
         var head = Data([0x7F, 0x45, 0x4C, 0x46] + [UInt8](repeating: 0, count: 124))

@@ -121,6 +121,26 @@ extension DeviceLayerTests {
             #expect(try Data(contentsOf: file) == Data([1]))
         }
 
+        /// Whoever can write to the cache can have any code run.
+        @Test func cachesOfOthersAreNotUsed() throws {
+            let folder = try TemporaryFolder()
+            let cache = folder.file("cache")
+            _ = try TestDevice.program(TestDevice.freshContext(cache: cache))
+            try expectHit(cache)
+            let entry = cache.appendingPathComponent(
+                try #require(
+                    try FileManager.default.contentsOfDirectory(atPath: cache.path).first)
+            ).path
+            for (path, open, closed) in [(cache.path, mode_t(0o777), mode_t(0o700)), (entry, 0o666, 0o600)] {
+                chmod(path, open)
+                let context = try TestDevice.freshContext(cache: cache)
+                #expect(try TestDevice.numbers(context) == TestDevice.expectedNumbers())
+                #expect(context.programsBuilt == 1 && context.programsLoaded == 0)
+                chmod(path, closed)
+                try expectHit(cache)
+            }
+        }
+
         @Test func abandonedTemporaryFilesGo() throws {
             let folder = try TemporaryFolder()
             let old = try folder.write([1], "old\(ProgramCacheDirectory.temporarySuffix)")

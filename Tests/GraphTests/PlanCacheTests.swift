@@ -85,6 +85,21 @@ extension GraphTests {
             #expect(try plan("a", in: executor).isNew)
         }
 
+        /// Image sizes without end: what is kept of them is bounded.
+        @Test func aThousandEvictionsLeaveNothingBehind() throws {
+            let executor = try TestDevice.executor(.cpu, capacity: 4)
+            var largest = (bytes: 0, encodings: 0)
+            let end = 2500
+            for rows in stride(from: end, to: 0, by: -1) {
+                _ = try plan(rows, rows: rows, in: executor)
+                if rows == end - 10 { largest.bytes = executor.byteCount }
+                largest.encodings = max(largest.encodings, executor.encodingCount)
+            }
+            #expect(executor.byteCount <= largest.bytes, "the first plans are the largest")
+            #expect(executor.store.names.count { $0.hasPrefix("x") } == 4)
+            #expect(largest.encodings == 1 << 8, "2500 operators have one each")
+        }
+
         /// Plans of one arena, run in turns, with growth between and parameters that some of them train.
         @Test(arguments: TestDevice.families) func alternatingPlansLeaveEachOtherAlone(family: KernelFamily) throws {
             let executor = try TestDevice.executor(family, capacity: 4)

@@ -37,6 +37,9 @@ public struct Doctor {
         } catch {
             note(true, "\(error)", "`adashare devices` lists what there is; --device and ADASHARE_DEVICE choose")
         }
+        for refusal in chosen.map(ProgramCache.refusals) ?? [] {
+            note(false, refusal, "a cache is to be this user's alone: what lies in it is run")
+        }
         // Without its cache pocl compiles nothing: a try would say the same.
         let cacheProblem = devices.contains(where: \.compilesAtFirstLaunch) ? diagnosis.poclCacheProblem : nil
         if let cacheProblem {

@@ -22,7 +22,7 @@ public func writeNYUFormat(_ dataset: any Dataset, to root: URL, progress: ((Int
     }
     let folders = ["img"] + NYUv2Index.folders.filter { dataset.labels.contains($0.key) }.map(\.value.folder)
     for folder in folders {
-        try AtomicFile.makeFolder(root.appendingPathComponent(folder))
+        try AtomicFile.makeFolder(root.appendingPathComponent(folder), in: root)
     }
     var rows: [[String?]] = []
     for index in 0..<dataset.count {

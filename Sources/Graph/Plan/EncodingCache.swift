@@ -19,12 +19,24 @@ final class EncodingCache {
     /// Each with a node that has it, and where they are by what they depend on.
     private var known: [(node: Graph.Node, encoding: Encoding)] = []
     private var index = HashIndex(capacity: 1 << 9)
-    /// Encodings at most; beyond, all are forgotten that no plan holds.
-    private static let capacity = 1 << 12
+    /// Encodings at most, but for those of one plan and as many others; beyond, all are forgotten that no plan holds.
+    /// Every size of images has encodings of its own, each with objects of the driver.
+    private static let leastCapacity = 1 << 8
 
     init(library: KernelLibrary) { self.library = library }
 
-    func encoding(of node: Graph.Node) throws -> Encoding {
+    /// The number of encodings that are known.
+    var count: Int { known.count }
+
+    /// The encodings of a plan's nodes.
+    ///
+    /// - Throws: as `Encoding.init`.
+    func encodings(of nodes: [Graph.Node]) throws -> [Encoding] {
+        let capacity = max(Self.leastCapacity, 2 * nodes.count)
+        return try nodes.map { try encoding(of: $0, capacity) }
+    }
+
+    private func encoding(of node: Graph.Node, _ capacity: Int) throws -> Encoding {
         let hash = Self.hash(node)
         let place = index.position(hash: hash) { place in
             let other = known[place].node
@@ -32,7 +44,7 @@ final class EncodingCache {
                 && node.operation.equals(other.operation)
         }
         if let place { return known[place].encoding }
-        if known.count >= Self.capacity {
+        if known.count >= capacity {
             known.removeAll()
             index.removeAll()
         }

@@ -25,6 +25,8 @@ public final class Executor {
     public var arenaBytes: Int { arena.totalBytes }
     /// Bytes held on the device: the arena, the store, and what is derived from parameters.
     public var byteCount: Int { arena.totalBytes + store.byteCount + derived.byteCount }
+    /// Encodings of operators that are kept for plans to come.
+    var encodingCount: Int { encodings.count }
 
     /// Creates an executor with a store of its own.
     ///
@@ -81,6 +83,8 @@ public final class Executor {
         recency.append(key)
         if recency.count > capacity, let oldest = plans.removeValue(forKey: recency.removeFirst()) {
             forgetInputs(of: [oldest])
+            // Sizes of images differ in how they want weights packed.
+            derived.keep(plans.values.flatMap(\.prologue).map(\.entry))
         }
         return plan
     }
@@ -117,7 +121,7 @@ public final class Executor {
     public func makePlan(_ graph: LoweredGraph) throws -> Plan {
         precondition(graph.family == library.family, "a graph for \(graph.family) kernels on \(library.family)")
         let schedule = Schedule(graph)
-        let encodings = try graph.nodes.map { try self.encodings.encoding(of: $0) }
+        let encodings = try encodings.encodings(of: graph.nodes)
         let device = context.device
         let alignment = max(512, device.baseAddressAlignmentBytes)
         let memory = try MemoryPlan(

@@ -222,5 +222,11 @@ final class DerivedTensors {
 
     func removeAll() { entries = [:] }
 
+    /// Forgets what no plan uses any more.
+    func keep(_ used: [Entry]) {
+        let used = Set(used.map { ObjectIdentifier($0) })
+        entries = entries.filter { used.contains(ObjectIdentifier($0.value)) }
+    }
+
     var byteCount: Int { entries.values.reduce(0) { $0 + $1.buffers.reduce(0) { $0 + $1.byteCount } } }
 }

@@ -59,7 +59,7 @@ extension RunDirectory {
     /// - Throws: `InputError` if one cannot be written.
     func write(_ sheets: [(task: String, sheet: Image)], of experiment: Experiment) throws {
         guard !sheets.isEmpty else { return }
-        try AtomicFile.makeFolder(pictures)
+        try AtomicFile.makeFolder(pictures, in: url)
         for (task, sheet) in sheets {
             guard let index = experiment.tasks.firstIndex(where: { $0.name == task }) else { continue }
             try sheet.write(to: picture(ofTask: index + 1))

@@ -122,6 +122,11 @@ public struct SideRuns {
         case .narrow: policy = .allSelected(tasks: names, blocks: blocks)
         }
         let folder = run.url.appendingPathComponent(kind.folder)
+        // Where it was another budget's before, as `link` has it; no other link is written through.
+        if OrdinaryFile.target(ofLink: folder.path)?.contains("/") == false {
+            try FileManager.default.removeItem(at: folder)
+        }
+        try OrdinaryFile.refuseLink(at: folder, expected: "a folder")
         let exists = FileManager.default.fileExists(atPath: folder.path)
         let own = try RunDirectory(folder, mode: exists ? .resume : .create)
         let changes = try own.prepare(side.configuration, moving: "model.initial_checkpoint")
