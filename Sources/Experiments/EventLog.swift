@@ -50,7 +50,9 @@ public final class EventLog {
     deinit { close(file) }
 
     private static func opened(_ url: URL) throws -> Int32 {
-        let file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, AtomicFile.mode)
+        // What a link leads to may be no log, and would be cut.
+        let file = open(url.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, AtomicFile.mode)
+        if file < 0, errno == ELOOP { throw InputError(file: url.path, found: "a link", expected: "a file, or none") }
         guard file >= 0 else { throw InputError.system("open", url.path, expected: "a file that can be written") }
         return file
     }

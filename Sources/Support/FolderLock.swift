@@ -24,7 +24,9 @@ package final class FolderLock: Sendable {
     /// - Throws: `InputError` if another process holds it, or the file cannot be made.
     package init(_ folder: URL, name: String, of what: String) throws {
         let path = folder.appendingPathComponent(name).path
-        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, AtomicFile.mode)
+        // What a link leads to is nobody's to write here.
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, AtomicFile.mode)
+        if file < 0, errno == ELOOP { throw InputError(file: path, found: "a link", expected: "a file, or none") }
         guard file >= 0 else { throw InputError.system("open", path, expected: "a folder that can be written") }
         var code = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno
         // Somebody may just be looking whether it is held.

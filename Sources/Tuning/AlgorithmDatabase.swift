@@ -62,7 +62,7 @@ public struct AlgorithmDatabase: Sendable {
     /// What was measured for a problem, with a winner; nil without a usable entry.
     public func results(for problem: ConvolutionProblem) -> [AlgorithmSearch.Result]? {
         guard let data = try? Data(contentsOf: file(problem)),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner(of: problem),
+            let entry = try? JSONText.decode(Entry.self, from: data), entry.owner == owner(of: problem),
             entry.problem == problem, AlgorithmSearch.winner(of: entry.results) != nil
         else { return nil }
         let candidates = candidates(problem)

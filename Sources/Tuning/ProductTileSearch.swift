@@ -89,7 +89,7 @@ struct ProductTileSearch {
     /// What was measured on this device; nil where nothing was.
     func known() -> Finding? {
         guard let file, let data = try? Data(contentsOf: file),
-            let entry = try? JSONDecoder().decode(Entry.self, from: data), entry.owner == owner
+            let entry = try? JSONText.decode(Entry.self, from: data), entry.owner == owner
         else { return nil }
         return entry.finding
     }
