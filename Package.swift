@@ -240,3 +240,18 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c2x
 )
+
+// tools/fuzz builds this one, with sanitizers; nothing else does.
+if Context.environment["ADASHARE_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "AdaShareReport", "AdaShareTraining", "AdaShareProfiling", "AdaShareExperiments",
+                "AdaShareTensorBoard", "AdaShareTuning", "AdaShareConfiguration", "AdaShareMethods", "AdaShareModels",
+                "AdaShareOperators", "AdaShareDeviceLayer", "AdaShareDatasets", "AdaShareFiles", "AdaShareSchema",
+                "AdaShareSupport", "CAdaShareZlib", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], path: "Tests/Fuzz", exclude: ["Corpus", "Dictionaries"]))
+}

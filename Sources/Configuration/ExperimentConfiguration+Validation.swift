@@ -9,6 +9,8 @@ import AdaShareTasks
 extension ExperimentConfiguration {
     /// As many results as a graph tells apart.
     static let maximumTasks = 64
+    /// Bytes of a task's name.
+    private static let longestName = 100
 
     /// How convolutions may round, if the device can.
     public var arithmetic: ConvolutionArithmetic {
@@ -169,6 +171,12 @@ extension ExperimentConfiguration {
                 throw fail(
                     "\(path).name", "'\(task.name)'",
                     "a name without slashes and commas, not empty, without blanks around it")
+            }
+            // Files are called `<image>_<task>.png`, in 255 bytes at most.
+            guard task.name.utf8.count <= Self.longestName else {
+                throw fail(
+                    "\(path).name", "\(task.name.utf8.count) bytes",
+                    "at most \(Self.longestName), since files are called by it")
             }
             if task.name == "panel" || reservedNames.contains(task.name) {
                 throw fail(

@@ -1,6 +1,7 @@
 import AdaShareFiles
 import AdaShareLayers
 import AdaShareModels
+import AdaShareSupport
 import Foundation
 
 /// Blocks that a file of initial weights need not have.
@@ -17,7 +18,7 @@ extension ParameterCatalog {
     /// - Returns: what the names of the blocks' tensors begin with, without the last point.
     package func absentBlocks(in file: TensorFile, of architecture: NetworkArchitecture) -> [String] {
         guard let text = file.metadata["policy"],
-            let rows = try? JSONDecoder().decode(RecordedTasks.self, from: Data(text.utf8)).tasks.values, !rows.isEmpty,
+            let rows = try? JSONText.decode(RecordedTasks.self, from: Data(text.utf8)).tasks.values, !rows.isEmpty,
             rows.allSatisfy({ $0.count == architecture.blocks.count })
         else { return [] }
         let skipped = architecture.blocks.filter { block in rows.allSatisfy { $0[block.index] == 0 } }

@@ -24,7 +24,7 @@ extension RunDirectory {
         }
         guard let data = try? Data(contentsOf: algorithms) else { throw error("a file that cannot be read") }
         do {
-            var recorded = try JSONDecoder().decode(RecordedAlgorithms.self, from: data)
+            var recorded = try JSONText.decode(RecordedAlgorithms.self, from: data)
             try recorded.keepApplicable(on: library, arithmetic: arithmetic, file: algorithms)
             return recorded
         } catch let failure as DecodingError {

@@ -37,7 +37,7 @@ extension RunDirectory {
     package func readAsked() throws -> Asked? {
         let file = Entry.asked.url(in: url)
         guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-        guard let data = try? Data(contentsOf: file), let asked = try? JSONDecoder().decode(Asked.self, from: data)
+        guard let data = try? Data(contentsOf: file), let asked = try? JSONText.decode(Asked.self, from: data)
         else {
             throw InputError(
                 file: file.path, found: "no file that `train` wrote",

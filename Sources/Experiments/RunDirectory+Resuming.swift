@@ -172,7 +172,7 @@ extension RunDirectory {
     package var latestCheckpoint: URL? {
         struct Pointer: Decodable { let model: String }
         guard let data = try? Data(contentsOf: latest),
-            let pointer = try? JSONDecoder().decode(Pointer.self, from: data)
+            let pointer = try? JSONText.decode(Pointer.self, from: data)
         else { return nil }
         return checkpoints.appendingPathComponent(pointer.model)
     }

@@ -67,7 +67,7 @@ func repeatedKey(in json: Data) -> String? {
             guard end < json.endIndex else { return nil }
             let next = json[(end + 1)...].first { ![9, 10, 13, 32].contains($0) }
             if depth == 1, next == UInt8(ascii: ":") {
-                guard let name = try? JSONDecoder().decode(String.self, from: json[place...end]) else { return nil }
+                guard let name = (try? JSONValue.parse(json[place...end]))?.string else { return nil }
                 if !seen.insert(name).inserted { return name }
             }
             place = end

@@ -15,7 +15,7 @@ package final class HDF5File: Sendable {
     /// libhdf5 is not made for threads: one call at a time, whatever the file.
     private static let library = Mutex(())
 
-    private let path: String
+    package let path: String
     private let handle: Int64
 
     /// Opens a file.

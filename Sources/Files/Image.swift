@@ -14,7 +14,7 @@ public struct Image: Sendable, Equatable {
     public let pixels: [UInt8]
 
     /// Larger images are taken for corrupt headers, before memory is asked for.
-    static let maximumPixels = 1 << 28
+    package static let maximumPixels = 1 << 28
 
     /// Creates an image from its pixels.
     ///

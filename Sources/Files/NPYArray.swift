@@ -10,6 +10,9 @@ public struct NPYArray: Sendable, Equatable {
     /// The elements in row-major order.
     public let values: [Float]
 
+    /// NumPy 2 makes no array of more axes.
+    private static let mostAxes = 64
+
     /// Creates an array.
     ///
     /// - Precondition: `values` holds the product of `shape`.
@@ -32,6 +35,10 @@ public struct NPYArray: Sendable, Equatable {
                 file: url.path, found: "element type '\(header.descriptor)'",
                 expected: "integers, truth values, or floats of 2, 4 or 8 bytes, such as '<f4'")
         }
+        guard header.shape.count <= Self.mostAxes else {
+            throw InputError(
+                file: url.path, found: "\(header.shape.count) axes", expected: "at most \(Self.mostAxes), as NumPy has")
+        }
         var count = 1
         for axis in header.shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: axis)
@@ -48,7 +55,7 @@ public struct NPYArray: Sendable, Equatable {
                 found: "\(found) bytes of elements, \(found < count * element.size ? "truncated" : "corrupt")",
                 expected: "\(count * element.size) for shape \(header.shape) of '\(header.descriptor)'")
         }
-        let isColumnMajor = header.fortranOrder && header.shape.count > 1
+        let isColumnMajor = header.fortranOrder && header.shape.count > 1 && count > 0
         let values = try data.withUnsafeBytes { bytes in
             try element.decode(UnsafeRawBufferPointer(rebasing: bytes[header.byteCount...]), count) { value, at in
                 InputError(

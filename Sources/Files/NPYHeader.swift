@@ -12,6 +12,9 @@ struct NPYHeader {
     /// Bytes before the first element.
     var byteCount: Int
 
+    /// Bytes of a dictionary: NumPy itself trusts none of more than 10,000.
+    private static let longest = 65_535
+
     /// Parses the start of a file.
     ///
     /// - Throws: `InputError` if it is not an NPY header of version 1 to 3 with all three keys.
@@ -31,6 +34,10 @@ struct NPYHeader {
             throw InputError(
                 file: path, found: "a truncated NPY of \(data.count) bytes",
                 expected: "\(byteCount) for its header alone")
+        }
+        guard length <= Self.longest else {
+            throw InputError(
+                file: path, found: "an NPY header of \(length) bytes", expected: "at most \(Self.longest)")
         }
         let text = String(decoding: data.dropFirst(8 + lengthSize).prefix(length), as: UTF8.self)
         let parsed = Self.quoted("descr", in: text)

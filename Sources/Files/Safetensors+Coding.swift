@@ -2,8 +2,8 @@ import AdaShareSupport
 import Foundation
 
 extension TensorFile {
-    /// Longest header that is read, in bytes: a larger one is a corrupt length, not a model.
-    private static let longestHeader = 100_000_000
+    /// Longest header that is read, in bytes: a hundred thousand tensors, more than any model has.
+    private static let longestHeader = 10_000_000
 
     /// Reads a safetensors file into host memory.
     ///
@@ -40,14 +40,7 @@ extension TensorFile {
         if let name = repeatedKey(in: data[8..<start]) {
             throw InputError(file: file, place: "tensor \(name)", found: "it given twice", expected: "each name once")
         }
-        let header: Header
-        do {
-            header = try JSONDecoder().decode(Header.self, from: data[8..<start])
-        } catch let error as DecodingError {
-            throw InputError(
-                file: file, place: "header", found: error.summary,
-                expected: "a JSON object of name → dtype, shape, data_offsets")
-        }
+        let header = try Header(data[8..<start], file: file)
         var result = TensorFile(file: file)
         result.metadata = header.metadata
         try result.cut(header.tensors, from: data, start: start)
@@ -143,52 +136,57 @@ extension TensorFile {
 }
 
 /// The JSON header: tensors by name beside one object of text metadata.
-private struct Header: Decodable {
-    struct Item: Decodable {
+private struct Header {
+    struct Item {
         let dtype: String
         let shape: [Int]
         let begin: Int
         let end: Int
-
-        enum CodingKeys: String, CodingKey {
-            case dtype, shape
-            case offsets = "data_offsets"
-        }
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.container(keyedBy: CodingKeys.self)
-            dtype = try container.decode(String.self, forKey: .dtype)
-            shape = try container.decode([Int].self, forKey: .shape)
-            let offsets = try container.decode([Int].self, forKey: .offsets)
-            guard offsets.count == 2 else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .offsets, in: container, debugDescription: "\(offsets.count) offsets")
-            }
-            (begin, end) = (offsets[0], offsets[1])
-        }
     }
 
-    struct Name: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
+    private static let metadataKey = "__metadata__"
+    /// Axes of a tensor, and bytes of a name: no network has as many.
+    private static let (mostAxes, longestName) = (32, 4096)
 
     var tensors: [String: Item] = [:]
     var metadata: [String: String] = [:]
 
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Name.self)
-        for key in container.allKeys {
-            if key.stringValue == "__metadata__" {
+    /// - Throws: `InputError` naming what is no header of a safetensors file.
+    init(_ json: Data, file: String) throws {
+        func fail(_ found: String) -> InputError {
+            InputError(
+                file: file, place: "header", found: found,
+                expected: "a JSON object of name → dtype, shape, data_offsets")
+        }
+        guard let value = try? JSONValue.parse(json) else { throw fail("invalid JSON") }
+        guard case .object(let members) = value else { throw fail("JSON that is no object") }
+        for (name, value) in members {
+            if name == Self.metadataKey {
                 // Other tools write null, or numbers; what is no text says nothing here.
-                let members = try container.decodeIfPresent(JSONValue.self, forKey: key)
-                guard case .object(let members)? = members else { continue }
-                metadata = members.compactMapValues { if case .string(let text) = $0 { text } else { nil } }
-            } else {
-                tensors[key.stringValue] = try container.decode(Item.self, forKey: key)
+                if case .object(let texts) = value { metadata = texts.compactMapValues(\.string) }
+                continue
             }
+            guard name.utf8.count <= Self.longestName else { throw fail("a name of \(name.utf8.count) bytes") }
+            func member(_ key: String) throws -> JSONValue {
+                guard let member = value[key] else { throw fail("no \(key) at \(name)") }
+                return member
+            }
+            func integers(_ key: String) throws -> [Int] {
+                guard case .array(let values) = try member(key) else {
+                    throw fail("something else than a list at \(name).\(key)")
+                }
+                return try values.map { value in
+                    guard case .integer(let number) = value else { throw fail("\(value.text) at \(name).\(key)") }
+                    return number
+                }
+            }
+            guard let dtype = try member("dtype").string else {
+                throw fail("something else than a text at \(name).dtype")
+            }
+            let (shape, offsets) = (try integers("shape"), try integers("data_offsets"))
+            guard shape.count <= Self.mostAxes else { throw fail("\(shape.count) axes at \(name).shape") }
+            guard offsets.count == 2 else { throw fail("\(offsets.count) offsets at \(name).data_offsets") }
+            tensors[name] = Item(dtype: dtype, shape: shape, begin: offsets[0], end: offsets[1])
         }
     }
 }

@@ -87,7 +87,7 @@ public struct RunState: Codable, Sendable, Equatable {
     /// What a method keeps under its key; nil where there is nothing, or something else.
     public func kept<Value: Decodable>(_ key: String, as type: Value.Type = Value.self) -> Value? {
         guard let value = method[key], let text = try? JSONText.line(value) else { return nil }
-        return try? JSONDecoder().decode(type, from: Data(text.utf8))
+        return try? JSONText.decode(type, from: Data(text.utf8))
     }
 
     /// Keeps something for the method.

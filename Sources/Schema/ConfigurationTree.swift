@@ -193,6 +193,8 @@ package struct ConfigurationTree {
 // MARK: - Overrides
 
 extension ConfigurationTree {
+    /// Of a file: no configuration is as long.
+    private static let mostBytes = 1 << 22
     /// Parts of a path: far more than any key has, few enough for the stack.
     private static let maximumDepth = 32
 
@@ -237,9 +239,18 @@ extension ConfigurationTree {
 
     /// Parses YAML; its errors become one line.
     private static func compose(_ text: String, file: String, place: String?) throws -> Node? {
+        func refuse(_ found: String, _ expected: String) -> InputError {
+            InputError(file: file, place: place, found: found, expected: expected)
+        }
+        guard text.utf8.count <= Self.mostBytes else {
+            throw refuse("\(text.utf8.count) bytes of YAML", "at most \(Self.mostBytes)")
+        }
+        if let fault = Aliases.fault(in: text) { throw refuse("many aliases and \(fault)", Aliases.expected) }
         do {
             // Keys say what their values are; what YAML takes them for is asked of nobody, and takes long to find out.
-            return try Yams.compose(yaml: text, .basic)?.merged
+            guard let root = try Yams.compose(yaml: text, .basic) else { return nil }
+            guard !Aliases.areTooMany(in: root) else { throw refuse("more values", Aliases.expected) }
+            return root.merged
         } catch let error as YamlError {
             throw InputError(
                 file: file, place: place, found: "invalid YAML (\(summary(of: error)))", expected: "valid YAML")

@@ -3,6 +3,8 @@ import Yams
 extension Node {
     /// The same with the mappings that merge keys (`<<: *anchor`) name put in their place; keys that stand beside them
     /// come first, then those of the earlier mapping.
+    ///
+    /// - Precondition: not too many values, as `Aliases` knows.
     var merged: Node {
         switch self {
         case .mapping(let mapping):
@@ -20,8 +22,9 @@ extension Node {
                 // Whoever reads the key names it.
                 return Node(pairs + [(Node("<<"), others[0])], mapping.tag, mapping.style)
             }
+            var known = Set(pairs.map(\.0.scalar?.string))
             for (key, value) in others.flatMap({ $0.mapping.map(Array.init) ?? [] })
-            where !pairs.contains(where: { $0.0.scalar?.string == key.scalar?.string }) {
+            where known.insert(key.scalar?.string).inserted {
                 pairs.append((key, value))
             }
             return Node(pairs, mapping.tag, mapping.style)

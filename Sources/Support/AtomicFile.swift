@@ -13,6 +13,8 @@ public enum AtomicFile {
     package static let mode: mode_t = 0o666
     /// Smaller pieces are joined up to so many bytes: checkpoints have hundreds of tensors, most of them tiny.
     private static let joined = 1 << 20
+    /// Bytes of a file's name that leave room for what a temporary name has more, where names have 255.
+    package static let longestName = 255 - 24
 
     /// Writes `data` under a temporary name in the same folder, flushes it to disk, renames it to `url` and flushes
     /// the folder. Whatever interrupts this, `url` holds either the old contents or the new.

@@ -68,13 +68,23 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
 
     /// Of the others, as many as a line names.
     private static let mostNamed = 100
+    /// Bytes of a part of the message: what a file holds may be longer than anybody reads.
+    private static let mostBytes = 1000
 
-    /// The message, one line: control characters in names are spelled out.
+    private static func short(_ text: String) -> String {
+        guard text.utf8.count > mostBytes else { return text }
+        return String(decoding: text.utf8.prefix(mostBytes), as: UTF8.self) + "… (\(text.utf8.count) bytes)"
+    }
+
+    /// The message, one line: control characters in names are spelled out, and what is very long is cut.
     public var description: String {
-        let own = "\(file): " + (place.map { "\($0): " } ?? "") + "found \(found), expected \(expected)"
+        let own =
+            "\(file): " + (place.map { "\(Self.short($0)): " } ?? "")
+            + "found \(Self.short(found)), expected \(Self.short(expected))"
         guard !others.isEmpty else { return visible(own) }
         let named = others.prefix(Self.mostNamed).map { other in
-            (other.file == file ? "" : "\(other.file): ") + (other.place.map { "\($0): " } ?? "") + other.found
+            (other.file == file ? "" : "\(other.file): ") + (other.place.map { "\(Self.short($0)): " } ?? "")
+                + Self.short(other.found)
         }
         let rest = others.count - named.count
         return visible(own + "; likewise " + named.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : ""))

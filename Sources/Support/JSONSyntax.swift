@@ -1,5 +1,30 @@
 /// Whether bytes are JSON, told without making values of them: files of long runs are large.
 package enum JSONSyntax {
+    /// Values in each other: no file of ours has as many.
+    package static let deepest = 64
+
+    /// Whether arrays and objects nest at most so deep as `JSONValue.parse` takes; of no JSON it says nothing. Readers
+    /// take time that grows with the square of the depth.
+    package static func isShallow(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var (depth, at) = (0, 0)
+        while at < bytes.count {
+            switch bytes[at] {
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                guard depth <= deepest else { return false }
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: "\""):
+                at += 1
+                while at < bytes.count, bytes[at] != UInt8(ascii: "\"") {
+                    at += bytes[at] == UInt8(ascii: "\\") ? 2 : 1
+                }
+            default: break
+            }
+            at += 1
+        }
+        return true
+    }
+
     /// Whether the bytes are one object and nothing else, as `JSONValue.parse` takes it: numbers are finite, and
     /// surrogates come in pairs.
     package static func isObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -16,9 +41,6 @@ package enum JSONSyntax {
         /// The first byte of the outermost value.
         var begins: UInt8 = 0
         var isBeyondASCII = false
-
-        /// Deeper is no line of ours.
-        private static let deepest = 64
 
         private var next: UInt8 { at < bytes.count ? bytes[at] : 0 }
 
@@ -42,7 +64,7 @@ package enum JSONSyntax {
         mutating func value(depth: Int) -> Bool {
             passSpace()
             if depth == 0 { begins = next }
-            guard depth < Self.deepest else { return false }
+            guard depth < JSONSyntax.deepest else { return false }
             switch next {
             case UInt8(ascii: "{"): return list(to: UInt8(ascii: "}")) { $0.member(depth: depth + 1) }
             case UInt8(ascii: "["): return list(to: UInt8(ascii: "]")) { $0.value(depth: depth + 1) }

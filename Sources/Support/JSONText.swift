@@ -14,6 +14,19 @@ public enum JSONText {
     package static func read<Value: Decodable>(_ type: Value.Type, _ data: Data) throws -> Value {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decode(type, from: data, by: decoder)
+    }
+
+    /// Reads any JSON, keys as they are, that is no deeper than `JSONSyntax.deepest`.
+    ///
+    /// - Throws: `DecodingError`.
+    package static func decode<Value: Decodable>(
+        _ type: Value.Type, from data: Data, by decoder: JSONDecoder = JSONDecoder()
+    ) throws -> Value {
+        guard data.withUnsafeBytes(JSONSyntax.isShallow) else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: [], debugDescription: "too many values in each other"))
+        }
         return try decoder.decode(type, from: data)
     }
 

@@ -47,9 +47,14 @@ public indirect enum JSONValue: Sendable, Equatable {
 
     /// Parses JSON text.
     ///
-    /// - Throws: `DecodingError` if the text is not one JSON value.
+    /// Of a key that is given twice the first value counts.
+    ///
+    /// - Throws: `DecodingError` if the text is not one JSON value in UTF-8, or has more than 64 values in each other.
     public static func parse(_ data: Data) throws -> JSONValue {
-        try JSONDecoder().decode(JSONValue.self, from: data)
+        try data.withUnsafeBytes { bytes in
+            var parser = JSONParser(bytes)
+            return try parser.parse()
+        }
     }
 
     private func append(to result: inout String) {

@@ -108,7 +108,7 @@ public struct AlgorithmDatabase: Sendable {
     package static func read<Entry: Codable>(_: Entry.Type, from file: URL) -> Entry? {
         guard PrivateFolder.problem(file.deletingLastPathComponent().path) == nil,
             let data = PrivateFolder.contents(file),
-            let sealed = try? JSONDecoder().decode(Sealed<Entry>.self, from: data), sealed.isWhole
+            let sealed = try? JSONText.decode(Sealed<Entry>.self, from: data), sealed.isWhole
         else { return nil }
         return sealed.entry
     }

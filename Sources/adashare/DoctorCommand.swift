@@ -65,7 +65,7 @@ struct DoctorCommand: ConsoleCommand {
         let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         timer.cancel()
-        if let probe = try? JSONDecoder().decode(DeviceProbe.self, from: text) { return probe }
+        if let probe = try? JSONText.decode(DeviceProbe.self, from: text) { return probe }
         let words = said.split(separator: "\n").suffix(3).joined(separator: " ")
         return DeviceProbe(
             failure: process.terminationReason == .uncaughtSignal

@@ -67,6 +67,17 @@ struct Predict: LoggingCommand {
         }
     }
 
+    /// Refuses names that are too long before anything is computed.
+    private func checkNames(_ outputs: [String]) throws {
+        for path in outputs {
+            let name = URL(fileURLWithPath: path).lastPathComponent
+            guard name.utf8.count > AtomicFile.longestName else { continue }
+            throw InputError(
+                file: path, found: "a name of \(name.utf8.count) bytes",
+                expected: "at most \(AtomicFile.longestName): an image with a shorter name")
+        }
+    }
+
     func run(on console: Console) throws {
         let given = try GivenImages(images)
         if given.paths.isEmpty { try given.end(with: given.failures, on: console) }
@@ -90,6 +101,7 @@ struct Predict: LoggingCommand {
             folder: URL(fileURLWithPath: output), console: console)
         let outputs = given.paths.flatMap { writer.files(of: GivenImages.stem($0)).map(\.path) }
         try inputs.check(outputs)
+        try checkNames(outputs)
         let progress = ProgressPrinter(console)
         let context = try device.makeContext(profiling: profile.isOn, progress: progress)
         let recorder = try profile.makeRecorder(context, reading: inputs, writing: outputs)

@@ -88,5 +88,18 @@ import Testing
         try check(
             file("{'descr': '<f4', 'fortran_order': False, 'shape': (9000000000000, 9000000000000), }", elements: []),
             "large")
+        let axes = String(repeating: "1, ", count: 65)
+        try check(
+            file("{'descr': '<f4', 'fortran_order': True, 'shape': (\(axes)), }", elements: bytes([1] as [Float])),
+            "65 axes, expected at most 64")
+        let long = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + String(repeating: " ", count: 70_000)
+        try check(file(long, version: 2, elements: bytes([1] as [Float])), "an NPY header of 7")
+    }
+
+    /// No element, but so many columns that nobody may walk along them.
+    @Test func emptyArraysTakeNoTime() throws {
+        let url = try folder.write(
+            file("{'descr': '<f4', 'fortran_order': True, 'shape': (576460752303423488, 0), }", elements: []), "e.npy")
+        #expect(try NPYArray.read(url).values.isEmpty)
     }
 }

@@ -148,6 +148,27 @@ import Testing
         }
     }
 
+    /// Arrays in chunks may claim whatever they like.
+    @Test func claimsAreCheckedBeforeMemoryIsAskedFor() throws {
+        try copy()
+        let url = files.folder.file("nyu_depth_v2_labeled.mat")
+        let whole = try Data(contentsOf: url)
+        func bytes(_ lengths: [UInt64]) -> Data {
+            lengths.reduce(into: Data()) { data, length in
+                withUnsafeBytes(of: length.littleEndian) { data.append(contentsOf: $0) }
+            }
+        }
+        for sizes in [[1 << 40, 1 << 40], [1 << 20, 1 << 20], [UInt64(Int64.max), 2]] as [[UInt64]] {
+            var claim = whole
+            while let place = claim.range(of: bytes([3, 3, 4, 2])) {
+                claim.replaceSubrange(place, with: bytes([3, 3] + sizes))
+            }
+            #expect(claim != whole && claim.count == whole.count)
+            try claim.write(to: url)
+            expectError("images: found shape [3, 3, \(sizes[0]), \(sizes[1])]", "pixels") { _ = try open([]) }
+        }
+    }
+
     /// libhdf5 itself is not made for that.
     @Test func threadsReadAtOnce() async throws {
         try copy()

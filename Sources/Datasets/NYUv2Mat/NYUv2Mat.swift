@@ -83,6 +83,12 @@ public struct NYUv2MatDataset: Dataset {
                 expected: "uint8 of shape [images, 3, width, height]")
         }
         let (width, height) = (images.shape[2], images.shape[3])
+        // Arrays may claim what they do not hold.
+        guard images.shape[0] <= Int(Int32.max), height <= Image.maximumPixels / width else {
+            throw InputError(
+                file: path, place: "images", found: "shape \(images.shape)",
+                expected: "images of at most \(Image.maximumPixels) pixels")
+        }
         (count, self.width, self.height) = (images.shape[0], width, height)
         places = (0..<height).flatMap { y in (0..<width).map { x in x * height + y } }
         for label in request.labels {
@@ -162,7 +168,13 @@ public struct NYUv2MatDataset: Dataset {
     /// The classes of the file's own labels.
     private static func map(_ url: URL?, for label: LabelRequest, in file: HDF5File) throws -> [Int32]? {
         // The names of the labels: as many as there are.
-        let own = (try? file.describe("names").shape.reduce(1, *)) ?? 894
+        let lengths = (try? file.describe("names").shape) ?? [894]
+        let own = lengths.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
+        guard own <= Int(UInt16.max) else {
+            throw InputError(
+                file: file.path, place: "names", found: "shape \(lengths)",
+                expected: "at most \(UInt16.max) names, as labels of 16 bits tell apart")
+        }
         let classes = label.classes ?? own
         guard let url else {
             guard classes >= own else {

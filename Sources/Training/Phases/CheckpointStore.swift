@@ -155,7 +155,7 @@ struct CheckpointStore {
         let training = try TensorFile.read(url(names.state))
         try Self.check(training, names.stateHash)
         guard let text = training.metadata["state"],
-            let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8))
+            let state = try? JSONText.decode(RunState.self, from: Data(text.utf8))
         else {
             throw InputError(
                 file: training.file, place: "metadata", found: "no state of a run", expected: "a file of `train`")
@@ -176,7 +176,7 @@ struct CheckpointStore {
     private func readPointer() throws -> Pointer {
         if !FileManager.default.fileExists(atPath: pointer.path), let last = pairs().last { return last }
         guard let data = try? Data(contentsOf: pointer),
-            let names = try? JSONDecoder().decode(Pointer.self, from: data)
+            let names = try? JSONText.decode(Pointer.self, from: data)
         else {
             throw InputError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
         }

@@ -57,7 +57,14 @@ extension Trainer: MethodRun {
 
     public func write(_ policy: SelectionPolicy?, named others: [String: SelectionPolicy]) throws {
         if !others.isEmpty { try run.makePolicies() }
-        for (name, policy) in others { try policy.write(to: run.policy(of: name)) }
+        for (name, policy) in others {
+            // It may come out of a file.
+            guard !name.contains("/") else {
+                throw InputError(
+                    file: run.url.path, place: "policies", found: "'\(name)'", expected: "the name of a budget")
+            }
+            try policy.write(to: run.policy(of: name))
+        }
         try policy?.write(to: run.policy)
     }
 

@@ -14,10 +14,18 @@ extension Trainer {
         let (name, total) = (outline.phase, outline.iterations)
         guard state.iteration < total else { return }
         let training = experiment.configuration.training
+        // Before threads take memory, which cannot say that there is none.
+        let limits = HostLimits()
+        if let refusal = Self.refusal(
+            of: experiment.trainingShape, tasks: experiment.tasks.count,
+            memory: limits.memoryLimitBytes ?? limits.memoryBytes)
+        {
+            throw refusal
+        }
+        try reportMemory(name, phase)
         let loaders = try zip(outline.sources, phase.counts(state.iteration)).map { source, done in
             try experiment.loaders(datasets, split: source.split, phase: source.name, startStep: done)
         }
-        try reportMemory(name, phase)
         var pace = Pace(cold: 4)
         defer { keepTimes(of: name, &pace) }
         let context = network.executor.context
@@ -103,6 +111,25 @@ extension Trainer {
     private func keepTimes(of phase: Phase, _ pace: inout Pace) {
         state.seconds[phase.rawValue, default: 0] += pace.takeElapsed()
         state.dataWaits[phase.rawValue, default: DataWait()].add(pace.takeWait())
+    }
+
+    /// Why a machine's memory does not hold the batches of a step, nil where it may: one is trained on while two are
+    /// made.
+    ///
+    /// - Parameters:
+    ///   - shape: of a batch.
+    ///   - tasks: with a label each, of one number for each pixel.
+    ///   - most: bytes of memory.
+    static func refusal(of shape: BatchShape, tasks: Int, memory most: Int) -> InputError? {
+        let (pixels, held) = (shape.count * shape.height * shape.width, 3)
+        let bytes = held * pixels * 4 * (3 + tasks)
+        guard bytes > most else { return nil }
+        func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) }
+        let size = dimensions(height: shape.height, width: shape.width)
+        return InputError(
+            file: "memory of this machine",
+            found: "\(held) batches at a time of \(shape.count) images of \(size) pixels, \(mega(bytes)) MB",
+            expected: "at most \(mega(most)) MB: lower training.batch or dataset.crop")
     }
 
     /// Says what memory the phase plans for.

@@ -194,6 +194,7 @@ public final class Trainer {
                 expected: "a phase of method \(type(of: experiment.method).kind): "
                     + outlines.map(\.phase.rawValue).joined(separator: ", "))
         }
+        try checkNumbers(of: saved)
         for (key, now) in environment where saved.training.metadata[key] ?? now != now {
             report(
                 .notice(
@@ -212,6 +213,30 @@ public final class Trainer {
                     file: run.url.path, found: "split \(name) with other images than when the run was started",
                     expected: "the same data set")
             }
+        }
+    }
+
+    /// Refuses a state with numbers that no run comes to: they would end the program where they are used.
+    private func checkNumbers(of saved: CheckpointStore.Saved) throws {
+        func fail(_ place: String, _ found: String, _ expected: String) -> InputError {
+            InputError(file: saved.training.file, place: "state.\(place)", found: found, expected: expected)
+        }
+        let (state, steps) = (saved.state, iterations(of: saved.state.phase))
+        guard 0...steps ~= state.iteration else {
+            throw fail("iteration", "\(state.iteration)", "from 0 to the \(steps) steps of \(state.phase.rawValue)")
+        }
+        let others = [state.weightsIteration].compactMap { $0 } + state.bestIteration.values + state.bestLeftOut.values
+        if let wrong = others.first(where: { !(0...Int(Int32.max) ~= $0) }) {
+            throw fail("bestIteration", "\(wrong)", "a number of steps")
+        }
+        let means = [state.losses.last, state.losses.before].compactMap { $0?.count }
+        if let wrong = means.first(where: { $0 != experiment.tasks.count }) {
+            throw fail("losses", "\(wrong) means", "\(experiment.tasks.count), one for each task")
+        }
+        if let wrong = state.seconds.values.first(where: { !(0...1e12 ~= $0) })
+            ?? (0...1e12 ~= state.elapsed ? nil : state.elapsed)
+        {
+            throw fail("seconds", "\(wrong)", "seconds that have passed")
         }
     }
 
