@@ -24,7 +24,9 @@ public struct ScaleReport: Codable, Sendable {
     /// What the device that waits least stood still for because of exchanges, in median over steps beside those that
     /// are timed; the others also wait for those that compute longer.
     public let exposedMs: Double
-    /// Bytes that each process gives to others in a step.
+    /// The same of the device that waits most.
+    public let longestWaitMs: Double
+    /// Bytes that each process sends to others in a step.
     public let bytes: Int
     /// Kernels that each process launches in a step.
     public let launches: Int
@@ -48,16 +50,16 @@ public struct ScaleReport: Codable, Sendable {
     public static func table(_ reports: [ScaleReport]) -> String {
         var table = Table(
             [
-                "processes", "shards", "images", "ms a step", "spread", "images/s", "speed", "exposed", "MB sent",
-                "model", "launches", "MB",
+                "processes", "shards", "images", "ms a step", "spread", "images/s", "speed", "exposed", "by model",
+                "waits at most", "MB sent", "launches", "MB",
             ])
         for report in reports {
             table.add([
                 "\(report.processes)", "\(report.shards)", "\(report.batch)", readable(report.ms),
                 readable(report.spread), readable(report.rate), readable(report.rate / reports[0].rate, digits: 3),
                 "\(readable(report.exposedMs)) ms (\(readable(100 * report.exposedMs / report.ms)) %)",
-                readable(Double(report.bytes) / 1e6),
-                report.model.map { readable($0.step(processes: report.processes).ms) } ?? "–", "\(report.launches)",
+                report.model.map { readable($0.step(processes: report.processes).exposedMs) + " ms" } ?? "–",
+                readable(report.longestWaitMs) + " ms", readable(Double(report.bytes) / 1e6), "\(report.launches)",
                 readable(Double(report.memory) / 1e6),
             ])
         }
@@ -121,14 +123,19 @@ public struct ScaleBenchmark {
         let slowest = own.indices.map { index in all.map { $0[index] }.max() ?? 0 }
         // Who comes last waits for nothing but the exchange; the others also for those that compute longer.
         let waits = try experiment.ranks?.gather(steps.map(\.waited.milliseconds)) ?? [[0]]
-        let exposed = median(waits[0].indices.map { step in waits.map { $0[step] }.min() ?? 0 })
+        func wait(_ of: ([Double]) -> Double?) -> Double {
+            median(waits[0].indices.map { step in of(waits.map { $0[step] }) ?? 0 })
+        }
+        let exposed = wait { $0.min() }
+        let model = try model(steps, ms: median(slowest), exposed: exposed)
         return ScaleReport(
             processes: experiment.ranks?.count ?? 1, shards: experiment.configuration.training.shards,
             batch: experiment.configuration.training.batch, height: shape.height, width: shape.width,
             device: context.device.name, ms: median(slowest),
             spread: ((slowest.max() ?? 0) - (slowest.min() ?? 0)) / median(slowest), exposedMs: exposed,
-            bytes: steps.first?.exchanges.reduce(0) { $0 + $1.byteCount } ?? 0, launches: step.plan.launchCount,
-            memory: step.bytes, model: try model(steps, ms: median(slowest), exposed: exposed))
+            longestWaitMs: wait { $0.max() },
+            bytes: model?.bytesSent(processes: experiment.ranks?.count ?? 1) ?? 0, launches: step.plan.launchCount,
+            memory: step.bytes, model: model)
     }
 
     /// What a step consists of, as the process sees it that computes longest; nil for one process.

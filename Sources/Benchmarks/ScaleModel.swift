@@ -6,18 +6,19 @@ import AdaShareSupport
 /// What a step of several processes takes, from what one of them computes, when its gradients are known, and how fast
 /// bytes travel. Every process computes as much however many there are.
 ///
-///     exchange of b bytes among R = 2 b / staging + 2 (R − 1) message + 2 b (R − 1)/R ÷ bandwidth
-///     end of an exchange  = max(its values are known, end of the one before) + what it takes
-///     exposed             = max(0, end of the last one − everything is computed)
+///     exchange of b bytes among R = 2 b / staging + 2 transfer + 2 (R − 1) message + 2 b (R − 1)/R ÷ bandwidth
+///     end of an exchange          = max(its values are known, end of the one before) + what it takes
+///     exposed                     = max(0, end of the last one − everything is computed)
 ///
 /// Of the bytes that leave a process, those to others on its host travel at the speed of staging, and the rest share
-/// the host's link. What is gathered, not summed, is sent whole to everybody.
+/// the host's link. What is gathered, not summed, is sent whole to everybody, in one transfer. What processes tell each
+/// other between steps, and kernels that join what is gathered, which are more with more processes, are left out.
 public struct ScaleModel: Codable, Sendable {
     /// Values that travel together.
     public struct Exchange: Codable, Sendable {
         /// Bytes that each process gives.
         public let byteCount: Int
-        /// When they are known, in ms from the step's begin.
+        /// When they are known, in ms from the step's begin, or where the exchange before took longer, when it had ended.
         public let readyMs: Double
         /// Whether everybody gets everybody's values instead of their sum.
         public let isGathered: Bool
@@ -25,7 +26,9 @@ public struct ScaleModel: Codable, Sendable {
 
     /// How bytes travel.
     public struct Link: Codable, Sendable {
-        /// What a message costs beside its bytes, in ms.
+        /// What beginning a transfer and noticing its end take, in ms.
+        public var transferMs: Double
+        /// What each message to another process costs beside its bytes, in ms.
         public var messageMs: Double
         /// Of a host's link, in bytes per ms.
         public var bytesPerMs: Double
@@ -34,8 +37,15 @@ public struct ScaleModel: Codable, Sendable {
         /// Processes that share a host's link.
         public var processesPerHost = 1
 
+        /// What a message takes on networks made for MPI, if nothing is known, in ms.
+        public static let usualMessageMs = 0.002
+
         /// Describes a link.
-        public init(messageMs: Double, bytesPerMs: Double, stagingBytesPerMs: Double, processesPerHost: Int = 1) {
+        public init(
+            transferMs: Double, messageMs: Double, bytesPerMs: Double, stagingBytesPerMs: Double,
+            processesPerHost: Int = 1
+        ) {
+            self.transferMs = transferMs
             self.messageMs = messageMs
             self.bytesPerMs = bytesPerMs
             self.stagingBytesPerMs = stagingBytesPerMs
@@ -60,7 +70,7 @@ public struct ScaleModel: Codable, Sendable {
         return (computedMs + exposed + restMs, exposed)
     }
 
-    /// The part of a step in which a device computes.
+    /// How fast a process is among so many, relative to one alone.
     public func efficiency(processes: Int) -> Double { step(processes: 1).ms / step(processes: processes).ms }
 
     private func ms(_ exchange: Exchange, among processes: Int) -> Double {
@@ -69,11 +79,11 @@ public struct ScaleModel: Codable, Sendable {
         // Of a process's bytes: to the others on its host, and to other hosts.
         let (near, far) = ((sharing - 1) / all, (all - sharing) / all)
         let travel = near / link.stagingBytesPerMs + far / (link.bytesPerMs / sharing)
-        let staging = 2 * bytes / link.stagingBytesPerMs
+        let transfer = link.transferMs + (all - 1) * link.messageMs
         guard !exchange.isGathered else {
-            return staging + (all - 1) * link.messageMs + bytes * all * travel
+            return (1 + all) * bytes / link.stagingBytesPerMs + transfer + bytes * all * travel
         }
-        return staging + 2 * (all - 1) * link.messageMs + 2 * bytes * travel
+        return 2 * bytes / link.stagingBytesPerMs + 2 * transfer + 2 * bytes * travel
     }
 
     /// The same step computed in another time, and another link.
@@ -87,6 +97,25 @@ public struct ScaleModel: Codable, Sendable {
         }
         model.link = link ?? self.link
         return model
+    }
+
+    /// Whether every number is one that can be measured.
+    package var isSound: Bool {
+        func isTime(_ ms: Double) -> Bool { ms >= 0 && ms < 1e12 }
+        let speeds = [link.bytesPerMs, link.stagingBytesPerMs]
+        return computedMs > 0 && isTime(computedMs) && isTime(restMs) && isTime(link.transferMs)
+            && isTime(link.messageMs) && speeds.allSatisfy { $0 > 0 && $0 < 1e18 }
+            && 1...65536 ~= link.processesPerHost
+            && exchanges.allSatisfy { $0.byteCount >= 0 && $0.byteCount < 1 << 50 && isTime($0.readyMs) }
+    }
+
+    /// Bytes that each process sends to others in a step.
+    package func bytesSent(processes: Int) -> Int {
+        exchanges.reduce(0) { sum, exchange in
+            sum
+                + (exchange.isGathered
+                    ? exchange.byteCount * (processes - 1) : 2 * exchange.byteCount / processes * (processes - 1))
+        }
     }
 
     /// A table of steps of several numbers of processes.
@@ -127,9 +156,11 @@ extension ScaleModel.Link {
         }
         let (others, all) = (Double(ranks.count - 1), Double(ranks.count))
         let (short, long) = (try ms(ranks.count), try ms(large))
+        // Faster than this no clock tells.
+        let perProcess = 2 * Double(4 * large) * others / all / max(long - short, 0.01)
         return Self(
-            messageMs: short / (2 * others),
-            bytesPerMs: 2 * Double(4 * large) * others / all / max(long - short, .leastNormalMagnitude),
-            stagingBytesPerMs: stagingBytesPerMs)
+            transferMs: max(0, short / 2 - others * Self.usualMessageMs), messageMs: Self.usualMessageMs,
+            bytesPerMs: perProcess * Double(ranks.local.count), stagingBytesPerMs: stagingBytesPerMs,
+            processesPerHost: ranks.local.count)
     }
 }

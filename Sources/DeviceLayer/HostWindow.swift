@@ -5,7 +5,7 @@
 /// that the device reaches by itself (pinned), one behind the other, and written back from there. Used by one thread at
 /// a time.
 public final class HostWindow {
-    /// The first numbers of a buffer.
+    /// The first numbers of a buffer; there may be none.
     public typealias Piece = (buffer: DeviceBuffer, count: Int)
 
     private let context: DeviceContext
@@ -30,7 +30,7 @@ public final class HostWindow {
         _ pieces: [Piece], after ready: DeviceEvent, _ body: (inout MutableSpan<Float>) throws -> Void
     ) throws {
         try queue.wait(for: ready)
-        if pieces.count == 1, context.device.sharesHostMemory {
+        if pieces.count == 1, pieces[0].count > 0, context.device.sharesHostMemory {
             return try queue.withMapped(pieces[0].buffer, count: pieces[0].count, body)
         }
         let memory = try download(pieces)

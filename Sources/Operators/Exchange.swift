@@ -19,6 +19,14 @@ public struct ExchangeStart: Operator {
     public func encode(_ e: inout LaunchEncoder) {}
 }
 
+/// A value's numbers once more, for an exchange to change.
+public struct ExchangeCopy: Operator {
+    /// Creates the operator, which has no attributes.
+    public init() {}
+    public func outputShapes(_ inputs: [Shape]) -> [Shape] { Scale(1).outputShapes(inputs) }
+    public func encode(_ e: inout LaunchEncoder) throws { try Scale(1).encode(&e) }
+}
+
 /// What comes of an exchange that was started, when the rest of the step waits for it. Inputs: those of the start.
 public struct ExchangeEnd: Operator {
     /// Which exchange of the step it is.

@@ -45,12 +45,22 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         let counts = try Layout([Int](repeating: 0, count: count))
         let own = try Layout([bytes.count])
-        try transfer("MPI_Iallgather") { library.gatherCounts(own.counts, counts.counts, $0) }
-        let layout = try Layout((0..<count).map { Int(counts.counts[$0]) })
-        var all = [UInt8](repeating: 0, count: layout.total)
-        var span = all.mutableSpan
-        try collect(bytes.span, layout, into: &span)
-        return withExtendedLifetime((own, counts)) { (0..<count).map { Array(all[layout[$0]]) } }
+        try withExtendedLifetime((own, counts)) {
+            try transfer("MPI_Iallgather") { library.gatherCounts(own.counts, counts.counts, $0) }
+        }
+        let lengths = (0..<count).map { Int(counts.counts[$0]) }
+        // MPI counts to 2^31 − 1, all processes' bytes together.
+        let piece = Int(Int32.max) / count
+        var all = lengths.map { _ in [UInt8]() }
+        for start in stride(from: 0, to: max(1, lengths.max() ?? 0), by: piece) {
+            let layout = try Layout(lengths.map { min(piece, max(0, $0 - start)) })
+            var bytesOfAll = [UInt8](repeating: 0, count: layout.total)
+            var span = bytesOfAll.mutableSpan
+            let rest = Array(bytes.dropFirst(start).prefix(piece))
+            try collect(rest.span, layout, into: &span)
+            for rank in 0..<count { all[rank] += bytesOfAll[layout[rank]] }
+        }
+        return all
     }
 
     public func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) throws {
@@ -63,10 +73,12 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         precondition(all.count == layout.total, "\(all.count) places for \(layout.total) elements")
         try all.withUnsafeMutableBufferPointer { all in
             try own.withUnsafeBufferPointer { own in
-                try transfer("MPI_Iallgatherv") {
-                    library.gather(
-                        own.baseAddress, Int32(own.count), all.baseAddress, layout.counts, layout.offsets,
-                        Int32(MemoryLayout<Element>.size), $0)
+                try withExtendedLifetime(layout) {
+                    try transfer("MPI_Iallgatherv") {
+                        library.gather(
+                            own.baseAddress, Int32(own.count), all.baseAddress, layout.counts, layout.offsets,
+                            Int32(MemoryLayout<Element>.size), $0)
+                    }
                 }
             }
         }
@@ -78,14 +90,15 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
         precondition(all.count == received.total, "\(all.count) places for \(received.total) numbers")
         try all.withUnsafeMutableBufferPointer { all in
             try values.withUnsafeBufferPointer { values in
-                try transfer("MPI_Ialltoallv") {
-                    library.exchange(
-                        values.baseAddress, sent.counts, sent.offsets, all.baseAddress, received.counts,
-                        received.offsets, $0)
+                try withExtendedLifetime((sent, received)) {
+                    try transfer("MPI_Ialltoallv") {
+                        library.exchange(
+                            values.baseAddress, sent.counts, sent.offsets, all.baseAddress, received.counts,
+                            received.offsets, $0)
+                    }
                 }
             }
         }
-        withExtendedLifetime(sent) {}
     }
 
     /// Pieces one behind the other, in memory that stays where it is while a transfer is under way.

@@ -11,7 +11,7 @@ import Foundation
 struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure what the engine claims.",
-        subcommands: [Skip.self, Primitives.self, Pipeline.self, Scale.self, Model.self, FirstLook.self])
+        subcommands: [Skip.self, Primitives.self, Pipeline.self, Scale.self, ScaleModelCommand.self, FirstLook.self])
 
     struct Skip: LoggingCommand {
         static let configuration = CommandConfiguration(

@@ -13,9 +13,10 @@ extension Benchmark {
                 Batch, shards and image size are the configuration's; the data is random. Start it as train is started:
                   adashare benchmark scale --config FILE --json one.json
                   mpirun -n 2 adashare benchmark scale --config FILE --beside one.json
-                speed: images a second relative to the first row. exposed: what the device that computes longest \
-                stood still for because of other processes, in steps beside those that are timed. MB sent: what each \
-                process exchanges in a step. model: ms a step that `benchmark scale-model` expects.
+                speed: images a second relative to the first row. exposed: what the device that waits least stood \
+                still for because of exchanges, in steps beside those that are timed; by model: what \
+                `benchmark scale-model` expects of that; waits at most: the device that waits most, also for \
+                others that compute longer. MB sent: by each process in a step.
                 """)
 
         @Option(help: "Experiment configuration, YAML.") var config: String

@@ -4,7 +4,7 @@ import ArgumentParser
 import Foundation
 
 extension Benchmark {
-    struct Model: LoggingCommand {
+    struct ScaleModelCommand: LoggingCommand {
         static let configuration = CommandConfiguration(
             commandName: "scale-model",
             abstract: "Say what steps of more processes would take, on other devices and links.",
@@ -24,21 +24,26 @@ extension Benchmark {
         var computedMs: Double?
         @Option(help: ArgumentHelp("Bandwidth of a host's link. Default: as measured.", valueName: "Gbit/s"))
         var linkGbit: Double?
-        @Option(help: ArgumentHelp("What a message costs beside its bytes. Default: as measured.", valueName: "µs"))
-        var messageUs: Double?
+        @Option(help: ArgumentHelp("What a message costs beside its bytes.", valueName: "µs")) var messageUs = 2.0
+        @Option(
+            help: ArgumentHelp(
+                "What beginning a transfer and noticing its end take. Default: as measured.", valueName: "µs"))
+        var transferUs: Double?
         @Option(
             help: ArgumentHelp("Between device and host memory. Default: as measured.", valueName: "GB/s"))
         var stagingGbyte: Double?
-        @Option(help: "Processes of a host, which share its link, 1 to 1024.") var perHost = 1
+        @Option(help: "Processes of a host, which share its link, 1 to 1024. Default: as measured.")
+        var perHost: Int?
         @OptionGroup var logging: LogOptions
 
         func validate() throws {
-            let numbers = processes.map { ("--processes", $0, 65536) } + [("--per-host", perHost, 1024)]
+            let numbers = processes.map { ("--processes", $0, 65536) } + [("--per-host", perHost ?? 1, 1024)]
             for (name, count, most) in numbers where !(1...most ~= count) {
                 throw ValidationError("\(name): found \(count), expected from 1 to \(most).")
             }
             let positive = [
                 ("--computed-ms", computedMs), ("--link-gbit", linkGbit), ("--message-us", messageUs),
+                ("--transfer-us", transferUs),
                 ("--staging-gbyte", stagingGbyte),
             ]
             for case (let name, let value?) in positive where !(value > 0 && value < 1e9) {
@@ -49,15 +54,16 @@ extension Benchmark {
         func run(on console: Console) throws {
             let file = URL(fileURLWithPath: measured)
             let report = try ScaleReport.read(file)
-            guard let known = report.model else {
+            guard let known = report.model, known.isSound else {
                 throw InputError(
-                    file: file.path, place: "processes", found: "\(report.processes)",
+                    file: file.path, place: "model", found: report.model == nil ? "none" : "other numbers",
                     expected: "what several processes have measured")
             }
             var link = known.link
-            link.processesPerHost = perHost
+            if let perHost { link.processesPerHost = perHost }
             if let linkGbit { link.bytesPerMs = linkGbit * 1e9 / 8 / 1e3 }
-            if let messageUs { link.messageMs = messageUs / 1e3 }
+            link.messageMs = messageUs / 1e3
+            if let transferUs { link.transferMs = transferUs / 1e3 }
             if let stagingGbyte { link.stagingBytesPerMs = stagingGbyte * 1e9 / 1e3 }
             try console.print(known.scaled(computedMs: computedMs, link: link).table(processes: processes))
         }

@@ -1,3 +1,4 @@
+import AdaShareFiles
 import AdaShareSupport
 import Foundation
 import TestSupport
@@ -114,19 +115,22 @@ extension CommandLineTests {
         /// bear itself.
         @Test(arguments: Ranks.all.filter { $0.name == "openmpi" })
         fileprivate func aFullDiskOfTheFirstEndsAllAndTheRunGoesOn(mpi: Ranks) throws {
-            let short = ["--phases", "warmup"]
+            let short = ["--phases", "warmup,policy"]
+            #expect(try start(mpi, 2, arguments("full", ["--phases", "warmup"])).finish().status == 0)
             let full = try start(
                 mpi,
-                2, arguments("full", short), first: ["bash", "-c", "ulimit -f 64; exec \"$@\"", "limited"]
+                2, arguments("full", short + ["--resume"]),
+                first: ["bash", "-c", "ulimit -f 64; exec \"$@\"", "limited"]
             ).finish()
             #expect(full.status != 0)
             let lines = full.errors.split(separator: "\n").filter { $0.hasPrefix("Error") }
             #expect(lines.count == 1 && lines[0].contains("rank 0") && lines[0].contains("/full/"), "\(full.errors)")
+            #expect(try folder.checkpointsAreWhole(in: "full"))
             let resumed = try start(mpi, 2, arguments("full", short + ["--resume"])).finish()
             #expect(resumed.status == 0, "\(resumed.errors)")
             let whole = try start(mpi, 2, arguments("whole", short)).finish()
             #expect(whole.status == 0, "\(whole.errors)")
-            let files = ["full", "whole"].map { folder.file("\($0)/checkpoints/warmup.safetensors") }
+            let files = ["full", "whole"].map { folder.file("\($0)/checkpoints/policy.safetensors") }
             #expect(try Data(contentsOf: files[0]) == Data(contentsOf: files[1]))
         }
 
@@ -139,6 +143,17 @@ extension CommandLineTests {
             let resumed = try start(mpi, 2, arguments("stopped", ["--resume"])).finish()
             #expect(resumed.status == 0, "\(resumed.errors)")
         }
+    }
+}
+
+extension TemporaryFolder {
+    /// Whether a run's folder has checkpoints, all of which can be read.
+    fileprivate func checkpointsAreWhole(in run: String) throws -> Bool {
+        let checkpoints = file("\(run)/checkpoints")
+        let names = try FileManager.default.contentsOfDirectory(atPath: checkpoints.path)
+        let files = names.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".state") }
+        for name in files { _ = try TensorFile.read(checkpoints.appendingPathComponent(name)) }
+        return !files.isEmpty && files.count == names.count - 1 && names.contains("latest.json")
     }
 }
 

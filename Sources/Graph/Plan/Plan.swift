@@ -110,6 +110,7 @@ public final class Plan {
                 let operation = graph.nodes[schedule.order[$0]].operation
                 return operation is ExchangeStart || operation is ExchangeEnd
             })
+        Self.checkExchanges(graph, slices)
         (self.memory, workspaces) = (buffers, try arena.slices(memory.workspaces))
         arenaBytes = memory.totalBytes
         var outputs: [String: Output] = [:]
@@ -117,6 +118,20 @@ public final class Plan {
             outputs[name] = buffers[value.id].map { Output(buffer: $0, shape: value.shape) }
         }
         self.outputs = outputs
+    }
+
+    /// Stops where an exchange would change what something else reads, or what outlives a step.
+    private static func checkExchanges(_ graph: LoweredGraph, _ slices: [DeviceBuffer?]) {
+        let starts = graph.nodes.filter { ($0.operation as? ExchangeStart)?.form == .sum }
+        guard !starts.isEmpty else { return }
+        var readers = [Int](repeating: 0, count: graph.valueCount)
+        for index in graph.nodes.indices { graph.read.forEach(of: index) { readers[$0] += 1 } }
+        for output in graph.outputs { readers[output.value.id] += 1 }
+        for value in starts.flatMap({ $0.inputs.dropFirst() }) {
+            precondition(
+                readers[value.id] == 2 && slices[value.id] != nil,
+                "value \(value.id) of an exchange has \(readers[value.id]) readers, not its start and end alone")
+        }
     }
 
     /// Gives the kernels back, the last ones first: the next plan takes them in the order of this one, and with that

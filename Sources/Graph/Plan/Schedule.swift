@@ -80,7 +80,13 @@ struct Schedule {
             guard case .external(let external)? = graph.sources[id] else { return false }
             return graph.externals[external].role == .parameter && !changes[id]
         }
+        // What an exchange changes has to be computed in every step.
+        var isExchanged = [Bool](repeating: false, count: graph.valueCount)
+        for index in graph.nodes.indices where graph.nodes[index].operation is ExchangeStart {
+            graph.read.forEach(of: index) { isExchanged[$0] = true }
+        }
         return graph.nodes.indices.filter { index in
+            guard !graph.nodes[index].outputs.contains(where: { isExchanged[$0.id] }) else { return false }
             let read = graph.read[index]
             guard !read.isEmpty, read.allSatisfy({ isConstant[graph.read.ids[$0]] }) else { return false }
             let node = graph.nodes[index]

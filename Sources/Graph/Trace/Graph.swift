@@ -242,16 +242,16 @@ public final class Graph: Recorder {
 
     static let recomputationLabel = "recompute"
 
-    /// Values that somebody else may change from now on: the same ones where nothing recorded reads them, else copies.
+    /// Values that the end of an exchange may find changed: the same ones where nothing recorded reads them, else copies.
     ///
-    /// - Precondition: each value once.
+    /// - Precondition: each value once; nothing but an exchange will read what is returned.
     package func handedOver(_ values: [Value]) -> [Value] {
         var isKept = [Bool](repeating: false, count: valueCount)
         for id in recorded.read.ids { isKept[id] = true }
         for output in outputs { isKept[output.value.id] = true }
         return values.map { value in
             if case .node = source(of: value), !isKept[value.id] { return value }
-            return record(Scale(1), [value])[0]
+            return record(ExchangeCopy(), [value])[0]
         }
     }
 

@@ -84,6 +84,8 @@ struct ShardSums {
     /// some size, as soon as they are known: the backward pass goes on meanwhile.
     mutating func join(ranks: Int, in graph: Graph) {
         let small = smallValues
+        let token = graph.parameter("exchange/0", Shape([1]))
+        _ = graph.record(ExchangeStart(number: 0, form: .gather(ranks: ranks)), [token] + small)
         let buckets = buckets()
         let given = graph.handedOver(buckets.flatMap(\.self))
         var next = given[...]
@@ -93,7 +95,7 @@ struct ShardSums {
             return (.sum, Array(next.prefix(bucket.count)))
         }
         let tokens = exchanges.indices.map { graph.parameter("exchange/\($0)", Shape([1])) }
-        for (number, (form, values)) in exchanges.enumerated() {
+        for (number, (form, values)) in exchanges.enumerated().dropFirst() {
             _ = graph.record(ExchangeStart(number: number, form: form), [tokens[number]] + values)
         }
         let ended = exchanges.enumerated().map { number, exchange in
