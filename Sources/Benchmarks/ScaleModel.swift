@@ -18,7 +18,8 @@ public struct ScaleModel: Codable, Sendable {
     public struct Exchange: Codable, Sendable {
         /// Bytes that each process gives.
         public let byteCount: Int
-        /// When they are known, in ms from the step's begin, or where the exchange before took longer, when it had ended.
+        /// When they are known, in ms from the step's begin, or where the exchange before took longer, when it had
+        /// ended.
         public let readyMs: Double
         /// Whether everybody gets everybody's values instead of their sum.
         public let isGathered: Bool

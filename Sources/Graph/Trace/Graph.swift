@@ -242,7 +242,8 @@ public final class Graph: Recorder {
 
     static let recomputationLabel = "recompute"
 
-    /// Values that the end of an exchange may find changed: the same ones where nothing recorded reads them, else copies.
+    /// Values that the end of an exchange may find changed: the same ones where nothing recorded reads them, else
+    /// copies.
     ///
     /// - Precondition: each value once; nothing but an exchange will read what is returned.
     package func handedOver(_ values: [Value]) -> [Value] {

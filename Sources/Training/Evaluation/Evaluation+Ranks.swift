@@ -3,8 +3,8 @@ import AdaShareRanks
 import AdaShareTasks
 
 /// Scoring by several processes: each predicts every n-th image, and the first adds up what all have predicted, in the
-/// order of the images. So totals have the bits that one process gives them, whatever a metric adds. The first reads all
-/// images, for their labels.
+/// order of the images. So totals have the bits that one process gives them, whatever a metric adds. The first reads
+/// all images, for their labels.
 extension Evaluator {
     /// - Returns: the same to every process, but for the paths of images.
     func evaluate(
