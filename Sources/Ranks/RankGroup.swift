@@ -156,8 +156,7 @@ public final class RankGroup: @unchecked Sendable {
         let own = parts[index].count
         var terms = takeTerms(count * own)
         defer { self.terms = terms }
-        var room = terms.mutableSpan
-        var all = room.extracting(first: count * own)
+        var all = terms.mutableSpan
         try transport.exchange(values.span, parts: parts, into: &all)
         Self.addTree(&all, terms: count, each: own)
         try transport.gather(all.span.extracting(first: own), counts: parts.map(\.count), into: &values)

@@ -32,7 +32,7 @@ public protocol RankTransport: AnyObject, Sendable {
     /// - Parameters:
     ///   - values: of this process.
     ///   - parts: each process's part of them, one behind the other.
-    ///   - all: takes this one's part of the numbers of every process, one behind the other.
+    ///   - all: takes this one's part of the numbers of every process, one behind the other; there may be more room.
     /// - Throws: `RankError`.
     func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) throws
     /// Called now and then where nothing else is: for signs of life.

@@ -2,10 +2,8 @@
 enum HandmadeNPY {
     static func file(_ dictionary: String, version: UInt8 = 1, elements: [UInt8]) -> [UInt8] {
         let text = Array((dictionary + "\n").utf8)
-        let length = text.count
-        var bytes: [UInt8] = [0x93] + Array("NUMPY".utf8) + [version, 0, UInt8(length & 255), UInt8(length >> 8)]
-        if version > 1 { bytes += [0, 0] }
-        return bytes + text + elements
+        let length = (0..<(version > 1 ? 4 : 2)).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) }
+        return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + text + elements
     }
 
     /// Integers in little-endian order.
