@@ -166,10 +166,15 @@ bool adashare_hdf5_read(
     adashare_hdf5_message *message) {
     const hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
     if (data < 0) return fail(message);
-    const hid_t space = H5Dget_space(data);
+    const hid_t space = H5Dget_space(data), type = H5Dget_type(data);
     hsize_t start[ADASHARE_HDF5_MOST_AXES] = {index}, lengths[ADASHARE_HDF5_MOST_AXES] = {0}, held = 1;
     int axes = 0;
     bool done = space >= 0 ? lengths_of(space, &axes, lengths, message) : fail(message);
+    // libhdf5 1.10 reads beyond its memory where a damaged type has it convert what it cannot.
+    if (done && (type < 0 || element_of(type) == ADASHARE_HDF5_OTHER)) {
+        snprintf(message->text, sizeof message->text, "elements of another type");
+        done = false;
+    }
     lengths[0] = 1;
     for (int axis = 0; axis < axes; axis++) {
         if (__builtin_mul_overflow(held, lengths[axis], &held)) held = 0;
@@ -189,6 +194,7 @@ bool adashare_hdf5_read(
                fail(message);
     }
     if (memory >= 0) H5Sclose(memory);
+    if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
     H5Dclose(data);
     return done;

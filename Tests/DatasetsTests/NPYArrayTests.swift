@@ -92,8 +92,11 @@ import Testing
         try check(
             file("{'descr': '<f4', 'fortran_order': True, 'shape': (\(axes)), }", elements: bytes([1] as [Float])),
             "65 axes, expected at most 64")
-        let long = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + String(repeating: " ", count: 70_000)
-        try check(file(long, version: 2, elements: bytes([1] as [Float])), "an NPY header of 7")
+        let long =
+            Array("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".utf8)
+            + Array(repeating: 32, count: 70_000)
+        let length = (0..<4).map { UInt8(truncatingIfNeeded: long.count >> (8 * $0)) }
+        try check(Array(good.prefix(6)) + [2, 0] + length + long + bytes([1] as [Float]), "an NPY header of 7")
     }
 
     /// No element, but so many columns that nobody may walk along them.

@@ -41,6 +41,8 @@ public struct NYUv2MatDataset: Dataset {
         "segmentation": LabelFormat(.classes, absent: 255), "depth": LabelFormat(.numbers, absent: 0),
     ]
     private static let fileName = "nyu_depth_v2_labeled.mat"
+    /// Bytes that one byte of a file may stand for: chunks are packed by deflate.
+    private static let mostExpansion = 1032
 
     public let name = NYUv2Mat.kind
     public let count: Int
@@ -88,6 +90,12 @@ public struct NYUv2MatDataset: Dataset {
             throw InputError(
                 file: path, place: "images", found: "shape \(images.shape)",
                 expected: "images of at most \(Image.maximumPixels) pixels")
+        }
+        let bytes = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
+        guard images.shape.reduce(1, *) / Self.mostExpansion <= bytes else {
+            throw InputError(
+                file: path, place: "images", found: "shape \(images.shape)",
+                expected: "no more than a file of \(bytes) bytes can hold")
         }
         (count, self.width, self.height) = (images.shape[0], width, height)
         places = (0..<height).flatMap { y in (0..<width).map { x in x * height + y } }
