@@ -46,6 +46,21 @@ public struct ScaleReport: Codable, Sendable {
         try JSONText.readFile(file, writtenBy: "benchmark scale", expected: "the file of --json")
     }
 
+    /// Makes sure that the speed relative to another says something.
+    ///
+    /// - Parameters:
+    ///   - other: measured before.
+    ///   - file: that it is of.
+    /// - Throws: `InputError` where it is of another device, or of images of another size.
+    public func check(beside other: ScaleReport, of file: String) throws {
+        func described(_ report: ScaleReport) -> String {
+            "\(dimensions(height: report.height, width: report.width)) on \(report.device)"
+        }
+        guard described(other) == described(self) else {
+            throw InputError(file: file, found: described(other), expected: described(self) + ", as is measured now")
+        }
+    }
+
     /// A table of several, each with its speed relative to the first.
     public static func table(_ reports: [ScaleReport]) -> String {
         var table = Table(
@@ -147,19 +162,7 @@ public struct ScaleBenchmark {
                 readyMs: median(steps.map { $0.exchanges[index].ready.milliseconds }), isGathered: index == 0)
         }
         let computed = median(steps.map(\.computed.milliseconds))
-        let window = try HostWindow(context: context)
-        let byteCount = 1 << 23
-        let pieces = try [1, 2].map { _ in
-            (buffer: try context.makeBuffer(byteCount: byteCount / 2), count: byteCount / 8)
-        }
-        let times = try (0..<5).map { _ in
-            let ready = try context.queue.marker()
-            let begun = ContinuousClock.now
-            try window.change(pieces, after: ready) { _ in }
-            return (ContinuousClock.now - begun).milliseconds
-        }
-        let link = try ScaleModel.Link.measured(
-            among: ranks, stagingBytesPerMs: 2 * Double(byteCount) / median(times))
+        let link = try ScaleModel.Link.measured(among: ranks, on: context)
         let own = ScaleModel(
             computedMs: computed, restMs: max(0, ms - exposed - computed), exchanges: exchanges, link: link)
         return try ranks.gather(own).max { $0.computedMs < $1.computedMs }

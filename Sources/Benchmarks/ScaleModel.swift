@@ -1,3 +1,4 @@
+import AdaShareDeviceLayer
 import AdaShareGraph
 import AdaShareProfiling
 import AdaShareRanks
@@ -138,9 +139,9 @@ extension ScaleModel.Link {
     ///
     /// - Parameters:
     ///   - ranks: several processes, each of which measures.
-    ///   - stagingBytesPerMs: between device and host memory.
-    /// - Throws: `RankError`.
-    static func measured(among ranks: RankGroup, stagingBytesPerMs: Double) throws -> Self {
+    ///   - context: the device of this one.
+    /// - Throws: `RankError`, `DeviceError`.
+    static func measured(among ranks: RankGroup, on context: DeviceContext) throws -> Self {
         let large = 1 << 21
         func ms(_ count: Int) throws -> Double {
             let times = try (0..<5).map { _ in
@@ -161,7 +162,23 @@ extension ScaleModel.Link {
         let perProcess = 2 * Double(4 * large) * others / all / max(long - short, 0.01)
         return Self(
             transferMs: max(0, short / 2 - others * Self.usualMessageMs), messageMs: Self.usualMessageMs,
-            bytesPerMs: perProcess * Double(ranks.local.count), stagingBytesPerMs: stagingBytesPerMs,
+            bytesPerMs: perProcess * Double(ranks.local.count), stagingBytesPerMs: try stagingBytesPerMs(context),
             processesPerHost: ranks.local.count)
+    }
+
+    /// Between device and host memory, there and back, in two pieces that lie apart.
+    private static func stagingBytesPerMs(_ context: DeviceContext) throws -> Double {
+        let window = try HostWindow(context: context)
+        let byteCount = 1 << 23
+        let pieces = try [1, 2].map { _ in
+            (buffer: try context.makeBuffer(byteCount: byteCount / 2), count: byteCount / 8)
+        }
+        let times = try (0..<5).map { _ in
+            let ready = try context.queue.marker()
+            let begun = ContinuousClock.now
+            try window.change(pieces, after: ready) { _ in }
+            return (ContinuousClock.now - begun).milliseconds
+        }
+        return 2 * Double(byteCount) / median(times)
     }
 }

@@ -16,6 +16,7 @@ typedef struct {
 } error_record;
 enum { H5P_DEFAULT = 0, H5E_DEFAULT = 0, H5F_ACC_RDONLY = 0, H5S_SELECT_SET = 0, H5E_WALK_UPWARD = 0 };
 enum { H5T_INTEGER = 0, H5T_FLOAT = 1, H5T_SGN_NONE = 0 };
+enum { H5D_COMPACT = 0, H5D_CONTIGUOUS = 1, H5D_CHUNKED = 2 };
 
 // name, result, parameters
 #define FUNCTIONS(X)                                                                                               \
@@ -24,12 +25,17 @@ enum { H5T_INTEGER = 0, H5T_FLOAT = 1, H5T_SGN_NONE = 0 };
     X(H5Ewalk2, herr_t, (hid_t, int, herr_t (*)(unsigned, const error_record *, void *), void *))                  \
     X(H5Pcreate, hid_t, (hid_t))                                                                                   \
     X(H5Pset_file_locking, herr_t, (hid_t, bool, bool))                                                            \
+    X(H5Pget_layout, int, (hid_t))                                                                                 \
+    X(H5Pget_chunk, int, (hid_t, int, hsize_t *))                                                                  \
     X(H5Pclose, herr_t, (hid_t))                                                                                   \
     X(H5Fopen, hid_t, (const char *, unsigned, hid_t))                                                             \
+    X(H5Fget_filesize, herr_t, (hid_t, hsize_t *))                                                                 \
     X(H5Fclose, herr_t, (hid_t))                                                                                   \
     X(H5Dopen2, hid_t, (hid_t, const char *, hid_t))                                                               \
     X(H5Dget_type, hid_t, (hid_t))                                                                                 \
     X(H5Dget_space, hid_t, (hid_t))                                                                                \
+    X(H5Dget_create_plist, hid_t, (hid_t))                                                                         \
+    X(H5Dget_storage_size, hsize_t, (hid_t))                                                                       \
     X(H5Dread, herr_t, (hid_t, hid_t, hid_t, hid_t, hid_t, void *))                                                \
     X(H5Dclose, herr_t, (hid_t))                                                                                   \
     X(H5Tget_size, size_t, (hid_t))                                                                                \
@@ -143,6 +149,47 @@ static bool lengths_of(hid_t space, int *axes, hsize_t *lengths, adashare_hdf5_m
     return H5Sget_simple_extent_dims(space, lengths, NULL) >= 0 || fail(message);
 }
 
+// Bytes of so many elements; 0 where there are more than can be counted.
+static hsize_t bytes_of(int axes, const hsize_t *lengths, hid_t type) {
+    hsize_t bytes = H5Tget_size(type);
+    for (int axis = 0; axis < axes; axis++) {
+        if (__builtin_mul_overflow(bytes, lengths[axis], &bytes)) return 0;
+    }
+    return bytes;
+}
+
+// Whether a file can hold what an array claims: libhdf5 1.10 believes it, and reads beyond its memory or takes as much
+// as a chunk is said to have. A byte of deflate stands for 1032 at most.
+static bool check_room(
+    int64_t file, hid_t data, hid_t type, int axes, const hsize_t *lengths, adashare_hdf5_message *message) {
+    const hid_t made = H5Dget_create_plist(data);
+    hsize_t size = 0, chunk[ADASHARE_HDF5_MOST_AXES] = {0}, unpacked;
+    bool done = (made >= 0 && H5Fget_filesize(file, &size) >= 0) || fail(message);
+    if (done) {
+        // 0 where the list of chunks is damaged.
+        const hsize_t stored = H5Dget_storage_size(data);
+        if (__builtin_mul_overflow(size, 1032, &unpacked)) unpacked = size;
+        hsize_t claimed = 0;
+        switch (H5Pget_layout(made)) {
+        case H5D_COMPACT:
+        case H5D_CONTIGUOUS:
+            claimed = bytes_of(axes, lengths, type);
+            unpacked = stored;
+            break;
+        case H5D_CHUNKED:
+            if (H5Pget_chunk(made, axes, chunk) == axes) claimed = bytes_of(axes, chunk, type);
+            break;
+        default: break;
+        }
+        if (claimed == 0 || claimed > unpacked || stored == 0 || stored > size) {
+            snprintf(message->text, sizeof message->text, "a shape for which there are too few bytes");
+            done = false;
+        }
+    }
+    if (made >= 0) H5Pclose(made);
+    return done;
+}
+
 bool adashare_hdf5_describe(
     int64_t file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message) {
     const hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
@@ -150,7 +197,8 @@ bool adashare_hdf5_describe(
     const hid_t type = H5Dget_type(data), space = H5Dget_space(data);
     hsize_t lengths[ADASHARE_HDF5_MOST_AXES] = {0};
     bool done = (type >= 0 && space >= 0) || fail(message);
-    done = done && lengths_of(space, &array->axes, lengths, message);
+    done = done && lengths_of(space, &array->axes, lengths, message) &&
+           check_room(file, data, type, array->axes, lengths, message);
     if (done) {
         array->element = element_of(type);
         for (int axis = 0; axis < array->axes; axis++) array->lengths[axis] = lengths[axis];

@@ -31,6 +31,15 @@ public enum HostThreads {
         setenv("POCL_MAX_PTHREAD_COUNT", "\(own)", 0)
     }
 
+    /// Gives each of several processes of one host a cache of pocl's of its own, which several that compile the same
+    /// kernels at a time have damaged. To be called before platforms are looked for.
+    ///
+    /// - Parameter place: among them, from 0: the first one takes the cache as it is.
+    public static func divideCache(place: Int) {
+        guard place > 0, DriverCache.refusal == nil else { return }
+        setenv("POCL_CACHE_DIR", DriverDiagnosis.poclCache() + "/process-\(place)", 1)
+    }
+
     /// The cores that this process may use; nil where the system does not say.
     static var cores: Set<Int>? {
         text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }

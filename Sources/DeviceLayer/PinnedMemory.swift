@@ -45,11 +45,7 @@ final class PinnedMemory {
         _ count: Int, _ body: (inout MutableSpan<Float>) throws -> Result
     ) throws -> Result {
         precondition(4 * count <= byteCount, "\(count) numbers in \(byteCount) bytes")
-        return try memory.withMemoryRebound(to: Float.self, capacity: count) { start in
-            let memory = UnsafeMutableBufferPointer(start: start, count: count)
-            var floats = memory.mutableSpan
-            return try body(&floats)
-        }
+        return try memory.withFloats(count, body)
     }
 
     /// Enqueues an upload of the bytes from `offset` on.
@@ -92,17 +88,27 @@ extension CommandQueue {
     ) throws {
         buffer.requireRange(0, 4 * count)
         let memory = try map(buffer.handle, byteCount: 4 * count)
-        let result = Result {
-            try memory.withMemoryRebound(to: Float.self, capacity: count) { start in
-                let numbers = UnsafeMutableBufferPointer(start: start, count: count)
-                var floats = numbers.mutableSpan
-                try body(&floats)
-            }
+        let result = Result { try memory.withFloats(count, body) }
+        let unmapped = Result {
+            try check(
+                clEnqueueUnmapMemObject(handle, buffer.handle, memory, 0, nil, nil), "clEnqueueUnmapMemObject",
+                device: device)
+            try finish()
         }
-        try check(
-            clEnqueueUnmapMemObject(handle, buffer.handle, memory, 0, nil, nil), "clEnqueueUnmapMemObject",
-            device: device)
-        try finish()
+        // What went wrong first is the cause.
         try result.get()
+        try unmapped.get()
+    }
+}
+
+extension UnsafeMutableRawPointer {
+    /// The bytes from here on as numbers.
+    fileprivate func withFloats<Result>(
+        _ count: Int, _ body: (inout MutableSpan<Float>) throws -> Result
+    ) rethrows -> Result {
+        try withMemoryRebound(to: Float.self, capacity: count) { start in
+            var floats = UnsafeMutableBufferPointer(start: start, count: count).mutableSpan
+            return try body(&floats)
+        }
     }
 }

@@ -222,7 +222,7 @@ public struct Experiment: Sendable {
     }
 
     /// Processes that share this host.
-    private var hostShare: Int { ranks?.local.count ?? 1 }
+    package var hostShare: Int { ranks?.local.count ?? 1 }
 
     /// Threads that make the batches of one data set.
     package var loaderThreads: Int {

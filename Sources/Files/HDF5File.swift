@@ -35,7 +35,7 @@ package final class HDF5File: Sendable {
 
     /// What an array holds, and the lengths of its axes, the one that varies slowest first.
     ///
-    /// - Throws: `InputError` if the file has no such array.
+    /// - Throws: `InputError` if the file has no such array, or too few bytes for it.
     package func describe(_ name: String) throws -> (element: Element, shape: [Int]) {
         var array = adashare_hdf5_array()
         try Self.check(path, name) { adashare_hdf5_describe(handle, name, &array, &$0) }
@@ -49,7 +49,8 @@ package final class HDF5File: Sendable {
         return (Element(array.element), shape)
     }
 
-    /// What one index of an array's first axis holds, row-major.
+    /// What one index of an array's first axis holds, row-major. `describe` is to be asked before: it sees that the
+    /// file can hold the array.
     ///
     /// - Parameters:
     ///   - name: of the array.

@@ -10,7 +10,7 @@ extension PartCosts {
         func wrong(_ found: String) -> DecodingError {
             .dataCorruptedError(forKey: .sources, in: container, debugDescription: found)
         }
-        guard tasks >= 1 else { throw wrong("\(tasks) tasks") }
+        guard 1...Self.mostTasks ~= tasks else { throw wrong("\(tasks) tasks") }
         let isSeparate = try container.decodeIfPresent(Bool.self, forKey: .isSeparate) ?? false
         let sources =
             try container.decodeIfPresent([Int].self, forKey: .sources)
@@ -20,7 +20,14 @@ extension PartCosts {
             unit: try container.decode(Unit.self, forKey: .unit), sources: sources,
             stem: try container.decode(Int.self, forKey: .stem), once: try container.decode(Int.self, forKey: .once),
             blocks: try container.decode([Block].self, forKey: .blocks))
+        // Whatever is added up of them stays a whole number.
+        let parts = blocks.flatMap { [$0.branch, $0.branchOnce, $0.projection, $0.projectionOnce] } + [stem, once]
+        let most = Int.max / (8 * tasks * (blocks.count + 1))
+        if let part = parts.first(where: { !(0...most ~= $0) }) { throw wrong("a part that costs \(part)") }
     }
+
+    /// Of a file: more than any network has.
+    private static let mostTasks = 4096
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)

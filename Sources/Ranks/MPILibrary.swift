@@ -41,7 +41,9 @@ struct MPILibrary {
         guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
             throw RankError(
                 "found no \(candidates.map(\.path).joined(separator: ", nor ")), expected what "
-                    + "tools/build-mpi makes with the mpicc of this machine")
+                    + "tools/build-mpi --output FOLDER makes with the mpicc of this machine, there or where "
+                    + "ADASHARE_MPI says"
+            )
         }
         // MPI loads parts of itself later, which look for its symbols among those of all.
         guard let library = dlopen(file.path, RTLD_NOW | RTLD_GLOBAL) else {

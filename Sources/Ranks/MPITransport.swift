@@ -15,8 +15,12 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     private var nextBeat = ContinuousClock.now
     /// When this process last looked.
     private var looked = ContinuousClock.now
-    /// Names of the processes' hosts.
+    /// Names of the processes' hosts; none before they are known, and once all have come to the end.
     private var hosts: [String] = []
+    /// When all have to be done with closing.
+    private var closed: ContinuousClock.Instant?
+    /// Whether a transfer was given up: MPI may still write where it was to, so it is not called again.
+    private var isBroken = false
 
     private static let tag: Int32 = 4711
     private static let beatSeconds = 2.0
@@ -136,32 +140,40 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
     public func abort(code: Int32) { _ = library.abort(code) }
 
     public func close() {
-        // From here on nobody is missed, and nothing that was sent may be left.
+        // Some may come late: until then all give signs of life. From then on nobody is missed.
+        guard !isBroken, (try? gather([])) != nil else { return }
         hosts = []
+        closed = .now + .seconds(Self.patience)
+        // Nothing that was sent may be left; after the second time nobody sends any more.
+        takeBeats()
         guard (try? gather([])) != nil else { return }
-        while let rank = try? takeBeat(), rank >= 0 {}
-        guard (try? gather([])) != nil else { return }
+        takeBeats()
         _ = library.close()
     }
 
+    private func takeBeats() { while let rank = try? takeBeat(), rank >= 0 {} }
+
     /// Begins a transfer and waits for it.
     private func transfer(_ call: String, _ begin: (MPILibrary.Request) -> Int32) throws {
+        guard !isBroken else { throw RankError("\(call) after another process could not be reached") }
         let request = MPILibrary.Request.allocate(capacity: 1)
         request.initialize(to: nil)
-        defer { request.deallocate() }
+        isBroken = true
         try check(begin(request), call)
         try wait {
             var isDone: Int32 = 0
             try check(library.isDone(request, &isDone), call)
             return isDone != 0
         }
+        isBroken = false
+        request.deallocate()
     }
 
     /// Gives signs of life, and looks for those of the others.
     private func live() throws {
-        guard count > 1, !hosts.isEmpty else { return }
         let now = ContinuousClock.now
-        guard now >= nextBeat else { return }
+        if let closed, now > closed { throw RankError("not all processes have come to the end") }
+        guard count > 1, !hosts.isEmpty, now >= nextBeat else { return }
         // Who has slept cannot tell who has been silent.
         if now - looked > .seconds(3 * Self.beatSeconds) { heard = heard.map { _ in now } }
         (looked, nextBeat) = (now, now + .seconds(Self.beatSeconds))

@@ -7,7 +7,7 @@ public final class RankGroup: @unchecked Sendable {
     private let transport: any RankTransport
     private let jobs = JobQueue()
     /// What went wrong first, on the thread that speaks.
-    private var failure: (any Error)?
+    private let failure = Failure()
     private let ended: JobResult<Void>
     /// Of all processes, what this one adds; kept for the next sum.
     private var terms: [Float] = []
@@ -39,7 +39,7 @@ public final class RankGroup: @unchecked Sendable {
         self.failed = failed
         let (opened, ended) = (JobResult<any RankTransport>(), JobResult<Void>())
         self.ended = ended
-        let jobs = jobs
+        let (jobs, failure) = (jobs, failure)
         let thread = Thread {
             let transport: any RankTransport
             do {
@@ -58,7 +58,8 @@ public final class RankGroup: @unchecked Sendable {
                     failed(error as? RankError ?? RankError("\(error)"))
                 }
             }) { job() }
-            transport.close()
+            // Behind a failure the others are somewhere else.
+            if failure.error == nil { transport.close() }
             ended.set(.success(()))
         }
         thread.name = "ranks"
@@ -67,8 +68,13 @@ public final class RankGroup: @unchecked Sendable {
         transport = try opened.wait()
         guard transport.count.nonzeroBitCount == 1 else {
             jobs.close()
+            try? ended.wait()
             throw RankError("found \(transport.count) processes, expected a power of two: training.shards is one")
         }
+    }
+
+    private final class Failure: @unchecked Sendable {
+        var error: (any Error)?
     }
 
     deinit { jobs.close() }
@@ -87,11 +93,11 @@ public final class RankGroup: @unchecked Sendable {
         jobs.append {
             do {
                 // What comes behind a failure would meet something else of the others.
-                if let failure = self.failure { throw failure }
+                if let error = self.failure.error { throw error }
                 result.set(.success(try work(self)))
             } catch {
-                let isNew = self.failure == nil
-                self.failure = self.failure ?? error
+                let isNew = self.failure.error == nil
+                if isNew { self.failure.error = error }
                 if isNew, let error = error as? RankError { self.failed(error) }
                 result.set(.failure(error))
             }

@@ -81,22 +81,3 @@ public struct RankError: Error, CustomStringConvertible, Sendable {
     /// Creates an error.
     public init(_ description: String) { self.description = description }
 }
-
-/// The only process.
-public final class Alone: RankTransport {
-    public let (index, count) = (0, 1)
-    public var local: (index: Int, count: Int) { (0, 1) }
-    public var description: String { "one process" }
-
-    /// Creates the transport.
-    public init() {}
-
-    public func gather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    public func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) { all.take(own) }
-    public func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) {
-        all.take(values)
-    }
-    public func idle() {}
-    public func abort(code: Int32) {}
-    public func close() {}
-}

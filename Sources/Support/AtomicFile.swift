@@ -176,21 +176,12 @@ public enum AtomicFile {
         }
     }
 
-    /// The system's `write`, which has the name of a function here.
-    private static func system(_ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
-        #if canImport(Glibc)
-            Glibc.write(file, bytes, count)
-        #else
-            Darwin.write(file, bytes, count)
-        #endif
-    }
-
     /// Writes all bytes, whatever pieces the system takes.
     package static func writeAll(_ data: Data, to file: Int32, path: String) throws {
         try data.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count, let base = bytes.baseAddress {
-                let count = uninterrupted { system(file, base + done, bytes.count - done) }
+                let count = uninterrupted { SystemCalls.write(file, base + done, bytes.count - done) }
                 guard count > 0 else { throw InputError.system("write", path, expected: "a disk with space left") }
                 done += count
             }

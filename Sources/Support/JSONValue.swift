@@ -3,7 +3,7 @@ import Foundation
 /// A JSON value with one deterministic spelling: keys sorted, no spaces, shortest round-trip numbers.
 ///
 /// JSON has no infinity and no NaN: a non-finite number is written as `null`.
-public indirect enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
     /// `null`.
     case null
     /// `true` or `false`.

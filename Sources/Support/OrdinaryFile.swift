@@ -38,13 +38,7 @@ package enum OrdinaryFile {
     package static func open(_ path: String, _ flags: Int32, expected: String) throws -> Int32 {
         try refuseLink(at: URL(fileURLWithPath: path), expected: "a file")
         let all = flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-        let file = uninterrupted {
-            #if canImport(Glibc)
-                Glibc.open(path, all, AtomicFile.mode)
-            #else
-                Darwin.open(path, all, AtomicFile.mode)
-            #endif
-        }
+        let file = uninterrupted { SystemCalls.open(path, all, AtomicFile.mode) }
         guard file >= 0 else { throw InputError.system("open", path, expected: expected) }
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {

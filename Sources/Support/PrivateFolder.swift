@@ -28,14 +28,14 @@ package enum PrivateFolder {
     /// - Parameter path: links are followed: it is what they lead to that counts.
     package static func problem(_ path: String) -> String? {
         guard let status = target(path) else { return nil }
-        return problem(status, user: geteuid(), group: getegid())
+        return problem(status, user: geteuid(), group: ownGroup)
     }
 
     /// - Parameters:
     ///   - status: of the folder or file.
     ///   - user: whose it is to be.
-    ///   - group: of that user, which may be one of its own: a shell that says so has a umask of 002.
-    static func problem(_ status: stat, user: uid_t, group: gid_t) -> String? {
+    ///   - group: that user's own; nil where it shares all groups with others.
+    static func problem(_ status: stat, user: uid_t, group: gid_t?) -> String? {
         if status.st_uid != user { return "it belongs to another user (\(status.st_uid))" }
         let isOpen = status.st_mode & S_IWOTH != 0 || status.st_mode & S_IWGRP != 0 && status.st_gid != group
         return isOpen ? "others may write to it (mode \(String(status.st_mode & 0o7777, radix: 8)))" : nil
@@ -48,10 +48,35 @@ package enum PrivateFolder {
         let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
-            problem(status, user: geteuid(), group: getegid()) == nil
+            problem(status, user: geteuid(), group: ownGroup) == nil
         else { return nil }
         return try? handle.readToEnd() ?? Data()
     }
+
+    /// The group of this user alone, which is called as the user is and has nobody else in it: where there is one,
+    /// files are often made for it to write to (umask 002). Nil where the group is that of a project, or of all users.
+    private static let ownGroup: gid_t? = {
+        typealias Entry = group
+        let (user, ownGroup) = (geteuid(), getegid())
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1 << 16) { memory -> gid_t? in
+            var (owner, found) = (passwd(), UnsafeMutablePointer<passwd>?.none)
+            guard let start = memory.baseAddress,
+                getpwuid_r(user, &owner, start, memory.count / 2, &found) == 0, found != nil,
+                let name = owner.pw_name.map({ String(cString: $0) }), owner.pw_gid == ownGroup
+            else { return nil }
+            var (own, foundGroup) = (Entry(), UnsafeMutablePointer<Entry>?.none)
+            guard getgrgid_r(ownGroup, &own, start + memory.count / 2, memory.count / 2, &foundGroup) == 0,
+                foundGroup != nil,
+                own.gr_name.map({ String(cString: $0) }) == name
+            else { return nil }
+            var member = own.gr_mem
+            while let other = member?.pointee {
+                guard String(cString: other) == name else { return nil }
+                member = member?.advanced(by: 1)
+            }
+            return ownGroup
+        }
+    }()
 
     private static func target(_ path: String) -> stat? {
         var status = stat()

@@ -42,6 +42,11 @@ struct AdaShareCommand: ParsableCommand {
             Console.standard.say(.error, "Error: \(argument): found a name that is not UTF-8, expected one that is")
             Foundation.exit(ExitCode.failure.rawValue)
         }
+        if let folder = StandardStreams.folderThatIsNoText() {
+            Console.standard.say(
+                .error, "Error: \(folder): found a working folder whose name is not UTF-8, expected one that is")
+            Foundation.exit(ExitCode.failure.rawValue)
+        }
         // Set by tests, whose machines are busy and whose times nobody reads.
         let isLeast = ProcessInfo.processInfo.environment["ADASHARE_LEAST_MEASURING"] == "1"
         let code = MeasuringTime.$isLeast.withValue(isLeast) {

@@ -29,7 +29,8 @@ struct Benchmark: ParsableCommand {
                 Default network: the published NYU v2 three-task one; change it with --config and --set.
                 """)
 
-        @Option(help: "Experiment configuration, YAML; only tasks and model count.") var config: String?
+        @Option(help: "Experiment configuration, YAML; only tasks and model count.", completion: .file()) var config:
+            String?
         @Option(
             name: .customLong("set"),
             help: ArgumentHelp(
@@ -46,11 +47,12 @@ struct Benchmark: ParsableCommand {
                     + "others: published policies of this and other networks (inference, retrain).")
         )
         var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
-        @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.")
+        @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.", completion: .file())
         var policy: [PolicySource] = []
-        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
-        @Option(help: ArgumentHelp("Draw ms against density, beside hard sharing, SVG.", valueName: "file")) var plot:
-            String?
+        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file"), completion: .file()) var json: String?
+        @Option(
+            help: ArgumentHelp("Draw ms against density, beside hard sharing, SVG.", valueName: "file"),
+            completion: .file()) var plot: String?
         @Flag(help: "Only build the plans of the rows, --repeats times each, and run none.") var plans = false
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
@@ -159,7 +161,7 @@ extension Benchmark {
         @Option(help: "What convolutions multiply: float32, tf32 or bfloat16; see model.precision.")
         var precision = ModelPrecision.float32
         @Option(help: "Timed repeats of each row, at least, 1 to 1000000; short ones run more often.") var repeats = 5
-        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
+        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file"), completion: .file()) var json: String?
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
         @OptionGroup var logging: LogOptions

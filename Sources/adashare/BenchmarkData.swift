@@ -24,7 +24,7 @@ extension Benchmark {
         @Option(help: "Numbers of threads, comma-separated, each 1 to 256. Default: 1 and as many as training has.")
         var threads: ThreadList?
         @Option(help: "Images for each number of threads at least, 1 to 1000000.") var images = 256
-        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file")) var json: String?
+        @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file"), completion: .file()) var json: String?
 
         struct ThreadList: ExpressibleByArgument {
             let counts: [Int]

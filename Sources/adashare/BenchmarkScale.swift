@@ -19,15 +19,17 @@ extension Benchmark {
                 others that compute longer. MB sent: by each process in a step.
                 """)
 
-        @Option(help: "Experiment configuration, YAML.") var config: String
+        @Option(help: "Experiment configuration, YAML.", completion: .file()) var config: String
         @Option(
             name: .customLong("set"),
             help: ArgumentHelp(
                 "Change one key, for example training.shards=4; repeatable.", valueName: "path=value"))
         var overrides: [String] = []
         @Option(help: "Timed steps, 1 to 1000000, after one that is not.") var repeats = 9
-        @Option(help: ArgumentHelp("Write the row as JSON.", valueName: "file")) var json: String?
-        @Option(help: ArgumentHelp("A row of an earlier call to print above; repeatable.", valueName: "file"))
+        @Option(help: ArgumentHelp("Write the row as JSON.", valueName: "file"), completion: .file()) var json: String?
+        @Option(
+            help: ArgumentHelp("A row of an earlier call to print above; repeatable.", valueName: "file"),
+            completion: .file())
         var beside: [String] = []
         @OptionGroup var device: DeviceOptions
         @OptionGroup var search: SearchOptions
@@ -38,7 +40,7 @@ extension Benchmark {
         func validate() throws { try checkRepeats(repeats) }
 
         func run(on console: Console) throws {
-            try Launcher.run(on: console, located: located) { console, ranks in
+            try Launcher.run("benchmark scale", on: console, located: located) { console, ranks in
                 let configuration = try readConfiguration(config, overrides, on: console)
                 try configuration.validateForTraining(file: config)
                 var experiment = try Experiment(configuration)
@@ -60,6 +62,7 @@ extension Benchmark {
                 ).run()
                 progress.finish()
                 guard ranks?.isFirst ?? true else { return }
+                for (file, other) in zip(beside, others) { try report.check(beside: other, of: file) }
                 if let json { try report.write(to: URL(fileURLWithPath: json)) }
                 try console.print(ScaleReport.table(others + [report]))
             }

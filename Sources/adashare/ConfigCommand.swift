@@ -16,7 +16,7 @@ struct ConfigCommand: ParsableCommand {
                 instead. Commands that take --config translate such files themselves, to the same.
                 """)
 
-        @Argument(help: "YAML as in the folder yamls of the published code.") var file: String
+        @Argument(help: "YAML as in the folder yamls of the published code.", completion: .file()) var file: String
 
         func run(on console: Console) throws {
             let url = URL(fileURLWithPath: file)

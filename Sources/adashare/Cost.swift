@@ -22,7 +22,7 @@ struct Cost: LoggingCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
-    @Option(help: "Policy: \(PolicySource.expectation). Default: every task uses every block.")
+    @Option(help: "Policy: \(PolicySource.expectation). Default: every task uses every block.", completion: .file())
     var policy: PolicySource?
     @Option(help: "Image size, HxW, each 1 to 16384. Default: dataset.crop.") var size: Size?
     @Option(help: "Images per step, 1 to 65536, for the memory. Default: training.batch.") var batch: BatchSize?

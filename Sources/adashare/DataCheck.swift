@@ -133,7 +133,7 @@ extension DatasetFacts {
         var head = "\(name), \(samples) images"
         if !sizes.isEmpty { head += " of " + sizes.joined(separator: ", ") }
         if self.sizes.count > most { head += " and \(self.sizes.count - most) other sizes" }
-        if undecoded > 0 { head += "; \(undecoded) with an error, left out of what follows" }
+        if undecoded > 0 { head += "; \(undecoded) with an error, left out of ranges and shares" }
         return ([head, splitTable.text] + [numberTable].compactMap { $0?.text } + labels.compactMap(\.classText))
             .joined(separator: "\n\n")
     }
@@ -181,7 +181,8 @@ extension DatasetFacts.Label {
                 [isOne ? "share" : "\(first)"]
                     + classes[first..<min(first + perRow, classes.count)].map { percentOf($0, labelled) })
         }
-        return "\(name), \(format): \(shareText) without label, the others are\n\n\(table.text)"
+        return
+            "\(name), \(format): of the images that carry it \(shareText) without label, the rest is\n\n\(table.text)"
     }
 }
 

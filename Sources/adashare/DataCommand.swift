@@ -15,7 +15,7 @@ struct DataCommand: ParsableCommand {
             abstract: "Write generated room scenes in the format of NYU v2.",
             discussion: "Images, classes, normals, depth and edges are a pure function of seed and index.")
 
-        @Option(help: "Folder, new or empty.") var output: String
+        @Option(help: "Folder, new or empty.", completion: .file()) var output: String
         @Option(help: "Number of scenes, 1 to 1000000.") var count: Int
         @Option(help: "Image size, HxW, each 8 to 4096.") var size: Size
         @Option(help: "Seed of the generator.") var seed: UInt64 = 1

@@ -22,7 +22,7 @@ struct DataPreview: ConsoleCommand {
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var part: TaskOptions
-    @Option(help: "Picture to write, PNG.") var output: String
+    @Option(help: "Picture to write, PNG.", completion: .file()) var output: String
     @Option(help: "Images, 1 to \(Self.mostRows), of all data sets together.") var count = 6
     @Option(help: "Split: \(DatasetSplits.names.joined(separator: ", ")).") var split = "train"
     @Option(help: "What images and augmentation are drawn by. Default: training.seed.") var seed: UInt64?

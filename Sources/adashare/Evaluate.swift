@@ -15,8 +15,8 @@ struct Evaluate: LoggingCommand {
         abstract: "Score a run's weights on a split, in both metric conventions.",
         discussion: "Without --checkpoint: the weights of the last phase that finished.")
 
-    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
-    @Option(help: "Checkpoint to score instead.") var checkpoint: String?
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.", completion: .file()) var path: String
+    @Option(help: "Checkpoint to score instead.", completion: .file()) var checkpoint: String?
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -25,7 +25,7 @@ struct Evaluate: LoggingCommand {
     var overrides: [String] = []
     @Option(help: "Split: train, train1, train2, validation or test. Default: test; where there is none, as in train.")
     var split: String?
-    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
+    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.", completion: .file())
     var policy: PolicySource?
     @Flag(
         help: ArgumentHelp(

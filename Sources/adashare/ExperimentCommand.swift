@@ -16,8 +16,9 @@ struct ExperimentCommand: ParsableCommand {
         subcommands: [Run.self, TableOfResults.self, Plot.self])
 
     struct Place: ParsableArguments {
-        @Argument(help: "The study, YAML: config, seeds, rows with their keys, reference.") var file: String
-        @Option(help: "Folder of its runs. Default: runs/<name of the file>.") var output: String?
+        @Argument(help: "The study, YAML: config, seeds, rows with their keys, reference.", completion: .file())
+        var file: String
+        @Option(help: "Folder of its runs. Default: runs/<name of the file>.", completion: .file()) var output: String?
 
         func study() throws -> Study { try Study.read(URL(fileURLWithPath: file)) }
 
@@ -71,6 +72,11 @@ struct ExperimentCommand: ParsableCommand {
         }
 
         func run(on console: Console) throws {
+            guard Launcher.count == 1 else {
+                throw InputError(
+                    file: "mpirun", found: "\(Launcher.count) processes",
+                    expected: "experiment run by itself: it starts its runs, with --jobs several at a time")
+            }
             // Before a driver makes threads.
             let stop = console.isProcess ? StopRequest.listening() : StopRequest()
             let study = try place.study()

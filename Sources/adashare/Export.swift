@@ -21,11 +21,12 @@ struct Export: LoggingCommand {
 
     enum Format: String, CaseIterable, ExpressibleByArgument { case onnx, safetensors }
 
-    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.") var path: String
+    @Option(name: .customLong("run"), help: "Run folder that `train` wrote.", completion: .file()) var path: String
     @Option(help: "onnx or safetensors.") var format: Format
-    @Option(help: "The file.") var output: String
-    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.") var checkpoint: String?
-    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.")
+    @Option(help: "The file.", completion: .file()) var output: String
+    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.", completion: .file())
+    var checkpoint: String?
+    @Option(help: "Policy: \(PolicySource.expectation). Default: what the checkpoint records.", completion: .file())
     var policy: PolicySource?
     @Option(
         help: "What the model is given: pixels (uint8, N×H×W×3, red first) or normalised (float, N×3×H×W, as trained).")

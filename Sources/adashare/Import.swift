@@ -17,9 +17,9 @@ struct Import: ConsoleCommand {
             tools/pickle-to-safetensors makes safetensors. No OpenCL device is needed.
             """)
 
-    @Argument(help: "Weights, safetensors.") var weights: String
+    @Argument(help: "Weights, safetensors.", completion: .file()) var weights: String
     @OptionGroup var options: ConfigurationOptions
-    @Option(help: "The file, which model.initial_checkpoint takes.") var output: String
+    @Option(help: "The file, which model.initial_checkpoint takes.", completion: .file()) var output: String
     @Option(
         help: ArgumentHelp(
             "How images entered the network: published, standardised-rgb or centred-rgb.",

@@ -13,22 +13,28 @@ import Foundation
 /// The processes that `mpirun`, `srun` or the like has started together, this one among them.
 enum Launcher {
     /// How many there are, as launchers tell what they start; 1 without one.
-    private static var count: Int {
-        let environment = ProcessInfo.processInfo.environment
+    static var count: Int {
         // Open MPI, MPICH and Intel MPI, and Slurm where it starts MPI itself.
-        return ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap {
-            environment[$0].flatMap { Int($0) }
-        }.first ?? 1
+        number(of: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]) ?? 1
+    }
+
+    /// Which of them this one is, as far as launchers tell.
+    private static var index: Int { number(of: ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"]) ?? 0 }
+
+    private static func number(of variables: [String]) -> Int? {
+        let environment = ProcessInfo.processInfo.environment
+        return variables.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
     }
 
     /// The processes; nil where this one is alone.
     ///
+    /// - Parameter advice: what to do where another one cannot be reached any more.
     /// - Throws: `RankError` where there are several and MPI cannot be loaded, or fails.
-    private static func ranks() throws -> RankGroup? {
+    private static func ranks(_ advice: String?) throws -> RankGroup? {
         guard count > 1 else { return nil }
         let known = ProcessInfo.processInfo.environment["ADASHARE_MPI"].map { [URL(fileURLWithPath: $0)] }
         let candidates = known ?? libraries
-        let ranks = try RankGroup(failed: { end($0) }, open: { try MPITransport(candidates) })
+        let ranks = try RankGroup(failed: { end($0, advice) }, open: { try MPITransport(candidates) })
         guard ranks.count == count else {
             throw RankError(
                 "the launcher has started \(count) processes, and \(ranks.description) knows \(ranks.count): expected "
@@ -40,17 +46,32 @@ enum Launcher {
     /// Does a command's work in each of the processes. Only the first one's is heard; an error of any ends all.
     ///
     /// - Parameters:
+    ///   - command: what all of them have to have been started for, as people call it.
+    ///   - advice: what to do where another process cannot be reached any more.
     ///   - console: of the first process.
     ///   - located: an error with the file that it is about.
     ///   - work: is given the processes; nil where this one is alone.
     /// - Throws: what `work` throws where this process is alone; else exit codes alone.
     static func run(
-        on console: Console, located: (any Error) -> any Error, _ work: (Console, RankGroup?) throws -> Void
+        _ command: String, advice: String? = nil, on console: Console, located: (any Error) -> any Error,
+        _ work: (Console, RankGroup?) throws -> Void
     ) throws {
         // Before other threads are: they inherit what the first one is deaf to.
         if console.isProcess { _ = StopRequest.listening() }
-        guard let ranks = try ranks() else { return try work(console, nil) }
+        let found: RankGroup?
         do {
+            found = try ranks(advice)
+        } catch {
+            // What all meet is told by the first, which ends the others in this time.
+            if index > 0 { sleep(2) }
+            throw error
+        }
+        guard let ranks = found else { return try work(console, nil) }
+        do {
+            let commands = try ranks.gather(command)
+            if let other = commands.firstIndex(where: { $0 != commands[0] }) {
+                throw RankError("rank \(other) was started for '\(commands[other])', and rank 0 for '\(commands[0])'")
+            }
             try work(ranks.isFirst ? console : console.silent, ranks)
         } catch let code as ExitCode {
             ranks.close()
@@ -75,8 +96,8 @@ enum Launcher {
 
     /// The same on the thread that speaks, where another process cannot be reached. It may hang in MPI as well, so this
     /// one ends without asking: its launcher then ends the others.
-    private static func end(_ error: RankError) {
-        StandardStreams.remark("Error: \(error); the last checkpoint is whole, and --resume goes on from it\n")
+    private static func end(_ error: RankError, _ advice: String?) {
+        StandardStreams.remark("Error: \(error)" + (advice.map { "; \($0)" } ?? "") + "\n")
         _exit(ExitCode.failure.rawValue)
     }
 

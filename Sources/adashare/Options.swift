@@ -62,7 +62,10 @@ struct DeviceOptions: ParsableArguments {
     func makeContext(
         profiling: Bool = false, progress: ProgressPrinter, ranks: RankGroup? = nil
     ) throws -> DeviceContext {
-        if let ranks { HostThreads.share(among: ranks.local.count) }
+        if let ranks {
+            HostThreads.share(among: ranks.local.count)
+            HostThreads.divideCache(place: ranks.local.index)
+        }
         HostThreads.stayOnTheirCores()
         let device = try ranks.map { try select(for: $0, progress) } ?? select()
         let context = try Self.context(device, profiling: profiling)
@@ -186,7 +189,8 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Experiment configuration, YAML; docs/configuration.md lists every key.",
-            discussion: "Files of the published code are taken too; `adashare config translate` shows what they say."))
+            discussion: "Files of the published code are taken too; `adashare config translate` shows what they say."),
+        completion: .file())
     var config: String
 
     @Option(
@@ -215,7 +219,7 @@ struct ProfileOptions: ParsableArguments {
             "Write when each kernel ran, as a trace for chrome://tracing or Perfetto, and print the longest ones.",
             discussion: "FLOP/s count two operations per multiply-accumulate of a convolution; bytes are those of a "
                 + "kernel's buffers, each once.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var profile: String?
 
     var isOn: Bool { profile != nil }

@@ -19,7 +19,9 @@ struct Policy: ConsoleCommand {
             its cost beside hard sharing's. To retrain it: adashare train --phases retrain --policy FILE.
             """)
 
-    @Option(name: .customLong("run"), help: "Run folder that `train` wrote, with policy learning finished.")
+    @Option(
+        name: .customLong("run"), help: "Run folder that `train` wrote, with policy learning finished.",
+        completion: .file())
     var path: String
     @Option(
         help: ArgumentHelp(
@@ -30,7 +32,8 @@ struct Policy: ConsoleCommand {
     @Option(help: "Draw so many policies, 1 to 4096.") var sample: Int?
     @Option(help: "Seed of the draws of --sample. Default: 1.") var seed: UInt64?
     @Option(help: "What the budget charges: shared or passes. Default: the run's policy.cost.") var cost: CostForm?
-    @Option(help: ArgumentHelp("Write the policy, JSON as in policy.json.", valueName: "file")) var output: String?
+    @Option(help: ArgumentHelp("Write the policy, JSON as in policy.json.", valueName: "file"), completion: .file())
+    var output: String?
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {

@@ -28,29 +28,34 @@ struct Predict: LoggingCommand {
             Without --policy: the policy recorded in the checkpoint, else every task uses every block.
             """)
 
-    @Option(name: .customLong("run"), help: "Run folder that `train` wrote: its configuration, and its latest weights.")
+    @Option(
+        name: .customLong("run"), help: "Run folder that `train` wrote: its configuration, and its latest weights.",
+        completion: .file())
     var path: String?
-    @Option(help: "Experiment configuration, YAML, where no run is named; only tasks and model count.")
+    @Option(
+        help: "Experiment configuration, YAML, where no run is named; only tasks and model count.", completion: .file())
     var config: String?
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp("Change one key, for example model.head=light; repeatable.", valueName: "path=value"))
     var overrides: [String] = []
-    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.") var checkpoint: String?
-    @Option(help: "Policy: \(PolicySource.expectation).") var policy: PolicySource?
+    @Option(help: "Weights, safetensors. Default: those of the run's last finished phase.", completion: .file())
+    var checkpoint: String?
+    @Option(help: "Policy: \(PolicySource.expectation).", completion: .file()) var policy: PolicySource?
     @Option(help: "What is written: pictures, png, npy or safetensors.") var outputFormat: PredictionFormat?
     @Flag(help: "The same as --output-format safetensors.") var raw = false
     @Option(help: "How outputs come to image size: nearest, as metrics take them, or bilinear.")
     var upsample: Upsampling = .bilinear
     @Option(help: "Images of one size that are computed at once, as far as they have 4 million pixels together.")
     var batch = BatchSize(1)
-    @Option(help: "Folder for the results; created if missing.") var output: String
+    @Option(help: "Folder for the results; created if missing.", completion: .file()) var output: String
     @OptionGroup var part: TaskOptions
     @OptionGroup var device: DeviceOptions
     @OptionGroup var profile: ProfileOptions
     @OptionGroup var logging: LogOptions
     @Argument(
-        help: "Images, folders of images, or patterns: PNG of any colour type without transparency, JPEG but CMYK.")
+        help: "Images, folders of images, or patterns: PNG of any colour type without transparency, JPEG but CMYK.",
+        completion: .file())
     var images: [String]
 
     private var format: PredictionFormat { outputFormat ?? (raw ? .safetensors : .pictures) }

@@ -13,9 +13,11 @@ struct Report: ConsoleCommand {
             Without --output the page is called after the runs, and one that is not of the same runs is never replaced.
             """)
 
-    @Argument(help: "Run folders that `train` wrote.") var runs: [String]
-    @Option(help: "The page. Default, without --network: report-RUN.html in this folder.") var output: String?
-    @Option(help: "A picture of the first run's network under its policy, SVG.") var network: String?
+    @Argument(help: "Run folders that `train` wrote.", completion: .file()) var runs: [String]
+    @Option(help: "The page. Default, without --network: report-RUN.html in this folder.", completion: .file())
+    var output: String?
+    @Option(help: "A picture of the first run's network under its policy, SVG.", completion: .file()) var network:
+        String?
 
     func run(on console: Console) throws {
         let reports = try Self.read(runs)

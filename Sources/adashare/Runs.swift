@@ -14,7 +14,7 @@ struct Runs: ConsoleCommand {
             shortened.
             """)
 
-    @Argument(help: "The folder.") var folder = "runs"
+    @Argument(help: "The folder.", completion: .file()) var folder = "runs"
     @Option(help: "Order: changed (last first), name, score (best first) or size (largest first).")
     var sort = Order.changed
     @Flag(help: "Print JSON.") var json = false

@@ -15,7 +15,7 @@ struct Show: ConsoleCommand {
             with mean ± standard deviation. Δ is the mean relative gain over the run's own hard sharing.
             """)
 
-    @Argument(help: "Run folders that `train` wrote.") var runs: [String]
+    @Argument(help: "Run folders that `train` wrote.", completion: .file()) var runs: [String]
     @Flag(help: "Print JSON.") var json = false
 
     func run(on console: Console) throws {

@@ -30,6 +30,13 @@ enum StandardStreams {
         return nil
     }
 
+    /// The working folder of the process, spelled out, if its name is no UTF-8: paths below it would lead elsewhere.
+    static func folderThatIsNoText() -> String? {
+        guard let path = getcwd(nil, 0) else { return nil }
+        defer { free(path) }
+        return String(validatingCString: path) == nil ? spelled(Data(bytes: path, count: strlen(path))) : nil
+    }
+
     /// Writes a part of an answer to standard output, all of it, however long its reader takes.
     ///
     /// - Throws: `InputError` if it cannot be written, for example to a full disk.

@@ -12,16 +12,24 @@ struct TradeoffText {
     }
 
     var text: String {
-        let title =
+        var title =
             "Accuracy against time (ms for steps of \(tradeoff.batch) images of "
-            + "\(tradeoff.height)×\(tradeoff.width) on \(tradeoff.device); gains over hard sharing on split "
-            + "\(tradeoff.split), exact convention)"
-        let lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
+            + "\(tradeoff.height)×\(tradeoff.width) on \(tradeoff.device)"
+        if hasGains { title += "; gains over hard sharing on split \(tradeoff.split), exact convention" }
+        title += ")"
+        var lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
+        if isDisturbed { lines.insert(Self.disturbed, at: 0) }
         return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
     }
 
+    private static let disturbed =
+        "Other work disturbed these times, and they may be far off: without tradeoff.json, train --resume measures "
+        + "again."
+
+    private var isDisturbed: Bool { tradeoff.isDisturbed ?? false }
+    private var hasGains: Bool { tradeoff.points.contains { $0.gain != nil } }
+
     private var table: String {
-        let hasGains = tradeoff.points.contains { $0.gain != nil }
         var table = Table(
             ["", "MACs", "inference", "", "training", ""] + (hasGains ? tasks + ["all tasks"] : []))
         for point in tradeoff.points {
@@ -48,9 +56,12 @@ struct TradeoffText {
                 ? "\(readable(1 / share, digits: 3)) × \(less)" : "\(readable(share, digits: 3)) × \(more)"
         }
         var line =
-            "\(point.name): \(factor(point.macsShare, "fewer", "more")) multiply-accumulates, inference "
-            + "\(factor(point.inferenceShare, "faster", "slower")), training "
-            + factor(point.trainingShare, "faster", "slower")
+            "\(point.name): \(factor(point.macsShare, "fewer", "more")) multiply-accumulates"
+        if !isDisturbed {
+            line +=
+                ", inference \(factor(point.inferenceShare, "faster", "slower")), training "
+                + factor(point.trainingShare, "faster", "slower")
+        }
         if let all = point.gain {
             let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signedPercent($0))" } }
             line += "; \(gains.joined(separator: ", ")); all tasks \(signedPercent(all)) against hard sharing"

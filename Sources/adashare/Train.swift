@@ -27,7 +27,7 @@ struct Train: LoggingCommand {
         help: ArgumentHelp(
             "Experiment configuration, YAML; docs/configuration.md lists every key.",
             discussion: "Not needed with --resume FOLDER, which has it. Files of the published code are taken too; "
-                + "`adashare config translate` shows what they say."))
+                + "`adashare config translate` shows what they say."), completion: .file())
     var config: String?
     @Option(
         name: .customLong("set"),
@@ -39,7 +39,7 @@ struct Train: LoggingCommand {
     @OptionGroup var profile: ProfileOptions
     @OptionGroup var logging: LogOptions
 
-    @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.")
+    @Option(help: "Run folder, new or empty. Default: runs/<name of the configuration>.", completion: .file())
     var output: String?
 
     @Option(
@@ -48,7 +48,7 @@ struct Train: LoggingCommand {
             discussion: "A run keeps them: --resume without the option goes on with the phases of before."))
     var phases: PhaseList?
 
-    @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).")
+    @Option(help: "With --phases retrain, the policy to train under: \(PolicySource.expectation).", completion: .file())
     var policy: PolicySource?
 
     @Flag(
@@ -59,7 +59,7 @@ struct Train: LoggingCommand {
                 + "where the data lies, the device. Of a run that is finished the results are printed again."))
     var resume = false
 
-    @Argument(help: ArgumentHelp("With --resume, the run's folder.", valueName: "run"))
+    @Argument(help: ArgumentHelp("With --resume, the run's folder.", valueName: "run"), completion: .file())
     var folder: String?
 
     @Option(
@@ -165,7 +165,10 @@ struct Train: LoggingCommand {
     }
 
     func run(on console: Console) throws {
-        try Launcher.run(on: console, located: located) { console, ranks in
+        try Launcher.run(
+            resume ? "train --resume" : "train", advice: "checkpoints are whole: --resume goes on from the last one",
+            on: console, located: located
+        ) { console, ranks in
             guard let ranks, !ranks.isFirst else { return try run(on: console, ranks: ranks) }
             let scratch = try Launcher.scratch(ranks)
             defer { try? FileManager.default.removeItem(at: scratch) }

@@ -28,7 +28,7 @@ struct Tune: LoggingCommand {
     @OptionGroup var device: DeviceOptions
     @OptionGroup var logging: LogOptions
     @Flag(help: "Measure again what is known already.") var again = false
-    @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file")) var json: String?
+    @Option(help: ArgumentHelp("Write the results as JSON.", valueName: "file"), completion: .file()) var json: String?
 
     func run(on console: Console) throws {
         let given = try Experiment(options.load(on: console))

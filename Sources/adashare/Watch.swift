@@ -13,7 +13,7 @@ struct Watch: ConsoleCommand {
             under its own names, unless --host and --allow say otherwise. Ctrl-C ends it.
             """)
 
-    @Argument(help: "Run folders that `train` writes.") var runs: [String]
+    @Argument(help: "Run folders that `train` writes.", completion: .file()) var runs: [String]
     @Option(help: "The address to listen on.") var host = "127.0.0.1"
     @Option(help: "The port; 0 takes any that is free.") var port: UInt16 = 8765
     @Option(

@@ -103,6 +103,7 @@ final class RunningProgram {
     }
 
     var isRunning: Bool { process.isRunning }
+    var id: pid_t { process.processIdentifier }
 
     /// Ends the process as the kernel would: no handler runs.
     func kill() {

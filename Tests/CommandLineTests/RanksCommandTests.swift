@@ -86,7 +86,7 @@ extension CommandLineTests {
             let killed = try start(mpi, 2, arguments("killed"))
             while killed.isRunning, events("killed").count(where: { $0["event"] == "step" }) < 17 { usleep(2000) }
             let moment = Date()
-            #expect(try Ranks.killSecond(of: folder.file("killed")))
+            #expect(try Ranks.signalSecond(of: folder.file("killed"), SIGKILL))
             let end = try killed.finish()
             #expect(end.status != 0 && Date().timeIntervalSince(moment) < 30)
             let resumed = try start(mpi, 4, arguments("killed", ["--resume"])).finish()
@@ -134,14 +134,62 @@ extension CommandLineTests {
             #expect(try Data(contentsOf: files[0]) == Data(contentsOf: files[1]))
         }
 
-        @Test(arguments: Ranks.all) fileprivate func aSignalEndsAllWithACheckpoint(mpi: Ranks) throws {
-            let program = try start(mpi, 2, arguments("stopped"))
+        /// One that stands still, as on a host that no longer answers: the others wait for 20 s.
+        @Test(.timeLimit(.minutes(3))) fileprivate func aPausedProcessEndsAll() throws {
+            let programs = try Ranks.all.map { mpi in
+                (mpi.name, try start(mpi, 2, arguments(mpi.name, ["--set", "training.warmup.iterations=100000"])))
+            }
+            for (run, program) in programs {
+                while program.isRunning, !events(run).contains(where: { $0["event"] == "step" }) { usleep(2000) }
+                #expect(try Ranks.signalSecond(of: folder.file(run), SIGSTOP))
+            }
+            for (run, program) in programs {
+                let end = try program.finish()
+                // MPICH's launcher leaves a process that stands still.
+                _ = try Ranks.signalSecond(of: folder.file(run), SIGKILL)
+                let lines = end.errors.split(separator: "\n").filter { $0.hasPrefix("Error") }
+                #expect(end.status != 0 && lines.count == 1, "\(end.errors)")
+                #expect(lines.first?.contains("rank 1") == true, "\(end.errors)")
+                #expect(lines.first?.contains("has given no sign of life for 20 s") == true, "\(end.errors)")
+            }
+        }
+
+        /// A link that breaks between two hosts, which are network namespaces of this machine.
+        @Test(.timeLimit(.minutes(3)), .enabled(if: Ranks.haveHosts, "no root, network namespaces or Open MPI"))
+        fileprivate func aCutLinkEndsAllWithTheLastCheckpointWhole() throws {
+            let mpi = try #require(Ranks.all.first { $0.name == "openmpi" })
+            let long = ["--set", "training.warmup.iterations=100000"]
+            let program = try mpi.startOnTwoHosts(arguments("cut", long), temporary: folder.file("temporary"))
+            while program.isRunning, events("cut").count(where: { $0["event"] == "step" }) < 12 { usleep(2000) }
+            let moment = Date()
+            #expect(try Ranks.cutLink(of: program))
+            while try Ranks.areRunning(in: folder.file("cut")), Date().timeIntervalSince(moment) < 60 { usleep(50_000) }
+            #expect(Date().timeIntervalSince(moment) < 30)
+            // The launcher would wait for the other host for minutes.
+            Ranks.endLauncher(of: program)
+            let end = try program.finish()
+            #expect(end.status != 0)
+            #expect(
+                end.errors.contains("rank 1 on host-b has given no sign of life for 20 s; checkpoints are whole"),
+                "\(end.errors)")
+            #expect(try folder.checkpointsAreWhole(in: "cut"))
+        }
+
+        @Test(.timeLimit(.minutes(3)), arguments: Ranks.all)
+        fileprivate func aSignalEndsAllWithACheckpoint(mpi: Ranks) throws {
+            // No checkpoint is due before the end, which is far.
+            let rare = ["--set", "training.checkpoint_every=1000", "--set", "training.retrain.iterations=500"]
+            #expect(try Program.run(arguments("one", rare)).status == 0)
+            let program = try start(mpi, 2, arguments("stopped", rare))
             while program.isRunning, events("stopped").count(where: { $0["event"] == "step" }) < 7 { usleep(2000) }
-            program.send(SIGTERM)
-            _ = try program.finish()
-            #expect(FileManager.default.fileExists(atPath: folder.file("stopped/checkpoints/latest.json").path))
-            let resumed = try start(mpi, 2, arguments("stopped", ["--resume"])).finish()
+            // Not to the launcher: it inherits what this process is deaf to.
+            #expect(try Ranks.signalSecond(of: folder.file("stopped"), SIGTERM))
+            let end = try program.finish()
+            #expect(end.status == 143 && end.errors.contains("stopped by SIGTERM"), "\(end.errors)")
+            #expect(try folder.checkpointsAreWhole(in: "stopped"))
+            let resumed = try start(mpi, 2, arguments("stopped", rare + ["--resume"])).finish()
             #expect(resumed.status == 0, "\(resumed.errors)")
+            try expectSameBits("stopped", "one")
         }
     }
 }
@@ -196,17 +244,60 @@ private struct Ranks: Sendable, CustomTestStringConvertible {
             environment: ["POCL_MAX_PTHREAD_COUNT": "1", "ADASHARE_MPI": library.path, "TMPDIR": temporary.path])
     }
 
-    /// Kills the second of the processes that train in a folder.
-    static func killSecond(of run: URL) throws -> Bool {
-        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
+    /// Whether two hosts can be made of this one.
+    static let haveHosts =
+        geteuid() == 0 && all.contains { $0.name == "openmpi" } && run(ip, ["netns", "list"])
+        && run(ip, ["netns", "add", "adashare-\(getpid())"]) && run(ip, ["netns", "del", "adashare-\(getpid())"])
+    private static let ip = "/usr/sbin/ip"
+
+    private static func run(_ program: String, _ arguments: [String]) -> Bool {
+        guard let running = try? RunningProgram(arguments, of: URL(fileURLWithPath: program)) else { return false }
+        return (try? running.finish().status) == 0
+    }
+
+    /// One process on each of two hosts, whose launcher does not look whether they answer.
+    func startOnTwoHosts(_ arguments: [String], temporary: URL) throws -> RunningProgram {
+        try RunningProgram(
+            ["--patient", Program.url.path] + arguments,
+            of: Program.repository.appendingPathComponent("tools/two-hosts"),
+            environment: ["ADASHARE_MPI": library.path, "TMPDIR": temporary.path])
+    }
+
+    /// Cuts the link between the two.
+    static func cutLink(of program: RunningProgram) throws -> Bool {
+        run(ip, ["-n", "adashare\(program.id)-b", "link", "set", "veth0", "down"])
+    }
+
+    /// Ends a launcher that waits for what will not come, on the first of two hosts.
+    static func endLauncher(of program: RunningProgram) {
+        guard
+            let pids = try? RunningProgram(["netns", "pids", "adashare\(program.id)-a"], of: URL(fileURLWithPath: ip)),
+            let text = try? pids.finish().output
+        else { return }
+        for id in text.split(separator: "\n").compactMap({ pid_t($0) }) { _ = kill(id, SIGKILL) }
+    }
+
+    static func areRunning(in run: URL) throws -> Bool { try !processes(in: run).isEmpty }
+
+    /// Sends a signal to the second of the processes that train in a folder.
+    ///
+    /// - Returns: whether there is one.
+    static func signalSecond(of run: URL, _ signal: Int32) throws -> Bool {
+        let second = try processes(in: run).first { id in
+            let environment = (try? String(contentsOfFile: "/proc/\(id)/environ", encoding: .utf8)) ?? ""
+            return ["OMPI_COMM_WORLD_RANK=1\0", "PMI_RANK=1\0"].contains(where: environment.contains)
+        }
+        return second.map { kill($0, signal) == 0 } ?? false
+    }
+
+    /// Those that train in a folder.
+    private static func processes(in run: URL) throws -> [pid_t] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { name in
             guard let id = pid_t(name),
                 let text = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8),
-                text.contains(run.path), text.hasPrefix(Program.url.path),
-                let environment = try? String(contentsOfFile: "/proc/\(name)/environ", encoding: .utf8),
-                ["OMPI_COMM_WORLD_RANK=1\0", "PMI_RANK=1\0"].contains(where: environment.contains)
-            else { continue }
-            return kill(id, SIGKILL) == 0
+                text.contains(run.path), text.hasPrefix(Program.url.path)
+            else { return nil }
+            return id
         }
-        return false
     }
 }

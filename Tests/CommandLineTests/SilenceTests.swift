@@ -65,7 +65,7 @@ private struct Lines {
         ("timing", "note: timing steps beside hard sharing"),
         (
             "disturbed timing",
-            "note: other work disturbed the timing: shares of hard sharing's time may be some percent off"
+            "note: other work disturbed the timing"
         ),
         ("choices", #"note: \d+ convolutions, \d+ of them measured: \w+ \d+(?:, \w+ \d+)*"#),
         ("search", "note: measuring the convolutions' algorithms, once for this device and these shapes"),

@@ -13,11 +13,15 @@ struct Target: Sendable {
     /// Makes mutated bytes whole again, such as checksums, so that more than the first check sees them.
     var mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)?
 
+    /// What it may take of memory beside 16 times the bytes it is given: the block in which a file is read, what few
+    /// bytes of a compressed image hold.
+    let spare: Int
+
     init(
-        mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)? = nil,
+        mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)? = nil, spare: Int = 1 << 20,
         _ read: @escaping @Sendable (Data) throws -> Void
     ) {
-        (self.read, self.mend) = (read, mend)
+        (self.read, self.mend, self.spare) = (read, mend, spare)
     }
 
     /// Every reader by name.
@@ -26,7 +30,13 @@ struct Target: Sendable {
     /// The one that this process tries.
     nonisolated(unsafe) static var chosen = Target { _ in }
 
+    /// Gives the bytes to the reader, and looks at the memory it takes.
     func run(_ bytes: Data) {
+        let taken = Memory.ofReading { give(bytes) }
+        require(taken <= 16 * bytes.count + spare, "\(taken) bytes of memory for an input of \(bytes.count)")
+    }
+
+    private func give(_ bytes: Data) {
         do {
             try read(bytes)
         } catch let error as InputError {

@@ -21,7 +21,7 @@ extension Target {
             let parsed = try? JSONValue.parse(bytes)
             let isObject = if case .object? = parsed { true } else { false }
             let isSaid = bytes.withUnsafeBytes { JSONSyntax.isObject($0) }
-            require(!isSaid || isObject, "an object by its syntax that is none")
+            require(isSaid == isObject, "an object by its syntax that is none, or the other way")
             if let parsed {
                 let again = try JSONValue.parse(Data(parsed.text.utf8))
                 require(again.text == parsed.text, "another value after writing and reading")
@@ -47,7 +47,8 @@ extension Target {
                 _ = ProductTileSearch.winner(of: finding.results)
             }
             _ = try? JSONText.read(PartTimes.self, bytes)
-            _ = try decoder.decode(PartCosts.self, from: bytes)
+            let costs = try decoder.decode(PartCosts.self, from: bytes)
+            for form in CostForm.allCases { _ = costs.hardSharing(form) }
         },
         "state": Target { bytes in
             let state = try JSONDecoder().decode(RunState.self, from: bytes)

@@ -23,6 +23,9 @@ guard let target = Target.all[name] else {
     exit(64)
 }
 Target.chosen = target
+Memory.watch()
+// libFuzzer ends the process itself.
+atexit { FileHandle.standardError.write(Data("stat::most_allocated_bytes: \(Memory.most)\n".utf8)) }
 var count = CommandLine.argc
 var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
 let status = withUnsafeMutablePointer(to: &arguments) { list in

@@ -31,11 +31,6 @@ extension TrainingTests {
             return network
         }
 
-        private func message(_ body: () throws -> Void) -> String {
-            do { try body() } catch { return "\(error)" }
-            return "no error"
-        }
-
         @Test func weightsSurviveTheFileBitByBit() throws {
             let folder = try TemporaryFolder()
             let url = folder.url.appendingPathComponent("w.safetensors")

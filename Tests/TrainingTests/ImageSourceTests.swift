@@ -1,6 +1,7 @@
 import AdaShareDatasets
 import AdaShareModels
 import Foundation
+import TestSupport
 import Testing
 
 @testable import AdaShareConfiguration
@@ -25,11 +26,6 @@ import Testing
 
     private func parse(_ overrides: [String] = [], yaml: String = yaml) throws -> ExperimentConfiguration {
         try .parse(yaml: yaml, file: "c.yml", overrides: overrides)
-    }
-
-    private func message(_ body: () throws -> Void) -> String {
-        do { try body() } catch { return "\(error)" }
-        return "no error"
     }
 
     @Test func tasksShareDataSetsThatAreDescribedAlike() throws {

@@ -2,6 +2,7 @@ import AdaShareFiles
 import AdaShareRanks
 import AdaShareSupport
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -31,7 +32,7 @@ extension TrainingTests {
 
             """
 
-        private static func configuration(_ overrides: [String] = []) throws -> ExperimentConfiguration {
+        static func configuration(_ overrides: [String] = []) throws -> ExperimentConfiguration {
             try .parse(yaml: yaml, file: "c.yml", overrides: overrides)
         }
 
@@ -42,9 +43,11 @@ extension TrainingTests {
         }
 
         /// Trains in so many processes; each one's folder.
-        private func train(_ ranks: Int, order: [Int]? = nil, _ overrides: [String]) throws -> [Left] {
+        private func train(
+            _ ranks: Int, mistake: ThreadTransport.Mistake? = nil, _ overrides: [String]
+        ) throws -> [Left] {
             let folder = try TemporaryFolder()
-            return try asRanks(ranks, order: order) { group in
+            return try asRanks(ranks, mistake: mistake) { group in
                 let configuration = try Self.configuration(overrides)
                 var experiment = try Experiment(configuration)
                 try experiment.divide(among: group)
@@ -89,55 +92,81 @@ extension TrainingTests {
         @Test func anotherOrderOfShardsDiffers() throws {
             let short = ["training.policy.iterations=0", "training.retrain.iterations=0"]
             let alone = try train(1, short)[0]
-            let others = try train(4, order: [0, 2, 1, 3], short)
+            let others = try train(4, mistake: .order([0, 2, 1, 3]), short)
             #expect(others.allSatisfy { $0 == others[0] })
             #expect(others[0].files["warmup.safetensors"] != alone.files["warmup.safetensors"])
             #expect(try train(1, short + ["training.shards=2"])[0].files != alone.files)
         }
 
-        @Test func sumsAreATree() throws {
-            let values: [Float] = [1e8, 1, -1e8, 1]
-            for count in [5, 3, 0] {
-                let sums = try asRanks(4) { group in
-                    let own = [Float](repeating: values[group.index], count: count)
-                    return try group.start { group in
-                        var sums = own
-                        var span = sums.mutableSpan
-                        try group.sum(&span)
-                        return sums
-                    }.wait()
-                }
-                #expect(sums.allSatisfy { $0 == [Float](repeating: (1e8 + 1) + (-1e8 + 1), count: count) })
+        /// One bit that differs on the way, in a sum of gradients, is found at the step after which it is looked for.
+        @Test func parametersThatPartEndAll() throws {
+            let short = ["training.policy.iterations=0", "training.retrain.iterations=0"]
+            #expect(try train(2, mistake: .bit(1), short + ["training.verify_every=0"]).count == 2)
+            let found = message { _ = try train(2, mistake: .bit(1), short + ["training.verify_every=1"]) }
+            #expect(found.hasPrefix("warmup step 1: the parameters of rank 1 are not those of rank 0"), "\(found)")
+        }
+    }
+}
+
+/// What needs no device, so that tools/check-sanitizers tries it.
+@Suite struct RankGroupTests {
+    @Test func sumsAreATree() throws {
+        let values: [Float] = [1e8, 1, -1e8, 1]
+        for count in [5, 3, 0] {
+            let sums = try asRanks(4) { group in
+                let own = [Float](repeating: values[group.index], count: count)
+                return try group.start { group in
+                    var sums = own
+                    var span = sums.mutableSpan
+                    try group.sum(&span)
+                    return sums
+                }.wait()
+            }
+            #expect(sums.allSatisfy { $0 == [Float](repeating: (1e8 + 1) + (-1e8 + 1), count: count) })
+        }
+    }
+
+    /// A process that fails leaves none waiting.
+    @Test func anErrorEndsAll() throws {
+        #expect(throws: (any Error).self) {
+            try asRanks(2) { group in
+                if group.index == 1 { throw RankError("broken") }
+                return try group.gather([UInt8(1)])
             }
         }
+    }
 
-        /// A process that fails leaves none waiting.
-        @Test func anErrorEndsAll() throws {
-            #expect(throws: (any Error).self) {
-                try asRanks(2) { group in
-                    if group.index == 1 { throw RankError("broken") }
-                    return try group.gather([UInt8(1)])
-                }
-            }
-        }
-
-        @Test func shardsThatDoNotFitAreRefused() throws {
-            for (overrides, place) in [
-                (["training.shards=3"], "training.shards"), (["training.batch=6"], "training.shards"),
-                (["objective=geometric"], "training.shards"),
-            ] {
-                let error = #expect(throws: InputError.self) {
-                    _ = try Self.configuration(overrides)
-                }
-                #expect(error?.place == place, "\(overrides)")
-            }
+    @Test func shardsThatDoNotFitAreRefused() throws {
+        for (overrides, place) in [
+            (["training.shards=3"], "training.shards"), (["training.batch=6"], "training.shards"),
+            (["objective=geometric"], "training.shards"),
+        ] {
             let error = #expect(throws: InputError.self) {
-                _ = try asRanks(8) { group in
-                    var experiment = try Experiment(Self.configuration())
-                    try experiment.divide(among: group)
-                }
+                _ = try TrainingTests.RankTests.configuration(overrides)
             }
-            #expect(error?.place == "training.shards")
+            #expect(error?.place == place, "\(overrides)")
         }
+        let error = #expect(throws: InputError.self) {
+            _ = try asRanks(8) { group in
+                var experiment = try Experiment(TrainingTests.RankTests.configuration())
+                try experiment.divide(among: group)
+            }
+        }
+        #expect(error?.place == "training.shards")
+    }
+
+    /// Nobody is left waiting where one ends early, and nothing of a group that has failed is asked again.
+    @Test func whatFollowsAFailureFails() throws {
+        let asked = Mutex(0)
+        #expect(throws: (any Error).self) {
+            try asRanks(2) { group in
+                defer { group.close() }
+                if group.index == 1 { throw RankError("broken") }
+                let found = message { _ = try group.gather([UInt8(1)]) }
+                #expect(found == "another process has ended")
+                #expect(message { _ = try group.start { _ in asked.withLock { $0 += 1 } }.wait() } == found)
+            }
+        }
+        #expect(asked.withLock { $0 } == 0)
     }
 }

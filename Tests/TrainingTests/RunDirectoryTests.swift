@@ -9,11 +9,6 @@ import Testing
 @testable import AdaShareTraining
 
 @Suite struct RunDirectoryTests {
-    private func message(_ body: () throws -> Void) -> String {
-        do { try body() } catch { return "\(error)" }
-        return "no error"
-    }
-
     private func configuration(_ overrides: [String] = []) throws -> ExperimentConfiguration {
         try ExperimentConfiguration.parse(yaml: ConfigurationTests.three, file: "c.yml", overrides: overrides)
     }

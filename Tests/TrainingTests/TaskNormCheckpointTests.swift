@@ -28,11 +28,6 @@ extension TrainingTests {
             return network
         }
 
-        private func message(_ body: () throws -> Void) -> String {
-            do { try body() } catch { return "\(error)" }
-            return "no error"
-        }
-
         private let projections = (0..<2).map { "backbone.task\($0)_ds.1.0.weight" }
 
         @Test func filesHaveThePublishedNames() throws {

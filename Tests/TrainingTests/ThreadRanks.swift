@@ -8,12 +8,19 @@ final class ThreadTransport: RankTransport, @unchecked Sendable {
     var local: (index: Int, count: Int) { (index, count) }
     let description = "threads"
     private let room: Room
-    /// The order in which terms of sums are handed over; a mistake where it is not that of the processes.
-    private let order: [Int]
+    /// What goes wrong on the way.
+    enum Mistake: Sendable {
+        /// Terms of sums are handed over in this order, which is not that of the processes.
+        case order([Int])
+        /// The last process finds another sign, which is a bit, in the n-th numbers that it gathers.
+        case bit(Int)
+    }
 
-    init(_ index: Int, in room: Room, order: [Int]? = nil) {
-        (self.index, self.room, count) = (index, room, room.count)
-        self.order = order ?? Array(0..<room.count)
+    private let mistake: Mistake?
+    private var gathered = 0
+
+    init(_ index: Int, in room: Room, mistake: Mistake? = nil) {
+        (self.index, self.room, self.mistake, count) = (index, room, mistake, room.count)
     }
 
     /// Where all of them come together.
@@ -56,13 +63,19 @@ final class ThreadTransport: RankTransport, @unchecked Sendable {
 
     func gather(_ own: Span<Float>, counts: [Int], into all: inout MutableSpan<Float>) throws {
         let bytes = own.withUnsafeBytes { Array($0) }
-        let floats = try room.meet(index, bytes).flatMap(Self.floats)
+        var floats = try room.meet(index, bytes).flatMap(Self.floats)
+        if case .bit(gathered) = mistake, index == count - 1, let place = floats.firstIndex(where: { $0 != 0 }) {
+            floats[place].negate()
+        }
+        gathered += 1
         all.take(floats.span)
     }
 
     func exchange(_ values: Span<Float>, parts: [Range<Int>], into all: inout MutableSpan<Float>) throws {
         let bytes = values.withUnsafeBytes { Array($0) }
         let terms = try room.meet(index, bytes).map(Self.floats)
+        var order = Array(0..<count)
+        if case .order(let other) = mistake { order = other }
         let own = order.flatMap { terms[$0][parts[index]] }
         all.take(own.span)
     }
@@ -78,7 +91,7 @@ final class ThreadTransport: RankTransport, @unchecked Sendable {
 
 /// Does the same in so many processes that are threads, and gives what each comes to.
 func asRanks<Result: Sendable>(
-    _ count: Int, order: [Int]? = nil, _ body: @escaping @Sendable (RankGroup) throws -> Result
+    _ count: Int, mistake: ThreadTransport.Mistake? = nil, _ body: @escaping @Sendable (RankGroup) throws -> Result
 ) throws -> [Result] {
     let room = ThreadTransport.Room(count)
     let results = Mutex([Int: Swift.Result<Result, any Error>]())
@@ -87,7 +100,7 @@ func asRanks<Result: Sendable>(
         group.enter()
         let thread = Thread {
             let result = Swift.Result<Result, any Error> {
-                try body(try RankGroup { ThreadTransport(index, in: room, order: order) })
+                try body(try RankGroup { ThreadTransport(index, in: room, mistake: mistake) })
             }
             if case .failure = result { room.close() }
             results.withLock { $0[index] = result }

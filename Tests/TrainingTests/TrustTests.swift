@@ -26,11 +26,6 @@ import Testing
         try FileManager.default.createSymbolicLink(at: link, withDestinationURL: target)
     }
 
-    private func message(_ body: () throws -> Void) -> String {
-        do { try body() } catch { return "\(error)" }
-        return "no error"
-    }
-
     /// Nothing has been written to what links lead to, and no link has been replaced.
     private func expectUntouched(_ link: URL, sourceLocation: SourceLocation = #_sourceLocation) throws {
         #expect(try String(contentsOf: precious, encoding: .utf8) == "precious", sourceLocation: sourceLocation)

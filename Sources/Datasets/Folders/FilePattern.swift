@@ -80,15 +80,21 @@ struct FilePattern {
         else {
             throw InputError(file: place.path, found: "no such folder", expected: "the folder of '\(text)'")
         }
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: place.path) else {
+        guard let all = FolderNames(place.path) else {
             throw InputError(file: place.path, found: "a folder that cannot be read", expected: "one that can")
+        }
+        if let other = all.others.first(where: {
+            $0.isFolder || key(of: folder.isEmpty ? $0.name : "\(folder)/\($0.name)") != nil
+        }) {
+            throw InputError(
+                file: place.path, found: "\(other.name), a name that is not UTF-8", expected: "names that are")
         }
         guard depth <= Self.mostFolders else {
             throw InputError(
                 file: place.path, found: "more than \(Self.mostFolders) folders within each other",
                 expected: "images nearer to \(root.path), and no link to a folder above")
         }
-        return try names.filter { !$0.hasPrefix(".") }.flatMap { name -> [String] in
+        return try all.names.filter { !$0.hasPrefix(".") }.flatMap { name -> [String] in
             let path = folder.isEmpty ? name : "\(folder)/\(name)"
             var isFolder: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path, isDirectory: &isFolder)

@@ -84,6 +84,9 @@ final class RankExchange: @unchecked Sendable {
 
     /// Begins a step.
     func begin() {
+        // Of a step that has failed: nothing may still reach for its memory.
+        for result in pending.values { _ = try? result.wait() }
+        pending = [:]
         if !cost.isMeasured { cost.steps = [] }
         cost.steps.append(ExchangeCost.Step())
     }

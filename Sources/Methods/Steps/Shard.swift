@@ -83,23 +83,22 @@ struct ShardSums {
     /// Small things are gathered, and joined as those of shards are. Gradients are added on their way, in pieces of
     /// some size, as soon as they are known: the backward pass goes on meanwhile.
     mutating func join(ranks: Int, in graph: Graph) {
-        let small = smallValues
-        let token = graph.parameter("exchange/0", Shape([1]))
-        _ = graph.record(ExchangeStart(number: 0, form: .gather(ranks: ranks)), [token] + small)
-        let buckets = buckets()
-        let given = graph.handedOver(buckets.flatMap(\.self))
-        var next = given[...]
-        var exchanges = [(ExchangeForm.gather(ranks: ranks), small)]
-        exchanges += buckets.map { bucket in
-            defer { next = next.dropFirst(bucket.count) }
-            return (.sum, Array(next.prefix(bucket.count)))
+        var exchanges: [(form: ExchangeForm, operands: [Value])] = []
+        func start(_ form: ExchangeForm, _ values: [Value]) {
+            let token = graph.parameter("exchange/\(exchanges.count)", Shape([1]))
+            _ = graph.record(ExchangeStart(number: exchanges.count, form: form), [token] + values)
+            exchanges.append((form, [token] + values))
         }
-        let tokens = exchanges.indices.map { graph.parameter("exchange/\($0)", Shape([1])) }
-        for (number, (form, values)) in exchanges.enumerated().dropFirst() {
-            _ = graph.record(ExchangeStart(number: number, form: form), [tokens[number]] + values)
+        let small = smallValues
+        start(.gather(ranks: ranks), small)
+        let buckets = buckets()
+        var given = graph.handedOver(buckets.flatMap(\.self))[...]
+        for bucket in buckets {
+            start(.sum, Array(given.prefix(bucket.count)))
+            given = given.dropFirst(bucket.count)
         }
         let ended = exchanges.enumerated().map { number, exchange in
-            graph.record(ExchangeEnd(number: number, form: exchange.0), [tokens[number]] + exchange.1)
+            graph.record(ExchangeEnd(number: number, form: exchange.form), exchange.operands)
         }
         let sums = Dictionary(
             uniqueKeysWithValues: zip(buckets.flatMap(\.self).map(\.id), ended.dropFirst().flatMap(\.self)))

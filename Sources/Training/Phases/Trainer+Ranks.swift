@@ -27,7 +27,8 @@ extension Trainer {
     /// What each process knows of a step before it is taken.
     private struct StepFacts: Codable {
         let stop: StopRequest.Reason?
-        let skipped: [String]
+        /// By data set.
+        let skipped: [[String]]
         let labels: LabelCounts
     }
 
@@ -36,13 +37,14 @@ extension Trainer {
     /// - Throws: ``Stopped`` if one of several processes is to end.
     func facts(of batches: [Batch]) throws -> (skipped: [String], labels: LabelCounts) {
         let own = StepFacts(
-            stop: stop?.reason, skipped: batches.flatMap { $0.skipped.map(\.reason) }, labels: LabelCounts(batches))
-        guard let ranks else { return (own.skipped, own.labels) }
+            stop: stop?.reason, skipped: batches.map { $0.skipped.map(\.reason) }, labels: LabelCounts(batches))
+        guard let ranks else { return (own.skipped.flatMap(\.self), own.labels) }
         let all = try ranks.gather(own)
         try throwFirst(all.map(\.stop))
         var labels = all[0].labels
         for other in all.dropFirst() { labels.add(other.labels) }
-        return (all.flatMap(\.skipped), labels)
+        // As one process reads them: all images of a data set, then the next.
+        return (batches.indices.flatMap { source in all.flatMap { $0.skipped[source] } }, labels)
     }
 
     /// Makes sure that all processes are at one place of the run, with the same parameters.

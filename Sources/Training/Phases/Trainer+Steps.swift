@@ -18,7 +18,7 @@ extension Trainer {
         let limits = HostLimits()
         if let refusal = Self.refusal(
             of: experiment.trainingShape, tasks: experiment.tasks.count,
-            memory: limits.memoryLimitBytes ?? limits.memoryBytes)
+            memory: (limits.memoryLimitBytes ?? limits.memoryBytes) / experiment.hostShare)
         {
             throw refusal
         }

@@ -56,7 +56,7 @@ extension SideRuns {
             let over = budgets.filter(missed.contains)
             func list(_ budgets: [PolicyBudget]) -> String { budgets.map(\.name).joined(separator: " and ") }
             let all = over.count == 1 ? "its budget" : "its budgets"
-            let miss = over.isEmpty ? "" : ", over \(over.count < budgets.count ? list(over) : all)"
+            let miss = over.isEmpty ? "" : ", over \(over.count < budgets.count ? "the budget of \(list(over))" : all)"
             return (list(budgets), miss, policy)
         }
     }

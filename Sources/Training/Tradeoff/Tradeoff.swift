@@ -81,6 +81,9 @@ public struct Tradeoff: Codable, Sendable {
     public let split: String
     /// Hard sharing first.
     public let points: [Point]
+    /// Whether other work on the machine disturbed the timing, so that times say little; nil where it did not, and in
+    /// files of earlier versions.
+    public var isDisturbed: Bool?
 }
 
 extension SideRuns {
@@ -113,9 +116,8 @@ extension SideRuns {
             }
             timed.append(Timed(network: network, inference: try time(.inference), training: try time(.training)))
         }
-        if !timed.allSatisfy({ $0.inference.isSettled && $0.training.isSettled }) {
-            report(.notice("other work disturbed the timing: shares of hard sharing's time may be some percent off"))
-        }
+        let isDisturbed = !timed.allSatisfy { $0.inference.isSettled && $0.training.isSettled }
+        if isDisturbed { report(.notice("other work disturbed the timing")) }
         var planned = experiment
         planned.partTimes = experiment.configuration.policy.isTimed ? try run.readTimes(for: experiment) : nil
         let points = Timed.points(timed, over: summary.hardSharing, planned: planned)
@@ -123,7 +125,7 @@ extension SideRuns {
         let result = Tradeoff(
             device: context.device.name, kernelFamily: summary.kernelFamily, batch: shape.count, height: shape.height,
             width: shape.width, measure: experiment.configuration.policy.budgetFor, split: summary.split,
-            points: points)
+            points: points, isDisturbed: isDisturbed ? true : nil)
         try AtomicFile.write(Data(try JSONText.pretty(result).utf8), to: file)
         try draw(result)
         return result
