@@ -58,7 +58,7 @@ extension CommandLineTests {
             #expect(lines[0].hasPrefix("error: \(file("img/000004.png").path): found "), "\(lines)")
             #expect(lines[1].hasPrefix("error: \(file("depth/000009.npy").path): found "), "\(lines)")
             #expect(lines[2] == "warning: the same image in train (000002) and test (000018)")
-            #expect(outcome.output.contains("; 2 with an error, left out of what follows"))
+            #expect(outcome.output.contains("; 2 with an error, left out of ranges and shares"))
             #expect(lines.last == "2 errors, 1 warning")
             // The answer is the list; nothing else went wrong.
             #expect(outcome.errors == "", "\(outcome.errors)")
@@ -212,7 +212,7 @@ extension CommandLineTests {
 
             let checked = Command.run(["data", "check", "--config", config.path])
             #expect(checked.status == 0, "\(checked.output)")
-            #expect(checked.output.contains("classification, a class for each image: 0 % without label"))
+            #expect(checked.output.contains("a class for each image: of the images that carry it 0 % without label"))
             #expect(checked.output.contains("tasks.1.dataset: folders, 6 images of 30×30"), "\(checked.output)")
         }
 

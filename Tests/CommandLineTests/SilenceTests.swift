@@ -115,7 +115,7 @@ private struct Lines {
         ("rule", "─+"),
         (
             "policy title",
-            #"Policy at (?:0\.[64]|0\.6 and 0\.4)(?:, over (?:0\.[64]|its budgets?))? \(block × task, in brackets the probability of selecting\)"#
+            #"Policy at (?:0\.[64]|0\.6 and 0\.4)(?:, over (?:the budget of 0\.[64]|its budgets?))? \(block × task, in brackets the probability of selecting\)"#
         ),
         ("policy header", "block +segmentation +normals +depth"),
         ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)(?: !)?){3} *"#),
@@ -131,9 +131,14 @@ private struct Lines {
         ),
         (
             "verdict",
-            #"policy at 0\.[64]: \#(number) × fewer multiply-accumulates, inference \#(number) × (?:faster|slower), "#
-                + #"training \#(number) × (?:faster|slower); \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
+            #"policy at 0\.[64]: \#(number) × fewer multiply-accumulates"#
+                + #"(?:, inference \#(number) × (?:faster|slower), training \#(number) × (?:faster|slower))?; \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
                 + #"all tasks [+−]\#(number) % against hard sharing(?:; planned over its budget)?"#
+        ),
+        (
+            "disturbed timing",
+            "Other work disturbed these times, and they may be far off: without tradeoff.json, train --resume measures "
+                + "again."
         ),
         ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once(?:; over its budget)?"),
         ("over", "! over its budget"),

@@ -1,27 +1,34 @@
-/// What AddressSanitizer counts of memory that is asked for.
+import Synchronization
+
+/// What AddressSanitizer counts of memory that is asked for, on any thread.
 enum Memory {
     /// Bytes that a reader has had at a time, above what there was before: at most, of all inputs so far.
     nonisolated(unsafe) private(set) static var most = 0
-    /// Bytes since a reader began, and at most since then; what it frees may be older.
-    nonisolated(unsafe) private static var held = 0, peak = 0
+    /// Bytes since a reader began, less those that it freed, which may be older; and at most since then.
+    private static let held = Atomic(0)
+    private static let peak = Atomic(0)
 
     /// Has every allocation counted from now on.
     static func watch() {
         let status = installHooks(
             { _, count in
-                Memory.held += count
-                Memory.peak = max(Memory.peak, Memory.held)
+                let (_, now) = Memory.held.add(count, ordering: .relaxed)
+                _ = Memory.peak.max(now, ordering: .relaxed)
             },
-            { pointer in if let pointer { Memory.held -= sizeOf(pointer) } })
+            { pointer in
+                if let pointer { _ = Memory.held.subtract(sizeOf(pointer), ordering: .relaxed) }
+            })
         require(status > 0, "a sanitizer that counts no allocations")
     }
 
     /// The bytes that `body` had at a time, at most.
     static func ofReading(_ body: () -> Void) -> Int {
-        (held, peak) = (0, 0)
+        held.store(0, ordering: .relaxed)
+        peak.store(0, ordering: .relaxed)
         body()
-        most = max(most, peak)
-        return peak
+        let taken = peak.load(ordering: .relaxed)
+        most = max(most, taken)
+        return taken
     }
 }
 

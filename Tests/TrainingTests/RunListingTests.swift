@@ -190,7 +190,7 @@ import Testing
         #expect(groups.map(\.budgets) == ["0.9 and 0.8", "0.6"] && groups.map(\.miss) == ["", ""])
         let missed = SideRuns.grouped(
             zip(budgets, policies).map { (budget: $0, policy: $1) }, missed: [budgets[1], budgets[2]])
-        #expect(missed.map(\.miss) == [", over 0.8", ", over its budget"])
+        #expect(missed.map(\.miss) == [", over the budget of 0.8", ", over its budget"])
     }
 
     /// What is planned or measured above a budget is known of every policy.
