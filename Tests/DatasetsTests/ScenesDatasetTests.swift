@@ -20,24 +20,6 @@ import Testing
         #expect(try first.sample(0).depth != first.sample(1).depth)
     }
 
-    /// Of training images alone depth has another scale, and nothing else is another.
-    @Test func scaleOfTrainingDepthCanBeUnknown() throws {
-        let exact = try ScenesDataset(count: 20, height: 16, width: 24, seed: 3)
-        let other = try ScenesDataset(count: 20, height: 16, width: 24, seed: 3, unknownScale: 3)
-        var factors: [Float] = []
-        for index in 0..<20 {
-            var (mine, theirs) = (try exact.sample(index), try other.sample(index))
-            let (exactly, found) = (try #require(mine.depth), try #require(theirs.depth))
-            let factor = found[0] / exactly[0]
-            #expect(zip(exactly, found).allSatisfy { abs($1 - factor * $0) <= 1e-5 * $1 })
-            if exact.splits.train.contains(index) { factors.append(factor) } else { #expect(factor == 1) }
-            (mine.labels["depth"], theirs.labels["depth"]) = (nil, nil)
-            #expect(mine == theirs)
-        }
-        #expect(factors.count == 16 && factors.allSatisfy { $0 > 0.333 && $0 < 3.001 })
-        #expect(factors.contains { $0 < 0.6 } && factors.contains { $0 > 1.6 })
-    }
-
     @Test(arguments: [(8, 8), (33, 17), (48, 64)])
     func geometryIsSane(size: (Int, Int)) throws {
         let scenes = try ScenesDataset(count: 6, height: size.0, width: size.1, seed: 11)

@@ -376,7 +376,7 @@ import Testing
         let configuration = try ExperimentConfiguration.load(file)
         try configuration.validateForTraining(file: file.path)
         let dataset = try #require(Experiment(configuration).makeDataset() as? ScenesDataset)
-        #expect(dataset.classes == .shape && dataset.unknownScale == (name == "conflict" ? 3.5 : 1))
+        #expect(dataset.classes == (name == "conflict" ? .pattern : .shape))
         #expect(configuration.tasks.first?.channels == dataset.classes.names.count)
     }
 

@@ -1,6 +1,5 @@
 import AdaShareSchema
 import AdaShareSupport
-import Foundation
 
 /// The reader that generates rooms instead of reading them.
 public struct Scenes: Reader {
@@ -16,8 +15,6 @@ public struct Scenes: Reader {
     public var seed = 1
     /// What the labels `segmentation` tell apart.
     public var classes = SceneClasses.shape
-    /// Depth of each training image is multiplied by a factor from 1/unknownScale to unknownScale.
-    public var unknownScale = 1.0
 
     public init() {}
 
@@ -33,12 +30,6 @@ public struct Scenes: Reader {
                     + "so that segmentation must see what normals and depth must be blind to. Images and other "
                     + "labels are the same."
             ),
-            .key(
-                "unknown_scale", \.unknownScale, limit: .between(1, 100),
-                "Scenes: depth of each training image is multiplied by a factor from 1/f to f, uniform in its "
-                    + "logarithm, which nothing in the image tells, as where images come from many sensors. Depth of "
-                    + "validation and test stays exact."
-            ),
         ]
     }
 
@@ -47,12 +38,10 @@ public struct Scenes: Reader {
     }
 
     public func validate(chosen: String?, file: String) throws {
-        guard let chosen, chosen != Self.kind else { return }
-        let idle = classes != .shape ? ("classes", classes.rawValue) : ("unknown_scale", "\(unknownScale)")
-        guard classes != .shape || unknownScale != 1 else { return }
+        guard classes != .shape, let chosen, chosen != Self.kind else { return }
         throw InputError(
-            file: file, place: "dataset.\(idle.0)", found: "\(idle.1) with dataset.kind \(chosen)",
-            expected: "no such key, or dataset.kind scenes: only generated scenes have it")
+            file: file, place: "dataset.classes", found: "\(classes.rawValue) with dataset.kind \(chosen)",
+            expected: "no such key, or dataset.kind scenes: only generated scenes have a choice of classes")
     }
 
     public func open(_ request: DatasetRequest) throws -> any Dataset {
@@ -67,7 +56,7 @@ public struct Scenes: Reader {
         }
         return try ScenesDataset(
             count: count, height: size.height, width: size.width, seed: UInt64(seed), classes: classes,
-            unknownScale: unknownScale, labels: Set(request.labels.map(\.name)), cacheBytes: request.cacheBytes)
+            labels: Set(request.labels.map(\.name)), cacheBytes: request.cacheBytes)
     }
 }
 
@@ -93,8 +82,6 @@ public struct ScenesDataset: Dataset {
     public let height, width: Int
     /// What the segmentation labels tell apart.
     public let classes: SceneClasses
-    /// Of the factor on the depth of a training image, and one over it the least.
-    public let unknownScale: Double
     private let seed: UInt64
     private let cache: SampleCache
 
@@ -106,13 +93,11 @@ public struct ScenesDataset: Dataset {
     ///   - width: pixels, 8...4096.
     ///   - seed: another seed gives other scenes.
     ///   - classes: what the segmentation labels tell apart; everything else stays the same.
-    ///   - unknownScale: of the factor on the depth of a training image, which nothing in the image tells, the most,
-    ///     and one over it the least; at least 1.
     ///   - labels: the labels to generate.
     ///   - cacheBytes: limit of host memory for generated samples.
     /// - Throws: `InputError` for a count or size out of range, or a label scenes do not have.
     public init(
-        count: Int, height: Int, width: Int, seed: UInt64, classes: SceneClasses = .shape, unknownScale: Double = 1,
+        count: Int, height: Int, width: Int, seed: UInt64, classes: SceneClasses = .shape,
         labels: Set<String> = Set(Self.offers.keys), cacheBytes: Int = 1 << 29
     ) throws {
         guard (1...1_000_000).contains(count) else {
@@ -132,7 +117,6 @@ public struct ScenesDataset: Dataset {
         self.width = width
         self.seed = seed
         self.classes = classes
-        self.unknownScale = unknownScale
         self.labels = labels
         let held = count / 10
         let train = count - 2 * held
@@ -166,19 +150,11 @@ public struct ScenesDataset: Dataset {
                 switch label {
                 case "segmentation": LabelMap(.bytes(segmentation), absent: 255)
                 case "normals": LabelMap(.bytes(Self.colours(rendering.normals)), channels: 3)
-                case "depth": LabelMap(.numbers(scaled(rendering.depth, index)))
+                case "depth": LabelMap(.numbers(rendering.depth))
                 default: LabelMap(.numbers(SceneEdges.strengths(rendering, height: height, width: width)))
                 }
         }
         return sample
-    }
-
-    /// Metres as a sensor of another scale has them, for training images.
-    private func scaled(_ depth: [Float], _ index: Int) -> [Float] {
-        guard unknownScale > 1, index < splits.train.count else { return depth }
-        var random = CounterRandom(seed: seed, name: "scale", UInt64(index))
-        let factor = Float(pow(unknownScale, random.uniform(-1...1)))
-        return depth.map { factor * $0 }
     }
 
     /// Normals as colours (n + 1)·127.5, rounded; at most 254 because 255 means invalid.
