@@ -45,7 +45,7 @@ struct SplitFile {
     ) throws {
         let lists: [String: [[String?]]]
         do {
-            lists = try JSONText.decode([String: [[String?]]].self, from: WholeFile.read(file))
+            lists = try JSONText.decode([String: [[String?]]].self, from: WholeFile.read(file), most: .max)
         } catch let error as DecodingError {
             throw InputError(
                 file: file.path, found: error.summary,

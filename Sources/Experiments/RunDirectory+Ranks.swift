@@ -81,8 +81,10 @@ extension RunDirectory {
                 var isFolder: ObjCBool = false
                 guard files.fileExists(atPath: url.path, isDirectory: &isFolder) else { return [] }
                 if isFolder.boolValue { return parents > 0 ? try items(below: own, parents - 1) : [] }
-                let size = try files.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)[.size] as? NSNumber
-                return [Item(path: own, byteCount: size?.intValue ?? 0)]
+                // No device, no pipe: what a run needs are files.
+                let facts = try? files.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)
+                guard let facts, facts[.type] as? FileAttributeType == .typeRegular else { return [] }
+                return [Item(path: own, byteCount: (facts[.size] as? NSNumber)?.intValue ?? 0)]
             }
         }
         // A run's own runs lie two folders below it.

@@ -139,14 +139,15 @@ public final class MPITransport: RankTransport, @unchecked Sendable {
 
     public func abort(code: Int32) { _ = library.abort(code) }
 
-    public func close() {
+    public func close() throws {
         // Some may come late: until then all give signs of life. From then on nobody is missed.
-        guard !isBroken, (try? gather([])) != nil else { return }
+        guard !isBroken else { return }
+        _ = try gather([])
         hosts = []
         closed = .now + .seconds(Self.patience)
         // Nothing that was sent may be left; after the second time nobody sends any more.
         takeBeats()
-        guard (try? gather([])) != nil else { return }
+        _ = try gather([])
         takeBeats()
         _ = library.close()
     }

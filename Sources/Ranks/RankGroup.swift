@@ -59,7 +59,9 @@ public final class RankGroup: @unchecked Sendable {
                 }
             }) { job() }
             // Behind a failure the others are somewhere else.
-            if failure.error == nil { transport.close() }
+            if failure.error == nil {
+                do { try transport.close() } catch { failed(error as? RankError ?? RankError("\(error)")) }
+            }
             ended.set(.success(()))
         }
         thread.name = "ranks"

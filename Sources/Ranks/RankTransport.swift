@@ -42,7 +42,9 @@ public protocol RankTransport: AnyObject, Sendable {
     /// Ends all processes at once.
     func abort(code: Int32)
     /// Ends the use of the transport, when all processes have come to this point.
-    func close()
+    ///
+    /// - Throws: `RankError` where another process gives no sign of life meanwhile.
+    func close() throws
 }
 
 extension RankTransport {

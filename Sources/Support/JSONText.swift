@@ -17,12 +17,24 @@ public enum JSONText {
         return try decode(type, from: data, by: decoder)
     }
 
+    /// Bytes of a file at most, but for lists of a data set: no other is as large, and values take many times as much.
+    package static let mostBytes = 1 << 24
+
     /// Reads any JSON, keys as they are, that is no deeper than `JSONSyntax.deepest`.
     ///
+    /// - Parameters:
+    ///   - type: what it holds.
+    ///   - data: its bytes.
+    ///   - decoder: how keys are spelled.
+    ///   - most: bytes that there may be.
     /// - Throws: `DecodingError`.
     package static func decode<Value: Decodable>(
-        _ type: Value.Type, from data: Data, by decoder: JSONDecoder = JSONDecoder()
+        _ type: Value.Type, from data: Data, by decoder: JSONDecoder = JSONDecoder(), most: Int = mostBytes
     ) throws -> Value {
+        guard data.count <= most else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: [], debugDescription: "\(data.count) bytes, more than \(most)"))
+        }
         guard data.withUnsafeBytes(JSONSyntax.isShallow) else {
             throw DecodingError.dataCorrupted(
                 DecodingError.Context(codingPath: [], debugDescription: "too many values in each other"))

@@ -3,6 +3,7 @@ import AdaShareRanks
 import AdaShareSupport
 import ArgumentParser
 import Foundation
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -57,10 +58,10 @@ enum Launcher {
         _ work: (Console, RankGroup?) throws -> Void
     ) throws {
         // Before other threads are: they inherit what the first one is deaf to.
-        if console.isProcess { _ = StopRequest.listening() }
+        let stop = console.isProcess ? StopRequest.listening() : nil
         let found: RankGroup?
         do {
-            found = try ranks(advice)
+            found = try opening(until: stop) { try ranks(advice) }
         } catch {
             // What all meet is told by the first, which ends the others in this time.
             if index > 0 { sleep(2) }
@@ -80,6 +81,27 @@ enum Launcher {
             end(located(error), of: ranks)
         }
         ranks.close()
+    }
+
+    private final class Flag: Sendable {
+        let isSet = Atomic(false)
+    }
+
+    /// Opens MPI, which may wait for ever for processes that do not come: a signal ends this one meanwhile.
+    private static func opening(until stop: StopRequest?, _ open: () throws -> RankGroup?) throws -> RankGroup? {
+        guard let stop, count > 1 else { return try open() }
+        let opened = Flag()
+        Thread.detachNewThread {
+            while !opened.isSet.load(ordering: .relaxed) {
+                if let reason = stop.reason {
+                    StandardStreams.remark("\(Stopped(reason: reason)), while MPI was starting\n")
+                    _exit(reason.exitCode)
+                }
+                usleep(100_000)
+            }
+        }
+        defer { opened.isSet.store(true, ordering: .relaxed) }
+        return try open()
     }
 
     /// Says on one line what ends this process, and ends the others with it.

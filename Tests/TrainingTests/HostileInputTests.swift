@@ -15,6 +15,14 @@ import Testing
 @Suite struct HostileInputTests {
     // MARK: - JSON
 
+    /// No file but lists of a data set has as many bytes; values of them would take many times as much.
+    @Test func largeFilesAreRefused() throws {
+        let large = Data(repeating: UInt8(ascii: " "), count: JSONText.mostBytes + 1)
+        let policy = message { _ = try SelectionPolicy.parse(large, file: "p.json", tasks: ["a"], blocks: 2) }
+        #expect(policy == "p.json: found 16777217 bytes, expected a policy, of at most 16777216")
+        #expect(message { _ = try JSONText.decode([Int].self, from: large) }.contains("16777217 bytes, more than"))
+    }
+
     /// A cache or a run's `times.json` may claim any number: fuzzing had memory for 43 billion tasks asked for.
     @Test func costsThatCannotBeAreRefused() throws {
         func decode(_ tasks: String, _ stem: String) -> String {

@@ -75,7 +75,7 @@ struct DomainNetLists {
     private func readSplits() throws -> [String: [String: [Int]]] {
         let url = root.appendingPathComponent(Self.splitFile)
         do {
-            return try JSONText.decode([String: [String: [Int]]].self, from: WholeFile.read(url))
+            return try JSONText.decode([String: [String: [Int]]].self, from: WholeFile.read(url), most: .max)
         } catch let error as DecodingError {
             throw InputError(
                 file: url.path, found: error.summary,

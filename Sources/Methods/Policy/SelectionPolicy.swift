@@ -55,6 +55,10 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     package static func parse(
         _ data: Data, file: String, tasks names: [String], blocks: Int, allowsOthers: Bool = false
     ) throws -> SelectionPolicy {
+        guard data.count <= JSONText.mostBytes else {
+            throw InputError(
+                file: file, found: "\(data.count) bytes", expected: "a policy, of at most \(JSONText.mostBytes)")
+        }
         guard let value = try? JSONValue.parse(data), case .object(let members) = value else {
             throw InputError(file: file, found: "no JSON object", expected: "{\"tasks\": {NAME: [1, 0, …]}}")
         }

@@ -17,11 +17,7 @@ extension Trainer {
             try stop?.check()
             return
         }
-        try throwFirst(try ranks.gather(stop?.reason))
-    }
-
-    private func throwFirst(_ reasons: [StopRequest.Reason?]) throws {
-        if let reason = reasons.compactMap({ $0 }).first { throw Stopped(reason: reason) }
+        try ranks.check(stop)
     }
 
     /// What each process knows of a step before it is taken.
@@ -40,7 +36,7 @@ extension Trainer {
             stop: stop?.reason, skipped: batches.map { $0.skipped.map(\.reason) }, labels: LabelCounts(batches))
         guard let ranks else { return (own.skipped.flatMap(\.self), own.labels) }
         let all = try ranks.gather(own)
-        try throwFirst(all.map(\.stop))
+        if let reason = all.compactMap(\.stop).first { throw Stopped(reason: reason) }
         var labels = all[0].labels
         for other in all.dropFirst() { labels.add(other.labels) }
         // As one process reads them: all images of a data set, then the next.
@@ -79,5 +75,12 @@ extension Trainer {
             "\(state.phase.rawValue) step \(state.iteration): the parameters of rank \(other) are not those of rank 0: "
                 + "a device or its memory is faulty, or the processes are not alike. The last checkpoint may have been "
                 + "written since they parted")
+    }
+}
+
+extension RankGroup {
+    /// - Throws: ``Stopped`` if any of the processes is to end.
+    func check(_ stop: StopRequest?) throws {
+        if let reason = try gather(stop?.reason).compactMap({ $0 }).first { throw Stopped(reason: reason) }
     }
 }

@@ -97,19 +97,25 @@ extension SideRuns {
     /// - Returns: nil in all processes but the first, which times alone.
     public func compare(with summary: RunSummary) throws -> Tradeoff? {
         let networks = networks(try train(), beside: summary)
-        guard experiment.ranks?.isFirst ?? true else { return nil }
-        let file = run.tradeoff
-        if let known = known(networks, over: summary, in: file) {
+        let (file, ranks) = (run.tradeoff, experiment.ranks)
+        let known = ranks?.isFirst ?? true ? self.known(networks, over: summary, in: file) : nil
+        let isKnown = try ranks.map { try $0.first([known == nil ? 0 : 1]) == [1] } ?? (known != nil)
+        guard ranks?.isFirst ?? true else {
+            // Asked to stop, they stop the first one, too.
+            if !isKnown { for _ in networks { try checkStop() } }
+            return nil
+        }
+        if let known {
             try draw(known)
             return known
         }
         report(.notice("timing steps beside hard sharing"))
         let timer = try PolicyTimer(session(experiment.alone, run), experiment.alone.trainingShape)
         let timed = try networks.reduce(into: [Timed]()) { timed, network in
+            try checkStop()
             if let twin = timed.first(where: { $0.network.name == network.sameAs }) {
                 return timed.append(Timed(network: network, inference: twin.inference, training: twin.training))
             }
-            try stop?.check()
             let side = try network.narrow.map { try session($0.experiment.alone, $0.run) }
             func time(_ measure: BudgetMeasure) throws -> PolicyTimer.Times {
                 try side.map { try timer.time($0, measure) } ?? timer.time(network.policy, measure)
@@ -129,6 +135,10 @@ extension SideRuns {
         try AtomicFile.write(Data(try JSONText.pretty(result).utf8), to: file)
         try draw(result)
         return result
+    }
+
+    private func checkStop() throws {
+        if let ranks = experiment.ranks { try ranks.check(stop) } else { try stop?.check() }
     }
 
     private func draw(_ tradeoff: Tradeoff) throws {
