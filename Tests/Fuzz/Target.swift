@@ -13,12 +13,12 @@ struct Target: Sendable {
     /// Makes mutated bytes whole again, such as checksums, so that more than the first check sees them.
     var mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)?
 
-    /// What it may take of memory beside 16 times the bytes it is given: the block in which a file is read, what few
-    /// bytes of a compressed image hold.
+    /// What it may take of memory beside 16 times the bytes it is given: what a process makes once, such as the block
+    /// in which a file is read; more where few bytes of a compressed image hold many pixels.
     let spare: Int
 
     init(
-        mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)? = nil, spare: Int = 1 << 20,
+        mend: (@Sendable (UnsafeMutableBufferPointer<UInt8>, Int) -> Int)? = nil, spare: Int = 1 << 21,
         _ read: @escaping @Sendable (Data) throws -> Void
     ) {
         (self.read, self.mend, self.spare) = (read, mend, spare)

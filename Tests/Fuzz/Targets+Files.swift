@@ -29,7 +29,7 @@ extension Target {
             let array = try NPYArray.read(Scratch.file("a.npy", bytes))
             require(array.values.count == array.shape.reduce(1, *), "\(array.values.count) values of \(array.shape)")
         },
-        "png": Target(mend: mendChunks) { bytes in
+        "png": Target(mend: mendChunks, spare: 1 << 26) { bytes in
             let url = Scratch.file("a.png", bytes)
             let readers: [() throws -> Void] = [
                 { _ = try Image.read(url, channels: 3) }, { _ = try Image.read(url, channels: 1) },
@@ -42,7 +42,7 @@ extension Target {
             }
             if let first { throw first }
         },
-        "jpeg": Target { bytes in
+        "jpeg": Target(spare: 1 << 26) { bytes in
             // The signature stays, so that every input is one for libjpeg.
             _ = try Image.read(Scratch.file("a.jpg", Data([0xFF, 0xD8, 0xFF]) + bytes), channels: 3)
         },
