@@ -12,13 +12,7 @@ extension Trainer {
     var ranks: RankGroup? { experiment.ranks.flatMap { $0.count > 1 ? $0 : nil } }
 
     /// - Throws: ``Stopped`` if the process is to end, or another one is.
-    func checkStop() throws {
-        guard let ranks else {
-            try stop?.check()
-            return
-        }
-        try ranks.check(stop)
-    }
+    func checkStop() throws { try experiment.check(stop) }
 
     /// What each process knows of a step before it is taken.
     private struct StepFacts: Codable {
@@ -36,7 +30,7 @@ extension Trainer {
             stop: stop?.reason, skipped: batches.map { $0.skipped.map(\.reason) }, labels: LabelCounts(batches))
         guard let ranks else { return (own.skipped.flatMap(\.self), own.labels) }
         let all = try ranks.gather(own)
-        if let reason = all.compactMap(\.stop).first { throw Stopped(reason: reason) }
+        try throwFirst(all.map(\.stop))
         var labels = all[0].labels
         for other in all.dropFirst() { labels.add(other.labels) }
         // As one process reads them: all images of a data set, then the next.
@@ -78,9 +72,14 @@ extension Trainer {
     }
 }
 
-extension RankGroup {
-    /// - Throws: ``Stopped`` if any of the processes is to end.
+extension Experiment {
+    /// - Throws: ``Stopped`` if this process is to end, or one of those that train with it.
     func check(_ stop: StopRequest?) throws {
-        if let reason = try gather(stop?.reason).compactMap({ $0 }).first { throw Stopped(reason: reason) }
+        let own = stop?.reason
+        try throwFirst(ranks.map { try $0.gather(own) } ?? [own])
     }
+}
+
+private func throwFirst(_ reasons: [StopRequest.Reason?]) throws {
+    if let reason = reasons.compactMap({ $0 }).first { throw Stopped(reason: reason) }
 }

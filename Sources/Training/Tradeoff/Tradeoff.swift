@@ -102,7 +102,7 @@ extension SideRuns {
         let isKnown = try ranks.map { try $0.first([known == nil ? 0 : 1]) == [1] } ?? (known != nil)
         guard ranks?.isFirst ?? true else {
             // Asked to stop, they stop the first one, too.
-            if !isKnown { for _ in networks { try checkStop() } }
+            if !isKnown { for _ in networks { try experiment.check(stop) } }
             return nil
         }
         if let known {
@@ -112,7 +112,7 @@ extension SideRuns {
         report(.notice("timing steps beside hard sharing"))
         let timer = try PolicyTimer(session(experiment.alone, run), experiment.alone.trainingShape)
         let timed = try networks.reduce(into: [Timed]()) { timed, network in
-            try checkStop()
+            try experiment.check(stop)
             if let twin = timed.first(where: { $0.network.name == network.sameAs }) {
                 return timed.append(Timed(network: network, inference: twin.inference, training: twin.training))
             }
@@ -135,10 +135,6 @@ extension SideRuns {
         try AtomicFile.write(Data(try JSONText.pretty(result).utf8), to: file)
         try draw(result)
         return result
-    }
-
-    private func checkStop() throws {
-        if let ranks = experiment.ranks { try ranks.check(stop) } else { try stop?.check() }
     }
 
     private func draw(_ tradeoff: Tradeoff) throws {
