@@ -61,9 +61,10 @@ public struct OperatorReport: Sendable, Encodable {
         ])
         for row in rows {
             table.add([
-                row.case, row.pass, row.algorithm ?? "–", readable(row.ms), row.gflops.map { readable($0) } ?? "–",
-                row.gbPerSecond.map { readable($0) } ?? "–",
-                (row.peakShare ?? row.copyShare).map(percent) ?? "–",
+                row.case, row.pass, row.algorithm ?? Table.none, readable(row.ms),
+                row.gflops.map { readable($0) } ?? Table.none,
+                row.gbPerSecond.map { readable($0) } ?? Table.none,
+                (row.peakShare ?? row.copyShare).map(percent) ?? Table.none,
                 "\(readable(row.stepShare * 100, digits: 3)) %", readable(row.spread, digits: 3),
             ])
         }

@@ -73,7 +73,7 @@ public struct ScaleReport: Codable, Sendable {
                 "\(report.processes)", "\(report.shards)", "\(report.batch)", readable(report.ms),
                 readable(report.spread), readable(report.rate), readable(report.rate / reports[0].rate, digits: 3),
                 "\(readable(report.exposedMs)) ms (\(readable(100 * report.exposedMs / report.ms)) %)",
-                report.model.map { readable($0.step(processes: report.processes).exposedMs) + " ms" } ?? "–",
+                report.model.map { readable($0.step(processes: report.processes).exposedMs) + " ms" } ?? Table.none,
                 readable(report.longestWaitMs) + " ms", readable(Double(report.bytes) / 1e6), "\(report.launches)",
                 readable(Double(report.memory) / 1e6),
             ])

@@ -21,7 +21,7 @@ extension SkipBenchmark {
             for (row, times) in zip(rows, try bench.planTimes(rows.map(\.kind), repeats: repeats)) {
                 let parts = [times.all, times.processor, times.tracing, times.lowering, times.planning, times.binding]
                 table.add(
-                    ["  " + row.name, row.density.map(percent) ?? "–", "\(times.kernels)"]
+                    ["  " + row.name, row.density.map(percent) ?? Table.none, "\(times.kernels)"]
                         + parts.map { readable($0, digits: 3) })
             }
         }

@@ -112,12 +112,12 @@ public struct SkipReport: Sendable, Encodable {
             }
             table.add([
                 "  " + row.policy + (row.open.map { ", last \($0) open" } ?? ""),
-                row.density.map(percent) ?? "–", readable(row.ms), readable(row.idealMs),
+                row.density.map(percent) ?? Table.none, readable(row.ms), readable(row.idealMs),
                 readable(row.fidelity, digits: 4) + (row.attempts > 1 ? " (best of \(row.attempts))" : ""),
                 readable(row.speedup, digits: 3), readable(row.speedupHardSharing, digits: 3),
                 readable(100 * row.idleShare, digits: 2) + " %", "\(row.kernels)", readable(row.launchUs, digits: 3),
                 readable(Double(row.macs) / 1e9), readable(Double(row.bytes) / 1e6),
-                repeats > 1 ? readable(row.spread, digits: 3) : "–",
+                repeats > 1 ? readable(row.spread, digits: 3) : Table.none,
             ])
         }
         return table.text

@@ -1,4 +1,4 @@
-#include "CHDF5.h"
+#include "reader.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -55,7 +55,8 @@ FUNCTIONS(DECLARE)
 #define DECLARE_TYPE(name) static const hid_t *name;
 TYPES(DECLARE_TYPE)
 
-static bool is_loaded;
+// Has libhdf5 load none of the libraries that a file's filters name by number; nil where it never would.
+static herr_t (*set_loading)(unsigned);
 
 static bool missing(void *library, const char *name, adashare_hdf5_message *message) {
     snprintf(message->text, sizeof message->text, "a libhdf5 without %s", name);
@@ -64,7 +65,8 @@ static bool missing(void *library, const char *name, adashare_hdf5_message *mess
     return false;
 }
 
-static bool load(adashare_hdf5_message *message) {
+bool reader_load(adashare_hdf5_message *message) {
+    static bool is_loaded;
     if (is_loaded) return true;
     // As Debian calls it, then as others do.
     const char *names[] = {"libhdf5_serial.so.103", "libhdf5_serial.so.310", "libhdf5.so.103",
@@ -84,12 +86,9 @@ static bool load(adashare_hdf5_message *message) {
     if ((name = dlsym(library, #name)) == NULL) return missing(library, #name, message);
     FUNCTIONS(FIND)
     TYPES(FIND_TYPE)
-    is_loaded = H5open() >= 0;
-    if (!is_loaded) snprintf(message->text, sizeof message->text, "libhdf5 does not start");
-    // A file may ask for filters by number, for which libhdf5 would look for libraries and run them.
-    herr_t (*set_loading)(unsigned) = NULL;
-    if ((*(void **)&set_loading = dlsym(library, "H5PLset_loading_state")) != NULL) set_loading(0);
-    return is_loaded;
+    *(void **)&set_loading = dlsym(library, "H5PLset_loading_state");
+    is_loaded = true;
+    return true;
 }
 
 // The innermost complaint says what is wrong, those around it only who asked.
@@ -110,8 +109,12 @@ static bool fail(adashare_hdf5_message *message) {
     return false;
 }
 
-bool adashare_hdf5_open(const char *path, int64_t *file, adashare_hdf5_message *message) {
-    if (!load(message)) return false;
+bool reader_open(const char *path, int64_t *file, adashare_hdf5_message *message) {
+    if (H5open() < 0) {
+        snprintf(message->text, sizeof message->text, "libhdf5 does not start");
+        return false;
+    }
+    if (set_loading != NULL) set_loading(0);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     const hid_t access = H5Pcreate(*H5P_CLS_FILE_ACCESS_ID_g);
     if (access < 0) return fail(message);
@@ -121,10 +124,6 @@ bool adashare_hdf5_open(const char *path, int64_t *file, adashare_hdf5_message *
     const bool opened = *file >= 0 || fail(message);
     H5Pclose(access);
     return opened;
-}
-
-void adashare_hdf5_close(int64_t file) {
-    H5Fclose(file);
 }
 
 static adashare_hdf5_element element_of(hid_t type) {
@@ -149,13 +148,12 @@ static bool lengths_of(hid_t space, int *axes, hsize_t *lengths, adashare_hdf5_m
     return H5Sget_simple_extent_dims(space, lengths, NULL) >= 0 || fail(message);
 }
 
-// Bytes of so many elements; 0 where there are more than can be counted.
-static hsize_t bytes_of(int axes, const hsize_t *lengths, hid_t type) {
-    hsize_t bytes = H5Tget_size(type);
+// `each` times all lengths; 0 where that is more than can be counted.
+static hsize_t product(hsize_t each, int axes, const hsize_t *lengths) {
     for (int axis = 0; axis < axes; axis++) {
-        if (__builtin_mul_overflow(bytes, lengths[axis], &bytes)) return 0;
+        if (__builtin_mul_overflow(each, lengths[axis], &each)) return 0;
     }
-    return bytes;
+    return each;
 }
 
 // Whether a file can hold what an array claims: libhdf5 1.10 believes it, and reads beyond its memory or takes as much
@@ -173,11 +171,11 @@ static bool check_room(
         switch (H5Pget_layout(made)) {
         case H5D_COMPACT:
         case H5D_CONTIGUOUS:
-            claimed = bytes_of(axes, lengths, type);
+            claimed = product(H5Tget_size(type), axes, lengths);
             unpacked = stored;
             break;
         case H5D_CHUNKED:
-            if (H5Pget_chunk(made, axes, chunk) == axes) claimed = bytes_of(axes, chunk, type);
+            if (H5Pget_chunk(made, axes, chunk) == axes) claimed = product(H5Tget_size(type), axes, chunk);
             break;
         default: break;
         }
@@ -190,7 +188,7 @@ static bool check_room(
     return done;
 }
 
-bool adashare_hdf5_describe(
+bool reader_describe(
     int64_t file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message) {
     const hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
     if (data < 0) return fail(message);
@@ -209,13 +207,13 @@ bool adashare_hdf5_describe(
     return done;
 }
 
-bool adashare_hdf5_read(
+bool reader_read(
     int64_t file, const char *name, uint64_t index, adashare_hdf5_element element, size_t count, void *values,
     adashare_hdf5_message *message) {
     const hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
     if (data < 0) return fail(message);
     const hid_t space = H5Dget_space(data), type = H5Dget_type(data);
-    hsize_t start[ADASHARE_HDF5_MOST_AXES] = {index}, lengths[ADASHARE_HDF5_MOST_AXES] = {0}, held = 1;
+    hsize_t start[ADASHARE_HDF5_MOST_AXES] = {index}, lengths[ADASHARE_HDF5_MOST_AXES] = {0};
     int axes = 0;
     bool done = space >= 0 ? lengths_of(space, &axes, lengths, message) : fail(message);
     // libhdf5 1.10 reads beyond its memory where a damaged type has it convert what it cannot.
@@ -224,9 +222,7 @@ bool adashare_hdf5_read(
         done = false;
     }
     lengths[0] = 1;
-    for (int axis = 0; axis < axes; axis++) {
-        if (__builtin_mul_overflow(held, lengths[axis], &held)) held = 0;
-    }
+    const hsize_t held = product(1, axes, lengths);
     if (done && held != count) {
         snprintf(message->text, sizeof message->text, "%llu elements, not %zu", (unsigned long long)held, count);
         done = false;

@@ -18,26 +18,23 @@ public enum HostThreads {
         setenv("POCL_AFFINITY", "1", 0)
     }
 
-    /// Has pocl make as many threads as this process may have of the cores that several processes use at once. To be
-    /// called before platforms are looked for; nothing where the user has decided. Linux only.
+    /// Gives each of several processes of one host its part of the cores, and a cache of pocl's of its own, which
+    /// several that compile the same kernels at a time have damaged. To be called before platforms are looked for.
+    /// Nothing is changed of what the user has decided; a process that its launcher has given cores of its own takes
+    /// these. Linux only.
     ///
-    /// - Parameter processes: on this host, this one included. One that its launcher has given cores of its own takes
-    ///   these.
-    public static func share(among processes: Int) {
-        guard processes > 1, let cores, let online = text("/sys/devices/system/cpu/online").map(Self.cores(in:)) else {
-            return
+    /// - Parameters:
+    ///   - processes: on this host, this one included.
+    ///   - place: among them, from 0: the first one takes the cache as it is.
+    public static func share(among processes: Int, place: Int) {
+        guard processes > 1 else { return }
+        if let cores, let online = text("/sys/devices/system/cpu/online").map(Self.cores(in:)) {
+            let own = cores == online ? max(1, cores.count / processes) : cores.count
+            setenv("POCL_MAX_PTHREAD_COUNT", "\(own)", 0)
         }
-        let own = cores == online ? max(1, cores.count / processes) : cores.count
-        setenv("POCL_MAX_PTHREAD_COUNT", "\(own)", 0)
-    }
-
-    /// Gives each of several processes of one host a cache of pocl's of its own, which several that compile the same
-    /// kernels at a time have damaged. To be called before platforms are looked for.
-    ///
-    /// - Parameter place: among them, from 0: the first one takes the cache as it is.
-    public static func divideCache(place: Int) {
-        guard place > 0, DriverCache.refusal == nil else { return }
-        setenv("POCL_CACHE_DIR", DriverDiagnosis.poclCache() + "/process-\(place)", 1)
+        if place > 0, DriverCache.refusal == nil {
+            setenv("POCL_CACHE_DIR", DriverDiagnosis.poclCache() + "/process-\(place)", 1)
+        }
     }
 
     /// The cores that this process may use; nil where the system does not say.

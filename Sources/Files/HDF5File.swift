@@ -3,7 +3,8 @@ import CAdaShareHDF5
 import Foundation
 import Synchronization
 
-/// Arrays in an HDF5 file, which MATLAB's files of version 7.3 are, read by libhdf5 a part at a time.
+/// Arrays in an HDF5 file, which MATLAB's files of version 7.3 are, read by libhdf5 a part at a time, in a process of
+/// its own that a damaged file may end.
 ///
 /// MATLAB counts axes from the other end: what it calls H × W × N lies here as [N, W, H].
 package final class HDF5File: Sendable {
@@ -12,11 +13,9 @@ package final class HDF5File: Sendable {
         case uint8, uint16, float32, float64, other
     }
 
-    /// libhdf5 is not made for threads: one call at a time, whatever the file.
-    private static let library = Mutex(())
-
     package let path: String
-    private let handle: Int64
+    /// Its process answers one call at a time.
+    private let file: Mutex<adashare_hdf5_file>
 
     /// Opens a file.
     ///
@@ -24,21 +23,21 @@ package final class HDF5File: Sendable {
     package init(_ url: URL) throws {
         path = url.path
         try WholeFile.check(url)
-        var opened: Int64 = -1
-        try Self.check(path, nil) { adashare_hdf5_open(url.path, &opened, &$0) }
-        handle = opened
+        file = Mutex(adashare_hdf5_file())
+        try check(nil) { adashare_hdf5_open(url.path, &$0, &$1) }
     }
 
-    deinit {
-        Self.library.withLock { _ in adashare_hdf5_close(handle) }
-    }
+    /// The process that reads the file.
+    var process: Int32 { file.withLock { $0.process } }
+
+    deinit { file.withLock { adashare_hdf5_close(&$0) } }
 
     /// What an array holds, and the lengths of its axes, the one that varies slowest first.
     ///
     /// - Throws: `InputError` if the file has no such array, or too few bytes for it.
     package func describe(_ name: String) throws -> (element: Element, shape: [Int]) {
         var array = adashare_hdf5_array()
-        try Self.check(path, name) { adashare_hdf5_describe(handle, name, &array, &$0) }
+        try check(name) { adashare_hdf5_describe(&$0, name, &array, &$1) }
         let lengths = withUnsafeBytes(of: array.lengths) { Array($0.bindMemory(to: UInt64.self)) }
         let shape = try lengths.prefix(Int(array.axes)).map { length in
             guard let length = Int(exactly: length) else {
@@ -76,21 +75,22 @@ package final class HDF5File: Sendable {
     ) throws -> [Value] {
         precondition(index >= 0 && count >= 0, "\(count) elements at \(index)")
         var values = [Value](repeating: zero, count: count)
-        try Self.check(path, "\(name), index \(index)") { message in
+        guard count > 0 else { return values }
+        try check("\(name), index \(index)") { file, message in
             values.withUnsafeMutableBytes {
-                adashare_hdf5_read(handle, name, UInt64(index), element, count, $0.baseAddress, &message)
+                adashare_hdf5_read(&file, name, UInt64(index), element, count, $0.baseAddress, &message)
             }
         }
         return values
     }
 
-    /// The one check of every call, alone in the library while it runs.
-    private static func check(
-        _ path: String, _ place: String?, _ call: (inout adashare_hdf5_message) -> Bool
+    /// The one check of every call.
+    private func check(
+        _ place: String?, _ call: (inout adashare_hdf5_file, inout adashare_hdf5_message) -> Bool
     ) throws {
-        let complaint: (text: String, lacksLibrary: Bool)? = library.withLock { _ in
+        let complaint: (text: String, lacksLibrary: Bool)? = file.withLock { file in
             var message = adashare_hdf5_message()
-            return call(&message) ? nil : (line(ofCharacters: message.text), message.lacks_library)
+            return call(&file, &message) ? nil : (line(ofCharacters: message.text), message.lacks_library)
         }
         guard let complaint else { return }
         guard !complaint.lacksLibrary else {

@@ -96,7 +96,7 @@ public struct ProfileReport: Sendable {
             let share = all.nanoseconds == 0 ? 0 : 100 * Double(total.nanoseconds) / Double(all.nanoseconds)
             table.add([
                 name, "\(total.launches)", readable(Double(total.nanoseconds) / 1e6), readable(share) + " %",
-                total.gigaflops.map { readable($0) } ?? "–", total.gigabytes.map { readable($0) } ?? "–",
+                total.gigaflops.map { readable($0) } ?? Table.none, total.gigabytes.map { readable($0) } ?? Table.none,
             ])
         }
         // Equal times in the order of names, so that the same profile gives the same text.

@@ -1,10 +1,12 @@
 /// A plain text table: first column left, others right aligned.
 ///
-/// What is wider than a terminal goes on below: the columns that have no room, beside the first one again. Control
-/// characters in cells, as names may have them, are spelled out.
+/// What is wider than a terminal goes on below: the columns that have no room, beside the first one again, without the
+/// rows that have numbers in other columns only. Control characters in cells, as names may have them, are spelled out.
 public struct Table {
     /// Columns of a terminal that tables keep to.
     public static let width = 100
+    /// What a cell has where there is no number.
+    public static let none = "–"
     private static let gap = 2
     /// Columns that names keep where others go on below.
     private static let longestName = 60
@@ -47,8 +49,14 @@ public struct Table {
 
     private func cell(_ row: [String], _ column: Int) -> String { column < row.count ? row[column] : "" }
 
+    /// Whether a row has numbers, but none in these columns.
+    private func isElsewhere(_ row: [String], _ columns: [Int]) -> Bool {
+        let isNone = { (column: Int) in column < row.count && row[column] == Self.none }
+        return columns.dropFirst().allSatisfy(isNone) && !row.indices.dropFirst().allSatisfy(isNone)
+    }
+
     private func block(_ columns: [Int], _ widths: [Int]) -> String {
-        let lines = rows.map { row in
+        let lines = rows.filter { !isElsewhere($0, columns) }.map { row in
             let cells = columns.map { column -> String in
                 let text = shortened(cell(row, column), to: widths[column])
                 let pad = String(repeating: " ", count: widths[column] - AdaShareSupport.columns(of: text))
@@ -66,7 +74,7 @@ public struct Table {
 /// A number with as many digits as a person reads, and those that mean something, however small it is: 45.68, 0.0123,
 /// 1.2e-5.
 public func readable(_ value: Double, digits: Int = 4) -> String {
-    guard value.isFinite else { return "–" }
+    guard value.isFinite else { return Table.none }
     let magnitude = abs(value)
     guard magnitude < 1e9 else { return "\(Float(value))" }
     guard magnitude == 0 || magnitude >= 0.1 else { return small(value, digits: max(1, digits - 1)) }
@@ -107,7 +115,7 @@ public func signed(_ value: Double) -> String {
 
 /// A share as a whole number of percent.
 public func percent(_ share: Double) -> String {
-    Int(exactly: (share * 100).rounded()).map { "\($0) %" } ?? "–"
+    Int(exactly: (share * 100).rounded()).map { "\($0) %" } ?? Table.none
 }
 
 /// Bytes in GiB, with the digits that a person compares.
@@ -118,7 +126,7 @@ public func dimensions(height: Int, width: Int) -> String { "\(height)×\(width)
 
 /// A time in the two units a person reads, such as "2 h 5 min"; – where it is no number or longer than any clock.
 public func readableDuration(seconds: Double) -> String {
-    guard let whole = Int(exactly: seconds.rounded()) else { return "–" }
+    guard let whole = Int(exactly: seconds.rounded()) else { return Table.none }
     if whole >= 3600 { return "\(whole / 3600) h \(whole % 3600 / 60) min" }
     return whole >= 60 ? "\(whole / 60) min \(whole % 60) s" : "\(whole) s"
 }

@@ -58,8 +58,8 @@ public struct TuningReport: Sendable, Encodable {
             let wrong = others.count { !$0.isRight }
             table.add([
                 "\(row.problem)", "\(row.algorithm)", readable(winner.milliseconds), percent(winner.scatter),
-                String(format: "%.0e", winner.error), next.map { "\($0.algorithm)" } ?? "–",
-                next.map { readable($0.milliseconds) } ?? "–",
+                String(format: "%.0e", winner.error), next.map { "\($0.algorithm)" } ?? Table.none,
+                next.map { readable($0.milliseconds) } ?? Table.none,
                 [row.isNew ? nil : "known", row.isUncertain ? "uncertain" : nil, wrong > 0 ? "\(wrong) wrong" : nil]
                     .compactMap { $0 }.joined(separator: ", "),
             ])

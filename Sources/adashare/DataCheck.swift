@@ -158,7 +158,7 @@ extension DatasetFacts {
                     readable(range.maximum), readable(range.mean), label.shareText,
                 ])
             }
-            if numbers.isEmpty { table.add([label.name, "–", "–", "–", label.shareText]) }
+            if numbers.isEmpty { table.add([label.name, Table.none, Table.none, Table.none, label.shareText]) }
         }
         return found.isEmpty ? nil : table
     }
@@ -188,7 +188,7 @@ extension DatasetFacts.Label {
 
 /// A share in percent with a decimal, – of nothing.
 private func percentOf(_ part: Int, _ whole: Int) -> String {
-    guard whole > 0 else { return "–" }
+    guard whole > 0 else { return Table.none }
     guard part > 0 else { return "0 %" }
     let share = 100 * Double(part) / Double(whole)
     return share < 0.05 ? "< 0.1 %" : "\((share * 10).rounded() / 10) %"

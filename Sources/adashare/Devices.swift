@@ -53,7 +53,7 @@ struct Devices: ConsoleCommand {
                 row.index + (row.index == chosen ? " *" : ""), row.name, row.platform, row.type,
                 String(row.computeUnits),
                 readable(Double(row.globalMemoryBytes) / 0x1p30, digits: 2),
-                row.refusal ?? (row.precisions.isEmpty ? "–" : row.precisions.joined(separator: ", ")),
+                row.refusal ?? (row.precisions.isEmpty ? Table.none : row.precisions.joined(separator: ", ")),
                 row.driver,
             ])
         }

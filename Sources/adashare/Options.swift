@@ -63,8 +63,7 @@ struct DeviceOptions: ParsableArguments {
         profiling: Bool = false, progress: ProgressPrinter, ranks: RankGroup? = nil
     ) throws -> DeviceContext {
         if let ranks {
-            HostThreads.share(among: ranks.local.count)
-            HostThreads.divideCache(place: ranks.local.index)
+            HostThreads.share(among: ranks.local.count, place: ranks.local.index)
         }
         HostThreads.stayOnTheirCores()
         let device = try ranks.map { try select(for: $0, progress) } ?? select()

@@ -41,8 +41,8 @@ struct Runs: ConsoleCommand {
         let cells = runs.map { run -> [String] in
             let (place, steps) = standing(run)
             return [
-                visible(run.name), run.method ?? "–", place, steps,
-                run.bestScore.map(score) ?? "–", bytes(run.bytes), age(now - run.lastChange), run.state.rawValue,
+                visible(run.name), run.method ?? Table.none, place, steps,
+                run.bestScore.map(score) ?? Table.none, bytes(run.bytes), age(now - run.lastChange), run.state.rawValue,
             ]
         }
         try console.print(console.answersTerminal ? Self.narrow(header, cells) : Self.table(header, cells).whole)
@@ -72,8 +72,8 @@ struct Runs: ConsoleCommand {
             return ("\(part.name) \(part.number)/\(part.count)", "\(part.iteration)/\(part.iterations)")
         }
         let place = run.phaseNumber.map { " \($0)/\(run.phases ?? $0)" } ?? ""
-        let steps = run.iteration.map { "\($0)" + (run.iterations.map { "/\($0)" } ?? "") } ?? "–"
-        return ((run.phase ?? "–") + place, steps)
+        let steps = run.iteration.map { "\($0)" + (run.iterations.map { "/\($0)" } ?? "") } ?? Table.none
+        return ((run.phase ?? Table.none) + place, steps)
     }
 
     private func score(_ percent: Double) -> String { percent > 999 ? "> 999" : signed(percent) }

@@ -60,11 +60,12 @@ struct ShownRun {
 
     var headline: String {
         var parts = [listing.state.rawValue, report.experiment.configuration.method.kind]
-        if let phase = listing.phase, let iteration = listing.iteration {
+        // What was last is no news of a run that has come to its end.
+        if listing.state != .finished, let phase = listing.phase, let iteration = listing.iteration {
             let place = listing.phaseNumber.map { ", phase \($0) of \(listing.phases ?? $0)" } ?? ""
             parts.append("\(phase) step \(iteration)" + (listing.iterations.map { " of \($0)" } ?? "") + place)
         }
-        if let part = listing.part ?? listing.lastPart { parts.append(part.text) }
+        if let part = listing.part { parts.append(part.text) }
         parts.append("seed \(report.experiment.configuration.training.seed)")
         if let summary = report.summary { parts.append("\(summary.images) images of split \(summary.split)") }
         return visible("\(listing.name): " + parts.joined(separator: ", "))
@@ -105,7 +106,8 @@ struct ShownRun {
     var answer: Answer {
         Answer(
             listing: listing, summary: report.summary, tradeoff: report.tradeoff,
-            policies: report.policies.map { Answer.Policy(title: $0.title, policy: $0.policy) })
+            policies: report.policies.map { Answer.Policy(title: $0.title, policy: $0.policy) },
+            missedBudgets: report.missed.map(\.name).sorted())
     }
 
     struct Answer: Encodable {
@@ -118,5 +120,7 @@ struct ShownRun {
         let summary: RunSummary?
         let tradeoff: Tradeoff?
         let policies: [Policy]
+        /// Budgets whose policies take more.
+        let missedBudgets: [String]
     }
 }

@@ -161,12 +161,13 @@ struct SummaryText {
         var table = Table(["phase", "seconds", "waiting for data"])
         func add(_ phase: Phase, of summary: RunSummary, called name: String) {
             guard let spent = summary.secondsPerPhase[phase.rawValue] else { return }
-            let wait = summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? "–"
+            let wait =
+                summary.dataWaitPerPhase?[phase.rawValue].map { "\(readable(100 * $0, digits: 2)) %" } ?? Table.none
             table.add([name, readable(spent), wait])
         }
         for phase in phases { add(phase, of: summary, called: phase.rawValue) }
         for side in sides { add(side.summary.phase, of: side.summary, called: side.activity) }
-        table.add(["(compiling, in all)", readable(summary.compileSeconds), "–"])
+        table.add(["(compiling, in all)", readable(summary.compileSeconds), Table.none])
         return table.text
     }
 }

@@ -82,5 +82,5 @@ struct TradeoffText {
 
 /// `+1.3 %`, with a sign that is as wide as the plus.
 func signedPercent(_ percent: Double?) -> String {
-    percent.map { signed($0) + " %" } ?? "–"
+    percent.map { signed($0) + " %" } ?? Table.none
 }

@@ -1,4 +1,3 @@
-import AdaShareFiles
 import AdaShareSchema
 import AdaShareSupport
 import Foundation
@@ -6,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import AdaShareDatasets
+@testable import AdaShareFiles
 
 /// NYU v2 as it is distributed, in small files that h5py has written in its layout (tools/golden/nyu_v2_mat.py).
 @Suite struct NYUv2MatTests {
@@ -167,6 +167,48 @@ import Testing
             try claim.write(to: url)
             expectError("images: found shape [3, 3, \(sizes[0]), \(sizes[1])]", "pixels") { _ = try open([]) }
         }
+    }
+
+    /// What a damaged file does to libhdf5 ends the process that reads it, and nothing else.
+    @Test func damageEndsNoProgram() throws {
+        try copy()
+        let url = files.folder.file("nyu_depth_v2_labeled.mat")
+        let (first, second) = (try HDF5File(url), try HDF5File(url))
+        #expect(kill(first.process, SIGSEGV) == 0)
+        for _ in 0..<2 {
+            expectError("nyu_depth_v2_labeled.mat: images: found what libhdf5 cannot read: it failed there") {
+                _ = try first.describe("images")
+            }
+        }
+        #expect(try second.describe("images").shape == [3, 3, 4, 2])
+
+        let whole = try Data(contentsOf: url)
+        var errors = 0
+        for place in stride(from: 0, to: whole.count, by: 67) {
+            var damaged = whole
+            damaged[place] ^= 0xFF
+            try damaged.write(to: url)
+            do {
+                let dataset = try open()
+                for index in 0..<dataset.count { _ = try dataset.sample(index) }
+            } catch is InputError {
+                errors += 1
+            }
+        }
+        #expect(errors > 10)
+    }
+
+    /// The process of a file outlives neither its reader nor what a cluster sends to all processes of a job.
+    @Test func filesAreReadAfterPoliteSignals() throws {
+        try copy()
+        let process: Int32
+        do {
+            let file = try HDF5File(files.folder.file("nyu_depth_v2_labeled.mat"))
+            process = file.process
+            for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP] { #expect(kill(process, signal) == 0) }
+            #expect(try file.describe("images").shape == [3, 3, 4, 2])
+        }
+        #expect(kill(process, 0) != 0)
     }
 
     /// libhdf5 itself is not made for that.

@@ -58,6 +58,14 @@ import Testing
         #expect(lines.count == 3 * 4 + 2 && lines[4] == "" && lines[2].hasPrefix("long name "))
         #expect(columns(of: "深度 e\u{301}👍") == 8 && clipped("深度推定", to: 6) == "深度…")
         #expect(shortened("abcdefghij", to: 5) == "ab…ij" && shortened("abc", to: 5) == "abc")
+        // Rows that have their numbers elsewhere are left out, not those that have none at all.
+        var parts = Table([""] + (1...9).map { "quantity \($0)" })
+        parts.add(["first"] + ["1"] + [String](repeating: Table.none, count: 8))
+        parts.add(["last"] + [String](repeating: Table.none, count: 8) + ["9"])
+        parts.add(["never"] + [String](repeating: Table.none, count: 9))
+        let blocks = parts.text.split(separator: "\n\n").map { $0.split(separator: "\n").dropFirst(2) }
+        let names = blocks.map { $0.map { String($0.prefix { $0 != " " }) } }
+        #expect(names == [["first", "never"], ["last", "never"]])
         var small = Table(["a", "b"])
         small.add(["x", "10"])
         #expect(small.text == "a   b\n─────\nx  10")

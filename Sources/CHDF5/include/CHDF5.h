@@ -1,7 +1,8 @@
 // Reading HDF5 files through libhdf5, which is loaded when a file is first opened; its errors come back as text and
 // never reach a terminal.
 //
-// libhdf5 keeps its errors and its tables in global memory: no two of these functions may run at once.
+// Each file is read by a process of its own: damaged ones make libhdf5 read and write beyond its memory, and what that
+// ends or spoils is not the program. No two of these functions may run at once on one file.
 #ifndef ADASHARE_CHDF5_H
 #define ADASHARE_CHDF5_H
 
@@ -36,20 +37,26 @@ typedef struct {
     uint64_t lengths[ADASHARE_HDF5_MOST_AXES];
 } adashare_hdf5_array;
 
-/// Opens a file to read; `adashare_hdf5_close` gives it back. Returns false with a message.
-bool adashare_hdf5_open(const char *path, int64_t *file, adashare_hdf5_message *message);
+/// A file, and the process that reads it.
+typedef struct {
+    int socket, process;
+} adashare_hdf5_file;
 
-/// Closes a file.
-void adashare_hdf5_close(int64_t file);
+/// Opens a file to read; `adashare_hdf5_close` gives it back. Returns false with a message.
+bool adashare_hdf5_open(const char *path, adashare_hdf5_file *file, adashare_hdf5_message *message);
+
+/// Closes a file, and waits for its process.
+void adashare_hdf5_close(adashare_hdf5_file *file);
 
 /// Says what an array is. Returns false with a message where there is none, or one of more axes.
-bool adashare_hdf5_describe(int64_t file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message);
+bool adashare_hdf5_describe(
+    adashare_hdf5_file *file, const char *name, adashare_hdf5_array *array, adashare_hdf5_message *message);
 
 /// Reads what one index of the first axis holds: `count` elements, row-major, converted to `element`.
 ///
 /// Returns false with a message if the array holds another number of elements there, or the file is damaged.
 bool adashare_hdf5_read(
-    int64_t file, const char *name, uint64_t index, adashare_hdf5_element element, size_t count, void *values,
-    adashare_hdf5_message *message);
+    adashare_hdf5_file *file, const char *name, uint64_t index, adashare_hdf5_element element, size_t count,
+    void *values, adashare_hdf5_message *message);
 
 #endif

@@ -83,9 +83,8 @@ struct FilePattern {
         guard let all = FolderNames(place.path) else {
             throw InputError(file: place.path, found: "a folder that cannot be read", expected: "one that can")
         }
-        if let other = all.others.first(where: {
-            $0.isFolder || key(of: folder.isEmpty ? $0.name : "\(folder)/\($0.name)") != nil
-        }) {
+        func below(_ name: String) -> String { folder.isEmpty ? name : "\(folder)/\(name)" }
+        if let other = all.others.first(where: { $0.isFolder || key(of: below($0.name)) != nil }) {
             throw InputError(
                 file: place.path, found: "\(other.name), a name that is not UTF-8", expected: "names that are")
         }
@@ -95,7 +94,7 @@ struct FilePattern {
                 expected: "images nearer to \(root.path), and no link to a folder above")
         }
         return try all.names.filter { !$0.hasPrefix(".") }.flatMap { name -> [String] in
-            let path = folder.isEmpty ? name : "\(folder)/\(name)"
+            let path = below(name)
             var isFolder: ObjCBool = false
             _ = FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path, isDirectory: &isFolder)
             return isFolder.boolValue ? try paths(in: path, below: root, depth: depth + 1) : [path]

@@ -140,7 +140,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         var isAgainst = false
         for (block, name) in names.enumerated() {
             let cells = order.map { task -> String in
-                guard let row = tasks[task], block < row.count else { return "–" }
+                guard let row = tasks[task], block < row.count else { return Table.none }
                 let word = row[block] == 1 ? "select" : "skip"
                 guard let alpha = probabilities[task]?[block] else { return word }
                 let mark = (alpha >= 0.5) != (row[block] == 1) && block >= open ?? 0 ? " !" : ""

@@ -157,8 +157,8 @@ extension RunSummary {
                 let gain = (hasShared ? shared : constant).flatMap { RelativeGain.ofTask([metric], over: [$0]) }
                 table.add(
                     [row == 0 ? task : "", metric.name + (metric.higherIsBetter ? " ↑" : " ↓")]
-                        + known.map { $0.map { readable($0.value) } ?? "–" }
-                        + [readable(metric.value), gain.map(Self.gain) ?? "–"])
+                        + known.map { $0.map { readable($0.value) } ?? Table.none }
+                        + [readable(metric.value), gain.map(Self.gain) ?? Table.none])
             }
         }
         return table.text

@@ -115,7 +115,7 @@ public struct StudyTable {
     }
 
     private func cell(_ values: [Double], isSigned: Bool) -> String {
-        guard let spread = Spread(values) else { return "–" }
+        guard let spread = Spread(values) else { return Table.none }
         let mean = isSigned ? signed(spread.mean) : readable(spread.mean)
         // To the digits of the mean; costs that are the same for every seed say nothing.
         guard let deviation = spread.deviation, deviation > 0 else { return mean }
@@ -149,7 +149,7 @@ public struct StudyTable {
                 [line.name] + columns.map { cell($0.values(line), isSigned: $0.isSigned) }
             }
             + published.map { row in
-                [row.name] + columns.map { column in column.published(row).map { readable($0) } ?? "–" }
+                [row.name] + columns.map { column in column.published(row).map { readable($0) } ?? Table.none }
             }
         let header = [""] + columns.map(\.title)
         switch form {
