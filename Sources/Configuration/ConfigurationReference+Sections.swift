@@ -286,6 +286,10 @@ extension ConfigurationReference {
                 "policy.budget_weight", \.policy.budgetWeight, limit: .above(0),
                 "Weight of the distance between expected cost and budget."),
             .key(
+                "policy.shared_blocks", \.policy.sharedBlocks, in: 0...32,
+                "The first so many blocks, which every task selects; the policy of the others is learned. They have to "
+                    + "be fewer than the network has."),
+            .key(
                 "policy.curriculum", \.policy.curriculum,
                 "Whether blocks get a free policy one after another; otherwise every block has one from the start."),
             .key(

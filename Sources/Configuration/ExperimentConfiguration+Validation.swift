@@ -113,6 +113,12 @@ extension ExperimentConfiguration {
         if isInTime, !policy.isTimed {
             throw fail("policy.budget_for", "macs with a budget in milliseconds", "inference or training")
         }
+        let blocks = model.backbone.blocksPerStage.reduce(0, +)
+        guard policy.sharedBlocks < blocks else {
+            throw fail(
+                "policy.shared_blocks", "\(policy.sharedBlocks) of the \(blocks) blocks of \(model.backbone.rawValue)",
+                "at most \(blocks - 1): with all of them shared there is no policy to learn (method: hard_sharing)")
+        }
         var widths = [Self.channels(width: model.width)]
         for factor in training.narrowBaselines {
             let width = model.width * factor

@@ -55,6 +55,7 @@ import Testing
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
                 "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
                 "policy.curriculum_speed", "policy.alternation.weights", "policy.alternation.logits", "policy.samples",
+                "policy.shared_blocks",
                 "method.policy_width", "method.warmup",
             ])
         for key in Self.keys {

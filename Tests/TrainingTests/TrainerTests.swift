@@ -141,6 +141,22 @@ extension TrainingTests {
 
         // MARK: - Discrete policies
 
+        @Test func sharedBlocksHaveNoPolicy() throws {
+            let run = try Run(["policy.shared_blocks=5", "policy.curriculum=false"])
+            try run.trainer.train(phases: [.warmup, .policy])
+            for policy in run.trainer.state.sampledPolicies + [try #require(run.trainer.state.policy)] {
+                for row in policy.tasks.values { #expect(row.prefix(5) == [1, 1, 1, 1, 1]) }
+                #expect(policy.open == 5)
+                for row in policy.probabilities.values {
+                    #expect(row.prefix(5).allSatisfy { $0 == 0.5 } && row.suffix(3).allSatisfy { $0 != 0.5 })
+                }
+            }
+            // All that are learned are open from the start: every checkpoint competes, and there is nothing to say.
+            #expect(run.trainer.state.bestIteration["policy"] != nil)
+            #expect(!run.texts.contains { $0.contains("opens only") })
+            #expect(throws: InputError.self) { _ = try Run(["policy.shared_blocks=8"]) }
+        }
+
         @Test func closedBlocksAreSelectedInEveryDiscretePolicy() throws {
             // Six iterations in epochs of two open the last three of eight blocks.
             let run = try Run(["policy.samples=16"])

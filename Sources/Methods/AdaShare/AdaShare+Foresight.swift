@@ -20,7 +20,7 @@ extension AdaShare {
     private func policySteps(
         _ iterations: Int, _ settings: MethodSettings
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
-        let (blocks, learning) = (settings.architecture.blocks.count, PolicySettings(settings))
+        let (blocks, learning) = (settings.policy.learnedBlocks(of: settings.architecture), PolicySettings(settings))
         let schedule = PolicySchedule(settings)
         var notes: [String] = []
         if schedule == nil {
@@ -51,7 +51,7 @@ extension AdaShare {
     }
 
     public func namedKinds(_ settings: MethodSettings, policy: DiscretePolicy) -> [(name: String, kind: StepKind)] {
-        let (blocks, learning) = (settings.architecture.blocks.count, PolicySettings(settings))
+        let (blocks, learning) = (settings.policy.learnedBlocks(of: settings.architecture), PolicySettings(settings))
         return [
             ("warmup", .hardSharing), ("weights", learning.weights(open: blocks)),
             ("logits", learning.logits(open: blocks)), ("retrain", .retrain(policy)),

@@ -129,12 +129,12 @@ public struct AdaShare: Method {
 
     /// What to say when policy learning ends before every block is open.
     private func curriculumWarning(_ run: any MethodRun) throws -> String? {
-        let (schedule, blocks) = (try PolicySchedule(run), run.blocks)
+        let schedule = try PolicySchedule(run)
         let given = run.settings.training.policy.iterations
         let open = schedule.openBlocks(after: given)
-        guard open < blocks else { return nil }
+        guard open < schedule.blocks else { return nil }
         return
-            "policy learning opens only the last \(open) of \(blocks) blocks in \(given) iterations; the others stay "
+            "policy learning opens only the last \(open) of \(schedule.blocks) blocks in \(given) iterations; the others stay "
             + "selected by every task. All open needs training.policy.iterations >= \(schedule.iterationsToOpenAll) "
             + "(or a smaller policy.curriculum_speed)"
     }

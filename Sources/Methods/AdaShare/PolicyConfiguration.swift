@@ -92,6 +92,8 @@ public struct PolicyConfiguration: Sendable, Equatable {
     public var budgetSchedule = BudgetSchedule.constant
     /// Weight of the distance from the budget.
     public var budgetWeight = 1.0
+    /// The first blocks, which every task selects; the policy of the others is learned.
+    public var sharedBlocks = 0
     /// Whether blocks get a free policy one after another, from the top; otherwise all have one from the start.
     public var curriculum = true
     /// Policy epochs per block that the curriculum opens.
@@ -119,6 +121,9 @@ public struct PolicyConfiguration: Sendable, Equatable {
 
     /// Creates the defaults.
     public init() {}
+
+    /// Blocks of a network whose policy is learned: the last ones.
+    func learnedBlocks(of architecture: NetworkArchitecture) -> Int { architecture.blocks.count - sharedBlocks }
 }
 
 /// How policy learning is led to its budget.

@@ -68,7 +68,7 @@ final class PolicyLearning: TrainingPhase {
     }
 
     var kinds: [StepKind] {
-        [learning.weights(open: blocks), learning.logits(open: blocks)]
+        [learning.weights(open: schedule.blocks), learning.logits(open: schedule.blocks)]
             + (settings.discrete == .frontier ? [.retrain(run.settings.allSelected)] : [])
     }
 
@@ -86,8 +86,8 @@ final class PolicyLearning: TrainingPhase {
         return ["probabilities": .object(Dictionary(uniqueKeysWithValues: zip(taskNames, rows)))]
     }
 
-    /// Only checkpoints with every block open compete.
-    func isJudged(_ iteration: Int) -> Bool { schedule.openBlocks(after: iteration) == blocks }
+    /// Only checkpoints compete whose policy is free wherever it will be.
+    func isJudged(_ iteration: Int) -> Bool { schedule.openBlocks(after: iteration) == schedule.blocks }
 
     // MARK: - The discrete policy
 
@@ -106,8 +106,8 @@ final class PolicyLearning: TrainingPhase {
         }
     }
 
-    /// How discrete policies are taken from the probabilities now; every task selects the blocks that the curriculum
-    /// has not opened.
+    /// How discrete policies are taken from the probabilities now; every task selects the blocks that have
+    /// no free policy.
     ///
     /// - Parameter budget: the most they may cost; nil for any.
     func policyDraw(within budget: PolicyBudget?) -> PolicyDraw {

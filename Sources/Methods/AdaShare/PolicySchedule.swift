@@ -9,7 +9,7 @@ public struct PolicySchedule: Sendable, Equatable {
     public let weightSteps: Int
     /// Logit steps of one policy epoch.
     public let logitSteps: Int
-    /// Number of residual blocks L.
+    /// Residual blocks that get a free policy: the last ones.
     public let blocks: Int
     /// Policy epochs per block that the curriculum opens; 0 where all are open from the start.
     public let curriculumSpeed: Int
@@ -25,7 +25,7 @@ public struct PolicySchedule: Sendable, Equatable {
     /// - Parameters:
     ///   - weightSteps: weight steps of one policy epoch.
     ///   - logitSteps: logit steps of one policy epoch.
-    ///   - blocks: number of residual blocks L.
+    ///   - blocks: residual blocks that get a free policy.
     ///   - curriculumSpeed: policy epochs per block that the curriculum opens; 0 without a curriculum.
     ///   - temperature: τ of the first policy epoch.
     ///   - temperatureDecay: factor on τ after each policy epoch.
@@ -116,7 +116,7 @@ extension PolicySchedule {
         let logits = length(policy.alternation.logits, settings.splits?.train2)
         guard weights > 0, logits > 0 else { return nil }
         self.init(
-            weightSteps: weights, logitSteps: logits, blocks: settings.architecture.blocks.count,
+            weightSteps: weights, logitSteps: logits, blocks: policy.learnedBlocks(of: settings.architecture),
             curriculumSpeed: policy.curriculum ? policy.curriculumSpeed : 0, temperature: policy.temperature,
             temperatureDecay: policy.temperatureDecay)
     }

@@ -10,7 +10,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
     public var tasks: [String: [Int]]
     /// Per task name α of every block, the probability of selecting it; empty if not known.
     public var probabilities: [String: [Double]]
-    /// The first block with a choice, where the curriculum has left some without; every task selects those before it.
+    /// The first block with a choice, where some have none; every task selects those before it.
     public var open: Int?
 
     /// Creates a policy.
