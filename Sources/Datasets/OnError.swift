@@ -9,7 +9,7 @@ public enum OnError: String, Sendable, ConfigurationChoice {
 }
 
 /// A sample that could not be decoded, and was left out for it.
-public struct SkippedSample: Sendable, Equatable {
+public struct SkippedSample: Sendable, Equatable, Codable {
     /// Which one of the data set.
     public let index: Int
     /// Its error, one line.

@@ -197,11 +197,23 @@ public struct DriverDiagnosis: Sendable {
         }
         guard known else { return nil }
         let place = poclCache(environment)
-        return whyUnwritable(place).map { reason in
+        return (whyUnwritable(place) ?? whyTooSmall(place)).map { reason in
             DriverProblem(
                 what: "pocl cannot write its cache folder \(place): \(reason)",
                 advice: "POCL_CACHE_DIR is to name a folder that can be written")
         }
+    }
+
+    /// Bytes that the kernels of a run take in pocl's cache: with less, LLVM ends the process.
+    private static let leastRoom = 8e6
+
+    private static func whyTooSmall(_ path: String) -> String? {
+        var place = URL(fileURLWithPath: path)
+        var room = statvfs()
+        while place.path != "/", statvfs(place.path, &room) != 0 { place.deleteLastPathComponent() }
+        let bytes = Double(room.f_bavail) * Double(room.f_frsize)
+        guard bytes < leastRoom else { return nil }
+        return "\(place.path) has room for \(Int(bytes / 1000)) kB, kernels take up to \(Int(leastRoom / 1e6)) MB"
     }
 
     /// Why no file can be made in a folder, which need not be there yet; nil where one can.

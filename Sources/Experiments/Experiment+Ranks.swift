@@ -32,6 +32,10 @@ extension Experiment {
             ["configuration", configuration.yaml()],
             ["data set", datasets.map(\.name).joined(separator: ", ") + ": \(splits)"],
             ["device", context.device.name], ["driver", context.device.driverVersion],
+            [
+                "set of class weights",
+                try configuration.tasks.map { "\(try classWeights($0) ?? [])" }.joined(separator: "\n"),
+            ],
         ]
     }
 
@@ -55,12 +59,26 @@ extension Experiment {
     public func compare(
         _ datasets: [any Dataset], on context: DeviceContext, asked: String = "", with ranks: RankGroup
     ) throws {
-        let all = try ranks.gather(facts(datasets, on: context, asked: asked))
+        try ranks.requireSame(
+            facts(datasets, on: context, asked: asked),
+            expected: "the same program, configuration, data and devices everywhere")
+    }
+}
+
+extension RankGroup {
+    /// Makes sure that all processes have the same; waits for all.
+    ///
+    /// - Parameters:
+    ///   - facts: of each thing what people call it, and its text.
+    ///   - expected: what to say where one differs.
+    /// - Throws: `RankError` naming the first process that has not, and what is different there.
+    package func requireSame(_ facts: [[String]], expected: String) throws {
+        let all = try gather(facts)
         for (rank, facts) in all.enumerated() {
             for (mine, theirs) in zip(all[0], facts) where mine != theirs {
                 throw RankError(
                     "rank \(rank) has another \(mine[0]) than rank 0: \(Self.difference(theirs[1], mine[1])); "
-                        + "expected the same program, configuration, data and devices everywhere")
+                        + "expected \(expected)")
             }
         }
     }

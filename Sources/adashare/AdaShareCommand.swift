@@ -52,6 +52,7 @@ struct AdaShareCommand: ParsableCommand {
         let code = MeasuringTime.$isLeast.withValue(isLeast) {
             execute(Array(CommandLine.arguments.dropFirst()), on: .standard)
         }
+        guard code == 0 else { Launcher.leave(code) }
         Foundation.exit(code)
     }
 
@@ -63,6 +64,7 @@ struct AdaShareCommand: ParsableCommand {
         var console = console
         do {
             var command = try parseAsRoot(arguments)
+            if console.isProcess { try Launcher.check(command) }
             if let logs = command as? any LoggingCommand { console = console.with(logs.logging) }
             guard let writer = command as? any ConsoleCommand else {
                 try command.run()

@@ -6,7 +6,7 @@ import ArgumentParser
 import Foundation
 
 extension Benchmark {
-    struct Scale: LoggingCommand, ConfiguredCommand {
+    struct Scale: LoggingCommand, ConfiguredCommand, JoiningCommand {
         static let configuration = CommandConfiguration(
             abstract: "Time a training step that one or several processes take together.",
             discussion: """

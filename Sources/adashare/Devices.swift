@@ -5,7 +5,7 @@ import AdaShareSupport
 import ArgumentParser
 import Foundation
 
-struct Devices: ConsoleCommand {
+struct Devices: ConsoleCommand, RepeatableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List OpenCL devices.",
         discussion:

@@ -4,7 +4,7 @@ import AdaShareSupport
 import ArgumentParser
 import Foundation
 
-struct DoctorCommand: ConsoleCommand {
+struct DoctorCommand: ConsoleCommand, RepeatableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Look at drivers, devices, limits and caches; say what is wrong and what to do.",

@@ -72,11 +72,8 @@ struct ExperimentCommand: ParsableCommand {
         }
 
         func run(on console: Console) throws {
-            guard Launcher.count == 1 else {
-                throw InputError(
-                    file: "mpirun", found: "\(Launcher.count) processes",
-                    expected: "experiment run by itself: it starts its runs, with --jobs several at a time")
-            }
+            // Its runs would take the launcher's variables for theirs.
+            if Launcher.count > 1 { try Launcher.refuse("experiment run") }
             // Before a driver makes threads.
             let stop = console.isProcess ? StopRequest.listening() : StopRequest()
             let study = try place.study()

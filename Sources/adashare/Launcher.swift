@@ -11,6 +11,11 @@ import Synchronization
     import Darwin
 #endif
 
+/// A command for which several processes compute together.
+protocol JoiningCommand {}
+/// A command that several processes may each do by itself, as to look at every machine.
+protocol RepeatableCommand {}
+
 /// The processes that `mpirun`, `srun` or the like has started together, this one among them.
 enum Launcher {
     /// How many there are, as launchers tell what they start; 1 without one.
@@ -18,6 +23,9 @@ enum Launcher {
         // Open MPI, MPICH and Intel MPI, and Slurm where it starts MPI itself.
         number(of: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]) ?? 1
     }
+
+    /// How many MPI's own launcher has started: one that starts processes which know nothing of each other is none.
+    private static var countForMPI: Int { number(of: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]) ?? 1 }
 
     /// Which of them this one is, as far as launchers tell.
     private static var index: Int { number(of: ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"]) ?? 0 }
@@ -27,12 +35,11 @@ enum Launcher {
         return variables.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
     }
 
-    /// The processes; nil where this one is alone.
+    /// The processes.
     ///
     /// - Parameter advice: what to do where another one cannot be reached any more.
-    /// - Throws: `RankError` where there are several and MPI cannot be loaded, or fails.
-    private static func ranks(_ advice: String?) throws -> RankGroup? {
-        guard count > 1 else { return nil }
+    /// - Throws: `RankError` where MPI cannot be loaded, or fails.
+    private static func open(_ advice: String?) throws -> RankGroup {
         let known = ProcessInfo.processInfo.environment["ADASHARE_MPI"].map { [URL(fileURLWithPath: $0)] }
         let candidates = known ?? libraries
         let ranks = try RankGroup(failed: { end($0, advice) }, open: { try MPITransport(candidates) })
@@ -59,15 +66,19 @@ enum Launcher {
     ) throws {
         // Before other threads are: they inherit what the first one is deaf to.
         let stop = console.isProcess ? StopRequest.listening() : nil
-        let found: RankGroup?
+        guard count > 1 else { return try work(console, nil) }
+        let ranks: RankGroup
         do {
-            found = try opening(until: stop) { try ranks(advice) }
+            guard count.nonzeroBitCount == 1 else {
+                throw RankError(
+                    "found \(count) processes, expected 1, 2, 4 or another power of two: they divide training.shards")
+            }
+            ranks = try opening(until: stop) { try open(advice) }
         } catch {
-            // What all meet is told by the first, which ends the others in this time.
-            if index > 0 { sleep(2) }
-            throw error
+            waitForFirst()
+            throw RankError("rank \(index): \(AdaShareCommand.message(for: located(error)))")
         }
-        guard let ranks = found else { return try work(console, nil) }
+        isJoined.isSet.store(true, ordering: .relaxed)
         do {
             let commands = try ranks.gather(command)
             if let other = commands.firstIndex(where: { $0 != commands[0] }) {
@@ -83,19 +94,72 @@ enum Launcher {
         ranks.close()
     }
 
+    /// Refuses a command that several processes would do each by itself, over one another's files.
+    ///
+    /// - Throws: `InputError` where MPI's launcher has started several.
+    static func check(_ command: any ParsableCommand) throws {
+        guard !(command is any JoiningCommand), !(command is any RepeatableCommand), countForMPI > 1 else { return }
+        try refuse(type(of: command)._commandName)
+    }
+
+    /// - Throws: `InputError` in any case.
+    static func refuse(_ command: String) throws {
+        waitForFirst()
+        throw InputError(
+            file: "mpirun", found: "\(count) processes for \(command)",
+            expected: "one: only train and benchmark scale compute with several")
+    }
+
+    /// What all processes meet is told by the first, which ends the others in this time.
+    private static func waitForFirst() { if index > 0 { sleep(2) } }
+
+    /// Ends this process, which has failed before it has met the others: they may wait for it in MPI, out of which a
+    /// launcher of MPICH takes them only where a signal has ended one.
+    static func leave(_ code: Int32) -> Never {
+        if count > 1, !isJoined.isSet.load(ordering: .relaxed) { endBySignal() }
+        exit(code)
+    }
+
+    /// Nothing under Open MPI, whose launcher ends all where one has failed.
+    private static func endBySignal() {
+        guard number(of: ["OMPI_COMM_WORLD_SIZE"]) == nil else { return }
+        passOn()
+        signal(SIGTERM, SIG_DFL)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        raise(SIGTERM)
+    }
+
+    /// Gives a launcher time to pass on what was said: MPICH's forgets it where the processes end.
+    private static func passOn() { usleep(300_000) }
+
+    private static let isJoined = Flag()
+
     private final class Flag: Sendable {
         let isSet = Atomic(false)
     }
 
-    /// Opens MPI, which may wait for ever for processes that do not come: a signal ends this one meanwhile.
-    private static func opening(until stop: StopRequest?, _ open: () throws -> RankGroup?) throws -> RankGroup? {
-        guard let stop, count > 1 else { return try open() }
-        let opened = Flag()
+    /// Seconds that processes may need to start MPI together.
+    private static let mostSecondsOpening = 60.0
+
+    /// Opens MPI, which may wait for ever for processes that do not come: a signal ends this one meanwhile, and so does
+    /// time.
+    private static func opening(until stop: StopRequest?, _ open: () throws -> RankGroup) throws -> RankGroup {
+        let (opened, start) = (Flag(), ContinuousClock.now)
         Thread.detachNewThread {
             while !opened.isSet.load(ordering: .relaxed) {
-                if let reason = stop.reason {
+                if let reason = stop?.reason {
                     StandardStreams.remark("\(Stopped(reason: reason)), while MPI was starting\n")
                     _exit(reason.exitCode)
+                }
+                if ContinuousClock.now - start > .seconds(mostSecondsOpening) {
+                    StandardStreams.remark(
+                        "Error: rank \(index): MPI has not started in \(Int(mostSecondsOpening)) s: not all of the "
+                            + "\(count) processes were started for the same command, or one of them has ended\n")
+                    endBySignal()
+                    _exit(ExitCode.failure.rawValue)
                 }
                 usleep(100_000)
             }
@@ -110,8 +174,10 @@ enum Launcher {
     private static func end(_ error: any Error, of ranks: RankGroup) -> Never {
         let code = AdaShareCommand.exitCode(for: error)
         let text = AdaShareCommand.message(for: error)
-        if !ranks.isFirst, !(error is DeviceError) { sleep(2) }
-        StandardStreams.remark("Error: rank \(ranks.index): \(text)\n")
+        if !(error is DeviceError) { waitForFirst() }
+        let isNamed = error is RankError && text.hasPrefix("rank ")
+        StandardStreams.remark("Error: " + (isNamed ? "" : "rank \(ranks.index): ") + "\(text)\n")
+        passOn()
         ranks.abort(code: code.rawValue)
         exit(code.rawValue)
     }
@@ -120,6 +186,7 @@ enum Launcher {
     /// one ends without asking: its launcher then ends the others.
     private static func end(_ error: RankError, _ advice: String?) {
         StandardStreams.remark("Error: \(error)" + (advice.map { "; \($0)" } ?? "") + "\n")
+        passOn()
         _exit(ExitCode.failure.rawValue)
     }
 

@@ -10,7 +10,7 @@ import AdaShareTraining
 import ArgumentParser
 import Foundation
 
-struct Train: LoggingCommand {
+struct Train: LoggingCommand, JoiningCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
         discussion: """

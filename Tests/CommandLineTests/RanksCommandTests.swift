@@ -111,6 +111,25 @@ extension CommandLineTests {
             #expect(named.count == 1 && named[0].contains("rank 1 has"), "\(other.errors)")
         }
 
+        /// Also what processes were asked for beside the configuration, and what ends one before it meets the others.
+        @Test(.timeLimit(.minutes(2)), arguments: Ranks.all)
+        fileprivate func processesThatWereStartedOtherwiseEndAllOnOneLine(mpi: Ranks) throws {
+            func expectLine(_ count: Int, _ arguments: [String], _ following: [String]?, _ parts: String...) throws {
+                let end = try start(mpi, count, arguments, following: following).finish()
+                let lines = end.errors.split(separator: "\n").filter { line in parts.allSatisfy { line.contains($0) } }
+                #expect(end.status != 0 && lines.count == 1, "\(parts): \(end.errors)")
+            }
+            let retrain = ["--phases", "retrain", "--policy"]
+            try expectLine(
+                2, arguments("policy", retrain + ["all"]), ["--policy", "random:0.5"], "rank 1 has another policy")
+            try expectLine(2, arguments("kernels"), ["--kernel-family", "gpu"], "rank 1 has another family of kernels")
+            try expectLine(2, arguments("option"), ["--bogus"], "Error", "bogus")
+            try expectLine(3, arguments("three"), nil, "rank 0: found 3 processes")
+            try expectLine(
+                2, ["report", folder.file("none").path, "--output", folder.file("page.html").path], nil,
+                "2 processes for report")
+        }
+
         /// The first process alone writes what counts: here no file may become larger than 64 KiB, which MPICH cannot
         /// bear itself.
         @Test(arguments: Ranks.all.filter { $0.name == "openmpi" })

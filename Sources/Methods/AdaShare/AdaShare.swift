@@ -134,9 +134,9 @@ public struct AdaShare: Method {
         let open = schedule.openBlocks(after: given)
         guard open < schedule.blocks else { return nil }
         return
-            "policy learning opens only the last \(open) of \(schedule.blocks) blocks in \(given) iterations; the others stay "
-            + "selected by every task. All open needs training.policy.iterations >= \(schedule.iterationsToOpenAll) "
-            + "(or a smaller policy.curriculum_speed)"
+            "policy learning opens only the last \(open) of \(schedule.blocks) blocks in \(given) iterations; the "
+            + "others stay selected by every task. All open needs training.policy.iterations >= "
+            + "\(schedule.iterationsToOpenAll) (or a smaller policy.curriculum_speed)"
     }
 
     public func use(_ given: SelectionPolicy, in run: any MethodRun) throws {

@@ -18,7 +18,7 @@ extension Trainer {
     private struct StepFacts: Codable {
         let stop: StopRequest.Reason?
         /// By data set.
-        let skipped: [[String]]
+        let skipped: [[SkippedSample]]
         let labels: LabelCounts
     }
 
@@ -27,14 +27,39 @@ extension Trainer {
     /// - Throws: ``Stopped`` if one of several processes is to end.
     func facts(of batches: [Batch]) throws -> (skipped: [String], labels: LabelCounts) {
         let own = StepFacts(
-            stop: stop?.reason, skipped: batches.map { $0.skipped.map(\.reason) }, labels: LabelCounts(batches))
-        guard let ranks else { return (own.skipped.flatMap(\.self), own.labels) }
+            stop: stop?.reason, skipped: batches.map(\.skipped), labels: LabelCounts(batches))
+        guard let ranks else { return (own.skipped.flatMap(\.self).map(\.reason), own.labels) }
         let all = try ranks.gather(own)
         try throwFirst(all.map(\.stop))
         var labels = all[0].labels
         for other in all.dropFirst() { labels.add(other.labels) }
         // As one process reads them: all images of a data set, then the next.
-        return (batches.indices.flatMap { source in all.flatMap { $0.skipped[source] } }, labels)
+        let skipped = batches.indices.map { source in all.flatMap { $0.skipped[source] } }
+        for (source, samples) in skipped.enumerated() {
+            for sample in samples { try checkUnreadable(sample, source: source, ranks) }
+        }
+        return (skipped.flatMap(\.self).map(\.reason), labels)
+    }
+
+    /// Makes sure that what one process cannot read no other can: an image that is left out has to be left out whoever
+    /// meets it.
+    ///
+    /// - Throws: `RankError` naming a process that cannot, and one that can.
+    private func checkUnreadable(_ sample: SkippedSample, source: Int, _ ranks: RankGroup) throws {
+        guard knownUnreadable.insert([source, sample.index]).inserted else { return }
+        let reasons: [String?] = try ranks.gather(Self.whyUnreadable(sample.index, of: datasets[source]))
+        guard let able = reasons.firstIndex(of: nil), let reason = reasons.compactMap(\.self).first else { return }
+        let unable = reasons.firstIndex(of: reason) ?? 0
+        throw RankError("rank \(unable) cannot read what rank \(able) can: \(reason)")
+    }
+
+    private static func whyUnreadable(_ index: Int, of dataset: any Dataset) -> String? {
+        do {
+            _ = try dataset.sample(index)
+            return nil
+        } catch {
+            return "\(error)"
+        }
     }
 
     /// Makes sure that all processes are at one place of the run, with the same parameters.
@@ -43,19 +68,20 @@ extension Trainer {
     func compareStart() throws {
         guard let ranks else { return }
         let finished = state.finished.map(\.rawValue).joined(separator: ", ")
-        try same("\(state.phase.rawValue) \(state.iteration), finished: \(finished)", as: "place in the run", ranks)
+        let policy = state.policy.map { policy in
+            experiment.tasks.map { "\($0.name) \(policy.tasks[$0.name] ?? [])" }.joined(separator: "\n")
+        }
+        try ranks.requireSame(
+            [
+                ["place in the run", "\(state.phase.rawValue) \(state.iteration), finished: \(finished)"],
+                ["policy", policy ?? "none"], ["family of kernels", network.executor.library.family.rawValue],
+            ], expected: "one run, whose processes were started alike")
         try compareParameters()
     }
 
     /// Makes sure that all processes come to one decision.
     func same(_ text: String, as what: String) throws {
-        if let ranks { try same(text, as: what, ranks) }
-    }
-
-    private func same(_ text: String, as what: String, _ ranks: RankGroup) throws {
-        let all = try ranks.gather(text)
-        guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
-        throw RankError("rank \(other) has another \(what) than rank 0: \(all[other]), not \(all[0])")
+        try ranks?.requireSame([[what, text]], expected: "processes that decide alike")
     }
 
     /// Compares the parameters of all processes.

@@ -65,6 +65,8 @@ public final class Trainer {
     let environment: [String: String]
     /// Why images are left out: what the log has named already.
     var skipped: Set<String> = []
+    /// Data set and index of what no process can read, of several.
+    var knownUnreadable: Set<[Int]> = []
 
     /// Opens a new run, or the one in `run` at its last checkpoint.
     ///
