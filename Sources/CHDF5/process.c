@@ -2,6 +2,9 @@
 #include "reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // What a file's process is asked: to describe an array, or with a count, to read of it. The values follow the answer.
@@ -25,8 +29,16 @@ typedef struct {
     adashare_hdf5_array array;
 } answer;
 
-// Seconds of processor time that a file's process may take for an answer: damaged files may have it go in circles.
-enum { MOST_SECONDS = 120 };
+enum {
+    // Seconds of processor time that a file's process may take for an answer, as damaged files may have it go in
+    // circles; and seconds that are waited for it, on whatever disk.
+    MOST_SECONDS = 120,
+    MOST_WAITING = 600,
+    // Where the process keeps its end.
+    SOCKET = 3,
+};
+// Bytes that the process may take beyond what it has when it is made.
+static const rlim_t MOST_BYTES = (rlim_t)4 << 30;
 
 static size_t size_of(adashare_hdf5_element element) {
     switch (element) {
@@ -78,7 +90,21 @@ static void limit_time(void) {
     setrlimit(RLIMIT_CPU, &limit);
 }
 
-// Keeps nothing of the program's but the socket: no lock, no connection outlives it here.
+// A chunk may claim a thousand times what the file has.
+static void limit_memory(void) {
+    const int file = open("/proc/self/statm", O_RDONLY);
+    char text[64] = {0};
+    const bool is_read = file >= 0 && read(file, text, sizeof text - 1) > 0;
+    if (file >= 0) close(file);
+    struct rlimit limit;
+    if (!is_read || getrlimit(RLIMIT_AS, &limit) != 0) return;
+    const rlim_t most = (rlim_t)strtoull(text, NULL, 10) * sysconf(_SC_PAGESIZE) + MOST_BYTES;
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < most) return;
+    limit.rlim_cur = most;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+// Keeps nothing of the program's but the socket: no lock, no connection, no terminal. Signals are blocked.
 static void leave_program(int socket) {
     // What ends it is told by the program; whoever stops that lets it finish its step.
     const int own[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGXCPU},
@@ -90,26 +116,26 @@ static void leave_program(int socket) {
     sigprocmask(SIG_SETMASK, &none, NULL);
     const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
+    dup2(socket, SOCKET);
+    const int nothing = open("/dev/null", O_RDWR);
+    for (int each = 0; each < SOCKET; each++) dup2(nothing, each);
 #ifdef SYS_close_range
-    if ((socket == 3 || syscall(SYS_close_range, 3, socket - 1, 0) == 0) &&
-        syscall(SYS_close_range, socket + 1, ~0U, 0) == 0) {
-        return;
-    }
+    if (syscall(SYS_close_range, SOCKET + 1, ~0U, 0) == 0) return;
 #endif
-    for (int each = 3, most = sysconf(_SC_OPEN_MAX); each < most; each++) {
-        if (each != socket) close(each);
-    }
+    const long most = sysconf(_SC_OPEN_MAX);
+    for (int each = SOCKET + 1; each < (most > 0 && most < 1 << 16 ? most : 1 << 16); each++) close(each);
 }
 
 // Answers until the program closes its end.
-static void serve(int socket, const char *path) {
+static void serve(const char *path) {
     answer told = {0};
     int64_t file = -1;
+    limit_memory();
     limit_time();
     told.is_done = reader_open(path, &file, &told.message);
-    if (!put(socket, &told, sizeof told)) return;
+    if (!put(SOCKET, &told, sizeof told)) return;
     request asked;
-    while (take(socket, &asked, sizeof asked)) {
+    while (take(SOCKET, &asked, sizeof asked)) {
         told = (answer){0};
         limit_time();
         void *values = NULL;
@@ -122,7 +148,7 @@ static void serve(int socket, const char *path) {
             told.is_done =
                 reader_read(file, asked.name, asked.index, asked.element, asked.count, values, &told.message);
         }
-        const bool is_told = put(socket, &told, sizeof told) && (!told.is_done || put(socket, values, bytes));
+        const bool is_told = put(SOCKET, &told, sizeof told) && (!told.is_done || put(SOCKET, values, bytes));
         free(values);
         if (!is_told) return;
     }
@@ -141,16 +167,32 @@ static bool ended(adashare_hdf5_file *file, adashare_hdf5_message *message) {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
         snprintf(message->text, sizeof message->text, "it found no end in %d s", MOST_SECONDS);
     } else if (WIFSIGNALED(status)) {
-        snprintf(message->text, sizeof message->text, "it failed there (%s)", strsignal(WTERMSIG(status)));
+        snprintf(message->text, sizeof message->text, "it failed there (signal %d)", WTERMSIG(status));
     } else {
         snprintf(message->text, sizeof message->text, "it failed there");
     }
     return false;
 }
 
+// Waits until something of the answer is there, or the process has ended; one that is silent is ended.
+static void wait_for(const adashare_hdf5_file *file) {
+    const time_t start = time(NULL);
+    struct pollfd there = {file->socket, POLLIN, 0};
+    for (;;) {
+        const int found = poll(&there, 1, 1000);
+        if (found > 0 || (found < 0 && errno != EINTR)) return;
+        if (time(NULL) - start > MOST_WAITING) {
+            kill(file->process, SIGKILL);
+            return;
+        }
+    }
+}
+
 static bool hear(adashare_hdf5_file *file, answer *told, adashare_hdf5_message *message) {
+    wait_for(file);
     if (!take(file->socket, told, sizeof *told)) return ended(file, message);
-    *message = told->message;
+    // What a damaged file has spoiled may say anything.
+    memcpy(message->text, told->message.text, sizeof message->text);
     message->text[sizeof message->text - 1] = '\0';
     return told->is_done != 0;
 }
@@ -162,38 +204,54 @@ static bool ask(
         return false;
     }
     strcpy(asked.name, name);
-    if (file->process <= 0 || !put(file->socket, &asked, sizeof asked)) return ended(file, message);
+    if (!put(file->socket, &asked, sizeof asked)) return ended(file, message);
     return hear(file, told, message);
+}
+
+static bool fail(const char *what, adashare_hdf5_message *message) {
+    snprintf(message->text, sizeof message->text, "no process to read it in: %s: %s", what, strerror(errno));
+    return false;
 }
 
 bool adashare_hdf5_open(const char *path, adashare_hdf5_file *file, adashare_hdf5_message *message) {
     *file = (adashare_hdf5_file){-1, 0};
-    if (!reader_load(message)) return false;
+    // One at a time: libhdf5 is loaded once, and no other thread is loading it where the process is made.
+    static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&opening);
     int sockets[2];
-#ifdef SOCK_CLOEXEC
-    const int kind = SOCK_STREAM | SOCK_CLOEXEC;
-#else
-    const int kind = SOCK_STREAM;
+    bool is_made = reader_load(message);
+    if (is_made && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) != 0) is_made = fail("socketpair", message);
+    if (is_made) {
+        fcntl(sockets[0], F_SETFD, FD_CLOEXEC);
+        fcntl(sockets[1], F_SETFD, FD_CLOEXEC);
+#ifdef SO_NOSIGPIPE
+        const int yes = 1;
+        setsockopt(sockets[0], SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
 #endif
-    if (socketpair(AF_UNIX, kind, 0, sockets) != 0) {
-        snprintf(message->text, sizeof message->text, "no process to read it in: %s", strerror(errno));
-        return false;
+        // The program's handlers are not the process's.
+        sigset_t all, known;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &known);
+        const pid_t process = fork();
+        if (process == 0) {
+            leave_program(sockets[1]);
+            serve(path);
+            _exit(0);
+        }
+        const int reason = errno;
+        pthread_sigmask(SIG_SETMASK, &known, NULL);
+        close(sockets[1]);
+        if (process < 0) {
+            close(sockets[0]);
+            errno = reason;
+            is_made = fail("fork", message);
+        } else {
+            *file = (adashare_hdf5_file){sockets[0], process};
+        }
     }
-    const pid_t process = fork();
-    if (process == 0) {
-        leave_program(sockets[1]);
-        serve(sockets[1], path);
-        _exit(0);
-    }
-    const int reason = errno;
-    close(sockets[1]);
-    if (process < 0) {
-        close(sockets[0]);
-        snprintf(message->text, sizeof message->text, "no process to read it in: %s", strerror(reason));
-        return false;
-    }
-    *file = (adashare_hdf5_file){sockets[0], process};
+    pthread_mutex_unlock(&opening);
     answer told;
+    if (!is_made) return false;
     if (hear(file, &told, message)) return true;
     adashare_hdf5_close(file);
     return false;

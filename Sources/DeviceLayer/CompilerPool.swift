@@ -88,7 +88,7 @@ public struct CompilerPool: Sendable {
         process.executableURL = executable
         process.arguments = arguments + [folder.path]
         // One thread each, on whichever core is free.
-        process.environment = ProcessInfo.processInfo.environment.merging([
+        process.environment = HostThreads.withoutLauncher(ProcessInfo.processInfo.environment).merging([
             "POCL_AFFINITY": "0", "POCL_MAX_PTHREAD_COUNT": "1",
         ]) { $1 }
         process.standardInput = FileHandle.nullDevice

@@ -10,6 +10,8 @@ import Foundation
 /// What the handler below says and makes, ready before it runs: it may only call the system.
 nonisolated(unsafe) private var lastWords: UnsafeMutablePointer<CChar>?
 nonisolated(unsafe) private var lastMark: UnsafeMutablePointer<CChar>?
+/// The thread that another library may abort the process on.
+nonisolated(unsafe) private var stranger: pthread_t?
 
 /// The cache of a driver that ends the process where a file in it is damaged, as pocl does.
 enum DriverCache {
@@ -46,10 +48,14 @@ enum DriverCache {
             "Error: the device's driver has ended the program; if it says so again, delete its cache \(folder) (the "
                 + "next start looks for damaged files there)\n")
         signal(SIGABRT) { _ in
+            if let stranger, pthread_equal(stranger, pthread_self()) != 0 { return }
             if let lastWords { _ = write(STDERR_FILENO, lastWords, strlen(lastWords)) }
             if let lastMark { close(open(lastMark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)) }
         }
     }
+
+    /// Has the end of the process on the calling thread, which calls no driver, be no fault of the driver's cache.
+    static func leaveOutThisThread() { stranger = pthread_self() }
 
     /// Removes libraries that are not whole; all that pocl has made where all seem to be.
     private static func repair(_ folder: String) {

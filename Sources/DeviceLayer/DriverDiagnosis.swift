@@ -197,23 +197,33 @@ public struct DriverDiagnosis: Sendable {
         }
         guard known else { return nil }
         let place = poclCache(environment)
-        return (whyUnwritable(place) ?? whyTooSmall(place)).map { reason in
-            DriverProblem(
+        if let reason = whyUnwritable(place) {
+            return DriverProblem(
                 what: "pocl cannot write its cache folder \(place): \(reason)",
                 advice: "POCL_CACHE_DIR is to name a folder that can be written")
+        }
+        return room(place).flatMap { bytes in
+            guard bytes < leastRoom else { return nil }
+            return DriverProblem(
+                what:
+                    "the disk of pocl's cache folder \(place) has \(Int(bytes / 1000)) kB left, and kernels take up to "
+                    + "\(Int(leastRoom / 1e6)) MB",
+                advice: "POCL_CACHE_DIR may name a folder on another disk")
         }
     }
 
     /// Bytes that the kernels of a run take in pocl's cache: with less, LLVM ends the process.
     private static let leastRoom = 8e6
 
-    private static func whyTooSmall(_ path: String) -> String? {
+    /// Bytes that the disk of a folder has left, which need not be there yet; nil where that is not known.
+    private static func room(_ path: String) -> Double? {
         var place = URL(fileURLWithPath: path)
-        var room = statvfs()
-        while place.path != "/", statvfs(place.path, &room) != 0 { place.deleteLastPathComponent() }
-        let bytes = Double(room.f_bavail) * Double(room.f_frsize)
-        guard bytes < leastRoom else { return nil }
-        return "\(place.path) has room for \(Int(bytes / 1000)) kB, kernels take up to \(Int(leastRoom / 1e6)) MB"
+        var disk = statvfs()
+        while statvfs(place.path, &disk) != 0 {
+            guard place.path != "/" else { return nil }
+            place.deleteLastPathComponent()
+        }
+        return disk.f_blocks == 0 ? nil : Double(disk.f_bavail) * Double(disk.f_frsize)
     }
 
     /// Why no file can be made in a folder, which need not be there yet; nil where one can.

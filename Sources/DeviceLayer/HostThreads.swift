@@ -19,9 +19,9 @@ public enum HostThreads {
     }
 
     /// Gives each of several processes of one host its part of the cores, and a cache of pocl's of its own, which
-    /// several that compile the same kernels at a time have damaged. To be called before platforms are looked for.
-    /// Nothing is changed of what the user has decided; a process that its launcher has given cores of its own takes
-    /// these. Linux only.
+    /// several that compile the same kernels at a time have damaged: a subfolder of the one that is asked for. To be
+    /// called before platforms are looked for. A number of threads that the user has decided on stays; a process that
+    /// its launcher has given cores of its own takes these (Linux only).
     ///
     /// - Parameters:
     ///   - processes: on this host, this one included.
@@ -36,6 +36,17 @@ public enum HostThreads {
             setenv("POCL_CACHE_DIR", DriverDiagnosis.poclCache() + "/process-\(place)", 1)
         }
     }
+
+    /// An environment without what launchers of several processes tell each: a process that one of these starts is none
+    /// of them.
+    package static func withoutLauncher(_ environment: [String: String]) -> [String: String] {
+        let prefixes = ["OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL", "SLURM_"]
+        return environment.filter { variable in !prefixes.contains { variable.key.hasPrefix($0) } }
+    }
+
+    /// Says that the calling thread calls no driver: where another library aborts the process on it, as MPI does, the
+    /// driver's cache is not looked at for damage. For one thread of a process.
+    public static func callNoDriver() { DriverCache.leaveOutThisThread() }
 
     /// The cores that this process may use; nil where the system does not say.
     static var cores: Set<Int>? {

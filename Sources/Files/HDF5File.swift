@@ -24,7 +24,8 @@ package final class HDF5File: Sendable {
         path = url.path
         try WholeFile.check(url)
         file = Mutex(adashare_hdf5_file())
-        try check(nil) { adashare_hdf5_open(url.path, &$0, &$1) }
+        // Which opens it.
+        try check(nil) { _, _ in true }
     }
 
     /// The process that reads the file.
@@ -84,13 +85,14 @@ package final class HDF5File: Sendable {
         return values
     }
 
-    /// The one check of every call.
+    /// The one check of every call; a process that an earlier one has ended is followed by another.
     private func check(
         _ place: String?, _ call: (inout adashare_hdf5_file, inout adashare_hdf5_message) -> Bool
     ) throws {
         let complaint: (text: String, lacksLibrary: Bool)? = file.withLock { file in
             var message = adashare_hdf5_message()
-            return call(&file, &message) ? nil : (line(ofCharacters: message.text), message.lacks_library)
+            let isOpen = file.process > 0 || adashare_hdf5_open(path, &file, &message)
+            return isOpen && call(&file, &message) ? nil : (line(ofCharacters: message.text), message.lacks_library)
         }
         guard let complaint else { return }
         guard !complaint.lacksLibrary else {

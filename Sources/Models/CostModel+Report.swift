@@ -95,7 +95,7 @@ public struct CostReport: Sendable, Hashable, Codable {
                 total(name("policy, one pass per task", .passes), backbone.macsSelected),
                 total(name("policy, shared once", .shared), backbone.macsShared),
             ]
-        let parameters = [["parameters", mega(parameters), mega(parameters + heads.parameters)]]
+        let parameters = [["parameters", number(parameters), number(parameters + heads.parameters)]]
         return Self.aligned(all + own + parameters, left: [0])
     }
 
@@ -105,7 +105,7 @@ public struct CostReport: Sendable, Hashable, Codable {
             + blocks.map { block in
                 [
                     "\(block.index + 1)", block.name, count(block.macs),
-                    block.projectionMacs == 0 ? "-" : count(block.projectionMacs), mega(block.parameters),
+                    block.projectionMacs == 0 ? "-" : count(block.projectionMacs), number(block.parameters),
                     block.selectedBy.isEmpty ? "-" : block.selectedBy.joined(separator: ", "),
                 ]
             }
@@ -120,7 +120,10 @@ public struct CostReport: Sendable, Hashable, Codable {
         return String(format: "%.2f \(letter)", Double(macs) / unit)
     }
 
-    private func mega(_ parameters: Int) -> String { String(format: "%.2f M", Double(parameters) / 1e6) }
+    private func number(_ parameters: Int) -> String {
+        let (unit, letter) = backbone.parameters < 2_000_000 ? (1e3, "k") : (1e6, "M")
+        return String(format: "%.2f \(letter)", Double(parameters) / unit)
+    }
 
     /// Columns padded to their widest cell, those in `left` to the left, the others to the right. Of the last one what
     /// a terminal has no room for goes on below.

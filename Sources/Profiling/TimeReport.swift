@@ -98,12 +98,15 @@ public struct TimeReport: Sendable, Encodable {
                 + "above takes a little more here"
         )
         let total =
-            "training takes about \(Self.about(seconds)) on this device and at most \(readable(Double(bytes) / 1e9)) "
-            + "GB; "
-            + "evaluations and checkpoints come on top"
+            "training takes about \(Self.about(seconds)) on this device and at most \(memory); evaluations and "
+            + "checkpoints come on top"
         return "\(device)\n\n\(partsTitle)\n\n\(parts.text)\n\n"
             + (phases.isEmpty ? "" : "\(phasesTitle)\n\n\(table.text)\n\n\(total)\n")
             + notes.map { "\($0)\n" }.joined()
+    }
+
+    private var memory: String {
+        bytes < 1_000_000_000 ? "\(readable(Double(bytes) / 1e6)) MB" : "\(readable(Double(bytes) / 1e9)) GB"
     }
 
     private static func about(_ seconds: Double) -> String {

@@ -56,7 +56,9 @@ public struct Table {
     }
 
     private func block(_ columns: [Int], _ widths: [Int]) -> String {
-        let lines = rows.filter { !isElsewhere($0, columns) }.map { row in
+        // Rows without a name belong to the one above.
+        let isNamed = rows.dropFirst().allSatisfy { $0.first?.isEmpty == false }
+        let lines = rows.filter { !isNamed || !isElsewhere($0, columns) }.map { row in
             let cells = columns.map { column -> String in
                 let text = shortened(cell(row, column), to: widths[column])
                 let pad = String(repeating: " ", count: widths[column] - AdaShareSupport.columns(of: text))

@@ -52,7 +52,7 @@ struct AdaShareCommand: ParsableCommand {
         let code = MeasuringTime.$isLeast.withValue(isLeast) {
             execute(Array(CommandLine.arguments.dropFirst()), on: .standard)
         }
-        guard code == 0 else { Launcher.leave(code) }
+        guard code == 0 else { Launcher.leave(code, isUnread: code == ExitCode.validationFailure.rawValue) }
         Foundation.exit(code)
     }
 

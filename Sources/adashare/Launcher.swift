@@ -24,8 +24,16 @@ enum Launcher {
         number(of: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]) ?? 1
     }
 
-    /// How many MPI's own launcher has started: one that starts processes which know nothing of each other is none.
-    private static var countForMPI: Int { number(of: ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]) ?? 1 }
+    /// How many MPI's own launcher has started: Slurm's may start processes that know nothing of each other.
+    private static var countForMPI: Int {
+        number(of: isFromSlurm ? ["OMPI_COMM_WORLD_SIZE"] : ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]) ?? 1
+    }
+
+    private static var isFromSlurm: Bool { number(of: ["SLURM_PROCID"]) != nil }
+    /// Whether it is MPICH's, or that of an MPI made of it.
+    private static var isFromHydra: Bool {
+        number(of: ["PMI_SIZE"]) != nil && number(of: ["OMPI_COMM_WORLD_SIZE"]) == nil && !isFromSlurm
+    }
 
     /// Which of them this one is, as far as launchers tell.
     private static var index: Int { number(of: ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"]) ?? 0 }
@@ -42,7 +50,12 @@ enum Launcher {
     private static func open(_ advice: String?) throws -> RankGroup {
         let known = ProcessInfo.processInfo.environment["ADASHARE_MPI"].map { [URL(fileURLWithPath: $0)] }
         let candidates = known ?? libraries
-        let ranks = try RankGroup(failed: { end($0, advice) }, open: { try MPITransport(candidates) })
+        let ranks = try RankGroup(
+            failed: { end($0, advice) },
+            open: {
+                HostThreads.callNoDriver()
+                return try MPITransport(candidates)
+            })
         guard ranks.count == count else {
             throw RankError(
                 "the launcher has started \(count) processes, and \(ranks.description) knows \(ranks.count): expected "
@@ -67,18 +80,21 @@ enum Launcher {
         // Before other threads are: they inherit what the first one is deaf to.
         let stop = console.isProcess ? StopRequest.listening() : nil
         guard count > 1 else { return try work(console, nil) }
+        guard count.nonzeroBitCount == 1 else {
+            waitForFirst()
+            // Each of them sees it.
+            guard index == 0 else { throw ExitCode.failure }
+            throw RankError(
+                "found \(count) processes, expected 1, 2, 4 or another power of two: they divide training.shards")
+        }
         let ranks: RankGroup
         do {
-            guard count.nonzeroBitCount == 1 else {
-                throw RankError(
-                    "found \(count) processes, expected 1, 2, 4 or another power of two: they divide training.shards")
-            }
             ranks = try opening(until: stop) { try open(advice) }
         } catch {
             waitForFirst()
             throw RankError("rank \(index): \(AdaShareCommand.message(for: located(error)))")
         }
-        isJoined.isSet.store(true, ordering: .relaxed)
+        isAwaited.isSet.store(false, ordering: .relaxed)
         do {
             let commands = try ranks.gather(command)
             if let other = commands.firstIndex(where: { $0 != commands[0] }) {
@@ -98,8 +114,13 @@ enum Launcher {
     ///
     /// - Throws: `InputError` where MPI's launcher has started several.
     static func check(_ command: any ParsableCommand) throws {
-        guard !(command is any JoiningCommand), !(command is any RepeatableCommand), countForMPI > 1 else { return }
-        try refuse(type(of: command)._commandName)
+        guard countForMPI > 1, !(command is any RepeatableCommand) else { return }
+        // One that fails before it has met the others leaves them waiting.
+        isAwaited.isSet.store(true, ordering: .relaxed)
+        guard !(command is any JoiningCommand) else { return }
+        let words = CommandLine.arguments.dropFirst().prefix { !$0.hasPrefix("-") }.prefix(2)
+        let isGroup = ["benchmark", "config", "data", "experiment"].contains(words.first)
+        try refuse(words.prefix(isGroup ? 2 : 1).joined(separator: " "))
     }
 
     /// - Throws: `InputError` in any case.
@@ -113,16 +134,20 @@ enum Launcher {
     /// What all processes meet is told by the first, which ends the others in this time.
     private static func waitForFirst() { if index > 0 { sleep(2) } }
 
-    /// Ends this process, which has failed before it has met the others: they may wait for it in MPI, out of which a
-    /// launcher of MPICH takes them only where a signal has ended one.
-    static func leave(_ code: Int32) -> Never {
-        if count > 1, !isJoined.isSet.load(ordering: .relaxed) { endBySignal() }
+    /// Ends this process. Where it has failed before it has met the others, these may wait for it in MPI, out of which
+    /// MPICH's launcher takes them only where a signal has ended one.
+    ///
+    /// - Parameters:
+    ///   - code: the exit code.
+    ///   - isUnread: whether the command could not be read: it may be what the others were started for.
+    static func leave(_ code: Int32, isUnread: Bool) -> Never {
+        if isUnread || isAwaited.isSet.load(ordering: .relaxed) { endBySignal() }
         exit(code)
     }
 
-    /// Nothing under Open MPI, whose launcher ends all where one has failed.
+    /// Nothing where the launcher is not MPICH's: others end all where one has failed.
     private static func endBySignal() {
-        guard number(of: ["OMPI_COMM_WORLD_SIZE"]) == nil else { return }
+        guard count > 1, isFromHydra else { return }
         passOn()
         signal(SIGTERM, SIG_DFL)
         var signals = sigset_t()
@@ -135,14 +160,14 @@ enum Launcher {
     /// Gives a launcher time to pass on what was said: MPICH's forgets it where the processes end.
     private static func passOn() { usleep(300_000) }
 
-    private static let isJoined = Flag()
+    private static let isAwaited = Flag()
 
     private final class Flag: Sendable {
         let isSet = Atomic(false)
     }
 
     /// Seconds that processes may need to start MPI together.
-    private static let mostSecondsOpening = 60.0
+    private static let mostSecondsOpening = 120.0
 
     /// Opens MPI, which may wait for ever for processes that do not come: a signal ends this one meanwhile, and so does
     /// time.

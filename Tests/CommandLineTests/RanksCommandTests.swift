@@ -124,7 +124,7 @@ extension CommandLineTests {
                 2, arguments("policy", retrain + ["all"]), ["--policy", "random:0.5"], "rank 1 has another policy")
             try expectLine(2, arguments("kernels"), ["--kernel-family", "gpu"], "rank 1 has another family of kernels")
             try expectLine(2, arguments("option"), ["--bogus"], "Error", "bogus")
-            try expectLine(3, arguments("three"), nil, "rank 0: found 3 processes")
+            try expectLine(3, arguments("three"), nil, "found 3 processes")
             try expectLine(
                 2, ["report", folder.file("none").path, "--output", folder.file("page.html").path], nil,
                 "2 processes for report")

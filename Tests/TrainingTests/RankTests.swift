@@ -1,3 +1,4 @@
+import AdaShareDatasets
 import AdaShareFiles
 import AdaShareRanks
 import AdaShareSupport
@@ -42,9 +43,29 @@ extension TrainingTests {
             var log: [String] = []
         }
 
+        /// Scenes of which some cannot be read.
+        private struct DamagedDataset: Dataset {
+            let base: any Dataset
+            let damaged: Range<Int>
+            var name: String { base.name }
+            var count: Int { base.count }
+            var labels: Set<String> { base.labels }
+            var splits: DatasetSplits { base.splits }
+
+            func sample(_ index: Int) throws -> Sample {
+                guard !damaged.contains(index) else {
+                    throw InputError(file: "\(index).png", found: "damage", expected: "none")
+                }
+                return try base.sample(index)
+            }
+        }
+
         /// Trains in so many processes; each one's folder.
+        ///
+        /// - Parameter damaged: images that a process cannot read.
         private func train(
-            _ ranks: Int, mistake: ThreadTransport.Mistake? = nil, _ overrides: [String]
+            _ ranks: Int, mistake: ThreadTransport.Mistake? = nil, damaged: (@Sendable (Int) -> Range<Int>)? = nil,
+            _ overrides: [String]
         ) throws -> [Left] {
             let folder = try TemporaryFolder()
             return try asRanks(ranks, mistake: mistake) { group in
@@ -54,7 +75,10 @@ extension TrainingTests {
                 let run = try RunDirectory(folder.file("run\(group.index)"), mode: .create)
                 try run.prepare(configuration)
                 let context = try TestDevice.context().makeContext(profiling: false)
-                let trainer = try Trainer(experiment: experiment, dataset: nil, context: context, run: run) { _ in }
+                let dataset = try damaged.map {
+                    DamagedDataset(base: try experiment.makeDataset(), damaged: $0(group.index))
+                }
+                let trainer = try Trainer(experiment: experiment, dataset: dataset, context: context, run: run) { _ in }
                 try trainer.train()
                 var left = Left()
                 for suffix in ["safetensors", "state"] {
@@ -96,6 +120,18 @@ extension TrainingTests {
             #expect(others.allSatisfy { $0 == others[0] })
             #expect(others[0].files["warmup.safetensors"] != alone.files["warmup.safetensors"])
             #expect(try train(1, short + ["training.shards=2"])[0].files != alone.files)
+        }
+
+        /// What no process can read is left out, by whomever it is met; what some can read ends all.
+        @Test func imagesAreLeftOutByAllOrNone() throws {
+            let short = [
+                "training.policy.iterations=0", "training.retrain.iterations=0", "dataset.on_error=skip",
+            ]
+            let alone = try train(1, damaged: { _ in 0..<40 }, short)[0]
+            #expect(alone.log.contains { $0.contains("\"skip\"") })
+            for left in try train(2, damaged: { _ in 0..<40 }, short) { #expect(left == alone) }
+            let found = message { _ = try train(2, damaged: { $0 == 1 ? 0..<40 : 0..<0 }, short) }
+            #expect(found.hasPrefix("rank 1 cannot read what rank 0 can: ") && found.contains(".png"), "\(found)")
         }
 
         /// One bit that differs on the way, in a sum of gradients, is found at the step after which it is looked for.

@@ -37,7 +37,7 @@ typedef struct {
     uint64_t lengths[ADASHARE_HDF5_MOST_AXES];
 } adashare_hdf5_array;
 
-/// A file, and the process that reads it.
+/// The process that reads a file; 0 where it has ended, after which the file is to be opened again.
 typedef struct {
     int socket, process;
 } adashare_hdf5_file;

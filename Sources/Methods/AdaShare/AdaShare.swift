@@ -134,7 +134,7 @@ public struct AdaShare: Method {
         let open = schedule.openBlocks(after: given)
         guard open < schedule.blocks else { return nil }
         return
-            "policy learning opens only the last \(open) of \(schedule.blocks) blocks in \(given) iterations; the "
+            "policy learning opens only the last \(open) of \(run.blocks) blocks in \(given) iterations; the "
             + "others stay selected by every task. All open needs training.policy.iterations >= "
             + "\(schedule.iterationsToOpenAll) (or a smaller policy.curriculum_speed)"
     }

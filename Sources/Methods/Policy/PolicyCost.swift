@@ -11,7 +11,7 @@ public struct PolicyCost: Codable, Sendable, Equatable {
     public var measure: String?
     /// What is charged, `policy.cost`.
     public var form: String
-    /// Expected cost under the learned probabilities; blocks the curriculum has not opened count as selected, and
+    /// Expected cost under the learned probabilities; blocks without a free policy count as selected, and
     /// projections are paid once.
     public var expected: Double
     /// Cost of the discrete policy taken from them.

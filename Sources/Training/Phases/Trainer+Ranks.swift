@@ -36,7 +36,8 @@ extension Trainer {
         // As one process reads them: all images of a data set, then the next.
         let skipped = batches.indices.map { source in all.flatMap { $0.skipped[source] } }
         for (source, samples) in skipped.enumerated() {
-            for sample in samples { try checkUnreadable(sample, source: source, ranks) }
+            let own = batches[source].skipped
+            for sample in samples { try checkUnreadable(sample, own, source: source, ranks) }
         }
         return (skipped.flatMap(\.self).map(\.reason), labels)
     }
@@ -45,9 +46,13 @@ extension Trainer {
     /// meets it.
     ///
     /// - Throws: `RankError` naming a process that cannot, and one that can.
-    private func checkUnreadable(_ sample: SkippedSample, source: Int, _ ranks: RankGroup) throws {
+    private func checkUnreadable(
+        _ sample: SkippedSample, _ own: [SkippedSample], source: Int, _ ranks: RankGroup
+    ) throws {
         guard knownUnreadable.insert([source, sample.index]).inserted else { return }
-        let reasons: [String?] = try ranks.gather(Self.whyUnreadable(sample.index, of: datasets[source]))
+        // Whoever has met it may be able to read it by now, and has left it out all the same.
+        let met = own.first { $0.index == sample.index }?.reason
+        let reasons: [String?] = try ranks.gather(met ?? Self.whyUnreadable(sample.index, of: datasets[source]))
         guard let able = reasons.firstIndex(of: nil), let reason = reasons.compactMap(\.self).first else { return }
         let unable = reasons.firstIndex(of: reason) ?? 0
         throw RankError("rank \(unable) cannot read what rank \(able) can: \(reason)")
