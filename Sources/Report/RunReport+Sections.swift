@@ -195,6 +195,7 @@ extension RunReport {
                         $0.gain.map { signed($0) + " %" } ?? "–",
                     ]
                 })
+            if tradeoff.isDisturbed ?? false { result += "<p>\(escapedXML(Tradeoff.disturbance))</p>" }
             if let chart = tradeoff.chart { result += figure(chart.svg) }
         }
         return result + "</section>"

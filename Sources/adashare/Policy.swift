@@ -95,15 +95,18 @@ struct Policy: ConsoleCommand {
             throw ValidationError("--budget: found milliseconds, expected a share: the run's budgets count no time.")
         }
         let draw = PolicyDraw(costs: costs, form: form, budget: budget, open: learned.open ?? 0)
+        /// Of the decisions that were learned.
+        func logProbability(_ policy: DiscretePolicy) -> Double {
+            DiscretePolicy(select: policy.select.map { Array($0.dropFirst(draw.open)) })
+                .logProbability(under: probabilities.map { Array($0.dropFirst(draw.open)) })
+        }
         let policy: DiscretePolicy
         var within: Int?
         if let sample {
             let drawn = draw.samples(
                 probabilities, numbers: names.indices.map(experiment.architecture.number), count: sample,
                 seed: seed ?? 1)
-            let best = drawn.max {
-                $0.logProbability(under: probabilities) < $1.logProbability(under: probabilities)
-            }
+            let best = drawn.max { logProbability($0) < logProbability($1) }
             policy = best ?? draw.cheapest(probabilities)
             if best == nil {
                 console.say(.notice, "no sample is within the budget: the cheapest policy is taken")
@@ -126,7 +129,7 @@ struct Policy: ConsoleCommand {
                         chargedShare: costs.share(of: policy, form),
                         milliseconds: costs.unit == .nanoseconds ? costs.milliseconds(of: policy, form) : nil,
                         isWithinBudget: draw.isWithinBudget(policy), samplesWithinBudget: within,
-                        logProbability: policy.logProbability(under: probabilities), cost: report)))
+                        logProbability: logProbability(policy), cost: report)))
         }
         try console.print(chosen.table(blocks: report.blocks.map(\.name), tasks: names) + "\n")
         let isOver = !draw.isWithinBudget(policy)
@@ -143,7 +146,7 @@ struct Policy: ConsoleCommand {
         let charged = form == .shared ? "" : "\(percent(model.parts.share(of: policy, form))) of \(form.base), "
         try console.print(
             "backbone: \(charged)\(percent(model.parts.share(of: policy, .shared))) of hard sharing, log-probability "
-                + readable(policy.logProbability(under: probabilities)))
+                + readable(logProbability(policy)))
         if let output { try console.print("wrote \(output)") }
     }
 

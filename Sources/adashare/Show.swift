@@ -33,11 +33,22 @@ struct Show: ConsoleCommand {
                 try JSONText.pretty(Answer(runs: shown.map(\.answer), comparison: comparison?.numbers)))
             return
         }
-        guard let comparison else { return try console.print(shown[0].text) }
-        for run in shown { try console.print(run.headline) }
-        if !comparison.lines.isEmpty {
-            try console.print("\nMetrics, exact convention, and cost of one image\n\n\(comparison.text)")
+        guard let comparison else {
+            try console.print(shown[0].text)
+            // Of several budgets, what the run has ended with stands in the runs that belong to it.
+            if shown[0].report.tradeoff != nil {
+                try printTable(
+                    of: RunComparison([(shown[0].listing.name, shown[0].url)]), on: console)
+            }
+            return
         }
+        for run in shown { try console.print(run.headline) }
+        try printTable(of: comparison, on: console)
+    }
+
+    private func printTable(of comparison: RunComparison, on console: Console) throws {
+        guard !comparison.lines.isEmpty else { return }
+        try console.print("\nMetrics, exact convention, and cost of one image\n\n\(comparison.text)")
     }
 
     private struct Answer: Encodable {

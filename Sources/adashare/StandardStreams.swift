@@ -1,4 +1,5 @@
 import AdaShareSupport
+import ArgumentParser
 import Foundation
 import Synchronization
 
@@ -49,6 +50,8 @@ enum StandardStreams {
                 continue
             }
             guard count > 0 else {
+                // A reader that has had enough, as `head`, is no news.
+                if errno == EPIPE { throw ExitCode(128 + SIGPIPE) }
                 throw InputError(
                     file: "standard output", found: "a write that failed (\(String(cString: strerror(errno))))",
                     expected: "a place that takes the answer")

@@ -167,7 +167,7 @@ struct SummaryText {
         }
         for phase in phases { add(phase, of: summary, called: phase.rawValue) }
         for side in sides { add(side.summary.phase, of: side.summary, called: side.activity) }
-        table.add(["(compiling, in all)", readable(summary.compileSeconds), Table.none])
+        table.add(["(compiling, since the last start)", readable(summary.compileSeconds), Table.none])
         return table.text
     }
 }

@@ -23,8 +23,7 @@ struct TradeoffText {
     }
 
     private static let disturbed =
-        "Other work disturbed these times, and they may be far off: without tradeoff.json, train --resume measures "
-        + "again."
+        "\(Tradeoff.disturbance) `train --resume` measures again once tradeoff.json is removed."
 
     private var isDisturbed: Bool { tradeoff.isDisturbed ?? false }
     private var hasGains: Bool { tradeoff.points.contains { $0.gain != nil } }

@@ -119,6 +119,8 @@ private struct Lines {
         ),
         ("policy header", "block +segmentation +normals +depth"),
         ("policy row", #"\d+ backbone\.blocks\.\d\.\d(?: +(?:select|skip) \(\#(number)\)(?: !)?){3} *"#),
+        ("shared row", #"\d+ backbone\.blocks\.\d\.\d(?: +select){3}"#),
+        ("shared", "select without a probability: not learned, every task selects the block"),
         ("policy mark", "! against its probability"),
         (
             "comparison title",
@@ -137,14 +139,17 @@ private struct Lines {
         ),
         (
             "disturbed timing",
-            "Other work disturbed these times, and they may be far off: without tradeoff.json, train --resume measures "
-                + "again."
+            #"Other work disturbed these times, and they may be far off\. `train --resume` measures again once "#
+                + #"tradeoff\.json is removed\."#
         ),
         ("one policy", "policy at 0.4 is the policy at 0.6, which was trained once(?:; over its budget)?"),
         ("over", "! over its budget"),
         ("seconds title", "Seconds per phase"),
         ("seconds header", "phase +seconds +waiting for data"),
-        ("seconds row", #"(?:\#(phase)|retraining at 0\.[64]|\(compiling, in all\)) +\#(number) +(?:\#(number) %|–)"#),
+        (
+            "seconds row",
+            #"(?:\#(phase)|retraining at 0\.[64]|\(compiling, since the last start\)) +\#(number) +(?:\#(number) %|–)"#
+        ),
     ])
 
     func name(of line: String) throws -> String? {

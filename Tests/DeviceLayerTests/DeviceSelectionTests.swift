@@ -114,4 +114,11 @@ import Testing
         #expect(HostThreads.cores(in: "\t0\n") == [0])
         #expect(HostThreads.cores(in: "").isEmpty && HostThreads.cores(in: "x-y").isEmpty)
     }
+
+    /// Processes that compile kernels would take themselves for some of several.
+    @Test func launchersAreForgotten() {
+        let told = ["OMPI_COMM_WORLD_SIZE": "2", "PMI_RANK": "0", "PMIX_RANK": "0", "SLURM_PROCID": "1"]
+        let own = ["PATH": "/bin", "POCL_CACHE_DIR": "/cache"]
+        #expect(HostThreads.withoutLauncher(own.merging(told) { $1 }) == own)
+    }
 }

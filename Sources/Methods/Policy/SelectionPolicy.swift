@@ -130,7 +130,7 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
         try AtomicFile.write(Data((JSONValue.object(members).text + "\n").utf8), to: url)
     }
 
-    /// Block by task, with the probability of selecting where it is known; `!` marks a choice against it.
+    /// Block by task, with the probability of selecting where it was learned; `!` marks a choice against it.
     ///
     /// - Parameters:
     ///   - names: the blocks', bottom to top.
@@ -142,14 +142,18 @@ public struct SelectionPolicy: Sendable, Codable, Equatable {
             let cells = order.map { task -> String in
                 guard let row = tasks[task], block < row.count else { return Table.none }
                 let word = row[block] == 1 ? "select" : "skip"
-                guard let alpha = probabilities[task]?[block] else { return word }
-                let mark = (alpha >= 0.5) != (row[block] == 1) && block >= open ?? 0 ? " !" : ""
+                guard block >= open ?? 0, let alpha = probabilities[task]?[block] else { return word }
+                let mark = (alpha >= 0.5) != (row[block] == 1) ? " !" : ""
                 if !mark.isEmpty { isAgainst = true }
                 return "\(word) (\(readable(alpha, digits: 3)))\(mark)"
             }
-            table.add(["\(block + 1) \(name)"] + cells)
+            let number = String(block + 1)
+            let padding = String(repeating: " ", count: String(names.count).count - number.count)
+            table.add(["\(padding)\(number) \(name)"] + cells)
         }
+        let isPartly = !probabilities.isEmpty && open ?? 0 > 0
         return table.text + (isAgainst ? "\n! against its probability" : "")
+            + (isPartly ? "\nselect without a probability: not learned, every task selects the block" : "")
     }
 }
 

@@ -57,7 +57,8 @@ public struct RunListing: Sendable, Encodable {
     public static func all(in root: URL, leftOut: ([String]) -> Void = { _ in }) throws -> [RunListing] {
         guard FolderNames(root.path) != nil else {
             throw InputError(
-                file: root.relativePath, found: "no folder that can be read", expected: "one that runs lie in")
+                file: root.relativePath, found: "no folder that can be read",
+                expected: "one that runs lie in: adashare runs FOLDER")
         }
         var search = Search()
         search.look(in: root, name: "", depth: 0)

@@ -257,12 +257,14 @@ extension StudyResults.Line {
         return twins + (seeds(\.isOverBudget).map { ["\(name) is over its budget\($0)"] } ?? [])
     }
 
-    /// Δ over another line in percent, exact convention, for the seeds that both have.
+    /// Δ over another line in percent, exact convention, for the seeds that both have; empty where one has none, since
+    /// a mean over the others would be of other runs than the rest of the line.
     func gains(over base: StudyResults.Line) -> [Double] {
-        entries.keys.sorted().compactMap { seed in
+        let gains = entries.keys.sorted().compactMap { seed -> Double? in
             guard let mine = entries[seed], let other = base.entries[seed] else { return nil }
-            return RelativeGain.overall(mine.metrics, over: other.metrics)
+            return RelativeGain.overall(mine.metrics, over: other.metrics) ?? .nan
         }
+        return gains.allSatisfy(\.isFinite) ? gains : []
     }
 }
 

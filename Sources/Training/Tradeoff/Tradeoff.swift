@@ -84,6 +84,9 @@ public struct Tradeoff: Codable, Sendable {
     /// Whether other work on the machine disturbed the timing, so that times say little; nil where it did not, and in
     /// files of earlier versions.
     public var isDisturbed: Bool?
+
+    /// What that means, for people.
+    package static let disturbance = "Other work disturbed these times, and they may be far off."
 }
 
 extension SideRuns {
