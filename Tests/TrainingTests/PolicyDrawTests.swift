@@ -132,8 +132,16 @@ import Testing
         let policy = SelectionPolicy(
             tasks: ["a": [1, 0, 1]], probabilities: ["a": [0.1, 0.9, 0.8]], open: 1)
         let lines = policy.table(blocks: ["x", "y", "z"], tasks: ["a"]).split(separator: "\n")
-        #expect(lines.count { $0.contains("!") } == 2 && lines.last == "! against its probability")
-        #expect(lines.contains { $0.contains("skip (0.90) !") } && !lines.contains { $0.contains("(0.10) !") })
+        #expect(lines.count { $0.contains("!") } == 2 && lines.dropLast().last == "! against its probability")
+        #expect(lines.contains { $0.contains("skip (0.90) !") })
+        // A block that was not learned has no probability, and the table says so.
+        #expect(lines[2].hasSuffix(" select") && lines.last?.hasPrefix("select without a probability") == true)
+        let whole = SelectionPolicy(tasks: policy.tasks, probabilities: policy.probabilities)
+        #expect(!whole.table(blocks: ["x", "y", "z"], tasks: ["a"]).contains("without a probability"))
+        // Numbers of blocks are right aligned.
+        let long = SelectionPolicy(tasks: ["a": [Int](repeating: 1, count: 10)])
+        let names = long.table(blocks: (0..<10).map { "b\($0)" }, tasks: ["a"]).split(separator: "\n")
+        #expect(names[2].hasPrefix(" 1 b0") && names[11].hasPrefix("10 b9"))
         let folder = try TemporaryFolder()
         let url = folder.file("policy.json")
         try policy.write(to: url)
