@@ -156,14 +156,20 @@ static void serve(const char *path) {
 
 // MARK: - The program
 
-// Says how a file's process has ended, whose answer did not come.
-static bool ended(adashare_hdf5_file *file, adashare_hdf5_message *message) {
+// Closes the program's end and waits for the process, which ends by that; how it has ended, 0 without one.
+static int leave_process(adashare_hdf5_file *file) {
     int status = 0;
     if (file->process > 0) {
         close(file->socket);
         while (waitpid(file->process, &status, 0) < 0 && errno == EINTR) {}
         *file = (adashare_hdf5_file){-1, 0};
     }
+    return status;
+}
+
+// Says how a file's process has ended, whose answer did not come.
+static bool ended(adashare_hdf5_file *file, adashare_hdf5_message *message) {
+    const int status = leave_process(file);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
         snprintf(message->text, sizeof message->text, "it found no end in %d s", MOST_SECONDS);
     } else if (WIFSIGNALED(status)) {
@@ -258,10 +264,7 @@ bool adashare_hdf5_open(const char *path, adashare_hdf5_file *file, adashare_hdf
 }
 
 void adashare_hdf5_close(adashare_hdf5_file *file) {
-    if (file->process <= 0) return;
-    close(file->socket);
-    while (waitpid(file->process, NULL, 0) < 0 && errno == EINTR) {}
-    *file = (adashare_hdf5_file){-1, 0};
+    leave_process(file);
 }
 
 bool adashare_hdf5_describe(
