@@ -145,6 +145,12 @@ extension RunDirectory {
             let isLast = latest?.hasPrefix("\(name)-") ?? false
             let weights = checkpoints.appendingPathComponent("\(name).safetensors")
             let isOver = FileManager.default.fileExists(atPath: weights.path)
+            if !isOver, let done = latestPlace, done.phase == name, done.iteration > after.iterations {
+                let change = differences.first { $0.path.contains(name) } ?? differences[0]
+                throw InputError(
+                    file: configuration.path, place: change.path,
+                    found: "\(after.iterations) now, with \(done.iteration) done", expected: "at least as many")
+            }
             let mayGrow = isLast && after.iterations > before.iterations && !before.isBoundToLength
             let mayChange = isOver ? mayGrow : !(isLast && before.isBoundToLength)
             if !mayChange { throw refusal(of: differences) }

@@ -32,6 +32,7 @@ enum PhaseNumber {
     static let retrain: UInt32 = 3
     static let baseline: UInt32 = 4
     static let train: UInt32 = 5
+    static let trials: UInt32 = 6
     /// Of the first task's; the others follow.
     static let single: UInt32 = 16
 }

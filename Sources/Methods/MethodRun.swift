@@ -35,6 +35,8 @@ public protocol MethodRun: AnyObject {
     ///   - name: distinguishes first values of one seed; nil for those of the network's beginning.
     ///   - keepingLogits: leaves the policy as it is.
     func initialise(_ name: String?, keepingLogits: Bool) throws
+    /// Forgets what optimisers have gathered, as at the beginning of a phase.
+    func resetOptimisers() throws
     /// Loads the weights that a finished phase has left.
     func load(weightsOf phase: Phase) throws
     /// Parameters as they are now, in disk order; waits for the device where they have changed since they were read.

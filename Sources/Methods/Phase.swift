@@ -109,6 +109,8 @@ public struct PhaseStep: Sendable {
 public protocol TrainingPhase {
     /// Prepares the network before the first step; not called where a run goes on.
     func enter() throws
+    /// Prepares the network for iteration `iteration`, from 0, between two steps; again where a run goes on there.
+    func prepare(_ iteration: Int) throws
     /// What iteration `iteration`, from 0, does.
     func step(_ iteration: Int) throws -> PhaseStep
     /// Steps taken from each source in the first `iterations`.
@@ -138,6 +140,7 @@ public protocol TrainingPhase {
 }
 
 extension TrainingPhase {
+    public func prepare(_ iteration: Int) throws {}
     public func counts(_ iterations: Int) -> [Int] { [iterations] }
     public func recordedPolicy() throws -> SelectionPolicy? { nil }
     public var judges: [String]? { nil }

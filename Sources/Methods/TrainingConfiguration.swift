@@ -77,7 +77,7 @@ public struct AdamConfiguration: Sendable, Equatable {
     }
 }
 
-/// Length and optimisers of the three phases: `training` in the file.
+/// Length and optimisers of the phases: `training` in the file.
 public struct TrainingConfiguration: Sendable, Equatable {
     /// Seed of weights, order, augmentation, dropout and policy noise.
     public var seed = 1
@@ -99,6 +99,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
     public var warmup = PhaseConfiguration(iterations: 4000)
     /// Weights and policy in turn; a weight step and a logit step each count one.
     public var policy = PhaseConfiguration(iterations: 16_000)
+    /// Weights under each candidate for the discrete policy in turn, an equal part of the steps for each.
+    public var trials = PhaseConfiguration(iterations: 0)
     /// Fixed policy, weights only.
     public var retrain = RetrainConfiguration()
     /// Rates of the weight optimisers.

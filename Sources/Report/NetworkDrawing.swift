@@ -26,11 +26,15 @@ struct NetworkDrawing {
         stages = architecture.blocks.map(\.stage)
         (self.policy, self.costs) = (policy, costs)
         let (rows, sources) = (policy.select, costs.sources)
-        order = rows.indices.sorted { a, b in
-            if sources[a] != sources[b] { return sources[a] < sources[b] }
-            for (mine, other) in zip(rows[a], rows[b]) where mine != other { return mine }
-            return a < b
-        }
+        let decisions = rows.indices.map { [sources[$0]] + rows[$0].map { $0 ? 1 : 0 } }
+        order = Self.arranged(Array(rows.indices), by: decisions, from: 0)
+    }
+
+    /// Tasks in their own order, but for those brought up beside an earlier one that has decided alike for longer.
+    private static func arranged(_ tasks: [Int], by decisions: [[Int]], from place: Int) -> [Int] {
+        guard tasks.count > 2, place < decisions[tasks[0]].count else { return tasks }
+        let groups = Dictionary(grouping: tasks) { decisions[$0][place] }.values.sorted { $0[0] < $1[0] }
+        return groups.flatMap { arranged($0, by: decisions, from: place + 1) }
     }
 
     /// Tasks whose features are the same value, as runs of lanes, by what was decided before a block.

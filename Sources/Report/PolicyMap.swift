@@ -7,12 +7,16 @@ struct PolicyMap {
     private let policy: SelectionPolicy
     private let course: [(step: Int, tasks: [String: [Double]])]
     private let about: String
+    /// Blocks before it are everybody's: nothing was learned of them.
+    private let open: Int
 
     init(
         _ tasks: [String], _ policy: SelectionPolicy, _ course: [(step: Int, tasks: [String: [Double]])],
-        about: String = "Framed cells are selected."
+        open: Int, about: String = "Framed cells are selected."
     ) {
-        (self.tasks, self.policy, self.course, self.about) = (tasks, policy, course, about)
+        (self.tasks, self.policy, self.course) = (tasks, policy, course)
+        self.open = open
+        self.about = about + (open > 0 ? " Blocks without a number are every task's: none was free to skip them." : "")
     }
 
     var html: String {
@@ -21,6 +25,9 @@ struct PolicyMap {
         let rows = tasks.map { task -> String in
             let cells = (policy.probabilities[task] ?? []).enumerated().map { block, value in
                 let isSelected = policy.tasks[task]?[block] == 1
+                guard block >= open else {
+                    return "<td class=\"in fixed\" title=\"block \(block + 1): selected by every task\"></td>"
+                }
                 let said =
                     "block \(block + 1), \(task): \(isSelected ? "selected" : "skipped"), probability of "
                     + "selecting \(readable(value, digits: 2))"

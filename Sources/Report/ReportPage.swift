@@ -109,18 +109,22 @@ public struct ReportPage {
         let points = networks.compactMap { network in
             network.gain.map { Chart.Point(Double(network.macs) / 1e6, $0, label: network.name) }
         }
+        let shared = Set(networks.filter { $0.gain != nil }.map(\.network.summary.cost.backbone.macsHardSharing))
         let chart = Chart(
             "Accuracy against work",
             panels: [
                 Chart.Panel(
                     "", note: "up and left is better", x: Chart.Axis("M multiply-accumulates below the heads"),
                     y: Chart.Axis("accuracy against hard sharing", unit: " %"),
-                    series: [Chart.Series("", .vermillion, .square, points: points)],
+                    series: [
+                        Chart.Series("", .vermillion, .square, points: points),
+                        Chart.Series("", .black, .diamond, points: shared.map { Chart.Point(Double($0) / 1e6, 0) }),
+                    ],
                     lines: [Chart.ReferenceLine("hard sharing", at: 0)])
             ], panelSize: Chart.Size(width: 640, height: 360))
         return "<article><header><h1>\(runs.count) runs</h1></header>\n<section>"
             + table(header, rows) + RunReport.remarks(networks.map { ($0.name, $0.network) })
-            + (points.count > 1 ? figure(chart.svg) : "") + "</section></article>\n"
+            + (points.count > 1 ? figures(chart) : "") + "</section></article>\n"
     }
 }
 
@@ -140,6 +144,15 @@ func table(_ header: [String], _ rows: [[String]]) -> String {
 func figure(_ svg: String, _ caption: String = "") -> String {
     "<figure class=\"wide\">\(svg)"
         + (caption.isEmpty ? "" : "<figcaption>\(escapedXML(caption))</figcaption>") + "</figure>\n"
+}
+
+/// The panels of a chart, beside each other where there is room, below each other on a phone.
+func figures(_ chart: Chart) -> String {
+    let panels = chart.panels.map { panel in
+        figure(Chart("", panels: [panel], columns: 1, panelSize: chart.panelSize).svg)
+    }
+    let about = chart.subtitle.isEmpty ? "" : "<p>\(escapedXML(chart.subtitle))</p>"
+    return "<h3>\(escapedXML(chart.title))</h3>\(about)<div class=\"charts\">\(panels.joined())</div>\n"
 }
 
 func unit(_ metric: Metric) -> String { metric.unit.isEmpty ? "" : " \(metric.unit)" }

@@ -48,11 +48,14 @@ enum ReportStyle {
           vertical-align: bottom; }
         figure svg { display: block; max-width: 100%; min-width: 36rem; height: auto; }
         figure img { display: block; max-width: 100%; height: auto; image-rendering: auto; }
+        .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: .5rem; }
+        .charts figure { margin: 0; } .charts figure svg { min-width: 0; width: 100%; max-width: 30rem; }
         figure svg.network { width: 100%; max-width: none; }
         \(network)
         table.map td, table.map thead th { text-align: center; padding: .15rem; border: 2px solid var(--paper); }
         table.map td[style] { min-width: 2.2rem; color: var(--ink);
           background: color-mix(in srgb, var(--t0) calc(var(--p) * 75%), var(--band)); }
+        table.map td.fixed { min-width: 2.2rem; background: var(--band); }
         table.map td.in { outline: 2px solid var(--ink); outline-offset: -3px; }
         table.map span { font-size: .72rem; }
         .slider { display: flex; align-items: center; gap: .7rem; color: var(--soft); margin: .6rem 0; }
@@ -86,6 +89,7 @@ enum ReportStyle {
               output.textContent = step;
               values.forEach((row, task) => row.forEach((value, block) => {
                 const cell = rows[task][block];
+                if (!cell.firstElementChild) return;
                 cell.style.setProperty("--p", value);
                 cell.firstElementChild.textContent = String(value).replace(/^0(?=\\.)/, "");
               }));

@@ -1,3 +1,4 @@
+import AdaShareExperiments
 import AdaShareMethods
 import AdaShareModels
 import AdaShareSupport
@@ -34,13 +35,15 @@ extension RunReport {
                 facts.append(("accuracy", "\(signed(gain)) % against hard sharing, mean over tasks and metrics"))
             }
         } else if let last = history.spans.last {
-            facts.append(("state", "not finished: \(last.phase), step \(last.last - last.first)"))
+            facts.append(("state", "\(standingNow): \(last.phase), step \(last.last - last.first)"))
         }
-        if let part = standing.part { facts.append(("state", "not finished: \(part.text)")) }
+        if let part = standing.part { facts.append(("state", "\(standingNow): \(part.text)")) }
         for error in leftOut { facts.append(("left out", "\(error)")) }
         let list = facts.map { "<div><dt>\(escapedXML($0.0))</dt><dd>\(escapedXML($0.1))</dd></div>" }.joined()
         return "<header><h1>\(escapedXML(name))</h1><dl>\(list)</dl></header>"
     }
+
+    private var standingNow: String { RunDirectory.isHeld(folder) ? "running" : "not finished" }
 
     /// Every metric beside a constant guess and, where that was trained, hard sharing.
     var results: String? {
@@ -101,19 +104,18 @@ extension RunReport {
             + "one band carry the same features. Bars: what each block costs, and how often it is computed.</p>"
             + figure(drawing.svg)
         if !policy.probabilities.isEmpty {
-            result += PolicyMap(names, policy, history.probabilities).html
+            result += PolicyMap(names, policy, history.probabilities, open: policy.open ?? 0).html
         }
         return result + "</section>"
     }
 
     /// How probable decisions are while a policy is learned; nil once there is one, or where nothing is learned.
     var policySoFar: String? {
-        guard policies.isEmpty, let last = history.probabilities.last else { return nil }
-        let selected = last.tasks.mapValues { $0.map { $0 >= 0.5 ? 1 : 0 } }
-        let policy = SelectionPolicy(tasks: selected, probabilities: last.tasks)
+        guard let policy = policyInTheMaking, let last = history.probabilities.last else { return nil }
         return "<section><h2>Policy, while it is learned</h2>"
             + PolicyMap(
                 experiment.tasks.map(\.name), policy, history.probabilities,
+                open: policy.open ?? 0,
                 about: "At step \(last.step); framed cells are more probably selected than not."
             ).html + "</section>"
     }
@@ -152,10 +154,10 @@ extension RunReport {
         func chart(_ title: String, _ panels: [Chart.Panel]) -> String {
             panels.isEmpty
                 ? ""
-                : figure(Chart(title, panels: panels, columns: 2, panelSize: Chart.Size(width: 440, height: 270)).svg)
+                : figures(Chart(title, panels: panels, panelSize: Chart.Size(width: 440, height: 270)))
         }
-        return (title.isEmpty ? "" : "<h3>\(escapedXML(title))</h3>") + chart("Losses", losses)
-            + chart("Metrics", metrics)
+        let suffix = title.isEmpty ? "" : ", \(title)"
+        return chart("Losses" + suffix, losses) + chart("Metrics" + suffix, metrics)
     }
 
     /// Whether a metric is the one that its task is judged by first.
@@ -196,7 +198,7 @@ extension RunReport {
                     ]
                 })
             if tradeoff.isDisturbed ?? false { result += "<p>\(escapedXML(Tradeoff.disturbance))</p>" }
-            if let chart = tradeoff.chart { result += figure(chart.svg) }
+            if let chart = tradeoff.chart { result += figures(chart) }
         }
         return result + "</section>"
     }

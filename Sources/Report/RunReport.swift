@@ -150,6 +150,20 @@ public struct RunReport {
         }
     }
 
+    /// What the losses of each task, and their weighted sum, were when they were last logged.
+    package var lastLosses: [(name: String, value: Double)] {
+        history.losses.compactMap { curve in curve.points.last.map { (curve.name, $0.value) } }
+    }
+
+    /// How probably each task selects each block, where a policy is being learned and none has been taken yet.
+    package var policyInTheMaking: SelectionPolicy? {
+        guard policies.isEmpty, let last = history.probabilities.last else { return nil }
+        let shared = experiment.configuration.policy.sharedBlocks
+        return SelectionPolicy(
+            tasks: last.tasks.mapValues { $0.map { $0 >= 0.5 ? 1 : 0 } }, probabilities: last.tasks,
+            open: shared > 0 ? shared : nil)
+    }
+
     private static func budgets(
         of run: RunDirectory, _ experiment: Experiment
     ) throws -> [(budget: PolicyBudget, policy: SelectionPolicy)] {

@@ -79,14 +79,19 @@ struct AdaShareCommand: ParsableCommand {
         } catch {
             // Options that cannot be read may still say in which form that is to be told.
             if let asked = LogOptions.format(in: arguments) { console = console.with(asked) }
-            return report(error, on: console).rawValue
+            return report(error, of: arguments, on: console).rawValue
         }
     }
 
     /// Says what went wrong; help and version, which are asked for by an error too, are answers.
-    private static func report(_ error: any Error, on console: Console) -> ExitCode {
-        let (code, message) = (exitCode(for: error), fullMessage(for: error))
+    private static func report(_ error: any Error, of arguments: [String], on console: Console) -> ExitCode {
+        let code = exitCode(for: error)
+        var message = fullMessage(for: error)
         guard !message.isEmpty else { return code }
+        if code == .validationFailure, let misspelling = Misspelling.error(in: arguments) {
+            let usage = message.split(separator: "\n").drop { !$0.hasPrefix("Usage:") }
+            message = ([misspelling] + usage.map(String.init)).joined(separator: "\n")
+        }
         guard code.isSuccess else {
             console.say(.error, message)
             return code
@@ -94,7 +99,7 @@ struct AdaShareCommand: ParsableCommand {
         do {
             try console.print(message)
         } catch {
-            return report(error, on: console)
+            return report(error, of: arguments, on: console)
         }
         return code
     }

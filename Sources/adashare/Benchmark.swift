@@ -44,9 +44,10 @@ struct Benchmark: ParsableCommand {
         @Option(
             help: ArgumentHelp(
                 "Rows, comma-separated: random, alike (all tasks agree), alone; soft (weights, logits); published, "
-                    + "others: published policies of this and other networks (inference, retrain).")
+                    + "others: published policies of this and other networks (inference, retrain). Default: all, "
+                    + "with --config all but others.")
         )
-        var rows = GroupList(groups: Set(SkipBenchmark.Group.allCases))
+        var rows: GroupList?
         @Option(help: "A policy of one's own as a row: \(PolicySource.expectation); repeatable.", completion: .file())
         var policy: [PolicySource] = []
         @Option(help: ArgumentHelp("Write the rows as JSON.", valueName: "file"), completion: .file()) var json: String?
@@ -79,7 +80,12 @@ struct Benchmark: ParsableCommand {
                 guard !known.isEmpty, known.count == names.count else { return nil }
                 groups = Set(known)
             }
-            var defaultValueDescription: String { "all" }
+        }
+
+        /// The published networks are measured beside a network of one's own only where they are asked for.
+        private var groups: Set<SkipBenchmark.Group> {
+            let all = Set(SkipBenchmark.Group.allCases)
+            return rows?.groups ?? (config == nil ? all : all.subtracting([.others]))
         }
 
         func validate() throws {
@@ -88,7 +94,7 @@ struct Benchmark: ParsableCommand {
                 throw ValidationError("--plans prints; it writes no --json or --plot.")
             }
             if let json, json == plot { throw ValidationError("--json and --plot name the same file, \(json).") }
-            for group in rows.groups where rows.groups.count < SkipBenchmark.Group.allCases.count {
+            for group in rows?.groups ?? [] where groups.count < SkipBenchmark.Group.allCases.count {
                 if !steps.steps.contains(where: group.applies) {
                     throw ValidationError("--rows \(group.rawValue): none of the steps has such rows.")
                 }
@@ -114,7 +120,7 @@ struct Benchmark: ParsableCommand {
                 let benchmark = SkipBenchmark(
                     experiment: experiment,
                     shape: BatchShape(count: batch.count, height: size.height, width: size.width), repeats: repeats,
-                    steps: steps.steps, groups: rows.groups, policies: policies, context: context,
+                    steps: steps.steps, groups: groups, policies: policies, context: context,
                     family: device.kernelFamily,
                     search: search.mode,
                     profile: recorder,

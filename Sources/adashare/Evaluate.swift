@@ -84,6 +84,9 @@ struct Evaluate: LoggingCommand {
                 "--policy: found a run of \(results.count) networks, one for each task; expected one.")
         }
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
+        if let remark = try experiment.remark(on: policy, for: file), results.count == 1 {
+            progress.report(.notice(remark))
+        }
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)
         func evaluate() throws -> EvaluationResult {
             try evaluator.evaluate(network, policy: policy, splits: splits, forms: forms)
@@ -95,12 +98,16 @@ struct Evaluate: LoggingCommand {
             result.take(part.tasks ?? [], of: try evaluate())
         }
         let weights = results.map { $0.weights.path }.joined(separator: ", ")
+        let isUnderPolicy =
+            results.count == 1 && result.paths == nil && !experiment.method.hasOwnNetwork(experiment.methodSettings)
         if json {
             let answer = Scored(
                 split: split, checkpoint: weights, trainedAs: experiment.configuration.facts,
                 images: result.images, labelled: result.labelled,
                 forms: forms == .image ? nil : Scored.Forms(flip: forms.flips, scales: forms.scales),
-                tasks: result.tasks, leftOut: result.leftOut, skipped: result.skipped, paths: result.paths)
+                tasks: result.tasks, leftOut: result.leftOut, skipped: result.skipped, paths: result.paths,
+                policy: isUnderPolicy ? SelectionPolicy(policy, tasks: experiment.tasks.map(\.name)) : nil,
+                shareOfHardSharing: isUnderPolicy ? experiment.trainingCost.parts.share(of: policy, .shared) : nil)
             try console.print(try JSONText.pretty(answer))
             return
         }
@@ -171,6 +178,10 @@ struct Evaluate: LoggingCommand {
         let skipped: [String]?
         /// The paths that images took, where each took its own.
         let paths: ImagePaths?
+        /// What every image was computed under; nil where there is no one policy.
+        let policy: SelectionPolicy?
+        /// The backbone's multiply-accumulates under it.
+        let shareOfHardSharing: Double?
 
         struct Forms: Encodable {
             let flip: Bool

@@ -58,9 +58,10 @@ struct Export: LoggingCommand {
         }
         let sources = try results.map { weights, tasks in
             let file = try TensorFile.read(weights)
+            let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
+            if let remark = try experiment.remark(on: policy, for: file) { console.say(.notice, remark) }
             return NetworkExport.Source(
-                file: file, policy: try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file),
-                tasks: tasks ?? EvaluationResult.tasks(of: file))
+                file: file, policy: policy, tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
         if checkpoint == nil, let remark = run.remark(onWeights: sources.map(\.file), of: experiment) {
             console.say(.notice, remark)

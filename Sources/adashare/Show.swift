@@ -43,12 +43,13 @@ struct Show: ConsoleCommand {
             return
         }
         for run in shown { try console.print(run.headline) }
+        if !comparison.lines.isEmpty { try console.print("") }
         try printTable(of: comparison, on: console)
     }
 
     private func printTable(of comparison: RunComparison, on console: Console) throws {
         guard !comparison.lines.isEmpty else { return }
-        try console.print("\nMetrics, exact convention, and cost of one image\n\n\(comparison.text)")
+        try console.print("Metrics, exact convention, and cost of one image\n\n\(comparison.text)")
     }
 
     private struct Answer: Encodable {
@@ -104,6 +105,16 @@ struct ShownRun {
         let experiment = report.experiment
         let blocks = experiment.architecture.blocks.map(\.name)
         var parts = report.policies.map { title, policy in "\(title)\n\n\(policy.table(blocks: blocks, tasks: tasks))" }
+        if let policy = report.policyInTheMaking {
+            parts.append(
+                "Policy, while it is learned (block × task: what is more probable than not, in brackets the "
+                    + "probability of selecting)\n\n\(policy.table(blocks: blocks, tasks: tasks))")
+        }
+        if !report.lastLosses.isEmpty {
+            var table = Table(["loss", "value"])
+            for (name, value) in report.lastLosses { table.add([name, readable(value)]) }
+            parts.append("Last losses, as trained\n\n\(table.text)")
+        }
         if !report.lastScores.isEmpty {
             var table = Table(["metric", "value"])
             for (name, value) in report.lastScores { table.add([name, readable(value)]) }

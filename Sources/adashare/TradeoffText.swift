@@ -13,10 +13,9 @@ struct TradeoffText {
 
     var text: String {
         var title =
-            "Accuracy against time (ms for steps of \(tradeoff.batch) images of "
+            "Accuracy against time, ms for steps of \(tradeoff.batch) images of "
             + "\(tradeoff.height)×\(tradeoff.width) on \(tradeoff.device)"
-        if hasGains { title += "; gains over hard sharing on split \(tradeoff.split), exact convention" }
-        title += ")"
+        if hasGains { title += "\ngains over hard sharing on split \(tradeoff.split), exact convention" }
         var lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
         if isDisturbed { lines.insert(Self.disturbed, at: 0) }
         return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
@@ -44,7 +43,8 @@ struct TradeoffText {
         return table.text + (isMarked ? "\n\(SideRuns.overLegend)" : "")
     }
 
-    /// Such as "policy at 0.4: 2.4 × fewer multiply-accumulates, inference 2.1 × faster, …".
+    /// Such as "policy at 0.4: 2.4 × fewer multiply-accumulates, inference 2.1 × faster, …", and below it what became
+    /// of accuracy and budget.
     private func verdict(_ point: Tradeoff.Point) -> String {
         let isOver = point.isOver(tradeoff.measure)
         if let twin = point.sameAs {
@@ -61,21 +61,22 @@ struct TradeoffText {
                 ", inference \(factor(point.inferenceShare, "faster", "slower")), training "
                 + factor(point.trainingShare, "faster", "slower")
         }
+        var facts: [String] = []
         if let all = point.gain {
             let gains = tasks.compactMap { task in point.gains[task].map { "\(task) \(signedPercent($0))" } }
-            line += "; \(gains.joined(separator: ", ")); all tasks \(signedPercent(all)) against hard sharing"
+            facts.append("\(gains.joined(separator: ", ")); all tasks \(signedPercent(all)) against hard sharing")
         }
         if let error = point.planError(tradeoff.measure), let planned = point.plannedMs {
-            line +=
-                "; planned \(readable(planned)) ms of \(tradeoff.measure.rawValue), \(signedPercent(100 * error)) off"
+            facts.append(
+                "planned \(readable(planned)) ms of \(tradeoff.measure.rawValue), \(signedPercent(100 * error)) off")
         }
         if let limit = point.budgetShare, point.share(tradeoff.measure) > limit {
             let over = 100 * (point.share(tradeoff.measure) / limit - 1)
-            line += "; measured \(signedPercent(over)) over its budget"
+            facts.append("measured \(signedPercent(over)) over its budget")
         } else if isOver {
-            line += "; planned over its budget"
+            facts.append("planned over its budget")
         }
-        return line
+        return ([line] + facts).joined(separator: "\n  ")
     }
 }
 

@@ -48,7 +48,11 @@ extension CommandLineTests {
             (["evaluate", "--run", "F/r", "--scales", "0.5,8"], "--scales"),
             (["benchmark", "data", "--config", "F/c.yml", "--threads", "0"], "--threads"),
             (["benchmark", "data", "--config", "F/c.yml", "--images", "0"], "--images"),
-            (["evaluate", "--run", "F/r", "--nosuch"], "--nosuch"), (["nosuch"], "nosuch"),
+            (["evaluate", "--run", "F/r", "--nosuch"], "--nosuch"), (["nosuch"], "found 'nosuch'"),
+            (["trian"], "the nearest is train"), (["data", "chek", "F/d"], "the nearest is check"),
+            (["train", "--confg", "F/c.yml"], "found '--confg', which is no option of train; the nearest is --config"),
+            (["train", "--confg=F/c.yml"], "the nearest is --config"),
+            (["train", "--config", "F/c.yml", "--output", "F/r", "F/s"], "without an option"),
         ])
         func wrongUsageIs64(arguments: [String], part: String) throws {
             // What is meant as a file lies in the test's folder, should anything be written.

@@ -173,7 +173,8 @@ extension CommandLineTests {
                 #expect(html.contains(part), "\(part)")
             }
             let pictures = svgs(html)
-            #expect(pictures.count == 4)
+            // The network, four losses, three metrics, and time in inference and training.
+            #expect(pictures.count == 10)
             for svg in pictures { #expect(Classes(svg) != nil) }
             // Every cell of the map is one of the policy's.
             #expect(

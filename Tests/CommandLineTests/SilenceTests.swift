@@ -99,6 +99,11 @@ private struct Lines {
             #"note: policy for 0\.[64]: no policy is within the budget of \d+ % of hard sharing: this one costs \#(number) %, "#
                 + #"the cheapest \#(number) %"#
         ),
+        (
+            "policy foreseen",
+            #"note: policy learning will end over the budget of \d+ % of hard sharing: with all \d+ free blocks skipped, "#
+                + #"the rest costs \#(number) %"#
+        ),
         ("one policy", "note: policy at 0.4 is the policy at 0.6, which is trained once"),
         (
             "end",
@@ -124,8 +129,9 @@ private struct Lines {
         ("policy mark", "! against its probability"),
         (
             "comparison title",
-            #"Accuracy against time \(ms for steps of 2 images of 96×96 on .+; gains over hard sharing on split test, exact convention\)"#
+            "Accuracy against time, ms for steps of 2 images of 96×96 on .+"
         ),
+        ("comparison gains", "gains over hard sharing on split test, exact convention"),
         ("comparison header", " *MACs +inference +training +segmentation +normals +depth +all tasks"),
         (
             "comparison row",
@@ -134,9 +140,13 @@ private struct Lines {
         (
             "verdict",
             #"policy at 0\.[64]: \#(number) × fewer multiply-accumulates"#
-                + #"(?:, inference \#(number) × (?:faster|slower), training \#(number) × (?:faster|slower))?; \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; "#
-                + #"all tasks [+−]\#(number) % against hard sharing(?:; planned over its budget)?"#
+                + #"(?:, inference \#(number) × (?:faster|slower), training \#(number) × (?:faster|slower))?"#
         ),
+        (
+            "verdict on accuracy",
+            #"  \#(task) [+−]\#(number) %(?:, \#(task) [+−]\#(number) %){2}; all tasks [+−]\#(number) % against hard sharing"#
+        ),
+        ("verdict on budget", "  planned over its budget"),
         (
             "disturbed timing",
             #"Other work disturbed these times, and they may be far off\. `train --resume` measures again once "#
@@ -161,7 +171,7 @@ private struct Lines {
         // What is still to come may be there or not, short evaluations are not told, and a policy may need no remark.
         let optional: Set = [
             "evaluation", "disturbed timing", "compiling", "measuring", "policy against", "policy beyond",
-            "policy mark", "one policy", "over",
+            "policy mark", "one policy", "over", "verdict on budget", "policy foreseen",
         ]
         var names: Set<String> = []
         var foreign: [String] = []

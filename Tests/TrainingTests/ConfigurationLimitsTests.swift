@@ -53,7 +53,8 @@ import Testing
                 "dataset.size", "dataset.seed", "training.seed", "training.batch", "training.log_every",
                 "training.shards", "training.verify_every",
                 "training.checkpoint_every", "training.evaluate_every", "training.warmup.iterations",
-                "training.policy.iterations", "training.retrain.iterations", "training.learning_rate_decay.every",
+                "training.policy.iterations", "training.trials.iterations", "training.retrain.iterations",
+                "training.learning_rate_decay.every",
                 "policy.curriculum_speed", "policy.alternation.weights", "policy.alternation.logits", "policy.samples",
                 "policy.shared_blocks",
                 "method.policy_width", "method.warmup",
@@ -134,7 +135,7 @@ import Testing
         let overrides =
             Self.keys.filter { !$0.path.hasPrefix("tasks") && !$0.path.hasPrefix("method") }
             .map { "\($0.path)=\($0.range.upperBound)" }
-            + ["dataset.kind=scenes", "model.backbone=resnet101", "model.width=8"]
+            + ["dataset.kind=scenes", "model.backbone=resnet101", "model.width=8", "policy.cost=passes"]
         let configuration = try ExperimentConfiguration.parse(
             yaml: "tasks:\n" + tasks, file: "c.yml", overrides: overrides)
         try configuration.validateForTraining()

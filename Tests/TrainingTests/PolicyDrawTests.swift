@@ -55,6 +55,30 @@ import Testing
         #expect(free.remarks(on: free.thresholded(alphas), from: alphas).isEmpty)
     }
 
+    /// One task takes blocks in turn with the others, from the first free block or from where a stage begins; each
+    /// within the budget, and what is too much goes by probability.
+    @Test func partedPoliciesTakeTurns() throws {
+        let costs = try model().parts
+        let free = PolicyDraw(costs: costs, form: .shared, budget: nil, open: 1)
+        let policies = free.parted(alphas, stages: [0, 2, 4, 6])
+        #expect(policies.count == 1 + 2 * 4 && policies[0] == .hardSharing(tasks: 2, blocks: 8))
+        for policy in policies.dropFirst() {
+            let fork = try #require((0..<8).first { policy.select[0][$0] != policy.select[1][$0] })
+            #expect([1, 2, 4, 6].contains(fork))
+            for block in 0..<8 {
+                #expect(policy.select[0][block] == (policy.select[1][block] == (block < fork)))
+            }
+            #expect((fork + 1..<8).allSatisfy { policy.select[0][$0] != policy.select[0][$0 - 1] })
+        }
+        let tight = PolicyDraw(costs: costs, form: .shared, budget: .share(0.6), open: 1)
+        let fitted = tight.parted(alphas, stages: [0, 2, 4, 6])
+        #expect(fitted.count > 4 && fitted.allSatisfy { costs.share(of: $0, .shared) <= 0.6 && $0.select[0][0] })
+        // Negative control: without the budget most of them cost more.
+        #expect(policies.filter { costs.share(of: $0, .shared) <= 0.6 }.count < fitted.count)
+        let none = PolicyDraw(costs: costs, form: .shared, budget: .share(0.01), open: 1)
+        #expect(none.parted(alphas, stages: [0]).isEmpty)
+    }
+
     /// Less probable policies that make more of the budget, none over it.
     @Test func theFrontierSpendsMore() throws {
         let costs = try model().parts

@@ -58,6 +58,20 @@ import Testing
         #expect(try run.readConfiguration() == before)
     }
 
+    /// Nor than it has done itself: the key is named, and no file of the run's is blamed.
+    @Test func hasNoFewerStepsThanItHasDone() throws {
+        let folder = try TemporaryFolder()
+        let run = try RunDirectory(folder.url.appendingPathComponent("run"), mode: .create)
+        try run.prepare(configuration())
+        try EventLog(run.log).append(.object(["event": "step"]))
+        try Data(#"{"model": "policy-0000031.safetensors"}"#.utf8).write(to: run.latest)
+        try run.prepare(configuration(["training.policy.iterations=31"]))
+        #expect(
+            message { try run.prepare(configuration(["training.policy.iterations=30"])) }
+                == "\(run.configuration.path): training.policy.iterations: found 30 now, with 31 done, "
+                + "expected at least as many")
+    }
+
     /// A study's run is another one once a file that its configuration names says something else.
     @Test func noticesOtherContentsOfNamedFiles() throws {
         let folder = try TemporaryFolder()

@@ -55,7 +55,7 @@ extension TrainingTests {
             """
 
         /// A run in a folder of its own.
-        private final class Run {
+        final class Run {
             let folder: TemporaryFolder
             let trainer: Trainer
             var directory: RunDirectory { trainer.run }
@@ -84,7 +84,7 @@ extension TrainingTests {
             }
         }
 
-        private static let all: Set<Phase> = [.warmup, .policy, .retrain]
+        static let all: Set<Phase> = [.warmup, .policy, .retrain]
 
         /// A run's policy learning, as if it had come so far.
         private func learning(_ run: Run, iteration: Int = 0) throws -> PolicyLearning {

@@ -8,6 +8,8 @@ extension AdaShare {
     ) -> (steps: [(kind: StepKind, share: Double)], notes: [String]) {
         switch outline.phase {
         case .policy: return policySteps(outline.iterations, settings)
+        case .trials:
+            return ([(.hardSharing, 1)], ["trials are counted under hard sharing: their policies are not known yet"])
         case .retrain:
             guard let policy else {
                 return ([(.hardSharing, 1)], ["retraining is counted under hard sharing: its policy is not known yet"])

@@ -7,6 +7,8 @@ extension Phase {
     public static let warmup = Phase(rawValue: "warmup")
     /// Weights and policy in turn.
     public static let policy = Phase(rawValue: "policy")
+    /// Weights under each candidate for the discrete policy in turn.
+    public static let trials = Phase(rawValue: "trials")
     /// Weights under the discrete policy.
     public static let retrain = Phase(rawValue: "retrain")
     /// Hard sharing trained for the retraining's iterations, to compare with.
@@ -43,6 +45,13 @@ public struct AdaShare: Method {
                 file: file, place: "training.retrain.start", found: "learned",
                 expected: "fresh, or an earlier phase with iterations")
         }
+        let tasks = settings.tasks.count
+        if training.trials.iterations > 0, !PolicyDraw.canSearch(tasks: tasks, form: settings.policy.cost) {
+            throw InputError(
+                file: file, place: "training.trials.iterations",
+                found: "\(training.trials.iterations) with \(tasks) tasks",
+                expected: "0, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
+        }
         if settings.policy.sampling == .hardSkip, !settings.objective.isAdditive {
             throw InputError(
                 file: file, place: "policy.sampling",
@@ -63,11 +72,16 @@ public struct AdaShare: Method {
             sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")],
             meaning: "weights and the policy in turn")
         learning.isBoundToLength = settings.policy.hasBudget && settings.policy.budgetSchedule == .falling
+        // What a candidate gets is its part of all steps; a policy that was given has no rivals.
+        var trials = PhaseOutline(
+            .trials, iterations: settings.isPolicyGiven ? 0 : training.trials.iterations,
+            meaning: "weights, under each candidate for the policy in turn")
+        trials.isBoundToLength = true
         return [
             PhaseOutline(
                 .warmup, iterations: training.warmup.iterations,
                 meaning: "weights, with every block shared by all tasks"),
-            learning,
+            learning, trials,
             // Several budgets are retrained in runs of their own, unless one policy was given.
             PhaseOutline(
                 .retrain, iterations: retraining, isElsewhere: isRetrainedElsewhere(settings),
@@ -87,6 +101,7 @@ public struct AdaShare: Method {
         case .warmup:
             return WeightTraining(run, number: PhaseNumber.warmup) { try $0.initialise(nil, keepingLogits: false) }
         case .policy: return try PolicyLearning(run, iterations: outline.iterations)
+        case .trials: return try PolicyTrials(run, iterations: outline.iterations, start: startRetraining)
         case .retrain:
             if run.state.policy == nil {
                 run.note("no policy has been learned: retraining under hard sharing")
@@ -115,8 +130,16 @@ public struct AdaShare: Method {
         try run.initialise("retrain", keepingLogits: finished.contains(.policy))
     }
 
+    /// What candidates are trained to is no result.
+    public func results(_ settings: MethodSettings) -> [PhaseResult] {
+        [Phase.retrain, .policy, .warmup].map { PhaseResult($0) }
+    }
+
     public func prepare(_ wanted: [Phase], in run: any MethodRun) throws {
         let isLearned = run.state.finished.contains(.policy)
+        if wanted.contains(.trials), !run.state.finished.contains(.trials) {
+            try PolicyTrials.check(run, learns: isLearned || wanted.contains(.policy))
+        }
         if isRetrainedElsewhere(run.settings), wanted.contains(.retrain), !wanted.contains(.policy), !isLearned {
             throw InputError(
                 file: run.place, found: "policy.budgets, and no policy that was learned",
@@ -124,7 +147,22 @@ public struct AdaShare: Method {
                     + "retraining")
         }
         if wanted.contains(.policy), let warning = try curriculumWarning(run) { run.note(warning) }
+        if wanted.contains(.policy) && !isLearned { try noteImpossibleBudgets(run) }
         if isLearned { try PolicyLearning.writePolicies(run) }
+    }
+
+    /// Says which budgets no policy will meet, before any time goes into learning one.
+    private func noteImpossibleBudgets(_ run: any MethodRun) throws {
+        let settings = run.settings.policy
+        let open = try PolicySchedule(run).openBlocks(after: run.settings.training.policy.iterations)
+        for budget in (settings.budget.map { [$0] } ?? []) + settings.budgets {
+            let draw = PolicyDraw(costs: run.budgetCosts, form: settings.cost, budget: budget, open: run.blocks - open)
+            let cheapest = draw.cheapest(run.settings.allSelected.select.map { $0.map { _ in 0 } })
+            if draw.isWithinBudget(cheapest) { continue }
+            run.note(
+                "policy learning will end over the budget of \(budget.text(settings.cost)): with all \(open) free "
+                    + "blocks skipped, the rest costs \(draw.text(of: cheapest))")
+        }
     }
 
     /// What to say when policy learning ends before every block is open.

@@ -14,9 +14,11 @@ final class PolicyLearning: TrainingPhase {
     private let settings: PolicyConfiguration
     private let learning: PolicySettings
     private let architecture: NetworkArchitecture
+    private let iterations: Int
 
     init(_ run: any MethodRun, iterations: Int) throws {
         self.run = run
+        self.iterations = iterations
         settings = run.settings.policy
         learning = PolicySettings(run.settings, costs: run.budgetCosts)
         architecture = run.settings.architecture
@@ -111,10 +113,14 @@ final class PolicyLearning: TrainingPhase {
     ///
     /// - Parameter budget: the most they may cost; nil for any.
     func policyDraw(within budget: PolicyBudget?) -> PolicyDraw {
-        PolicyDraw(
+        let steps = run.state.phase == .policy ? run.state.iteration : iterations
+        return PolicyDraw(
             costs: run.budgetCosts, form: settings.cost, budget: budget,
-            open: blocks - schedule.openBlocks(after: run.state.iteration))
+            open: blocks - schedule.openBlocks(after: steps))
     }
+
+    /// What discrete policies are wanted for.
+    var budgets: [PolicyBudget?] { settings.budgets.isEmpty ? [settings.budget] : settings.budgets }
 
     /// What policy learning stands for at this moment, without samples' chance; of several budgets the first one's.
     func policy() throws -> DiscretePolicy {
@@ -128,14 +134,19 @@ final class PolicyLearning: TrainingPhase {
 
     /// Takes the discrete policy from the probabilities; of several budgets one for each, and the first one's is the
     /// run's.
+    ///
+    /// Of several candidates the best on validation is kept, scored with the weights of policy learning; without a
+    /// validation split the first one.
     func finish() throws {
-        for budget in settings.budgets.reversed() {
-            try drawPolicy(within: budget)
-            var policies: [String: SelectionPolicy] = run.state.kept(Key.policies) ?? [:]
-            policies[budget.name] = run.state.policy
-            try run.state.keep(policies, as: Key.policies)
+        let alphas = try probabilities()
+        for budget in budgets.reversed() {
+            let draw = policyDraw(within: budget)
+            let candidates = candidates(draw, alphas)
+            let scores =
+                candidates.count > 1
+                ? try run.scores(of: candidates, recalibrated: settings.discrete == .frontier) : nil
+            try take(candidates, scores, by: draw, alphas)
         }
-        if settings.budgets.isEmpty { try drawPolicy(within: settings.budget) }
         try Self.writePolicies(run)
     }
 
@@ -144,39 +155,39 @@ final class PolicyLearning: TrainingPhase {
         try run.write(run.state.policy, named: run.state.kept(Key.policies) ?? [:])
     }
 
-    /// Takes a discrete policy.
-    ///
-    /// Of several the best on validation is kept, scored with the weights of policy learning; without a validation
-    /// split the first one.
-    private func drawPolicy(within budget: PolicyBudget?) throws {
-        let alphas = try probabilities()
+    /// Keeps the best of the candidates for a budget: the first one where there are no scores.
+    func take(
+        _ candidates: [DiscretePolicy], _ scores: [Double]?, by draw: PolicyDraw, _ alphas: [[Double]]
+    ) throws {
         let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
-        let draw = policyDraw(within: budget)
-        let candidates = candidates(draw, alphas)
         let policies = candidates.map {
             SelectionPolicy($0, tasks: taskNames, probabilities: named, open: draw.open > 0 ? draw.open : nil)
         }
         try run.state.keep(policies, as: Key.samples)
-        var best = 0
-        if candidates.count > 1,
-            let scores = try run.scores(of: candidates, recalibrated: settings.discrete == .frontier)
-        {
-            best = scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } ?? 0
+        let best = scores.flatMap { scores in scores.indices.max { (scores[$0], -$0) < (scores[$1], -$1) } } ?? 0
+        let name = settings.budgets.isEmpty ? nil : draw.budget?.name
+        if let scores {
             var members: [String: JSONValue] = [
                 "scores": .array(scores.map { .number($0) }), "chosen": .integer(best),
             ]
-            if let budget, !settings.budgets.isEmpty { members["budget"] = .string(budget.name) }
+            if let name { members["budget"] = .string(name) }
             try run.log("policy_samples", members)
         }
         run.state.policy = policies[best]
         if let cost = PolicyCost(alphas, drawn: candidates[best], by: draw, measure: settings.budgetFor) {
             try run.state.keep(cost, as: Key.cost)
         }
-        let subject = settings.budgets.count > 1 ? (budget.map { "policy for \($0.name): " } ?? "") : ""
+        if let name {
+            var all: [String: SelectionPolicy] = run.state.kept(Key.policies) ?? [:]
+            all[name] = policies[best]
+            try run.state.keep(all, as: Key.policies)
+        }
+        let subject = settings.budgets.count > 1 ? (name.map { "policy for \($0): " } ?? "") : ""
         for remark in draw.remarks(on: candidates[best], from: alphas) { run.note(subject + remark) }
     }
 
-    private func candidates(_ draw: PolicyDraw, _ alphas: [[Double]]) -> [DiscretePolicy] {
+    /// The policies that `policy.discrete` chooses among.
+    func candidates(_ draw: PolicyDraw, _ alphas: [[Double]]) -> [DiscretePolicy] {
         switch settings.discrete {
         case .argmax: return [draw.thresholded(alphas)]
         case .budget: return [draw.mostProbable(alphas)]

@@ -67,6 +67,36 @@ public struct PolicyDraw: Sendable {
         return policies
     }
 
+    /// Policies that part tasks, which probabilities learned on shared weights rarely come to: one task takes blocks in
+    /// turn with the others, from the first block with a choice or from where a later stage begins; and before them the
+    /// one on which all tasks agree. Each is made to fit the budget, where less probable decisions go first.
+    ///
+    /// - Parameters:
+    ///   - probabilities: α, [task][block].
+    ///   - stages: where stages begin, by block.
+    /// - Returns: each once; none that is over the budget.
+    /// - Precondition: `canSearch`.
+    public func parted(_ probabilities: [[Double]], stages: [Int]) -> [DiscretePolicy] {
+        let (tasks, blocks) = (probabilities.count, costs.blocks.count)
+        /// The most probable policy once a pattern outweighs what was learned, which decides what a budget takes away.
+        func fitted(_ isSelected: (_ task: Int, _ block: Int) -> Bool) -> DiscretePolicy {
+            mostProbable(
+                (0..<tasks).map { task in
+                    (0..<blocks).map { (isSelected(task, $0) ? 0.9 : 0.01) + 0.09 * probabilities[task][$0] }
+                })
+        }
+        var policies = [fitted { _, _ in true }]
+        let forks = [open] + stages.filter { $0 > open && $0 < blocks - 1 }
+        for alone in 0..<(tasks > 1 ? tasks : 0) {
+            for fork in forks {
+                policies.append(fitted { $1 < fork || ($1 - fork).isMultiple(of: 2) == ($0 == alone) })
+            }
+        }
+        var found: [DiscretePolicy] = []
+        for policy in policies where isWithinBudget(policy) && !found.contains(policy) { found.append(policy) }
+        return found
+    }
+
     /// In log-probability, for the whole budget.
     private static let rewards = [3.0, 6, 12, 25, 50, 100]
 
@@ -124,7 +154,11 @@ public struct PolicyDraw: Sendable {
                     "the policy is over the budget of \(most): it costs \(text(of: policy)); the cheapest would cost "
                         + text(of: cheapest))
             } else if against > 0 {
-                let why = isWithinBudget(thresholded(probabilities)) ? "" : ", to stay within \(most)"
+                let isFree = isWithinBudget(thresholded(probabilities))
+                let best = Self.canSearch(tasks: policy.taskCount, form: form) ? mostProbable(probabilities) : policy
+                let why =
+                    best != policy
+                    ? ": it is not the most probable policy within \(most)" : isFree ? "" : ", to stay within \(most)"
                 lines.append("\(against) of \(choices) decisions go against their probability\(why)")
             }
         }

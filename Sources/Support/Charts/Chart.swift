@@ -244,7 +244,9 @@ public struct Chart: Sendable {
             let origin = "\(svgNumber(Double(column) * panelWidth)),\(svgNumber(y + Double(row) * panelHeight))"
             body += "<g transform=\"translate(\(origin))\">\n\(ChartPanel(panel, panelSize).svg)</g>\n"
         }
-        y += Double((panels.count + across - 1) / across) * panelHeight + 14
+        y += Double((panels.count + across - 1) / across) * panelHeight
+        let hasLegend = panels.flatMap(\.series).contains { !$0.name.isEmpty }
+        if hasLegend { y += 14 }
         var x = 12.0
         var named: Set<String> = [""]
         for series in panels.flatMap(\.series) where named.insert(series.name).inserted {
@@ -255,7 +257,7 @@ public struct Chart: Sendable {
             body += ChartText(series.name, x + 34, y + 4).svg
             x += entry
         }
-        let size = (width: svgNumber(width), height: svgNumber(y + 16))
+        let size = (width: svgNumber(width), height: svgNumber(y + (hasLegend ? 16 : 4)))
         return """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size.width) \(size.height)" width="\(size.width)" \
             height="\(size.height)" font-family="Helvetica, Arial, sans-serif">

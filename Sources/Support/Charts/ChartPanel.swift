@@ -29,7 +29,8 @@ struct ChartPanel {
         let (right, bottom) = (frame.x + frame.width, frame.y + frame.height)
         var result = ChartText(panel.title, frame.x, 18, size: 14, weight: "bold").svg
         result += ChartText(panel.note, right, 18, anchor: "end", style: "italic").svg
-        result += ChartText(panel.y.name, frame.x, 40).svg
+        // Names of spans stand between it and the axes.
+        result += ChartText(panel.y.name, frame.x, panel.spans.isEmpty ? 40 : 33).svg
         result += ChartText(panel.x.name, frame.x + frame.width / 2, bottom + 36, anchor: "middle").svg
         for (position, span) in panel.spans.enumerated() {
             let (low, high) = (at(x: max(span.low, x.low)), at(x: min(span.high, x.high)))
@@ -43,7 +44,7 @@ struct ChartPanel {
             guard ChartText.width(span.name, size: 11) < high - low else { continue }
             result +=
                 ChartText(
-                    span.name, (low + high) / 2, frame.y + 12, size: 11, anchor: "middle", style: "italic",
+                    span.name, (low + high) / 2, frame.y - 4, size: 11, anchor: "middle", style: "italic",
                     kind: "span-name"
                 ).svg
         }

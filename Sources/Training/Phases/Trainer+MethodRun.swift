@@ -39,6 +39,8 @@ extension Trainer: MethodRun {
         try network.load(weights, partial: true)
     }
 
+    public func resetOptimisers() throws { try network.beginPhase() }
+
     public func load(weightsOf phase: Phase) throws {
         try network.load(try TensorFile.read(checkpoints.url("\(phase.rawValue).safetensors")))
     }

@@ -33,6 +33,7 @@ extension Trainer {
         while state.iteration < total {
             reserveTime(step: pace.secondsPerStep)
             if ranks == nil { try stop?.check() }
+            try phase.prepare(state.iteration)
             let (start, compiled) = (Date(), context.compileSeconds)
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }

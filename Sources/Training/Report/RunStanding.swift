@@ -34,7 +34,7 @@ package struct RunStanding: Sendable {
     package let isFinished: Bool
     /// The runs that belong to it, there or not; of budgets that have come to one policy, one.
     package let parts: [SideRuns.Kind]
-    /// Its own phases, but for those that results are compared with.
+    /// Its own phases that may end with what the run comes to.
     let judged: [String]
 
     /// As far as the run was asked for.
@@ -87,7 +87,8 @@ package struct RunStanding: Sendable {
         let number = place(now.phase)
         (phase, iteration, phases) = (now.phase, now.iteration, outlines.count)
         (phaseNumber, iterations) = (number.map { $0 + 1 }, number.map { outlines[$0].iterations })
-        judged = outlines.filter { $0.phase != method.reference }.map(\.phase.rawValue)
+        let results = method.results(settings).map(\.phase)
+        judged = outlines.map(\.phase).filter(results.contains).map(\.rawValue)
 
         // Phases that do not build on one another may have been taken in any order, and others been asked for since.
         let areOver = !outlines.isEmpty && outlines.allSatisfy { run.hasFinished($0.phase) }

@@ -177,6 +177,7 @@ public struct SideRuns {
         var side = experiment.configuration
         side.training.warmup.iterations = 0
         side.training.policy.iterations = 0
+        side.training.trials.iterations = 0
         side.training.hardSharingBaseline = false
         side.training.narrowBaselines = []
         side.policy.budgets = []
