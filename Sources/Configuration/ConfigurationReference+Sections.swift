@@ -161,9 +161,9 @@ extension ConfigurationReference {
                 "training.trials.iterations", \.training.trials.iterations, in: .fromZero,
                 "Steps, in all, of trials between policy learning and retraining: what `policy.discrete` chooses "
                     + "among, hard sharing's decisions and policies in which one task takes blocks in turn with the "
-                    + "others, each made to fit the budget, are trained for an equal part of them, from what retraining "
-                    + "starts from and with its falling rates; the best on the validation split is the discrete "
-                    + "policy. 0: no trials."),
+                    + "others, each made to fit the budget, are trained for an equal part of them, from what "
+                    + "retraining starts from and with its falling rates; the best on the validation split is the "
+                    + "discrete policy. 0: no trials."),
             .key(
                 "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,
                 "Steps with the discrete policy, weights only."

@@ -97,9 +97,15 @@ struct DoctorText {
             "Drivers\n" + (drivers.isEmpty ? "  none" : drivers.joined(separator: "\n")),
             "Devices\n" + (report.devices.isEmpty ? "  none" : report.devices.map(Self.lines).joined(separator: "\n")),
             "Places\n" + report.places.map(Self.line).joined(separator: "\n"),
-            "Versions\n"
-                + report.versions.sorted { $0.key < $1.key }.map { "  \($0.key)  \($0.value)" }.joined(separator: "\n"),
+            "Versions\n" + versions.joined(separator: "\n"),
         ]
+    }
+
+    private var versions: [String] {
+        let width = report.versions.keys.map(\.count).max() ?? 0
+        return report.versions.sorted { $0.key < $1.key }.map { name, version in
+            "  " + name.padding(toLength: width, withPad: " ", startingAt: 0) + "  " + version
+        }
     }
 
     private var problems: String {
@@ -115,7 +121,7 @@ struct DoctorText {
     private static func lines(_ device: DoctorReport.DeviceRow) -> String {
         var lines = [
             "  \(device.index)\(device.isChosen ? " *" : "")  \(device.name)",
-            "       \(device.platform), driver \(device.driver), \(device.version)",
+            wrapped("\(device.platform), driver \(device.driver), \(device.version)", "       "),
             "       \(device.type), \(device.computeUnits) compute units, \(gibibytes(device.globalMemoryBytes))",
         ]
         if let refusal = device.refusal { lines.append("       not usable: \(refusal)") }
