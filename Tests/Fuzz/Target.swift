@@ -27,16 +27,8 @@ struct Target: Sendable {
     /// Every reader by name.
     static let all = files.merging(runs) { $1 }.merging(configurations) { $1 }.merging(datasets) { $1 }
 
-    /// The one that this process tries.
-    nonisolated(unsafe) static var chosen = Target { _ in }
-
-    /// Gives the bytes to the reader, and looks at the memory it takes.
-    func run(_ bytes: Data) {
-        let taken = Memory.ofReading { give(bytes) }
-        require(taken <= 16 * bytes.count + spare, "\(taken) bytes of memory for an input of \(bytes.count)")
-    }
-
-    private func give(_ bytes: Data) {
+    /// Gives the bytes to the reader.
+    func give(_ bytes: Data) {
         do {
             try read(bytes)
         } catch let error as InputError {
@@ -51,7 +43,7 @@ struct Target: Sendable {
     }
 }
 
-/// Ends the process, with the input that led here kept by libFuzzer.
+/// Ends the process; the input that led here is kept by whoever tries readers.
 func require(_ isTrue: Bool, _ what: @autoclosure () -> String) {
     guard !isTrue else { return }
     FileHandle.standardError.write(Data("fuzz: found \(visible(what()))\n".utf8))
@@ -79,19 +71,4 @@ enum Scratch {
         close(file)
         return url
     }
-}
-
-// MARK: - Mutation
-
-/// libFuzzer's own mutation.
-@_silgen_name("LLVMFuzzerMutate")
-private func mutate(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int, _ most: Int) -> Int
-
-/// What libFuzzer calls to change an input.
-@_cdecl("LLVMFuzzerCustomMutator")
-func mutateAndMend(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int, _ most: Int, _ seed: UInt32) -> Int {
-    let count = mutate(bytes, count, most)
-    // Some stay broken: checks of what is whole are to be tried as well.
-    guard let mend = Target.chosen.mend, seed % 16 != 0 else { return count }
-    return mend(UnsafeMutableBufferPointer(start: bytes, count: most), count)
 }

@@ -1,7 +1,6 @@
 import AdaShareFiles
 import AdaShareMethods
 import AdaShareSupport
-import CAdaShareZlib
 import Foundation
 
 @testable import AdaShareDeviceLayer
@@ -105,7 +104,7 @@ extension Target {
         while at + 12 <= count {
             let length = (0..<4).reduce(0) { $0 << 8 | Int(bytes[at + $1]) }
             guard length <= count - at - 12 else { break }
-            let sum = crc32(0, base + at + 4, uInt(length + 4))
+            let sum = checksum(UnsafeBufferPointer(start: base + at + 4, count: length + 4))
             for index in 0..<4 { bytes[at + 8 + length + index] = UInt8(truncatingIfNeeded: sum >> (24 - 8 * index)) }
             at += 12 + length
         }
@@ -119,5 +118,12 @@ extension Target {
         let whole = ProgramCacheFile.encode(Array(bytes[head..<count]), key: programKey)
         for (index, byte) in whole.enumerated() { bytes[index] = byte }
         return count
+    }
+}
+
+/// CRC-32 as PNG has it.
+private func checksum(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt32 {
+    ~bytes.reduce(~0) { sum, byte in
+        (0..<8).reduce(sum ^ UInt32(byte)) { sum, _ in sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
     }
 }

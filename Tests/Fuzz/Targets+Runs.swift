@@ -102,10 +102,12 @@ extension Target {
             let channel = EmbeddedChannel()
             try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
             try? channel.writeInbound(ByteBuffer(bytes: bytes))
+            var asked: HTTPRequestHead?
             while let part = try? channel.readInbound(as: HTTPServerRequestPart.self) {
-                guard case .head(let head) = part else { continue }
+                if case .head(let head) = part { asked = head }
+                // As the server does: the next request is read once this one has its answer.
+                guard case .end = part, let head = asked else { continue }
                 answer(head)
-                // The next request is read once this one has its answer.
                 let ok = HTTPResponseHead(version: head.version, status: .ok, headers: ["Content-Length": "0"])
                 try? channel.writeOutbound(HTTPServerResponsePart.head(ok))
                 try? channel.writeOutbound(HTTPServerResponsePart.end(nil))
