@@ -302,13 +302,11 @@ extension Experiment {
         return recorded.discrete(tasks: names)
     }
 
-    /// What people should know who have a file's weights work under this policy; nil where they were trained under it.
-    ///
-    /// - Throws: `InputError` if the policy that the file records does not fit this network.
-    public func remark(on policy: DiscretePolicy, for file: TensorFile) throws -> String? {
-        guard try policy != self.policy(recordedIn: file) else { return nil }
-        return "the weights were trained under another policy than the one given; what that one comes to takes a "
-            + "training of its own: train --phases retrain --policy"
+    /// What people should know who have a file's weights work under a policy that they give; nil where it is its own.
+    public func remark(onGiven policy: DiscretePolicy, for file: TensorFile) -> String? {
+        if let recorded = try? self.policy(recordedIn: file), recorded == policy { return nil }
+        return "the policy that is given is not the one that the weights belong to: what it comes to takes a "
+            + "training under it"
     }
 
     /// The weights that a run has come to: those of the best phase that has finished, or where tasks have their own,

@@ -146,7 +146,7 @@ extension RunDirectory {
             let weights = checkpoints.appendingPathComponent("\(name).safetensors")
             let isOver = FileManager.default.fileExists(atPath: weights.path)
             if !isOver, let done = latestPlace, done.phase == name, done.iteration > after.iterations {
-                let change = differences.first { $0.path.contains(name) } ?? differences[0]
+                let change = differences.first { $0.path == "training.\(name).iterations" } ?? differences[0]
                 throw InputError(
                     file: configuration.path, place: change.path,
                     found: "\(after.iterations) now, with \(done.iteration) done", expected: "at least as many")

@@ -129,6 +129,7 @@ extension Method {
         let keys = [
             ("policy.budget", policy.budget != nil && !countsBudgets(settings)),
             ("policy.budgets", !policy.budgets.isEmpty), ("policy.shared_blocks", policy.sharedBlocks > 0),
+            ("training.trials.iterations", training.trials.iterations > 0),
             ("training.hard_sharing_baseline", training.hardSharingBaseline),
             ("training.narrow_baselines", !training.narrowBaselines.isEmpty),
         ]

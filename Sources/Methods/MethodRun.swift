@@ -35,7 +35,11 @@ public protocol MethodRun: AnyObject {
     ///   - name: distinguishes first values of one seed; nil for those of the network's beginning.
     ///   - keepingLogits: leaves the policy as it is.
     func initialise(_ name: String?, keepingLogits: Bool) throws
-    /// Forgets what optimisers have gathered, as at the beginning of a phase.
+    /// Whether every data set has validation images.
+    var hasValidation: Bool { get }
+    /// Refuses to go on where a step has not come to finite numbers, which waits for the device.
+    func checkFinite() throws
+    /// Forgets what optimisers have gathered, and a step that was not finite, as at the beginning of a phase.
     func resetOptimisers() throws
     /// Loads the weights that a finished phase has left.
     func load(weightsOf phase: Phase) throws

@@ -109,11 +109,14 @@ public struct PhaseStep: Sendable {
 public protocol TrainingPhase {
     /// Prepares the network before the first step; not called where a run goes on.
     func enter() throws
-    /// Prepares the network for iteration `iteration`, from 0, between two steps; again where a run goes on there.
-    func prepare(_ iteration: Int) throws
+    /// Whether something else begins with iteration `iteration`: what is prepared for it waits for all steps before,
+    /// and batches are drawn from where `counts` says anew.
+    func isTurn(_ iteration: Int) -> Bool
+    /// Prepares the network for such an iteration; again where a run goes on there.
+    func turn(_ iteration: Int) throws
     /// What iteration `iteration`, from 0, does.
     func step(_ iteration: Int) throws -> PhaseStep
-    /// Steps taken from each source in the first `iterations`.
+    /// Steps taken from each source in the first `iterations`, since batches were drawn from its beginning.
     func counts(_ iterations: Int) -> [Int]
     /// Kinds of steps, for their memory: the most that any may need.
     var kinds: [StepKind] { get }
@@ -140,7 +143,8 @@ public protocol TrainingPhase {
 }
 
 extension TrainingPhase {
-    public func prepare(_ iteration: Int) throws {}
+    public func isTurn(_ iteration: Int) -> Bool { false }
+    public func turn(_ iteration: Int) throws {}
     public func counts(_ iterations: Int) -> [Int] { [iterations] }
     public func recordedPolicy() throws -> SelectionPolicy? { nil }
     public var judges: [String]? { nil }

@@ -5,13 +5,13 @@ import AdaShareSupport
 struct PolicyMap {
     private let tasks: [String]
     private let policy: SelectionPolicy
-    private let course: [(step: Int, tasks: [String: [Double]])]
+    private let course: [(step: Int, tasks: [String: [Double]], open: Int?)]
     private let about: String
     /// Blocks before it are everybody's: nothing was learned of them.
     private let open: Int
 
     init(
-        _ tasks: [String], _ policy: SelectionPolicy, _ course: [(step: Int, tasks: [String: [Double]])],
+        _ tasks: [String], _ policy: SelectionPolicy, _ course: [(step: Int, tasks: [String: [Double]], open: Int?)],
         open: Int, about: String = "Framed cells are selected."
     ) {
         (self.tasks, self.policy, self.course) = (tasks, policy, course)

@@ -118,7 +118,8 @@ public struct ReportPage {
                     y: Chart.Axis("accuracy against hard sharing", unit: " %"),
                     series: [
                         Chart.Series("", .vermillion, .square, points: points),
-                        Chart.Series("", .black, .diamond, points: shared.map { Chart.Point(Double($0) / 1e6, 0) }),
+                        Chart.Series(
+                            "", .black, .diamond, points: shared.sorted().map { Chart.Point(Double($0) / 1e6, 0) }),
                     ],
                     lines: [Chart.ReferenceLine("hard sharing", at: 0)])
             ], panelSize: Chart.Size(width: 640, height: 360))

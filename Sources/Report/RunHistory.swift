@@ -20,8 +20,8 @@ struct RunHistory {
     private(set) var losses: [Curve]
     /// Of each task the first metric on the validation split, exact convention.
     private(set) var metrics: [Curve]
-    /// Probabilities of selecting, by task and block, as learning went on.
-    private(set) var probabilities: [(step: Int, tasks: [String: [Double]])] = []
+    /// Probabilities of selecting, by task and block, as learning went on, and how many blocks were free to skip.
+    private(set) var probabilities: [(step: Int, tasks: [String: [Double]], open: Int?)] = []
 
     init(_ events: [JSONValue], tasks: [String]) {
         losses = (tasks + ["total"]).map { Curve(name: $0) }
@@ -48,7 +48,7 @@ struct RunHistory {
                     let values = rows.mapValues { row -> [Double] in
                         if case .array(let list) = row { list.compactMap(\.double) } else { [] }
                     }
-                    probabilities.append((step, values))
+                    probabilities.append((step, values, event["open_blocks"]?.double.flatMap(Int.init(exactly:))))
                 }
             case "evaluation":
                 for task in tasks {

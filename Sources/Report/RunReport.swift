@@ -142,9 +142,9 @@ public struct RunReport {
 
     /// What each metric was on the validation split when it was last scored, exact convention.
     package var lastScores: [(name: String, value: Double)] {
-        // Not those of what results are compared with.
-        let reference = experiment.method.reference?.rawValue
-        let end = history.spans.last { $0.phase != reference }?.last ?? 0
+        // Not those of what results are compared with, or of what was tried.
+        let results = Set(experiment.method.results(experiment.methodSettings).map(\.phase.rawValue))
+        let end = history.spans.last { results.contains($0.phase) }?.last ?? 0
         return history.metrics.compactMap { curve in
             curve.points.last { $0.step <= end }.map { (curve.name, $0.value) }
         }
@@ -158,10 +158,10 @@ public struct RunReport {
     /// How probably each task selects each block, where a policy is being learned and none has been taken yet.
     package var policyInTheMaking: SelectionPolicy? {
         guard policies.isEmpty, let last = history.probabilities.last else { return nil }
-        let shared = experiment.configuration.policy.sharedBlocks
+        let closed = last.open.map { max(0, experiment.architecture.blocks.count - $0) } ?? 0
         return SelectionPolicy(
-            tasks: last.tasks.mapValues { $0.map { $0 >= 0.5 ? 1 : 0 } }, probabilities: last.tasks,
-            open: shared > 0 ? shared : nil)
+            tasks: last.tasks.mapValues { row in row.enumerated().map { $0 < closed || $1 >= 0.5 ? 1 : 0 } },
+            probabilities: last.tasks, open: closed > 0 ? closed : nil)
     }
 
     private static func budgets(

@@ -84,7 +84,7 @@ struct Evaluate: LoggingCommand {
                 "--policy: found a run of \(results.count) networks, one for each task; expected one.")
         }
         let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
-        if let remark = try experiment.remark(on: policy, for: file), results.count == 1 {
+        if self.policy != nil, let remark = experiment.remark(onGiven: policy, for: file) {
             progress.report(.notice(remark))
         }
         let evaluator = Evaluator(experiment: experiment, datasets: datasets)

@@ -58,10 +58,11 @@ struct Export: LoggingCommand {
         }
         let sources = try results.map { weights, tasks in
             let file = try TensorFile.read(weights)
-            let policy = try policy.map(experiment.policy) ?? experiment.policy(recordedIn: file)
-            if let remark = try experiment.remark(on: policy, for: file) { console.say(.notice, remark) }
+            let given = try policy.map(experiment.policy)
+            if let given, let remark = experiment.remark(onGiven: given, for: file) { console.say(.notice, remark) }
             return NetworkExport.Source(
-                file: file, policy: policy, tasks: tasks ?? EvaluationResult.tasks(of: file))
+                file: file, policy: try given ?? experiment.policy(recordedIn: file),
+                tasks: tasks ?? EvaluationResult.tasks(of: file))
         }
         if checkpoint == nil, let remark = run.remark(onWeights: sources.map(\.file), of: experiment) {
             console.say(.notice, remark)

@@ -122,7 +122,9 @@ struct Predict: LoggingCommand {
         // A mistake is told before anything is written.
         try network.load(files[0].file)
         let policies = try files.map { try policy.map(experiment.policy) ?? experiment.policy(recordedIn: $0.file) }
-        if let remark = try experiment.remark(on: policies[0], for: files[0].file) { progress.report(.notice(remark)) }
+        if policy != nil, let remark = experiment.remark(onGiven: policies[0], for: files[0].file) {
+            progress.report(.notice(remark))
+        }
         let truths =
             format == .pictures ? GroundTruth(experiment, images: given.paths, report: progress.report) : nil
         try AtomicFile.makeFolder(URL(fileURLWithPath: output))

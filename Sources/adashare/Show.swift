@@ -113,7 +113,7 @@ struct ShownRun {
         if !report.lastLosses.isEmpty {
             var table = Table(["loss", "value"])
             for (name, value) in report.lastLosses { table.add([name, readable(value)]) }
-            parts.append("Last losses, as trained\n\n\(table.text)")
+            parts.append("Last losses, phase \(listing.phase ?? "none")\n\n\(table.text)")
         }
         if !report.lastScores.isEmpty {
             var table = Table(["metric", "value"])

@@ -101,8 +101,8 @@ private struct Lines {
         ),
         (
             "policy foreseen",
-            #"note: policy learning will end over the budget of \d+ % of hard sharing: with all \d+ free blocks skipped, "#
-                + #"the rest costs \#(number) %"#
+            #"note: policy learning will end over the budget of \d+ % of hard sharing: what every task selects "#
+                + #"costs \#(number) %"#
         ),
         ("one policy", "note: policy at 0.4 is the policy at 0.6, which is trained once"),
         (

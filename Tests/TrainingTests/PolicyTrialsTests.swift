@@ -5,6 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import AdaShareConfiguration
 @testable import AdaShareExperiments
 @testable import AdaShareMethods
 @testable import AdaShareTraining
@@ -28,7 +29,7 @@ extension TrainingTests.TrainerTests {
         }
         #expect(try whole.trainer.train(phases: Self.all.union([.trials])) == [.warmup, .policy, .trials])
         #expect(copies == 1)
-        let trials = whole.texts.filter { $0.contains("scores gain") }
+        let trials = whole.texts.filter { $0.hasPrefix("candidate ") }
         let steps = try EventLog.read(whole.directory.log).filter {
             $0["phase"] == "trials" && $0["event"] == "step"
         }
@@ -60,23 +61,62 @@ extension TrainingTests.TrainerTests {
         #expect(resumed.trainer.state.phase == .trials && resumed.trainer.state.iteration == stop)
         try resumed.trainer.train(phases: Self.all.union([.trials]))
         #expect(try resumed.trainer.state.kept(PolicyLearning.Key.policies) == policies)
+        func losses(_ run: Run) throws -> [JSONValue?] {
+            try EventLog.read(run.directory.log).filter { $0["phase"] == "trials" }.map { event in
+                event["loss"] ?? event["score"] ?? event["scores"]
+            }.filter { $0 != nil }
+        }
+        #expect(try losses(whole) == losses(resumed) && losses(whole).count > 60)
         let files = try [whole, resumed].map {
             try TensorFile.read($0.trainer.checkpoints.url("trials.safetensors"))
         }
         #expect(files[0].tensors == files[1].tensors)
+        // Negative control: another seed has other losses.
+        let other = try Run(overrides + ["training.seed=2"])
+        try other.trainer.train(phases: Self.all.union([.trials]))
+        #expect(try losses(whole) != losses(other))
     }
 
-    /// Trials need something to choose by, and a policy that was learned.
+    /// Trials need something to choose by, a policy that was learned, and steps for all.
     @Test func trialsThatCannotChooseAreRefused() throws {
         let overrides = ["training.policy.iterations=20", "training.trials.iterations=20"]
         for (others, phases, expected) in [
             ([], [.warmup, .trials], "--phases with policy"),
-            (["dataset.count=9"], Self.all.union([.trials]), "no validation images"),
-            (["training.warmup.iterations=0"], Self.all.union([.trials]), "training.warmup.iterations above 0"),
+            (["dataset.count=9", "training.batch=1"], Self.all.union([.trials]), "no validation images"),
+            (["policy.budget=0.001"], Self.all.union([.trials]), "budgets that no policy meets"),
         ] as [([String], Set<Phase>, String)] {
             let run = try Run(overrides + others)
             let error = #expect(throws: InputError.self) { try run.trainer.train(phases: phases) }
-            #expect("\(try #require(error))".contains(expected))
+            #expect("\(try #require(error))".contains(expected), "\(String(describing: error))")
         }
+        for (others, expected) in [
+            (["training.trials.iterations=3"], "up to 15 policies to try, expected 0, or at least 15"),
+            (["training.policy.iterations=0"], "training.policy.iterations 0"),
+        ] {
+            let error = #expect(throws: InputError.self) {
+                try ExperimentConfiguration.parse(
+                    yaml: Self.yaml, file: "c.yml", overrides: overrides + others
+                ).validateForTraining()
+            }
+            #expect("\(try #require(error))".contains(expected), "\(String(describing: error))")
+        }
+    }
+
+    /// A state that is not of these trials is an error, not a wrong choice.
+    @Test func trialsOfAnotherStateAreRefused() throws {
+        let overrides = [
+            "training.policy.iterations=20", "training.trials.iterations=30", "training.checkpoint_every=5",
+        ]
+        let folder = try TemporaryFolder()
+        let run = try Run(overrides, in: folder)
+        try run.trainer.train(phases: [.warmup, .policy])
+        let trials = try #require(run.trainer.outlines.first { $0.phase == .trials })
+        run.trainer.state.phase = .trials
+        let phase = try AdaShare().begin(trials, in: run.trainer)
+        try phase.enter()
+        run.trainer.state.iteration = 7
+        #expect(throws: InputError.self) { _ = try AdaShare().begin(trials, in: run.trainer) }
+        run.trainer.state.iteration = 1
+        _ = try AdaShare().begin(trials, in: run.trainer)
     }
 }

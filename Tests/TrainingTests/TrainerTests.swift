@@ -38,7 +38,7 @@ private struct CountingDataset: Dataset {
 
 extension TrainingTests {
     @Suite struct TrainerTests {
-        private static let yaml = """
+        static let yaml = """
             tasks:
               - { name: segmentation, kind: segmentation, channels: 6 }
               - { name: depth, kind: depth }

@@ -23,7 +23,8 @@ extension Phase {
 ///   NeurIPS 2020.
 public struct AdaShare: Method {
     public static let kind = "adashare"
-    public static let meaning = "a policy learned with the weights; phases `warmup`, `policy` and `retrain`"
+    public static let meaning =
+        "a policy learned with the weights; phases `warmup`, `policy`, `trials` where they have steps, and `retrain`"
     public static var lossNames: [String] { Regulariser.allCases.map(\.rawValue) }
 
     /// What is added to the losses in a step of the logits.
@@ -45,13 +46,7 @@ public struct AdaShare: Method {
                 file: file, place: "training.retrain.start", found: "learned",
                 expected: "fresh, or an earlier phase with iterations")
         }
-        let tasks = settings.tasks.count
-        if training.trials.iterations > 0, !PolicyDraw.canSearch(tasks: tasks, form: settings.policy.cost) {
-            throw InputError(
-                file: file, place: "training.trials.iterations",
-                found: "\(training.trials.iterations) with \(tasks) tasks",
-                expected: "0, policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
-        }
+        try PolicyTrials.validate(settings, file: file)
         if settings.policy.sampling == .hardSkip, !settings.objective.isAdditive {
             throw InputError(
                 file: file, place: "policy.sampling",
@@ -72,11 +67,10 @@ public struct AdaShare: Method {
             sources: [BatchSource(.train1, name: "policy/weights"), BatchSource(.train2, name: "policy/logits")],
             meaning: "weights and the policy in turn")
         learning.isBoundToLength = settings.policy.hasBudget && settings.policy.budgetSchedule == .falling
-        // What a candidate gets is its part of all steps; a policy that was given has no rivals.
-        var trials = PhaseOutline(
+        // A policy that was given has no rivals.
+        let trials = PhaseOutline(
             .trials, iterations: settings.isPolicyGiven ? 0 : training.trials.iterations,
             meaning: "weights, under each candidate for the policy in turn")
-        trials.isBoundToLength = true
         return [
             PhaseOutline(
                 .warmup, iterations: training.warmup.iterations,
@@ -101,7 +95,8 @@ public struct AdaShare: Method {
         case .warmup:
             return WeightTraining(run, number: PhaseNumber.warmup) { try $0.initialise(nil, keepingLogits: false) }
         case .policy: return try PolicyLearning(run, iterations: outline.iterations)
-        case .trials: return try PolicyTrials(run, iterations: outline.iterations, start: startRetraining)
+        case .trials:
+            return try PolicyTrials(run, iterations: outline.iterations) { try startRetraining($0, isBaseline: false) }
         case .retrain:
             if run.state.policy == nil {
                 run.note("no policy has been learned: retraining under hard sharing")
@@ -137,8 +132,13 @@ public struct AdaShare: Method {
 
     public func prepare(_ wanted: [Phase], in run: any MethodRun) throws {
         let isLearned = run.state.finished.contains(.policy)
-        if wanted.contains(.trials), !run.state.finished.contains(.trials) {
-            try PolicyTrials.check(run, learns: isLearned || wanted.contains(.policy))
+        let learns = wanted.contains(.policy) && !isLearned
+        let tries = wanted.contains(.trials) && !run.state.finished.contains(.trials)
+        if tries { try PolicyTrials.check(run, learns: isLearned || learns) }
+        if learns || tries {
+            let beyond = try budgetsBeyondReach(run)
+            if tries { try PolicyTrials.check(run, beyond: beyond.count) }
+            if learns { beyond.forEach(run.note) }
         }
         if isRetrainedElsewhere(run.settings), wanted.contains(.retrain), !wanted.contains(.policy), !isLearned {
             throw InputError(
@@ -147,21 +147,20 @@ public struct AdaShare: Method {
                     + "retraining")
         }
         if wanted.contains(.policy), let warning = try curriculumWarning(run) { run.note(warning) }
-        if wanted.contains(.policy) && !isLearned { try noteImpossibleBudgets(run) }
         if isLearned { try PolicyLearning.writePolicies(run) }
     }
 
-    /// Says which budgets no policy will meet, before any time goes into learning one.
-    private func noteImpossibleBudgets(_ run: any MethodRun) throws {
+    /// What to say of budgets that no policy will meet, before any time goes into learning one.
+    private func budgetsBeyondReach(_ run: any MethodRun) throws -> [String] {
         let settings = run.settings.policy
         let open = try PolicySchedule(run).openBlocks(after: run.settings.training.policy.iterations)
-        for budget in (settings.budget.map { [$0] } ?? []) + settings.budgets {
+        return ((settings.budget.map { [$0] } ?? []) + settings.budgets).compactMap { budget in
             let draw = PolicyDraw(costs: run.budgetCosts, form: settings.cost, budget: budget, open: run.blocks - open)
             let cheapest = draw.cheapest(run.settings.allSelected.select.map { $0.map { _ in 0 } })
-            if draw.isWithinBudget(cheapest) { continue }
-            run.note(
-                "policy learning will end over the budget of \(budget.text(settings.cost)): with all \(open) free "
-                    + "blocks skipped, the rest costs \(draw.text(of: cheapest))")
+            return draw.isWithinBudget(cheapest)
+                ? nil
+                : "policy learning will end over the budget of \(budget.text(settings.cost)): what every task selects "
+                    + "costs \(draw.text(of: cheapest))"
         }
     }
 

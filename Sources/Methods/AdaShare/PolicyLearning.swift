@@ -142,6 +142,11 @@ final class PolicyLearning: TrainingPhase {
         for budget in budgets.reversed() {
             let draw = policyDraw(within: budget)
             let candidates = candidates(draw, alphas)
+            if settings.discrete == .sample,
+                !draw.isWithinBudget(candidates[0]) || candidates == [draw.cheapest(alphas)]
+            {
+                run.note("no sample is within the budget: the cheapest policy is taken")
+            }
             let scores =
                 candidates.count > 1
                 ? try run.scores(of: candidates, recalibrated: settings.discrete == .frontier) : nil
@@ -156,8 +161,13 @@ final class PolicyLearning: TrainingPhase {
     }
 
     /// Keeps the best of the candidates for a budget: the first one where there are no scores.
+    ///
+    /// - Parameters:
+    ///   - scores: one for each.
+    ///   - numbers: what the log calls them; nil for their places.
     func take(
-        _ candidates: [DiscretePolicy], _ scores: [Double]?, by draw: PolicyDraw, _ alphas: [[Double]]
+        _ candidates: [DiscretePolicy], _ scores: [Double]?, numbers: [Int]? = nil, by draw: PolicyDraw,
+        _ alphas: [[Double]]
     ) throws {
         let named = Dictionary(uniqueKeysWithValues: zip(taskNames, alphas))
         let policies = candidates.map {
@@ -171,6 +181,7 @@ final class PolicyLearning: TrainingPhase {
                 "scores": .array(scores.map { .number($0) }), "chosen": .integer(best),
             ]
             if let name { members["budget"] = .string(name) }
+            if let numbers { members["candidates"] = .array(numbers.map { .integer($0) }) }
             try run.log("policy_samples", members)
         }
         run.state.policy = policies[best]
@@ -196,9 +207,7 @@ final class PolicyLearning: TrainingPhase {
             let samples = draw.samples(
                 alphas, numbers: taskNames.indices.map(architecture.number), count: settings.samples,
                 seed: UInt64(run.settings.training.seed))
-            if !samples.isEmpty { return samples }
-            run.note("no sample is within the budget: the cheapest policy is taken")
-            return [draw.cheapest(alphas)]
+            return samples.isEmpty ? [draw.cheapest(alphas)] : samples
         }
     }
 
@@ -211,6 +220,11 @@ final class PolicyLearning: TrainingPhase {
 extension RunState {
     /// Policies that were drawn after policy learning, and scored.
     public var sampledPolicies: [SelectionPolicy] { kept(PolicyLearning.Key.samples) ?? [] }
+    /// The policy that was taken for a budget, of several or of one.
+    func policies(for budget: PolicyBudget?) -> SelectionPolicy? {
+        let all: [String: SelectionPolicy]? = kept(PolicyLearning.Key.policies)
+        return budget.flatMap { all?[$0.name] }
+    }
     /// What the learned policy costs; nil if none was learned.
     public var policyCost: PolicyCost? { kept(PolicyLearning.Key.cost) }
 }

@@ -6,20 +6,22 @@ import AdaShareTasks
 /// Trains the candidates for the discrete policy for a while, one after another, and keeps the best.
 ///
 /// Weights of policy learning have met every block in every task: under them a policy that parts tasks is worth no more
-/// than another. What it is worth shows only where weights have been trained under it.
+/// than another. What it is worth shows only where weights have been trained under it. All begin alike and see the same
+/// batches.
 final class PolicyTrials: TrainingPhase {
     private unowned let run: any MethodRun
     private let learning: PolicyLearning
     private let iterations: Int
-    private let start: (any MethodRun, Bool) throws -> Void
-    /// In the order in which they are trained.
+    private let start: (any MethodRun) throws -> Void
+    /// In the order in which they are trained; each is within a budget.
     private let candidates: [DiscretePolicy]
 
     /// - Parameters:
     ///   - run: whose policy has been learned.
     ///   - iterations: steps of all trials.
     ///   - start: sets the weights that each begins with; must not own the run.
-    init(_ run: any MethodRun, iterations: Int, start: @escaping (any MethodRun, Bool) throws -> Void) throws {
+    /// - Throws: `InputError` where no policy is within a budget, or a state is of other trials.
+    init(_ run: any MethodRun, iterations: Int, start: @escaping (any MethodRun) throws -> Void) throws {
         (self.run, self.iterations, self.start) = (run, iterations, start)
         learning = try PolicyLearning(run, iterations: run.settings.training.policy.iterations)
         let alphas = try learning.probabilities()
@@ -28,21 +30,67 @@ final class PolicyTrials: TrainingPhase {
         for budget in learning.budgets {
             let draw = learning.policyDraw(within: budget)
             let all = learning.candidates(draw, alphas) + draw.parted(alphas, stages: stages)
-            for policy in all where !candidates.contains(policy) { candidates.append(policy) }
+            for policy in all where draw.isWithinBudget(policy) && !candidates.contains(policy) {
+                candidates.append(policy)
+            }
         }
-        self.candidates = Array(candidates.prefix(iterations))
+        self.candidates = candidates
+        guard !candidates.isEmpty, candidates.count <= iterations else {
+            throw Self.refusal(run, "\(candidates.count) policies to try", "a budget that some policies meet")
+        }
+        if let record { try check(record) }
     }
 
-    /// Refuses trials that cannot choose anything.
+    // MARK: - What cannot be tried
+
+    /// At most so many candidates.
+    static func most(_ settings: MethodSettings) -> Int {
+        let drawn =
+            switch settings.policy.discrete {
+            case .sample: settings.policy.samples
+            case .frontier: PolicyDraw.mostOnFrontier
+            case .argmax, .budget: 1
+            }
+        let forks = Set(settings.architecture.blocks.map(\.stage)).count + 1
+        return max(1, settings.policy.budgets.count) * (drawn + 1 + settings.tasks.count * forks)
+    }
+
+    /// Refuses trials of which a configuration says that they cannot choose anything.
+    static func validate(_ settings: MethodSettings, file: String) throws {
+        let (steps, tasks) = (settings.training.trials.iterations, settings.tasks.count)
+        guard steps > 0 else { return }
+        func refusal(_ found: String, _ expected: String) -> InputError {
+            InputError(
+                file: file, place: "training.trials.iterations", found: "\(steps) with \(found)",
+                expected: "0, or \(expected)")
+        }
+        if settings.training.policy.iterations == 0 {
+            throw refusal("training.policy.iterations 0", "a policy that is learned")
+        }
+        if tasks == 1 { throw refusal("one task", "tasks that a policy may part") }
+        if !PolicyDraw.canSearch(tasks: tasks, form: settings.policy.cost) {
+            throw refusal("\(tasks) tasks", "policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
+        }
+        let most = most(settings)
+        if steps < most { throw refusal("up to \(most) policies to try", "at least \(most)") }
+    }
+
+    /// Refuses trials that a run cannot make.
     ///
     /// - Parameter learns: whether a policy is learned before them.
     static func check(_ run: any MethodRun, learns: Bool) throws {
         if !learns { throw refusal(run, "no policy that was learned", "--phases with policy") }
-        if run.splits.validation.isEmpty {
-            throw refusal(run, "no validation images, by which trials are scored", "a data set with some")
+        if !run.hasValidation {
+            throw refusal(run, "no validation images, by which policies are scored", "some in every data set")
         }
-        if run.settings.training.warmup.iterations == 0 {
-            throw refusal(run, "no warm-up, which scores are relative to", "training.warmup.iterations above 0")
+    }
+
+    /// Refuses trials where no policy meets a budget.
+    ///
+    /// - Parameter beyond: budgets that none meets.
+    static func check(_ run: any MethodRun, beyond: Int) throws {
+        if beyond > 0, beyond >= run.settings.policy.budgets.count {
+            throw refusal(run, "budgets that no policy meets", "a higher one")
         }
     }
 
@@ -50,6 +98,41 @@ final class PolicyTrials: TrainingPhase {
         InputError(
             file: run.place, place: "training.trials.iterations",
             found: "\(run.settings.training.trials.iterations) with \(found)", expected: "0, or \(expected)")
+    }
+
+    // MARK: - Steps
+
+    /// What a run's state keeps of the trials.
+    private struct Record: Codable {
+        let policies: [SelectionPolicy]
+        /// Steps of a retraining, whose falling rates a trial has in its own steps.
+        let retraining: Int
+        /// Of the policies that have had their steps; nil where a metric was no number.
+        var scores: [Double?] = []
+    }
+
+    private var record: Record? { run.state.kept("trials") }
+    private func keep(_ record: Record) throws { try run.state.keep(record, as: "trials") }
+
+    /// Refuses a state that is not of these trials.
+    private func check(_ record: Record) throws {
+        let (iteration, policies) = (run.state.iteration, candidates.map(named))
+        guard run.state.phase == .trials, iteration > 0 else { return }
+        let now = trial(iteration)
+        // Between two candidates the first one may have its score or not.
+        let scored =
+            iteration == iterations
+            ? now.number...now.number + 1 : now.number - (isTurn(iteration) ? 1 : 0)...now.number
+        guard record.policies == policies, scored.contains(record.scores.count) else {
+            throw InputError(
+                file: run.place, place: "state.trials",
+                found: "\(record.scores.count) scores of \(record.policies.count) policies after step \(iteration)",
+                expected: "those of the \(candidates.count) policies that this run tries, \(now.number) of them done")
+        }
+    }
+
+    private func named(_ policy: DiscretePolicy) -> SelectionPolicy {
+        SelectionPolicy(policy, tasks: run.settings.tasks)
     }
 
     /// The candidate that step `iteration` trains, and the steps that it gets.
@@ -62,69 +145,92 @@ final class PolicyTrials: TrainingPhase {
     }
 
     func enter() throws {
-        try run.state.keep([Double](), as: Key.scores)
-        run.note("\(candidates.count) policies are tried for \(iterations / candidates.count) steps each")
-        try start(run, false)
+        try keep(
+            Record(policies: candidates.map(named), retraining: max(1, run.settings.training.retrain.iterations)))
+        run.note(
+            "\(candidates.count) candidates for the policy are trained for \(iterations / candidates.count) steps each")
+        try start(run)
     }
 
-    /// Scores a candidate that has had its steps, and has the next one begin.
-    func prepare(_ iteration: Int) throws {
-        let (number, steps) = trial(iteration)
-        guard iteration == steps.lowerBound, number > 0 else { return }
-        try score(upTo: number)
+    func isTurn(_ iteration: Int) -> Bool { iteration > 0 && iteration == trial(iteration).steps.lowerBound }
+
+    /// Scores the candidate that has had its steps, and has the next one begin.
+    func turn(_ iteration: Int) throws {
+        try score(upTo: trial(iteration).number)
         try run.resetOptimisers()
         run.state.losses = LossHistory()
-        try start(run, false)
+        try start(run)
     }
 
     func step(_ iteration: Int) throws -> PhaseStep {
         let (number, steps) = trial(iteration)
-        // Rates fall as in a retraining, in so many steps.
-        let (own, whole) = (iteration - steps.lowerBound, run.settings.training.retrain.iterations)
-        var state = run.stepState(own * max(1, whole) / steps.count, phase: PhaseNumber.trials, update: own + 1)
-        state.step = UInt32(iteration)
+        let (own, whole) = (iteration - steps.lowerBound, record?.retraining ?? 1)
+        var state = run.stepState(own * whole / steps.count, phase: PhaseNumber.trials, update: own + 1)
+        state.step = UInt32(own)
         return PhaseStep(
             .retrain(candidates[number]), state: state, facts: ["candidate": .integer(number + 1)])
     }
 
-    /// Scores the weights of a candidate that has had its steps, unless that was done before the run was stopped.
+    func counts(_ iterations: Int) -> [Int] { [iterations - trial(iterations).steps.lowerBound] }
+
+    /// Scores a candidate that has had its steps, unless that was done before the run was stopped.
     private func score(upTo number: Int) throws {
-        var scores: [Double] = run.state.kept(Key.scores) ?? []
-        guard scores.count < number else { return }
-        guard let score = try run.scores(of: [candidates[number - 1]], recalibrated: false)?.first else {
-            throw Self.refusal(run, "data sets without validation images", "validation images of each")
+        guard var record, record.scores.count < number else { return }
+        try run.checkFinite()
+        let policy = candidates[number - 1]
+        guard let score = try run.scores(of: [policy], recalibrated: false)?.first else {
+            throw Self.refusal(run, "no validation images, by which policies are scored", "some in every data set")
         }
-        scores.append(score)
-        try run.state.keep(scores, as: Key.scores)
+        record.scores.append(score.isFinite ? score : nil)
+        try keep(record)
         let draw = learning.policyDraw(within: learning.budgets[0])
+        let share = draw.costs.share(of: policy, draw.form)
+        try run.log(
+            "trial",
+            [
+                "candidate": .integer(number), "score": .number(score), "cost": .number(share),
+                "policy": .object(
+                    named(policy).tasks.mapValues { row in .array(row.map { .integer($0) }) }),
+            ])
         run.note(
-            "policy \(number) of \(candidates.count), \(draw.text(of: candidates[number - 1])): "
-                + "scores gain \(readable(score)) % over the end of warm-up")
+            "candidate \(number) of \(candidates.count), \(draw.text(of: policy)): score "
+                + (score.isFinite ? "\(readable(score)) %" : "none, since a metric is no number"))
     }
 
     var kinds: [StepKind] { candidates.map { .retrain($0) } }
 
     /// The one whose steps were taken last.
-    private var current: DiscretePolicy { candidates[trial(max(0, run.state.iteration - 1)).number] }
-    func policy() throws -> DiscretePolicy { current }
-    func recordedPolicy() throws -> SelectionPolicy? { SelectionPolicy(current, tasks: run.settings.tasks) }
+    private var last: Int { trial(max(0, run.state.iteration - 1)).number }
+    func policy() throws -> DiscretePolicy { candidates[last] }
+    func recordedPolicy() throws -> SelectionPolicy? { named(candidates[last]) }
     /// Weights of one candidate say nothing of the others.
     func isJudged(_ iteration: Int) -> Bool { false }
-    func facts(_ iteration: Int) -> [String: JSONValue] { ["candidate": .integer(trial(iteration).number + 1)] }
+    func facts(_ iteration: Int) -> [String: JSONValue] {
+        ["candidate": .integer(trial(max(0, iteration - 1)).number + 1)]
+    }
 
-    /// Keeps for each budget the best of those within it; where none is, what policy learning has ended with stands.
+    // MARK: - The choice
+
+    /// Keeps for each budget the best of those within it; where none is, what policy learning has ended with.
     func finish() throws {
         try score(upTo: candidates.count)
-        let scores: [Double] = run.state.kept(Key.scores) ?? []
+        let scores = record?.scores ?? []
         let alphas = try learning.probabilities()
+        let learned = run.state.policy
         for budget in learning.budgets.reversed() {
             let draw = learning.policyDraw(within: budget)
-            let within = candidates.indices.filter { draw.isWithinBudget(candidates[$0]) }
-            guard !within.isEmpty else { continue }
-            try learning.take(within.map { candidates[$0] }, within.map { scores[$0] }, by: draw, alphas)
+            let within = candidates.indices.filter { draw.isWithinBudget(candidates[$0]) && $0 < scores.count }
+            if within.isEmpty {
+                let before = run.state.policies(for: budget) ?? learned
+                let policy = before?.discrete(tasks: run.settings.tasks) ?? draw.cheapest(alphas)
+                try learning.take([policy], nil, by: draw, alphas)
+            } else {
+                try learning.take(
+                    within.map { candidates[$0] }, within.map { scores[$0] ?? -.infinity },
+                    numbers: within.map { $0 + 1 },
+                    by: draw, alphas)
+            }
         }
         try PolicyLearning.writePolicies(run)
     }
-
-    private enum Key { static let scores = "trialScores" }
 }

@@ -99,6 +99,8 @@ public struct PolicyDraw: Sendable {
 
     /// In log-probability, for the whole budget.
     private static let rewards = [3.0, 6, 12, 25, 50, 100]
+    /// At most so many policies on a frontier.
+    static let mostOnFrontier = rewards.count + 1
 
     /// Policies drawn from the probabilities, only those within the budget: fewer than asked for, or none, where those
     /// are rare.

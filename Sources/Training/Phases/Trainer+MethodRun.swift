@@ -39,6 +39,8 @@ extension Trainer: MethodRun {
         try network.load(weights, partial: true)
     }
 
+    public var hasValidation: Bool { datasets.all(\.validation) != nil }
+
     public func resetOptimisers() throws { try network.beginPhase() }
 
     public func load(weightsOf phase: Phase) throws {
@@ -171,8 +173,10 @@ extension Trainer: MethodRun {
         }
         try append(event)
         if let pictures { try board?.add(pictures, of: .object(event)) }
-        // What results are compared with is not what a run comes to.
-        if isLast, state.phase != experiment.method.reference, let sheets = pictures?.sheets {
+        // What results are compared with is not what a run comes to, nor what has been tried.
+        if isLast, experiment.method.results(settings).contains(where: { $0.phase == state.phase }),
+            let sheets = pictures?.sheets
+        {
             try run.write(sheets, of: experiment)
         }
 

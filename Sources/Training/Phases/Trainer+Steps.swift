@@ -23,9 +23,12 @@ extension Trainer {
             throw refusal
         }
         try reportMemory(name, phase)
-        let loaders = try zip(outline.sources, phase.counts(state.iteration)).map { source, done in
-            try experiment.loaders(datasets, split: source.split, phase: source.name, startStep: done)
+        func makeLoaders() throws -> [BatchLoaders] {
+            try zip(outline.sources, phase.counts(state.iteration)).map { source, done in
+                try experiment.loaders(datasets, split: source.split, phase: source.name, startStep: done)
+            }
         }
+        var loaders = try makeLoaders()
         var pace = Pace(cold: 4)
         defer { keepTimes(of: name, &pace) }
         let context = network.executor.context
@@ -33,7 +36,14 @@ extension Trainer {
         while state.iteration < total {
             reserveTime(step: pace.secondsPerStep)
             if ranks == nil { try stop?.check() }
-            try phase.prepare(state.iteration)
+            if phase.isTurn(state.iteration) {
+                let start = Date()
+                try context.queue.finish()
+                pace.finish(seconds: Date().timeIntervalSince(start))
+                keepTimes(of: name, &pace)
+                try phase.turn(state.iteration)
+                loaders = try makeLoaders()
+            }
             let (start, compiled) = (Date(), context.compileSeconds)
             // What is compiled for one step says nothing about the next.
             func elapsed() -> Double { Date().timeIntervalSince(start) - (context.compileSeconds - compiled) }

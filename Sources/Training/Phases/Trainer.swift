@@ -341,6 +341,16 @@ public final class Trainer {
                 expected: "--phases that include it, so that it can be finished first")
         }
         let order = outlines.map(\.phase)
+        if let first = wanted.first(where: { !$0.isIndependent && !state.finished.contains($0.phase) }),
+            let place = order.firstIndex(of: first.phase), outlines[place...].contains(where: \.isElsewhere),
+            let part = RunDirectory.parts(in: run.url).first(where: { part in
+                (try? RunDirectory(part.url, mode: .read))?.latestPlace.map { $0.iteration > 0 } ?? false
+            })
+        {
+            throw InputError(
+                file: run.url.path, found: "\(part.name) begun, \(first.phase.rawValue) not run before it",
+                expected: "--phases without \(first.phase.rawValue), or a new run")
+        }
         for phase in wanted.filter({ !$0.isIndependent }).map(\.phase) where !state.finished.contains(phase) {
             if let later = state.finished.first(where: {
                 order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: phase) ?? 0
@@ -377,7 +387,7 @@ public final class Trainer {
     }
 
     /// - Throws: `NonFiniteLoss`; the last checkpoint is untouched.
-    func checkFinite() throws {
+    public func checkFinite() throws {
         if let failure = try network.failure() {
             throw NonFiniteLoss(
                 phase: state.phase, iteration: failure.step + 1, task: failure.task,

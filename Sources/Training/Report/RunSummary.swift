@@ -93,6 +93,15 @@ extension Trainer {
         let reference = experiment.method.reference.flatMap { state.finished.contains($0) ? $0 : nil }
         let baseline = try reference.map { try evaluate($0).result }
 
+        // The policy that was taken in the end may be one that these weights have not been trained under.
+        let taken = state.policy?.discrete(tasks: experiment.tasks.map(\.name)) == policy
+        let chosen = state.policy.map { kept in
+            taken
+                ? kept
+                : SelectionPolicy(
+                    policy, tasks: experiment.tasks.map(\.name), probabilities: kept.probabilities, open: kept.open)
+        }
+
         let exact = ours.metrics(.exact)
         let guess = constant.metrics(.exact)
         let executor = network.executor
@@ -109,9 +118,10 @@ extension Trainer {
             gainOverHardSharing: !outlines.contains(where: \.isElsewhere)
                 ? baseline.flatMap { ours.score(over: $0.metrics(.exact)) } : nil,
             trainedAs: experiment.configuration.facts, labelled: ours.labelled,
-            paths: ours.paths, policy: state.policy,
+            paths: ours.paths, policy: chosen,
             isPolicyLearned: experiment.method.learner.map(state.finished.contains) ?? false,
-            policyCost: experiment.method.policyCost(state), cost: experiment.trainingCost.report(policy: policy),
+            policyCost: taken ? experiment.method.policyCost(state) : nil,
+            cost: experiment.trainingCost.report(policy: policy),
             networks: results.count,
             secondsPerPhase: state.seconds, dataWaitPerPhase: state.dataWaits.compactMapValues(\.share),
             bytesPerPhase: state.bytes,
