@@ -35,12 +35,17 @@ enum Misspelling {
             + "."
     }
 
+    /// What the parser itself takes.
+    private static let parsers = [
+        "--help", "--help-hidden", "--version", "--generate-completion-script", "--experimental-dump-help",
+    ]
+
     /// As its help has them, hidden ones included.
     private static func options(of command: any ParsableCommand.Type) -> Set<String> {
         let help = command.helpMessage(includeHidden: true, columns: 200)
         let names = help.split(separator: "\n").filter { $0.hasPrefix("  -") }.flatMap { line in
             line.split { " ,/".contains($0) }.prefix { $0.hasPrefix("-") || $0.hasPrefix("<") }
         }
-        return Set(names.filter { $0.hasPrefix("--") }.map(String.init))
+        return Set(names.filter { $0.hasPrefix("--") }.map(String.init)).union(parsers)
     }
 }

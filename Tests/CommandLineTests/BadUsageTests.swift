@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import AdaShareConfiguration
+@testable import adashare
 
 extension CommandLineTests {
     /// Mistakes in options and in the configuration: found before anything is written.
@@ -59,6 +60,16 @@ extension CommandLineTests {
             let arguments = arguments.map { $0.hasPrefix("F/") ? folder.url.path + $0.dropFirst() : $0 }
             expectFailure(arguments, code: 64, part)
             #expect(folder.names == ["c.yml"])
+        }
+
+        /// Options that there are, hidden ones and those with long names of values among them, are none.
+        @Test(arguments: [
+            ["train", "--no-search", "--time-limit", "1h", "--stop-with-input"], ["predict", "--output-format=png"],
+            ["benchmark", "skip", "--kernel-family", "cpu"], ["export", "--keep-batch-norms"], ["doctor", "--probe"],
+            ["help", "nosuch"], ["--help-hidden"], ["--generate-completion-script", "x"], ["train", "--", "--nosuch"],
+        ])
+        func whatThereIsIsNotMisspelt(arguments: [String]) {
+            #expect(Misspelling.error(in: arguments) == nil)
         }
 
         @Test func badConfigurationNamesFileKeyAndValue() throws {

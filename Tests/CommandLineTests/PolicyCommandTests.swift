@@ -29,6 +29,8 @@ extension CommandLineTests {
             let learned = try JSONValue.parse(Data(contentsOf: run.folder.appendingPathComponent("policy.json")))
             #expect(written["probabilities"] == learned["probabilities"] && written["tasks"] != learned["tasks"])
             #expect(report["is_within_budget"] == true && report["charged_share"]?.double == share)
+            let drawn = policy("--budget", "0.9", "--sample", "3", "--seed", "2").output
+            #expect(drawn.contains("it is not the most probable policy within 90 % of hard sharing"), "\(drawn)")
             let missed = policy("--budget", "0.001", "--sample", "2")
             #expect(missed.status == 0 && missed.output.contains("no policy is within the budget"), "\(missed.errors)")
             #expect(missed.output.contains("policy, shared once !") && missed.output.contains("\n! over its budget\n"))
@@ -74,7 +76,14 @@ extension CommandLineTests {
             let recorded = try evaluate([])
             let file = run.folder.appendingPathComponent("policy.json").path
             #expect(try evaluate(["--policy", file])["tasks"] == recorded["tasks"])
-            #expect(try evaluate(["--policy", "random:0.2:3"])["tasks"] != recorded["tasks"])
+            let other = Command.run(["evaluate", "--run", run.folder.path, "--json", "--policy", "random:0.2:3"])
+            #expect(try other.json()["tasks"] != recorded["tasks"] && other.json()["policy"] != recorded["policy"])
+            // Weights say whose they are, and the answer what it is of.
+            let note = "note: the policy that is given is not the one that the weights belong to"
+            #expect(other.errors.contains(note))
+            #expect(!Command.run(["evaluate", "--run", run.folder.path, "--policy", file]).errors.contains(note))
+            #expect(recorded["share_of_hard_sharing"]?.double != nil)
+            #expect(recorded["policy"]?["tasks"]?["depth"] != nil)
             // Tasks that part at the first block and skip nothing else do nearly everything once per task.
             let folder = try TemporaryFolder()
             let rows = [

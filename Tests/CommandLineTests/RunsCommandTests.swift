@@ -104,7 +104,8 @@ extension CommandLineTests {
             let text = Command.run(["show", begun.path])
             #expect(text.output.hasPrefix("begun: stopped, adashare, warmup step 5 of 5"), "\(text.output)")
             for part in [
-                "Last metrics on the validation split", "depth absolute_error", "Cost", "hard sharing, one pass",
+                "Last losses, phase warmup", "Last metrics on the validation split", "depth absolute_error", "Cost",
+                "hard sharing, one pass",
             ] {
                 #expect(text.output.contains(part), "\(part): \(text.output)")
             }

@@ -205,6 +205,12 @@ extension TrainingTests {
             // said.
             let isTold = first.texts.contains { $0.hasPrefix("no policy is within the budget of 60 %") }
             #expect((cost.discrete <= 0.6) != isTold)
+            // One that none will ever meet is told before.
+            let beyond = try Run(overrides + ["policy.budget=0.01"])
+            try beyond.trainer.train(phases: [.warmup, .policy])
+            let foreseen = "policy learning will end over the budget of 1 %"
+            #expect(
+                beyond.texts.contains { $0.hasPrefix(foreseen) } && !first.texts.contains { $0.hasPrefix(foreseen) })
             let json = try JSONValue.parse(Data(contentsOf: first.directory.summary))
             #expect(json["policy_cost"]?["asked"] == .number(0.6) && json["policy_cost"]?["expected"] != nil)
             // Negative controls: mixing everything, no budget, or another temperature, learns other logits.
