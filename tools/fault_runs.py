@@ -35,6 +35,7 @@ RUNS = {
     "adashare": TASKS + TRAINING + POLICY,
     "baseline": TASKS + TRAINING + "  hard_sharing_baseline: true\n" + POLICY,
     "budgets": TASKS + TRAINING + POLICY.replace(" }, samples", " }, budgets: [0.5, 1.0], samples"),
+    "trials": TASKS + TRAINING + "  trials: { iterations: 28 }\n" + POLICY,
     "hard_sharing": TASKS + "method: hard_sharing\n" + TRAINING,
     "single_task": TASKS + "method: single_task\n" + TRAINING,
     "cross_stitch": TASKS + "method: cross_stitch\n" + TRAINING,

@@ -3,7 +3,8 @@ import AdaShareOperators
 import AdaShareSupport
 import AdaShareTasks
 
-/// Trains the candidates for the discrete policy for a while, one after another, and keeps the best.
+/// Trains the candidates for the discrete policy for a while, one after another, then the best of them for longer, and
+/// keeps the best of these.
 ///
 /// Weights of policy learning have met every block in every task: under them a policy that parts tasks is worth no more
 /// than another. What it is worth shows only where weights have been trained under it. All begin alike and see the same
@@ -35,7 +36,7 @@ final class PolicyTrials: TrainingPhase {
             }
         }
         self.candidates = candidates
-        guard !candidates.isEmpty, candidates.count <= iterations else {
+        guard !candidates.isEmpty, candidates.count <= iterations / 2 else {
             throw Self.refusal(run, "\(candidates.count) policies to try", "a budget that some policies meet")
         }
         if let record { try check(record) }
@@ -72,7 +73,7 @@ final class PolicyTrials: TrainingPhase {
             throw refusal("\(tasks) tasks", "policy.cost passes, or at most \(PartCosts.mostTasksSharing) tasks")
         }
         let most = most(settings)
-        if steps < most { throw refusal("up to \(most) policies to try", "at least \(most)") }
+        if steps < 2 * most { throw refusal("up to \(most) policies to try", "at least \(2 * most)") }
     }
 
     /// Refuses trials that a run cannot make.
@@ -100,15 +101,18 @@ final class PolicyTrials: TrainingPhase {
             found: "\(run.settings.training.trials.iterations) with \(found)", expected: "0, or \(expected)")
     }
 
-    // MARK: - Steps
+    // MARK: - Rounds
 
     /// What a run's state keeps of the trials.
     private struct Record: Codable {
         let policies: [SelectionPolicy]
         /// Steps of a retraining, whose falling rates a trial has in its own steps.
         let retraining: Int
-        /// Of the policies that have had their steps; nil where a metric was no number.
+        /// Of the trials that have had their steps, first those of all candidates, then those of the best; nil where a
+        /// metric was no number.
         var scores: [Double?] = []
+        /// The best of the first round, which go on to the second, by number.
+        var finalists: [Int] = []
     }
 
     private var record: Record? { run.state.kept("trials") }
@@ -116,18 +120,28 @@ final class PolicyTrials: TrainingPhase {
 
     /// Refuses a state that is not of these trials.
     private func check(_ record: Record) throws {
-        let (iteration, policies) = (run.state.iteration, candidates.map(named))
+        let iteration = run.state.iteration
         guard run.state.phase == .trials, iteration > 0 else { return }
-        let now = trial(iteration)
-        // Between two candidates the first one may have its score or not.
-        let scored =
-            iteration == iterations
-            ? now.number...now.number + 1 : now.number - (isTurn(iteration) ? 1 : 0)...now.number
-        guard record.policies == policies, scored.contains(record.scores.count) else {
+        let second = candidates.count...
+        let isSecond = iteration > iterations / 2
+        let finalists = isSecond || record.scores.count >= candidates.count
+        var found = record.policies == candidates.map(named)
+        found = found && record.finalists.allSatisfy(candidates.indices.contains)
+        found =
+            found && finalists == !record.finalists.isEmpty && (isSecond || !second.contains(record.scores.count - 1))
+        if found {
+            let now = trial(iteration, record)
+            // Between two trials the first one may have its score or not.
+            let scored =
+                iteration == iterations
+                ? now.slot...now.slot + 1 : now.slot - (iteration == now.steps.lowerBound ? 1 : 0)...now.slot
+            found = scored.contains(record.scores.count)
+        }
+        guard found else {
             throw InputError(
                 file: run.place, place: "state.trials",
                 found: "\(record.scores.count) scores of \(record.policies.count) policies after step \(iteration)",
-                expected: "those of the \(candidates.count) policies that this run tries, \(now.number) of them done")
+                expected: "those of the \(candidates.count) policies that this run tries")
         }
     }
 
@@ -135,100 +149,128 @@ final class PolicyTrials: TrainingPhase {
         SelectionPolicy(policy, tasks: run.settings.tasks)
     }
 
-    /// The candidate that step `iteration` trains, and the steps that it gets.
-    private func trial(_ iteration: Int) -> (number: Int, steps: Range<Int>) {
-        let count = candidates.count
-        func first(_ number: Int) -> Int { number * iterations / count }
-        var number = min(count - 1, iteration * count / iterations)
-        while first(number + 1) <= iteration, number < count - 1 { number += 1 }
-        return (number, first(number)..<first(number + 1))
+    /// The trial of step `iteration`: its place among all, the candidate, and the steps that it gets. Half of all steps
+    /// go to each round.
+    private func trial(_ iteration: Int, _ record: Record?) -> (slot: Int, candidate: Int, steps: Range<Int>) {
+        let half = iterations / 2
+        let isSecond = iteration >= half && !(record?.finalists.isEmpty ?? true)
+        let (count, from, length) =
+            isSecond ? (record?.finalists.count ?? 1, half, iterations - half) : (candidates.count, 0, half)
+        func first(_ number: Int) -> Int { from + number * length / count }
+        var number = min(count - 1, (iteration - from) * count / max(1, length))
+        while number < count - 1, first(number + 1) <= iteration { number += 1 }
+        let steps = first(number)..<first(number + 1)
+        return isSecond
+            ? (candidates.count + number, record?.finalists[number] ?? 0, steps) : (number, number, steps)
     }
+
+    private func trial(_ iteration: Int) -> (slot: Int, candidate: Int, steps: Range<Int>) { trial(iteration, record) }
+
+    /// Of each budget's candidates the better third.
+    private func finalists(_ scores: [Double?]) -> [Int] {
+        let best = learning.budgets.flatMap { budget -> ArraySlice<Int> in
+            let draw = learning.policyDraw(within: budget)
+            let within = candidates.indices.filter { draw.isWithinBudget(candidates[$0]) }
+            let ranked = within.sorted { (scores[$0] ?? -.infinity, -$0) > (scores[$1] ?? -.infinity, -$1) }
+            return ranked.prefix((ranked.count + 2) / 3)
+        }
+        return Set(best).sorted()
+    }
+
+    // MARK: - Steps
 
     func enter() throws {
         try keep(
             Record(policies: candidates.map(named), retraining: max(1, run.settings.training.retrain.iterations)))
         run.note(
-            "\(candidates.count) candidates for the policy are trained for \(iterations / candidates.count) steps each")
+            "\(candidates.count) candidates for the policy are trained for \(iterations / 2 / candidates.count) steps "
+                + "each, then the best of them for longer")
         try start(run)
     }
 
-    func isTurn(_ iteration: Int) -> Bool { iteration > 0 && iteration == trial(iteration).steps.lowerBound }
+    func isTurn(_ iteration: Int) -> Bool {
+        iteration > 0 && (iteration == trial(iteration).steps.lowerBound || iteration == iterations / 2)
+    }
 
     /// Scores the candidate that has had its steps, and has the next one begin.
     func turn(_ iteration: Int) throws {
-        try score(upTo: trial(iteration).number)
+        try score(at: iteration)
         try run.resetOptimisers()
         run.state.losses = LossHistory()
         try start(run)
     }
 
     func step(_ iteration: Int) throws -> PhaseStep {
-        let (number, steps) = trial(iteration)
+        let record = record
+        let (_, candidate, steps) = trial(iteration, record)
         let (own, whole) = (iteration - steps.lowerBound, record?.retraining ?? 1)
         var state = run.stepState(own * whole / steps.count, phase: PhaseNumber.trials, update: own + 1)
         state.step = UInt32(own)
         return PhaseStep(
-            .retrain(candidates[number]), state: state, facts: ["candidate": .integer(number + 1)])
+            .retrain(candidates[candidate]), state: state, facts: ["candidate": .integer(candidate + 1)])
     }
 
     func counts(_ iterations: Int) -> [Int] { [iterations - trial(iterations).steps.lowerBound] }
 
-    /// Scores a candidate that has had its steps, unless that was done before the run was stopped.
-    private func score(upTo number: Int) throws {
-        guard var record, record.scores.count < number else { return }
+    /// Scores the trial whose last step was the one before, unless that was done before the run was stopped.
+    private func score(at iteration: Int) throws {
+        guard var record else { return }
+        let (slot, number, _) = trial(iteration - 1, record)
+        guard record.scores.count == slot else { return }
         try run.checkFinite()
-        let policy = candidates[number - 1]
+        let policy = candidates[number]
         guard let score = try run.scores(of: [policy], recalibrated: false)?.first else {
             throw Self.refusal(run, "no validation images, by which policies are scored", "some in every data set")
         }
         record.scores.append(score.isFinite ? score : nil)
+        if record.scores.count == candidates.count { record.finalists = finalists(record.scores) }
         try keep(record)
         let draw = learning.policyDraw(within: learning.budgets[0])
-        let share = draw.costs.share(of: policy, draw.form)
         try run.log(
             "trial",
             [
-                "candidate": .integer(number), "score": .number(score), "cost": .number(share),
-                "policy": .object(
-                    named(policy).tasks.mapValues { row in .array(row.map { .integer($0) }) }),
+                "candidate": .integer(number + 1), "round": .integer(slot < candidates.count ? 1 : 2),
+                "score": .number(score), "cost": .number(draw.costs.share(of: policy, draw.form)),
+                "policy": .object(named(policy).tasks.mapValues { row in .array(row.map { .integer($0) }) }),
             ])
         run.note(
-            "candidate \(number) of \(candidates.count), \(draw.text(of: policy)): score "
+            "candidate \(number + 1) of \(candidates.count), \(draw.text(of: policy))"
+                + (slot < candidates.count ? "" : ", for longer") + ": score "
                 + (score.isFinite ? "\(readable(score)) %" : "none, since a metric is no number"))
     }
 
     var kinds: [StepKind] { candidates.map { .retrain($0) } }
 
     /// The one whose steps were taken last.
-    private var last: Int { trial(max(0, run.state.iteration - 1)).number }
+    private var last: Int { trial(max(0, run.state.iteration - 1)).candidate }
     func policy() throws -> DiscretePolicy { candidates[last] }
     func recordedPolicy() throws -> SelectionPolicy? { named(candidates[last]) }
     /// Weights of one candidate say nothing of the others.
     func isJudged(_ iteration: Int) -> Bool { false }
     func facts(_ iteration: Int) -> [String: JSONValue] {
-        ["candidate": .integer(trial(max(0, iteration - 1)).number + 1)]
+        ["candidate": .integer(trial(max(0, iteration - 1)).candidate + 1)]
     }
 
     // MARK: - The choice
 
-    /// Keeps for each budget the best of those within it; where none is, what policy learning has ended with.
+    /// Keeps for each budget the best of the second round within it; where none is, what policy learning has ended with.
     func finish() throws {
-        try score(upTo: candidates.count)
-        let scores = record?.scores ?? []
+        try score(at: iterations)
+        guard let record else { return }
+        let results = zip(record.finalists, record.scores.dropFirst(candidates.count))
         let alphas = try learning.probabilities()
         let learned = run.state.policy
         for budget in learning.budgets.reversed() {
             let draw = learning.policyDraw(within: budget)
-            let within = candidates.indices.filter { draw.isWithinBudget(candidates[$0]) && $0 < scores.count }
+            let within = results.filter { draw.isWithinBudget(candidates[$0.0]) }
             if within.isEmpty {
                 let before = run.state.policies(for: budget) ?? learned
                 let policy = before?.discrete(tasks: run.settings.tasks) ?? draw.cheapest(alphas)
                 try learning.take([policy], nil, by: draw, alphas)
             } else {
                 try learning.take(
-                    within.map { candidates[$0] }, within.map { scores[$0] ?? -.infinity },
-                    numbers: within.map { $0 + 1 },
-                    by: draw, alphas)
+                    within.map { candidates[$0.0] }, within.map { $0.1 ?? -.infinity },
+                    numbers: within.map { $0.0 + 1 }, by: draw, alphas)
             }
         }
         try PolicyLearning.writePolicies(run)
