@@ -159,11 +159,13 @@ extension ConfigurationReference {
             ).allowing(.longer),
             .key(
                 "training.trials.iterations", \.training.trials.iterations, in: .fromZero,
-                "Steps, in all, of trials between policy learning and retraining: what `policy.discrete` chooses "
-                    + "among, hard sharing's decisions and policies in which one task takes blocks in turn with the "
-                    + "others, each made to fit the budget, are trained for an equal part of them, from what "
-                    + "retraining starts from and with its falling rates; the best on the validation split is the "
-                    + "discrete policy. 0: no trials."),
+                "Steps, in all, of trials between policy learning and retraining. Candidates, which are what "
+                    + "`policy.discrete` chooses among, hard sharing's decisions and policies in which one task takes "
+                    + "blocks in turn with the others, each made to fit the budget, are trained for equal parts of the "
+                    + "first half, from what retraining starts from and with its falling rates; the better third of "
+                    + "them again, for equal parts of the other half. The best of these on the validation split is the "
+                    + "discrete policy. 0: no trials."
+            ).allowing(.longer),
             .key(
                 "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,
                 "Steps with the discrete policy, weights only."

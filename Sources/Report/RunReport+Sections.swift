@@ -23,7 +23,8 @@ extension RunReport {
         ]
         if let summary {
             facts.append(("device", "\(summary.device), \(summary.arithmetic)"))
-            let seconds = summary.secondsPerPhase.values.reduce(0, +)
+            let parts = networks.filter { $0.sameAs == nil && $0.title != Self.ownTitle }.map(\.summary)
+            let seconds = ([summary] + parts).flatMap(\.secondsPerPhase.values).reduce(0, +)
             facts.append(("training", readableDuration(seconds: seconds)))
             for network in networks {
                 let (cost, over) = (network.summary, network.isOverBudget ? ", over its budget" : "")
@@ -99,9 +100,10 @@ extension RunReport {
         let drawing = NetworkDrawing(experiment.architecture, discrete, costs)
         let share = percent(costs.share(of: discrete, .shared))
         var result =
-            "<section><h2>\(escapedXML(title))</h2><p>\(share) of hard sharing's multiply-accumulates. A box is "
-            + "a block that is computed, once for all the tasks whose lanes it covers; dashed lanes skip it. Lanes in "
-            + "one band carry the same features. Bars: what each block costs, and how often it is computed.</p>"
+            "<section><h2>\(escapedXML(title))\(isBeforeTrials ? ", before trials" : "")</h2>"
+            + "<p>\(share) of hard sharing's multiply-accumulates. A box is a block that is computed, once for all the "
+            + "tasks whose lanes it covers; dashed lanes skip it. Lanes in one band carry the same features. Bars: "
+            + "what each block costs, and how often it is computed.</p>"
             + figure(drawing.svg)
         if !policy.probabilities.isEmpty {
             result += PolicyMap(names, policy, history.probabilities, open: policy.open ?? 0).html

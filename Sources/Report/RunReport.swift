@@ -25,6 +25,8 @@ public struct RunReport {
     package let tradeoff: Tradeoff?
     /// The policies that the run has come to, each with what it is called.
     package let policies: [(title: String, policy: SelectionPolicy)]
+    /// Whether candidates for the policies have still to be tried.
+    package let isBeforeTrials: Bool
     /// Those of them that each belong to one of several budgets.
     package let budgets: [(budget: PolicyBudget, policy: SelectionPolicy)]
     /// What a network of the run has reached.
@@ -51,6 +53,9 @@ public struct RunReport {
     let pictures: [(title: String, tasks: [(name: String, png: Data)])]
     /// What kernels have taken; nil where no process of the run was profiled.
     let profile: ProfileSummary?
+
+    /// What its own network is called beside those of runs that belong to it.
+    static let ownTitle = "this run"
 
     /// Reads a run's folder.
     ///
@@ -99,13 +104,16 @@ public struct RunReport {
             : SideRuns.grouped(budgets, missed: missed).map {
                 ("Policy at \($0.budgets) of hard sharing\($0.miss)", $0.policy)
             }
+        isBeforeTrials =
+            experiment.method.phases(experiment.methodSettings).contains { $0.phase == .trials && $0.iterations > 0 }
+            && !run.hasFinished(.trials)
         profile = try JSONText.readFileIfThere(run.profile, expected: "that of a profile; without it the page has none")
         let retrainings = run.networks(of: experiment.configuration.policy.budgets.map(SideRuns.Kind.budget))
         let folders = retrainings.filter { $0.kind == $0.trained }.map { own in
             let names = retrainings.filter { $0.trained == own.kind }.map(\.kind.name)
             return (title: names.joined(separator: ", "), folder: own.kind.folder)
         }
-        pictures = ([(title: "this run", folder: ".")] + folders).compactMap { title, folder in
+        pictures = ([(title: Self.ownTitle, folder: ".")] + folders).compactMap { title, folder in
             guard let own = try? RunDirectory(url.appendingPathComponent(folder), mode: .read) else { return nil }
             let files = tasks.enumerated().compactMap { index, task in
                 (try? Data(contentsOf: own.picture(ofTask: index + 1))).map { (name: task, png: $0) }
@@ -125,7 +133,7 @@ public struct RunReport {
         let own = summary.map { summary in
             let point = tradeoff?.points.first { $0.kind == .policy && $0.folder == "." }
             return Network(
-                title: "this run", summary: summary,
+                title: Self.ownTitle, summary: summary,
                 isOverBudget: point.map { $0.isOver(experiment.configuration.policy.budgetFor) }
                     ?? summary.policyCost?.isOverBudget ?? false)
         }

@@ -18,7 +18,7 @@ struct AdaShareCommand: ParsableCommand {
               adashare train --config configs/quickstart.yml --output runs/first
               adashare evaluate --run runs/first
 
-            Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage; of training that was told to
+            Exit codes: 0 success, 1 the work failed (one line says why), 64 wrong usage; of training that was told to \
             stop, 128 and the signal's number (130 Ctrl-C, 143 SIGTERM), or 124 at --time-limit.
             """,
         version: "0.1.0",

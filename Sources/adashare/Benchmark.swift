@@ -18,13 +18,12 @@ struct Benchmark: ParsableCommand {
             abstract: "Time policies against the same step with everything selected.",
             discussion: """
                 ideal: the all-selected run's own kernel times, summed over the kernels a policy still needs.
-                fidelity: ideal ÷ measured; measured up to three times if outside 0.95...1.05, the nearest to 1 stands.
+                fidelity: ideal ÷ measured; measured up to three times if outside 0.95...1.05, the nearest to 1 \
+                stands.
                 speedup: one all-selected pass per task ÷ measured; hard sharing ÷ it: one all-selected pass for all \
-                tasks ÷
-                measured. idle: of the time from the first kernel's start to the last one's end, what none ran in. \
-                kernels: launches
-                per step. µs/launch: what the host takes for each. MB: planned on the device. spread: (max - min) ÷ \
-                median.
+                tasks ÷ measured. idle: of the time from the first kernel's start to the last one's end, what none ran \
+                in. kernels: launches per step. µs/launch: what the host takes for each. MB: planned on the device. \
+                spread: (max - min) ÷ median.
                 Steps of a few milliseconds are too short for any of this: raise --size, --batch or --repeats.
                 Default network: the published NYU v2 three-task one; change it with --config and --set.
                 """)
@@ -151,7 +150,7 @@ extension Benchmark {
             commandName: "operators",
             abstract: "Time every distinct primitive of the networks alone.",
             discussion: """
-                Convolutions of resnet18, 34 and 50 with full heads, three passes each, at 224x224 batch 8 and 321x321
+                Convolutions of resnet18, 34 and 50 with full heads, three passes each, at 224x224 batch 8 and 321x321 \
                 batch 4, beside batch norm, pooling, losses and Adam. GFLOP/s count the direct sum, whatever the \
                 algorithm.
                 Algorithms that were not measured on this device before are measured first; see --no-search.
@@ -204,8 +203,7 @@ extension Benchmark {
                 Every algorithm of twelve convolutions, three passes each, in every precision that the device has, \
                 against float64;
                 and on GPUs what kernels keep in memory instead of registers, which makes them slow. An answer a line, \
-                as it comes; exit
-                code 1 if any is wrong. tools/gpu-check first runs it.
+                as it comes; exit code 1 if any is wrong. tools/gpu-check first runs it.
                 """)
 
         @Flag(help: "Only one convolution, to try the command itself.") var short = false

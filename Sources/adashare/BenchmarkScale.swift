@@ -10,13 +10,14 @@ extension Benchmark {
         static let configuration = CommandConfiguration(
             abstract: "Time a training step that one or several processes take together.",
             discussion: """
-                Batch, shards and image size are the configuration's; the data is random. Start it as train is started:
+                Batch, shards and image size are the configuration's; the data is random. Start it as train is \
+                started:
                   adashare benchmark scale --config FILE --json one.json
                   mpirun -n 2 adashare benchmark scale --config FILE --beside one.json
                 speed: images a second relative to the first row. exposed: what the device that waits least stood \
-                still for because of exchanges, in steps beside those that are timed; by model: what \
-                `benchmark scale-model` expects of that; waits at most: the device that waits most, also for \
-                others that compute longer. MB sent: by each process in a step.
+                still for because of exchanges, in steps beside those that are timed; by model: what `benchmark \
+                scale-model` expects of that; waits at most: the device that waits most, also for others that compute \
+                longer. MB sent: by each process in a step.
                 """)
 
         @Option(help: "Experiment configuration, YAML.", completion: .file()) var config: String

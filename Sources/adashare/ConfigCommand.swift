@@ -12,8 +12,8 @@ struct ConfigCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say a configuration of the published code in this project's keys.",
             discussion: """
-                Prints YAML that every command takes, with a comment for each key that has no counterpart: what is done
-                instead. Commands that take --config translate such files themselves, to the same.
+                Prints YAML that every command takes, with a comment for each key that has no counterpart: what is \
+                done instead. Commands that take --config translate such files themselves, to the same.
                 """)
 
         @Argument(help: "YAML as in the folder yamls of the published code.", completion: .file()) var file: String

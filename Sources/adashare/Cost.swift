@@ -12,11 +12,10 @@ struct Cost: LoggingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Count multiply-accumulates and parameters of a network under a policy.",
         discussion: """
-            MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, \
-            and the
-            policy with every distinct (input, block) computed once; hard sharing in one pass, to compare with; and the
-            memory each kind of step plans for. Needs only tasks and model of the configuration.
-            With --time, what each part of the network takes on a device in a step of --batch images, and what the
+            MACs of convolutions for one image: all blocks in one pass per task, the policy in one pass per task, and \
+            the policy with every distinct (input, block) computed once; hard sharing in one pass, to compare with; \
+            and the memory each kind of step plans for. Needs only tasks and model of the configuration.
+            With --time, what each part of the network takes on a device in a step of --batch images, and what the \
             configuration's training takes in all.
             """)
 

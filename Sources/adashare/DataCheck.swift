@@ -10,7 +10,7 @@ struct DataCheck: LoggingCommand {
         commandName: "check", abstract: "Decode all images and labels of a configuration once, and say what is wrong.",
         discussion: """
             Prints errors, which training would stop at or not begin with, warnings, and what the data sets hold:
-            images of each split and label, shares of classes, ranges of numbers, sizes. Images with the same pixels
+            images of each split and label, shares of classes, ranges of numbers, sizes. Images with the same pixels \
             are named.
             The exit code is 1 if there is an error.
             """)

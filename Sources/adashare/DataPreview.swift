@@ -13,8 +13,8 @@ struct DataPreview: ConsoleCommand {
         commandName: "preview", abstract: "Draw images with their labels as training gets them.",
         discussion: """
             A row for each image, augmented: the image, then the label of each task, drawn as `predict` draws \
-            predictions; what has no label is grey. Splits that are scored, validation and test, are shown as they \
-            are scored: whole, not augmented. Of split train these are the first images of training.
+            predictions; what has no label is grey. Splits that are scored, validation and test, are shown as they are \
+            scored: whole, not augmented. Of split train these are the first images of training.
             """)
 
     /// More are not looked at.

@@ -53,9 +53,9 @@ struct ExperimentCommand: ParsableCommand {
             abstract: "Train what is missing.",
             discussion: """
                 Every row and seed is a run of its own, as `adashare train` makes it, in <row>/seed-<n> of the folder;
-                what it is made from and what it prints lie beside it, in <row>/seed-<n>.yml and .log. Files that the
+                what it is made from and what it prints lie beside it, in <row>/seed-<n>.yml and .log. Files that the \
                 study names are read once, at the start. What is finished stays, what was stopped goes on.
-                A run that fails hides no other. In the end the predictions of all are timed in one process, in turns
+                A run that fails hides no other. In the end the predictions of all are timed in one process, in turns \
                 with those of the reference (times.json).
                 """)
 

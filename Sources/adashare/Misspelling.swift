@@ -16,14 +16,16 @@ enum Misspelling {
                 return error(in: arguments.dropFirst(), of: next)
             }
             return name == "help"
-                ? nil : error(name, "command of \(command._commandName)", known.map { $0._commandName }, listing: true)
+                ? nil
+                : error(
+                    name, "command of \(command._commandName)",
+                    known.filter { $0.configuration.shouldDisplay }.map { $0._commandName }, listing: true)
         }
         let options = options(of: command)
-        let names = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map {
-            String($0.prefix { $0 != "=" })
-        }
-        return names.first { !options.contains($0) }
-            .map { error($0, "option of \(command._commandName)", options.sorted()) }
+        let names = arguments.prefix { $0 != "--" }.map { String($0.prefix { $0 != "=" }) }
+        return names.first { name in
+            name.hasPrefix("--") ? !options.contains(name) : name.hasPrefix("-") && options.contains("-" + name)
+        }.map { error($0, "option of \(command._commandName)", options.sorted()) }
     }
 
     private static func error(

@@ -13,10 +13,11 @@ struct Policy: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take another discrete policy from what a run has learned, without training.",
         discussion: """
-            From the probabilities in the run's policy.json: the most probable policy within --budget, what reaches
+            From the probabilities in the run's policy.json: the most probable policy within --budget, what reaches \
             --threshold, or the most probable one of --sample draws (within --budget, if given). Prints it block by \
-            task, with
-            its cost beside hard sharing's. To retrain it: adashare train --phases retrain --policy FILE.
+            task, with its cost beside hard sharing's. To retrain it: adashare train --config FILE --phases retrain \
+            --policy FILE; where its retraining starts from learned weights, with --set \
+            model.initial_checkpoint=RUN/checkpoints/policy.safetensors.
             """)
 
     @Option(

@@ -10,7 +10,8 @@ struct Report: ConsoleCommand {
             One HTML file that needs no other and no network: results, the network with what each task computes, skips \
             and shares, how probable decisions were, losses and metrics, cost, configuration. A run need not be \
             finished. No OpenCL device is needed.
-            Without --output the page is called after the runs, and one that is not of the same runs is never replaced.
+            Without --output the page is called after the runs, and one that is not of the same runs is never \
+            replaced.
             """)
 
     @Argument(help: "Run folders that `train` wrote.", completion: .file()) var runs: [String]

@@ -104,7 +104,10 @@ struct ShownRun {
     private var unfinished: String {
         let experiment = report.experiment
         let blocks = experiment.architecture.blocks.map(\.name)
-        var parts = report.policies.map { title, policy in "\(title)\n\n\(policy.table(blocks: blocks, tasks: tasks))" }
+        let before = report.isBeforeTrials ? ", before trials" : ""
+        var parts = report.policies.map { title, policy in
+            "\(title)\(before)\n\n\(policy.table(blocks: blocks, tasks: tasks))"
+        }
         if let policy = report.policyInTheMaking {
             parts.append(
                 "Policy, while it is learned (block × task: what is more probable than not, in brackets the "

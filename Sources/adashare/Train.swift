@@ -12,14 +12,14 @@ import Foundation
 
 struct Train: LoggingCommand, JoiningCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Train a network, by default in three phases: warm-up, policy learning, retraining.",
+        abstract: "Train a network: warm-up, policy learning, trials where they are asked for, retraining.",
         discussion: """
-            Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and \
-            metrics), events.out.tfevents.* (the same for TensorBoard), policy.json, pictures/*.png (predictions \
-            beside labels), checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a \
-            run in retrain/<budget> for each, and tradeoff.json and tradeoff.svg, which compare them. A killed run \
-            continues with --resume and ends in the same bits.
-            The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint
+            Writes into the output folder: config.yml (resolved), algorithms.json, metrics.jsonl (losses and metrics), \
+            events.out.tfevents.* (the same for TensorBoard), policy.json, pictures/*.png (predictions beside labels), \
+            checkpoints/*.safetensors and summary.json; with policy.budgets also policies/*.json, a run in \
+            retrain/<budget> for each, and tradeoff.json and tradeoff.svg, which compare them. A killed run continues \
+            with --resume and ends in the same bits.
+            The first Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU ends the step at hand, keeps a checkpoint \
             and says how to go on (exit code 128 + the signal's number); a second one ends the process at once.
             """)
 

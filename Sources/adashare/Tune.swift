@@ -11,16 +11,13 @@ struct Tune: LoggingCommand {
         abstract: "Measure which algorithm computes each convolution fastest.",
         discussion: """
             For the training step of a configuration: its batch and crop. Each candidate is checked against float64 \
-            before
-            it may win, and has to be 3 % faster than the one chosen by shape. `train` finds the winners in the user's
-            cache folder (XDG_CACHE_HOME, an absolute path, or ~/.cache) and measures only what is missing; \
-            configurations
-            with training.exact_convolutions or model.precision tf32 or bfloat16 have winners of their own. On GPUs \
-            the tile of
-            CLBlast's products is measured first, once for a device.
-            scatter: how much longer the second best run of the winner was. A winner is uncertain if another algorithm
-            might beat it on a quiet machine; the next `tune` measures those again. What slows the machine for all of a
-            measurement cannot be seen in it: --again measures everything once more. The best of all measurements \
+            before it may win, and has to be 3 % faster than the one chosen by shape. `train` finds the winners in the \
+            user's cache folder (XDG_CACHE_HOME, an absolute path, or ~/.cache) and measures only what is missing; \
+            configurations with training.exact_convolutions or model.precision tf32 or bfloat16 have winners of their \
+            own. On GPUs the tile of CLBlast's products is measured first, once for a device.
+            scatter: how much longer the second best run of the winner was. A winner is uncertain if another algorithm \
+            might beat it on a quiet machine; the next `tune` measures those again. What slows the machine for all of \
+            a measurement cannot be seen in it: --again measures everything once more. The best of all measurements \
             stands.
             """)
 

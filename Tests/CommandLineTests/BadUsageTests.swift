@@ -53,6 +53,7 @@ extension CommandLineTests {
             (["trian"], "the nearest is train"), (["data", "chek", "F/d"], "the nearest is check"),
             (["train", "--confg", "F/c.yml"], "found '--confg', which is no option of train; the nearest is --config"),
             (["train", "--confg=F/c.yml"], "the nearest is --config"),
+            (["train", "-config", "F/c.yml"], "found '-config', which is no option of train; the nearest is --config"),
             (["train", "--config", "F/c.yml", "--output", "F/r", "F/s"], "without an option"),
         ])
         func wrongUsageIs64(arguments: [String], part: String) throws {

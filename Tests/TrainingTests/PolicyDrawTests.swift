@@ -60,7 +60,9 @@ import Testing
     @Test func partedPoliciesTakeTurns() throws {
         let costs = try model().parts
         let free = PolicyDraw(costs: costs, form: .shared, budget: nil, open: 1)
-        let policies = free.parted(alphas, stages: [0, 2, 4, 6])
+        let parted = free.parted(alphas, stages: [0, 2, 4, 6])
+        let policies = parted.map(\.policy)
+        #expect(parted[0].fork == nil && parted[1].fork.map { [$0.task, $0.block] } == [0, 1])
         #expect(policies.count == 1 + 2 * 4 && policies[0] == .hardSharing(tasks: 2, blocks: 8))
         for policy in policies.dropFirst() {
             let fork = try #require((0..<8).first { policy.select[0][$0] != policy.select[1][$0] })
@@ -71,7 +73,7 @@ import Testing
             #expect((fork + 1..<8).allSatisfy { policy.select[0][$0] != policy.select[0][$0 - 1] })
         }
         let tight = PolicyDraw(costs: costs, form: .shared, budget: .share(0.6), open: 1)
-        let fitted = tight.parted(alphas, stages: [0, 2, 4, 6])
+        let fitted = tight.parted(alphas, stages: [0, 2, 4, 6]).map(\.policy)
         #expect(fitted.count > 4 && fitted.allSatisfy { costs.share(of: $0, .shared) <= 0.6 && $0.select[0][0] })
         // Negative control: without the budget most of them cost more.
         #expect(policies.filter { costs.share(of: $0, .shared) <= 0.6 }.count < fitted.count)

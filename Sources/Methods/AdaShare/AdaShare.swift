@@ -68,9 +68,10 @@ public struct AdaShare: Method {
             meaning: "weights and the policy in turn")
         learning.isBoundToLength = settings.policy.hasBudget && settings.policy.budgetSchedule == .falling
         // A policy that was given has no rivals.
-        let trials = PhaseOutline(
+        var trials = PhaseOutline(
             .trials, iterations: settings.isPolicyGiven ? 0 : training.trials.iterations,
             meaning: "weights, under each candidate for the policy in turn")
+        trials.isBoundToLength = true
         return [
             PhaseOutline(
                 .warmup, iterations: training.warmup.iterations,

@@ -16,6 +16,8 @@ final class PolicyTrials: TrainingPhase {
     private let start: (any MethodRun) throws -> Void
     /// In the order in which they are trained; each is within a budget.
     private let candidates: [DiscretePolicy]
+    /// What people call each of them.
+    private let names: [String]
 
     /// - Parameters:
     ///   - run: whose policy has been learned.
@@ -27,15 +29,23 @@ final class PolicyTrials: TrainingPhase {
         learning = try PolicyLearning(run, iterations: run.settings.training.policy.iterations)
         let alphas = try learning.probabilities()
         let stages = run.settings.architecture.blocks.filter { $0.position == 0 }.map(\.index)
-        var candidates: [DiscretePolicy] = []
+        var (candidates, names): ([DiscretePolicy], [String]) = ([], [])
         for budget in learning.budgets {
             let draw = learning.policyDraw(within: budget)
-            let all = learning.candidates(draw, alphas) + draw.parted(alphas, stages: stages)
-            for policy in all where draw.isWithinBudget(policy) && !candidates.contains(policy) {
+            let all =
+                learning.candidates(draw, alphas).map { (name: "as learned", policy: $0) }
+                + draw.parted(alphas, stages: stages).map { fork, policy in
+                    (
+                        fork.map { "\(run.settings.tasks[$0.task]) apart from block \($0.block + 1) on" } ?? "alike",
+                        policy
+                    )
+                }
+            for (name, policy) in all where draw.isWithinBudget(policy) && !candidates.contains(policy) {
                 candidates.append(policy)
+                names.append(name)
             }
         }
-        self.candidates = candidates
+        (self.candidates, self.names) = (candidates, names)
         guard !candidates.isEmpty, candidates.count <= iterations / 2 else {
             throw Self.refusal(run, "\(candidates.count) policies to try", "a budget that some policies meet")
         }
@@ -182,9 +192,12 @@ final class PolicyTrials: TrainingPhase {
     func enter() throws {
         try keep(
             Record(policies: candidates.map(named), retraining: max(1, run.settings.training.retrain.iterations)))
+        let each = iterations / 2 / candidates.count
         run.note(
-            "\(candidates.count) candidates for the policy are trained for \(iterations / 2 / candidates.count) steps "
-                + "each, then the best of them for longer")
+            candidates.count == 1
+                ? "one policy can be tried, so that trials decide nothing"
+                : "\(candidates.count) candidates for the policy are trained for \(each) step\(each == 1 ? "" : "s") "
+                    + "each, then the better third of them for longer")
         try start(run)
     }
 
@@ -229,13 +242,15 @@ final class PolicyTrials: TrainingPhase {
         try run.log(
             "trial",
             [
-                "candidate": .integer(number + 1), "round": .integer(slot < candidates.count ? 1 : 2),
+                "candidate": .integer(number + 1), "name": .string(names[number]),
+                "round": .integer(slot < candidates.count ? 1 : 2),
                 "score": .number(score), "cost": .number(draw.costs.share(of: policy, draw.form)),
                 "policy": .object(named(policy).tasks.mapValues { row in .array(row.map { .integer($0) }) }),
             ])
         run.note(
-            "candidate \(number + 1) of \(candidates.count), \(draw.text(of: policy))"
-                + (slot < candidates.count ? "" : ", for longer") + ": score "
+            "candidate \(number + 1) of \(candidates.count) (\(names[number])), \(draw.text(of: policy))"
+                + (draw.isInTime ? "" : " of \(draw.form.base)") + (slot < candidates.count ? "" : ", for longer")
+                + ": score "
                 + (score.isFinite ? "\(readable(score)) %" : "none, since a metric is no number"))
     }
 
@@ -253,7 +268,7 @@ final class PolicyTrials: TrainingPhase {
 
     // MARK: - The choice
 
-    /// Keeps for each budget the best of the second round within it; where none is, what policy learning has ended with.
+    /// Keeps for each budget the best of the second round within it; where none is, what policy learning ended with.
     func finish() throws {
         try score(at: iterations)
         guard let record else { return }
@@ -271,6 +286,10 @@ final class PolicyTrials: TrainingPhase {
                 try learning.take(
                     within.map { candidates[$0.0] }, within.map { $0.1 ?? -.infinity },
                     numbers: within.map { $0.0 + 1 }, by: draw, alphas)
+                if let number = candidates.firstIndex(where: { named($0).tasks == run.state.policy?.tasks }) {
+                    let subject = budget.map { "policy at \($0.name)" } ?? "policy"
+                    run.note("\(subject): candidate \(number + 1) (\(names[number]))")
+                }
             }
         }
         try PolicyLearning.writePolicies(run)

@@ -74,9 +74,12 @@ public struct PolicyDraw: Sendable {
     /// - Parameters:
     ///   - probabilities: α, [task][block].
     ///   - stages: where stages begin, by block.
-    /// - Returns: each once; none that is over the budget.
+    /// - Returns: each once, with the task that is alone and the block from which on, nil where all agree; none that is
+    ///   over the budget.
     /// - Precondition: `canSearch`.
-    public func parted(_ probabilities: [[Double]], stages: [Int]) -> [DiscretePolicy] {
+    public func parted(
+        _ probabilities: [[Double]], stages: [Int]
+    ) -> [(fork: (task: Int, block: Int)?, policy: DiscretePolicy)] {
         let (tasks, blocks) = (probabilities.count, costs.blocks.count)
         /// The most probable policy once a pattern outweighs what was learned, which decides what a budget takes away.
         func fitted(_ isSelected: (_ task: Int, _ block: Int) -> Bool) -> DiscretePolicy {
@@ -85,16 +88,16 @@ public struct PolicyDraw: Sendable {
                     (0..<blocks).map { (isSelected(task, $0) ? 0.9 : 0.01) + 0.09 * probabilities[task][$0] }
                 })
         }
-        var policies = [fitted { _, _ in true }]
+        var policies: [(fork: (task: Int, block: Int)?, policy: DiscretePolicy)] = [(nil, fitted { _, _ in true })]
         let forks = [open] + stages.filter { $0 > open && $0 < blocks - 1 }
         for alone in 0..<(tasks > 1 ? tasks : 0) {
             for fork in forks {
-                policies.append(fitted { $1 < fork || ($1 - fork).isMultiple(of: 2) == ($0 == alone) })
+                let policy = fitted { $1 < fork || ($1 - fork).isMultiple(of: 2) == ($0 == alone) }
+                policies.append(((alone, fork), policy))
             }
         }
-        var found: [DiscretePolicy] = []
-        for policy in policies where isWithinBudget(policy) && !found.contains(policy) { found.append(policy) }
-        return found
+        var known: Set<DiscretePolicy> = []
+        return policies.filter { isWithinBudget($0.policy) && known.insert($0.policy).inserted }
     }
 
     /// In log-probability, for the whole budget.
@@ -131,9 +134,12 @@ public struct PolicyDraw: Sendable {
         }
     }
 
+    /// Whether the budget is milliseconds.
+    var isInTime: Bool { if case .milliseconds? = budget { true } else { false } }
+
     /// What a policy costs, for people: milliseconds where the budget is, or a share of the form's base.
     func text(of policy: DiscretePolicy) -> String {
-        if case .milliseconds? = budget { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
+        if isInTime { return "\(readable(costs.milliseconds(of: policy, form))) ms" }
         return readable(100 * costs.share(of: policy, form)) + " %"
     }
 

@@ -341,6 +341,17 @@ public final class Trainer {
                 expected: "--phases that include it, so that it can be finished first")
         }
         let order = outlines.map(\.phase)
+        if isResumed, !state.finished.contains(state.phase), state.iteration > 0,
+            let skipped = wanted.first(where: { outline in
+                !outline.isIndependent && !state.finished.contains(outline.phase)
+                    && (order.firstIndex(of: outline.phase) ?? 0) < (order.firstIndex(of: state.phase) ?? 0)
+            })
+        {
+            throw InputError(
+                file: run.url.path,
+                found: "phase \(state.phase.rawValue) begun, \(skipped.phase.rawValue) not run before it",
+                expected: "--phases without \(skipped.phase.rawValue), or a new run")
+        }
         if let first = wanted.first(where: { !$0.isIndependent && !state.finished.contains($0.phase) }),
             let place = order.firstIndex(of: first.phase), outlines[place...].contains(where: \.isElsewhere),
             let part = RunDirectory.parts(in: run.url).first(where: { part in

@@ -12,7 +12,10 @@ extension RunDirectory {
     ///   - experiment: of the run, or of a part of its tasks.
     public func remark(onWeights files: [TensorFile], of experiment: Experiment) -> String? {
         let folders = retrainings(of: files, experiment).map(\.folder).joined(separator: ", ")
-        let elsewhere = folders.isEmpty ? nil : "its policies are retrained in \(folders)"
+        let begun = retrainings(of: files, experiment).contains {
+            FileManager.default.fileExists(atPath: url.appendingPathComponent($0.folder).path)
+        }
+        let elsewhere = folders.isEmpty ? nil : "its policies \(begun ? "are" : "will be") retrained in \(folders)"
         // Whoever lists runs says what is wrong with a log.
         guard let standing = try? RunStanding(self, readConfiguration()), !standing.isFinished else {
             return elsewhere.map { "these are the weights of policy learning; \($0)" }
