@@ -163,8 +163,8 @@ extension ConfigurationReference {
                     + "`policy.discrete` chooses among, hard sharing's decisions and policies in which one task takes "
                     + "blocks in turn with the others, each made to fit the budget, are trained for equal parts of the "
                     + "first half, from what retraining starts from and with its falling rates; the better third of "
-                    + "them again, for equal parts of the other half. The best of these on the validation split is the "
-                    + "discrete policy. 0: no trials."
+                    + "them again, for equal parts of the other half. The one of these with the best mean of its two "
+                    + "scores on the validation split is the discrete policy. 0: no trials."
             ).allowing(.longer),
             .key(
                 "training.retrain.iterations", \.training.retrain.iterations, in: .fromZero,

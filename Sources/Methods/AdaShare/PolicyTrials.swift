@@ -268,24 +268,29 @@ final class PolicyTrials: TrainingPhase {
 
     // MARK: - The choice
 
-    /// Keeps for each budget the best of the second round within it; where none is, what policy learning ended with.
+    /// Keeps for each budget the one within it that has the best mean of its two scores; where none is, what policy
+    /// learning has ended with.
     func finish() throws {
         try score(at: iterations)
         guard let record else { return }
-        let results = zip(record.finalists, record.scores.dropFirst(candidates.count))
+        // One training differs from another by chance: both count.
+        let results = zip(record.finalists, record.scores.dropFirst(candidates.count)).map { number, second in
+            let both = [record.scores[number], second].compactMap(\.self)
+            return (number: number, score: both.count == 2 ? (both[0] + both[1]) / 2 : -.infinity)
+        }
         let alphas = try learning.probabilities()
         let learned = run.state.policy
         for budget in learning.budgets.reversed() {
             let draw = learning.policyDraw(within: budget)
-            let within = results.filter { draw.isWithinBudget(candidates[$0.0]) }
+            let within = results.filter { draw.isWithinBudget(candidates[$0.number]) }
             if within.isEmpty {
                 let before = run.state.policies(for: budget) ?? learned
                 let policy = before?.discrete(tasks: run.settings.tasks) ?? draw.cheapest(alphas)
                 try learning.take([policy], nil, by: draw, alphas)
             } else {
                 try learning.take(
-                    within.map { candidates[$0.0] }, within.map { $0.1 ?? -.infinity },
-                    numbers: within.map { $0.0 + 1 }, by: draw, alphas)
+                    within.map { candidates[$0.number] }, within.map(\.score), numbers: within.map { $0.number + 1 },
+                    by: draw, alphas)
                 if let number = candidates.firstIndex(where: { named($0).tasks == run.state.policy?.tasks }) {
                     let subject = budget.map { "policy at \($0.name)" } ?? "policy"
                     run.note("\(subject): candidate \(number + 1) (\(names[number]))")
