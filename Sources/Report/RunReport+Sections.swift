@@ -35,8 +35,9 @@ extension RunReport {
             if let gain = summary.gainOverHardSharing {
                 facts.append(("accuracy", "\(signed(gain)) % against hard sharing, mean over tasks and metrics"))
             }
-        } else if let last = history.spans.last {
-            facts.append(("state", "\(standingNow): \(last.phase), step \(last.last - last.first)"))
+        } else if let phase = standing.phase {
+            let steps = standing.iterations.map { " of \($0)" } ?? ""
+            facts.append(("state", "\(standingNow): \(phase), step \(standing.iteration)\(steps)"))
         }
         if let part = standing.part { facts.append(("state", "\(standingNow): \(part.text)")) }
         for error in leftOut { facts.append(("left out", "\(error)")) }

@@ -63,6 +63,10 @@ struct AdaShareCommand: ParsableCommand {
     static func execute(_ arguments: [String], on console: Console) -> Int32 {
         var console = console
         do {
+            if arguments.first == "help", let misspelling = Misspelling.error(in: Array(arguments.dropFirst())) {
+                console.say(.error, misspelling)
+                return ExitCode.validationFailure.rawValue
+            }
             var command = try parseAsRoot(arguments)
             if console.isProcess { try Launcher.check(command) }
             if let logs = command as? any LoggingCommand { console = console.with(logs.logging) }

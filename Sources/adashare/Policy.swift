@@ -70,6 +70,11 @@ struct Policy: ConsoleCommand {
             }
         }
         let names = experiment.tasks.map(\.name)
+        guard FileManager.default.fileExists(atPath: folder.policy.path) else {
+            throw InputError(
+                file: folder.policy.path, found: "no such file",
+                expected: "the policy that policy learning ends with: this run has not come to that")
+        }
         let learned = try SelectionPolicy.read(
             folder.policy, tasks: names, blocks: experiment.architecture.blocks.count)
         let probabilities = names.compactMap { learned.probabilities[$0] }

@@ -97,7 +97,7 @@ struct ShownRun {
             summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : [], missed: report.missed,
             sides: sides ?? []
         ).text
-        return headline + "\n" + text + (report.tradeoff.map { TradeoffText($0, tasks: tasks).text } ?? "")
+        return headline + "\n" + text + (report.tradeoff.map { "\n" + TradeoffText($0, tasks: tasks).text } ?? "")
     }
 
     /// What a run has come to before its end.

@@ -18,7 +18,7 @@ struct TradeoffText {
         if hasGains { title += "\ngains over hard sharing on split \(tradeoff.split), exact convention" }
         var lines = tradeoff.points.filter { $0.kind == .policy }.map(verdict)
         if isDisturbed { lines.insert(Self.disturbed, at: 0) }
-        return "\n\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
+        return "\(title)\n\n\(table)\n\n\(lines.joined(separator: "\n"))\n"
     }
 
     private static let disturbed =

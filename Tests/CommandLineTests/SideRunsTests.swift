@@ -131,8 +131,9 @@ extension CommandLineTests {
             #expect(Command.run(["report", interrupted.path, "--output", page.path]).status == 0)
             let html = unmarked(try String(contentsOf: page, encoding: .utf8))
             for part in [
-                "not finished: retraining at 0.5, 2 of 2", "<h3>policy at 0.5</h3>", "at 0.5 and 0.499999 of",
-                "left out", "hard_sharing/0.5/metrics.jsonl: line 1: found no JSON object", "<h3>policy at 0.9</h3>",
+                "not finished: retraining at 0.5, 2 of 2", "<h3>Losses, policy at 0.5</h3>", "at 0.5 and 0.499999 of",
+                "left out", "hard_sharing/0.5/metrics.jsonl: line 1: found no JSON object",
+                "<h3>Losses, policy at 0.9</h3>",
             ] { #expect(html.contains(part), "\(part)") }
             let whole = Command.run(["report", run.path, "--output", page.path])
             #expect(whole.status == 0)
