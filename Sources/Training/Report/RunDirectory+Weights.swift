@@ -11,11 +11,13 @@ extension RunDirectory {
     ///   - files: the weights, as `results` names them.
     ///   - experiment: of the run, or of a part of its tasks.
     public func remark(onWeights files: [TensorFile], of experiment: Experiment) -> String? {
-        let folders = retrainings(of: files, experiment).map(\.folder).joined(separator: ", ")
-        let begun = retrainings(of: files, experiment).contains {
-            FileManager.default.fileExists(atPath: url.appendingPathComponent($0.folder).path)
+        let folders = retrainings(of: files, experiment).map(\.folder)
+        let begun = folders.contains {
+            FileManager.default.fileExists(atPath: url.appendingPathComponent($0).path)
         }
-        let elsewhere = folders.isEmpty ? nil : "its policies \(begun ? "are" : "will be") retrained in \(folders)"
+        let elsewhere =
+            folders.isEmpty
+            ? nil : "its policies \(begun ? "are" : "will be") retrained in \(folders.joined(separator: ", "))"
         // Whoever lists runs says what is wrong with a log.
         guard let standing = try? RunStanding(self, readConfiguration()), !standing.isFinished else {
             return elsewhere.map { "these are the weights of policy learning; \($0)" }
