@@ -5,7 +5,7 @@ import Foundation
 ///
 /// pocl compiles one kernel at a time in a process, whatever the number of threads. Each of these processes takes
 /// programs that no other one has taken, and launches one work-group of each kernel on memory of its own, which has the
-/// machine code made. Where one of them fails, nothing is lost: the process that asked compiles what is missing itself.
+/// machine code made. Where one of them fails, nothing is lost: the process that asked learns what is missing.
 public struct CompilerPool: Sendable {
     private let executable: URL
     private let arguments: [String]
@@ -35,24 +35,26 @@ public struct CompilerPool: Sendable {
     ///
     /// - Parameter isStopped: whether nobody wants the kernels any more; asked every second at least.
     /// - Parameter progress: called on this thread, with the number of kernels that are ready, every second at least.
-    func compile(_ groups: [[KernelRequest]], on device: Device, isStopped: () -> Bool, progress: (Int) -> Void) {
+    /// - Returns: groups of which a kernel may not be in the cache, since a process failed; none where one was stuck.
+    func compile(
+        _ groups: [[KernelRequest]], on device: Device, isStopped: () -> Bool, progress: (Int) -> Void
+    ) -> [[KernelRequest]] {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("adashare-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         // What takes longest comes first, so that no process ends long after the others.
-        let order = Order(
-            device: device.selector, parent: getpid(),
-            groups: groups.map { (cost: Self.cost($0), group: $0) }.sorted { $0.cost > $1.cost }.map(\.group))
+        let groups = groups.map { (cost: Self.cost($0), group: $0) }.sorted { $0.cost > $1.cost }.map(\.group)
+        let order = Order(device: device.selector, parent: getpid(), groups: groups)
         let pipe = Pipe()
         do {
             // Made anew, and nobody else's: what it says is compiled and run.
-            guard mkdir(folder.path, 0o700) == 0 else { return }
+            guard mkdir(folder.path, 0o700) == 0 else { return groups }
             try JSONEncoder().encode(order).write(to: folder.appendingPathComponent(Self.orderName))
-        } catch { return }
+        } catch { return groups }
         let count = min(groups.count, ProcessInfo.processInfo.activeProcessorCount)
         let processes = (0..<count).compactMap { _ in start(in: folder, output: pipe.fileHandleForWriting) }
         try? pipe.fileHandleForWriting.close()
         // Each byte is a kernel; the end is that of the last process.
-        var (done, silence) = (0, 0)
+        var (done, silence, isStuck) = (0, 0, false)
         var ready = pollfd(fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
         while true {
             let events = poll(&ready, 1, 1000)
@@ -65,6 +67,7 @@ public struct CompilerPool: Sendable {
                 // Seconds in which this process runs itself: a machine that sleeps counts for nothing.
                 silence += 1
                 if silence == Self.longestSilence {
+                    isStuck = true
                     for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
                 }
             }
@@ -74,7 +77,15 @@ public struct CompilerPool: Sendable {
             }
         }
         for process in processes { process.waitUntilExit() }
+        // A kernel that a process is stuck in would have this one be stuck, too.
+        guard !isStuck else { return [] }
+        return groups.indices.filter {
+            !FileManager.default.fileExists(atPath: Self.mark($0, in: folder).path)
+        }.map { groups[$0] }
     }
+
+    /// The file that says that every kernel of a group is in the cache.
+    private static func mark(_ index: Int, in folder: URL) -> URL { folder.appendingPathComponent("\(index).done") }
 
     /// How long compiling takes, roughly: as long as the text of the kernels is.
     static func cost(_ group: [KernelRequest]) -> Int {
@@ -111,10 +122,13 @@ public struct CompilerPool: Sendable {
         let context = try DeviceContext(device: try Device.select(order.device), cacheDirectory: nil)
         for (index, group) in order.groups.enumerated() where takes(index, in: folder) {
             let program = try? context.program(group[0].program)
+            var isWhole = true
             for request in group {
-                if let program { try? compile(request, of: program, on: context) }
+                let isReady = program.map { (try? compile(request, of: $0, on: context)) != nil } ?? false
+                isWhole = isWhole && isReady
                 try FileHandle.standardOutput.write(contentsOf: Data([1]))
             }
+            if isWhole { try Data().write(to: mark(index, in: folder)) }
         }
     }
 

@@ -1,3 +1,4 @@
+import AdaShareSupport
 import Foundation
 
 /// What is wrong, and what to do about it; both for people.
@@ -202,29 +203,18 @@ public struct DriverDiagnosis: Sendable {
                 what: "pocl cannot write its cache folder \(place): \(reason)",
                 advice: "POCL_CACHE_DIR is to name a folder that can be written")
         }
-        return room(place).flatMap { bytes in
+        return DiskSpace.free(place).flatMap { bytes in
             guard bytes < leastRoom else { return nil }
             return DriverProblem(
                 what:
-                    "the disk of pocl's cache folder \(place) has \(Int(bytes / 1000)) kB left, and kernels take up to "
-                    + "\(Int(leastRoom / 1e6)) MB",
+                    "the disk of pocl's cache folder \(place) has \(bytes / 1000) kB left, and kernels take up to "
+                    + "\(leastRoom / 1_000_000) MB",
                 advice: "POCL_CACHE_DIR may name a folder on another disk")
         }
     }
 
     /// Bytes that the kernels of a run take in pocl's cache: with less, LLVM ends the process.
-    private static let leastRoom = 8e6
-
-    /// Bytes that the disk of a folder has left, which need not be there yet; nil where that is not known.
-    private static func room(_ path: String) -> Double? {
-        var place = URL(fileURLWithPath: path)
-        var disk = statvfs()
-        while statvfs(place.path, &disk) != 0 {
-            guard place.path != "/" else { return nil }
-            place.deleteLastPathComponent()
-        }
-        return disk.f_blocks == 0 ? nil : Double(disk.f_bavail) * Double(disk.f_frsize)
-    }
+    private static let leastRoom = 8_000_000
 
     /// Why no file can be made in a folder, which need not be there yet; nil where one can.
     ///

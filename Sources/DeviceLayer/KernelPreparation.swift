@@ -44,8 +44,13 @@ struct KernelPreparation {
             if seconds >= Self.leastSecondsOfCompiling, !rest.isEmpty, let compilers {
                 let before = done + 1
                 progress(before, total)
-                compilers.compile(
+                let missing = compilers.compile(
                     rest, on: context.device, isStopped: { isStopped }, progress: { progress(before + $0, total) })
+                for request in missing.joined() where !isStopped {
+                    let program = try context.program(request.program)
+                    // As above.
+                    try? CompilerPool.compile(request, of: program, on: context)
+                }
                 for group in groups[(index + 1)...] where !isStopped { _ = try context.program(group[0].program) }
                 return
             }

@@ -132,8 +132,15 @@ public final class RunDirectory: Sendable {
     }
 
     private static func requireRun(at url: URL) throws {
-        guard FileManager.default.fileExists(atPath: Entry.configuration.url(in: url).path) else {
-            throw InputError(file: url.path, found: "no config.yml", expected: "the folder of an earlier run")
+        func isRun(_ folder: URL) -> Bool {
+            FileManager.default.fileExists(atPath: Entry.configuration.url(in: folder).path)
         }
+        guard !isRun(url) else { return }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        let inside = names.sorted().first { isRun(url.appendingPathComponent($0)) }
+        throw InputError(
+            file: url.path, found: "no config.yml",
+            expected: "the folder of an earlier run"
+                + (inside.map { ", such as \($0) in it: `adashare runs` lists them" } ?? ""))
     }
 }

@@ -27,6 +27,11 @@ struct FileKind {
             self.init("a GGUF file", "a safetensors file")
         } else if begins([0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]) {
             self.init("a NumPy array", "a safetensors file")
+        } else if data.count > 3, begins([8]), (3...32).contains(data[data.startIndex + 1]),
+            [0x12, 0x3A, 0x42].contains(data[data.startIndex + 2])
+        {
+            // Field 1, the version of the form, then a string or the graph: as PyTorch and the onnx package write them.
+            self.init("an ONNX model", "a safetensors file: of the weights, before they were exported")
         } else if begins([0x89, 0x50, 0x4E, 0x47]) || begins([0xFF, 0xD8, 0xFF]) {
             self.init("an image", "a safetensors file")
         } else if let text = Self.text(data) {

@@ -80,7 +80,8 @@ public struct CostReport: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - form: of the cost; nil marks nothing.
     ///   - mark: what stands there.
-    package func totals(_ form: CostForm?, marked mark: String) -> String {
+    ///   - hasPolicy: whether there is a policy to speak of.
+    package func totals(_ form: CostForm?, marked mark: String, hasPolicy: Bool = true) -> String {
         func name(_ text: String, _ own: CostForm) -> String { text + (own == form ? mark : "") }
         let all = [
             [backbone.images == nil ? "MACs per image" : "MACs for an image of each", "backbone", "with heads"],
@@ -91,10 +92,11 @@ public struct CostReport: Sendable, Hashable, Codable {
         ]
         let own =
             network.map { [total("the method's network" + ($0.isMost == true ? ", at most" : ""), $0.macs)] }
-            ?? [
-                total(name("policy, one pass per task", .passes), backbone.macsSelected),
-                total(name("policy, shared once", .shared), backbone.macsShared),
-            ]
+            ?? (hasPolicy
+                ? [
+                    total(name("policy, one pass per task", .passes), backbone.macsSelected),
+                    total(name("policy, shared once", .shared), backbone.macsShared),
+                ] : [])
         let parameters = [["parameters", number(parameters), number(parameters + heads.parameters)]]
         return Self.aligned(all + own + parameters, left: [0])
     }

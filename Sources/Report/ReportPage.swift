@@ -66,9 +66,9 @@ public struct ReportPage {
         if let results = run.results { parts.append(results) }
         for (title, policy) in run.policies { parts.append(run.network(title, policy)) }
         if let learning = run.policySoFar { parts.append(learning) }
+        if let costs = run.costs { parts.append(costs) }
         if let curves = run.curves { parts.append(curves) }
         if let predictions = run.predictions { parts.append(predictions) }
-        if let costs = run.costs { parts.append(costs) }
         if let kernels = run.kernels { parts.append(kernels) }
         let lines = run.configuration.split(separator: "\n").map { escapedXML(String($0)) }
         parts.append(

@@ -39,7 +39,15 @@ enum ReportStyle {
         p { margin: .3rem 0 .8rem; color: var(--soft); max-width: 46rem; }
         dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .6rem 1.5rem; margin: 0; }
         dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; overflow-wrap: anywhere; }
-        .wide { overflow-x: auto; margin: .5rem 0; }
+        /* Shadows where there is more to scroll to: the paper over them moves with what is in it. */
+        .wide { overflow-x: auto; margin: .5rem 0; background-repeat: no-repeat; background-color: var(--paper);
+          background-image: linear-gradient(to right, var(--paper) 60%, transparent),
+            linear-gradient(to left, var(--paper) 60%, transparent),
+            linear-gradient(to right, var(--line), transparent), linear-gradient(to left, var(--line), transparent);
+          background-position: left, right, left, right; background-size: 2rem 100%, 2rem 100%, 1rem 100%, 1rem 100%;
+          background-attachment: local, local, scroll, scroll; }
+        .wide:not(figure) > table:not(.map) th:first-child { position: sticky; left: 0; background: var(--paper);
+          max-width: 40vw; white-space: normal; }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
         th, td { padding: .28rem .7rem; text-align: right; white-space: nowrap;
           border-bottom: 1px solid var(--line); }

@@ -32,7 +32,7 @@ public enum AtomicFile {
         try checkPlace(url)
         let temporary = temporary(in: url.deletingLastPathComponent(), for: url.lastPathComponent).path
         let file = uninterrupted { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode) }
-        guard file >= 0 else { throw InputError.system("open", url.path, expected: "a folder that can be written") }
+        guard file >= 0 else { throw InputError.unwritable(url, reason: errno) }
         do {
             defer { close(file) }
             var waiting = Data()

@@ -46,6 +46,23 @@ public struct InputError: Error, CustomStringConvertible, Equatable, Sendable {
         InputError(file: file, found: "\(call) failed (\(String(cString: strerror(errno))))", expected: expected)
     }
 
+    /// A file that could not be made: that its folder is missing, or the system's reason.
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - reason: `errno`, as the call left it.
+    ///   - expected: what the system's reason asks for.
+    package static func unwritable(
+        _ url: URL, reason: Int32, expected: String = "a folder that can be written"
+    ) -> InputError {
+        let folder = url.deletingLastPathComponent().path
+        guard reason == ENOENT, !FileManager.default.fileExists(atPath: folder) else {
+            errno = reason
+            return system("open", url.path, expected: expected)
+        }
+        return InputError(file: url.path, found: "no folder \(folder)", expected: "one, which can be written")
+    }
+
     /// A file that could not be read: whether it is not there, or what keeps it from being read.
     ///
     /// - Parameters:

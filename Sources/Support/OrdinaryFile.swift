@@ -39,7 +39,10 @@ package enum OrdinaryFile {
         try refuseLink(at: URL(fileURLWithPath: path), expected: "a file")
         let all = flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
         let file = uninterrupted { SystemCalls.open(path, all, AtomicFile.mode) }
-        guard file >= 0 else { throw InputError.system("open", path, expected: expected) }
+        let reason = errno
+        guard file >= 0 else {
+            throw InputError.unwritable(URL(fileURLWithPath: path), reason: reason, expected: expected)
+        }
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(file)

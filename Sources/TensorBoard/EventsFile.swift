@@ -36,9 +36,7 @@ final class EventsFile {
         file = uninterrupted {
             open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC, AtomicFile.mode)
         }
-        guard file >= 0 else {
-            throw InputError.system("open", url.path, expected: "a folder that can be written")
-        }
+        guard file >= 0 else { throw InputError.unwritable(url, reason: errno) }
         try AtomicFile.flush(folder: folder.path)
     }
 

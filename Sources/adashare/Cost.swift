@@ -92,7 +92,14 @@ struct Cost: LoggingCommand {
                 times.text(blocks: cost.blocks.map(\.name), tasks: experiment.tasks.map(\.name)) + "\n")
         }
         switch memory {
-        case .success(let memory): if !json { try console.print(memory.table) }
+        case .success(let memory):
+            guard !json else { break }
+            try console.print(memory.table)
+            if !experiment.stepGraphs.choices.measured.isEmpty {
+                try console.print(
+                    "planned with the algorithms that are fastest on this device, which may take more or less memory "
+                        + "than those chosen by shape")
+            }
         case .failure(let error): progress.line("no memory plan: \(error)")
         }
     }

@@ -123,8 +123,15 @@ struct ShownRun {
             for (name, value) in report.lastScores { table.add([name, readable(value)]) }
             parts.append("Last metrics on the validation split, exact convention\n\n\(table.text)")
         }
-        let policy = report.policies.first?.policy.discrete(tasks: tasks)
-        parts.append("Cost\n\n" + experiment.trainingCost.report(policy: policy).totals)
+        if report.policies.isEmpty {
+            let cost = experiment.trainingCost.report()
+            parts.append("Cost\n\n" + cost.totals(nil, marked: "", hasPolicy: experiment.method.learner == nil))
+        }
+        for (title, policy) in report.policies {
+            let of = report.policies.count > 1 ? ": \(title)" : ""
+            let cost = experiment.trainingCost.report(policy: policy.discrete(tasks: tasks))
+            parts.append("Cost\(of)\n\n\(cost.totals)")
+        }
         return parts.joined(separator: "\n\n")
     }
 

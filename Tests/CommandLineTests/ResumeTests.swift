@@ -206,10 +206,12 @@ extension CommandLineTests {
             try Data(whole.prefix(4)).write(to: state)
             expectFailure(train("--resume"), state.path, "4 bytes")
             try FileManager.default.removeItem(at: state)
-            expectFailure(train("--resume"), state.path, "no such file")
+            expectFailure(train("--resume"), state.path, "no such file", "model.initial_checkpoint")
             try whole.write(to: state)
             try Data("{".utf8).write(to: checkpoints.appendingPathComponent("latest.json"))
-            expectFailure(train("--resume"), "latest.json", "no readable pointer")
+            expectFailure(
+                train("--resume"), "latest.json", "no readable pointer",
+                "without this file --resume takes the newest there are")
             #expect(try Data(contentsOf: run.appendingPathComponent("metrics.jsonl")) == log)
         }
 

@@ -60,6 +60,9 @@ extension CommandLineTests {
             ] { #expect(unmarked(outcome.output).contains(line), "\(line)") }
             let notes = outcome.lines.filter { $0.hasPrefix("note: ") }
             #expect(Set(notes).count == notes.count && notes.count { $0.contains("training policy at") } == 2)
+            #expect(
+                notes.contains { $0.contains("training policy at 0.9, 1 of 3, run folder") }
+                    && notes.contains { $0.contains("training hard sharing, 0.5 × as wide, 3 of 3, run folder") })
             let tradeoff = try JSONValue.parse(Data(contentsOf: run.appendingPathComponent("tradeoff.json")))
             let points = try #require(tradeoff["points"]).items
             #expect(

@@ -61,7 +61,7 @@ private struct Lines {
     static let remarks = Lines(patterns: [
         ("initial weights", #"note: initial weights \S+: \d+ of \d+ tensors are taken"#),
         ("device", #"device .+ \(\d+:\d+\), run folder runs/quickstart"#),
-        ("side run", #"note: training policy at 0\.[64], run folder runs/quickstart/retrain/0\.[64]"#),
+        ("side run", #"note: training policy at 0\.[64](, \d of \d)?, run folder runs/quickstart/retrain/0\.[64]"#),
         ("timing", "note: timing steps beside hard sharing"),
         (
             "disturbed timing",

@@ -26,7 +26,10 @@ struct Probe: Operator {
 extension Graph {
     /// A graph of probes: fan-out, repeated inputs, several outputs, scratch memory, in-place operators, updates of
     /// parameters that are read before and after, dead ends.
-    static func randomProbes(seed: UInt64, nodes count: Int = 40) -> Graph {
+    ///
+    /// - Parameter forward: nodes before those of the backward pass, some of which are of values computed again; nil
+    ///   for all.
+    static func randomProbes(seed: UInt64, nodes count: Int = 40, forward: Int? = nil) -> Graph {
         var random = SeededGenerator(seed: seed)
         let graph = Graph()
         let parameters = (0..<4).map { graph.parameter("p\($0)", Shape([$0 + 1, 20])) }
@@ -52,7 +55,12 @@ extension Graph {
                     inputs.indices.shuffled(using: &random).filter { _ in random.chance(0.5) }
                 }
             }
-            let made = graph.record(probe, inputs)
+            let isBackward = forward.map { tag >= $0 } ?? false
+            let label =
+                isBackward ? random.pick([Graph.backwardLabel, Graph.backwardLabel, Graph.recomputationLabel]) : ""
+            let made =
+                isBackward
+                ? graph.scope("\(label)/probe") { graph.record(probe, inputs) } : graph.record(probe, inputs)
             values += made
             for (number, value) in made.enumerated() where random.chance(0.15) {
                 graph.output("y\(tag).\(number)", value)

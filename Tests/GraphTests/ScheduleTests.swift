@@ -20,6 +20,32 @@ extension GraphTests {
             #expect(computing == computing.sorted(), "everything else stays in recorded order")
         }
 
+        /// Of the order alone, and of what the schedule makes of it.
+        @Test(arguments: 0..<200) func earlyGradientsSeeWhatTheySawWhenRecorded(seed: UInt64) {
+            let graph = Self.recorded(seed)
+            let order = BackwardOrder(graph).order
+            #expect(order.sorted() == Array(graph.nodes.indices))
+            #expect(ScheduleCheck(graph, hoisted: []).faults(in: order) == [])
+            let schedule = Schedule(LoweredGraph(graph, order: order))
+            let check = ScheduleCheck(graph, hoisted: schedule.hoisted.map { order[$0] })
+            #expect(check.faults(in: schedule.order.map { order[$0] }) == [])
+        }
+
+        @Test func mostGradientsComeEarlier() {
+            let moved = (0..<UInt64(200)).filter { seed in
+                let graph = Self.recorded(seed)
+                return BackwardOrder(graph).order != Array(graph.nodes.indices)
+            }
+            #expect(moved.count > 160)
+        }
+
+        /// Forward nodes, then backward ones.
+        private static func recorded(_ seed: UInt64) -> LoweredGraph {
+            var choices = AlgorithmChoices()
+            choices.fitsMemory = false
+            return Graph.randomProbes(seed: seed, nodes: 60, forward: 30).lowered(for: .cpu, choices: choices)
+        }
+
         @Test func theCheckFindsWrongOrders() {
             var (swapsFound, lateFound) = (0, 0)
             for seed in 0..<20 {

@@ -51,7 +51,7 @@ struct ConvolutionTrial: Hashable, Sendable, CustomStringConvertible {
     var choices: AlgorithmChoices {
         var choices = AlgorithmChoices(kernels.arithmetic, measured: [a.problem(pass): algorithm])
         choices.keptTransforms = .none
-        choices.fitsWorkspaces = false
+        choices.fitsMemory = false
         return choices
     }
 

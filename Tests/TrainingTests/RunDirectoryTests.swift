@@ -107,6 +107,13 @@ import Testing
         #expect(message { _ = try RunDirectory(folder.url, mode: .create) }.contains("not empty (notes.txt)"))
         #expect(message { _ = try RunDirectory(folder.url, mode: .resume) }.contains("found no config.yml"))
         #expect(message { _ = try RunDirectory(folder.url, mode: .read) }.contains("found no config.yml"))
+        let runs = try TemporaryFolder()
+        for name in ["b", "a"] { try RunDirectory(runs.file(name), mode: .create).prepare(configuration()) }
+        #expect(
+            message { _ = try RunDirectory(runs.url, mode: .read) }.hasSuffix(
+                "found no config.yml, expected the folder of an earlier run, such as a in it: `adashare runs` lists "
+                    + "them"
+            ))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["notes.txt"])
         #expect(message { _ = try RunDirectory(file, mode: .create) }.contains("found a file"))
         let below = file.appendingPathComponent("run")
@@ -351,6 +358,24 @@ import Testing
         #expect(message { _ = try run.readAsked() }.contains("asked.json: found no file that `train` wrote"))
     }
 
+    /// A folder that is there is not called missing, whatever keeps a file from being made in it.
+    @Test func whyAFileIsNotMade() throws {
+        for (name, found) in [("m.jsonl", "open failed"), ("new/m.jsonl", "found no folder /proc/new")] {
+            let url = URL(fileURLWithPath: "/proc/\(name)")
+            #expect(message { _ = try EventLog(url) }.contains(found))
+            #expect(message { try AtomicFile.write(Data(), to: url) }.contains(found))
+        }
+    }
+
+    @Test func freeSpaceIsThatOfTheDisk() throws {
+        let folder = try TemporaryFolder()
+        let free = try #require(DiskSpace.free(folder.url.path))
+        // Others write there meanwhile.
+        let below = try #require(DiskSpace.free(folder.file("not/there").path))
+        #expect(free > 0 && abs(free - below) < 1 << 30)
+        #expect(DiskSpace.free("/proc/self") == nil)
+    }
+
     @Test func badLogsAreErrors() throws {
         let folder = try TemporaryFolder()
         let url = try folder.write("{\"a\":1}\nnonsense\n{}\n", "m.jsonl")
@@ -358,6 +383,8 @@ import Testing
             message { _ = try EventLog.read(url) }
                 == "\(url.path): line 2: found no JSON object, expected a JSON object; `adashare train --resume` moves "
                 + "such lines aside")
-        #expect(message { _ = try EventLog(URL(fileURLWithPath: "/nonexistent/m.jsonl")) }.contains("open failed"))
+        #expect(
+            message { _ = try EventLog(URL(fileURLWithPath: "/nonexistent/m.jsonl")) }.contains(
+                "m.jsonl: found no folder /nonexistent"))
     }
 }

@@ -62,6 +62,8 @@ import Testing
             ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", ["Git's", "git lfs pull"]),
             ("<!DOCTYPE html>\n<html></html>", ["text (\"<!DOCTYPE html>\")"]),
             ("PK\u{3}\u{4}aaaaaaaaaaaaaaaa", ["a ZIP archive", "PyTorch"]),
+            ("\u{8}\u{7}\u{12}\u{7}pytorchaaaaaaaa", ["an ONNX model"]),
+            ("\u{8}\u{7}\u{13}\u{7}pytorchaaaaaaaa", ["not safetensors"]),
         ] {
             let found = message(Data(text.utf8))
             for part in parts { #expect(found.contains(part), "\(found)") }

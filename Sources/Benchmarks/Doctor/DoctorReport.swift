@@ -104,9 +104,6 @@ extension DoctorReport.Place {
         }
         (self.files, self.bytes) = (files, bytes)
         whyUnwritable = DriverDiagnosis.whyUnwritable(path)
-        var place = URL(fileURLWithPath: path).standardizedFileURL
-        while place.path != "/", !manager.fileExists(atPath: place.path) { place.deleteLastPathComponent() }
-        let system = try? manager.attributesOfFileSystem(forPath: place.path)
-        freeBytes = (system?[.systemFreeSize] as? NSNumber)?.intValue
+        freeBytes = DiskSpace.free(path)
     }
 }

@@ -39,7 +39,7 @@ extension LoweredGraph {
         }
     }
 
-    private static var backwardPrefix: String { "backward/" }
+    private static var backwardPrefix: String { Graph.backwardLabel + "/" }
 
     /// For each node, a bit for every result that is computed from it, by position in `tasks`; 64 results at most.
     private func forwardServices(_ tasks: inout [String]) -> [UInt64] {

@@ -4,7 +4,8 @@ import AdaShareOperators
 public struct LoweredGraph {
     /// The kernels that will run.
     public let family: KernelFamily
-    /// In recorded order, preparations just before the first node that reads them; every one is needed.
+    /// In an order in which they could run, preparations just before the first node that reads them; every one is
+    /// needed.
     public let nodes: [Graph.Node]
     /// Values that live outside a plan.
     public let externals: [Graph.External]
@@ -22,6 +23,15 @@ public struct LoweredGraph {
         (self.family, self.externals, self.outputs) = (family, externals, outputs)
         (nodes, sources) = (lowered.nodes, lowered.sources)
         (read, computed, changed) = (lowered.read, lowered.computed, lowered.changed)
+    }
+
+    /// The same nodes in another order.
+    ///
+    /// - Parameter order: node indices, of which none comes before what it waits for.
+    init(_ graph: LoweredGraph, order: [Int]) {
+        var ordered = LoweredNodes(externals: graph.externals, valueCount: graph.valueCount)
+        for index in order { ordered.add(graph.nodes[index]) }
+        self.init(family: graph.family, ordered, externals: graph.externals, outputs: graph.outputs)
     }
 
     /// The same with other operators on the same values.
@@ -53,7 +63,7 @@ public struct LoweredGraph {
 extension Graph {
     /// Rewrites what is needed of the graph for one kernel family: drops what no output and no update needs, fuses what
     /// a convolution computes in the same launch, joins small updates, chooses algorithms, packs weights for them, and
-    /// where parameters stay as they are fits workspaces beside the activations.
+    /// fits workspaces beside the activations, or gradients between the forward passes, where that takes less memory.
     ///
     /// - Precondition: activations are stored as the choices' arithmetic stores them.
     public func lowered(for family: KernelFamily, choices: AlgorithmChoices = AlgorithmChoices()) -> LoweredGraph {
@@ -72,7 +82,7 @@ extension Graph {
             family, choices, externals: externals, valueCount: valueCount, infers: !live.contains(where: \.isUpdate))
         for node in live { lowering.append(node) }
         let graph = LoweredGraph(family: family, lowering.lowered, externals: externals, outputs: outputs)
-        return choices.fitsWorkspaces ? graph.withFittingWorkspaces() : graph
+        return choices.fitsMemory ? graph.withFittingWorkspaces().withEarlyGradients() : graph
     }
 
     /// Dead-code elimination: what outputs and updates need, in recorded order.

@@ -21,13 +21,15 @@ extension Graph {
         let firstReaders = firstReaders(of: targets)
         var contributions = [[Value]](repeating: [], count: valueCount)
         let (read, computed, _) = valuesOfNodes
-        if reached[loss.id] { contributions[loss.id] = record(Fill(.scalar, value: 1), []) }
+        if reached[loss.id] {
+            contributions[loss.id] = scope(Self.backwardLabel + "/") { record(Fill(.scalar, value: 1), []) }
+        }
 
         for index in stride(from: forwardCount - 1, through: 0, by: -1) where read.contains(of: index, reached) {
             let hasGradient = computed[index].contains { !contributions[computed.ids[$0]].isEmpty }
             guard hasGradient || !firstReaders[index].isEmpty else { continue }
             let node = nodes[index]
-            scope("backward/" + node.label) {
+            scope("\(Self.backwardLabel)/\(node.label)") {
                 if hasGradient { differentiate(node, wanted: node.inputs.map { reached[$0.id] }, &contributions) }
                 // Nothing below adds to these targets: their gradients can be used, and forgotten, from here on.
                 for id in firstReaders[index] where contributions[id].count > 1 {
@@ -35,7 +37,7 @@ extension Graph {
                 }
             }
         }
-        return targets.map { total(contributions[$0.id]) }
+        return scope(Self.backwardLabel + "/") { targets.map { total(contributions[$0.id]) } }
     }
 
     /// Adds what one node contributes to the gradients of its inputs.

@@ -49,6 +49,8 @@ public final class Graph: Recorder {
         let mutated: [Int]
         /// Whether it computes a value of the forward pass again.
         public var isRecomputation: Bool { label.hasPrefix(Graph.recomputationLabel + "/") }
+        /// Whether it computes a gradient, or what leads to one.
+        var isBackward: Bool { label.hasPrefix(Graph.backwardLabel + "/") }
         var isUpdate: Bool { !mutated.isEmpty }
         /// Whether it moves up in the schedule.
         let isEager: Bool
@@ -241,6 +243,8 @@ public final class Graph: Recorder {
     }
 
     static let recomputationLabel = "recompute"
+    /// What the labels of nodes begin with that compute a gradient: `backward/<label of the forward node>`.
+    package static let backwardLabel = "backward"
 
     /// Values that the end of an exchange may find changed: the same ones where nothing recorded reads them, else
     /// copies.

@@ -110,7 +110,7 @@ extension StepRecorder {
         let arriving = graph.gradients(of: weighted, for: selected.map(\.value.output))
         let rows = zip(selected, arriving).compactMap { selection, gradient -> Value? in
             guard let gradient else { return nil }
-            return graph.scope("backward/\(network.architecture.blocks[selection.key].name)/gate") {
+            return graph.scope("\(Graph.backwardLabel)/\(network.architecture.blocks[selection.key].name)/gate") {
                 let values = [selection.value.output, graph.again(selection.value.residual), gradient]
                 return graph.record(DrawnGateGradient(block: selection.key, blocks: blocks), values)[0]
             }

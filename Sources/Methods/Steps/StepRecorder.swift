@@ -22,6 +22,9 @@ public final class StepRecorder {
     /// Of each task that takes part, [N, H, W, 3]; the same value for tasks of the same images.
     public let images: [Value]
     private let constants: [String: [Double]]
+    private let learns: Bool
+    /// By task, what its head predicts, and the loss of that.
+    private var known: [Int: (prediction: Value, loss: Value)] = [:]
     /// What is summed over the shards of the batch.
     private(set) var sums = ShardSums()
 
@@ -39,7 +42,7 @@ public final class StepRecorder {
             let name = network.inputName(StepGraphs.imageName, task: task, batch, shard)
             return graph.input(name, StepGraphs.imageShape(batch))
         }
-        let learns = kind.step.learns
+        learns = kind.step.learns
         trace = NetworkTrace(
             graph: graph, architecture: network.architecture, mode: learns ? .training : .inference,
             dropout: learns ? network.dropout : 0, firstImage: shard.index * batch.count)
@@ -77,13 +80,18 @@ public final class StepRecorder {
         paths(present.map { policy.select[$0].map { $0 ? .select : .skip } })
     }
 
-    /// What each task predicts from its features.
+    /// What each task predicts from its features. In steps that learn each task's loss is recorded behind its head, so
+    /// that its backward pass can begin before the next head is computed.
     ///
     /// - Parameter features: of each task that takes part, [N, h, w, C], computed in `scope` where they are not by
     ///   `shared` or `paths`.
     /// - Returns: for each task [N, h, w, channels].
     public func heads(_ features: [Value]) -> [Value] {
-        zip(present, features).map { trace.head(task: $0, features: $1) }
+        zip(present, features).map { task, features in
+            let prediction = trace.head(task: task, features: features)
+            if learns { known[task] = (prediction, loss(task, prediction: prediction)) }
+            return prediction
+        }
     }
 
     /// The network's root: layers of one's own are recorded here, so that their statistics move with the others.
@@ -110,7 +118,10 @@ public final class StepRecorder {
     /// The tasks' losses, as outputs `loss/<task>`, checked to be finite, and what the objective makes of them: of a
     /// shard, its parts of the losses of the batch, whose sum over the shards they are.
     public func objective(of predictions: [Value]) -> (losses: [Value], total: Value) {
-        let losses = zip(present, predictions).map { loss($0, prediction: $1) }
+        let losses = zip(present, predictions).map { task, prediction in
+            if let own = known[task], own.prediction == prediction { return own.loss }
+            return loss(task, prediction: prediction)
+        }
         let total = network.objective.total(losses, in: self)
         if network.keepsGradients {
             for (task, prediction) in zip(present, predictions) {

@@ -296,8 +296,9 @@ public struct AlgorithmChoices: Sendable, Hashable {
     var winogradMemory = WinogradMemory()
     /// Which transforms of weights are kept where nothing changes those.
     package var keptTransforms = KeptTransforms.whereWorthIt
-    /// Whether less is held at a time where nothing changes parameters and the activations leave no room.
-    package var fitsWorkspaces = true
+    /// Whether less is held at a time where nothing changes parameters and the activations leave no room, and whether
+    /// gradients are computed earlier than recorded where a step then takes less.
+    package var fitsMemory = true
 
     /// Creates choices; without measurements the heuristic decides.
     public init(

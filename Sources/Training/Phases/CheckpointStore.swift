@@ -152,6 +152,12 @@ struct CheckpointStore {
     /// - Throws: `InputError` if a file is damaged or missing.
     func load() throws -> Saved {
         let names = try readPointer()
+        guard FileManager.default.fileExists(atPath: url(names.state).path) else {
+            throw InputError(
+                file: url(names.state).path, found: "no such file",
+                expected: "the state of training that belongs to \(names.model); without it the run cannot go on, and "
+                    + "another one can begin with these weights (model.initial_checkpoint)")
+        }
         let training = try TensorFile.read(url(names.state))
         try Self.check(training, names.stateHash)
         guard let text = training.metadata["state"],
@@ -178,7 +184,9 @@ struct CheckpointStore {
         guard let data = try? Data(contentsOf: pointer),
             let names = try? JSONText.decode(Pointer.self, from: data)
         else {
-            throw InputError(file: pointer.path, found: "no readable pointer", expected: "the names of two files")
+            let last = pairs().last.map { "; without this file --resume takes the newest there are, \($0.model)" }
+            throw InputError(
+                file: pointer.path, found: "no readable pointer", expected: "the names of two files" + (last ?? ""))
         }
         return names
     }

@@ -7,17 +7,16 @@ extension Trainer {
     ///
     /// - Throws: `InputError` where not even one fits.
     func checkRoom() throws {
-        let values = try? FileManager.default.attributesOfFileSystem(forPath: run.checkpoints.path)
-        guard let free = (values?[.systemFreeSize] as? NSNumber)?.int64Value else { return }
-        let weights = Int64(catalog.specs.reduce(0) { $0 + 4 * $1.elementCount })
+        guard let free = DiskSpace.free(run.checkpoints.path) else { return }
+        let weights = catalog.specs.reduce(0) { $0 + 4 * $1.elementCount }
         // Optimisers keep up to two numbers for each weight.
         let pair = 3 * weights
         let training = experiment.configuration.training
-        let phases = Int64(outlines.count { $0.iterations > 0 && !$0.isElsewhere })
+        let phases = outlines.count { $0.iterations > 0 && !$0.isElsewhere }
         // One pair replaces another; phases end with their weights, and with the best of them.
         let wanted = 2 * pair + phases * weights * (training.evaluateEvery > 0 ? 2 : 1)
         guard free < wanted else { return }
-        func mega(_ bytes: Int64) -> String { readable(Double(bytes) / 1e6) + " MB" }
+        func mega(_ bytes: Int) -> String { readable(Double(bytes) / 1e6) + " MB" }
         guard free >= pair else {
             throw InputError(
                 file: run.checkpoints.path, found: "\(mega(free)) of free space",

@@ -78,7 +78,8 @@ public struct SideRuns {
     /// Trains what is not finished yet.
     func train() throws -> [Finished] {
         let networks = run.networks(of: kinds)
-        var left = networks.count { $0.kind == $0.trained }
+        let count = networks.count { $0.kind == $0.trained }
+        var left = count
         return try networks.reduce(into: [Finished]()) { finished, next in
             if let twin = finished.first(where: { $0.kind == next.trained }) {
                 report(.notice("\(next.kind.name) is the \(twin.kind.name), which is trained once"))
@@ -86,7 +87,7 @@ public struct SideRuns {
                 finished.append(twin.standing(for: next.kind))
             } else {
                 left -= 1
-                finished.append(try train(next.kind, runsToCome: left))
+                finished.append(try train(next.kind, number: count - left, of: count))
             }
         }
     }
@@ -111,7 +112,10 @@ public struct SideRuns {
         }
     }
 
-    private func train(_ kind: Kind, runsToCome: Int) throws -> Finished {
+    /// - Parameters:
+    ///   - number: its place among the runs that are trained, from 1.
+    ///   - count: of these.
+    private func train(_ kind: Kind, number: Int, of count: Int) throws -> Finished {
         var side = try Experiment(configuration(kind))
         side.ranks = experiment.ranks
         let names = side.tasks.map(\.name)
@@ -145,12 +149,13 @@ public struct SideRuns {
             if let text = try own.mendLog() { report(.notice(text)) }
             metrics = known
         } else {
-            report(.notice("training \(kind.name), run folder \(folder.relativePath)"))
+            let place = count > 1 ? ", \(number) of \(count)" : ""
+            report(.notice("training \(kind.name)\(place), run folder \(folder.relativePath)"))
             let trainer = try Trainer(
                 experiment: side, datasets: datasets, context: context, family: family, run: own, search: search,
                 changes: changes, part: kind.name, stop: stop, report: report)
             trainer.profile = profile
-            trainer.runsToCome = runsToCome
+            trainer.runsToCome = count - number
             try trainer.retrain(under: policy)
             try trainer.train(phases: [.retrain])
             guard let summary = try trainer.summarise() else {
