@@ -340,36 +340,23 @@ public final class Trainer {
                 found: "phase \(state.phase.rawValue) unfinished at iteration \(state.iteration)",
                 expected: "--phases that include it, so that it can be finished first")
         }
-        let order = outlines.map(\.phase)
-        if isResumed, !state.finished.contains(state.phase), state.iteration > 0,
-            let skipped = wanted.first(where: { outline in
-                !outline.isIndependent && !state.finished.contains(outline.phase)
-                    && (order.firstIndex(of: outline.phase) ?? 0) < (order.firstIndex(of: state.phase) ?? 0)
-            })
-        {
-            throw InputError(
-                file: run.url.path,
-                found: "phase \(state.phase.rawValue) begun, \(skipped.phase.rawValue) not run before it",
-                expected: "--phases without \(skipped.phase.rawValue), or a new run")
+        func place(_ phase: Phase) -> Int { outlines.firstIndex { $0.phase == phase } ?? 0 }
+        var done = state.finished.map { (place: place($0), what: "phase \($0.rawValue) finished") }
+        if isResumed, !state.finished.contains(state.phase), state.iteration > 0 {
+            done.append((place(state.phase), "phase \(state.phase.rawValue) begun"))
         }
-        if let first = wanted.first(where: { !$0.isIndependent && !state.finished.contains($0.phase) }),
-            let place = order.firstIndex(of: first.phase), outlines[place...].contains(where: \.isElsewhere),
+        if let elsewhere = outlines.firstIndex(where: \.isElsewhere),
             let part = RunDirectory.parts(in: run.url).first(where: { part in
                 (try? RunDirectory(part.url, mode: .read))?.latestPlace.map { $0.iteration > 0 } ?? false
             })
         {
-            throw InputError(
-                file: run.url.path, found: "\(part.name) begun, \(first.phase.rawValue) not run before it",
-                expected: "--phases without \(first.phase.rawValue), or a new run")
+            done.append((elsewhere, "\(part.name) begun"))
         }
         for phase in wanted.filter({ !$0.isIndependent }).map(\.phase) where !state.finished.contains(phase) {
-            if let later = state.finished.first(where: {
-                order.firstIndex(of: $0) ?? 0 > order.firstIndex(of: phase) ?? 0
-            }) {
-                throw InputError(
-                    file: run.url.path, found: "phase \(later.rawValue) finished, \(phase.rawValue) not run before it",
-                    expected: "--phases without \(phase.rawValue), or a new run")
-            }
+            guard let later = done.first(where: { $0.place > place(phase) }) else { continue }
+            throw InputError(
+                file: run.url.path, found: "\(later.what), \(phase.rawValue) not run before it",
+                expected: "--phases without \(phase.rawValue), or a new run")
         }
     }
 
