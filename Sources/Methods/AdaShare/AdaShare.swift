@@ -138,8 +138,14 @@ public struct AdaShare: Method {
         if tries { try PolicyTrials.check(run, learns: isLearned || learns) }
         if learns || tries {
             let beyond = try budgetsBeyondReach(run)
-            if tries { try PolicyTrials.check(run, beyond: beyond.count) }
-            if learns { beyond.forEach(run.note) }
+            if tries { try PolicyTrials.check(run, beyond: beyond.map(\.budget)) }
+            if learns {
+                for (budget, cheapest) in beyond {
+                    run.note(
+                        "policy learning will end over the budget of \(budget.text(run.settings.policy.cost)): what "
+                            + "every task selects costs \(cheapest)")
+                }
+            }
         }
         if isRetrainedElsewhere(run.settings), wanted.contains(.retrain), !wanted.contains(.policy), !isLearned {
             throw InputError(
@@ -151,17 +157,14 @@ public struct AdaShare: Method {
         if isLearned { try PolicyLearning.writePolicies(run) }
     }
 
-    /// What to say of budgets that no policy will meet, before any time goes into learning one.
-    private func budgetsBeyondReach(_ run: any MethodRun) throws -> [String] {
+    /// Budgets that no policy will meet, each with the least that one costs: known before any time goes into learning.
+    private func budgetsBeyondReach(_ run: any MethodRun) throws -> [(budget: PolicyBudget, cheapest: String)] {
         let settings = run.settings.policy
         let open = try PolicySchedule(run).openBlocks(after: run.settings.training.policy.iterations)
-        return ((settings.budget.map { [$0] } ?? []) + settings.budgets).compactMap { budget in
+        return settings.allBudgets.compactMap { budget in
             let draw = PolicyDraw(costs: run.budgetCosts, form: settings.cost, budget: budget, open: run.blocks - open)
             let cheapest = draw.cheapest(run.settings.allSelected.select.map { $0.map { _ in 0 } })
-            return draw.isWithinBudget(cheapest)
-                ? nil
-                : "policy learning will end over the budget of \(budget.text(settings.cost)): what every task selects "
-                    + "costs \(draw.text(of: cheapest))"
+            return draw.isWithinBudget(cheapest) ? nil : (budget, draw.text(of: cheapest))
         }
     }
 

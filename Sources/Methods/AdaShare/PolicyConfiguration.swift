@@ -143,11 +143,14 @@ extension PolicyConfiguration {
     ///
     /// - Parameter costs: what shares and times are of.
     func steered(by costs: PartCosts) -> PolicyBudget? {
-        (budget.map { [$0] } ?? budgets).max { $0.share(costs, cost) < $1.share(costs, cost) }
+        allBudgets.max { $0.share(costs, cost) < $1.share(costs, cost) }
     }
 
+    /// The budget of one policy, or those of several.
+    var allBudgets: [PolicyBudget] { budget.map { [$0] } ?? budgets }
+
     /// Whether the cost is steered.
-    public var hasBudget: Bool { budget != nil || !budgets.isEmpty }
+    public var hasBudget: Bool { !allBudgets.isEmpty }
 
     /// Whether budgets are counted in measured times.
     public var isTimed: Bool { budgetFor != .macs }

@@ -120,11 +120,11 @@ final class PolicyLearning: TrainingPhase {
     }
 
     /// What discrete policies are wanted for.
-    var budgets: [PolicyBudget?] { settings.budgets.isEmpty ? [settings.budget] : settings.budgets }
+    var budgets: [PolicyBudget?] { settings.hasBudget ? settings.allBudgets : [nil] }
 
     /// What policy learning stands for at this moment, without samples' chance; of several budgets the first one's.
     func policy() throws -> DiscretePolicy {
-        let (draw, alphas) = (policyDraw(within: settings.budget ?? settings.budgets.first), try probabilities())
+        let (draw, alphas) = (policyDraw(within: settings.allBudgets.first), try probabilities())
         return settings.discrete.needsBudget ? draw.mostProbable(alphas) : draw.thresholded(alphas)
     }
 

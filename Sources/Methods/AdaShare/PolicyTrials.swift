@@ -99,8 +99,8 @@ final class PolicyTrials: TrainingPhase {
     /// Refuses trials where no policy meets a budget.
     ///
     /// - Parameter beyond: budgets that none meets.
-    static func check(_ run: any MethodRun, beyond: Int) throws {
-        if beyond > 0, beyond >= run.settings.policy.budgets.count {
+    static func check(_ run: any MethodRun, beyond: [PolicyBudget]) throws {
+        if !beyond.isEmpty, beyond == run.settings.policy.allBudgets {
             throw refusal(run, "budgets that no policy meets", "a higher one")
         }
     }
