@@ -45,7 +45,8 @@ extension Experiment {
                 throw InputError(
                     file: "configuration", place: "training.batch", found: "\(training.batch)",
                     expected: "at most \(count), the images in split \(split.rawValue) of data set \(dataset.name)"
-                        + (sources.count > 1 ? " (\(source.place))" : ""))
+                        + (sources.count > 1 ? " (\(source.place))" : "")
+                        + (split == .train2 ? ", the part of train that moves the logits" : ""))
             }
             for split in TrainingSplit.allCases where split == .train || drawn.contains(split) {
                 for label in source.labels

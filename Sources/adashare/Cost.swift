@@ -89,13 +89,13 @@ struct Cost: LoggingCommand {
             try console.print(try JSONText.pretty(Report(cost: cost, memory: try? memory.get(), time: times)))
         } else if let times {
             try console.print(
-                times.text(blocks: cost.blocks.map(\.name), tasks: experiment.tasks.map(\.name)) + "\n")
+                times.text(blocks: cost.blocks.map(\.name), tasks: experiment.tasks.map(\.name)))
         }
         switch memory {
         case .success(let memory):
             guard !json else { break }
             try console.print(memory.table)
-            if !experiment.stepGraphs.choices.measured.isEmpty {
+            if times != nil, search.mode != .off {
                 try console.print(
                     "planned with the algorithms that are fastest on this device, which may take more or less memory "
                         + "than those chosen by shape")

@@ -68,6 +68,24 @@ struct InputFiles {
                 throw InputError(
                     file: output, found: "a file of \(folder), which is read", expected: "another place, or a new file")
             }
+            try Self.refuseFileOfRun(output, at: place)
+        }
+    }
+
+    /// Refuses what `train` keeps of a run, whatever is read: the run could not be shown or resumed any more.
+    private static func refuseFileOfRun(_ output: String, at place: String) throws {
+        // In the run's own folder, or in one of that folder.
+        let folder = URL(fileURLWithPath: place).deletingLastPathComponent()
+        for run in [folder, folder.deletingLastPathComponent()]
+        where FileManager.default.fileExists(atPath: RunDirectory.Entry.configuration.url(in: run).path) {
+            let kept = RunDirectory.kept(in: run)
+            guard
+                kept.files.contains(where: { $0.path == place })
+                    || kept.folders.contains(where: { place.hasPrefix($0.path + "/") })
+            else { continue }
+            throw InputError(
+                file: output, found: "a file that the run \(run.lastPathComponent) keeps",
+                expected: "another place, or a new file")
         }
     }
 

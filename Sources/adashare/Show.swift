@@ -97,7 +97,9 @@ struct ShownRun {
             summary, tasks: tasks, phases: phases, policies: isLearned ? report.budgets : [], missed: report.missed,
             sides: sides ?? []
         ).text
-        return headline + "\n" + text + (report.tradeoff.map { "\n" + TradeoffText($0, tasks: tasks).text } ?? "")
+        let isOver = listing.state == .finished
+        return headline + (isOver ? "" : "\nnot finished: the results below are of what was done before") + "\n" + text
+            + (report.tradeoff.map { "\n" + TradeoffText($0, tasks: tasks).text } ?? "")
     }
 
     /// What a run has come to before its end.

@@ -37,6 +37,20 @@ extension CommandLineTests {
             #expect(!policy("--budget", "0.5").output.contains("over its budget"))
             let own = policy("--budget", "0.5", "--output", run.folder.appendingPathComponent("policy.json").path)
             #expect(own.status == 1 && own.errors.contains(", which is read"))
+            // Nor what another run keeps, which could not be shown or resumed any more.
+            let other = folder.file("other")
+            try FileManager.default.copyItem(at: run.folder, to: other)
+            for name in ["policy.json", "config.yml", "checkpoints/latest.json"] {
+                let place = other.appendingPathComponent(name)
+                let before = try Data(contentsOf: place)
+                policy("--budget", "0.5", "--output", place.path).expectFailure([
+                    "\(name): found a file that the run other keeps"
+                ])
+                #expect(try Data(contentsOf: place) == before)
+            }
+            for name in ["mine.json", "mine.json", "checkpoints/mine.json"] {
+                #expect(policy("--budget", "0.5", "--output", other.appendingPathComponent(name).path).status == 0)
+            }
             let text = policy("--budget", "0.5")
             #expect(text.status == 0 && text.output.contains("backbone: \(percent(share)) of hard sharing"))
 

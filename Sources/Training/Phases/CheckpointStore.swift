@@ -176,7 +176,8 @@ struct CheckpointStore {
         guard let expected, let found = file.contentHash, found != expected else { return }
         throw InputError(
             file: file.file, found: "contents with hash \(found)",
-            expected: "\(expected), as written: the file is damaged or was replaced")
+            expected: "\(expected), as written: the file is damaged or was replaced; a new run can begin with weights "
+                + "of an earlier phase (model.initial_checkpoint)")
     }
 
     private func readPointer() throws -> Pointer {
