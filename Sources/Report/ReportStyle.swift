@@ -47,7 +47,7 @@ enum ReportStyle {
           background-position: left, right, left, right; background-size: 2rem 100%, 2rem 100%, 1rem 100%, 1rem 100%;
           background-attachment: local, local, scroll, scroll; }
         .wide:not(figure) > table:not(.map) th:first-child { position: sticky; left: 0; background: var(--paper);
-          max-width: 40vw; white-space: normal; }
+          min-width: min(12rem, 40vw); white-space: normal; }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
         th, td { padding: .28rem .7rem; text-align: right; white-space: nowrap;
           border-bottom: 1px solid var(--line); }
