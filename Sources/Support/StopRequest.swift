@@ -54,6 +54,10 @@ public final class StopRequest: Sendable {
     /// - Parameter seconds: how long work may go on from now; nil for ever.
     public init(limit seconds: Double? = nil) { limit = seconds.map { .seconds($0) } }
 
+    /// What comes so soon after the first signal is a part of it: `timeout` sends its own to the process and then to the
+    /// process's group, and so may schedulers.
+    private static let echo = Duration.milliseconds(300)
+
     /// Has the first polite signal make the request from now on, and a second one end the process at once. Those that
     /// the process was started to ignore stay ignored, as `nohup` has it; but for SIGINT, which a shell without job
     /// control has all its background processes ignore.
@@ -88,12 +92,14 @@ public final class StopRequest: Sendable {
         let awaited = signals
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         Thread.detachNewThread {
+            var first: ContinuousClock.Instant?
             while true {
                 var (signals, number) = (awaited, Int32(0))
                 guard sigwait(&signals, &number) == 0 else { continue }
                 let (isFirst, _) = caught.compareExchange(
                     expected: 0, desired: number, ordering: .sequentiallyConsistent)
-                if isFirst { continue }
+                if isFirst { first = .now }
+                if let first, .now - first < echo { continue }
                 signal(number, SIG_DFL)
                 pthread_sigmask(SIG_UNBLOCK, &signals, nil)
                 kill(getpid(), number)

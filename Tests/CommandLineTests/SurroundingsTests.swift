@@ -77,6 +77,9 @@ extension CommandLineTests {
             let process = try Program.start(train("run", "--set", "training.warmup.iterations=1000000"))
             while process.isRunning && !events("run").contains(where: { $0["event"] == "step" }) { usleep(2000) }
             process.send(signal)
+            // As from `timeout`, which sends it to the process's group, too.
+            usleep(20_000)
+            process.send(signal)
             let outcome = try process.finish()
             #expect(outcome.status == 128 + signal, "\(outcome.errors)")
             let line = try #require(outcome.lines.last)
