@@ -54,8 +54,8 @@ public final class StopRequest: Sendable {
     /// - Parameter seconds: how long work may go on from now; nil for ever.
     public init(limit seconds: Double? = nil) { limit = seconds.map { .seconds($0) } }
 
-    /// What comes so soon after the first signal is a part of it: `timeout` sends its own to the process and then to the
-    /// process's group, and so may schedulers.
+    /// What comes so soon after the first signal is a part of it: `timeout` sends its own to the process and then to
+    /// its group, and so may schedulers.
     private static let echo = Duration.milliseconds(300)
 
     /// Has the first polite signal make the request from now on, and a second one end the process at once. Those that
